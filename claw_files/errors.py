@@ -1,0 +1,251 @@
+"""What can go wrong, as one family: each error has a stable code, an exit status and one sentence.
+
+Adapters translate them once, at their door (`docs/reference/errors.md` lists the codes). Expected outcomes, such as
+"nothing is ready", are values; only a refused request raises.
+"""
+
+from typing import ClassVar
+
+
+class ClawError(Exception):
+    """Root of all our errors. The arguments are the raw values, so an error survives pickling."""
+
+    code: ClassVar[str] = "bug"
+    exit_status: ClassVar[int] = 70
+
+    def details(self) -> dict[str, object]:
+        """The error's facts for `--json`, beside code and message."""
+        return {key: value for key, value in vars(self).items() if not key.startswith("_")}
+
+
+class Usage(ClawError):
+    """The command was used wrongly; the sentence says what it takes."""
+
+    code, exit_status = "usage", 2
+
+
+class BadId(Usage):
+    """The id could be a path or an option, or is too long: letters, digits, dot, dash and underscore only."""
+
+    code = "bad-id"
+
+    def __init__(self, text: str, what: str = "id") -> None:
+        super().__init__(text, what)
+        self.text, self.what = text, what
+
+    def __str__(self) -> str:
+        return f"{self.text[:80]!r} is no {self.what}: use up to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+
+
+class BadValue(Usage):
+    """A value is not of its form."""
+
+    code = "bad-value"
+
+    def __init__(self, name: str, text: str, wanted: str) -> None:
+        super().__init__(name, text, wanted)
+        self.name, self.text, self.wanted = name, text, wanted
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text[:80]!r} is not {self.wanted}"
+
+
+class NoAgentNamed(Usage):
+    """A command that writes must know who acts."""
+
+    code = "no-agent-named"
+
+    def __str__(self) -> str:
+        return "who acts? Say --agent NAME or set CLAWFILES_AGENT"
+
+
+class NotFound(ClawError):
+    """No such task, agent or message."""
+
+    code, exit_status = "not-found", 3
+
+    def __init__(self, what: str, name: str, hint: str = "") -> None:
+        super().__init__(what, name, hint)
+        self.what, self.name, self.hint = what, name, hint
+
+    def __str__(self) -> str:
+        return f"no {self.what} {self.name!r}" + (f"; {self.hint}" if self.hint else "")
+
+
+class Conflict(ClawError):
+    """Someone else holds it, or changed it meanwhile."""
+
+    code, exit_status = "conflict", 4
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        super().__init__(message, holder)
+        self.message, self.holder = message, holder
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class AlreadyClaimed(Conflict):
+    """Someone holds the task. Pick another, or ask `clawfiles explain` when this one is looked at again."""
+
+    code = "already-claimed"
+
+    def __init__(self, task: str, holder: str | None, generation: int) -> None:
+        ClawError.__init__(self, task, holder, generation)
+        self.task, self.holder, self.generation = task, holder, generation
+
+    def __str__(self) -> str:
+        return f"{self.task} is held by {self.holder or 'someone'} (generation {self.generation})"
+
+
+class StaleGeneration(Conflict):
+    """The caller's claim was superseded; whatever it did belongs into a file of its own."""
+
+    code = "stale-generation"
+
+    def __init__(self, task: str, named: int, current: int, holder: str | None) -> None:
+        ClawError.__init__(self, task, named, current, holder)
+        self.task, self.named, self.current, self.holder = task, named, current, holder
+
+    def __str__(self) -> str:
+        now = f"{self.holder} now has generation {self.current}" if self.holder else f"generation {self.current} counts now"
+        return f"{self.task}: generation {self.named} is over, {now}; run `clawfiles task show {self.task}`"
+
+
+class NotYours(Conflict):
+    """It is delegated to, or held by, another agent."""
+
+    code = "not-yours"
+
+    def __init__(self, task: str, owner: str | None, instead: str = "") -> None:
+        ClawError.__init__(self, task, owner, instead)
+        self.task, self.owner, self.instead = task, owner, instead
+
+    def __str__(self) -> str:
+        return f"{self.task} belongs to {self.owner or 'nobody yet'}" + (f"; {self.instead}" if self.instead else "")
+
+
+class Changed(Conflict):
+    """The file was changed by someone else and what was asked no longer applies to it; theirs stands."""
+
+    code = "changed"
+
+    def __init__(self, path: str) -> None:
+        ClawError.__init__(self, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} was changed by someone else meanwhile; look at it and try again"
+
+
+class Refused(ClawError):
+    """A rule forbids it; the sentence names the rule and what to do instead."""
+
+    code, exit_status = "refused", 5
+
+    def __init__(self, rule: str, message: str, instead: str = "") -> None:
+        super().__init__(rule, message, instead)
+        self.rule, self.message, self.instead = rule, message, instead
+
+    def __str__(self) -> str:
+        return f"{self.message} (rule: {self.rule})" + (f"; {self.instead}" if self.instead else "")
+
+
+class MoveRefused(Refused):
+    """The task cannot make this move, or not by this agent."""
+
+    code = "move-refused"
+
+
+class InvalidFile(ClawError):
+    """A file or the configuration cannot be read as what it should be; it stays as it is."""
+
+    code, exit_status = "invalid-file", 6
+
+    def __init__(self, path: str, problem: str, reason: str, line: int | None = None) -> None:
+        super().__init__(path, problem, reason, line)
+        self.path, self.problem, self.reason, self.line = path, problem, reason, line
+
+    def __str__(self) -> str:
+        return f"{self.path}{f', line {self.line}' if self.line else ''}: {self.reason} [{self.problem}]"
+
+
+class InvalidConfig(InvalidFile):
+    """`clawfiles.toml` is wrong; `problems` lists everything at once as (line or None, sentence)."""
+
+    code = "invalid-config"
+
+    def __init__(self, path: str, problems: list[tuple[int | None, str]]) -> None:
+        ClawError.__init__(self, path, problems)
+        self.path, self.problems = path, problems
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.path}{f', line {n}' if n else ''}: {text}" for n, text in self.problems)
+
+
+class NoWorkspace(InvalidFile):
+    """There is no clawfiles.toml here or above."""
+
+    code = "no-workspace"
+
+    def __init__(self, start: str) -> None:
+        ClawError.__init__(self, start)
+        self.start = start
+
+    def __str__(self) -> str:
+        return f"no clawfiles.toml in {self.start} or above; run `clawfiles init`, or name the workspace with -C DIR"
+
+
+class CannotRead(InvalidFile):
+    """The gate refused to open it: a link, no regular file, too large, no permission."""
+
+    code = "cannot-read"
+
+
+class Busy(ClawError):
+    """A lock was not free in time; the sentence names the holder."""
+
+    code, exit_status = "busy", 7
+
+    def __init__(self, what: str, holder: str = "") -> None:
+        super().__init__(what, holder)
+        self.what, self.holder = what, holder
+
+    def __str__(self) -> str:
+        return f"{self.what} is busy" + (f", held by {self.holder}" if self.holder else "") + "; try again"
+
+
+class Pending(Busy):
+    """The file is empty or half saved and younger than two seconds: someone is writing it."""
+
+    code = "pending"
+
+    def __str__(self) -> str:
+        return f"{self.what} is being written by someone; try again"
+
+
+class CannotWrite(ClawError):
+    """The disk refused: full, read-only, gone. Nothing was changed, unless `unknown` says durability is not proven."""
+
+    code, exit_status = "cannot-write", 6
+
+    def __init__(self, path: str, reason: str, unknown: bool = False) -> None:
+        super().__init__(path, reason, unknown)
+        self.path, self.reason, self.unknown = path, reason, unknown
+
+    def __str__(self) -> str:
+        tail = "written, but not proven to survive a power cut" if self.unknown else "nothing was changed"
+        return f"cannot write {self.path}: {self.reason} ({tail})"
+
+
+class RunFailed(ClawError):
+    """The run failed or timed out."""
+
+    code, exit_status = "run-failed", 8
+
+    def __init__(self, run: str, reason: str, tail: str = "") -> None:
+        super().__init__(run, reason, tail)
+        self.run, self.reason, self.tail = run, reason, tail
+
+    def __str__(self) -> str:
+        return f"run {self.run} failed: {self.reason}"

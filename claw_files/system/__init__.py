@@ -1,0 +1,1 @@
+"""The doors outside: files, clock, processes. Nothing else in clawfiles opens, waits or starts."""

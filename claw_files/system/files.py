@@ -1,0 +1,75 @@
+"""The door to the disk as an interface: `DiskFiles` is the real one, `testing.MemoryFiles` the one for tests.
+
+Paths are relative to the workspace root, with "/" between names: "status/tc-47.md". Both pass `tests/contract/`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+Change = Callable[[bytes | None], bytes]
+"""What a write is: a pure function from the bytes that are there (None: no file) to the bytes that shall be.
+
+It may run more than once: when someone else's edit got in between, it runs again on top of theirs. It raises what the
+rules raise when it no longer applies; then theirs stands. Returning what it was given writes nothing.
+"""
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What tells one version of a file from another without reading it."""
+
+    size_bytes: int
+    mtime: datetime  # aware, UTC; times in the future are clipped by the reader, not here
+    inode: int
+    mtime_ns: int
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A file's bytes and the stamp taken on the same open descriptor."""
+
+    data: bytes
+    stamp: Stamp
+    digest: str  # blake2b, 16 hexadecimal digits
+
+
+class Files(Protocol):
+    """Everything clawfiles does with files goes through these methods."""
+
+    def read(self, path: str, cap_bytes: int = 1 << 20) -> Content:
+        """The file's content.
+
+        Raises NotFound (what="file"), CannotRead for a link, a FIFO, a folder, a device, a second hard link, more than
+        `cap_bytes`, or a path that leaves the root.
+        """
+
+    def stamp(self, path: str) -> Stamp | None:
+        """The stamp of a regular file, or None when there is none (or what is there is not a regular file)."""
+
+    def names(self, folder: str, limit: int = 20_000) -> list[str]:
+        """Names in a folder, sorted, at most `limit`; an absent folder is empty. Editors' droppings are left out."""
+
+    def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
+        """Make `change` durable and return what now stands there; the one way clawfiles writes a file.
+
+        After it returns, the new content survives kill -9 and a power cut; before, the old one does; never half of
+        either. What was displaced is kept for a while. `note` is one line of the journal, made durable with the write
+        (None only for files that are themselves part of the journal of a run). `keep_mtime` keeps the old time: a
+        write in another's name must not look like that agent's sign of life.
+
+        Raises whatever `change` raises, Pending (a file that `change` cannot read is younger than 2 s), CannotRead,
+        CannotWrite.
+        """
+
+    def move(self, source: str, target: str, note: bytes | None) -> None:
+        """Rename durably; never replaces. Raises NotFound, or Conflict when the target exists."""
+
+    def remove(self, path: str, note: bytes | None) -> None:
+        """Delete durably. An absent file is fine: somebody was faster."""
+
+    def append(self, path: str, line: bytes) -> None:
+        """Add one line to a file that only ever grows (journal, `file:` channels), durably."""
+
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        """Make sure that the folder is there, and durable."""
