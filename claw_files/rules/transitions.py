@@ -1,0 +1,387 @@
+"""The moves a task may make, who may make each, and what each one changes.
+
+`MOVES` is the table of `docs/explanation/task-life.md`, letter by letter. Every function below it returns a changed
+copy of the task or raises; none of them reads a file or a clock.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
+from claw_files.model import AgentId, AgentKind, Need, State, Task, Value
+
+
+class Role(StrEnum):
+    """In which capacity somebody makes a move."""
+
+    ANYONE = "anyone"
+    ASSIGNEE = "assignee"  # of an open delegation that is not yet in progress
+    HOLDER = "holder"  # who claimed it
+    TAKER = "taker"  # an agent that may take its type, where it is delegated to nobody
+    AGENT = "agent"  # any agent of the workspace
+    COORDINATOR = "coordinator"
+    TICK = "tick"
+    REVIEWER = "reviewer"
+    REQUESTER = "requester"
+    PERSON = "person"
+
+
+class Actor(Value):
+    """Who acts. The tick acts as the coordinator, and as more than it: some moves are the tick's alone."""
+
+    id: AgentId
+    kind: AgentKind = AgentKind.NAMED
+    coordinator: bool = False
+    tick: bool = False
+    may_take: bool = True  # this task's type
+    reviewer: bool = False  # the route names it for this task
+
+
+class Move(Value):
+    """One row of the table."""
+
+    letter: str
+    sources: tuple[State, ...]
+    target: State
+    who: tuple[Role, ...]
+    by: str  # the command, or what happens
+
+
+S = State
+OPEN = (S.BACKLOG, S.IN_PROGRESS, S.REVIEW, S.BLOCKED, S.FAILED)
+MOVES: tuple[Move, ...] = (
+    Move(letter="A", sources=(), target=S.BACKLOG, who=(Role.ANYONE,), by="task new"),
+    Move(letter="B", sources=(S.BACKLOG,), target=S.IN_PROGRESS, who=(Role.ASSIGNEE, Role.TAKER), by="claim"),
+    Move(letter="C1", sources=(S.BACKLOG,), target=S.REVIEW, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="C2", sources=(S.BACKLOG,), target=S.DONE, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="C3", sources=(S.BACKLOG,), target=S.FAILED, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="D", sources=(S.IN_PROGRESS,), target=S.IN_PROGRESS, who=(Role.HOLDER,), by="progress, beat"),
+    Move(letter="E1", sources=(S.IN_PROGRESS,), target=S.REVIEW, who=(Role.HOLDER,), by="review"),
+    Move(letter="E2", sources=(S.IN_PROGRESS,), target=S.DONE, who=(Role.HOLDER,), by="done"),
+    Move(letter="F", sources=(S.IN_PROGRESS, S.BACKLOG), target=S.FAILED, who=(Role.HOLDER, Role.TICK), by="fail"),
+    Move(letter="G", sources=(S.IN_PROGRESS,), target=S.BACKLOG, who=(Role.HOLDER, Role.COORDINATOR), by="release"),
+    Move(letter="H", sources=(S.REVIEW,), target=S.DONE, who=(Role.REVIEWER,), by="approve"),
+    Move(letter="I", sources=(S.REVIEW, S.DONE), target=S.BACKLOG, who=(Role.REVIEWER, Role.TICK), by="reopen"),
+    Move(letter="J", sources=OPEN, target=S.BLOCKED, who=(Role.AGENT,), by="block, need"),
+    Move(
+        letter="K",
+        sources=(S.BLOCKED,),
+        target=S.IN_PROGRESS,
+        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
+        by="progress",
+    ),
+    Move(
+        letter="L",
+        sources=(S.BLOCKED,),
+        target=S.BACKLOG,
+        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
+        by="release",
+    ),
+    Move(letter="M", sources=(S.FAILED,), target=S.BACKLOG, who=(Role.TICK,), by="the next attempt"),
+    Move(letter="N", sources=(S.FAILED,), target=S.DEAD, who=(Role.TICK,), by="the last attempt"),
+    Move(letter="O", sources=(S.DEAD,), target=S.BACKLOG, who=(Role.PERSON, Role.COORDINATOR), by="requeue"),
+    Move(
+        letter="P",
+        sources=OPEN,
+        target=S.CANCELLED,
+        who=(Role.REQUESTER, Role.COORDINATOR, Role.PERSON),
+        by="cancel",
+    ),
+)
+
+
+def roles(task: Task, actor: Actor) -> frozenset[Role]:
+    """The capacities in which `actor` may act on `task`."""
+    person = actor.kind is AgentKind.HUMAN
+    mine = task.assignee == actor.id
+    held = task.state in (S.IN_PROGRESS, S.BLOCKED)
+    wearing = {
+        Role.ANYONE: True,
+        Role.AGENT: True,
+        Role.ASSIGNEE: mine and not held,
+        Role.HOLDER: mine and held,
+        Role.TAKER: task.assignee is None and actor.may_take and actor.kind is not AgentKind.WORKER,
+        Role.COORDINATOR: actor.coordinator,
+        Role.TICK: actor.tick,
+        Role.REVIEWER: actor.reviewer or person,
+        Role.REQUESTER: task.requested_by == actor.id,
+        Role.PERSON: person,
+    }
+    return frozenset(role for role, worn in wearing.items() if worn)
+
+
+def moves_between(source: State, target: State) -> tuple[Move, ...]:
+    """The rows of the table that lead from one state to the other."""
+    return tuple(move for move in MOVES if source in move.sources and move.target is target)
+
+
+def owner(task: Task, coordinator: AgentId) -> AgentId:
+    """Whose file it is now: the holder's from claim to its end, the coordinator's otherwise."""
+    return task.assignee if task.state is S.IN_PROGRESS and task.assignee else coordinator
+
+
+def check(task: Task, target: State, actor: Actor) -> Move:
+    """The row that allows the move; raises MoveRefused with the rule, the owner and the command that would be right."""
+    rows = moves_between(task.state, target)
+    if not rows:
+        raise MoveRefused(
+            "transitions",
+            f"{task.id} is {task.state}: there is no way from there to {target}",
+            _ways_out(task.state, task),
+        )
+    wearing = roles(task, actor)
+    for row in rows:
+        if wearing.intersection(row.who):
+            return row
+    who = " or ".join(role.value for row in rows for role in row.who)
+    if Role.HOLDER in {role for row in rows for role in row.who} and task.assignee not in (None, actor.id):
+        raise NotYours(task.id, task.assignee, f"only the {who} may make it {target}")
+    raise MoveRefused(
+        "transitions",
+        f"{task.id}: {actor.id} may not move it from {task.state} to {target}, only the {who} may",
+        f"it belongs to {task.assignee or 'nobody yet'}; see `clawfiles explain {task.id}`",
+    )
+
+
+def _ways_out(state: State, task: Task) -> str:
+    ways = sorted({move.by.split(",")[0] for move in MOVES if state in move.sources and " " not in move.by})
+    return f"from {state} these work: " + ", ".join(f"`clawfiles {way} {task.id}`" for way in ways) if ways else ""
+
+
+def check_generation(task: Task, agent: AgentId, named: int | None) -> None:
+    """Refuse a superseded holder: StaleGeneration for an older number, NotYours for another agent.
+
+    Without a number the current assignee is accepted; that is weaker, because two processes of one agent look alike.
+    """
+    if named is not None and named != task.generation:
+        raise StaleGeneration(task.id, named, task.generation, task.assignee)
+    if task.assignee != agent:
+        raise NotYours(task.id, task.assignee, f"claim it first: `clawfiles claim {task.id}`")
+
+
+# --- the moves -------------------------------------------------------------------------------------------------------
+
+
+def reserve(task: Task, agent: AgentId, generation: int, now: datetime) -> Task:
+    """`task` in backlog, promised to `agent`: the generation its claim will have is already fixed."""
+    return replace(task, assignee=agent, generation=generation, lease=None, updated=now)
+
+
+def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: timedelta) -> Task:
+    """`task` in progress, held by `actor`.
+
+    Args:
+        task: in backlog, delegated to `actor` or to nobody.
+        generation: the reserved one, or one more than the highest ever seen; the arbiter has given it to the caller.
+        now: aware, UTC. The caller reads the clock.
+        lasting: until somebody looks; longer than the silence that is normal for the work.
+
+    Raises:
+        AlreadyClaimed: someone holds it, lease over or not.
+        NotYours: it is delegated to another agent.
+        MoveRefused: it is in a state that cannot be claimed.
+    """
+    if task.state is S.IN_PROGRESS:
+        raise AlreadyClaimed(task.id, task.assignee, task.generation)
+    if task.assignee not in (None, actor.id):
+        raise NotYours(task.id, task.assignee, "it is delegated; only that agent claims it")
+    check(task, S.IN_PROGRESS, actor)
+    return replace(
+        task,
+        state=S.IN_PROGRESS,
+        assignee=actor.id,
+        generation=generation,
+        lease=now + lasting,
+        reason=None,
+        not_before=None,
+        updated=now,
+    )
+
+
+def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: datetime | None = None) -> Task:
+    """`task` with its lease renewed and, if given, a new ETA; a blocked task is in progress again."""
+    check(task, S.IN_PROGRESS, actor)
+    return replace(
+        task,
+        state=S.IN_PROGRESS,
+        lease=now + lasting,
+        eta=eta or task.eta,
+        need=None,
+        reason=None if task.state is S.BLOCKED else task.reason,
+        updated=now,
+    )
+
+
+def finish(
+    task: Task, actor: Actor, now: datetime, reviewed: bool, summary: str | None = None, outputs: tuple[str, ...] = ()
+) -> Task:
+    """`task` done, or in review where the route wants one (`reviewed`)."""
+    target = S.REVIEW if reviewed else S.DONE
+    check(task, target, actor)
+    return replace(
+        task,
+        state=target,
+        summary=summary or task.summary,
+        outputs=tuple(dict.fromkeys((*task.outputs, *outputs))),
+        lease=None,
+        eta=None,
+        reason=None,
+        need=None,
+        completed=now if target is S.DONE else None,
+        updated=now,
+    )
+
+
+def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
+    """`task` failed, one failure more; the next tick decides what follows."""
+    check(task, S.FAILED, actor)
+    return replace(
+        task, state=S.FAILED, failures=task.failures + 1, reason=reason, lease=None, eta=None, need=None, updated=now
+    )
+
+
+def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
+    """`task` blocked, with a note of what is missing; a note is required."""
+    check(task, S.BLOCKED, actor)
+    if not note.strip():
+        raise MoveRefused(
+            "blocked needs a note", f"{task.id}: say what is missing", f'`clawfiles block {task.id} "what is missing"`'
+        )
+    return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
+
+
+def release(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
+    """`task` back in backlog for anyone, its generation ended."""
+    check(task, S.BACKLOG, actor)
+    return replace(
+        task,
+        state=S.BACKLOG,
+        assignee=None,
+        generation=generation,
+        lease=None,
+        eta=None,
+        need=None,
+        reason=why,
+        updated=now,
+    )
+
+
+def approve(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task` done: the reviewer is content."""
+    check(task, S.DONE, actor)
+    return replace(task, state=S.DONE, completed=now, reason=None, updated=now)
+
+
+def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
+    """`task` in backlog for a new attempt by the same agent, with the reason."""
+    check(task, S.BACKLOG, actor)
+    return replace(
+        task,
+        state=S.BACKLOG,
+        attempt=task.attempt + 1,
+        generation=generation,
+        reason=why,
+        completed=None,
+        lease=None,
+        eta=None,
+        updated=now,
+    )
+
+
+def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
+    """`task` in backlog for its next attempt, by `agent`."""
+    if task.state is not S.BACKLOG:
+        check(task, S.BACKLOG, actor)
+    return replace(
+        task,
+        state=S.BACKLOG,
+        attempt=task.attempt + 1,
+        assignee=agent,
+        generation=generation,
+        lease=None,
+        eta=None,
+        updated=now,
+    )
+
+
+def die(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task` dead: out of attempts."""
+    check(task, S.DEAD, actor)
+    return replace(task, state=S.DEAD, lease=None, eta=None, updated=now)
+
+
+def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
+    """`task` in backlog again, its attempts counted anew."""
+    check(task, S.BACKLOG, actor)
+    return replace(
+        task,
+        state=S.BACKLOG,
+        attempt=task.attempt + 1,
+        failures=0,
+        generation=generation,
+        reason=None,
+        not_before=None,
+        lease=None,
+        updated=now,
+    )
+
+
+def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
+    """`task` cancelled; the caller stops a live run first."""
+    check(task, S.CANCELLED, actor)
+    return replace(
+        task, state=S.CANCELLED, generation=generation, reason=why, lease=None, eta=None, need=None, updated=now
+    )
+
+
+# --- moves made by hand ----------------------------------------------------------------------------------------------
+
+
+class Standing(Value):
+    """What an edit by hand amounts to: the state in force, and what to do about the file."""
+
+    state: State
+    moved: bool = False  # an allowed move by hand that clawfiles has not recorded yet
+    conflict: str | None = None  # why the file's word does not count
+
+
+BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
+
+
+def stand(task: Task, reviewed: bool) -> Standing:
+    """Which state is in force after edits by hand.
+
+    The file's author is taken to be its assignee, because nothing in a file proves more. `done` where the route wants
+    a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
+    (approving oneself, bringing back the dead) leaves the recorded state in force.
+    """
+    before = task.recorded or S.BACKLOG
+    now = task.state
+    if now is before:
+        return Standing(state=now, moved=task.recorded is None and now is not S.BACKLOG)
+    if task.recorded is None and now is S.DEAD:
+        return Standing(state=now)
+    target = S.REVIEW if now is S.DONE and reviewed and before in (S.BACKLOG, S.IN_PROGRESS) else now
+    if now is S.CANCELLED and before in OPEN:
+        return Standing(state=now, moved=True)
+    rows = moves_between(before, target)
+    if not any(role in BY_HAND for row in rows for role in row.who):
+        return Standing(state=before, conflict=f"nobody may move it by hand from {before} to {now}; {before} stays")
+    return Standing(state=target, moved=True)
+
+
+def record(task: Task, standing: Standing, generation: int, now: datetime, lasting: timedelta) -> Task:
+    """`task` as clawfiles writes down an allowed move by hand: state, lease and counters as the command would set."""
+    failed = standing.state is S.FAILED and task.recorded is not S.FAILED
+    return replace(
+        task,
+        state=standing.state,
+        recorded=standing.state,
+        generation=max(task.generation, generation),
+        lease=(task.lease or now + lasting) if standing.state is S.IN_PROGRESS else None,
+        failures=task.failures + 1 if failed else task.failures,
+        completed=(task.completed or now) if standing.state is S.DONE else None,
+        updated=now,
+    )
