@@ -87,14 +87,14 @@ class Liveness(StrEnum):
     REPORTED_UNDELIVERED = "reported-undelivered"  # a worker's result lies there, the task does not say so yet
 
 
-class Need(Value):
+class Need(Value, frozen=True):
     """What a blocked task waits for from another agent."""
 
     agent: AgentId
     question: str
 
 
-class Task(Value):
+class Task(Value, frozen=True):
     """One status file as it was understood. `documents.status` reads and renders it; unknown keys stay in the file."""
 
     id: TaskId
@@ -134,7 +134,7 @@ class Task(Value):
     group_size: int | None = None
 
 
-class Lease(Value):
+class Lease(Value, frozen=True):
     """A holder's claim on one task, and when to look whether it still works on it."""
 
     task: TaskId
@@ -148,7 +148,7 @@ class Verb(StrEnum):
     WAIT = "wait"
 
 
-class Entry(Value):
+class Entry(Value, frozen=True):
     """One line of the ledger: a task that is delegated, and when to look at it."""
 
     task: TaskId
@@ -169,7 +169,7 @@ class Box(StrEnum):
     DONE = "done"
 
 
-class Message(Value):
+class Message(Value, frozen=True):
     """One message file. Its key says what it is for; two messages of one key never exist in one inbox."""
 
     id: str  # file name without .md: "20260307T084500Z-tc-89.1" for tasks, the key itself for what happens once
@@ -194,7 +194,7 @@ class Message(Value):
     channels: dict[str, str] = {}  # noqa: RUF012 - channel -> when it was handed over, for messages to people
 
 
-class Run(Value):
+class Run(Value, frozen=True):
     """One run of an agent, as `runs/RUN-ID/run.md` tells it."""
 
     id: RunId
@@ -215,7 +215,7 @@ class Run(Value):
     alive: bool = False  # looked up, never read from the file
 
 
-class Result(Value):
+class Result(Value, frozen=True):
     """What a spawned worker left in `checkpoints/subagent-LABEL.md`."""
 
     label: str
@@ -230,7 +230,7 @@ class Result(Value):
     body: str = ""
 
 
-class Checkpoint(Value):
+class Checkpoint(Value, frozen=True):
     """What an agent needs to go on after a restart: completed is skipped, in progress is begun again."""
 
     agent: AgentId
@@ -241,7 +241,7 @@ class Checkpoint(Value):
     body: str = ""  # how to resume
 
 
-class Report(Value):
+class Report(Value, frozen=True):
     """What an agent said about a task in a file of its own; a claim of its author, never edited by us."""
 
     task: TaskId
@@ -253,7 +253,7 @@ class Report(Value):
     note: str = ""
 
 
-class Audit(Value):
+class Audit(Value, frozen=True):
     """One line of the journal: a decision or a write of ours (row B17)."""
 
     action: str
