@@ -1,0 +1,94 @@
+"""What a single value cannot tell: whether the parts of the configuration fit together."""
+
+from claw_files.config.reading import Reading
+from claw_files.config.settings import Schedule, Settings, Window
+from claw_files.config.table import nearest_key
+from claw_files.model import AgentId, AgentKind, Runtime
+
+
+def check(settings: Settings, found: Reading) -> None:
+    """Note in `found` everything in `settings` that does not fit together."""
+    _check_workspace(settings, found)
+    for name in settings.agents:
+        _check_agent(settings, name, found)
+    for route in settings.routes.values():
+        _check_names(settings, ("routes", route.type, "to"), route.to, found)
+        _check_review(settings, route.type, route.review, found)
+        if not route.to:
+            found.problem(("routes", route.type), 'names nobody; say to = ["NAME", ..., "self"]')
+    for schedule in settings.schedules.values():
+        _check_schedule(settings, schedule, found)
+    if _minutes(settings.quiet_hours.windows) >= _DAY:
+        found.problem(("quiet_hours", "windows"), "leaves no time of the day to announce anything")
+
+
+def _check_workspace(settings: Settings, found: Reading) -> None:
+    path = ("workspace", "coordinator")
+    if path not in found.given:
+        found.problem(path, "must be given: the agent whose ledger HEARTBEAT.md is")
+    _check_names(settings, path, (settings.coordinator,), found)
+    coordinator = settings.agents.get(settings.coordinator)
+    if coordinator and coordinator.kind is AgentKind.WORKER:
+        found.problem(path, f"{coordinator.name} is a worker; it cannot coordinate")
+    if ("workspace", "monitor") in found.values:
+        _check_names(settings, ("workspace", "monitor"), (settings.monitor,), found)
+
+
+def _check_names(settings: Settings, path: tuple[str, ...], names: tuple[AgentId, ...], found: Reading) -> bool:
+    strangers = [name for name in names if name not in settings.agents and name]
+    for name in strangers:
+        near = nearest_key(name, list(settings.agents))
+        found.problem(path, f"there is no [agents.{name}]" + (f"; did you mean {near!r}?" if near else ""))
+    return not strangers
+
+
+def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
+    agent, path = settings.agents[name], ("agents", name)
+    if agent.reports_to and (*path, "reports_to") in found.values:
+        _check_names(settings, (*path, "reports_to"), (agent.reports_to,), found)
+    circle = _circle(settings, name)
+    if circle and min(circle) == name:  # told once, not once for each in it
+        found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
+    if agent.runtime is Runtime.COMMAND and not agent.command:
+        found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
+    if name == "self":
+        found.problem(path, '"self" means the coordinator in routes; choose another name')
+    if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):
+        found.problem((*path, "quiet_hours"), "leaves no time of the day to announce anything")
+
+
+def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:
+    """The agents from `start` back to it along reports_to; empty where the way up ends or joins another circle."""
+    way = [start]
+    while above := settings.reports_to(way[-1]):
+        if above in way:
+            return tuple(way) if above == start else ()
+        way.append(above)
+    return ()
+
+
+def _check_review(settings: Settings, task_type: str, review: str, found: Reading) -> None:
+    if review not in ("none", "coordinator"):
+        _check_names(settings, ("routes", task_type, "review"), (AgentId(review),), found)
+
+
+def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> None:
+    path = ("schedules", schedule.name)
+    if (*path, "cron") not in found.given:
+        found.problem(path, 'needs a time: cron = "45 8 * * 1-5"')
+    if len([one for one in (schedule.spawn, schedule.event, schedule.task) if one]) != 1:
+        found.problem((*path, "do"), "wants exactly one of spawn, event and task")
+    if schedule.combine:
+        _check_names(settings, (*path, "do", "combine"), (schedule.combine,), found)
+
+
+_DAY = 24 * 60
+
+
+def _minutes(windows: tuple[Window, ...]) -> int:
+    """How many minutes of a day begin inside one of the windows."""
+    inside = set[int]()
+    for start, end in windows:
+        first, last = start.hour * 60 + start.minute, end.hour * 60 + end.minute
+        inside.update(range(first, last) if first <= last else (*range(first, _DAY), *range(last)))
+    return len(inside)

@@ -1,0 +1,226 @@
+"""How a value of `clawfiles.toml` is read: one function a form, from what tomllib gives to what the settings hold.
+
+Each raises ValueError with what would have been right, or BadValue or BadId from `words`.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+from typing import Any
+
+from claw_files import words
+from claw_files.config.settings import Rate, Window
+
+Read = Callable[[Any], Any]
+
+
+class Form:
+    """A form: what it is called in the reference, and how it is read."""
+
+    def __init__(self, wanted: str, read: Read) -> None:
+        self.wanted, self.read = wanted, read
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("wants a text")
+    return value
+
+
+def _agent(value: Any) -> str:
+    return words.agent_id(_text(value))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("wants true or false")
+    return value
+
+
+def _count(least: int) -> Read:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1_000_000:
+            raise ValueError(f"wants a whole number, {least} or more")
+        return value
+
+    return read
+
+
+def _one_of(*choices: str) -> Read:
+    def read(value: Any) -> str:
+        if value not in choices:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), choices, 1)
+            raise ValueError(f"wants {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return str(value)
+
+    return read
+
+
+def _each(read: Read, what: str) -> Read:
+    def read_all(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"wants a list of {what}, in square brackets")
+        return tuple(read(one) for one in value)
+
+    return read_all
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        parts = ", ".join(f'"{part}"' for part in value.split()[:8])
+        raise ValueError(f"wants a list, never a shell line: [{parts}]")
+    return tuple(_each(_text, "texts")(value))
+
+
+def _length(least: timedelta) -> Read:
+    def read(value: Any) -> timedelta:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+        if re.fullmatch(r"\s*0+(ms|s|m|h|d)?\s*", text) and not least:
+            return timedelta(0)
+        if short := re.fullmatch(r"\s*([0-9]{1,9})\s*ms\s*", text):
+            return max(timedelta(milliseconds=int(short[1])), timedelta(milliseconds=1))
+        return words.duration(text)
+
+    return read
+
+
+def _ladder(value: Any) -> tuple[timedelta, ...]:
+    read = _length(_SOME)
+    rungs = tuple(read(one) for one in value) if isinstance(value, list) else (read(value),)
+    if not rungs:
+        raise ValueError('wants a length such as "30m", or a list of them')
+    return rungs
+
+
+_CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
+_WINDOW = re.compile(rf"\s*{_CLOCK}\s*[-–]\s*(?:{_CLOCK}|(24:00(?::00)?))\s*", re.ASCII)
+
+
+def _window(value: Any) -> Window:
+    found = _WINDOW.fullmatch(_text(value))
+    if not found:
+        raise ValueError('wants a window such as "22:00-07:00"')
+    clock = [int(part or 0) for part in found.groups()[:6]]
+    start, end = time(clock[0], clock[1], clock[2]), time(clock[3], clock[4], clock[5])
+    if found[7] and start == end:
+        raise ValueError("leaves no time of the day to announce anything")
+    return start, end
+
+
+def _zone(value: Any) -> str:
+    name = _text(value)
+    if name == "UTC":
+        return name
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(_no_zone(name)) from None
+    return name
+
+
+def _no_zone(name: str) -> str:
+    import difflib
+    import zoneinfo
+
+    near = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), 1, 0.5)
+    return "is not a known time zone" + (f"; did you mean {near[0]!r}?" if near else ', such as "Europe/Berlin"')
+
+
+def inside(value: Any) -> str:
+    """A path below the workspace, with "/" between names."""
+    path = _text(value)
+    if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/") or path.endswith("/"):
+        raise ValueError("wants the path of a file inside the workspace, relative to it")
+    return path
+
+
+def _channel(value: Any) -> str:
+    scheme, _, rest = _text(value).partition(":")
+    if scheme != "file" or not rest:
+        raise ValueError('wants "file:PATH"; other channels are not known to this version')
+    return f"file:{inside(rest)}"
+
+
+def _rate(value: Any) -> Rate:
+    found = re.fullmatch(r"\s*([1-9][0-9]{0,5})\s*/\s*(s|sec|second|min|minute|h|hour|day)\s*", _text(value))
+    if not found:
+        raise ValueError('wants a rate such as "15/min"')
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2][0]]
+    return Rate(count=int(found[1]), per=timedelta(seconds=seconds))
+
+
+def _prefix(value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,15}", _text(value), re.ASCII):
+        raise ValueError('wants up to 16 letters and digits, a letter first, such as "TC"')
+    return str(value).upper()
+
+
+def _variable(value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", _text(value), re.ASCII):
+        raise ValueError("wants names of environment variables, without their values")
+    return str(value)
+
+
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+
+def _cron(value: Any) -> str:
+    line = " ".join(_NICKNAMES.get(_text(value).strip().lower(), value).split())
+    if line.startswith("@"):
+        raise ValueError(f"wants five fields, or one of {', '.join(_NICKNAMES)}")
+    if len(line.split()) != 5:
+        raise ValueError('wants five fields: minute, hour, day, month, weekday, such as "45 8 * * 1-5"')
+    from datetime import datetime
+
+    from cronsim import CronSim, CronSimError
+
+    try:
+        next(CronSim(line, datetime(2026, 1, 1)))
+    except CronSimError as wrong:
+        raise ValueError(f"is no cron line: {wrong}") from None
+    except StopIteration:
+        raise ValueError("never comes due") from None
+    return line
+
+
+_SOME, _NONE = timedelta(milliseconds=1), timedelta(0)
+
+FORMS = {
+    "text": Form("text", _text),
+    "texts": Form("list of texts", _each(_text, "texts")),
+    "agent": Form("agent", _agent),
+    "agents": Form("list of agents", _each(_agent, "agents")),
+    "flag": Form("true or false", _flag),
+    "count": Form("whole number, 0 or more", _count(0)),
+    "positive": Form("whole number, 1 or more", _count(1)),
+    "length": Form("length", _length(_SOME)),
+    "pause": Form("length, may be 0", _length(_NONE)),
+    "ladder": Form("length, or a list of them", _ladder),
+    "windows": Form("list of windows", _each(_window, "windows")),
+    "zone": Form("time zone", _zone),
+    "rate": Form("rate", _rate),
+    "command": Form("list of texts", _command),
+    "variables": Form("list of names", _each(_variable, "names")),
+    "channels": Form("list of channels", _each(_channel, "channels")),
+    "path": Form("path in the workspace", inside),
+    "prefix": Form("letters", _prefix),
+    "cron": Form("cron line", _cron),
+    "kind": Form("named \\| worker \\| human", _one_of("named", "worker", "human")),
+    "runtime": Form("inbox \\| command \\| openclaw \\| acp", _one_of("inbox", "command", "openclaw", "acp")),
+    "message": Form("stdin \\| file \\| env", _one_of("stdin", "file", "env")),
+    "how": Form("send \\| spawn", _one_of("send", "spawn")),
+    "size": Form("S \\| M \\| L", _one_of("S", "M", "L")),
+    "catch_up": Form("once \\| skip", _one_of("once", "skip")),
+}

@@ -1,0 +1,157 @@
+"""What `clawfiles.toml` says, as checked values: everything in it can be relied on."""
+
+from datetime import time, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from claw_files.errors import NotFound
+from claw_files.model import AgentId, AgentKind, Runtime, Size, Value
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Window = tuple[time, time]
+"""From the first time up to, but without, the second; over midnight when the second is earlier; empty when equal."""
+
+Review = str  # "none", "coordinator", or an agent's name
+
+
+class Workspace(Value, frozen=True):
+    coordinator: AgentId
+    monitor: AgentId
+    timezone: str = "UTC"
+    prefix: str = "TC"
+    ledger: str = "HEARTBEAT.md"
+
+    @property
+    def zone(self) -> "ZoneInfo":
+        """The time zone that bare times are read in."""
+        return _zone(self.timezone)
+
+
+class Agent(Value, frozen=True):
+    """One agent, with every default filled in."""
+
+    name: AgentId
+    kind: AgentKind = AgentKind.NAMED
+    reports_to: AgentId | None = None  # who hears of its trouble; None at the top
+    takes: tuple[str, ...] = ()
+    runtime: Runtime = Runtime.INBOX
+    session: str = ""  # its lane: one run at a time in each
+    command: tuple[str, ...] = ()
+    message: Literal["stdin", "file", "env"] = "stdin"
+    env: tuple[str, ...] = ()
+    timeout: timedelta = timedelta(minutes=30)
+    workspace: str | None = None
+    model: str | None = None
+    quiet_hours: tuple[Window, ...] = ()
+    compartment: bool = False
+    channels: tuple[str, ...] = ()
+
+
+class Route(Value, frozen=True):
+    """Who does tasks of one type. `to` names agents only: "self" has become the coordinator."""
+
+    type: str
+    to: tuple[AgentId, ...] = ()
+    how: Literal["send", "spawn"] | None = None
+    size: Size | None = None
+    review: Review = "none"
+    verify: tuple[str, ...] = ()
+
+
+class Heartbeat(Value, frozen=True):
+    check: tuple[timedelta, ...]  # a ladder; the last rung repeats
+    announce_gap: timedelta
+    ack: timedelta
+    silent: timedelta
+    lease: timedelta
+    sends: int
+    attempts: int
+    backoff: timedelta
+    auto: bool
+    archive: timedelta
+
+
+class Quiet(Value, frozen=True):
+    windows: tuple[Window, ...]
+    timezone: str
+    critical_passes: bool
+
+    @property
+    def zone(self) -> "ZoneInfo":
+        """The time zone of the windows, also of those that an agent has of its own."""
+        return _zone(self.timezone)
+
+
+class Rate(Value, frozen=True):
+    """At most `count` in any stretch of `per`."""
+
+    count: int
+    per: timedelta
+
+
+class Limits(Value, frozen=True):
+    runs: int
+    depth: int
+    spawns_per_minute: int
+    per_model: dict[str, Rate]
+    breaker: int
+    breaker_pause: timedelta
+
+
+class Schedule(Value, frozen=True):
+    """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
+
+    name: str
+    cron: str  # five fields; @daily and its like have been spelled out
+    spawn: tuple[str, ...] = ()
+    combine: AgentId | None = None  # who gets the combined results of `spawn`
+    event: str | None = None
+    task: str | None = None
+    catch_up: Literal["once", "skip"] = "once"
+
+
+class Settings(Value, frozen=True):
+    """The whole configuration. Everything but the workspace's coordinator and its agent has a default."""
+
+    workspace: Workspace
+    agents: dict[AgentId, Agent]
+    routes: dict[str, Route]
+    heartbeat: Heartbeat
+    quiet_hours: Quiet
+    limits: Limits
+    schedules: dict[str, Schedule]
+
+    @property
+    def coordinator(self) -> AgentId:
+        return self.workspace.coordinator
+
+    @property
+    def monitor(self) -> AgentId:
+        return self.workspace.monitor
+
+    def agent(self, name: str) -> Agent:
+        """The agent of that name, in any case. Raises NotFound with the names there are."""
+        if found := self.agents.get(AgentId(name.lower())):
+            return found
+        raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(self.agents)}")
+
+    def route(self, task_type: str | None) -> Route | None:
+        """The route of a task type, or None."""
+        return self.routes.get(task_type) if task_type else None
+
+    def reports_to(self, agent: str) -> AgentId | None:
+        """One step up; None at the top, and for a name that is nobody's."""
+        found = self.agents.get(AgentId(agent))
+        return found.reports_to if found else None
+
+    def is_human(self, agent: str) -> bool:
+        """Whether it is a person; a name that is nobody's is not."""
+        found = self.agents.get(AgentId(agent))
+        return found is not None and found.kind is AgentKind.HUMAN
+
+
+def _zone(name: str) -> "ZoneInfo":
+    from zoneinfo import ZoneInfo  # 3 ms that most commands do not need
+
+    return ZoneInfo(name)

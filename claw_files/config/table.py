@@ -1,0 +1,125 @@
+"""The one table of settings: every key that `clawfiles.toml` may hold. The reader, the hints for typing errors and
+`docs/reference/settings.md` are all made from it."""
+
+from claw_files.config.lines import Path
+from claw_files.model import Value
+
+
+class Setting(Value, frozen=True):
+    """One key. A `*` in its name stands for a name that the user chooses."""
+
+    name: str
+    form: str  # a key of `forms.FORMS`
+    default: object = None  # as written in TOML; None: none, see `meaning`
+    meaning: str = ""
+
+    @property
+    def path(self) -> Path:
+        return tuple(self.name.split("."))
+
+
+def _of(section: str, *rows: tuple[str, str, object, str]) -> list[Setting]:
+    return [
+        Setting(name=f"{section}.{key}", form=form, default=default, meaning=text) for key, form, default, text in rows
+    ]
+
+
+TABLE: tuple[Setting, ...] = (
+    *_of(
+        "workspace",
+        ("coordinator", "agent", None, "Whose ledger HEARTBEAT.md is. Must be given, and be one of the agents."),
+        ("monitor", "agent", None, "Where alerts go first; the coordinator when not given."),
+        ("timezone", "zone", "UTC", "The zone of bare times in files, and of schedules."),
+        ("prefix", "prefix", "TC", "New tasks are TC-1, TC-2, ..."),
+        ("ledger", "path", "HEARTBEAT.md", "Where the ledger lies."),
+    ),
+    *_of(
+        "agents.*",
+        ("kind", "kind", "named", "named: persistent, messaged. worker: spawned for one task. human: a person."),
+        ("reports_to", "agent", None, "Who hears of its trouble. Not given: the coordinator; above that, a person."),
+        ("takes", "texts", [], "Task types it may take without a route, and claim by itself."),
+        ("runtime", "runtime", None, "How it is woken; not given: command where there is a `command`, else inbox."),
+        ("session", "text", None, "Its lane: one run at a time in each. Not given: agent:NAME:main."),
+        ("command", "command", [], "What to run; {workspace}, {task}, {message_file}, {run_dir} are filled in."),
+        ("message", "message", "stdin", "How the command gets its message."),
+        ("env", "variables", [], "Variables it may see beside PATH, HOME, LANG, TZ and CLAWFILES_*."),
+        ("timeout", "length", "30m", "A run that lasts longer is ended."),
+        ("workspace", "text", None, "Where it works, if not here; its status/ there is read as its reports."),
+        ("model", "text", None, "The model it works with: for limits, and for the audit."),
+        ("quiet_hours", "windows", [], "Windows beside the workspace's, in the zone of [quiet_hours]."),
+        ("compartment", "flag", False, "Its work is invisible to the others."),
+        ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
+    ),
+    *_of(
+        "routes.*",
+        ("to", "agents", [], 'Who does tasks of this type: the next one is the fallback, "self" is the coordinator.'),
+        ("how", "how", None, "Not given: workers are spawned, the others are messaged."),
+        ("size", "size", None, "Time limit of what is spawned: S 300 s, M 600 s, L 1200 s."),
+        ("review", "agent", "none", "Who approves: none, coordinator, or an agent's name."),
+        ("verify", "command", [], "A command, run in the workspace, that must succeed before the task counts as done."),
+    ),
+    *_of(
+        "heartbeat",
+        ("check", "ladder", "30m", "Next check when nothing better is known. Of a list, the last repeats."),
+        ("announce_gap", "pause", "5m", "At most one progress announcement a task in this time."),
+        ("ack", "length", "5m", "A message must be acknowledged within."),
+        ("silent", "length", "45m", "In progress without a word for longer: nudge."),
+        ("lease", "length", "90m", "When to look at a holder again."),
+        ("sends", "positive", 2, "Of one message, at most."),
+        ("attempts", "positive", 3, "Then the task goes to dead-letter/."),
+        ("backoff", "pause", "2s", "Pause before the second attempt; it doubles with each failure."),
+        ("auto", "flag", False, "Also delegate what is ready in the backlog."),
+        ("archive", "pause", "7d", "Closed tasks move to status/archive/ after."),
+    ),
+    *_of(
+        "quiet_hours",
+        ("windows", "windows", [], "When nothing is announced to people; what came up is told at the end."),
+        ("timezone", "zone", None, "The zone of the windows; the workspace's when not given."),
+        ("critical_passes", "flag", True, "Critical announcements are made even then."),
+    ),
+    *_of(
+        "limits",
+        ("runs", "positive", 4, "At once, overall."),
+        ("depth", "count", 1, "How deep spawns may nest: 1 means that a worker cannot spawn."),
+        ("spawns_per_minute", "positive", 10, "Of all agents together."),
+        ("per_model.*", "rate", None, "Wakes of agents with this model, such as 15/min."),
+        ("breaker", "positive", 3, "Failures in a row that stop an agent from being woken."),
+        ("breaker_pause", "pause", "10m", "How long; then one attempt."),
+    ),
+    *_of(
+        "schedules.*",
+        ("cron", "cron", None, "Five fields in the workspace's zone, or @hourly, @daily, @weekly, ... Must be given."),
+        ("do.spawn", "texts", [], "Workers to spawn at each due time."),
+        ("do.combine", "agent", None, "Who gets their combined results; the coordinator when not given."),
+        ("do.event", "text", None, "The type of the event to emit."),
+        ("do.task", "text", None, "The title of the task to make."),
+        ("catch_up", "catch_up", "once", "After downtime: the latest missed time once, or skip it."),
+    ),
+)  # fmt: skip
+
+SETTINGS: dict[Path, Setting] = {setting.path: setting for setting in TABLE}
+
+
+def pattern(path: Path) -> Path:
+    """The path as the table names it: ("agents", "peter", "kind") becomes ("agents", "*", "kind")."""
+    if len(path) > 1 and path[0] in ("agents", "routes", "schedules"):
+        return (path[0], "*", *path[2:])
+    return (*path[:2], "*", *path[3:]) if path[:2] == ("limits", "per_model") and len(path) > 2 else path
+
+
+def children(path: Path) -> dict[str, Setting | None]:
+    """The names that may stand in the table at `path`, with their setting; None for tables. `*` is any name."""
+    here = pattern(path)
+    found: dict[str, Setting | None] = {}
+    for row, setting in SETTINGS.items():
+        if row[: len(here)] == here and len(row) > len(here):
+            found[row[len(here)]] = setting if len(row) == len(here) + 1 else None
+    return found
+
+
+def nearest_key(name: str, known: list[str]) -> str | None:
+    """The known name that was probably meant, or None."""
+    import difflib
+
+    same = [key for key in known if key.replace("_", "") == name.lower().replace("-", "").replace("_", "")]
+    return next(iter(same or difflib.get_close_matches(name.lower(), known, 1, 0.5)), None)
