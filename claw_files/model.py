@@ -189,9 +189,9 @@ class Message(Value, frozen=True):
     in_reply_to: str | None = None
     critical: bool = False
     status_hash: str | None = None  # of the status file when this was sent: unchanged means not acknowledged
-    definition: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it: the task's keys, restored if an agent loses them
+    definition: dict[str, str] = {}
     body_file: str | None = None  # a body over 10 KB lies here, relative to the workspace
-    channels: dict[str, str] = {}  # noqa: RUF012 - channel -> when it was handed over, for messages to people
+    channels: dict[str, str] = {}
 
 
 class Run(Value, frozen=True):
@@ -226,7 +226,7 @@ class Result(Value, frozen=True):
     agent: AgentId | None = None
     completed: datetime | None = None
     outputs: tuple[str, ...] = ()
-    usage: dict[str, str] = {}  # noqa: RUF012
+    usage: dict[str, str] = {}
     body: str = ""
 
 

@@ -28,7 +28,7 @@ class Role(StrEnum):
     PERSON = "person"
 
 
-class Actor(Value):
+class Actor(Value, frozen=True):
     """Who acts. The tick acts as the coordinator, and as more than it: some moves are the tick's alone."""
 
     id: AgentId
@@ -39,7 +39,7 @@ class Actor(Value):
     reviewer: bool = False  # the route names it for this task
 
 
-class Move(Value):
+class Move(Value, frozen=True):
     """One row of the table."""
 
     letter: str
@@ -161,7 +161,7 @@ def check_generation(task: Task, agent: AgentId, named: int | None) -> None:
         raise NotYours(task.id, task.assignee, f"claim it first: `clawfiles claim {task.id}`")
 
 
-# --- the moves -------------------------------------------------------------------------------------------------------
+# --- the moves
 
 
 def reserve(task: Task, agent: AgentId, generation: int, now: datetime) -> Task:
@@ -336,10 +336,10 @@ def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | 
     )
 
 
-# --- moves made by hand ----------------------------------------------------------------------------------------------
+# --- moves made by hand
 
 
-class Standing(Value):
+class Standing(Value, frozen=True):
     """What an edit by hand amounts to: the state in force, and what to do about the file."""
 
     state: State

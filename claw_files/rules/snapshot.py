@@ -1,0 +1,114 @@
+"""What a tick looks at, and what it can decide: the values on both sides of `plan_tick`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from claw_files.config import Settings
+from claw_files.model import AgentId, Box, Entry, Kind, Message, Report, Result, Run, Task, TaskId, Value
+
+
+class Place(StrEnum):
+    """Where a task's file lies."""
+
+    STATUS = "status"
+    ARCHIVE = "archive"
+    DEAD_LETTER = "dead-letter"
+
+
+class Told(Value, frozen=True):
+    """That somebody was told something already: the message with that key, wherever it lies now."""
+
+    box: Box
+    sent: datetime | None = None
+
+
+class Look(Value, frozen=True):
+    """Everything the tick read for one line of the ledger. The run was read before the files it may have written."""
+
+    entry: Entry
+    task: Task | None = None  # None: neither in status/, archive/ nor dead-letter/
+    place: Place | None = None
+    unreadable: str | None = None  # why the status file cannot be understood
+    pending: bool = False  # it is empty or half saved, and young: wait
+    digest: str | None = None  # of the status file
+    last_word: datetime | None = None  # newest change to status file, reports, checkpoint or result
+    reports: tuple[Report, ...] = ()
+    result: Result | None = None
+    message: Message | None = None  # the task message of the current attempt
+    box: Box | None = None
+    run: Run | None = None  # the newest run for this attempt
+    missing: tuple[str, ...] = ()  # promised outputs that are not there; looked up only for finished tasks
+    verify: Run | None = None  # the route's own check, if it was started
+    children_open: tuple[TaskId, ...] = ()
+
+
+class Snapshot(Value, frozen=True):
+    """The workspace at one moment, as far as the ledger names it."""
+
+    settings: Settings
+    looks: tuple[Look, ...] = ()
+    told: Mapping[str, Told] = {}
+    live: tuple[Run, ...] = ()
+    waiting: tuple[Message, ...] = ()  # in new/ of agents woken by a command, without a run yet, in order of their ids
+    outcomes: Mapping[AgentId, tuple[tuple[datetime, bool], ...]] = {}
+    tried: Mapping[TaskId, tuple[AgentId, ...]] = {}
+    ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
+    marks: Mapping[str, datetime] = {}
+    held: Mapping[AgentId, tuple[Message, ...]] = {}
+    spawned: tuple[datetime, ...] = ()  # of the last minute, for the rate
+    briefed: frozenset[str] = frozenset()  # keys of briefs that were delivered
+
+
+class Act(StrEnum):
+    """What a tick can do."""
+
+    DATE = "date"  # write the date into a ledger line that has only a time
+    EXTEND = "extend"  # a new check time
+    WAIT_UNTIL = "wait-until"  # the ETA
+    RECORD = "record"  # write down an allowed move that was made by hand
+    CARRY = "carry"  # carry a report into the status file
+    CONFLICT = "conflict"  # tell about a move by hand that does not count
+    DELIVER = "deliver"
+    RESEND = "resend"
+    WAKE = "wake"
+    STOP = "stop"
+    NEXT_AGENT = "next-agent"
+    FINISH = "finish"  # a worker's result moves its task
+    FAIL = "fail"
+    RETRY = "retry"
+    NUDGE = "nudge"
+    ASK = "ask"
+    REVIEW = "review"
+    ESCALATE = "escalate"
+    DEAD_LETTER = "dead-letter"
+    VERIFY = "verify"
+    REOPEN = "reopen"
+    INFORM = "inform"
+    REPORT = "report"  # combined, for a group of workers
+    CLOSE = "close"  # take the line out of the ledger
+    UNWATCH = "unwatch"
+    DELEGATE = "delegate"
+    EVENT = "event"
+    ANNOUNCE = "announce"
+    BRIEF = "brief"
+
+
+class Action(Value, frozen=True):
+    """One decision, with the key that makes it happen once and the reason for the journal."""
+
+    act: Act
+    task: TaskId | None = None
+    agent: AgentId | None = None  # whom it concerns
+    key: str = ""
+    why: str = ""
+    at: datetime | None = None  # the new check time, the occurrence
+    kind: Kind | None = None
+    text: str = ""  # what is told
+    entry: Entry | None = None
+    details: dict[str, Any] = {}  # noqa: RUF012
+
+    def as_json(self) -> dict[str, str | None]:
+        """The five keys that `heartbeat --json` promises."""
+        return {"action": self.act.value, "task": self.task, "agent": self.agent, "key": self.key, "why": self.why}

@@ -1,0 +1,254 @@
+"""The one place that decides what a heartbeat does: `plan_tick(snapshot, now)`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from claw_files.config import Settings
+from claw_files.model import AgentId, AgentKind, Key, Kind, Message, Run, Runtime, State, TaskId
+from claw_files.rules import quiet, routing, schedules
+from claw_files.rules.entry import Case, case_of, plan_entry
+from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
+
+
+def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
+    """Everything that is to be done at `now`, in order; empty when nothing is.
+
+    Args:
+        snap: what was read; runs before files, so that an ended run has nothing more to say.
+        now: aware, UTC.
+
+    Cron, daemon, simulator and tests call this function and carry out what it returns.
+    """
+    first, repeated = _split_repeats(snap.looks)
+    actions: list[Action] = []
+    for look in first:
+        actions += plan_line(look, snap, now)
+    actions += _repeats(repeated, snap)
+    actions += plan_groups(first, snap, now)
+    actions += plan_ready(snap)
+    actions += plan_schedules(snap, now)
+    waiting = (*snap.waiting, *_about_to_arrive(actions, snap.settings))
+    actions += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now)
+    actions += plan_people(snap, now)
+    return tuple(actions)
+
+
+def plan_line(look: Look, snap: Snapshot, now: datetime) -> tuple[Action, ...]:
+    """The actions for one ledger line; a bare time gets its date, unless the line is rewritten anyway."""
+    planned = plan_entry(look, snap, now)
+    rewritten = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH}
+    if look.entry.dated or look.entry.at is None or any(action.act in rewritten for action in planned):
+        return planned
+    date = Action(act=Act.DATE, task=look.entry.task, at=look.entry.at, why="its time had no date", entry=look.entry)
+    return (date, *planned)
+
+
+def _split_repeats(looks: Sequence[Look]) -> tuple[list[Look], list[Look]]:
+    """The first line of each task, and the further ones: the first acts, the others are reported."""
+    seen: set[TaskId] = set()
+    first, repeated = list[Look](), list[Look]()
+    for look in looks:
+        (repeated if look.entry.task in seen else first).append(look)
+        seen.add(look.entry.task)
+    return first, repeated
+
+
+def _repeats(looks: Iterable[Look], snap: Snapshot) -> list[Action]:
+    boss = snap.settings.coordinator
+    found = []
+    for look in looks:
+        key = f"{look.entry.task.lower()}.two-lines"
+        if snap.told.get(f"{boss}/{key}") is None:
+            text = (
+                f"the ledger has a second line for {look.entry.task}; the first one counts: {look.entry.line.strip()}"
+            )
+            found.append(
+                Action(
+                    act=Act.ESCALATE, task=look.entry.task, agent=boss, key=key, why=text, text=text, kind=Kind.ANNOUNCE
+                )
+            )
+    return found
+
+
+# --- groups
+
+
+def plan_groups(looks: Sequence[Look], snap: Snapshot, now: datetime) -> list[Action]:
+    """One combined report for workers spawned together, when the last of them has ended; then their lines go."""
+    groups: dict[str, list[Case]] = {}
+    for look in looks:
+        if look.task and look.task.group:
+            groups.setdefault(look.task.group, []).append(case_of(look, snap, now))
+    return [action for name, cases in groups.items() for action in _plan_group(name, cases)]
+
+
+def _plan_group(name: str, cases: list[Case]) -> list[Action]:
+    size = max((case.task.group_size or 1) for case in cases)
+    if not all(_is_final(case) for case in cases):
+        return []
+    if len(cases) < size and not all(case.due for case in cases):
+        return []  # the others are still being spawned; or their lines are gone, then the last check time decides
+    boss, key = cases[0].boss, f"group.{name}.report"
+    good = [case for case in cases if case.task.state is State.DONE]
+    bad = [case for case in cases if case.task.state is not State.DONE]
+    text = _combined(name, good, bad, size - len(cases))
+    actions: list[Action] = []
+    if not cases[0].was_told(boss, key):
+        labels = [case.task.label for case in good if case.task.label]
+        why = f"{len(good)} of {size} have a result"
+        details = {"labels": labels, "group": name}
+        actions.append(
+            Action(act=Act.REPORT, agent=boss, key=key, why=why, text=text, kind=Kind.ANNOUNCE, details=details)
+        )
+    return actions + [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
+
+
+def _is_final(case: Case) -> bool:
+    if case.task.state is State.DEAD:
+        return case.look.place is not Place.STATUS
+    return case.task.state in (State.DONE, State.CANCELLED) and not case.look.missing
+
+
+def _combined(name: str, good: list[Case], bad: list[Case], lost: int) -> str:
+    lines = [f"{name}: {len(good)} results."]
+    lines += [f"- {case.task.label}: no result ({case.task.reason or case.task.state})" for case in bad]
+    if lost > 0:
+        lines.append(f"- {lost} more were announced, but have no line in the ledger")
+    return "\n".join(lines)
+
+
+# --- waking
+
+
+def plan_wakes(
+    settings: Settings,
+    live: Sequence[Run],
+    waiting: Sequence[Message],
+    spawned: Sequence[datetime],
+    now: datetime,
+) -> list[Action]:
+    """Whom to wake with which message: one run per session, at most `limits.runs` in all, in the order they were sent.
+
+    Args:
+        live: runs that are alive.
+        waiting: messages in new/ of agents that are woken by a command, without a run of their own yet.
+        spawned: when workers were started within the last minute, for `spawns_per_minute`.
+    """
+    slots = settings.limits.runs - len(live)
+    spawns = settings.limits.spawns_per_minute - sum(1 for at in spawned if now - at < timedelta(minutes=1))
+    lanes = {_lane(settings, run.agent, str(run.key)) for run in live}
+    woken: list[Action] = []
+    for message in sorted(waiting, key=lambda m: (m.sent or now, m.id)):
+        lane = _lane(settings, message.to, str(message.key))
+        is_worker = settings.agents[message.to].kind is AgentKind.WORKER
+        if slots <= 0 or lane in lanes or (is_worker and spawns <= 0):
+            continue
+        slots, spawns = slots - 1, spawns - is_worker
+        lanes.add(lane)
+        why = f"{message.kind} from {message.sender}"
+        woken.append(Action(act=Act.WAKE, task=message.task, agent=message.to, key=str(message.key), why=why))
+    return woken
+
+
+def _lane(settings: Settings, agent: AgentId, key: str) -> str:
+    """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
+    known = settings.agents.get(agent)
+    if known is None or known.kind is AgentKind.WORKER:
+        return f"{agent}/{key}"
+    return known.session
+
+
+_ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}
+
+
+def _about_to_arrive(actions: Sequence[Action], settings: Settings) -> list[Message]:
+    """The messages that the planned actions will put into inboxes of agents woken by us."""
+    found = []
+    for action in actions:
+        kind = _ARRIVES.get(action.act) or action.kind
+        agent = settings.agents.get(action.agent) if action.agent else None
+        if kind is None or agent is None or agent.runtime is Runtime.INBOX:
+            continue
+        found.append(
+            Message(
+                id=action.key,
+                key=Key(action.key),
+                kind=kind,
+                sender=settings.coordinator,
+                to=agent.name,
+                task=action.task,
+            )
+        )
+    return found
+
+
+# --- the backlog, the clock, people
+
+
+def plan_ready(snap: Snapshot) -> list[Action]:
+    """With `auto`, tasks that are ready are delegated, best first, while there are free runs."""
+    if not snap.settings.heartbeat.auto:
+        return []
+    free = snap.settings.limits.runs - sum(1 for look in snap.looks if look.task and not look.task.state.is_closed)
+    found = []
+    for task in snap.ready:
+        choice = routing.pick(snap.settings, task.type)
+        if free <= 0 or choice is None:
+            continue
+        free -= 1
+        key = f"{task.id.lower()}.{task.attempt}"
+        found.append(Action(act=Act.DELEGATE, task=task.id, agent=choice.agent, key=key, why=choice.why))
+    return found
+
+
+def plan_schedules(snap: Snapshot, now: datetime) -> list[Action]:
+    """Due times become events, each once; a schedule that is new starts counting now."""
+    found = []
+    for schedule in snap.settings.schedules.values():
+        mark = snap.marks.get(schedule.name)
+        zone = snap.settings.workspace.zone
+        if mark is None:
+            key = str(schedules.key(schedule.name, now))
+            found.append(Action(act=Act.EVENT, key=key, at=now, why="counting starts", details={"arm": schedule.name}))
+            continue
+        for occurrence in schedules.due(schedule.cron, zone, mark, now, schedule.catch_up):
+            key = str(schedules.key(schedule.name, occurrence))
+            why = f"due at {occurrence:%Y-%m-%d %H:%M} UTC"
+            details = {"schedule": schedule.name}
+            found.append(Action(act=Act.EVENT, key=key, at=occurrence, why=why, details=details))
+    return found
+
+
+def plan_people(snap: Snapshot, now: datetime) -> list[Action]:
+    """What lies in people's inboxes: handed over at once, or held for the brief when the quiet hours end."""
+    return [action for person, held in snap.held.items() for action in _plan_person(snap, person, held, now)]
+
+
+def _plan_person(snap: Snapshot, person: AgentId, held: Sequence[Message], now: datetime) -> list[Action]:
+    own = snap.settings.agents[person].quiet_hours
+    windows, zone = (*snap.settings.quiet_hours.windows, *own), snap.settings.quiet_hours.zone
+    quiet_now = quiet.until(now, windows, zone) is not None
+    passes = snap.settings.quiet_hours.critical_passes
+    actions, ends = list[Action](), dict[datetime, list[Message]]()
+    for message in held:
+        end = quiet.until(message.sent, windows, zone) if message.sent else None
+        if (message.critical and passes) or (end is None and not quiet_now):
+            why = "critical" if message.critical else "no quiet hours now"
+            actions.append(
+                Action(
+                    act=Act.ANNOUNCE,
+                    task=message.task,
+                    agent=person,
+                    key=str(message.key),
+                    why=why,
+                    details={"id": message.id},
+                )
+            )
+        elif not quiet_now:
+            ends.setdefault(end or now, []).append(message)
+    for end, messages in sorted(ends.items()):
+        key = f"brief.{person}.{end:%Y%m%dT%H%M%SZ}"
+        details = {"ids": [message.id for message in messages]}
+        why = f"{len(messages)} held back in the quiet hours"
+        actions.append(Action(act=Act.BRIEF, agent=person, key=key, at=end, why=why, details=details))
+    return actions

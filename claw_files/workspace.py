@@ -1,0 +1,319 @@
+"""Where each file of a workspace lies, and how it is loaded and saved.
+
+Nothing here decides: a save runs a rule on whatever stands in the file at that moment (`update`), so an edit that got
+in between is either built upon or makes the rule refuse.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.config import Settings
+from claw_files.documents import ledger, messages, status
+from claw_files.errors import ClawError, Conflict, InvalidFile, NotFound
+from claw_files.locks import Claims, Locks
+from claw_files.model import AgentId, Audit, Box, Entry, Key, Message, State, Task, TaskId, Value
+from claw_files.rules import routing, transitions
+from claw_files.rules.snapshot import Place, Told
+from claw_files.system.clock import Clock
+from claw_files.system.files import Content, Files
+
+CONFIG = "clawfiles.toml"
+MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
+LARGE_BYTES = 10_000  # a body over this lies in bodies/ and is referred to by path
+
+
+class Loaded(Value, frozen=True):
+    """A task with the file it came from."""
+
+    task: Task
+    path: str
+    place: Place
+    content: Content
+
+
+class Workspace:
+    """The files of one workspace, by what they are for."""
+
+    def __init__(
+        self,
+        root: str,
+        settings: Settings,
+        files: Files,
+        locks: Locks,
+        claims: Claims,
+        clock: Clock,
+        outside: Callable[[str], Files] | None = None,
+        epoch: str | None = None,
+    ) -> None:
+        self.root = root
+        self.settings = settings
+        self.files = files
+        self.locks = locks
+        self.claims = claims
+        self.clock = clock
+        self.zone = settings.workspace.zone
+        self.epoch = epoch
+        self._outside = outside
+
+    # --- the journal
+
+    def line(self, audit: Audit) -> bytes:
+        """One line of the journal, as JSON with every promised key."""
+        facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
+        facts["epoch"] = audit.epoch or self.epoch
+        return msgspec.json.encode(facts) + b"\n"
+
+    def note(self, audit: Audit) -> None:
+        """Write a decision into the journal that changes no file."""
+        self.files.append(f"audit/{self.clock.now():%Y-%m-%d}.jsonl", self.line(audit))
+
+    # --- tasks
+
+    def find(self, task: TaskId) -> tuple[str, Place] | None:
+        """Path and place of a task's file, spelled in any case; status/ first, then dead-letter/, then the archive."""
+        name = words.file_name(task)
+        for folder, place in (("status", Place.STATUS), ("dead-letter", Place.DEAD_LETTER)):
+            if path := self._spelled(folder, name):
+                return path, place
+        for month in reversed(self.files.names("status/archive")):
+            if path := self._spelled(f"status/archive/{month}", name):
+                return path, Place.ARCHIVE
+        return None
+
+    def _spelled(self, folder: str, name: str) -> str | None:
+        if self.files.stamp(f"{folder}/{name}") or self._is_odd(f"{folder}/{name}"):
+            return f"{folder}/{name}"
+        stem = name.removesuffix(".md")
+        upper = f"{folder}/{stem.upper()}.md"
+        return upper if self.files.stamp(upper) else None
+
+    def _is_odd(self, path: str) -> bool:
+        """Whether something that is no regular file bears a task's name: reading it will say what it is."""
+        try:
+            self.files.read(path)
+        except NotFound:
+            return False
+        except ClawError:
+            return True
+        return True
+
+    def load(self, task: TaskId) -> Loaded:
+        """The task as its file has it. Raises NotFound, CannotRead, InvalidFile."""
+        found = self.find(task)
+        if found is None:
+            raise NotFound("task", task, "`clawfiles task list` shows what there is")
+        path, place = found
+        content = self.files.read(path)
+        return Loaded(task=self.parse(content, path), path=path, place=place, content=content)
+
+    def parse(self, content: Content, path: str) -> Task:
+        """The task that a status file's content describes."""
+        return status.parse(content.data, path, min(content.stamp.mtime, self.clock.now()), self.zone)
+
+    def in_force(self, task: Task) -> Task:
+        """`task` in the state that counts after edits by hand (`transitions.stand`)."""
+        return replace(task, state=transitions.stand(task, self.is_reviewed(task)).state)
+
+    def is_reviewed(self, task: Task) -> bool:
+        """Whether the route of its type wants a review."""
+        return routing.reviewer(self.settings, task.type) is not None
+
+    def task_ids(self) -> Iterator[tuple[str, str]]:
+        """(folder, file name) of every task file in status/ and dead-letter/; the archive is not listed."""
+        for folder in ("status", "dead-letter"):
+            for name in self.files.names(folder):
+                if name.endswith(".md"):
+                    yield folder, name
+
+    def create(self, task: Task, audit: Audit, body: str = "") -> Task:
+        """Write a new status file. Raises Conflict when the task exists."""
+
+        def fresh(raw: bytes | None) -> bytes:
+            if raw is not None:
+                raise Conflict(f"{task.id} exists already")
+            new = status.edit(None, None, task, path)
+            return status.append(new, body) if body else new
+
+        path = f"status/{words.file_name(task.id)}"
+        self.files.commit(path, fresh, self.line(audit))
+        return task
+
+    def update(
+        self, task: TaskId, rule: Callable[[Task], Task], audit: Audit, keep_mtime: bool = False, note: str = ""
+    ) -> Task:
+        """Run `rule` on the task in force and save what it returns; `note` is added to the file's text.
+
+        The rule runs again when somebody else's edit got in between, and its refusal leaves theirs in place.
+        Returns the task as saved. Raises what the rule raises, NotFound, InvalidFile, Pending.
+        """
+        loaded = self.load(task)
+        saved: list[Task] = []
+
+        def change(raw: bytes | None) -> bytes:
+            if raw is None:
+                raise NotFound("task", task)
+            # The time only resolves bare clock times in the text, so the one we first saw is good enough.
+            before = status.parse(raw, loaded.path, loaded.content.stamp.mtime, self.zone)
+            after = rule(self.in_force(before))
+            after = replace(after, recorded=after.state)
+            saved[:] = [after]
+            new = status.edit(raw, before, after, loaded.path)
+            return status.append(new, note) if note else new
+
+        self.files.commit(loaded.path, change, self.line(audit), keep_mtime=keep_mtime)
+        return saved[0]
+
+    def next_generation(self, task: Task, message: Message | None = None) -> int:
+        """One more than the highest ever seen: agents overwrite files, so the claim files and the message count too."""
+        seen = (task.generation, self.claims.highest(task.id), (message.generation or 0) if message else 0)
+        return max(seen) + 1
+
+    def move(self, loaded: Loaded, folder: str, audit: Audit) -> None:
+        """Move a task's file into another folder. A crash leaves it in one of the two."""
+        self.files.folder(folder)
+        self.files.move(loaded.path, f"{folder}/{words.file_name(loaded.task.id)}", self.line(audit))
+
+    # --- the ledger
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The ledger's entries in their order; an absent ledger has none."""
+        try:
+            content = self.files.read(self.settings.workspace.ledger)
+        except NotFound:
+            return ()
+        written = min(content.stamp.mtime, self.clock.now())
+        prefix = self.settings.workspace.prefix
+        return ledger.entries(content.data, written, self.zone, prefix, lambda task: self.find(task) is not None)
+
+    def entry(self, task: TaskId) -> Entry | None:
+        """The first ledger line of a task."""
+        return next((entry for entry in self.entries() if entry.task == task), None)
+
+    def add_entry(self, entry: Entry, audit: Audit) -> None:
+        """Write a line into the ledger: the record of intent, before anything is sent."""
+        self._edit_ledger(lambda raw: ledger.add(raw, entry, self.zone), audit)
+
+    def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None:
+        """Change or remove a line; a line that somebody removed meanwhile stays removed. Raises Changed otherwise."""
+        self._edit_ledger(lambda raw: ledger.replace(raw, old, new, self.zone), audit)
+
+    def _edit_ledger(self, change: Callable[[bytes], bytes], audit: Audit) -> None:
+        path = self.settings.workspace.ledger
+        self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit))
+
+    # --- messages
+
+    def deliver(self, message: Message, audit: Audit) -> Message:
+        """Make the message durable in new/; one of the same key that is there already stays."""
+        path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
+        for name in MAILDIR:
+            self.files.folder(f"inbox/{message.to}/{name}")
+        if message.body_file is None and len(message.body.encode()) > LARGE_BYTES:
+            message = self._place_body(message)
+        raw = messages.render(message)
+        self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
+        return message
+
+    def _place_body(self, message: Message) -> Message:
+        self.files.folder(f"inbox/{message.to}/bodies")
+        path = f"inbox/{message.to}/bodies/{message.id}.md"
+        self.files.commit(path, lambda _: message.body.encode(), None)
+        first = words.safe(message.body[:200]).strip()
+        return replace(message, body=f"{first} ...\n\nThe whole text is in `{path}`.", body_file=path)
+
+    def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
+        """Save a changed message where it lies."""
+        self.files.commit(
+            f"inbox/{message.to}/{box}/{message.id}.md", lambda _: messages.render(message), self.line(audit)
+        )
+
+    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:  # noqa: A002 - its name
+        """Move a message between boxes."""
+        self.files.folder(f"inbox/{agent}/{target}")
+        try:
+            self.files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
+        except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
+            self.files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
+
+    def message_ids(self, agent: AgentId, box: Box) -> list[str]:
+        """Ids of the messages in one box, oldest first."""
+        return [name.removesuffix(".md") for name in self.files.names(f"inbox/{agent}/{box}") if name.endswith(".md")]
+
+    def read_message(self, agent: AgentId, box: Box, id: str) -> Message:  # noqa: A002
+        """One message. Raises NotFound, InvalidFile, CannotRead."""
+        path = f"inbox/{agent}/{box}/{id}.md"
+        return messages.parse(self.files.read(path).data, path)
+
+    def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
+        """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
+        found = []
+        for id in self.message_ids(agent, box):  # noqa: A001
+            try:
+                found.append(self.read_message(agent, box, id))
+            except NotFound:
+                continue  # somebody moved it meanwhile
+            except InvalidFile as wrong:
+                self.quarantine(f"inbox/{agent}/{box}/{id}.md", wrong)
+        return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
+
+    def quarantine(self, path: str, wrong: ClawError) -> None:
+        """Set an inbox file aside that cannot be read, with the reason beside it; never deleted."""
+        name = path.replace("/", "-")
+        self.files.folder("quarantine")
+        try:
+            self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
+            self.files.move(path, f"quarantine/{name}", self.line(Audit(action="quarantine", why=str(wrong), key=path)))
+        except ClawError:
+            return  # a link or a folder cannot be moved by us: doctor names it
+
+    def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
+        for box in Box:
+            if self.files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+                return self.read_message(agent, box, key), box
+            for id in self.message_ids(agent, box):  # noqa: A001
+                if id.endswith(f"-{key}"):
+                    return self.read_message(agent, box, id), box
+        return None
+
+    def told(self) -> Mapping[str, Told]:
+        """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""
+        return _ToldView(self)
+
+    # --- other folders
+
+    def outside(self, folder: str) -> Files | None:
+        """The files of an agent's own workspace, for reading its reports."""
+        return self._outside(folder) if self._outside else None
+
+
+class _ToldView(Mapping[str, Told]):
+    """Looks for the message file when it is asked; a tick asks only about its entries."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._files = workspace.files
+
+    def __getitem__(self, name: str) -> Told:
+        agent, key = name.split("/", 1)
+        for box in Box:
+            if stamp := self._files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+                return Told(box=box, sent=stamp.mtime)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def task_message_key(task: Task) -> Key:
+    """ "tc-89.1": task and attempt."""
+    return Key(f"{task.id.lower()}.{task.attempt}")
+
+
+OPEN_STATES = tuple(state for state in State if not state.is_closed)
