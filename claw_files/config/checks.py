@@ -1,5 +1,7 @@
 """What a single value cannot tell: whether the parts of the configuration fit together."""
 
+import re
+
 from claw_files.config.reading import Reading
 from claw_files.config.settings import Schedule, Settings, Window
 from claw_files.config.table import nearest_key
@@ -74,6 +76,8 @@ def _check_review(settings: Settings, task_type: str, review: str, found: Readin
 
 def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> None:
     path = ("schedules", schedule.name)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,37}", schedule.name, re.ASCII):  # part of a file's name
+        found.problem(path, "wants a name of up to 38 letters, digits, '-' and '_', a letter or digit first")
     if (*path, "cron") not in found.given:
         found.problem(path, 'needs a time: cron = "45 8 * * 1-5"')
     if len([one for one in (schedule.spawn, schedule.event, schedule.task) if one]) != 1:

@@ -1,0 +1,135 @@
+"""Who may hand work to whom: one hop, no circles, a spawn's contract; and when a message counts as acknowledged."""
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+
+from claw_files.config import Settings
+from claw_files.errors import Refused
+from claw_files.model import AgentId, AgentKind, Message, Report, State, Task
+
+INLINE_BYTES = 10 * 1024
+FILE_BYTES = 1024 * 1024
+
+
+class Place(StrEnum):
+    """Where a message's body goes."""
+
+    INLINE = "inline"
+    FILE = "file"
+    REFERENCE = "reference"  # too large to take: only a path or address to it
+
+
+def check_hop(
+    settings: Settings,
+    sender: AgentId,
+    to: AgentId,
+    chain: tuple[AgentId, ...] = (),
+    inside_task: Task | None = None,
+) -> tuple[AgentId, ...]:
+    """The chain of senders that travels with the task message, `sender` last.
+
+    Args:
+        chain: of the message that the sender works on; empty where it works on none.
+        inside_task: the task delegated to the sender that it now works on, if any.
+
+    Raises:
+        NotFound: there is no such agent.
+        Refused: `to` is spawn-only, has this work behind it already, or is a second hop. The error names the command
+            that is right. The coordinator and people may always delegate; they make no second hop, but may close no
+            circle either.
+    """
+    check_message(settings, to)
+    if sender == to:
+        return (*chain, sender)
+    if to in chain:
+        way = " -> ".join((*chain, sender, to))
+        raise Refused("no-circles", f"{to} has handed this on already: {way}", _hand_back(inside_task))
+    if (inside_task or chain) and sender != settings.coordinator and not settings.is_human(sender):
+        raise Refused("one-hop", _second_hop(settings, sender, to, inside_task), _direct(to, inside_task))
+    return (*chain, sender)
+
+
+def check_message(settings: Settings, to: AgentId) -> None:
+    """Raises Refused for a message to a spawn-only worker, with the command that is right; NotFound for no agent."""
+    agent = settings.agent(to)
+    if agent.kind is AgentKind.WORKER:
+        right = f'run `clawfiles spawn "TASK" --worker {agent.name} --label LABEL --size S|M|L`'
+        raise Refused("spawn-only", f"{agent.name} is a worker: it is spawned for one task, never messaged", right)
+
+
+def check_contract(label: str | None, size: str | None) -> None:
+    """Raises Refused naming what a spawn's contract lacks: every spawn has a label and a time limit."""
+    lacks = [what for what, given in (("--label LABEL", label), ("--size S|M|L", size)) if not given]
+    if lacks:
+        what = "S 300 s, M 600 s, L 1200 s; results go to checkpoints/subagent-LABEL.md"
+        raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
+
+
+def check_depth(settings: Settings, spawner: AgentId, depth: int) -> None:
+    """Raises Refused where a spawn would nest deeper than `limits.depth`.
+
+    Args:
+        depth: how deep the spawner itself was spawned: 0 for whoever was not spawned, 1 for their workers.
+    """
+    if depth < settings.limits.depth:
+        return
+    message = f"{spawner} runs at depth {depth} and limits.depth is {settings.limits.depth}, so it cannot spawn"
+    raise Refused("depth", message, "write what is needed into the result: its spawner decides")
+
+
+def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Collection[str] = ()) -> None:
+    """Raises Refused where the caller would wait for an agent that cannot run before the caller ends.
+
+    Args:
+        lanes_held: sessions of the live runs that the caller is part of; its own counts whenever it is in a run.
+    """
+    lane = settings.agent(to).session
+    if to == caller or lane in lanes_held:
+        message = f"{caller} holds the lane {lane} that {to} would have to run in, and would wait for ever"
+        raise Refused("waiting", message, "send without --wait; the answer comes as a message")
+
+
+def is_acknowledged(task: Task | None, message: Message, status_digest: str | None, reports: Iterable[Report]) -> bool:
+    """Whether the receiver has said anything but backlog for the attempt that `message` is about.
+
+    The status file counts when it changed since the message was sent and says so; a report when it is the receiver's
+    own, is about this task, and no older than the message.
+
+    Args:
+        task: what the status file says; None where there is none.
+        status_digest: of that file's bytes now, to compare with the digest that the message carries.
+    """
+    changed = status_digest is not None and status_digest != message.status_hash
+    if task is not None and changed and task.state is not State.BACKLOG:
+        return True
+    return any(_acknowledges(report, message) for report in reports)
+
+
+def place_body(size_bytes: int) -> Place:
+    """Where a body of that size goes: below 10 KB into the message, up to 1 MB into a file, above only a reference."""
+    if size_bytes < INLINE_BYTES:
+        return Place.INLINE
+    return Place.FILE if size_bytes <= FILE_BYTES else Place.REFERENCE
+
+
+def _acknowledges(report: Report, message: Message) -> bool:
+    if report.state is State.BACKLOG or report.task != message.task or report.author != message.to:
+        return False
+    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
+    return message.sent is None or report.at >= message.sent.replace(microsecond=0)
+
+
+def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | None) -> str:
+    what = f"{task.id} was" if task else "this work was"
+    return f"{what} delegated to {sender} and cannot be delegated on to {to}; {settings.coordinator} delegates"
+
+
+def _direct(to: AgentId, task: Task | None) -> str:
+    name = task.id if task else "TASK"
+    return (
+        f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked, or {_hand_back(task)} to hand it back'
+    )
+
+
+def _hand_back(task: Task | None) -> str:
+    return f"`clawfiles release {task.id if task else 'TASK'}`"
