@@ -1,1 +1,59 @@
-"""..."""
+"""How an agent is woken: not at all (inbox), or by a command with a supervisor. All pass `tests/contract/`."""
+
+from enum import StrEnum
+from typing import Protocol
+
+from claw_files.model import Run, RunId, Value
+
+LOST = "lost"  # the reason of a run whose supervisor is gone and has not written its end
+
+
+class Given(StrEnum):
+    """How an agent is given the message that wakes it."""
+
+    STDIN = "stdin"
+    FILE = "file"  # its path fills {message_file} and CLAWFILES_MESSAGE_FILE
+    ENV = "env"  # in CLAWFILES_MESSAGE
+
+
+class StartOrder(Value, frozen=True):
+    """All it takes to start one run. Everything but `message` and the ids comes from the operator's configuration."""
+
+    run: Run  # id, agent, key, task, generation, epoch, timeout, started; the command is filled in from below
+    workspace: str  # absolute; CLAWFILES_WORKSPACE and {workspace}
+    command: tuple[str, ...] = ()  # with {workspace}, {task}, {message_file}, {run_dir}, {label} still to be filled
+    message: str = ""
+    given: Given = Given.STDIN
+    env: tuple[str, ...] = ()  # names it may see beside PATH, HOME, LANG, TZ and CLAWFILES_*
+    cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
+    label: str | None = None  # of a worker; CLAWFILES_LABEL and {label}
+    extra: dict[str, str] = {}  # noqa: RUF012 - more CLAWFILES_* values
+
+
+class AgentRuntime(Protocol):
+    """Waking an agent, and looking after what was started. No method waits for an agent."""
+
+    def start(self, order: StartOrder) -> bool:
+        """Start the run, once for each run id: True if this call started it.
+
+        False when its folder is there already, when someone is starting it at this moment, or when this runtime
+        starts nothing. A program that cannot run is no error here: the run ends, with the reason.
+
+        Raises BadValue for text with a NUL, BadId, CannotWrite when the folder cannot be written.
+        """
+
+    def look(self, run_id: RunId) -> Run | None:
+        """The run as it stands now, or None if it was never started.
+
+        `alive`: it is supervised, or something it started still lives. Neither alive nor ended is "lost", and so is
+        alive with the reason "lost": its supervisor is gone, call `end_lost`.
+        """
+
+    def live(self) -> list[Run]:
+        """Runs that have not ended, lost ones included, by id."""
+
+    def stop(self, run_id: RunId) -> bool:
+        """Ask for the run's end, and return at once whether it is one to be ended; `look` tells when it is over."""
+
+    def end_lost(self, run_id: RunId) -> Run | None:
+        """Kill what a run without a supervisor left and write its end; a run that is not lost is left alone."""

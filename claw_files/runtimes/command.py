@@ -1,0 +1,145 @@
+"""Agents that are woken by starting a command; `docs/explanation/runs.md` tells the whole story.
+
+`runs/RUN-ID/` decides who started a run: it is moved into its place, complete, with its supervisor already waiting and
+holding the run's lock. Whoever finds it there did not start it; whatever kills the starter leaves either no folder, so
+that the next tick starts the run, or a run under supervision.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from secrets import token_hex
+
+from msgspec.structs import replace
+
+from claw_files.errors import CannotWrite, InvalidFile
+from claw_files.model import AgentId, Key, Run, RunId
+from claw_files.runtimes import LOST, StartOrder, staging
+from claw_files.runtimes.locks import RunLocks
+from claw_files.system.clock import Clock
+from claw_files.system.processes import Processes
+
+SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
+
+
+class CommandRuntime:
+    """Starts commands under `root`, an absolute path, and looks after them."""
+
+    def __init__(
+        self,
+        root: str,
+        processes: Processes,
+        clock: Clock,
+        environ: Mapping[str, str],
+        grace: timedelta = timedelta(seconds=2),
+        cap_bytes: int = 1 << 20,
+    ) -> None:
+        self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
+        self._grace, self._cap_bytes = grace, cap_bytes
+        self._runs = os.path.join(root, "runs")
+        self._locks = RunLocks(os.path.join(root, ".clawfiles", "runs"))
+
+    def start(self, order: StartOrder) -> bool:
+        staging.check(order)
+        run_id = order.run.id
+        folder = self._folder(run_id)
+        if os.path.lexists(folder):
+            return False
+        try:
+            self._locks.prepare(self._unended)
+            with self._locks.taking(run_id) as lock:
+                return lock is not None and self._start(order, folder, lock)
+        except OSError as error:
+            raise CannotWrite(f"runs/{run_id}", error.strerror or str(error)) from error
+
+    def _start(self, order: StartOrder, folder: str, lock: int) -> bool:
+        """Stage the folder, start its supervisor, move it into place; the supervisor goes on when `go` is closed."""
+        staged = os.path.join(self._root, ".clawfiles", "runs-new", f"{order.run.id}.{token_hex(4)}")
+        plan = staging.Plan(order, self._environ, staged, folder, self._locks.path(order.run.id))
+        waits, go = os.pipe()
+        try:
+            staging.stage(plan)
+            fields = staging.fields(plan, self._grace, self._cap_bytes)
+            self._supervise(order.run.id, (lock, staging.handover(staged, fields), waits))
+            return staging.place(staged, folder)
+        finally:
+            staging.discard(staged)
+            os.close(go)
+
+    def _supervise(self, run_id: RunId, given: tuple[int, int, int]) -> None:
+        argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, run_id]
+        try:
+            self._processes.detach(argv, {"CLAWFILES_SUPERVISES": run_id}, given)
+        finally:
+            os.close(given[1])
+            os.close(given[2])
+
+    def look(self, run_id: RunId) -> Run | None:
+        # In this order: the supervisor writes the end before it lets go, so a free lock and no end means it is gone.
+        held = self._locks.is_held(run_id)
+        run = self._read(run_id)
+        if run is None or held or run.ended:
+            return run and replace(run, alive=held)
+        # Somebody may have deleted .clawfiles: then the lock is still held, but has no name.
+        if self._processes.is_supervised(run_id):
+            return replace(run, alive=True)
+        run = self._read(run_id)
+        if run is None or run.ended:
+            return run
+        return replace(run, alive=self._processes.has_left(run_id), reason=LOST)
+
+    def live(self) -> list[Run]:
+        ids = self._locks.ids()
+        found = [self.look(run_id) for run_id in (self._unended() if ids is None else ids)]
+        for run in found:
+            if run is not None and run.ended and not run.alive:
+                self._locks.forget(run.id)  # left by a crash after the end was written
+        return [run for run in found if run is not None and (run.alive or run.ended is None)]
+
+    def stop(self, run_id: RunId) -> bool:
+        run = self.look(run_id)
+        if run is None or run.ended:
+            return False
+        if run.reason == LOST:
+            return self.end_lost(run_id) is not None
+        # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
+        os.close(os.open(os.path.join(self._folder(run_id), "stop"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+        self._processes.ask_to_end(run_id)
+        return True
+
+    def end_lost(self, run_id: RunId) -> Run | None:
+        run = self.look(run_id)
+        if run is None or run.ended or run.reason != LOST:
+            return run
+        self._locks.prepare(self._unended)
+        with self._locks.taking(run_id) as lock:
+            # Looked at again under the lock: another process may have ended it meanwhile.
+            run = self._read(run_id)
+            if lock is None or run is None or run.ended or not self._processes.kill_left(run_id):
+                return self.look(run_id)
+            ended = replace(run, ended=self._clock.now(), reason=LOST)
+            staging.write_end(self._folder(run_id), ended)
+            self._locks.forget(run_id)
+            return ended
+
+    def _read(self, run_id: RunId) -> Run | None:
+        """The run as run.md tells it; one that cannot be read is a run all the same, with nothing known of it."""
+        try:
+            return staging.read(self._folder(run_id), run_id)
+        except (OSError, InvalidFile):
+            if not os.path.isdir(self._folder(run_id)):
+                return None
+            return Run(id=run_id, agent=AgentId(""), key=Key(""), reason="run.md cannot be read")
+
+    def _unended(self) -> list[RunId]:
+        """Every run without an end, by reading all: needed only once after .clawfiles was deleted."""
+        try:
+            names = sorted(os.listdir(self._runs))
+        except FileNotFoundError:
+            return []
+        runs = [self._read(RunId(name)) for name in names]
+        return [run.id for run in runs if run is not None and run.ended is None]
+
+    def _folder(self, run_id: RunId) -> str:
+        return os.path.join(self._runs, run_id)

@@ -1,0 +1,28 @@
+"""Agents that look for themselves: the message lies in their inbox, and that is all."""
+
+from claw_files.model import Run, RunId
+from claw_files.runtimes import StartOrder
+
+
+class InboxRuntime:
+    """Starts nothing, so there is nothing to look after."""
+
+    def start(self, order: StartOrder) -> bool:
+        """False: delivering the message was the wake."""
+        return False
+
+    def look(self, run_id: RunId) -> Run | None:
+        """None: it has no runs."""
+        return None
+
+    def live(self) -> list[Run]:
+        """Nothing."""
+        return []
+
+    def stop(self, run_id: RunId) -> bool:
+        """False: there is nothing to stop."""
+        return False
+
+    def end_lost(self, run_id: RunId) -> Run | None:
+        """None: nothing was started, nothing can be lost."""
+        return None

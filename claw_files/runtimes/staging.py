@@ -1,0 +1,163 @@
+"""A run folder from its first file to its place, and the order its supervisor is given."""
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.errors import BadValue
+from claw_files.model import Run, RunId
+from claw_files.runtimes import Given, StartOrder
+from claw_files.runtimes.supervisor import sync_folder, write_durably
+from claw_files.system.capture import last_lines
+
+SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
+_PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label)\}")
+_CAP_BYTES = 1 << 20
+
+
+class Plan:
+    """A start order with everything filled in: paths, command, environment."""
+
+    def __init__(self, order: StartOrder, environ: Mapping[str, str], staged: str, folder: str, lock: str) -> None:
+        self.order, self.staged, self.folder, self.lock = order, staged, folder, lock
+        self.message_file = os.path.join(folder, "message.md")
+        self.cwd = os.path.join(order.workspace, order.cwd or "")
+        self.command = tuple(self._fill(item) for item in order.command)
+        self.run = replace(order.run, command=self.command)
+        self.env = {name: environ[name] for name in (*SEEN, *order.env) if name in environ} | self._own()
+
+    def _fill(self, item: str) -> str:
+        """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""
+        run = self.order.run
+        values = {"workspace": self.order.workspace, "task": run.task, "message_file": self.message_file}
+        values |= {"run_dir": self.folder, "label": self.order.label}
+        return _PLACEHOLDER.sub(lambda found: values[found[1]] or "", item)
+
+    def _own(self) -> dict[str, str]:
+        """What the commands of clawfiles read as their defaults when the agent calls them."""
+        order, run = self.order, self.order.run
+        own = {"WORKSPACE": order.workspace, "AGENT": run.agent, "RUN": run.id, "TASK": run.task, "LABEL": order.label}
+        own["GENERATION"] = None if run.generation is None else str(run.generation)
+        own["MESSAGE"] = order.message if order.given is Given.ENV else None
+        own["MESSAGE_FILE"] = self.message_file if order.given is Given.FILE else None
+        return order.extra | {f"CLAWFILES_{name}": value for name, value in own.items() if value is not None}
+
+
+def check(order: StartOrder) -> None:
+    """Raise BadId for ids that could be paths or options, BadValue for text that no process can be given."""
+    words.label(order.run.id)
+    for name, text in _texts(order):
+        if "\0" in text:
+            raise BadValue(name, text, "text without NUL characters")
+
+
+def _texts(order: StartOrder) -> Iterator[tuple[str, str]]:
+    yield from (("command", item) for item in order.command)
+    yield from (("env", name) for name in order.env)
+    yield from ((name, f"{name}{value}") for name, value in order.extra.items())
+    yield from (("message", order.message), ("workspace", order.workspace))
+    yield from (("cwd", order.cwd or ""), ("label", order.label or ""), ("task", order.run.task or ""))
+
+
+def stage(plan: Plan) -> None:
+    """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
+    os.makedirs(os.path.dirname(plan.staged), mode=0o700, exist_ok=True)
+    os.makedirs(os.path.dirname(plan.folder), exist_ok=True)
+    os.mkdir(plan.staged)
+    message = os.path.join(plan.staged, "message.md")
+    fd = os.open(message, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(fd, "wb") as file:
+        file.write(plan.order.message.encode())
+        file.flush()
+        os.fsync(fd)
+    write_durably(plan.staged, "run.md", render(plan.run))
+
+
+def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]]:
+    """Return the supervisor's order as (name, value) pairs; it reads neither YAML nor our values."""
+    limit = plan.run.timeout
+    return [
+        ("run", plan.run.id),
+        ("inode", str(os.stat(plan.staged).st_ino)),
+        ("head", render(plan.run).rpartition("---\n")[0]),
+        ("staged", plan.staged),
+        ("folder", plan.folder),
+        ("lock", plan.lock),
+        ("cwd", plan.cwd),
+        ("stdin", plan.message_file if plan.order.given is Given.STDIN else ""),
+        ("limit", "" if limit is None else str(limit.total_seconds())),
+        ("grace", str(grace.total_seconds())),
+        ("cap", str(cap_bytes)),
+        *(("arg", item) for item in plan.command),
+        *(("env", f"{name}={value}") for name, value in plan.env.items()),
+    ]
+
+
+def handover(staged: str, pairs: list[tuple[str, str]]) -> int:
+    """Return a descriptor to read the order from: a file without a name, for it may hold secrets."""
+    path = os.path.join(staged, ".order")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.unlink(path)
+    data = "\0".join(f"{name}={value}" for name, value in pairs).encode("utf-8", "surrogateescape")
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def place(staged: str, folder: str) -> bool:
+    """Move a staged folder to where it counts, durably; False when one is there."""
+    try:
+        os.rename(staged, folder)  # the kernel never replaces a folder that holds something, and every run's does
+    except OSError:
+        if os.path.lexists(folder):
+            return False
+        raise
+    sync_folder(os.path.dirname(folder))
+    return True
+
+
+def discard(staged: str) -> None:
+    """Delete what was staged, if it still is."""
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def read(folder: str, run_id: RunId) -> Run:
+    """Return the run as its run.md tells it. Raises OSError or InvalidFile."""
+    fd = os.open(os.path.join(folder, "run.md"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(fd, "rb") as file:
+        return parse(file.read(_CAP_BYTES), f"runs/{run_id}/run.md")
+
+
+def write_end(folder: str, run: Run) -> None:
+    """Write the end of a run that nobody supervises any more, with the last lines of its logs."""
+    os.makedirs(folder, exist_ok=True)
+    logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
+    write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))))
+
+
+def _end_of(path: str, size_bytes: int = 4096) -> bytes:
+    with contextlib.suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - size_bytes))
+        return file.read(size_bytes)
+    return b""
+
+
+def render(run: Run) -> str:
+    """Return run.md's text."""
+    from claw_files.documents import runs  # YAML comes with it: only for those who start or look
+
+    return runs.render(run)
+
+
+def parse(data: bytes, path: str) -> Run:
+    """Return the run that run.md's bytes tell of. Raises InvalidFile."""
+    from claw_files.documents import runs
+
+    return runs.parse(data, path)

@@ -1,0 +1,79 @@
+"""What the kernel's /proc says about processes, by pid.
+
+Standard library only, and little of it: the supervisor of a run starts with this module in its bare interpreter. Every
+process may vanish between two reads; then it simply is not in the answer.
+"""
+
+import os
+
+RUN = b"CLAWFILES_RUN="  # in the environment of an agent and of all it starts
+SUPERVISES = b"CLAWFILES_SUPERVISES="  # in the environment of a run's supervisor, never handed on
+
+
+def start_id(pid: int) -> str | None:
+    """Return boot id and start time of a process, or None when there is none: a pid alone is given out again."""
+    fields = _stat(pid)
+    if fields is None:
+        return None
+    return f"{_read('/proc/sys/kernel/random/boot_id').decode().strip()}:{fields[19]}"
+
+
+def parents() -> dict[int, int]:
+    """Return every living process with its parent; zombies are left out, nothing of them can act any more."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    found = ((pid, _stat(pid)) for pid in pids)
+    return {pid: int(fields[1]) for pid, fields in found if fields and fields[0] not in ("Z", "X")}
+
+
+def below(roots: set[int], run_id: str) -> set[int]:
+    """Return all living descendants of `roots`, without them.
+
+    Supervisors of other runs and what is below them are left out: an agent may start a run, and that one outlives it.
+    """
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents().items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = [child for root in roots for child in children.get(root, [])]
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found and not _is_foreign(pid, run_id):
+            found.add(pid)
+            waiting += children.get(pid, [])
+    return found
+
+
+def of_run(run_id: str) -> set[int]:
+    """Return the processes that a run's agent left: those with its id in their environment, and their descendants."""
+    wanted = RUN + run_id.encode()
+    marked = {pid for pid in parents() if pid != os.getpid() and wanted in _environ(pid)}
+    return {pid for pid in marked if not _is_foreign(pid, run_id)} | below(marked, run_id)
+
+
+def supervisor_of(run_id: str) -> int | None:
+    """Return the pid of the process that supervises a run, or None."""
+    wanted = SUPERVISES + run_id.encode()
+    return next((pid for pid in parents() if wanted in _environ(pid)), None)
+
+
+def _is_foreign(pid: int, run_id: str) -> bool:
+    mine = SUPERVISES + run_id.encode()
+    return any(entry.startswith(SUPERVISES) and entry != mine for entry in _environ(pid))
+
+
+def _environ(pid: int) -> list[bytes]:
+    return _read(f"/proc/{pid}/environ").split(b"\0")
+
+
+def _stat(pid: int) -> list[str] | None:
+    # The name in brackets may hold anything, brackets and spaces included: the fields begin after the last one.
+    text = _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2]
+    return text.split() or None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read() or b""
+    except OSError:
+        return b""

@@ -1,0 +1,87 @@
+"""The door to other processes as an interface, and the real one (Linux: /proc, pidfd, posix_spawn)."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from claw_files.system import proc
+
+
+class Processes(Protocol):
+    """Starting what outlives us, and finding the processes of a run."""
+
+    def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
+        """Start `argv` as nobody's child in a session of its own, with the descriptors `given` as 3, 4, 5, ...
+
+        Nothing is left to be waited for. Its standard streams are /dev/null. Raises OSError.
+        """
+
+    def is_supervised(self, run_id: str) -> bool:
+        """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
+
+    def ask_to_end(self, run_id: str) -> bool:
+        """Send TERM to the run's supervisor; False when there is none."""
+
+    def has_left(self, run_id: str) -> bool:
+        """Whether anything that the run's agent started, itself included, still lives."""
+
+    def kill_left(self, run_id: str, patience_seconds: float = 5.0) -> bool:
+        """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
+
+
+class SystemProcesses:
+    """This machine's processes."""
+
+    def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
+        # posix_spawn never runs our code in a copy of this process, which may have threads; the shell's "&" makes the
+        # second fork, so that init is the parent and no zombie stays with a daemon. `argv` is never read as shell.
+        import fcntl
+
+        above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in given]  # none in the way of another's new number
+        try:
+            actions = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+            moves = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(above, 3)]
+            shell = ["sh", "-c", '"$@" &', "sh", *argv]
+            pid = os.posix_spawn(
+                "/bin/sh", shell, dict(env), file_actions=[*actions, *moves], setsid=True, setsigmask=[]
+            )
+        finally:
+            for fd in above:
+                os.close(fd)
+        with contextlib.suppress(ChildProcessError):  # a starter that ignores SIGCHLD
+            os.waitpid(pid, 0)
+
+    def is_supervised(self, run_id: str) -> bool:
+        return proc.supervisor_of(run_id) is not None
+
+    def ask_to_end(self, run_id: str) -> bool:
+        pid = proc.supervisor_of(run_id)
+        if pid is None:
+            return False
+        with contextlib.suppress(OSError):
+            # First a hold on the process, then the look whether it is still the one: a pid may be given out again.
+            fd = os.pidfd_open(pid)
+            try:
+                if proc.supervisor_of(run_id) == pid:
+                    signal.pidfd_send_signal(fd, signal.SIGTERM)
+                    return True
+            finally:
+                os.close(fd)
+        return False
+
+    def has_left(self, run_id: str) -> bool:
+        return bool(proc.of_run(run_id))
+
+    def kill_left(self, run_id: str, patience_seconds: float = 5.0) -> bool:
+        until = time.monotonic() + patience_seconds
+        while left := proc.of_run(run_id):
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.005)
+        return True
