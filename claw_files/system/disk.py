@@ -1,0 +1,318 @@
+"""The disk behind the gate: `DiskFiles`, the one way clawfiles reads and writes a workspace.
+
+`docs/explanation/durability.md` tells one write step by step, and what each state that a crash leaves means.
+"""
+
+import errno
+import os
+import time
+from contextlib import AbstractContextManager, ExitStack, suppress
+from datetime import datetime, timedelta
+
+from claw_files.errors import Busy, CannotRead, Conflict, InvalidFile, NotFound, Pending
+from claw_files.system import kernel
+from claw_files.system.clock import Clock, SystemClock
+from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
+from claw_files.system.files import Change, Content, Stamp
+from claw_files.system.gate import Gate, read_in, stamp_of
+from claw_files.system.paths import digest, is_dropping, split
+from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
+
+YOUNG = timedelta(seconds=2)  # an editor that empties a file before it writes is through by then
+COMMIT_CAP_BYTES = 1 << 22
+_PATIENCE_SECONDS = 1.5  # waiting for a file that is being written; less than YOUNG, so that a fresh one says Pending
+_POLL_SECONDS = 0.01
+_RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
+
+
+class DiskFiles:
+    """`Files` on a real folder (Linux; elsewhere with a weaker promise).
+
+    Where renameat2 is missing (another platform or file system), an edit that somebody makes in the microseconds
+    between our last look and the rename is overwritten, and what an editor writes into the displaced file is not found.
+    On Linux with ext4, XFS, Btrfs or tmpfs neither can happen. Network file systems are not supported.
+
+    Safe for several threads and processes. `private` is disposable while nothing runs; it is made again when needed.
+    """
+
+    def __init__(
+        self, root: str, private: str = ".clawfiles", clock: Clock | None = None, *, durable: bool = True
+    ) -> None:
+        """`durable=False` leaves out fsync: for tests that count on processes dying, not on power failing."""
+        self._gate = Gate(os.path.abspath(root))
+        self._private = Private(self._gate, private, durable)
+        self._clock: Clock = clock or SystemClock()
+        self._durable = durable
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def read(self, path: str, cap_bytes: int = 1 << 20) -> Content:
+        return self._gate.read(path, cap_bytes)
+
+    def stamp(self, path: str) -> Stamp | None:
+        folder, name = split(path)
+        try:
+            with self._gate.folder(folder) as fd:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except (NotFound, OSError):
+            return None
+        return stamp_of(found) if found.st_mode & 0o170000 == 0o100000 else None
+
+    def names(self, folder: str, limit: int = 20_000) -> list[str]:
+        try:
+            with self._gate.folder(folder) as fd:
+                return sorted(name for name in os.listdir(fd) if not is_dropping(name))[:limit]
+        except NotFound:
+            return []
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
+        split(path)
+        give_up = time.monotonic() + _RETRY_SECONDS
+        with writing(path) as step:
+            while time.monotonic() < give_up:
+                base, new = self._decide(path, change)
+                if base and base.data == new:
+                    return base
+                written = self._replace(
+                    path, base, new, note, base.stamp.mtime_ns if base and keep_mtime else None, step
+                )
+                if written:
+                    return written
+        raise Busy(path, "somebody who changes it without pause")
+
+    def move(self, source: str, target: str, note: bytes | None) -> None:
+        (from_folder, from_name), (to_folder, to_name) = split(source), split(target)
+        with writing(source) as step, ExitStack() as opened:
+            bench = opened.enter_context(self._private.bench())
+            try:
+                from_fd = opened.enter_context(self._gate.folder(from_folder))
+                found = os.stat(from_name, dir_fd=from_fd, follow_symlinks=False)
+            except (FileNotFoundError, NotFound):
+                raise NotFound("file", source) from None
+            to_fd = opened.enter_context(self._making(to_folder))
+            intent = self._intent(target, MOVED, str(found.st_ino))
+            self._private.write_note(bench, intent, note)
+            try:
+                with locked(from_fd, source):
+                    kernel.place(from_fd, from_name, to_fd, to_name)
+            except BaseException as error:
+                forget(bench, intent.name + NOTE)
+                raise _move_refused(error, source, target) from error
+            step.unknown = True
+            self._private.sync(to_fd, from_fd)
+            self._journal(bench, intent, note)
+
+    def remove(self, path: str, note: bytes | None) -> None:
+        folder, name = split(path)
+        with writing(path) as step, suppress(NotFound), self._gate.folder(folder) as fd, self._private.bench() as bench:
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return
+            intent = self._intent(path, GONE, str(found.st_ino))
+            self._private.write_note(bench, intent, note)
+            try:
+                with locked(fd, path):
+                    os.unlink(name, dir_fd=fd)
+            except BaseException as error:
+                forget(bench, intent.name + NOTE)
+                if isinstance(error, FileNotFoundError):
+                    return
+                raise
+            step.unknown = True
+            self._private.sync(fd)
+            self._journal(bench, intent, note)
+
+    def append(self, path: str, line: bytes) -> None:
+        folder, name = split(path)
+        with writing(path) as step, self._making(folder) as fd:
+            append_line(fd, name, line, path, self._durable, step)
+
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        split(path)
+        with writing(path), self._gate.making(path, mode, self._durable):
+            pass
+
+    # -- after a crash, and after foreign editors ----------------------------------------------------------------
+
+    def recover(self) -> list[tuple[str, str]]:
+        """Finish what a crash left in swap/; returns (path, what was found) for each, and journals it once.
+
+        Cheap when there is nothing. Leaves everything alone while another process writes: then the next call does it.
+        """
+        from claw_files.system.recovery import Recovery
+
+        return Recovery(self._gate, self._private, self, self._clock).recover()
+
+    def adopt(self) -> list[tuple[str, str]]:
+        """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find.
+
+        Lines that an editor added to a displaced version are added to the live file, any other change goes to
+        conflicts/ with its reason. Cheap when there is nothing.
+        """
+        from claw_files.system.recovery import Recovery
+
+        return Recovery(self._gate, self._private, self, self._clock).adopt()
+
+    # -- one write, step by step ---------------------------------------------------------------------------------
+
+    def _decide(self, path: str, change: Change) -> tuple[Content | None, bytes]:
+        """What is there and what `change` makes of it; waits while somebody else is in the middle of writing it."""
+        give_up = self._clock.monotonic() + _PATIENCE_SECONDS
+        first: Content | None = None
+        while True:
+            base = self._read_if_there(path)
+            first = first or base
+            over = self._clock.monotonic() >= give_up
+            young = base is not None and self._is_young(base, first if over else None)
+            if base is None or base.data or not young:
+                try:
+                    return base, change(base.data if base else None)
+                except InvalidFile:
+                    if not young:
+                        raise
+            if over:
+                raise Pending(path)
+            self._clock.sleep(_POLL_SECONDS)
+
+    def _is_young(self, base: Content, watched_since: Content | None) -> bool:
+        """Whether somebody may still be writing it. A time in the future says nothing: then what we watched counts."""
+        age = self._clock.now() - base.stamp.mtime
+        if age < -YOUNG and watched_since is not None:
+            return base.stamp != watched_since.stamp
+        return age < YOUNG
+
+    def _read_if_there(self, path: str) -> Content | None:
+        try:
+            return self._gate.read(path, COMMIT_CAP_BYTES)
+        except NotFound:
+            return None
+
+    def _replace(
+        self, path: str, base: Content | None, new: bytes, note: bytes | None, mtime_ns: int | None, step: Step
+    ) -> Content | None:
+        """Put `new` where `base` was and make it durable. None: somebody else was there first, decide again."""
+        folder, name = split(path)
+        with self._making(folder) as target, self._private.bench() as bench:
+            intent = self._intent(path, mark(base.data) if base else NONE, digest(new))
+            try:
+                self._prepare(bench, intent, new, _status(target, name) if base else None, note, mtime_ns)
+                stamp = stamp_of(os.stat(intent.name, dir_fd=bench, follow_symlinks=False))
+                with locked(target, path):
+                    swapped = self._swap_in(bench, intent, target, name, base, new, step)
+            except BaseException:
+                if not step.unknown:
+                    self._private.discard(bench, intent)
+                raise
+            if not swapped:
+                self._private.discard(bench, intent)
+                return None
+            self._private.sync(target, bench)
+            self._journal(bench, intent, note)
+            self._private.keep(bench, intent)
+            return Content(data=new, stamp=stamp, digest=intent.new)
+
+    def _prepare(
+        self,
+        bench: int,
+        intent: Intent,
+        new: bytes,
+        like: os.stat_result | None,
+        note: bytes | None,
+        mtime_ns: int | None,
+    ) -> None:
+        """Write the new content beside everything, durably. Its name says that it is complete only when it is."""
+        new_file(bench, intent.name + PART, new, sync=self._durable, like=like, mtime_ns=mtime_ns)
+        self._private.write_note(bench, intent, note)
+        os.rename(intent.name + PART, intent.name, src_dir_fd=bench, dst_dir_fd=bench)
+
+    def _swap_in(
+        self, bench: int, intent: Intent, target: int, name: str, base: Content | None, new: bytes, step: Step
+    ) -> bool:
+        """Exchange and compare, under the folder's lock. False: it is not `base` that is there; nothing of ours is."""
+        if base is None:
+            try:
+                kernel.place(bench, intent.name, target, name)
+            except FileExistsError:
+                return False
+            step.unknown = True
+            return True
+        now = _content_or_none(target, name)
+        if now is None or now.data != base.data:
+            return False
+        try:
+            kernel.exchange(bench, intent.name, target, name)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in kernel.MISSING:
+                raise
+            os.rename(intent.name, name, src_dir_fd=bench, dst_dir_fd=target)
+            step.unknown = True
+            return True
+        step.unknown = True
+        # The lock keeps our own kind out, not editors: what was displaced proves whether one came in between.
+        displaced = _content_or_none(bench, intent.name)
+        if displaced is not None and displaced.data == base.data:
+            return True
+        self._put_back(bench, intent, target, name, new)
+        step.unknown = False
+        return False
+
+    def _put_back(self, bench: int, intent: Intent, target: int, name: str, new: bytes) -> None:
+        """Give the name back to the foreign version. A third writer's version is kept and looked at by `adopt`."""
+        try:
+            kernel.exchange(bench, intent.name, target, name)
+        except FileNotFoundError:  # ours was deleted at once: theirs still is the newest
+            with suppress(FileExistsError):
+                kernel.place(bench, intent.name, target, name)
+        back = _content_or_none(bench, intent.name)
+        if back is None or back.data != new:
+            self._private.keep(bench, intent)
+
+    def _making(self, folder: str) -> AbstractContextManager[int]:
+        """The folder a file is written to, made when it is not there."""
+        return self._gate.making(folder, sync=self._durable) if folder else self._gate.folder("")
+
+    def _intent(self, path: str, base: str, new: str) -> Intent:
+        return self._private.plan(path, base, new, self._clock.now())
+
+    def _journal(self, bench: int, intent: Intent, note: bytes | None) -> None:
+        if note is not None:
+            self.journal(note)
+            forget(bench, intent.name + NOTE)
+
+    def journal(self, line: bytes) -> None:
+        """Add one line to today's journal (UTC), durably. Raises OSError: the caller knows what it was about."""
+        path = journal_path(self._clock.now())
+        folder, name = split(path)
+        with self._gate.making(folder, sync=self._durable) as fd:
+            append_line(fd, name, line, path, self._durable, Step())
+
+
+def journal_path(at: datetime) -> str:
+    """Where the journal of that day (UTC) is."""
+    return f"audit/{at:%Y-%m-%d}.jsonl"
+
+
+def _status(folder_fd: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _content_or_none(folder_fd: int, name: str) -> Content | None:
+    """The content under an open folder; None for what is absent or what the gate would refuse."""
+    try:
+        return read_in(folder_fd, name, COMMIT_CAP_BYTES)
+    except (OSError, CannotRead):
+        return None
+
+
+def _move_refused(error: BaseException, source: str, target: str) -> BaseException:
+    if isinstance(error, OSError) and error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+        return Conflict(f"{target} is already there")
+    return NotFound("file", source) if isinstance(error, FileNotFoundError) else error

@@ -1,0 +1,146 @@
+"""Small durable steps on open descriptors: write everything, lock for a moment, add a line, make sure of a name.
+
+Whatever fails here raises OSError; `writing` turns that into the error callers know.
+"""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from claw_files.errors import Busy, CannotRead, CannotWrite
+
+LOCK_SECONDS = 10.0  # one write holds its lock for well under a millisecond; this long means somebody is stopped
+_POLL_SECONDS = 0.002
+
+
+class Step:
+    """How far a write got. `unknown` from the moment on at which the new content can be seen."""
+
+    unknown = False
+
+
+@contextmanager
+def writing(path: str) -> Iterator[Step]:
+    """Turn what the disk refuses inside into CannotWrite, honest about whether something was changed already."""
+    step = Step()
+    try:
+        yield step
+    except CannotRead as error:
+        if error.problem != "root-changed":
+            raise
+        raise CannotWrite(path, error.reason, step.unknown) from error
+    except OSError as error:
+        raise CannotWrite(path, error.strerror or str(error), step.unknown) from error
+
+
+@contextmanager
+def locked(fd: int, what: str, shared: bool = False) -> Iterator[None]:
+    """Hold flock on `fd`; raises Busy after LOCK_SECONDS.
+
+    The lock of a target is taken on its folder's descriptor: unlike a lock file, nobody can tidy that away. The wait is
+    for another process, so it passes in real time whatever the caller's clock says.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not try_lock(fd, shared):
+        if time.monotonic() > deadline:
+            raise Busy(what)
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def try_lock(fd: int, shared: bool = False) -> bool:
+    """Take flock on `fd` if it is free now; it goes with the descriptor, also when the process is killed."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte: write(2) may take fewer than it is given, on a nearly full disk first of all."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def new_file(
+    folder_fd: int,
+    name: str,
+    data: bytes,
+    *,
+    sync: bool,
+    like: os.stat_result | None = None,
+    mtime_ns: int | None = None,
+) -> None:
+    """Create `name` with `data`, with the mode and owner of `like`; durable when `sync`. Never replaces."""
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder_fd)
+    try:
+        write_all(fd, data)
+        if like:
+            _resemble(fd, like)
+        if mtime_ns is not None:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        if sync:
+            os.fsync(fd)
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        raise
+    os.close(fd)  # some file systems report a failed write only here
+
+
+def _resemble(fd: int, like: os.stat_result) -> None:
+    own = os.fstat(fd)
+    if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
+        # A tick run by root must not take the files away from the agents; without that right it stays as it is.
+        with suppress(OSError):
+            os.fchown(fd, like.st_uid, like.st_gid)
+    if stat.S_IMODE(own.st_mode) != stat.S_IMODE(like.st_mode):
+        os.fchmod(fd, stat.S_IMODE(like.st_mode))
+
+
+def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step) -> None:
+    """Add `line` to `name` in one piece, created when absent; what a crash tore off before is ended first.
+
+    `step.unknown` is set once the line stands there. Raises CannotRead for what is no plain file.
+    """
+    fd = _open_to_append(folder_fd, name, path)
+    try:
+        with locked(fd, path):
+            size_bytes = os.fstat(fd).st_size
+            torn = size_bytes > 0 and os.pread(fd, 1, size_bytes - 1) != b"\n"
+            try:
+                write_all(fd, b"\n" * torn + line.rstrip(b"\n") + b"\n")
+            except OSError:
+                os.ftruncate(fd, size_bytes)
+                raise
+            step.unknown = True
+        if sync:
+            os.fsync(fd)
+            if size_bytes == 0:
+                os.fsync(folder_fd)
+    finally:
+        os.close(fd)
+
+
+def _open_to_append(folder_fd: int, name: str, path: str) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(name, flags, 0o666, dir_fd=folder_fd)
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+        return fd
+    os.close(fd)
+    raise CannotRead(path, "not-a-file", "it is no regular file with one name")
+
+
+def forget(folder_fd: int, name: str) -> None:
+    """Unlink `name`; an absent one is fine, and so is a disk that refuses: recovery looks again."""
+    with suppress(OSError):
+        os.unlink(name, dir_fd=folder_fd)

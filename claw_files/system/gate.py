@@ -1,0 +1,170 @@
+"""The one gate through which anything below the root is opened, and what it refuses.
+
+Agents and people write into this folder: what carries the name of a task may be a link to somebody's secret, a FIFO
+that never answers, or a terabyte of nothing. Check and use happen on one descriptor: there is no moment in between.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+
+from claw_files.errors import CannotRead, NotFound
+from claw_files.system import kernel
+from claw_files.system.files import Content, Stamp
+from claw_files.system.paths import digest, split
+
+_REOPEN = 100  # an editor that replaces the file this often while we look is no editor
+_REASONS = {
+    errno.ELOOP: ("symlink", "it is, or lies behind, a symbolic link"),
+    errno.EXDEV: ("escape", "it leads out of the workspace"),
+    errno.EACCES: ("permission", "no permission"),
+    errno.EPERM: ("permission", "no permission"),
+    errno.ENXIO: ("not-a-file", "it is no regular file"),
+    errno.EISDIR: ("not-a-file", "it is a folder"),
+}
+
+
+class Gate:
+    """Opens what lies below `root`; remembers which folder that was, so that a replaced root is noticed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._fd = -1
+        self._identity = (0, 0)
+
+    def root_fd(self, path: str = "") -> int:
+        """The descriptor of the root, open until this object goes.
+
+        Raises CannotRead (problem "root-changed") when the root is gone or another folder has its name now: what is
+        written into a folder that was moved away reaches nobody.
+        """
+        if self._fd < 0:
+            self._open_root()
+        try:
+            now = os.stat(self.root)
+        except OSError as error:
+            raise CannotRead(path or self.root, "root-changed", f"the workspace is gone: {error.strerror}") from error
+        if (now.st_dev, now.st_ino) != self._identity:
+            raise CannotRead(path or self.root, "root-changed", "the workspace folder was replaced by another one")
+        return self._fd
+
+    def _open_root(self) -> None:
+        try:
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotRead(self.root, "root-changed", error.strerror or "cannot be opened") from error
+        found = os.fstat(fd)
+        self._identity, self._fd = (found.st_dev, found.st_ino), fd
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """A descriptor of the folder `path` ("" is the root). Raises NotFound (what="folder") or CannotRead."""
+        if path:
+            split(path)
+        fd = self._open(path or ".", os.O_RDONLY | os.O_DIRECTORY, "folder")
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def making(self, path: str, mode: int = 0o755, sync: bool = True) -> Iterator[int]:
+        """The same; made, durably when `sync`, when it is not there."""
+        with ExitStack() as opened:
+            try:
+                fd = opened.enter_context(self.folder(path))
+            except NotFound:
+                self._make(path, mode, sync)
+                fd = opened.enter_context(self.folder(path))
+            yield fd
+
+    def _make(self, path: str, mode: int, sync: bool) -> None:
+        parent, _, name = path.rpartition("/")
+        with self.making(parent, mode, sync) if parent else self.folder("") as fd:
+            with suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=fd)
+            if sync:
+                os.fsync(fd)
+
+    def read(self, path: str, cap_bytes: int) -> Content:
+        """What `Files.read` promises."""
+        split(path)
+        for _ in range(_REOPEN):
+            fd = self._open(path, os.O_RDONLY | os.O_NONBLOCK, "file")
+            try:
+                content = content_of(fd, path, cap_bytes)
+            finally:
+                os.close(fd)
+            if content:
+                return content
+        raise CannotRead(path, "permission", "somebody replaces it without pause")
+
+    def _open(self, path: str, flags: int, what: str) -> int:
+        root = self.root_fd(path)
+        try:
+            return kernel.open_beneath(root, path, flags)
+        except FileNotFoundError:
+            raise NotFound(what, path) from None
+        except OSError as error:
+            raise self._refusal(path, error) from error
+
+    def _refusal(self, path: str, error: OSError) -> CannotRead:
+        number = error.errno or 0
+        if number == errno.ENOTDIR:  # O_DIRECTORY asks before O_NOFOLLOW does, so a link to a folder comes here too
+            number = errno.ELOOP if self._has_link(path) else errno.ENXIO
+        return CannotRead(path, *_REASONS.get(number, ("unreadable", error.strerror or "unknown")))
+
+    def _has_link(self, path: str) -> bool:
+        names = path.split("/")
+        return any(os.path.islink(os.path.join(self.root, *names[:n])) for n in range(1, len(names) + 1))
+
+
+def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
+    """The content of an open file, or None when it has no name any more: an editor replaced it, open it again.
+
+    Raises CannotRead for what is no regular file, has a second name, or holds more than `cap_bytes`.
+    """
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise CannotRead(path, "not-a-file", "it is no regular file")
+    if found.st_nlink > 1:
+        raise CannotRead(path, "hardlink", "it has a second name (hard link), which may lie outside")
+    if found.st_nlink == 0:
+        return None
+    # A file may grow while it is read: the size says when to refuse early, the count of bytes when to stop.
+    data = b"" if found.st_size > cap_bytes else read_up_to(fd, cap_bytes + 1)
+    if max(found.st_size, len(data)) > cap_bytes:
+        raise CannotRead(path, "too-large", f"it is larger than {cap_bytes} bytes")
+    return Content(data=data, stamp=stamp_of(found), digest=digest(data))
+
+
+def read_up_to(fd: int, limit: int) -> bytes:
+    """The bytes from here to the end, at most `limit`."""
+    parts = []
+    while limit > 0 and (part := os.read(fd, min(limit, 1 << 20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """The stamp in a stat result."""
+    mtime = datetime.fromtimestamp(max(0, min(found.st_mtime_ns // 1_000, 253402300799 * 10**6)) / 10**6, UTC)
+    return Stamp(size_bytes=found.st_size, mtime=mtime, inode=found.st_ino, mtime_ns=found.st_mtime_ns)
+
+
+def read_in(folder_fd: int, name: str, cap_bytes: int) -> Content | None:
+    """The content of `name` in an open folder; None when it was replaced while it was read. Raises as the gate does."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(name, flags, dir_fd=folder_fd)
+    try:
+        return content_of(fd, name, cap_bytes)
+    finally:
+        os.close(fd)

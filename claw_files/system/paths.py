@@ -1,0 +1,37 @@
+"""Names before they reach the disk: which paths are looked at, and which names in a folder are nobody's work."""
+
+import os
+import re
+from hashlib import blake2b
+
+from claw_files.errors import CannotRead
+
+NAME_BYTES = 255  # what Linux file systems take for one name
+
+# vim, Emacs, nano and our own kind leave these beside the file that is edited; none is a task or a message.
+_DROPPING = re.compile(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")
+
+
+def split(path: str) -> tuple[str, str]:
+    """The folder ("" is the root) and the name of `path`, which may not leave the root.
+
+    Raises CannotRead (problem "escape") for an absolute path, "..", ".", an empty name, a name over 255 bytes, or a
+    NUL: C libraries end a name at a NUL, so that "ok.md\\0.png" would open "ok.md".
+    """
+    for name in path.split("/"):
+        if name in ("", ".", "..") or "\0" in name:
+            raise CannotRead(path, "escape", "this is no path inside the workspace")
+        if len(os.fsencode(name)) > NAME_BYTES:
+            raise CannotRead(path, "escape", f"a name in it is longer than {NAME_BYTES} bytes")
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def is_dropping(name: str) -> bool:
+    """Whether an editor left this name behind: "x.md~", ".x.md.swp", "#x.md#", ".#x.md", "4913", ".x.tmp"."""
+    return _DROPPING.search(name) is not None
+
+
+def digest(data: bytes) -> str:
+    """BLAKE2b of `data`, 16 hexadecimal digits."""
+    return blake2b(data, digest_size=8).hexdigest()

@@ -1,0 +1,145 @@
+"""The private folder: what is on its way in, what was displaced, and how their names tell a crash's story.
+
+    swap/NAME.part   being written; not yet complete
+    swap/NAME        complete; after the exchange the same name holds what was displaced
+    swap/NAME.note   the journal's line for it, until it stands in the journal
+    kept/NAME        displaced, looked at again for ten minutes: an editor may still write into it
+    long/@HASH       which path a hash in a NAME stands for, where the path itself would be too long
+
+NAME is target~base~new~nonce: which file, what was there (hash and length), what shall be there, when and which try.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Self
+
+import msgspec
+
+from claw_files.errors import NotFound
+from claw_files.system.durable import forget, locked, new_file
+from claw_files.system.gate import Gate, read_in
+from claw_files.system.paths import digest
+
+PART, NOTE = ".part", ".note"
+NONE, MOVED, GONE = "none", "moved", "gone"  # instead of a base: a new file, a rename, a deletion
+_LONGEST_BYTES = 180  # what is left of 255 for the target, beside two hashes, a length, a nonce and an ending
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What one write is about to do, as its file's name in swap/ says it."""
+
+    target: str  # as `spell` writes it
+    base: str  # "digest-length", or NONE, MOVED, GONE
+    new: str  # digest; for MOVED and GONE the inode that goes
+    nonce: str  # seconds since 1970 in hexadecimal, "-", eight random digits
+
+    @classmethod
+    def plan(cls, target: str, base: str, new: str, now: datetime) -> Self:
+        """A new try, never the same name twice."""
+        return cls(target, base, new, f"{int(now.timestamp()):x}-{secrets.token_hex(4)}")
+
+    @classmethod
+    def parse(cls, name: str) -> Self | None:
+        """The intent in a file name, without its ending; None for a name that is not ours."""
+        parts = name.split("~")
+        try:
+            int(parts[3].partition("-")[0], 16)
+        except (ValueError, IndexError):
+            return None
+        return cls(*parts) if len(parts) == 4 else None
+
+    @property
+    def name(self) -> str:
+        return f"{self.target}~{self.base}~{self.new}~{self.nonce}"
+
+    @property
+    def at(self) -> datetime:
+        """When it was planned, whole seconds, UTC."""
+        return datetime.fromtimestamp(int(self.nonce.partition("-")[0], 16), UTC)
+
+    @property
+    def base_digest(self) -> str:
+        return self.base.partition("-")[0]
+
+    @property
+    def base_bytes(self) -> int:
+        """Length of what was there; 0 where nothing was."""
+        length = self.base.partition("-")[2]
+        return int(length) if length.isdigit() else 0
+
+
+def mark(data: bytes) -> str:
+    """How a name tells which content was there: digest and length."""
+    return f"{digest(data)}-{len(data)}"
+
+
+def spell(path: str) -> str:
+    """`path` as part of one file name: "status%tc-47.md"; "@" and a hash where that would be too long or ambiguous."""
+    if "%" in path or "~" in path or path.startswith("@") or len(os.fsencode(path)) > _LONGEST_BYTES:
+        return "@" + digest(os.fsencode(path))
+    return path.replace("/", "%")
+
+
+class Private:
+    """The private folder of one workspace: mode 0700, made when needed, disposable while nothing runs."""
+
+    def __init__(self, gate: Gate, name: str, durable: bool) -> None:
+        self._gate, self._name, self._durable = gate, name, durable
+
+    def folder(self, name: str) -> AbstractContextManager[int]:
+        """A descriptor of the folder `name` in it, made when it is not there."""
+        return self._gate.making(f"{self._name}/{name}", 0o700, self._durable)
+
+    def existing(self, name: str) -> AbstractContextManager[int]:
+        """The same; raises NotFound when it is not there."""
+        return self._gate.folder(f"{self._name}/{name}")
+
+    @contextmanager
+    def bench(self) -> Iterator[int]:
+        """swap/, with a shared lock that tells `recover` that somebody is at work here; it dies with us."""
+        with self.folder("swap") as fd, locked(fd, "the workspace", shared=True):
+            yield fd
+
+    def plan(self, path: str, base: str, new: str, now: datetime) -> Intent:
+        """A new intent for `path`; a path too long for a name is remembered beside it first."""
+        spelled = spell(path)
+        if spelled.startswith("@"):
+            with self.folder("long") as fd, suppress(FileExistsError):
+                new_file(fd, spelled, os.fsencode(path), sync=self._durable)
+                self.sync(fd)
+        return Intent.plan(spelled, base, new, now)
+
+    def path_of(self, intent: Intent) -> str | None:
+        """The path an intent is about; None when it was too long for the name and its record is gone."""
+        if not intent.target.startswith("@"):
+            return intent.target.replace("%", "/")
+        try:
+            with self.existing("long") as fd:
+                content = read_in(fd, intent.target, 1 << 14)
+        except (OSError, NotFound):
+            return None
+        return os.fsdecode(content.data) if content else None
+
+    def write_note(self, bench: int, intent: Intent, note: bytes | None) -> None:
+        """Leave the journal's line where recovery finds it. Not synced: a power cut costs its words, not its fact."""
+        if note is not None:
+            new_file(bench, intent.name + NOTE, note, sync=False)
+
+    def discard(self, bench: int, intent: Intent) -> None:
+        """Forget a try that changed nothing. The note goes first: a note alone means that its write was made."""
+        for ending in (NOTE, PART, ""):
+            forget(bench, intent.name + ending)
+
+    def keep(self, bench: int, intent: Intent) -> None:
+        """Put what was displaced where `adopt` looks at it again; nothing was, where it was a new file."""
+        with self.folder("kept") as kept, suppress(FileNotFoundError):
+            os.rename(intent.name, intent.name, src_dir_fd=bench, dst_dir_fd=kept)
+
+    def sync(self, *folders: int) -> None:
+        """Make the names in these folders durable."""
+        if self._durable:
+            for fd in folders:
+                os.fsync(fd)
