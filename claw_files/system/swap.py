@@ -10,7 +10,6 @@ NAME is target~base~new~nonce: which file, what was there (hash and length), wha
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -39,7 +38,7 @@ class Intent(msgspec.Struct, frozen=True):
     @classmethod
     def plan(cls, target: str, base: str, new: str, now: datetime) -> Self:
         """A new try, never the same name twice."""
-        return cls(target, base, new, f"{int(now.timestamp()):x}-{secrets.token_hex(4)}")
+        return cls(target, base, new, f"{int(now.timestamp()):x}-{os.urandom(4).hex()}")
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
