@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # zoneinfo costs milliseconds at start; who calls us has it a
     from zoneinfo import ZoneInfo
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10)})
 
 
@@ -38,6 +39,13 @@ def agent_id(text: str) -> AgentId:
 def label(text: str) -> str:
     """The label of a spawned worker in lower case, as it stands in a file name. Raises BadId."""
     return _checked_id(text, "label")
+
+
+def message_id(text: str) -> str:
+    """The id of a message, which is its file's name without `.md`: "20260307T084500Z-tc-89.1". Raises BadId."""
+    if not _MESSAGE_ID.fullmatch(text):
+        raise BadId(text, "message id")
+    return text
 
 
 def file_name(task: TaskId) -> str:
