@@ -53,8 +53,8 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
         found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
     if agent.runtime is Runtime.COMMAND and not agent.command:
         found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
-    if name == "self":
-        found.problem(path, '"self" means the coordinator in routes; choose another name')
+    if name in ("self", "coordinator", "none"):
+        found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):
         found.problem((*path, "quiet_hours"), "leaves no time of the day to announce anything")
 

@@ -122,4 +122,4 @@ def nearest_key(name: str, known: list[str]) -> str | None:
     import difflib
 
     same = [key for key in known if key.replace("_", "") == name.lower().replace("-", "").replace("_", "")]
-    return next(iter(same or difflib.get_close_matches(name.lower(), known, 1, 0.5)), None)
+    return next(iter(same or difflib.get_close_matches(name.lower(), known, 1)), None)

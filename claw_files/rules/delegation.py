@@ -126,10 +126,9 @@ def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | N
 
 def _direct(to: AgentId, task: Task | None) -> str:
     name = task.id if task else "TASK"
-    return (
-        f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked, or {_hand_back(task)} to hand it back'
-    )
+    ask = f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked'
+    return f"{ask}, or {_hand_back(task)} to hand it back"
 
 
 def _hand_back(task: Task | None) -> str:
-    return f"`clawfiles release {task.id if task else 'TASK'}`"
+    return f"run `clawfiles release {task.id if task else 'TASK'}`"

@@ -18,7 +18,7 @@ class Breaker(Value, frozen=True):
 
 
 def backoff(base: timedelta, failures: int, jitter: float = 0.0) -> timedelta:
-    """The pause before the attempt after `failures` failures: base, 2 base, 4 base, ..., at most a day (or base, if longer).
+    """The pause before the attempt after `failures` failures: base, 2 base, 4 base, ..., growing up to a day.
 
     Args:
         failures: in all; 0 needs no pause.

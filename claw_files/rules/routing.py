@@ -126,7 +126,7 @@ def _source(settings: Settings, task_type: str | None) -> str:
         return f"it has no type, so it goes to the coordinator, {settings.coordinator}"
     takers = candidates(settings, task_type)[:-1]
     names = (
-        f"{', '.join(takers)} take it"
+        f"taken by {', '.join(takers)}"
         if takers
         else f"nobody takes it, so it goes to the coordinator, {settings.coordinator}"
     )

@@ -1,7 +1,7 @@
 """When a schedule comes due: each time on the clock once, over downtime, clock steps and daylight saving.
 
 A cron line names readings of the clock in a zone. When clocks are changed we do as the cron of Debian does: a line with
-fixed times ("30 2 * * *") fires once each day, at the end of the gap when its reading is skipped, the first time when it
+fixed times ("30 2 * * *") fires once a day, at the end of the gap when its reading is skipped, the first time when it
 exists twice. A line whose minute or hour begins with `*` goes by real time: what is skipped is not made up for, and the
 hour that exists twice is kept twice. Two readings that fall on one instant are one due time.
 """
