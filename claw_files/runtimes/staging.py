@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
@@ -69,6 +70,7 @@ def stage(plan: Plan) -> None:
     """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
     os.makedirs(os.path.dirname(plan.staged), mode=0o700, exist_ok=True)
     os.makedirs(os.path.dirname(plan.folder), exist_ok=True)
+    _sweep(os.path.dirname(plan.staged))
     os.mkdir(plan.staged)
     message = os.path.join(plan.staged, "message.md")
     fd = os.open(message, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -77,6 +79,14 @@ def stage(plan: Plan) -> None:
         file.flush()
         os.fsync(fd)
     write_durably(plan.staged, "run.md", render(plan.run))
+
+
+def _sweep(folder: str, age_seconds: float = 3600) -> None:
+    """Delete what starters staged that were killed before there was a supervisor to tidy up after them."""
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime > age_seconds:
+                discard(entry.path)
 
 
 def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]]:

@@ -302,7 +302,6 @@ def main() -> None:
     close_others()
     with open(ORDER, "rb") as file:
         order = Order(file.read())
-    # Before the wait: a starter's Ctrl-C or hang-up is not ours.
     wakeup, woken = os.pipe()
     os.set_blocking(woken, False)
     supervision = Supervision(order, wakeup)
@@ -310,6 +309,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: setattr(supervision, "asked_to_stop", True))
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # a stop sent while this process was starting arrives now
     if not is_in_place(order):
         return discard(order.staged)
     prctl(PR_SET_CHILD_SUBREAPER, 1)

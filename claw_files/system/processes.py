@@ -9,6 +9,8 @@ from typing import Protocol
 
 from claw_files.system import proc
 
+HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 class Processes(Protocol):
     """Starting what outlives us, and finding the processes of a run."""
@@ -16,7 +18,8 @@ class Processes(Protocol):
     def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
         """Start `argv` as nobody's child in a session of its own, with the descriptors `given` as 3, 4, 5, ...
 
-        Nothing is left to be waited for. Its standard streams are /dev/null. Raises OSError.
+        Nothing is left to be waited for. Its standard streams are /dev/null. TERM, INT and HUP are blocked, so that
+        one sent before it has handlers for them waits until it unblocks them. Raises OSError.
         """
 
     def is_supervised(self, run_id: str) -> bool:
@@ -46,7 +49,7 @@ class SystemProcesses:
             moves = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(above, 3)]
             shell = ["sh", "-c", '"$@" &', "sh", *argv]
             pid = os.posix_spawn(
-                "/bin/sh", shell, dict(env), file_actions=[*actions, *moves], setsid=True, setsigmask=[]
+                "/bin/sh", shell, dict(env), file_actions=[*actions, *moves], setsid=True, setsigmask=HELD_BACK
             )
         finally:
             for fd in above:

@@ -1,0 +1,99 @@
+"""What every runtime promises, whatever it starts."""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from claw_files.errors import BadId, BadValue
+from claw_files.model import AgentId, Key, Run, RunId, TaskId
+from claw_files.runtimes import AgentRuntime, StartOrder
+from claw_files.runtimes.command import CommandRuntime
+from claw_files.runtimes.inbox import InboxRuntime
+from claw_files.system.clock import SystemClock
+from claw_files.system.processes import SystemProcesses
+
+Make = Callable[[Path], AgentRuntime]
+
+
+def inbox(root: Path) -> AgentRuntime:
+    return InboxRuntime()
+
+
+def command(root: Path) -> AgentRuntime:
+    return CommandRuntime(str(root), SystemProcesses(), SystemClock(), os.environ)
+
+
+@pytest.fixture(params=[inbox, command])
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> AgentRuntime:
+    make: Make = request.param
+    return make(tmp_path)
+
+
+def order(root: Path, run_id: str = "tc-1.1-s1", *command: str, message: str = "hello") -> StartOrder:
+    run = Run(
+        id=RunId(run_id),
+        agent=AgentId("peter"),
+        key=Key("tc-1.1"),
+        task=TaskId("TC-1"),
+        started=datetime.now(UTC),
+        timeout=timedelta(seconds=20),
+    )
+    return StartOrder(run=run, workspace=str(root), command=command or ("true",), message=message)
+
+
+def over(runtime: AgentRuntime, run_id: str = "tc-1.1-s1") -> Run | None:
+    until = time.monotonic() + 20
+    while (run := runtime.look(RunId(run_id))) is not None and run.alive:
+        assert time.monotonic() < until, f"{run_id} does not end"
+        time.sleep(0.01)
+    return run
+
+
+def test_a_run_is_started_at_most_once_for_its_id(runtime: AgentRuntime, tmp_path: Path) -> None:
+    started = [runtime.start(order(tmp_path)) for _ in range(3)]
+
+    assert sum(started) == (0 if isinstance(runtime, InboxRuntime) else 1)
+    assert not any(started[1:])
+    over(runtime)
+    assert not runtime.start(order(tmp_path))
+
+
+def test_a_run_that_was_never_started_is_none_and_nothing_can_be_done_to_it(runtime: AgentRuntime) -> None:
+    assert runtime.look(RunId("tc-9.1-s1")) is None
+    assert runtime.end_lost(RunId("tc-9.1-s1")) is None
+    assert runtime.stop(RunId("tc-9.1-s1")) is False
+    assert runtime.live() == []
+
+
+def test_what_was_started_is_live_until_it_is_over(runtime: AgentRuntime, tmp_path: Path) -> None:
+    started = runtime.start(order(tmp_path, "tc-1.1-s1", "sleep", "20"))
+
+    assert [run.id for run in runtime.live()] == (["tc-1.1-s1"] if started else [])
+    assert runtime.stop(RunId("tc-1.1-s1")) is started
+    over(runtime)
+    assert runtime.live() == []
+
+
+def test_a_run_that_is_not_lost_is_left_alone_by_end_lost(runtime: AgentRuntime, tmp_path: Path) -> None:
+    started = runtime.start(order(tmp_path, "tc-1.1-s1", "sleep", "20"))
+
+    run = runtime.end_lost(RunId("tc-1.1-s1"))
+
+    assert (run is not None and run.alive and run.ended is None) is started
+    runtime.stop(RunId("tc-1.1-s1"))
+    over(runtime)
+
+
+def test_ids_that_could_be_paths_and_text_with_nul_are_refused(tmp_path: Path) -> None:
+    for run_id in ("../x", "-x", "", "a/b", "x\0"):
+        with pytest.raises(BadId):
+            command(tmp_path).start(order(tmp_path, run_id))
+    with pytest.raises(BadValue):
+        command(tmp_path).start(order(tmp_path, "tc-1.1-s1", "echo", "a\0b"))
+    with pytest.raises(BadValue):
+        command(tmp_path).start(order(tmp_path, message="a\0b"))
+    assert list(tmp_path.iterdir()) == []
