@@ -1,0 +1,140 @@
+"""What the free text of a status file says about its task: the lines that agents and people write by hand."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from claw_files import words
+from claw_files.documents.lines import hidden, visible
+from claw_files.model import State, Value
+
+_LEAD = (
+    r"^[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]++)?+(?:\[[ xX]\][ \t]++)?+(?:#{1,6}[ \t]++)?+"
+    "[*_`\"'✅✔☑❌🚧\ufe0f \t]{0,8}+"
+)
+_KEYS: Final = {
+    "state": "status state",
+    "eta": "eta estimated",
+    "completed": "completed finished",
+    "need": "needs need",
+    "outputs": "output outputs",
+    "reason": "reason",
+    "assignee": "assignee owner",
+}
+_KEY_OF: Final = {word: key for key, names in _KEYS.items() for word in names.split()}
+_SEPARATOR = r"[*_`\"' \t]{0,6}+(?::|=|->|→|–|—)[*_`\"' \t]{0,6}+"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
+_LINE = re.compile(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
+# A candidate is cheap to find; what it says is read once it is known to stand outside fences and comments.
+_ANY = re.compile(rf"{_LEAD}{_ID}{_SEPARATOR}", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]++[^\n]", re.MULTILINE)
+_PHRASE = re.compile(r"[^,;(|–—.:\n]{1,48}")
+_ETA = re.compile(
+    r"\b(?:eta|est(?:imated)?\.?(?: (?:done|finish(?:ed)?|completion))?|done by|ready (?:by|at)|until|by)\b"
+    r"[ \t:=~]*(?:at |by )?"
+    r"(?P<at>(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[ap]m)?(?: ?(?:Z|UTC))?"
+    r"|in [0-9][0-9a-z ]{0,12})",
+    re.IGNORECASE,
+)
+
+
+class Words(Value, frozen=True):
+    """What the body says, each as its last line has it; None where it does not say."""
+
+    state: State | None = None
+    eta: str | None = None
+    completed: str | None = None
+    need: str | None = None
+    reason: str | None = None
+    assignee: str | None = None
+    outputs: tuple[str, ...] = ()
+    title: str | None = None
+
+
+class Said(Value, frozen=True):
+    """One line that gives a task's state: "TC-89 = IN PROGRESS, estimated done 11:00"."""
+
+    name: str  # the id as written, or "status"
+    state: State
+    rest: str  # what follows the state: "estimated done 11:00"
+
+    @property
+    def eta(self) -> str | None:
+        """The time in the rest that says when it will be done."""
+        found = _ETA.search(self.rest)
+        return found["at"].strip() if found else None
+
+
+def pairs(text: str, candidates: "re.Pattern[str]" = _ANY) -> Iterator[tuple[str, str]]:
+    """Every visible line of the form "name: rest" (or "=", an arrow, a dash), as (name, rest) without decoration."""
+    for line in visible(text, candidates):
+        if found := _LINE.match(line.shown):
+            yield found["name"], found["rest"].strip().rstrip("*_`\"'").strip()
+
+
+def said(name: str, rest: str) -> Said | None:
+    """The state that a line gives, or None: "IN PROGRESS, estimated done 11:00", "✅ Done - see PR #142"."""
+    state, tail = _state_in(rest)
+    return Said(name=name, state=state, rest=tail) if state else None
+
+
+@lru_cache(256)  # a file of 90,000 equal lines must not cost 90,000 readings
+def _state_in(rest: str) -> tuple[State | None, str]:
+    for phrase in (_PHRASE.match(rest), re.match(r"[^\n]{1,48}?(?=\s-\s)", rest)):
+        if phrase and (state := words.state(phrase[0])):
+            return state, rest[phrase.end() :].strip(" \t,;.|–—-:")
+    return None, ""
+
+
+@lru_cache(64)
+def _about(task: str) -> "re.Pattern[str]":
+    """Candidates for lines about one task: most lines of a body are not, and should cost nothing."""
+    names = "|".join([*map(re.escape, _KEY_OF), re.escape(task)])
+    return re.compile(rf"{_LEAD}(?i:{names}){_SEPARATOR}", re.MULTILINE)
+
+
+def read(text: str, task: str) -> Words:
+    """What the body says about `task` (any case), in its own lines and plain "Status:", "ETA:", ... ones."""
+    found: dict[str, str] = {}
+    state: Said | None = None
+    outputs: list[str] = []
+    for name, rest in pairs(text, _about(task)):
+        key = "state" if name.lower() == task.lower() else _KEY_OF.get(name.lower())
+        if key == "state":
+            state = said(name, rest) or state
+        elif key == "outputs":
+            outputs.append(rest)
+        elif key and rest:
+            found[key] = rest
+    told = _from_state(state) if state else {}
+    if state and state.state in (State.DONE, State.REVIEW) and state.rest and not state.eta:
+        outputs.append(state.rest.strip("()"))
+    given = state.state if state else None
+    return Words(state=given, outputs=tuple(filter(None, outputs)), title=_title(text, task), **{**told, **found})
+
+
+def speaks(text: str) -> bool:
+    """Whether a line of the text would count as somebody's word on a task, or a fence in it is never closed."""
+    spans = hidden(f"{text}\n")
+    open_ended = bool(spans) and spans[-1][1] > len(text)
+    return open_ended or any(name.lower() in _KEY_OF or said(name, rest) for name, rest in pairs(text))
+
+
+def _from_state(state: Said) -> dict[str, str]:
+    told = {"eta": state.eta} if state.eta else {}
+    if state.state in (State.BLOCKED, State.FAILED, State.CANCELLED) and state.rest:
+        told["reason"] = state.rest.strip("()")
+    return told
+
+
+def _title(text: str, task: str) -> str | None:
+    """The first heading, without the task's id in front; a heading that only gives a state is no title."""
+    for line in visible(text, _HEADING):
+        heading = line.shown.lstrip("#").strip().strip("#*_` ").strip()
+        named = re.match(rf"{re.escape(task)}\b[*_` ]*(?:[:=–—-]|->|→)?[*_` ]*", heading, re.IGNORECASE)
+        title = heading[named.end() :] if named else heading
+        if not title or said("", title) or _KEY_OF.get(title.split(":")[0].lower()):
+            continue
+        return title
+    return None

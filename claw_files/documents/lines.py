@@ -1,0 +1,96 @@
+"""The lines of a Markdown text that speak: outside code fences and HTML comments. Linear, whatever the text holds."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.model import Value
+
+LINE_LIMIT: Final = 2_000  # characters; nobody writes a state or an entry in a longer line
+
+# The info string behind a fence is looked at, not consumed: it may hold the end of a comment.
+_TOKEN = re.compile(
+    r"^(?P<lead>[ \t]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)?+)"
+    r"(?:(?P<fence>`{3,}+|~{3,}+)(?=(?P<info>[^\n]*))|(?P<block><!--))"
+    r"|<!--|-->",
+    re.MULTILINE,
+)
+
+
+class Line(Value, frozen=True):
+    """One line of a text: `text[start:end]`, without its line ending."""
+
+    start: int
+    end: int
+    text: str  # as it stands
+    shown: str  # without the comments inside it
+
+
+def hidden(text: str) -> list[tuple[int, int]]:
+    """The spans inside code fences and HTML comments, in order. One that is never closed runs to the end."""
+    spans: list[tuple[int, int]] = []
+    fence, comment, start, line_end, open_until = "", False, 0, -1, -1
+    for token in _TOKEN.finditer(text):
+        if comment:
+            if token[0] == "-->":
+                spans.append((start, token.end()))
+                comment = False
+        elif fence:
+            mark = token["fence"]
+            if mark and mark.startswith(fence) and not token["info"].strip():
+                spans.append((start, token.end()))
+                fence = ""
+        elif mark := token["fence"]:
+            if mark[0] == "~" or "`" not in token["info"]:
+                fence, start = mark, token.start()
+        elif token["block"]:
+            comment, start = True, token.end() - 4
+        elif token[0] == "<!--" and token.start() >= open_until:
+            # Inside a line a comment counts only if the line also ends it: one "<!--" in prose must not hide the rest.
+            line_end = line_end if line_end >= token.end() else _line_end(text, token.end())
+            if text.find("-->", token.end(), line_end) >= 0:
+                comment, start = True, token.start()
+            else:
+                open_until = line_end
+    if fence or comment:
+        spans.append((start, len(text)))
+    return spans
+
+
+def visible(text: str, candidates: "re.Pattern[str]") -> Iterator[Line]:
+    """The lines on which `candidates` (multi-line, beginning with ^) matches, outside fences and comments.
+
+    Lines longer than `LINE_LIMIT` are left out.
+    """
+    spans = hidden(text) if "<!--" in text or "```" in text or "~~~" in text else []
+    at = 0
+    for found in candidates.finditer(text):
+        start = (
+            text.rfind("\n", 0, found.start() + 1) + 1
+            if text[found.start() : found.start() + 1] == "\n"
+            else found.start()
+        )
+        end = _line_end(text, start)
+        if end - start > LINE_LIMIT:
+            continue
+        while at < len(spans) and spans[at][1] <= start:
+            at += 1
+        if at < len(spans) and spans[at][0] <= start < spans[at][1]:
+            continue
+        whole = text[start:end].removesuffix("\r")
+        yield Line(start=start, end=start + len(whole), text=whole, shown=_without(whole, start, spans[at:]))
+
+
+def _without(line: str, start: int, spans: list[tuple[int, int]]) -> str:
+    shown, at = "", 0
+    for low, high in spans:
+        if low >= start + len(line):
+            break
+        shown += line[at : low - start]
+        at = high - start
+    return shown + line[at:]
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end

@@ -1,0 +1,73 @@
+"""Reports: what an agent says about tasks in files of its own. Claims of their author, never edited by us."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from claw_files import words
+from claw_files.documents import body, status
+from claw_files.documents.frontmatter import parse as split
+from claw_files.errors import BadId, BadValue
+from claw_files.model import AgentId, Report, TaskId
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+_USUAL = re.compile(r"[A-Za-z][A-Za-z0-9_.]*-[0-9]+", re.ASCII)
+
+
+def parse(
+    raw: bytes,
+    path: str,
+    author: AgentId,
+    file_time: datetime,
+    tz: "ZoneInfo",
+    task: TaskId | None = None,
+    known: Callable[[TaskId], bool] = lambda _: False,
+) -> tuple[Report, ...]:
+    """What `author` says in this file, one report a task, in the order of the file.
+
+    Args:
+        file_time: aware; the reports' time, and what bare times are relative to.
+        task: the whole file is about this task ("../peter/status/tc-47.md"); None: every line "TC-47: IN PROGRESS"
+            is a report ("status/peter.md"), of several about one task the last.
+        known: lines of tasks that it answers True for count also where their id does not look like TC-47.
+
+    Raises InvalidFile as `frontmatter.parse` does and, for a whole file, as `status.parse` does.
+    """
+    if task is not None:
+        return _whole(raw, path, author, file_time, tz)
+    found: dict[TaskId, Report] = {}
+    for name, rest in body.pairs(split(raw, path).body):
+        said = body.said(name, rest)
+        named = _task(name, known) if said else None
+        if said and named:
+            eta = _eta(said, file_time, tz)
+            found[named] = Report(
+                task=named, author=author, state=said.state, at=file_time, path=path, eta=eta, note=said.rest
+            )
+    return tuple(found.values())
+
+
+def _whole(raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "ZoneInfo") -> tuple[Report, ...]:
+    if not status.has_state(raw, path):
+        return ()
+    task = status.parse(raw, path, file_time, tz)
+    note = task.summary or task.reason or ", ".join(task.outputs)
+    return (Report(task=task.id, author=author, state=task.state, at=file_time, path=path, eta=task.eta, note=note),)
+
+
+def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:
+    try:
+        task = words.task_id(name)
+    except BadId:
+        return None
+    return task if _USUAL.fullmatch(name) or known(task) else None
+
+
+def _eta(said: body.Said, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
+    try:
+        return words.instant(said.eta, file_time, tz) if said.eta else None
+    except BadValue:
+        return None
