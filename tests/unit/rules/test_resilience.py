@@ -1,0 +1,88 @@
+"""Pauses, breakers and rates follow from what happened."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claw_files.rules.resilience import backoff, breaker, rate_allows, rate_free_at
+
+NOW = datetime(2026, 3, 7, 12, tzinfo=UTC)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+PAUSE = timedelta(minutes=10)
+
+
+def failures(*minutes_ago: int) -> list[tuple[datetime, bool]]:
+    return [(NOW - minutes * MINUTE, False) for minutes in minutes_ago]
+
+
+def test_the_pause_is_two_then_four_then_eight_seconds() -> None:
+    assert [backoff(2 * SECOND, n) for n in (0, 1, 2, 3)] == [n * SECOND for n in (0, 2, 4, 8)]
+
+
+@given(base=st.timedeltas(timedelta(0), timedelta(days=3650)), count=st.integers(0, 10_000), jitter=st.floats(0, 1))
+def test_jitter_only_adds_and_at_most_a_quarter(base: timedelta, count: int, jitter: float) -> None:
+    plain = backoff(base, count)
+
+    assert plain <= backoff(base, count, jitter) <= plain * 1.25 + timedelta(microseconds=1)
+    assert count == 0 or min(base, plain) == base
+    assert plain <= max(base, timedelta(days=1))
+
+
+def test_fewer_failures_in_a_row_than_the_limit_leave_it_closed() -> None:
+    assert breaker([], 3, PAUSE, NOW).state == "closed"
+    assert breaker(failures(3, 2), 3, PAUSE, NOW).state == "closed"
+    with_success = [*failures(5, 4), (NOW - 3 * MINUTE, True), *failures(2, 1)]
+    assert breaker(with_success, 3, PAUSE, NOW).failures == 2
+
+
+def test_failures_in_a_row_open_it_for_the_pause_then_it_is_half_open() -> None:
+    outcomes = failures(5, 4, 3)
+
+    found = breaker(outcomes, 3, PAUSE, NOW)
+    assert (found.state, found.until, found.failures) == ("open", NOW + 7 * MINUTE, 3)
+    assert breaker(outcomes, 3, PAUSE, NOW + 7 * MINUTE).state == "half-open"
+
+
+def test_the_attempt_while_half_open_closes_it_or_opens_it_anew() -> None:
+    outcomes = failures(60, 59, 58)
+
+    assert breaker([*outcomes, (NOW, True)], 3, PAUSE, NOW).state == "closed"
+    assert breaker([*outcomes, (NOW, False)], 3, PAUSE, NOW).until == NOW + PAUSE
+
+
+def test_a_clock_that_was_set_back_by_a_day_does_not_keep_it_open() -> None:
+    assert breaker(failures(*[-24 * 60] * 3), 3, PAUSE, NOW).state == "half-open"
+
+
+def test_the_rate_allows_the_limit_in_any_stretch_of_its_length() -> None:
+    times = [NOW - 50 * SECOND, NOW - 10 * SECOND]
+
+    assert rate_allows(times, 3, MINUTE, NOW)
+    assert not rate_allows(times, 2, MINUTE, NOW)
+    assert rate_free_at(times, 2, MINUTE, NOW) == NOW + 10 * SECOND
+    assert rate_allows(times, 2, MINUTE, NOW + 10 * SECOND)
+    assert rate_allows([NOW + timedelta(days=1)] * 9, 1, MINUTE, NOW)  # a clock that was set back
+
+
+@given(
+    gaps=st.lists(st.integers(0, 40), min_size=1, max_size=60),
+    limit=st.integers(1, 5),
+)
+def test_taking_whatever_is_allowed_never_exceeds_the_rate(gaps: list[int], limit: int) -> None:
+    now, taken = NOW, list[datetime]()
+    for gap in gaps:
+        now += gap * SECOND
+        if rate_allows(taken, limit, MINUTE, now):
+            taken.append(now)
+        else:
+            assert rate_allows(taken, limit, MINUTE, rate_free_at(taken, limit, MINUTE, now))
+
+    for first, last in zip(taken, taken[limit:], strict=False):
+        assert last - first >= MINUTE
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_breaker_of_a_first_success_is_closed(limit: int) -> None:
+    assert breaker([(NOW, True)], limit, PAUSE, NOW).state == "closed"
