@@ -7,21 +7,19 @@ import errno
 import os
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from claw_files.errors import Busy, CannotRead, Conflict, InvalidFile, NotFound, Pending
+from claw_files.errors import Busy, CannotRead, Conflict, NotFound
 from claw_files.system import kernel
 from claw_files.system.clock import Clock, SystemClock
+from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp
 from claw_files.system.gate import Gate, read_in, stamp_of
 from claw_files.system.paths import digest, is_dropping, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 
-YOUNG = timedelta(seconds=2)  # an editor that empties a file before it writes is through by then
 COMMIT_CAP_BYTES = 1 << 22
-_PATIENCE_SECONDS = 1.5  # waiting for a file that is being written; less than YOUNG, so that a fresh one says Pending
-_POLL_SECONDS = 0.01
 _RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
 
 
@@ -72,12 +70,11 @@ class DiskFiles:
         give_up = time.monotonic() + _RETRY_SECONDS
         with writing(path) as step:
             while time.monotonic() < give_up:
-                base, new = self._decide(path, change)
+                base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
                 if base and base.data == new:
                     return base
-                written = self._replace(
-                    path, base, new, note, base.stamp.mtime_ns if base and keep_mtime else None, step
-                )
+                mtime_ns = base.stamp.mtime_ns if base and keep_mtime else None
+                written = self._replace(path, base, new, note, mtime_ns, step)
                 if written:
                     return written
         raise Busy(path, "somebody who changes it without pause")
@@ -157,32 +154,6 @@ class DiskFiles:
         return Recovery(self._gate, self._private, self, self._clock).adopt()
 
     # -- one write, step by step ---------------------------------------------------------------------------------
-
-    def _decide(self, path: str, change: Change) -> tuple[Content | None, bytes]:
-        """What is there and what `change` makes of it; waits while somebody else is in the middle of writing it."""
-        give_up = self._clock.monotonic() + _PATIENCE_SECONDS
-        first: Content | None = None
-        while True:
-            base = self._read_if_there(path)
-            first = first or base
-            over = self._clock.monotonic() >= give_up
-            young = base is not None and self._is_young(base, first if over else None)
-            if base is None or base.data or not young:
-                try:
-                    return base, change(base.data if base else None)
-                except InvalidFile:
-                    if not young:
-                        raise
-            if over:
-                raise Pending(path)
-            self._clock.sleep(_POLL_SECONDS)
-
-    def _is_young(self, base: Content, watched_since: Content | None) -> bool:
-        """Whether somebody may still be writing it. A time in the future says nothing: then what we watched counts."""
-        age = self._clock.now() - base.stamp.mtime
-        if age < -YOUNG and watched_since is not None:
-            return base.stamp != watched_since.stamp
-        return age < YOUNG
 
     def _read_if_there(self, path: str) -> Content | None:
         try:

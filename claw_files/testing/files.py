@@ -2,14 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from claw_files.errors import CannotRead, CannotWrite, Conflict, InvalidFile, NotFound, Pending
+from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
+from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp
 from claw_files.system.paths import digest, is_dropping, split
 from claw_files.testing.clock import FakeClock
-
-_YOUNG = timedelta(seconds=2)
-_PATIENCE_SECONDS = 1.5
 
 
 class Crash(BaseException):
@@ -85,7 +83,7 @@ class MemoryFiles:
     def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
         split(path)
         while True:
-            base, new = self._decide(path, change)
+            base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
             if base and base.data == new:
                 return base
             self._step(path)
@@ -152,21 +150,6 @@ class MemoryFiles:
             raise Crash(f"before step {self.steps}, {path}")
         if self._full:
             raise CannotWrite(path, self._full)
-
-    def _decide(self, path: str, change: Change) -> tuple[Content | None, bytes]:
-        give_up = self._clock.monotonic() + _PATIENCE_SECONDS
-        while True:
-            base = self._read_if_there(path)
-            young = base is not None and self._clock.now() - base.stamp.mtime < _YOUNG
-            if base is None or base.data or not young:
-                try:
-                    return base, change(base.data if base else None)
-                except InvalidFile:
-                    if not young:
-                        raise
-            if self._clock.monotonic() >= give_up:
-                raise Pending(path)
-            self._clock.sleep(0.01)
 
     def _read_if_there(self, path: str) -> Content | None:
         try:

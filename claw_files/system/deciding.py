@@ -1,0 +1,44 @@
+"""When a file may be written to: not while somebody else is in the middle of writing it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from claw_files.errors import InvalidFile, Pending
+from claw_files.system.clock import Clock
+from claw_files.system.files import Change, Content
+
+YOUNG = timedelta(seconds=2)  # an editor that empties a file before it writes is through by then
+_PATIENCE_SECONDS = 1.5  # less than YOUNG, so that a file that was just emptied says Pending, not invalid
+_POLL_SECONDS = 0.01
+
+
+def decide(path: str, read: Callable[[], Content | None], change: Change, clock: Clock) -> tuple[Content | None, bytes]:
+    """What is there and what `change` makes of it.
+
+    A file that is empty, or that `change` finds invalid, is read again until it is neither or 2 s old. Raises Pending
+    when it is still young after 1.5 s, and what `change` raises.
+    """
+    give_up = clock.monotonic() + _PATIENCE_SECONDS
+    first: Content | None = None
+    while True:
+        base = read()
+        first = first or base
+        over = clock.monotonic() >= give_up
+        young = base is not None and _is_young(base, first if over else None, clock)
+        if base is None or base.data or not young:
+            try:
+                return base, change(base.data if base else None)
+            except InvalidFile:
+                if not young:
+                    raise
+        if over:
+            raise Pending(path)
+        clock.sleep(_POLL_SECONDS)
+
+
+def _is_young(base: Content, watched_since: Content | None, clock: Clock) -> bool:
+    """Whether somebody may still be writing it. A time in the future says nothing: then what we watched counts."""
+    age = clock.now() - base.stamp.mtime
+    if age < -YOUNG and watched_since is not None:
+        return base.stamp != watched_since.stamp
+    return age < YOUNG
