@@ -1,0 +1,206 @@
+"""One day of the demo: what is typed when, what is shown, and what must have come of it.
+
+The demo plays only what a machine and a person would do: it types the first commands and runs `clawfiles heartbeat`
+once a second, as cron would once a minute. All else is done by the agents' own processes. Time is compressed by the
+lengths in the copy's clawfiles.toml; the product has no other clock.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from claw_files import words
+from claw_files.demo import stage
+from claw_files.errors import RunFailed
+
+FIRST = timedelta(hours=7, minutes=30)  # what the demo's clock reads at the start
+PACE = 300  # one second stands for this many
+LIMIT_SECONDS = 75  # a day that is not over by then has gone wrong; it takes about 50
+ZONE = ZoneInfo("Europe/Berlin")  # the example workspace's
+NIGHT_NEWS = "The backup took 40 minutes longer than usual, the disk is 81 % full."
+WORKERS = {
+    "email": "Look through the unread mail and say which needs an answer",
+    "calendar": "Which meetings are there today?",
+    "tasks": "Which tasks of high priority are open, which are blocked?",
+}
+SHOWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "spawn", "send")  # of what agents do themselves
+
+
+class Day:
+    """One run of the demo in its folder."""
+
+    def __init__(self, folder: str, environment: dict[str, str], say: Callable[[str, str, str], None]) -> None:
+        self.folder, self._env, self._say = folder, environment, say
+        self._start = datetime.now(UTC).replace(microsecond=0)
+        self._read = 0  # bytes of the journal that were shown
+        self._plan = [("07:30", self._night), ("08:45", self._morning)]
+
+    # --- the clock
+
+    def instant(self, reading: str) -> datetime:
+        """When the demo's clock reads `reading`, such as "08:45"."""
+        hours, minutes = map(int, reading.split(":"))
+        return self._start + (timedelta(hours=hours, minutes=minutes) - FIRST) / PACE
+
+    def reading(self, at: datetime) -> str:
+        """What the demo's clock reads at `at`."""
+        minutes = int((FIRST + (at - self._start) * PACE).total_seconds() // 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}"
+
+    # --- the day
+
+    def live(self) -> None:
+        """Live until all that must come has come. Raises RunFailed when the time is over before."""
+        self._configure()
+        self._open()
+        while missing := self.missing():
+            if (datetime.now(UTC) - self._start).total_seconds() > LIMIT_SECONDS:
+                raise RunFailed("demo", f"after {LIMIT_SECONDS} s: {'; '.join(missing)}. Look into {self.folder}")
+            while self._plan and self.instant(self._plan[0][0]) <= datetime.now(UTC):
+                self._plan.pop(0)[1]()
+            self._beat()
+            time.sleep(1 - datetime.now(UTC).microsecond / 1e6)  # until the next second begins
+
+    def _configure(self) -> None:
+        """Write the copy's clawfiles.toml with seconds for minutes, and quiet hours that end at 08:00."""
+        path = os.path.join(self.folder, "clawfiles.toml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(stage.compress(text, self._changes()))
+
+    def _changes(self) -> dict[str, str]:
+        quiet = [at.astimezone(ZONE) for at in (self._start - timedelta(minutes=1), self.instant("08:00"))]
+        return {
+            '"--check", "+30m"': f'"--check", "{words.render_instant(self.instant("10:00"))}"',
+            '"--takes", "20"': f'"--eta", "{words.render_instant(self.instant("11:00"))}"',
+            'check = "30m"': 'check = "6s"',
+            'ack = "5m"': 'ack = "10s"',  # starting a process takes as long as ever
+            'silent = "45m"': 'silent = "9s"',
+            'lease = "90m"': 'lease = "18s"',
+            'backoff = "2s"': 'backoff = "1s"',
+            '"03:00-08:00"': f'"{quiet[0]:%H:%M:%S}-{quiet[1]:%H:%M:%S}"',
+        }
+
+    def _night(self) -> None:
+        self._type("sentry", "send", "dimitrios", NIGHT_NEWS)
+        self._type("sam", "delegate", "TC-90")
+
+    def _morning(self) -> None:
+        """What the schedule in clawfiles.toml does at 08:45: three workers at once, one report from all three."""
+        group = ("--group", f"morning-report-{self._start:%H%M%S}", "--group-size", str(len(WORKERS)))
+        for label, text in WORKERS.items():
+            self._type("sam", "spawn", text, "--label", label, "--size", "S", "--worker", label, *group)
+
+    # --- typing and showing
+
+    def _type(self, agent: str, *arguments: str) -> None:
+        """Type a command as `agent`, and show it."""
+        shown = " ".join(f'"{word}"' if " " in word else word for word in arguments)
+        self._tell(agent, f"$ clawfiles {shown}")
+        self._clawfiles("--agent", agent, *arguments)
+
+    def _clawfiles(self, *arguments: str) -> str:
+        answer = subprocess.run(
+            ["clawfiles", *arguments], env=self._env, cwd=self.folder, capture_output=True, text=True
+        )  # noqa: S603, S607
+        if answer.returncode:
+            raise RunFailed("demo", f"`clawfiles {' '.join(arguments)}` said: {answer.stderr.strip()}")
+        return answer.stdout
+
+    def _beat(self) -> None:
+        for action in json.loads(self._clawfiles("heartbeat", "--json"))["actions"]:
+            self._tell("heartbeat", self._sentence(action))
+        self._tell_what_agents_did()
+
+    def _sentence(self, action: dict[str, str | None]) -> str:
+        subject = " ".join(filter(None, (action["task"], f"({action['agent']})" if action["agent"] else "")))
+        text = f"{action['action']} {subject}: {action['why']}"
+        return f"{text}, wait until {self._eta(action['task'])}" if action["action"] == "wait-until" else text
+
+    def _eta(self, task: str | None) -> str:
+        shown = json.loads(self._clawfiles("task", "show", task or "", "--json"))
+        return self.reading(datetime.fromisoformat(shown["eta"]))
+
+    def _tell_what_agents_did(self) -> None:
+        for line in self._journal():
+            act = json.loads(line)
+            if act["actor"] and act["action"] in SHOWN:
+                self._tell(act["actor"], f"{act['action']} {act['task'] or ''}: {act['why']}")
+
+    def _journal(self) -> list[bytes]:
+        """The lines of the journal that came since the last call."""
+        folder = os.path.join(self.folder, "audit")
+        data = b"".join(_bytes(os.path.join(folder, name)) for name in sorted(os.listdir(folder)))
+        data = data[: data.rfind(b"\n") + 1]
+        fresh, self._read = data[self._read :], len(data)
+        return fresh.splitlines()
+
+    def _tell(self, who: str, what: str) -> None:
+        self._say(self.reading(datetime.now(UTC)), who, words.safe(what))
+
+    def _text(self, text: str) -> None:
+        for line in text.rstrip().split("\n"):
+            self._say("", "", words.safe(line))
+
+    def _open(self) -> None:
+        self._text(
+            "A workday of sam (coordinates), peter (engineer) and three workers, with real processes and real files.\n"
+            f"One second here stands for about {PACE // 60} minutes. The agents are small scripts in place of models.\n"
+        )
+
+    def close(self, keep: str | None) -> None:
+        """Show what has become of it all, and where to look next."""
+        self._text("\nThe board (clawfiles board):\n" + self._clawfiles("board"))
+        self._text("\nHEARTBEAT.md, where nothing is waited for any more:\n" + self._file("HEARTBEAT.md"))
+        self._text("\nannouncements.md, all that dimitrios was told:\n" + self._file("announcements.md"))
+        if keep is None:
+            self._text("\nTo look at the files of such a day: clawfiles demo --keep DIR. To begin: docs/tutorial.md")
+        else:
+            self._text(f"\nLook around: cd {keep}, clawfiles log, clawfiles explain TC-89, reports/morning.md,")
+            self._text("dead-letter/tc-90.md, runs/. To begin with a workspace of your own: docs/tutorial.md")
+
+    # --- what must have come of it
+
+    def missing(self) -> list[str]:
+        """One sentence for each end of the day that has not been reached yet."""
+        told = self._file("announcements.md")
+        report = (
+            "2 important mails, 14 newsletters",
+            "2 meetings: 10:00, 15:00",
+            "3 tasks of high priority open, 1 blocked",
+        )
+        ends = {
+            "the night's news did not reach dimitrios": told.count(NIGHT_NEWS) == 1,
+            "the morning report did not reach dimitrios": all(part in told for part in report),
+            "TC-89 is not done": "\nstatus: done\n" in self._file("status/tc-89.md"),
+            "dimitrios was not told that TC-89 is done": "PR #142" in told,
+            "TC-90 is not in dead-letter/": bool(self._file("dead-letter/tc-90.md")),
+            "dimitrios was not told about TC-90": "TC-90" in told,
+            "the ledger still has entries": "\n- " not in self._file("HEARTBEAT.md"),
+            "somebody has unread messages": not any(map(self._unread, ("sam", "peter", "importer"))),
+            "somebody still works": all("\nended: " in self._file(f"runs/{run}/run.md") for run in self._names("runs")),
+        }
+        return [sentence for sentence, reached in ends.items() if not reached]
+
+    def _unread(self, agent: str) -> bool:
+        return bool(self._names(f"inbox/{agent}/new"))
+
+    def _names(self, folder: str) -> list[str]:
+        path = os.path.join(self.folder, folder)
+        return os.listdir(path) if os.path.isdir(path) else []
+
+    def _file(self, path: str) -> str:
+        return _bytes(os.path.join(self.folder, path)).decode(errors="replace")
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,88 @@
+"""What the demo's day needs around it: a copy of the workspace, the `clawfiles` command, and nothing left at its end."""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from claw_files.errors import InvalidFile, Refused
+from claw_files.resources import folder as shipped
+
+END_SECONDS = 10
+
+
+def folder(keep: str | None) -> str:
+    """The absolute path of a fresh copy of the example workspace. Raises Refused when `keep` holds something."""
+    if keep is not None and os.path.lexists(keep) and (not os.path.isdir(keep) or os.listdir(keep)):
+        raise Refused("nothing is written over", f"{keep} holds something already", "name a new or empty folder")
+    target = os.path.abspath(keep) if keep is not None else tempfile.mkdtemp(prefix="clawfiles-demo-")
+    ignore = shutil.ignore_patterns("__pycache__", ".clawfiles")
+    shutil.copytree(shipped("workspace-example"), target, dirs_exist_ok=True, ignore=ignore)
+    return os.path.realpath(target)
+
+
+def compress(text: str, changes: Mapping[str, str]) -> str:
+    """The configuration's text with every change made; each must be there exactly once, or InvalidFile is raised."""
+    for old, new in changes.items():
+        if text.count(old) != 1:
+            raise InvalidFile("workspace-example/clawfiles.toml", "demo", f"the demo looks for {old!r} once")
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def commands() -> Iterator[str]:
+    """A folder for PATH with `clawfiles`, this very one, and `python3`, wherever they are installed."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    python = shlex.quote(sys.executable)
+    with tempfile.TemporaryDirectory(prefix="clawfiles-bin-") as path:
+        _script(path, "clawfiles", f'PYTHONPATH={shlex.quote(package)} exec {python} -m claw_files "$@"')
+        _script(path, "python3", f'exec {python} "$@"')
+        yield path
+
+
+def _script(path: str, name: str, line: str) -> None:
+    file = os.path.join(path, name)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w") as script:
+        script.write(f"#!/bin/sh\n{line}\n")
+
+
+def environment(folder: str, path: str) -> dict[str, str]:
+    """What the commands of the demo see: nothing of a workspace or agent that the caller may be in."""
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
+    return outer | {"PATH": os.pathsep.join([path, outer.get("PATH", os.defpath)]), "CLAWFILES_WORKSPACE": folder}
+
+
+@contextmanager
+def everything_ended(folder: str) -> Iterator[None]:
+    """Whatever happens inside, Ctrl-C and TERM included: afterwards no process of the workspace lives."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        end_all(folder)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def end_all(folder: str) -> None:
+    """Ask every run of the workspace to end, and wait until it has."""
+    from claw_files.runtimes.command import CommandRuntime
+    from claw_files.system.clock import SystemClock
+    from claw_files.system.processes import SystemProcesses
+
+    runtime = CommandRuntime(folder, SystemProcesses(), SystemClock(), os.environ)
+    until = time.monotonic() + END_SECONDS
+    while (live := runtime.live()) and time.monotonic() < until:
+        for run in live:
+            runtime.stop(run.id)
+        time.sleep(0.1)
