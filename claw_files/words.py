@@ -5,17 +5,15 @@ Forms are matched in ASCII: a digit or letter of another script never passes for
 """
 
 import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
 
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, State, TaskId
 
-if TYPE_CHECKING:  # zoneinfo costs milliseconds at start; who calls us has it already
-    from zoneinfo import ZoneInfo
-
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII | re.IGNORECASE)
 _DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10)})
 
 
@@ -45,6 +43,13 @@ def message_id(text: str) -> str:
     """The id of a message, which is its file's name without `.md`: "20260307T084500Z-tc-89.1". Raises BadId."""
     if not _MESSAGE_ID.fullmatch(text):
         raise BadId(text, "message id")
+    return text
+
+
+def key(text: str, what: str = "key") -> str:
+    """The key, message id or run id as it is: a file name of up to 150 characters, in any case. Raises BadId."""
+    if not _KEY.fullmatch(text) or text.lower().endswith((".lock", ".tmp", ".")):
+        raise BadId(text, what)
     return text
 
 
@@ -108,7 +113,7 @@ _WANTED_INSTANT = 'a time such as "2026-03-07T10:00:00Z", "2026-03-07 10:00", "1
 _YEARS = range(1971, 2200)  # every zone can be converted there and back, and no clock we meet is outside
 
 
-def instant(text: str, now_local_reference: datetime, tz: "ZoneInfo", name: str = "time") -> datetime:
+def instant(text: str, now_local_reference: datetime, tz: tzinfo, name: str = "time") -> datetime:
     """The instant that `text` names, aware, UTC, in whole seconds.
 
     Reads ISO 8601, "2026-03-07 10:00" with or without seconds and UTC or an offset, a date alone (its first minute),
@@ -137,7 +142,7 @@ def is_bare(text: str) -> bool:
     return bool(found and found["hour"] and not found["year"])
 
 
-def _instant(text: str, reference: datetime, tz: "ZoneInfo") -> datetime | None:
+def _instant(text: str, reference: datetime, tz: tzinfo) -> datetime | None:
     if text.lower() == "now":
         return reference.astimezone(UTC).replace(microsecond=0)
     if later := _FROM_NOW.fullmatch(text):
@@ -162,14 +167,14 @@ def _hour(found: re.Match[str]) -> int:
     return hour % 12 + (12 if found["half"].lower() == "p" else 0)
 
 
-def _offset(zone: str | None) -> "ZoneInfo | None":
+def _offset(zone: str | None) -> tzinfo | None:
     if not zone:
         return None
     spelled = "+00:00" if zone[0] not in "+-" else zone if len(zone) != 3 else f"{zone}:00"
-    return datetime.fromisoformat(f"2000-01-01T00:00:00{spelled}").tzinfo  # type: ignore[return-value]
+    return datetime.fromisoformat(f"2000-01-01T00:00:00{spelled}").tzinfo
 
 
-def _next_occurrence(clock: dict[str, int], reference: datetime, zone: "ZoneInfo") -> datetime:
+def _next_occurrence(clock: dict[str, int], reference: datetime, zone: tzinfo) -> datetime:
     since = reference.astimezone(UTC) - timedelta(hours=1)
     # Start a day early: where daylight saving skips midnight, an occurrence may fall on the day after its date.
     day = since.astimezone(zone).replace(tzinfo=None, microsecond=0, **clock) - timedelta(days=1)
@@ -188,7 +193,7 @@ def render_instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def render_local(at: datetime, tz: "ZoneInfo") -> str:
+def render_local(at: datetime, tz: tzinfo) -> str:
     """The aware instant as people of `tz` read it: "2026-03-07 10:00", with seconds only where they are not zero.
 
     In the hour that exists twice, the second time round, the offset is added: `instant` reads back what was meant.

@@ -9,7 +9,7 @@ from claw_files.errors import InvalidFile
 
 Changes = Mapping[str, "Data | None"]
 
-_PLAIN = re.compile(r"[\w./][\w ./+@()'&%!?=-]*(?::[\w./+@()'&%!?=-][\w ./+@()'&%!?=-]*)*")
+_PLAIN = re.compile(r"-[0-9]+|[\w./][\w ./+@()'&%!?=-]*(?::[\w./+@()'&%!?=-][\w ./+@()'&%!?=-]*)*")
 _MISREAD = re.compile(r"y|n|yes|no|on|off|null|[0-9]+:[0-9:.]+", re.IGNORECASE)  # by other YAML readers; we read text
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
