@@ -27,6 +27,7 @@ WORKERS = {
     "calendar": "Which meetings are there today?",
     "tasks": "Which tasks of high priority are open, which are blocked?",
 }
+REPORT = ("2 important mails, 14 newsletters", "2 meetings: 10:00, 15:00", "3 tasks of high priority open, 1 blocked")
 SHOWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "spawn", "send")  # of what agents do themselves
 
 
@@ -105,9 +106,8 @@ class Day:
         self._clawfiles("--agent", agent, *arguments)
 
     def _clawfiles(self, *arguments: str) -> str:
-        answer = subprocess.run(
-            ["clawfiles", *arguments], env=self._env, cwd=self.folder, capture_output=True, text=True
-        )  # noqa: S603, S607
+        command = ["clawfiles", *arguments]
+        answer = subprocess.run(command, env=self._env, cwd=self.folder, capture_output=True, text=True)  # noqa: S603
         if answer.returncode:
             raise RunFailed("demo", f"`clawfiles {' '.join(arguments)}` said: {answer.stderr.strip()}")
         return answer.stdout
@@ -169,14 +169,9 @@ class Day:
     def missing(self) -> list[str]:
         """One sentence for each end of the day that has not been reached yet."""
         told = self._file("announcements.md")
-        report = (
-            "2 important mails, 14 newsletters",
-            "2 meetings: 10:00, 15:00",
-            "3 tasks of high priority open, 1 blocked",
-        )
         ends = {
             "the night's news did not reach dimitrios": told.count(NIGHT_NEWS) == 1,
-            "the morning report did not reach dimitrios": all(part in told for part in report),
+            "the morning report did not reach dimitrios": all(part in told for part in REPORT),
             "TC-89 is not done": "\nstatus: done\n" in self._file("status/tc-89.md"),
             "dimitrios was not told that TC-89 is done": "PR #142" in told,
             "TC-90 is not in dead-letter/": bool(self._file("dead-letter/tc-90.md")),

@@ -1,4 +1,4 @@
-"""What the demo's day needs around it: a copy of the workspace, the `clawfiles` command, and nothing left at its end."""
+"""What the demo's day needs around it: a copy of the workspace, the command, and no process left at its end."""
 
 import os
 import shlex

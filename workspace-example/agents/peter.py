@@ -1,4 +1,4 @@
-"""Peter, the engineer: claims the task he is woken for, says when it will be done, works, and hands in a pull request."""
+"""Peter, the engineer: claims a task, says when it will be done, works, and hands in a pull request."""
 
 import argparse
 import os
@@ -18,10 +18,11 @@ def main() -> None:
     given = options.parse_args()
     sys.stdin.read()  # what is to be done; a model would read it, this script knows
     task = os.environ.get("CLAWFILES_TASK")
-    if not task:
-        return read_inbox()
     eta = datetime.fromisoformat(given.eta) if given.eta else datetime.now(UTC) + timedelta(seconds=int(given.takes))
-    fix(task, eta)
+    if task:
+        fix(task, eta)
+    else:
+        read_inbox()
 
 
 def fix(task: str, eta: datetime) -> None:
