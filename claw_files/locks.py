@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _POLL_SECONDS = 0.005  # filelock's own 50 ms make a hot lock wait 300 ms
 _RESERVED = ".for"
+_TIDIED_AWAY = 100  # so many times a claim file may be deleted before we have it
 
 
 class Locks:
@@ -65,9 +66,15 @@ class Locks:
         from filelock import Timeout
 
         while True:
-            with writing(path), self._gate.making(self._private, 0o700, sync=False):
-                descriptors: list[int] = []
-                lock = _file_lock(path, max(0.0, deadline - time.monotonic()), descriptors.append)
+            left = deadline - time.monotonic()
+            descriptors: list[int] = []
+            # Not found: somebody deleted the folder between its making and our opening the file in it.
+            with (
+                writing(path),
+                suppress(FileNotFoundError, NotFound),
+                self._gate.making(self._private, 0o700, sync=False),
+            ):
+                lock = _file_lock(path, max(0.0, left), descriptors.append)
                 try:
                     lock.acquire()
                 except Timeout:
@@ -75,6 +82,8 @@ class Locks:
                 if sys.platform == "win32" or (descriptors and _is_at(descriptors[-1], path)):
                     return lock
                 lock.release()
+            if left < 0:
+                raise Busy(name, "somebody who deletes its file again and again")
 
     def holder(self, name: str) -> str:
         """Who holds the lock, as one line for people: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
@@ -153,19 +162,21 @@ class Claims:
             os.close(fd)
 
     def _seize(self, task: TaskId, generation: int, agent: AgentId) -> int:
-        """The claim file, locked by us and signed, durably."""
-        with self._making(task) as folder:
-            fd = _create_or_open(folder, str(generation))
-            try:
-                if not try_lock(fd) or not _is_at(fd, str(generation), folder):
+        """The claim file, locked by us and signed, durably; made again as often as somebody tidies it away."""
+        for _ in range(_TIDIED_AWAY):
+            with suppress(FileNotFoundError, NotFound), self._making(task) as folder, ExitStack() as unless_ours:
+                fd = _create_or_open(folder, str(generation))
+                unless_ours.callback(os.close, fd)
+                if not try_lock(fd):
                     raise AlreadyClaimed(task, _last_name(fd), generation)
+                if not _is_at(fd, str(generation), folder):
+                    continue
                 # Added, not replaced: one who takes over a finished claim in vain must not wipe out who made it.
                 write_all(fd, f"{agent} {os.getpid()}\n".encode())
                 self._sync(fd, folder)
-            except BaseException:
-                os.close(fd)
-                raise
-            return fd
+                unless_ours.pop_all()
+                return fd
+        raise Busy(f"the claim of {task}", "somebody who deletes its file again and again")
 
     def reserve(self, task: TaskId, generation: int, agent: AgentId) -> None:
         """Keep `generation` for `agent`, durably, so that the process it wakes finds its generation already there.
