@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -281,11 +281,15 @@ def test_a_program_that_cannot_run_is_a_run_that_ends_with_the_reason(bench: Ben
     assert (run.reason or "").startswith("could not start: ")
 
 
-def test_a_program_is_not_looked_for_in_relative_folders_of_the_path(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("path", "program"), [(".::/bin", "agent"), ("{root}:/bin", "./agent")])
+def test_no_program_is_found_relative_to_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, program: str
+) -> None:
     (tmp_path / "agent").write_text("#!/bin/sh\n")
     (tmp_path / "agent").chmod(0o755)
-    bench = Bench(tmp_path, {"PATH": f".::{tmp_path.name}:/bin"})
-    bench.start("agent")
+    monkeypatch.chdir(tmp_path)
+    bench = Bench(tmp_path, {"PATH": path.format(root=tmp_path)})
+    bench.start(program)
 
     assert (bench.over().reason or "").startswith("could not start: ")
 
@@ -299,13 +303,37 @@ def test_a_missing_working_folder_is_named(bench: Bench) -> None:
 
 
 def test_a_stop_ends_the_run_even_if_the_agent_has_stopped_itself(bench: Bench, tmp_path: Path) -> None:
-    bench.start(*sh(f"echo $$ > {tmp_path}/pids; kill -STOP $$; sleep 300"))
-    pids(tmp_path / "pids", 1)
+    bench.start(*sh(f"trap 'exit 4' TERM; echo $$ > {tmp_path}/pids; kill -STOP $$; sleep 300"))
+    (agent,) = pids(tmp_path / "pids", 1)
+    until(lambda: "State:\tT" in Path(f"/proc/{agent}/status").read_text())
 
     assert bench.runtime.stop(ID)
 
-    assert bench.over().reason == "stopped"
+    assert (bench.over().reason, bench.look().exit) == ("stopped", 4)
     assert not bench.runtime.stop(ID)
+
+
+def test_a_supervisor_that_is_told_to_end_ends_its_run_first(bench: Bench) -> None:
+    bench.start("sleep", "300")
+    until(lambda: bench.look().pid)
+
+    until(lambda: SystemProcesses().ask_to_end(ID))
+
+    assert bench.over().reason == "stopped"
+    assert not (bench.root / "runs" / ID / "stop").exists()
+
+
+def test_a_supervisor_waits_for_a_slow_starter(tmp_path: Path) -> None:
+    class Slow(SystemProcesses):
+        def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
+            super().detach(argv, env, given)
+            time.sleep(0.3)
+
+    bench = Bench(tmp_path)
+    bench.runtime = CommandRuntime(str(tmp_path), Slow(), SystemClock(), dict(os.environ))
+
+    assert bench.start(*sh("exit 2"))
+    assert bench.over().exit == 2
 
 
 def test_a_stop_request_written_by_hand_is_enough(bench: Bench) -> None:
@@ -318,21 +346,22 @@ def test_a_stop_request_written_by_hand_is_enough(bench: Bench) -> None:
 def test_an_agent_inherits_no_descriptor_no_ignored_signal_and_dumps_no_core(bench: Bench) -> None:
     leak = os.open("/etc/passwd", os.O_RDONLY)
     os.set_inheritable(leak, True)
-    before = len(os.listdir("/proc/self/fd"))
+    before = os.listdir("/proc/self/fd")
     old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        bench.start(*sh("ls /proc/$$/fd; grep -E 'Sig(Ign|Blk)' /proc/$$/status; ulimit -c"))
-        bench.over()
+        bench.start("ls", "/proc/self/fd", run_id="fds")
+        bench.start("grep", "-E", "Sig(Ign|Blk)", "/proc/self/status", run_id="signals")
+        bench.start(*sh("ulimit -c"), run_id="core")
+        assert os.listdir("/proc/self/fd") == before
     finally:
         signal.signal(signal.SIGHUP, old)
         os.close(leak)
 
-    *fds, _, blocked, _, ignored, core = bench.text("stdout.log").split()
-    assert fds == ["0", "1", "2"]
-    assert int(blocked, 16) == 0
-    assert int(ignored, 16) & ~(0b11 << 31) == 0  # 32 and 33 are the C library's own: nobody can set them back
-    assert core == "0"
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+    said = [(bench.over(name), bench.text("stdout.log", name).split())[1] for name in ("fds", "signals", "core")]
+    assert said[0] == ["0", "1", "2", "3"], "3 is what ls itself opened"
+    assert int(said[1][1], 16) == 0
+    assert int(said[1][3], 16) & ~(0b11 << 31) == 0  # 32 and 33 are the C library's own: nobody can set them back
+    assert said[2] == ["0"]
 
 
 def test_no_child_stays_with_the_starter_and_ctrl_c_there_reaches_no_agent(bench: Bench) -> None:
@@ -355,6 +384,7 @@ def test_no_child_stays_with_the_starter_and_ctrl_c_there_reaches_no_agent(bench
 def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench: Bench) -> None:
     bench.start(*sh("echo working; exec sleep 300"))
     agent = until(lambda: bench.look().pid)
+    until(lambda: "working" in bench.text("stdout.log"))
     assert bench.look().start_id == proc.start_id(agent)
     kill_supervisor()
     until(lambda: not is_there(agent) or not proc.of_run(ID))
