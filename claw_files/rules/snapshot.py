@@ -107,6 +107,7 @@ class Action(Value, frozen=True):
     kind: Kind | None = None
     text: str = ""  # what is told
     entry: Entry | None = None
+    alone: bool = False  # follows from no single entry's row: carried out as it was planned
     details: dict[str, Any] = {}  # noqa: RUF012
 
     def as_json(self) -> dict[str, str | None]:

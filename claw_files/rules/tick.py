@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Key, Kind, Message, Run, Runtime, State, TaskId
 from claw_files.rules import quiet, routing, schedules
@@ -23,13 +25,10 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     actions: list[Action] = []
     for look in first:
         actions += plan_line(look, snap, now)
-    actions += _repeats(repeated, snap)
-    actions += plan_groups(first, snap, now)
-    actions += plan_ready(snap)
-    actions += plan_schedules(snap, now)
-    waiting = (*snap.waiting, *_about_to_arrive(actions, snap.settings))
-    actions += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now)
-    actions += plan_people(snap, now)
+    others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
+    waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
+    others += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now) + plan_people(snap, now)
+    actions += [replace(action, alone=True) for action in others]
     return tuple(actions)
 
 

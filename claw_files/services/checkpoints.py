@@ -1,0 +1,86 @@
+"""What an agent needs to go on after a restart, and what spawned workers left behind."""
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import checkpoints as forms
+from claw_files.errors import NotFound
+from claw_files.model import AgentId, Audit, Checkpoint, Result, RunId, Task
+from claw_files.system.files import Stamp
+from claw_files.workspace import Workspace
+
+
+class Checkpoints:
+    """The files in checkpoints/: each belongs to one agent or to one run of a worker."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def save(
+        self,
+        agent: AgentId,
+        completed: tuple[str, ...],
+        in_progress: tuple[str, ...],
+        pending: tuple[str, ...],
+        body: str,
+    ) -> Checkpoint:
+        """Write the agent's checkpoint; what is completed now is in none of the other lists."""
+        now = self._ws.clock.now().replace(microsecond=0)
+        fresh = Checkpoint(agent=agent, updated=now, body=body)
+        done = tuple(dict.fromkeys(completed))
+        begun = tuple(item for item in dict.fromkeys(in_progress) if item not in done)
+        left = tuple(item for item in dict.fromkeys(pending) if item not in done and item not in begun)
+        fresh = replace(fresh, completed=done, in_progress=begun, pending=left)
+        self._ws.files.folder("checkpoints")
+        audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
+        self._ws.files.commit(self.path(agent), lambda _: forms.render_checkpoint(fresh), self._ws.line(audit))
+        return fresh
+
+    def load(self, agent: AgentId) -> Checkpoint:
+        """The agent's checkpoint. Raises NotFound, InvalidFile."""
+        path = self.path(agent)
+        try:
+            return forms.parse_checkpoint(self._ws.files.read(path).data, path, agent)
+        except NotFound:
+            raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` makes one") from None
+
+    @staticmethod
+    def resume(checkpoint: Checkpoint) -> tuple[str, ...]:
+        """What to do, in order: what was begun is begun again, then what is pending; what is completed is skipped."""
+        return tuple(dict.fromkeys((*checkpoint.in_progress, *checkpoint.pending)))
+
+    def result(self, label: str, run: RunId | None = None) -> Result | None:
+        """What the worker left, or None when there is nothing of this run. Raises InvalidFile, CannotRead."""
+        path = self.worker_path(label)
+        try:
+            content = self._ws.files.read(path)
+        except NotFound:
+            return None
+        found = forms.parse_result(content.data, path, label)
+        return found if run is None or found.run in (None, run) else None
+
+    def stamp(self, task: Task) -> Stamp | None:
+        """When the checkpoint that belongs to a task's work was written last."""
+        path = self.worker_path(task.label) if task.label else self.path(task.assignee) if task.assignee else None
+        return self._ws.files.stamp(path) if path else None
+
+    def set_aside(self, label: str, by: AgentId) -> str | None:
+        """Move an older result of that label out of the way before a new run; its new path, or None."""
+        path = self.worker_path(label)
+        stamp = self._ws.files.stamp(path)
+        if stamp is None:
+            return None
+        target = f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000:06d}.md"
+        self._ws.files.folder("checkpoints/old")
+        audit = Audit(action="set aside", actor=by, key=path, why=f"a new run of {label} begins")
+        self._ws.files.move(path, target, self._ws.line(audit))
+        return target
+
+    @staticmethod
+    def path(agent: AgentId) -> str:
+        return f"checkpoints/{agent}.md"
+
+    @staticmethod
+    def worker_path(label: str) -> str:
+        """Where the worker with that label writes: its name comes from the contract, never from the file's content."""
+        return f"checkpoints/subagent-{words.label(label)}.md"

@@ -1,0 +1,357 @@
+"""Handing work to agents: delegate, spawn, send again, hand to the next one.
+
+The order never changes, because each step alone suffices to redo the rest after a crash: the ledger line, the
+reservation and the assignee, the message, the run.
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import frontmatter, status
+from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, NotFound, Refused
+from claw_files.model import (
+    AgentId,
+    AgentKind,
+    Audit,
+    Box,
+    Entry,
+    Kind,
+    Message,
+    RunId,
+    Size,
+    State,
+    Task,
+    TaskId,
+    Value,
+)
+from claw_files.rules import delegation, routing, transitions
+from claw_files.services import texts
+from claw_files.workspace import Workspace, task_message_key
+
+LOCK_PATIENCE = timedelta(seconds=10)
+AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
+
+
+class Delegated(Value, frozen=True):
+    """What `delegate` and `spawn` answer."""
+
+    task: TaskId
+    agent: AgentId
+    message: str  # its id
+    check: datetime
+    warning: str | None = None
+    label: str | None = None
+    run: RunId | None = None
+
+
+class SpawnOrder(Value, frozen=True):
+    """The contract of a spawn; label and size are required, cleanup is always keep."""
+
+    text: str
+    label: str | None = None
+    size: str | None = None
+    worker: AgentId | None = None
+    task: TaskId | None = None
+    timeout: timedelta | None = None
+    model: str | None = None
+    cwd: str | None = None
+    group: str | None = None
+    group_size: int | None = None
+    attempts: int | None = None
+    type: str | None = None
+
+
+class Delegations:
+    """Everything that puts a task message into an inbox."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    # --- by command
+
+    def delegate(
+        self,
+        task_id: TaskId,
+        by: AgentId,
+        to: AgentId | None = None,
+        check: datetime | None = None,
+        inside: TaskId | None = None,
+    ) -> Delegated:
+        """Route the task, write the ledger line, send the message; accepted means durable.
+
+        Raises what the rules of delegation raise, AlreadyClaimed when it is in progress, Conflict when it is
+        delegated already.
+        """
+        ws = self._ws
+        task = ws.in_force(ws.load(task_id).task)
+        self._check_free(task)
+        agent = to or self._pick(task)
+        settings = ws.settings
+        if settings.agent(agent).kind is AgentKind.WORKER:
+            return self._delegate_to_worker(task, agent, by)
+        inside_task, chain = self._inside(by, inside)
+        chain = delegation.check_hop(settings, by, agent, chain, inside_task)
+        now = ws.clock.now()
+        at = check or now + settings.heartbeat.check[0]
+        audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
+        self._write_line(Entry(task=task.id, agent=agent, at=at), audit)
+        message = self.deliver(task.id, agent, by, chain)
+        return Delegated(
+            task=task.id, agent=agent, message=message.id, check=at, warning=routing.estimate_warning(task.estimate)
+        )
+
+    def _check_free(self, task: Task) -> None:
+        if task.state is State.IN_PROGRESS:
+            raise AlreadyClaimed(task.id, task.assignee, task.generation)
+        if task.state is not State.BACKLOG:
+            raise MoveRefused(
+                "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"
+            )
+        if task.assignee and self._ws.find_message(task.assignee, task_message_key(task)):
+            raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+
+    def _pick(self, task: Task) -> AgentId:
+        choice = routing.pick(self._ws.settings, task.type)
+        if choice is None:
+            raise Refused("routing", f"no route for {task.id}", f"`clawfiles delegate {task.id} --to AGENT`")
+        return choice.agent
+
+    def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId) -> Delegated:
+        route = self._ws.settings.route(task.type)
+        size = str(route.size) if route and route.size else None
+        order = SpawnOrder(text=task.title, label=task.id.lower(), size=size, worker=agent, task=task.id)
+        return self.spawn(order, by)
+
+    def _inside(self, by: AgentId, inside: TaskId | None) -> tuple[Task | None, tuple[AgentId, ...]]:
+        """The delegated task that `by` works on, with the senders behind it: at most one hop."""
+        if inside is None:
+            return None, ()
+        try:
+            task = self._ws.in_force(self._ws.load(inside).task)
+        except NotFound:
+            return None, ()
+        if task.assignee != by or task.state.is_closed:
+            return None, ()
+        found = self._ws.find_message(by, task_message_key(task))
+        return task, found[0].chain if found else ()
+
+    def _write_line(self, entry: Entry, audit: Audit) -> None:
+        """The line of the task, new or changed: the record of intent."""
+        old = self._ws.entry(entry.task)
+        if old is None:
+            self._ws.add_entry(entry, audit)
+        else:
+            self._ws.replace_entry(old, entry, audit)
+
+    # --- delivering, also by the tick
+
+    def deliver(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
+        """`deliver_held` under the task's lock."""
+        with self._ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
+            return self.deliver_held(task_id, agent, by, chain)
+
+    def deliver_held(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
+        """Reserve the generation, name the assignee, put the message into new/. Repeating it changes nothing more."""
+        ws = self._ws
+        task = self._ensure(task_id, agent, by)
+        key = task_message_key(task)
+        if task.assignee == agent and (found := ws.find_message(agent, key)):
+            return found[0]
+        generation = ws.next_generation(task)
+        ws.claims.reserve(task_id, generation, agent)
+        now = ws.clock.now()
+        audit = Audit(
+            action="deliver", task=task_id, agent=agent, actor=by, key=key, model=task.model, why="reserved for it"
+        )
+        task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
+        message = self._message(task, agent, by, chain or (by,), now)
+        return ws.deliver(message, replace(audit, action="send", why=f"attempt {task.attempt}"))
+
+    def _ensure(self, task_id: TaskId, agent: AgentId, by: AgentId) -> Task:
+        """The task in force; a ledger line that somebody wrote for a task without a file makes one."""
+        ws = self._ws
+        try:
+            task = ws.in_force(ws.load(task_id).task)
+        except NotFound:
+            now = ws.clock.now()
+            task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
+            return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
+        if task.state is not State.BACKLOG:
+            raise AlreadyClaimed(task.id, task.assignee, task.generation)
+        if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_message_key(task)):
+            raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+        return task
+
+    def _message(self, task: Task, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...], now: datetime) -> Message:
+        ws = self._ws
+        loaded = ws.load(task.id)
+        key = task_message_key(task)
+        run = RunId(f"{key}-s1")
+        body = frontmatter.parse(loaded.content.data, loaded.path).body
+        checkpoint = f"checkpoints/subagent-{task.label}.md" if task.label else f"checkpoints/{agent}.md"
+        has_checkpoint = ws.files.stamp(checkpoint) is not None
+        return Message(
+            id=f"{now:%Y%m%dT%H%M%SZ}-{key}",
+            key=key,
+            kind=Kind.TASK,
+            sender=by,
+            to=agent,
+            task=task.id,
+            chain=chain,
+            attempt=task.attempt,
+            generation=task.generation,
+            sent=now.replace(microsecond=0),
+            ack_by=now.replace(microsecond=0) + ws.settings.heartbeat.ack,
+            reply_to=task.spawner or by,
+            status_hash=loaded.content.digest,
+            definition=status.definition(task),
+            body=texts.task_text(task, body, run, checkpoint if has_checkpoint else None),
+        )
+
+    def resend(self, task_id: TaskId, agent: AgentId, by: AgentId, why: str) -> Message:
+        """The same message in new/ again, one send more, with a new time to acknowledge it."""
+        ws = self._ws
+        found = ws.find_message(agent, task_message_key(ws.load(task_id).task))
+        if found is None:
+            raise NotFound("message", f"{task_id} for {agent}")
+        message, box = found
+        now = ws.clock.now().replace(microsecond=0)
+        again = replace(message, sends=message.sends + 1, ack_by=now + ws.settings.heartbeat.ack)
+        audit = Audit(action="resend", task=task_id, agent=agent, actor=by, key=again.key, why=why)
+        ws.rewrite(again, Box.NEW, audit)
+        if box is not Box.NEW:
+            ws.files.remove(f"inbox/{agent}/{box}/{message.id}.md", ws.line(audit))
+        return again
+
+    def next_agent(self, entry: Entry, agent: AgentId, by: AgentId, why: str) -> Message:
+        """Withdraw the message from the agent before, and give `agent` a new attempt.
+
+        Raises Conflict when the message was read meanwhile: then it is not handed to anybody else.
+        """
+        ws = self._ws
+        task = ws.in_force(ws.load(entry.task).task)
+        key = task_message_key(task)
+        audit = Audit(action="next-agent", task=task.id, agent=agent, actor=by, key=key, why=why)
+        before = task.assignee
+        if task.state is State.BACKLOG and before and (found := ws.find_message(before, key)):
+            if found[1] is not Box.NEW:
+                raise Conflict(f"{before} has read the message on {task.id}", before)
+            ws.shift(before, found[0].id, Box.NEW, Box.DONE, replace(audit, action="withdraw", agent=before))
+        actor = transitions.Actor(id=by, coordinator=True, tick=True)
+        generation = ws.next_generation(task)
+        now = ws.clock.now()
+        ws.claims.reserve(task.id, generation, agent)
+        ws.update(task.id, lambda t: transitions.next_attempt(t, actor, agent, generation, now), audit, keep_mtime=True)
+        at = now + ws.settings.heartbeat.check[0]
+        ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
+        return self.deliver_held(task.id, agent, by)
+
+    # --- spawning
+
+    def spawn(self, order: SpawnOrder, by: AgentId, inside: TaskId | None = None) -> Delegated:
+        """Queue a worker for one task: accepted at once, its result comes to the spawner.
+
+        Raises Refused where the contract lacks something, the label is taken, or the depth is reached.
+        """
+        ws = self._ws
+        delegation.check_contract(order.label, order.size)
+        assert order.label is not None and order.size is not None
+        label, size = words.label(order.label), self._size(order.size)
+        delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
+        worker = self._worker(order)
+        self._check_label(label, order.task)
+        timeout = order.timeout or size.limit
+        now = ws.clock.now()
+        spawner = by if by != ws.settings.coordinator else None
+        audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=order.model, why=label)
+
+        def contracted(task: Task) -> Task:
+            return replace(
+                task,
+                label=label,
+                size=size,
+                timeout=timeout,
+                spawner=by,
+                model=order.model,
+                cwd=order.cwd,
+                group=order.group,
+                group_size=order.group_size,
+                attempts=order.attempts,
+            )
+
+        if order.task is None:
+            title, _, rest = order.text.strip().partition("\n")
+            task = Task(id=self.new_id(), title=title[:200], requested_by=by, type=order.type, parent=inside)
+            task = replace(contracted(task), created=now, updated=now)
+            task = self._create_numbered(task, audit, rest.strip() or order.text)
+        else:
+            task = ws.update(order.task, contracted, replace(audit, task=order.task))
+        at = now + timeout + AFTER_LIMIT
+        audit = replace(audit, task=task.id)
+        entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
+        self._write_line(entry, audit)
+        message = self.deliver(task.id, worker, by)
+        warning = routing.estimate_warning(task.estimate)
+        return Delegated(
+            task=task.id,
+            agent=worker,
+            message=message.id,
+            check=at,
+            warning=warning,
+            label=label,
+            run=RunId(f"{message.key}-s1"),
+        )
+
+    @staticmethod
+    def _size(text: str) -> Size:
+        try:
+            return Size(text.upper())
+        except ValueError:
+            raise Refused(
+                "spawn-contract", f"size {text[:20]!r} is none of S, M, L", "S 300 s, M 600 s, L 1200 s"
+            ) from None
+
+    def _worker(self, order: SpawnOrder) -> AgentId:
+        settings = self._ws.settings
+        if order.worker:
+            return settings.agent(order.worker).name
+        choice = routing.pick(settings, order.type, urgent=True) if order.type else None
+        if choice:
+            return choice.agent
+        workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
+        if len(workers) == 1:
+            return workers[0]
+        known = ", ".join(workers) or "none"
+        raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
+
+    def _check_label(self, label: str, task: TaskId | None) -> None:
+        """One open task for each label: its result file has one writer."""
+        for entry in self._ws.entries():
+            try:
+                other = self._ws.load(entry.task).task
+            except (NotFound, Conflict):
+                continue
+            if other.label == label and other.id != task and not other.state.is_closed:
+                raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
+
+    def new_id(self) -> TaskId:
+        """The next free number under the workspace's prefix, over open, archived and dead tasks."""
+        ws, prefix = self._ws, self._ws.settings.workspace.prefix.lower() + "-"
+        folders = ["status", "dead-letter", *(f"status/archive/{month}" for month in ws.files.names("status/archive"))]
+        numbers = [
+            int(stem)
+            for folder in folders
+            for name in ws.files.names(folder)
+            if name.lower().startswith(prefix) and (stem := name[len(prefix) :].removesuffix(".md")).isdecimal()
+        ]
+        return words.task_id(f"{prefix}{max(numbers, default=0) + 1}")
+
+    def _create_numbered(self, task: Task, audit: Audit, body: str) -> Task:
+        for _ in range(1000):
+            try:
+                return self._ws.create(task, replace(audit, task=task.id), body)
+            except Conflict:  # somebody took the number meanwhile
+                task = replace(task, id=self.new_id())
+        raise Conflict("no free task number was found")

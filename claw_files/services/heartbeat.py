@@ -1,0 +1,187 @@
+"""One tick: look, decide, act. Cron, the daemon and `--wait` all come here.
+
+`plan_tick` decides everything. Each entry is planned once more under its task's lock before it is acted on, because
+commands and agents go on working meanwhile. No lock is held while a process runs or an agent answers.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar, runtime_checkable
+
+from msgspec.structs import replace
+
+from claw_files.errors import Busy, ClawError
+from claw_files.model import AgentId, Audit, Run, TaskId, Value
+from claw_files.rules.snapshot import Act, Action, Look, Snapshot
+from claw_files.rules.tick import plan_line, plan_tick, plan_wakes
+from claw_files.runtimes import LOST, AgentRuntime
+from claw_files.services.acting import Acting
+from claw_files.services.delegations import Delegations
+from claw_files.services.looking import Looking
+from claw_files.services.people import People
+from claw_files.services.schedules import Schedules
+from claw_files.workspace import Workspace
+
+ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
+AT_ONCE = timedelta(0)
+PATIENCE = timedelta(seconds=5)
+Done = TypeVar("Done")
+
+
+@runtime_checkable
+class Recovering(Protocol):
+    """Files that a crash can leave something behind in."""
+
+    def recover(self) -> list[tuple[str, str]]: ...
+
+    def adopt(self) -> list[tuple[str, str]]: ...
+
+
+class Ticked(Value, frozen=True):
+    """What one tick did."""
+
+    at: datetime
+    coordinator: AgentId
+    epoch: str | None
+    actions: tuple[Action, ...] = ()
+    entries: int = 0
+    woken: tuple[AgentId, ...] = ()
+    busy: str | None = None  # another tick was running; it named itself
+    problems: tuple[str, ...] = ()  # what could not be done now, and is tried again at the next tick
+
+
+class Heartbeat:
+    """The tick as a service."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        looking: Looking,
+        acting: Acting,
+        delegations: Delegations,
+        people: People,
+        schedules: Schedules,
+    ) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._looking = looking
+        self._acting = acting
+        self._delegations = delegations
+        self._people = people
+        self._schedules = schedules
+        self._problems: list[str] = []
+
+    def tick(self, dry_run: bool = False, only: TaskId | None = None) -> Ticked:
+        """Decide and act once. A second tick at the same time answers with `busy` and does nothing.
+
+        Args:
+            dry_run: decide only; nothing is written, not even what a crash left is finished.
+            only: look at one task's line alone, and wake whoever waits.
+        """
+        if dry_run:
+            snap, planned = self._plan(only)
+            return self._ticked(planned, len(snap.looks))
+        try:
+            with self._ws.locks.hold("tick", AT_ONCE, "clawfiles heartbeat"):
+                return self._tick(only)
+        except Busy as busy:
+            if busy.what != "tick":
+                raise
+            return replace(self._ticked((), 0), busy=busy.holder or "another process")
+
+    def _tick(self, only: TaskId | None) -> Ticked:
+        self._problems = []
+        self._recover()
+        snap, planned = self._plan(only)
+        done: list[Action] = []
+        for task in dict.fromkeys(action.task for action in planned if action.task and not action.alone):
+            self._safely(f"{task}", self._act_on, task, done)
+        if done:  # what followed from it concerns groups and people in this tick already
+            _, planned = self._plan(only)
+        for action in planned:
+            if (
+                action.alone
+                and action.act is not Act.WAKE
+                and self._safely(f"{action.act} {action.key}", self._acting.act, action, None)
+            ):
+                done.append(action)
+        self._safely("events", self._schedules.handle)
+        done += self._wake()
+        woken = tuple(dict.fromkeys(a.agent for a in done if a.act is Act.WAKE and a.agent))
+        return replace(self._ticked(tuple(done), len(snap.looks)), woken=woken, problems=tuple(self._problems))
+
+    def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
+        snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
+        return snap, plan_tick(snap, self._ws.clock.now())
+
+    def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
+        now, settings = self._ws.clock.now(), self._ws.settings
+        return Ticked(at=now, coordinator=settings.coordinator, epoch=self._ws.epoch, actions=actions, entries=entries)
+
+    def _recover(self) -> None:
+        """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
+        files = self._ws.files
+        if isinstance(files, Recovering):
+            self._safely("recover", files.recover)
+            self._safely("adopt", files.adopt)
+        for run in self._runtime.live():
+            if run.reason == LOST or not run.alive:
+                self._safely(f"run {run.id}", self._end_lost, run)
+
+    def _end_lost(self, run: Run) -> None:
+        if self._runtime.end_lost(run.id):
+            self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
+
+    def _safely(self, what: str, step: Callable[..., Done], *args: object) -> Done | None:
+        """One bad file or busy lock must not keep the rest from being served; the next tick tries again."""
+        try:
+            return step(*args)
+        except (ClawError, OSError) as wrong:
+            self._problems.append(f"{what}: {wrong}")
+            return None
+
+    def _act_on(self, task: TaskId, done: list[Action]) -> None:
+        """Plan the entry again under its task's lock and act, until nothing is left to do for now."""
+        with self._ws.locks.hold(task.lower(), PATIENCE, f"heartbeat: {task}"):
+            for _ in range(ROUNDS):
+                look, steps = self._plan_again(task)
+                fresh = [step for step in steps if not any(_same(step, earlier) for earlier in done)]
+                acted = [step for step in fresh if self._acting.act(step, look)]
+                done += acted
+                if not acted:
+                    return
+
+    def _plan_again(self, task: TaskId) -> tuple[Look | None, tuple[Action, ...]]:
+        entry = self._ws.entry(task)
+        if entry is None:
+            return None, ()
+        self._looking.forget()
+        look = self._looking.look(entry)
+        return look, plan_line(look, self._looking.around((look,)), self._ws.clock.now())
+
+    # --- waking
+
+    def wake(self) -> tuple[AgentId, ...]:
+        """Wake whoever has a message waiting, unless a tick is at it: for commands that have just sent one."""
+        try:
+            with self._ws.locks.hold("tick", AT_ONCE, "clawfiles send"):
+                return tuple(action.agent for action in self._wake() if action.agent)
+        except Busy:
+            return ()
+
+    def _wake(self) -> list[Action]:
+        self._looking.forget()
+        snap: Snapshot = self._looking.around(())
+        planned = plan_wakes(snap.settings, snap.live, snap.waiting, snap.spawned, self._ws.clock.now())
+        messages = {(message.to, str(message.key)): message for message in snap.waiting}
+        return [
+            action
+            for action in planned
+            if action.agent
+            and self._safely(f"wake {action.agent}", self._acting.wake, messages[action.agent, action.key])
+        ]
+
+
+def _same(one: Action, other: Action) -> bool:
+    return (one.act, one.task, one.key, one.agent) == (other.act, other.task, other.key, other.agent)

@@ -1,0 +1,52 @@
+"""What the journal tells about one task, for its dead letter and for `explain`."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from claw_files import words
+from claw_files.errors import ClawError
+from claw_files.model import Task, TaskId
+from claw_files.workspace import Workspace
+
+DAYS = 14
+LINES = 200
+CAP_BYTES = 64 << 20
+
+
+def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str, str]]:
+    """The journal's lines on the task, oldest first; at most `LINES`, of at most `DAYS` days."""
+    now = ws.clock.now()
+    first = max(since or now - timedelta(days=DAYS), now - timedelta(days=DAYS))
+    found: list[dict[str, str]] = []
+    for number in range((now.date() - first.astimezone(UTC).date()).days + 1):
+        day = first.astimezone(UTC).date() + timedelta(days=number)
+        try:
+            raw = ws.files.read(f"audit/{day}.jsonl", cap_bytes=CAP_BYTES).data
+        except ClawError:
+            continue
+        found += _of(raw, task)
+    return found[-LINES:]
+
+
+def _of(raw: bytes, task: TaskId) -> list[dict[str, str]]:
+    found = []
+    needle = f'"task":"{task}"'.encode()
+    for line in raw.splitlines():
+        if needle in line:
+            try:
+                found.append(msgspec.json.decode(line, type=dict[str, str | None]))
+            except msgspec.MsgspecError:
+                continue  # a torn last line
+    return [{key: value for key, value in facts.items() if value} for facts in found]
+
+
+def of_task(ws: Workspace, task: Task) -> str:
+    """The task's history as Markdown."""
+    rows = [
+        f"- {facts.get('timestamp', '?')} {facts.get('action', '?')}"
+        + (f" ({facts['agent']})" if "agent" in facts else "")
+        + (f": {words.safe(facts['why'], limit=500)}" if "why" in facts else "")
+        for facts in lines(ws, task.id, task.created)
+    ]
+    return "## History\n\n" + "\n".join(rows)

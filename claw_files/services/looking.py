@@ -1,0 +1,319 @@
+"""What a tick reads: for each ledger line its task, reports, message and run, and a little around them.
+
+It reads only what the entries name. The run is looked at before the files it may have written, so that a run seen as
+ended has nothing more to say.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import reports
+from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound
+from claw_files.model import (
+    AgentId,
+    AgentKind,
+    Audit,
+    Box,
+    Entry,
+    Message,
+    Report,
+    Result,
+    Run,
+    RunId,
+    Runtime,
+    State,
+    Task,
+    TaskId,
+)
+from claw_files.rules import routing
+from claw_files.rules.entry import task_key
+from claw_files.rules.snapshot import Look, Snapshot
+from claw_files.runtimes import AgentRuntime
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.schedules import Schedules
+from claw_files.system.files import Content, Files
+from claw_files.workspace import Workspace, task_message_key
+
+YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
+WENT_WELL = frozenset({"done", "review", "finish", "approve"})
+JOURNAL_CAP_BYTES = 64 << 20
+
+
+class Looking:
+    """Reads the workspace for one tick; nothing here writes, but for setting unreadable inbox files aside."""
+
+    def __init__(
+        self, workspace: Workspace, runtime: AgentRuntime, checkpoints: Checkpoints, schedules: Schedules
+    ) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._checkpoints = checkpoints
+        self._schedules = schedules
+        self._runs: list[str] | None = None
+
+    def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
+        """Everything that `plan_tick` wants to know now."""
+        self._runs = None
+        looks = tuple(self.look(entry) for entry in entries)
+        return self.around(looks)
+
+    def around(self, looks: tuple[Look, ...]) -> Snapshot:
+        """The snapshot for these looks, with what is shared between them."""
+        settings = self._ws.settings
+        waiting = self.waiting()
+        failed = any(look.task and look.task.state is State.FAILED for look in looks)
+        spawning = any(settings.agents[m.to].kind is AgentKind.WORKER for m in waiting)
+        journal = self._journal() if failed or spawning else []
+        return Snapshot(
+            settings=settings,
+            looks=looks,
+            told=self._ws.told(),
+            live=tuple(self._runtime.live()),
+            waiting=waiting,
+            outcomes=_outcomes(journal) if failed else {},
+            tried={look.entry.task: self._tried(look.task) for look in looks if look.task and look.task.attempt > 1},
+            ready=self._ready(looks) if settings.heartbeat.auto else (),
+            marks=self._schedules.marks(),
+            held=self._held(),
+            spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
+        )
+
+    def _is_worker(self, agent: AgentId | None) -> bool:
+        known = self._ws.settings.agents.get(agent) if agent else None
+        return known is not None and known.kind is AgentKind.WORKER
+
+    # --- one entry
+
+    def look(self, entry: Entry) -> Look:
+        """What is there for one ledger line; a file that cannot be read is told, never raised."""
+        try:
+            loaded = self._ws.load(entry.task)
+            first = loaded.task
+            run = self.run_of(first, entry)
+            if run is not None and not run.alive:
+                loaded = self._ws.load(entry.task)  # its last words came after our first look
+        except NotFound:
+            return Look(entry=entry, reports=self._reports(entry.task, entry.agent))
+        except (CannotRead, InvalidFile) as wrong:
+            return self._unreadable(entry, wrong)
+        task = loaded.task
+        agent = task.assignee or entry.agent
+        found = self._message(task, entry)
+        if found:
+            task = self._restored(task, found[0])
+        said = self._reports(task.id, agent)
+        return Look(
+            entry=entry,
+            task=task,
+            place=loaded.place,
+            digest=loaded.content.digest,
+            last_word=self._last_word(task, loaded.content, said),
+            reports=said,
+            result=self._result(task, run),
+            message=found[0] if found else None,
+            box=found[1] if found else None,
+            run=run,
+            missing=self._missing(task),
+            verify=self._runtime.look(RunId(f"{task_key(task, 'verify')}-s1")) if task.state is State.DONE else None,
+        )
+
+    def _unreadable(self, entry: Entry, wrong: InvalidFile) -> Look:
+        """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""
+        found = self._ws.find(entry.task)
+        path = found[0] if found else ""
+        stamp = self._ws.files.stamp(path) if path else None
+        young = stamp is not None and self._ws.clock.now() - stamp.mtime < YOUNG
+        digest = f"{stamp.mtime_ns:x}"[-8:] if stamp else "gone"
+        return Look(entry=entry, pending=young, unreadable=str(wrong), digest=digest)
+
+    def _message(self, task: Task, entry: Entry) -> tuple[Message, Box] | None:
+        key = task_message_key(task)
+        for agent in dict.fromkeys((task.assignee, entry.agent)):
+            if agent and (found := self._find(agent, key)):
+                return found
+        return None
+
+    def _find(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        try:
+            return self._ws.find_message(agent, key)
+        except NotFound:
+            return self._ws.find_message(agent, key)  # it was moved between listing and reading
+        except InvalidFile:
+            return None
+
+    @staticmethod
+    def _restored(task: Task, message: Message) -> Task:
+        from claw_files.documents import status
+
+        task = status.restore(task, message.definition)
+        generation = max(task.generation, message.generation or 0)
+        return replace(task, generation=generation, assignee=task.assignee or message.to)
+
+    def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
+        """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
+        key = task_message_key(task)
+        runs = [self._runtime.look(RunId(name)) for name in self._run_names() if _is_run_of(name, key)]
+        found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
+        return max(found, key=lambda run: (run.alive, run.started or datetime.min.replace(tzinfo=UTC)), default=None)
+
+    def _run_names(self) -> list[str]:
+        if self._runs is None:
+            self._runs = self._ws.files.names("runs")
+        return self._runs
+
+    def forget(self) -> None:
+        """Runs were started since: list them anew."""
+        self._runs = None
+
+    def _last_word(self, task: Task, content: Content, said: tuple[Report, ...]) -> datetime:
+        own = self._checkpoints.stamp(task)
+        times = [content.stamp.mtime, *(report.at for report in said), *([own.mtime] if own else [])]
+        return min(max(times), self._ws.clock.now())
+
+    def _result(self, task: Task, run: Run | None) -> Result | None:
+        if task.label is None or run is None:
+            return None
+        try:
+            return self._checkpoints.result(task.label, run.id)
+        except ClawError:
+            return None  # unreadable: the run left no result; the file stays where it is
+
+    def _reports(self, task: TaskId, agent: AgentId | None) -> tuple[Report, ...]:
+        """What the agent says in files of its own: `status/peter.md` here, `status/tc-47.md` in its own workspace."""
+        if agent is None or agent not in self._ws.settings.agents:
+            return ()
+        found = list(self._reports_in(self._ws.files, f"status/{agent}.md", agent, None))
+        if (folder := self._ws.settings.agents[agent].workspace) and (files := self._ws.outside(folder)):
+            found += self._reports_in(files, f"status/{words.file_name(task)}", agent, task)
+            found += self._reports_in(files, f"status/{agent}.md", agent, None)
+        return tuple(report for report in found if report.task == task)
+
+    def _reports_in(self, files: Files, path: str, agent: AgentId, task: TaskId | None) -> Iterable[Report]:
+        try:
+            content = files.read(path)
+            return reports.parse(content.data, path, agent, content.stamp.mtime, self._ws.zone, task)
+        except ClawError:
+            return ()
+
+    def _missing(self, task: Task) -> tuple[str, ...]:
+        """Promised outputs that are not there; only `./path` and `file:path` name files, other text is kept."""
+        if task.state is not State.DONE:
+            return ()
+        named = [(text, _output_path(text)) for text in task.outputs]
+        return tuple(text for text, path in named if path is not None and not self._is_there(path, task))
+
+    def _is_there(self, path: str, task: Task) -> bool:
+        agent = self._ws.settings.agents.get(task.assignee) if task.assignee else None
+        for folder in (None, task.cwd, agent.workspace if agent else None):
+            files = self._ws.files if folder is None else self._ws.outside(folder)
+            if files is not None and files.stamp(path) is not None:
+                return True
+        return False
+
+    def _tried(self, task: Task) -> tuple[AgentId, ...]:
+        """Agents that had the task in an earlier attempt."""
+        agents = routing.candidates(self._ws.settings, task.type)
+        earlier = [f"{task.id.lower()}.{n}" for n in range(max(1, task.attempt - 20), task.attempt)]
+        return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
+
+    # --- around the entries
+
+    def waiting(self) -> tuple[Message, ...]:
+        """Messages in new/ of agents that are woken by a command and whose run does not exist yet, oldest first."""
+        found: list[Message] = []
+        for agent in self._ws.settings.agents.values():
+            if agent.runtime is Runtime.INBOX or agent.kind is AgentKind.HUMAN:
+                continue
+            for message in self._ws.messages_in(agent.name, Box.NEW):
+                if not self._ws.files.stamp(f"runs/{run_id(message)}/run.md"):
+                    found.append(message)
+        return tuple(found)
+
+    def _held(self) -> dict[AgentId, tuple[Message, ...]]:
+        people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
+        return {person: tuple(self._ws.messages_in(person, Box.NEW)) for person in people}
+
+    def _ready(self, looks: tuple[Look, ...]) -> tuple[Task, ...]:
+        """Tasks for `auto`: in backlog, nobody's, routed, with everything before them done; best first."""
+        watched = {look.entry.task for look in looks}
+        found = []
+        for folder, name in self._ws.task_ids():
+            if folder != "status":
+                continue
+            try:
+                content = self._ws.files.read(f"{folder}/{name}")
+                task = self._ws.in_force(self._ws.parse(content, f"{folder}/{name}"))
+            except ClawError:
+                continue
+            is_free = task.state is State.BACKLOG and task.assignee is None and task.id not in watched
+            if is_free and task.type in self._ws.settings.routes and self._is_ready(task):
+                found.append(task)
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(found, key=lambda t: (words.rank(t.priority), t.created or oldest, t.id)))
+
+    def _is_ready(self, task: Task) -> bool:
+        return not self.blockers(task)
+
+    def blockers(self, task: Task) -> tuple[TaskId, ...]:
+        """Tasks that must be done before this one and are not."""
+        open_ones = []
+        for before in task.after[:1000]:
+            try:
+                if self._ws.in_force(self._ws.load(before).task).state is not State.DONE:
+                    open_ones.append(before)
+            except ClawError:
+                open_ones.append(before)
+        return tuple(open_ones)
+
+    def _journal(self) -> list[tuple[datetime, Audit]]:
+        """The decisions of today and yesterday about runs and their ends, oldest first."""
+        now = self._ws.clock.now()
+        found: list[tuple[datetime, Audit]] = []
+        for day in (now - timedelta(days=1), now):
+            try:
+                raw = self._ws.files.read(f"audit/{day:%Y-%m-%d}.jsonl", cap_bytes=JOURNAL_CAP_BYTES).data
+            except ClawError:
+                continue
+            found += [line for text in raw.splitlines() if (line := _journal_line(text))]
+        return found
+
+
+_INTERESTING = (b'"fail"', b'"wake"', b'"done"', b'"review"', b'"finish"', b'"approve"')
+
+
+def _journal_line(text: bytes) -> tuple[datetime, Audit] | None:
+    if not any(word in text for word in _INTERESTING):
+        return None
+    try:
+        facts = msgspec.json.decode(text)
+        return datetime.fromisoformat(facts.pop("timestamp")), msgspec.convert(facts, Audit)
+    except (ValueError, KeyError, AttributeError, msgspec.MsgspecError):
+        return None
+
+
+def _outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
+    """How each agent's work ended, oldest first: what its breaker is derived from."""
+    found: dict[AgentId, list[tuple[datetime, bool]]] = {}
+    for at, line in journal:
+        if line.agent and (line.action == "fail" or line.action in WENT_WELL):
+            found.setdefault(line.agent, []).append((at, line.action != "fail"))
+    return {agent: tuple(ends) for agent, ends in found.items()}
+
+
+def _is_run_of(name: str, key: str) -> bool:
+    return name.startswith((f"{key}-s", f"{key}.")) and ".verify-s" not in name
+
+
+def _output_path(text: str) -> str | None:
+    if text.startswith("file:"):
+        return text.removeprefix("file:").lstrip("/")
+    return text.removeprefix("./") if text.startswith("./") else None
+
+
+def run_id(message: Message) -> RunId:
+    """The run that a message starts: its key and which send it is."""
+    return RunId(f"{message.key}-s{message.sends}")

@@ -1,0 +1,182 @@
+"""Messages between agents and people: send, ask, answer, read, finish. `accepted` means durable in new/."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import messages as forms
+from claw_files.errors import BadValue, NotFound, Refused
+from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, TaskId, Value
+from claw_files.rules import delegation, quiet
+from claw_files.services import texts
+from claw_files.workspace import Workspace
+
+POLL = 0.2  # seconds between two looks while somebody waits for an answer
+
+
+class Sent(Value, frozen=True):
+    """What a send answers: accepted (with the id), deferred (a person's quiet hours), or silent (nothing to say)."""
+
+    status: str
+    id: str | None = None
+    until: datetime | None = None
+    answer: Message | None = None
+
+
+class Messages:
+    """Use cases around inboxes, for one acting agent at a time."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def send(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        task: TaskId | None = None,
+        critical: bool = False,
+        kind: Kind = Kind.ANNOUNCE,
+    ) -> Sent:
+        """Queue a message; returns at once. Raises Refused for a spawn-only worker or a body over 1 MB, NotFound."""
+        ws = self._ws
+        delegation.check_message(ws.settings, to)
+        if forms.is_silent(text):
+            return Sent(status="silent")
+        self._check_size(text)
+        message = self._compose(by, to, text, kind, task, critical)
+        why = f"{kind} to {to}" + (", critical" if critical else "")
+        message = ws.deliver(message, Audit(action="send", task=task, agent=to, actor=by, key=message.key, why=why))
+        until = self._quiet_until(to, critical)
+        return Sent(status="deferred" if until else "accepted", id=message.id, until=until)
+
+    def ask(self, by: AgentId, to: AgentId, question: str, task: TaskId | None = None) -> Sent:
+        """Queue a question; the answer comes to `by` as a message of its own."""
+        return self.send(by, to, question, task, kind=Kind.QUESTION)
+
+    def tell(
+        self,
+        key: str,
+        to: AgentId,
+        text: str,
+        kind: Kind,
+        task: TaskId | None,
+        audit: Audit,
+        by: AgentId | None = None,
+        reply_to: AgentId | None = None,
+        critical: bool = False,
+    ) -> Message:
+        """Deliver something that happens once: the file is named by its key, so a second time finds it there."""
+        ws = self._ws
+        message = Message(
+            id=key,
+            key=Key(key),
+            kind=kind,
+            sender=by or ws.settings.coordinator,
+            to=to,
+            task=task,
+            body=text,
+            sent=ws.clock.now().replace(microsecond=0),
+            reply_to=reply_to,
+            critical=critical,
+        )
+        return ws.deliver(message, audit)
+
+    def answer(self, by: AgentId, id: str, text: str) -> Sent:  # noqa: A002 - the message's id
+        """Answer a question from the inbox of `by`: the answer goes straight to whom it names."""
+        ws = self._ws
+        question, box = self._lookup(by, id)
+        self._check_size(text)
+        to = question.reply_to or question.sender
+        key = f"{question.key}.answer"
+        audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
+        body = (
+            f"Answer from {by} to your question:\n\n{texts.quoted(question.body[:500], to)}\n\n{texts.quoted(text, by)}"
+        )
+        message = Message(
+            id=key,
+            key=Key(key),
+            kind=Kind.ANSWER,
+            sender=by,
+            to=to,
+            task=question.task,
+            body=body,
+            sent=ws.clock.now().replace(microsecond=0),
+            in_reply_to=question.id,
+        )
+        ws.deliver(message, audit)
+        if box is not Box.DONE:
+            ws.shift(by, question.id, box, Box.DONE, replace(audit, action="inbox done"))
+        return Sent(status="accepted", id=key)
+
+    def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
+        """New messages, oldest first; reading moves them to cur/ unless `peek`."""
+        ws = self._ws
+        found = ws.messages_in(agent, Box.NEW)
+        for message in [] if peek else found:
+            audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
+            try:
+                ws.shift(agent, message.id, Box.NEW, Box.CUR, audit)
+            except NotFound:
+                continue  # another process of this agent read it at the same moment
+        return found
+
+    def finish(self, agent: AgentId, id: str) -> Message:  # noqa: A002
+        """Move a message to done/."""
+        message, box = self._lookup(agent, id)
+        audit = Audit(action="inbox done", task=message.task, agent=agent, actor=agent, key=message.key, why="finished")
+        if box is not Box.DONE:
+            self._ws.shift(agent, message.id, box, Box.DONE, audit)
+        return message
+
+    def wait_for_answer(self, by: AgentId, sent: Sent, patience: timedelta) -> Sent:
+        """`sent` with the answer, if one comes in time; the question stays accepted either way."""
+        clock = self._ws.clock
+        end = clock.monotonic() + patience.total_seconds()
+        while True:
+            for box in (Box.NEW, Box.CUR, Box.DONE):
+                for message in self._ws.messages_in(by, box):
+                    if message.in_reply_to == sent.id:
+                        return replace(sent, answer=message)
+            if clock.monotonic() >= end:
+                return sent
+            clock.sleep(POLL)
+
+    def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:  # noqa: A002
+        wanted = words.message_id(id)
+        found = self._ws.find_message(agent, wanted)
+        if found is None:
+            raise NotFound("message", wanted, f"`clawfiles inbox --agent {agent}` lists them")
+        return found
+
+    def _compose(self, by: AgentId, to: AgentId, text: str, kind: Kind, task: TaskId | None, critical: bool) -> Message:
+        now = self._ws.clock.now()
+        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{secrets.token_hex(3)}"
+        person = self._ws.settings.is_human(to)
+        body = text if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
+        return Message(
+            id=name,
+            key=Key(name),
+            kind=kind,
+            sender=by,
+            to=to,
+            task=task,
+            body=body,
+            sent=now.replace(microsecond=0),
+            reply_to=by,
+            critical=critical,
+        )
+
+    def _check_size(self, text: str) -> None:
+        if "\0" in text:
+            raise BadValue("text", text, "free of NUL bytes")
+        if delegation.place_body(len(text.encode("utf-8", "surrogateescape"))) is delegation.Place.REFERENCE:
+            raise Refused("large bodies", "the text is over 1 MB", "put it into a file and send its path")
+
+    def _quiet_until(self, to: AgentId, critical: bool) -> datetime | None:
+        settings = self._ws.settings
+        if not settings.is_human(to) or (critical and settings.quiet_hours.critical_passes):
+            return None
+        return quiet.until(self._ws.clock.now(), quiet.windows_of(settings, to), settings.quiet_hours.zone)

@@ -1,0 +1,111 @@
+"""What reaches people: announcements outside the quiet hours, one brief when they end. Each item once.
+
+A message to a person waits in their new/. Handing it over marks the channel in the message, so that a crash between
+two channels repeats neither. A `file:` channel gets an item exactly once, because the item's key stands in its text;
+other channels at least once.
+"""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import briefs
+from claw_files.errors import ClawError, NotFound
+from claw_files.model import AgentId, Audit, Box, Kind, Message
+from claw_files.services import channels
+from claw_files.workspace import Workspace
+
+WAITS_FOR_REPLY = (Kind.QUESTION, Kind.TASK)  # stays in cur/ and in each brief until the person finishes it
+
+
+class People:
+    """Handing messages to people."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def announce(self, person: AgentId, id: str) -> None:  # noqa: A002 - the message's id
+        """Hand one message to every channel of the person; then it leaves new/."""
+        message = self._ws.read_message(person, Box.NEW, id)
+        text = channels.item(message, self._ws.zone)
+        for channel in self._ws.settings.agent(person).channels:
+            if channel not in message.channels:
+                self._hand_over(channel, str(message.key), text)
+                message = self._mark(message, channel)
+        target = Box.CUR if self._needs_reply(message) else Box.DONE
+        audit = Audit(action="announce", task=message.task, agent=person, key=message.key, why="handed over")
+        self._ws.shift(person, id, Box.NEW, target, audit)
+
+    def _hand_over(self, channel: str, key: str, text: str) -> None:
+        channels.hand_over(self._ws.files, channel, key, text)
+
+    def _mark(self, message: Message, channel: str) -> Message:
+        now = words.render_instant(self._ws.clock.now())
+        marked = replace(message, channels={**message.channels, channel: now})
+        audit = Audit(action="handed over", task=message.task, agent=message.to, key=message.key, why=channel)
+        self._ws.rewrite(marked, Box.NEW, audit)
+        return marked
+
+    @staticmethod
+    def _needs_reply(message: Message) -> bool:
+        return message.kind in WAITS_FOR_REPLY or ".escalate" in message.key
+
+    def brief(self, person: AgentId, key: str, end: datetime, ids: list[str]) -> str:
+        """Write the brief with what was held back, deliver it to each channel once, finish its messages.
+
+        Returns the brief's path. Repeating it after a crash delivers only what was not delivered.
+        """
+        path = self.path(person, end)
+        held = [m for m in (self._held(person, id) for id in ids) if m is not None]  # noqa: A001
+        waiting = self._ws.messages_in(person, Box.CUR)
+        audit = Audit(action="brief", agent=person, key=key, why=f"{len(held)} items held back until {end:%H:%M} UTC")
+        self._ws.files.folder("briefs")
+        text = ""
+
+        def write(raw: bytes | None) -> bytes:
+            nonlocal text
+            new = briefs.add(raw, key, end, self._ws.zone, held, waiting, person)
+            text = briefs.text(new)
+            return new
+
+        self._ws.files.commit(path, write, self._ws.line(audit))
+        for channel in self._ws.settings.agent(person).channels:
+            self._deliver_brief(path, channel, key, audit)
+        for message in held:
+            target = Box.CUR if self._needs_reply(message) else Box.DONE
+            self._ws.shift(person, message.id, Box.NEW, target, replace(audit, key=message.key))
+        return path
+
+    def _deliver_brief(self, path: str, channel: str, key: str, audit: Audit) -> None:
+        """Hand over the items that this channel has not had, then mark them in the brief's own file."""
+        raw = self._ws.files.read(path).data
+        fresh = briefs.undelivered(raw, channel)
+        if not fresh:
+            return
+        self._hand_over(channel, f"{key}.{briefs.digest(fresh)}", briefs.excerpt(raw, fresh))
+        note = replace(audit, action="brief handed over", why=channel)
+        now = self._ws.clock.now()
+        self._ws.files.commit(path, lambda there: briefs.mark(there or raw, channel, fresh, now), self._ws.line(note))
+
+    def _held(self, person: AgentId, id: str) -> Message | None:  # noqa: A002
+        try:
+            return self._ws.read_message(person, Box.NEW, id)
+        except NotFound:
+            return None  # a crashed brief has finished it already
+
+    def path(self, person: AgentId, end: datetime) -> str:
+        """Where the brief of that day lies: with several people, one file each."""
+        people = [agent.name for agent in self._ws.settings.agents.values() if self._ws.settings.is_human(agent.name)]
+        day = f"{end.astimezone(self._ws.zone):%Y-%m-%d}"
+        return f"briefs/{day}.md" if people[:1] == [person] else f"briefs/{day}-{person}.md"
+
+    def read(self, person: AgentId, day: datetime) -> str:
+        """The text of the brief of a day. Raises NotFound when there was nothing to tell."""
+        try:
+            return briefs.text(self._ws.files.read(self.path(person, day)).data)
+        except NotFound:
+            raise NotFound("brief", f"{day:%Y-%m-%d}", "nothing was held back that night") from None
+
+
+__all__ = ["ClawError", "People"]

@@ -1,0 +1,46 @@
+"""The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
+
+import secrets
+from string import Template
+
+from claw_files import words
+from claw_files.model import AgentId, Message, RunId, Task
+from claw_files.resources import template
+
+
+def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
+    """The text of a task message: what to do, how to say so, and where an earlier attempt got to."""
+    name = "messages/worker.md" if task.label else "messages/task.md"
+    names = {
+        "id": task.id,
+        "title": words.safe(task.title),
+        "body": body.strip() or "(no further description)",
+        "file": words.file_name(task.id),
+        "attempt": str(task.attempt),
+        "generation": str(task.generation),
+        "label": task.label or "",
+        "agent": task.assignee or "",
+        "run": run,
+        "limit": words.render_duration(task.timeout) if task.timeout else "",
+        "resume": _resume(task, checkpoint),
+    }
+    return Template(template(name)).safe_substitute(names)
+
+
+def _resume(task: Task, checkpoint: str | None) -> str:
+    if task.attempt == 1:
+        return ""
+    why = f"\nThis is attempt {task.attempt}. The one before: {words.safe(task.reason or 'no reason given')}\n"
+    return why + (f"`{checkpoint}` says what is completed; go on from there.\n" if checkpoint else "")
+
+
+def quoted(text: str, source: AgentId | str) -> str:
+    """An agent's text as data for another one: marked, bounded, with its source, behind a fence nobody can guess."""
+    return words.quote(text, str(source), secrets.token_hex(4))
+
+
+def wake_text(message: Message, root: str) -> str:
+    """What a woken agent is given: the message, and how to answer it."""
+    if message.kind.value == "question":
+        return f'{message.body}\n\nAnswer with: clawfiles answer {message.id} "TEXT"\n'
+    return message.body + "\n"
