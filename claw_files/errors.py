@@ -72,6 +72,19 @@ class NotFound(ClawError):
         return f"no {self.what} {self.name!r}" + (f"; {self.hint}" if self.hint else "")
 
 
+class NothingReady(NotFound):
+    """`claim --next` found no task that the agent may take now."""
+
+    code = "nothing-ready"
+
+    def __init__(self, agent: str, task_type: str | None = None) -> None:
+        ClawError.__init__(self, agent, task_type)
+        self.agent, self.type = agent, task_type
+
+    def __str__(self) -> str:
+        return f"nothing{f' of type {self.type}' if self.type else ''} is ready for {self.agent}"
+
+
 class Conflict(ClawError):
     """Someone else holds it, or changed it meanwhile."""
 

@@ -5,6 +5,7 @@ in between is either built upon or makes the rule refuse.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -109,6 +110,24 @@ class Workspace:
         path, place = found
         content = self.files.read(path)
         return Loaded(task=self.parse(content, path), path=path, place=place, content=content)
+
+    def load_file(self, folder: str, name: str) -> Loaded:
+        """The task in one file of `status` or `dead-letter`, as `task_ids` names it."""
+        path = f"{folder}/{name}"
+        content = self.files.read(path)
+        place = Place.STATUS if folder == "status" else Place.DEAD_LETTER
+        return Loaded(task=self.parse(content, path), path=path, place=place, content=content)
+
+    def readable(self, folder: str) -> Iterator[Loaded]:
+        """The tasks of `status` or `dead-letter` that can be read; `doctor` and `task list` name the others."""
+        for found, name in self.task_ids():
+            if found != folder:
+                continue
+            loaded = None
+            with suppress(ClawError):
+                loaded = self.load_file(folder, name)
+            if loaded:
+                yield loaded
 
     def parse(self, content: Content, path: str) -> Task:
         """The task that a status file's content describes."""

@@ -12,9 +12,7 @@ COLOURS = {"heartbeat": "cyan", "sam": "yellow", "peter": "green", "dimitrios": 
 
 
 @command("demo", example="clawfiles demo --keep ~/workday")
-@click.option(
-    "--keep", metavar="DIR", type=TEXT, help="Leave the folder there to look around; it must be new or empty."
-)
+@click.option("--keep", metavar="DIR", type=TEXT, help="Leave the files there, in a new or empty folder.")
 def demo(keep: str | None) -> None:
     """Live through the workday of the example workspace, with real agent processes; takes under a minute."""
     from claw_files.demo import run

@@ -1,0 +1,181 @@
+"""Wiring: the one place that picks real implementations, found from where a command stands."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from claw_files import config, words
+from claw_files.errors import BadValue, NoAgentNamed, NoWorkspace
+from claw_files.model import AgentId, RunId, TaskId
+from claw_files.system.clock import Clock, SystemClock
+from claw_files.system.disk import DiskFiles
+from claw_files.workspace import CONFIG, Workspace
+
+if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.runtimes.command import CommandRuntime
+    from claw_files.services.board import Board
+    from claw_files.services.claims import ClaimService
+    from claw_files.services.delegations import Delegations
+    from claw_files.services.setup import Done
+    from claw_files.services.tasks import TaskService
+
+
+class App:
+    """One workspace and who acts in it. Services are made when they are first asked for."""
+
+    def __init__(self, root: str, env: Mapping[str, str], agent: str | None, clock: Clock | None = None) -> None:
+        self.root = root
+        self._env = env
+        self._named = agent or env.get("CLAWFILES_AGENT") or None
+        self._clock: Clock = clock or SystemClock()
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """The checked configuration. Raises InvalidConfig, CannotRead."""
+        return config.parse(self.files.read(CONFIG).data, CONFIG)
+
+    @cached_property
+    def files(self) -> DiskFiles:
+        return DiskFiles(self.root, clock=self._clock)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        from claw_files.locks import Claims, Locks
+
+        return Workspace(
+            self.root,
+            self.settings,
+            self.files,
+            Locks(self.root, self._clock),
+            Claims(self.root),
+            self._clock,
+            outside=self._outside,
+        )
+
+    def _outside(self, folder: str) -> DiskFiles:
+        return DiskFiles(os.path.join(self.root, folder), clock=self._clock)
+
+    # --- who acts, and in which run
+
+    @property
+    def agent(self) -> AgentId | None:
+        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
+        return self.settings.agent(self._named).name if self._named else None
+
+    @property
+    def actor(self) -> AgentId:
+        """Who acts. Raises NoAgentNamed, NotFound."""
+        if agent := self.agent:
+            return agent
+        raise NoAgentNamed
+
+    @property
+    def coordinator_or_actor(self) -> AgentId:
+        """Who acts where the coordinator is meant unless somebody else was named."""
+        return self.agent or self.settings.coordinator
+
+    @property
+    def inside(self) -> TaskId | None:
+        """The task in whose run we are."""
+        text = self._env.get("CLAWFILES_TASK")
+        return words.task_id(text) if text else None
+
+    @property
+    def run(self) -> RunId | None:
+        """The run we are part of."""
+        text = self._env.get("CLAWFILES_RUN")
+        return RunId(text) if text else None
+
+    def generation(self, task: TaskId, named: int | None) -> int | None:
+        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
+        text = self._env.get("CLAWFILES_GENERATION")
+        if named is not None or not text or self.inside != task:
+            return named
+        if not (text.isascii() and text.isdigit()):
+            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
+        return int(text)
+
+    # --- services
+
+    @cached_property
+    def tasks(self) -> "TaskService":
+        from claw_files.services.tasks import TaskService
+
+        return TaskService(self.workspace, self._stop_runs)
+
+    @cached_property
+    def claims(self) -> "ClaimService":
+        from claw_files.services.claims import ClaimService
+
+        return ClaimService(self.workspace)
+
+    @cached_property
+    def delegations(self) -> "Delegations":
+        from claw_files.services.delegations import Delegations
+
+        return Delegations(self.workspace)
+
+    @cached_property
+    def board(self) -> "Board":
+        from claw_files.services.board import Board
+
+        return Board(self.workspace, lambda run: self.runtime.look(run))
+
+    @cached_property
+    def runtime(self) -> "CommandRuntime":
+        """What starts agents as commands, and looks after their runs."""
+        from claw_files.runtimes.command import CommandRuntime
+        from claw_files.system.processes import SystemProcesses
+
+        return CommandRuntime(self.root, SystemProcesses(), self._clock, self._env)
+
+    def _stop_runs(self, task: TaskId) -> None:
+        for run in self.runtime.live() if self.workspace.files.names("runs") else []:
+            if run.task == task:
+                self.runtime.stop(run.id)
+
+
+def open_workspace(start: str | None, env: Mapping[str, str], agent: str | None, clock: Clock | None = None) -> App:
+    """The workspace that a command is meant for.
+
+    Args:
+        start: `-C DIR`: looked for there and above. Else CLAWFILES_WORKSPACE counts, exactly; else here and above.
+        agent: `--agent NAME`; else CLAWFILES_AGENT counts.
+
+    Raises NoWorkspace.
+    """
+    return App(find_root(start, env), env, agent, clock)
+
+
+def set_up(root: str, template: str, program: str | None) -> "list[Done]":
+    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept."""
+    from claw_files.errors import CannotWrite
+    from claw_files.services.setup import Setup
+
+    try:
+        os.makedirs(root, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(root, error.strerror or str(error)) from None
+    return Setup(DiskFiles(root), lambda raw: config.parse(raw, CONFIG).workspace.ledger).init(template, program)
+
+
+def find_root(start: str | None, env: Mapping[str, str]) -> str:
+    """The absolute path of the folder with clawfiles.toml. Raises NoWorkspace."""
+    named = env.get("CLAWFILES_WORKSPACE")
+    if not start and named:
+        if _is_workspace(os.path.abspath(named)):
+            return os.path.abspath(named)
+        raise NoWorkspace(named)
+    folder = os.path.abspath(start or os.getcwd())
+    while not _is_workspace(folder):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NoWorkspace(os.path.abspath(start or os.getcwd()))
+        folder = above
+    return folder
+
+
+def _is_workspace(folder: str) -> bool:
+    """Whether clawfiles.toml is there, readable or not: what is wrong with it is told when it is read."""
+    return os.path.lexists(os.path.join(folder, CONFIG))

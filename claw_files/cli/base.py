@@ -1,0 +1,184 @@
+"""What every command shares: the options, the shape of its help, how it opens the workspace and shows what it found."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from claw_files.app import App
+
+_META = "clawfiles."
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _keep(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Remember a shared option for the whole call; the one nearest to the end of the line counts."""
+    if value:
+        context.meta[_META + (option.name or "")] = value
+
+
+def _shared() -> list[click.Option]:
+    return [
+        click.Option(["-C", "start"], metavar="DIR", expose_value=False, callback=_keep, help="The workspace."),
+        click.Option(["--agent"], metavar="NAME", expose_value=False, callback=_keep, help="Who acts."),
+        click.Option(["--json"], is_flag=True, expose_value=False, callback=_keep, help="Print JSON."),
+    ]
+
+
+class Text(click.ParamType):
+    """Text as it may stand in a file: no bytes that are not UTF-8, no NUL."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("it is not UTF-8", param, ctx)
+        return value if "\0" not in value else self.fail("it has a NUL in it", param, ctx)
+
+
+TEXT = Text()
+
+
+class _Shape(click.Command):
+    """A command with the shared options and, at the end of its help, an example."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        taken = {name for param in self.params for name in param.opts}
+        self.params += [option for option in _shared() if not taken.intersection(option.opts)]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.example:
+            with formatter.section("Example"):
+                for line in self.example.splitlines():
+                    formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+
+
+class Command(_Shape):
+    """One command."""
+
+
+class Group(_Shape, click.Group):
+    """Commands by name, loaded when one is called: `lazy` is name -> ("module:attribute", its help in one line)."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.lazy) + super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            ctx.fail(f"no command {name[:80]!r}{self._nearest(ctx, name)}; see `{ctx.command_path} --help`")
+        return super().resolve_command(ctx, args)
+
+    def _nearest(self, ctx: click.Context, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name[:80], self.list_commands(ctx), n=1)
+        return f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table alone."""
+        rows = [(name, self._help_of(name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _help_of(self, name: str) -> str:
+        return self.lazy[name][1] if name in self.lazy else self.commands[name].get_short_help_str(100)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=self._help_of(name)) for name in names]
+        return items + (click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else [])
+
+
+def command(name: str, *, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command; its docstring is the help, `example` closes it."""
+    return click.command(name, cls=Command, example=example, **attributes)
+
+
+def group(name: str, *, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Make a function a group of commands."""
+    return click.group(name, cls=Group, example=example, **attributes)
+
+
+def shared(name: str) -> Any:
+    """The value of a shared option: "start", "agent" or "json"; None where it was not given."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_META + name) if context else None
+
+
+def open_app() -> "App":
+    """The workspace that the command is meant for."""
+    import os
+
+    from claw_files.app import open_workspace
+
+    return open_workspace(shared("start"), os.environ, shared("agent"))
+
+
+def show(value: object, text: str | Callable[[], str]) -> None:
+    """Print the answer: `value` as one JSON document with --json, else `text`, which is safe for a terminal."""
+    if shared("json"):
+        from claw_files.views import to_json
+
+        click.echo(to_json(value))
+        return
+    said = text if isinstance(text, str) else text()
+    if said:
+        click.echo(said)
+
+
+def warn(sentence: str) -> None:
+    """Say something beside the answer."""
+    from claw_files.words import safe
+
+    click.echo(safe(sentence), err=True)
+
+
+def read_text(path: str | None) -> str:
+    """The text of the file that an option names, or of standard input for "-"; "" for None. Raises InvalidFile."""
+    if path is None:
+        return ""
+    from claw_files.errors import InvalidFile
+
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(_MOST_BYTES).decode()
+        with open(path, "rb") as file:
+            return file.read(_MOST_BYTES).decode()
+    except UnicodeDecodeError:
+        raise InvalidFile(path, "not-utf8", "it is not UTF-8 text") from None
+    except OSError as error:
+        raise InvalidFile(path, "cannot-read", error.strerror or str(error)) from None
+
+
+_MOST_BYTES = 1 << 20
+
+
+def task_ids(texts: Sequence[str]) -> tuple[Any, ...]:
+    """The task ids that the texts name, also several in one with commas between. Raises BadId."""
+    from claw_files.words import task_id
+
+    return tuple(task_id(part.strip()) for text in texts for part in text.split(",") if part.strip())

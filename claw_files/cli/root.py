@@ -1,0 +1,43 @@
+"""The root of the commands: a table of names, so that nothing is loaded that is not called."""
+
+import click
+
+from claw_files import __version__
+from claw_files.cli.base import group
+
+COMMANDS = {  # name: (where it is, what it does in one line); in the order of the help
+    "init": ("claw_files.cli.setup:init", "Make or complete a workspace; touches nothing that exists."),
+    "task": ("claw_files.cli.task:task", "Make, list and show tasks."),
+    "board": ("claw_files.cli.task:board", "Show all tasks by state."),
+    "claim": ("claw_files.cli.moves:claim", "Take a task; exactly one agent gets it."),
+    "progress": ("claw_files.cli.moves:progress", "Say how it goes; renews the lease."),
+    "beat": ("claw_files.cli.moves:beat", "Renew the lease, nothing else."),
+    "done": ("claw_files.cli.moves:done", "Finish a task you hold."),
+    "review": ("claw_files.cli.moves:review", "Finish a task you hold and ask for a review."),
+    "fail": ("claw_files.cli.moves:fail", "Give up this attempt, with the reason."),
+    "block": ("claw_files.cli.moves:block", "Say what a task waits for."),
+    "need": ("claw_files.cli.moves:need", "Block a task until another agent has answered."),
+    "approve": ("claw_files.cli.moves:approve", "Accept what is in review."),
+    "reopen": ("claw_files.cli.moves:reopen", "Send it back to the same agent, with the reason."),
+    "release": ("claw_files.cli.moves:release", "Give a task back to the backlog."),
+    "cancel": ("claw_files.cli.moves:cancel", "Cancel a task; what runs for it is ended first."),
+    "requeue": ("claw_files.cli.moves:requeue", "Bring a task back out of dead-letter/."),
+    "archive": ("claw_files.cli.moves:archive", "Move long closed tasks to status/archive/."),
+    "route": ("claw_files.cli.looking:route", "Explain who does tasks of a type."),
+    "log": ("claw_files.cli.looking:log", "Show the journal."),
+    "doctor": ("claw_files.cli.looking:doctor", "Name what is wrong or odd in the workspace."),
+    "prime": ("claw_files.cli.looking:prime", "Tell an agent how to work here."),
+    "install": ("claw_files.cli.install:install", "Let the heartbeat run by itself."),
+    "completion": ("claw_files.cli.install:completion", "Print the completion script for a shell."),
+}
+
+
+@group(
+    "clawfiles",
+    lazy=COMMANDS,
+    example='clawfiles init\nclawfiles task new "API security review" --to peter --agent sam\nclawfiles board',
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="clawfiles")
+def root() -> None:
+    """Several agents work together through a folder of Markdown files, and no task gets lost."""

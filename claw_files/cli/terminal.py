@@ -1,0 +1,37 @@
+"""The board on a terminal, with rich: loaded only there. Text is never read as markup."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from claw_files.model import State
+from claw_files.services.board import Listing, Shown
+from claw_files.views import COLOURS
+from claw_files.words import safe
+
+
+def print_board(listing: Listing, console: Console | None = None) -> None:
+    """Print a column for each state that has tasks."""
+    console = console or Console(highlight=False)  # rich itself respects NO_COLOR
+    states = [state for state in State if any(shown.task.state is state for shown in listing.tasks)]
+    if not states:
+        console.print("no tasks", markup=False)
+        return
+    table = Table(expand=True)
+    columns = [[shown for shown in listing.tasks if shown.task.state is state] for state in states]
+    for state, shown in zip(states, columns, strict=True):
+        heading = Text(f"{state.replace('_', ' ')} ({len(shown)})", style=COLOURS[state])
+        table.add_column(heading, ratio=1, overflow="fold")
+    table.add_row(*(_cell(state, shown) for state, shown in zip(states, columns, strict=True)))
+    console.print(table)
+
+
+def _cell(state: State, column: list[Shown]) -> Text:
+    cell = Text()
+    for number, shown in enumerate(column):
+        cell.append("\n\n" if number else "")
+        cell.append(shown.task.id, style=f"bold {COLOURS[state]}")
+        cell.append(f" {shown.task.assignee or ''}".rstrip() + f"\n{safe(shown.task.title, limit=200)}")
+        if shown.conflicts:
+            cell.append("\nconflict", style="red")
+    return cell

@@ -1,0 +1,176 @@
+"""Claiming: exactly one of any number of processes becomes the holder, the others learn who did.
+
+The order, each step enough to see after a crash: the ledger line, the claim file, the status file. The task's lock
+keeps honest claimants from getting in each other's way; that exactly one wins is up to the claim file and the commit.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.errors import AlreadyClaimed, BadValue, Busy, ClawError, Conflict, NotFound, Refused
+from claw_files.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
+from claw_files.rules import routing, transitions
+from claw_files.services.tasks import actor_for, check_no_worker
+from claw_files.workspace import Workspace, task_message_key
+
+PATIENCE = timedelta(seconds=10)
+
+
+class ClaimService:
+    """`claim TC-47` and `claim --next`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def claim(self, task_id: TaskId, agent: AgentId, generation: int | None = None) -> Lease:
+        """The lease of `agent` on the task.
+
+        Args:
+            generation: what the caller holds, or was woken with. Who names the one in force has its lease renewed.
+
+        Raises what `transitions.claim` raises, StaleGeneration for another number than the one that would be
+        claimed, Refused for a worker and for a task whose `after` tasks are not done, Busy.
+        """
+        ws = self._ws
+        check_no_worker(ws.settings, agent, task_id)
+        with ws.locks.hold(task_id.lower(), PATIENCE, f"{agent}: clawfiles claim {task_id}"):
+            task = ws.in_force(ws.load(task_id).task)
+            if task.state is State.IN_PROGRESS:
+                return self._renew(task, agent, generation)
+            self._check(task, agent)
+            number = self._generation(task, agent)
+            if generation is not None:
+                self._check_named(task, agent, generation, number)
+            return self._take(task, agent, number)
+
+    def _check(self, task: Task, agent: AgentId) -> None:
+        """Refuse before anything is written."""
+        now = self._ws.clock.now()
+        transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
+        waiting = [earlier for earlier in task.after if not self._is_done(earlier)]
+        if waiting:
+            names = ", ".join(waiting)
+            raise Refused(
+                "after", f"{task.id} comes after {names}, not done yet", "`clawfiles claim --next` finds another"
+            )
+
+    def _is_done(self, task_id: TaskId) -> bool:
+        try:
+            return self._ws.in_force(self._ws.load(task_id).task).state is State.DONE
+        except NotFound:
+            return False
+
+    def _generation(self, task: Task, agent: AgentId) -> int:
+        """The generation reserved for the agent, or one more than the highest ever seen.
+
+        Agents overwrite files: the highest of status file, claim files and message counts, wherever it is known.
+        """
+        ws = self._ws
+        found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
+        following = ws.next_generation(task, found[0] if found else None)
+        return following - 1 if ws.claims.reserved(task.id, following - 1) == agent else following
+
+    @staticmethod
+    def _check_named(task: Task, agent: AgentId, named: int, number: int) -> None:
+        if named != number:
+            transitions.check_generation(task, agent, named)
+
+    def _take(self, task: Task, agent: AgentId, number: int) -> Lease:
+        ws = self._ws
+        lasting = ws.settings.heartbeat.lease
+        audit = Audit(action="claim", task=task.id, agent=agent, actor=agent, why=f"generation {number}")
+        self._watch(task.id, agent, audit)
+
+        def rule(found: Task) -> Task:
+            # Read the clock inside: waiting for the lock would otherwise eat into the lease.
+            return transitions.claim(found, actor_for(ws.settings, agent, found), number, ws.clock.now(), lasting)
+
+        with ws.claims.take(task.id, number, agent):
+            return _lease(ws.update(task.id, rule, audit), agent)
+
+    def _watch(self, task: TaskId, agent: AgentId, audit: Audit) -> None:
+        """The ledger line comes first, or a task whose claimant dies now would be seen by nobody."""
+        ws = self._ws
+        old = ws.entry(task)
+        if old and old.agent in (None, agent):
+            return
+        new = Entry(task=task, agent=agent, at=ws.clock.now() + ws.settings.heartbeat.check[0])
+        audit = replace(audit, action="watch")
+        if old:  # of a claimant that died before its claim
+            ws.replace_entry(old, new, audit)
+        else:
+            ws.add_entry(new, audit)
+
+    def _renew(self, task: Task, agent: AgentId, generation: int | None) -> Lease:
+        """The lease renewed for who names the generation it holds; a second process of one agent is refused."""
+        ws = self._ws
+        if task.assignee != agent or generation is None:
+            raise AlreadyClaimed(task.id, task.assignee, task.generation)
+        transitions.check_generation(task, agent, generation)
+        audit = Audit(action="claim", task=task.id, agent=agent, actor=agent, why="lease renewed")
+
+        def rule(found: Task) -> Task:
+            transitions.check_generation(found, agent, generation)
+            actor = actor_for(ws.settings, agent, found)
+            return transitions.progress(found, actor, ws.clock.now(), ws.settings.heartbeat.lease)
+
+        return _lease(ws.update(task.id, rule, audit), agent)
+
+    # --- the next one
+
+    def claim_next(self, agent: AgentId, task_type: str | None = None) -> Lease | None:
+        """The lease on the best task that is ready for the agent; None when none is.
+
+        Where somebody was faster, or somebody is just at it, the next one is tried.
+        """
+        check_no_worker(self._ws.settings, agent, TaskId("the next one"))
+        for task in self.ready(agent, task_type):
+            try:
+                return self.claim(task.id, agent)
+            except (Conflict, Refused, NotFound, Busy):
+                continue
+        return None
+
+    def ready(self, agent: AgentId, task_type: str | None = None) -> list[Task]:
+        """Tasks in backlog that the agent may claim now, the oldest of the highest priority first."""
+        now = self._ws.clock.now()
+        found = [task for task in self._backlog() if self._is_open_to(task, agent, task_type, now)]
+        return sorted(found, key=lambda task: (_rank(task), task.created or now, _number(task.id), task.id))
+
+    def _backlog(self) -> Iterator[Task]:
+        for loaded in self._ws.readable("status"):
+            task = self._ws.in_force(loaded.task)
+            if task.state is State.BACKLOG:
+                yield task
+
+    def _is_open_to(self, task: Task, agent: AgentId, task_type: str | None, now: datetime) -> bool:
+        if task.assignee not in (None, agent) or (task_type and task.type != task_type):
+            return False
+        if task.not_before and task.not_before > now:
+            return False
+        if task.assignee is None and not routing.may_take(self._ws.settings, agent, task.type):
+            return False
+        try:
+            return all(self._is_done(earlier) for earlier in task.after)
+        except ClawError:  # an earlier task's file cannot be read: then it is not known to be done
+            return False
+
+
+def _lease(task: Task, agent: AgentId) -> Lease:
+    assert task.lease is not None, "a claim always sets a lease"
+    return Lease(task=task.id, holder=agent, generation=task.generation, until=task.lease)
+
+
+def _rank(task: Task) -> int:
+    try:
+        return words.rank(task.priority)
+    except BadValue:  # written by hand
+        return words.rank(None)
+
+
+def _number(task: TaskId) -> int:
+    tail = task.rpartition("-")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() else 0

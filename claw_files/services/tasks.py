@@ -1,0 +1,348 @@
+"""Tasks by command: make them, and every move but the claim (`services.claims`).
+
+A move is a rule run on whatever stands in the file at that moment; the rule's refusal leaves the file as it was.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.config import Settings
+from claw_files.errors import BadValue, Conflict, MoveRefused, Refused
+from claw_files.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
+from claw_files.rules import routing, transitions
+from claw_files.rules.snapshot import Place
+from claw_files.workspace import Loaded, Workspace
+
+Rule = Callable[[Task, transitions.Actor], Task]
+
+_FROM = {  # where a command starts from; the table of moves says who may
+    "progress": (State.IN_PROGRESS, State.BLOCKED),
+    "beat": (State.IN_PROGRESS,),
+    "done": (State.IN_PROGRESS,),
+    "review": (State.IN_PROGRESS,),
+    "fail": (State.IN_PROGRESS,),
+    "approve": (State.REVIEW,),
+    "reopen": (State.REVIEW, State.DONE),
+    "release": (State.IN_PROGRESS, State.BLOCKED),
+    "requeue": (State.DEAD,),
+}
+_TITLE_LETTERS = 300
+
+
+class NewTask(Value, frozen=True):
+    """What `task new` was told."""
+
+    title: str
+    type: str | None = None
+    to: AgentId | None = None  # who it is for; delegating it is another step
+    priority: str | None = None
+    estimate: timedelta | None = None
+    after: tuple[TaskId, ...] = ()
+    body: str = ""
+
+
+class Sweep(Value, frozen=True):
+    """What `archive` moved, and what it had to leave."""
+
+    moved: tuple[TaskId, ...] = ()
+    watched: tuple[TaskId, ...] = ()  # closed, but still with a ledger line: the next tick takes that out
+
+
+class TaskService:
+    """One method per command. `stop_runs` ends what runs for a task; it is called before a cancel."""
+
+    def __init__(self, workspace: Workspace, stop_runs: Callable[[TaskId], None] | None = None) -> None:
+        self._ws = workspace
+        self._stop_runs = stop_runs
+
+    # --- making
+
+    def new(self, order: NewTask, by: AgentId, inside: TaskId | None = None) -> Task:
+        """The task as written, in backlog, under the next free number.
+
+        Args:
+            inside: the task in whose run it is made; it becomes the new one's parent.
+
+        Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist.
+        """
+        for earlier in order.after:
+            self._ws.load(earlier)
+        task = self._draft(order, by, inside)
+        for number in range(self._next_number(), 1 << 31):
+            task = replace(task, id=words.task_id(f"{self._ws.settings.workspace.prefix}-{number}"))
+            audit = Audit(action="task new", task=task.id, agent=order.to, actor=by, why=task.title)
+            try:
+                return self._ws.create(task, audit, order.body)
+            except Conflict:  # somebody took the number meanwhile
+                continue
+        raise Conflict("no task number is free")
+
+    def _draft(self, order: NewTask, by: AgentId, inside: TaskId | None) -> Task:
+        title = " ".join(order.title.split())
+        if not title or len(title) > _TITLE_LETTERS:
+            raise BadValue("title", order.title, f"one line of 1 to {_TITLE_LETTERS} letters")
+        now = self._now()
+        return Task(
+            id=TaskId(""),
+            title=title,
+            assignee=self._ws.settings.agent(order.to).name if order.to else None,
+            requested_by=by,
+            type=order.type,
+            priority=words.priority(order.priority) if order.priority else None,
+            estimate=order.estimate,
+            after=order.after,
+            parent=inside,
+            created=now,
+            updated=now,
+        )
+
+    def _next_number(self) -> int:
+        """One more than the highest number in use, ledger lines and archive included: a number never comes back."""
+        ws = self._ws
+        folders = ["status", "dead-letter", *(f"status/archive/{month}" for month in ws.files.names("status/archive"))]
+        names = [name.removesuffix(".md") for folder in folders for name in ws.files.names(folder)]
+        names += [entry.task for entry in ws.entries()]
+        prefix = f"{ws.settings.workspace.prefix.lower()}-"
+        tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]
+        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit()), default=0) + 1
+
+    # --- the holder's moves
+
+    def progress(
+        self, task: TaskId, by: AgentId, note: str = "", eta: datetime | None = None, generation: int | None = None
+    ) -> Task:
+        """The task with its lease renewed, a note added and a new ETA, as given; a blocked one is in progress again."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.progress(found, actor, self._now(), lasting, eta)
+
+        return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, note))
+
+    def beat(self, task: TaskId, by: AgentId, generation: int | None = None) -> Task:
+        """The task with its lease renewed, nothing else."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.progress(found, actor, self._now(), lasting)
+
+        return self._move("beat", task, by, rule, "lease renewed", generation)
+
+    def done(
+        self,
+        task: TaskId,
+        by: AgentId,
+        summary: str = "",
+        outputs: tuple[str, ...] = (),
+        generation: int | None = None,
+        review: bool = False,
+    ) -> Task:
+        """The task done, or in review where its route wants one or `review` asks for it."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            reviewed = review or self._ws.is_reviewed(found)
+            return transitions.finish(found, actor, self._now(), reviewed, _line(summary) or None, outputs)
+
+        return self._move("review" if review else "done", task, by, rule, summary or "finished", generation)
+
+    def fail(self, task: TaskId, by: AgentId, reason: str, generation: int | None = None) -> Task:
+        """The task failed; the next tick decides what follows."""
+        said = _line(reason) or "no reason given"
+        return self._move("fail", task, by, lambda t, a: transitions.fail(t, a, self._now(), said), said, generation)
+
+    def block(self, task: TaskId, by: AgentId, note: str, generation: int | None = None) -> Task:
+        """The task blocked, by any agent, with a note of what is missing."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.block(found, actor, self._now(), _line(note))
+
+        return self._move("block", task, by, rule, note, generation, watch=True)
+
+    def need(self, task: TaskId, by: AgentId, agent: AgentId, question: str, generation: int | None = None) -> Task:
+        """The task blocked until `agent` has answered; the next tick asks in the coordinator's name."""
+        other = self._ws.settings.agent(agent).name
+        if other == by:
+            raise Refused("need", f"{by} cannot need something from itself", f'`clawfiles block {task} "NOTE"`')
+        need = Need(agent=other, question=_line(question))
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.block(found, actor, self._now(), need.question, need)
+
+        return self._move("need", task, by, rule, f"asks {other}: {need.question}", generation, watch=True)
+
+    def release(self, task: TaskId, by: AgentId, why: str = "", generation: int | None = None) -> Task:
+        """The task back in backlog for anyone; its generation is over and its ledger line gone."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.release(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
+
+        released = self._move("release", task, by, rule, why or "released", generation)
+        self._unwatch(released, Audit(action="unwatch", task=task, actor=by, why="released"))
+        return released
+
+    # --- the reviewer's, the coordinator's, a person's
+
+    def approve(self, task: TaskId, by: AgentId) -> Task:
+        """The task done: its reviewer is content."""
+        return self._move("approve", task, by, lambda t, a: transitions.approve(t, a, self._now()), "approved")
+
+    def reopen(self, task: TaskId, by: AgentId, why: str) -> Task:
+        """The task in backlog again for the same agent, with the reason; the next tick wakes it."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            generation = self._ws.next_generation(found)
+            return transitions.reopen(found, actor, generation, self._now(), _line(why) or "no reason given")
+
+        return self._move("reopen", task, by, rule, why or "reopened", watch=True)
+
+    def requeue(self, task: TaskId, by: AgentId) -> Task:
+        """A dead task in backlog again, out of dead-letter/, its failures counted anew."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.requeue(found, actor, self._ws.next_generation(found), self._now())
+
+        return self._move("requeue", task, by, rule, "requeued", watch=True)
+
+    def cancel(self, task: TaskId, by: AgentId, why: str = "") -> Task:
+        """The task cancelled; what runs for it is asked to end first."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.cancel(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
+
+        before = self._ws.in_force(self._ws.load(task).task)
+        self._checked("cancel", rule, before, by, None)
+        if self._stop_runs:
+            self._stop_runs(before.id)
+        return self._move("cancel", task, by, rule, why or "cancelled")
+
+    def archive(self, by: AgentId, older_than: timedelta | None = None) -> Sweep:
+        """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/.
+
+        Never one with a ledger line: the tick still has to tell somebody of it. Unreadable files stay where they are.
+        """
+        ws, moved, watched = self._ws, [], []
+        before = self._now() - (ws.settings.heartbeat.archive if older_than is None else older_than)
+        lines = {entry.task for entry in ws.entries()}
+        for loaded in ws.readable("status"):
+            task = ws.in_force(loaded.task)
+            ended = task.completed or task.updated or loaded.content.stamp.mtime
+            if task.state not in (State.DONE, State.CANCELLED) or ended > before:
+                continue
+            if task.id in lines:
+                watched.append(task.id)
+                continue
+            why = f"{task.state} since {words.render_instant(ended)}"
+            ws.move(
+                loaded,
+                f"status/archive/{ended.astimezone(ws.zone):%Y-%m}",
+                Audit(action="archive", task=task.id, actor=by, why=why),
+            )
+            ws.claims.forget(task.id)
+            moved.append(task.id)
+        return Sweep(moved=tuple(moved), watched=tuple(watched))
+
+    # --- how every move is made
+
+    def _move(
+        self,
+        command: str,
+        task_id: TaskId,
+        by: AgentId,
+        rule: Rule,
+        why: str,
+        generation: int | None = None,
+        note: str = "",
+        watch: bool = False,
+    ) -> Task:
+        """Check, write the ledger line where the move needs one (`watch`), bring the file back, then move."""
+        loaded = self._ws.load(task_id)
+        before = self._ws.in_force(loaded.task)
+        self._checked(command, rule, before, by, generation)
+        audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, why=why)
+        if watch:
+            self._watch(before, audit)
+        if before.state.is_closed and command in ("reopen", "requeue"):
+            self._bring_back(loaded, audit)
+        return self._ws.update(
+            before.id, lambda found: self._checked(command, rule, found, by, generation), audit, note=note
+        )
+
+    def _checked(self, command: str, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
+        """What the rule makes of the task; raises what forbids it."""
+        settings = self._ws.settings
+        check_no_worker(settings, by, task.id)
+        if task.assignee == by or generation is not None:
+            transitions.check_generation(task, by, generation)
+        if task.state not in _FROM.get(command, tuple(State)):
+            raise MoveRefused(
+                "transitions",
+                f"{task.id} is {task.state}, and `{command}` starts from {' or '.join(_FROM[command])}",
+                _right_command(task),
+            )
+        return rule(task, actor_for(settings, by, task))
+
+    def _watch(self, task: Task, audit: Audit) -> None:
+        """A ledger line for the task, if it has none: what nobody looks at would be lost."""
+        if self._ws.entry(task.id):
+            return
+        agent = task.assignee or self._ws.settings.coordinator
+        at = self._now() + self._ws.settings.heartbeat.check[0]
+        self._ws.add_entry(Entry(task=task.id, agent=agent, at=at), replace(audit, action="watch"))
+
+    def _unwatch(self, task: Task, audit: Audit) -> None:
+        if entry := self._ws.entry(task.id):
+            self._ws.replace_entry(entry, None, audit)
+
+    def _bring_back(self, loaded: Loaded, audit: Audit) -> None:
+        if loaded.place is not Place.STATUS:
+            self._ws.move(loaded, "status", replace(audit, action="bring back"))
+
+    def _dated(self, by: AgentId, note: str) -> str:
+        text = _line(note)
+        return f"- {words.render_instant(self._now())} {by}: {text}" if text else ""
+
+    def _now(self) -> datetime:
+        return self._ws.clock.now()
+
+
+def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Actor:
+    """Who acts on the task, with what the configuration says of them."""
+    return transitions.Actor(
+        id=agent,
+        kind=settings.agent(agent).kind,
+        coordinator=agent == settings.coordinator,
+        may_take=routing.may_take(settings, agent, task.type),
+        reviewer=routing.reviewer(settings, task.type) == agent,
+    )
+
+
+def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
+    """Raises Refused for a spawn-only worker: it reports, and its spawner's tick moves the task."""
+    if settings.agent(agent).kind is AgentKind.WORKER:
+        raise Refused(
+            "workers report",
+            f"{agent} is a worker and moves no task, {task} neither",
+            "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task",
+        )
+
+
+def _right_command(task: Task) -> str:
+    """The command that would be right from where the task stands."""
+    return {
+        State.BACKLOG: f"claim it first: `clawfiles claim {task.id}`",
+        State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",
+        State.REVIEW: f"its reviewer says `clawfiles approve {task.id}` or `clawfiles reopen {task.id} WHY`",
+        State.DONE: f"`clawfiles reopen {task.id} WHY` brings it back",
+        State.BLOCKED: f"`clawfiles progress {task.id}` once it can go on, or `clawfiles release {task.id}`",
+        State.FAILED: "the next heartbeat decides what follows",
+        State.DEAD: f"`clawfiles requeue {task.id}` brings it back",
+        State.CANCELLED: "make a new one: `clawfiles task new TITLE`",
+    }[task.state]
+
+
+def _line(text: str) -> str:
+    """Text as one line: a note of several lines could carry one that reads like a state."""
+    return " ".join(text.split())
