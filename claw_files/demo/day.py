@@ -22,11 +22,6 @@ PACE = 300  # one second stands for this many
 LIMIT_SECONDS = 75  # a day that is not over by then has gone wrong; it takes about 50
 ZONE = ZoneInfo("Europe/Berlin")  # the example workspace's
 NIGHT_NEWS = "The backup took 40 minutes longer than usual, the disk is 81 % full."
-WORKERS = {
-    "email": "Look through the unread mail and say which needs an answer",
-    "calendar": "Which meetings are there today?",
-    "tasks": "Which tasks of high priority are open, which are blocked?",
-}
 REPORT = ("2 important mails, 14 newsletters", "2 meetings: 10:00, 15:00", "3 tasks of high priority open, 1 blocked")
 SHOWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "spawn", "send")  # of what agents do themselves
 
@@ -76,6 +71,7 @@ class Day:
 
     def _changes(self) -> dict[str, str]:
         quiet = [at.astimezone(ZONE) for at in (self._start - timedelta(minutes=1), self.instant("08:00"))]
+        later = (self._start + timedelta(hours=12)).astimezone(ZONE)
         return {
             '"--check", "+30m"': f'"--check", "{words.render_instant(self.instant("10:00"))}"',
             '"--takes", "20"': f'"--eta", "{words.render_instant(self.instant("11:00"))}"',
@@ -84,6 +80,7 @@ class Day:
             'silent = "45m"': 'silent = "9s"',
             'lease = "90m"': 'lease = "18s"',
             'backoff = "2s"': 'backoff = "1s"',
+            'cron = "45 8 * * 1-5"': f'cron = "{later.minute} {later.hour} * * *"',  # `_morning` plays it, once
             '"03:00-08:00"': f'"{quiet[0]:%H:%M:%S}-{quiet[1]:%H:%M:%S}"',
         }
 
@@ -92,10 +89,13 @@ class Day:
         self._type("sam", "delegate", "TC-90")
 
     def _morning(self) -> None:
-        """What the schedule in clawfiles.toml does at 08:45: three workers at once, one report from all three."""
-        group = ("--group", f"morning-report-{self._start:%H%M%S}", "--group-size", str(len(WORKERS)))
-        for label, text in WORKERS.items():
-            self._type("sam", "spawn", text, "--label", label, "--size", "S", "--worker", label, *group)
+        """08:45: the one thing that is not waited for, because the finest line of cron is a minute, five hours here."""
+        name = f"schedule.morning-report.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.md"
+        self._tell("clock", f"the morning report is due: events/new/{name}")
+        os.makedirs(os.path.join(self.folder, "events/new"), exist_ok=True)
+        with open(os.path.join(self.folder, "events", name), "w", encoding="utf-8") as file:
+            file.write("---\ntype: schedule\nschedule: morning-report\n---\n")
+        os.rename(file.name, os.path.join(self.folder, "events/new", name))
 
     # --- typing and showing
 

@@ -7,9 +7,9 @@ import sys
 from claw import claw
 
 sys.stdin.read()
-attempt = claw("task", "show", os.environ["CLAWFILES_TASK"])["attempt"]
-claw("claim", os.environ["CLAWFILES_TASK"])
+task = claw("claim", os.environ["CLAWFILES_TASK"])["task"]
+attempt = claw("task", "show", task)["attempt"]
 print(f"attempt {attempt}: connecting to the supplier's server", flush=True)
 if attempt == 1:
-    os.kill(os.getpid(), signal.SIGKILL)  # out of memory looks like this from outside
+    os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does to a process that takes too much memory
 sys.exit("the supplier's server does not answer")

@@ -16,13 +16,12 @@ def main() -> None:
     options.add_argument("--takes", default="20", metavar="SECONDS", help="how long a fix takes")
     options.add_argument("--eta", metavar="INSTANT", help="instead of --takes: when it will be done")
     given = options.parse_args()
-    sys.stdin.read()  # what is to be done; a model would read it, this script knows
-    task = os.environ.get("CLAWFILES_TASK")
     eta = datetime.fromisoformat(given.eta) if given.eta else datetime.now(UTC) + timedelta(seconds=int(given.takes))
-    if task:
-        fix(task, eta)
+    sys.stdin.read()  # what is to be done: a model would read it, this script knows
+    if os.environ["CLAWFILES_KIND"] == "task":
+        fix(os.environ["CLAWFILES_TASK"], eta)
     else:
-        read_inbox()
+        claw("inbox", "done", os.environ["CLAWFILES_MESSAGE"])
 
 
 def fix(task: str, eta: datetime) -> None:
@@ -30,12 +29,6 @@ def fix(task: str, eta: datetime) -> None:
     claw("progress", task, "the second charge comes from the retry of the payment form", "--eta", eta.isoformat())
     time.sleep(max(0.0, (eta - MARGIN - datetime.now(UTC)).total_seconds()))  # stands for the work
     claw("done", task, "fixed, PR ready for review", "--output", "PR #142")
-
-
-def read_inbox() -> None:
-    """Woken with something that is no task: read it and put it away."""
-    for message in claw("inbox"):
-        claw("inbox", "done", message["id"])
 
 
 main()

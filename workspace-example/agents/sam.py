@@ -1,10 +1,9 @@
-"""Sam, the coordinator: reads the inbox and does what needs judgement. Woken only when something lies there."""
+"""Sam, the coordinator: woken with one message at a time, does what needs judgement, and ends."""
 
 import argparse
 import os
 import sys
 from datetime import date
-from typing import Any
 
 from claw import claw
 
@@ -13,21 +12,17 @@ WORKERS = {"email": "Mail", "calendar": "Calendar", "tasks": "Tasks"}
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--check", default="+30m", help="when to look at what is delegated")
+    options.add_argument("--check", default="+30m", metavar="WHEN", help="when to look at what is delegated")
     check = options.parse_args().check
-    sys.stdin.read()  # the message that woke us; the inbox has it, too, with all that came in meanwhile
-    for message in claw("inbox"):
-        act_on(message, check)
-        claw("inbox", "done", message["id"])
-
-
-def act_on(message: dict[str, Any], check: str) -> None:
-    if message["key"].endswith(".report"):
+    sys.stdin.read()  # the text of the message: a model would read it, this script goes by its name
+    message = os.environ["CLAWFILES_MESSAGE"]
+    if message.endswith(".report"):
         report_the_morning()
         delegate_what_is_critical(check)
-    elif message["key"].endswith(".review"):
-        review(message["task"])
+    elif message.endswith(".review"):
+        review(os.environ["CLAWFILES_TASK"])
     # Anything else is good to know, and needs nothing from us.
+    claw("inbox", "done", message)
 
 
 def report_the_morning() -> None:

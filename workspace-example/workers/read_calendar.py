@@ -27,9 +27,8 @@ def is_on(event: dict[str, str], day: date) -> bool:
 
 
 def main() -> None:
-    with open(
-        os.path.join(os.environ["CLAWFILES_WORKSPACE"], "data", "team.ics"), encoding="utf-8", newline=""
-    ) as file:
+    path = os.path.join(os.environ["CLAWFILES_WORKSPACE"], "data", "team.ics")
+    with open(path, encoding="utf-8", newline="") as file:
         today = [event for event in events(file.read()) if is_on(event, date.today())]
     time.sleep(THINKING_SECONDS)
     times = sorted((f"{event['DTSTART'][9:11]}:{event['DTSTART'][11:13]}", event["SUMMARY"]) for event in today)
