@@ -35,6 +35,8 @@ class CommandRuntime:
         grace: timedelta = timedelta(seconds=2),
         cap_bytes: int = 1 << 20,
     ) -> None:
+        # One spelling whoever asks: a run's processes are found by the path of its folder.
+        root = os.path.realpath(root)
         self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
         self._grace, self._cap_bytes = grace, cap_bytes
         self._runs = os.path.join(root, "runs")
@@ -70,7 +72,7 @@ class CommandRuntime:
     def _supervise(self, run_id: RunId, given: tuple[int, int, int]) -> None:
         argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, run_id]
         try:
-            self._processes.detach(argv, {"CLAWFILES_SUPERVISES": run_id}, given)
+            self._processes.detach(argv, {"CLAWFILES_SUPERVISES": self._folder(run_id)}, given)
         finally:
             os.close(given[1])
             os.close(given[2])
@@ -82,12 +84,12 @@ class CommandRuntime:
         if run is None or held or run.ended:
             return run and replace(run, alive=held)
         # Somebody may have deleted .clawfiles: then the lock is still held, but has no name.
-        if self._processes.is_supervised(run_id):
+        if self._processes.is_supervised(self._folder(run_id)):
             return replace(run, alive=True)
         run = self._read(run_id)
         if run is None or run.ended:
             return run
-        return replace(run, alive=self._processes.has_left(run_id), reason=LOST)
+        return replace(run, alive=self._processes.has_left(self._folder(run_id)), reason=LOST)
 
     def live(self) -> list[Run]:
         ids = self._locks.ids()
@@ -105,7 +107,7 @@ class CommandRuntime:
             return self.end_lost(run_id) is not None
         # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
         os.close(os.open(os.path.join(self._folder(run_id), "stop"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-        self._processes.ask_to_end(run_id)
+        self._processes.ask_to_end(self._folder(run_id))
         return True
 
     def end_lost(self, run_id: RunId) -> Run | None:
@@ -116,7 +118,7 @@ class CommandRuntime:
         with self._locks.taking(run_id) as lock:
             # Looked at again under the lock: another process may have ended it meanwhile.
             run = self._read(run_id)
-            if lock is None or run is None or run.ended or not self._processes.kill_left(run_id):
+            if lock is None or run is None or run.ended or not self._processes.kill_left(self._folder(run_id)):
                 return self.look(run_id)
             ended = replace(run, ended=self._clock.now(), reason=LOST)
             staging.write_end(self._folder(run_id), ended)

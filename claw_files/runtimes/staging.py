@@ -15,7 +15,7 @@ from claw_files.errors import BadValue
 from claw_files.model import Run, RunId
 from claw_files.runtimes import Given, StartOrder
 from claw_files.runtimes.supervisor import sync_folder, write_durably
-from claw_files.system.capture import last_lines
+from claw_files.system.capture import fenced, last_lines
 
 SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
 _PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label)\}")
@@ -44,6 +44,7 @@ class Plan:
         """What the commands of clawfiles read as their defaults when the agent calls them."""
         order, run = self.order, self.order.run
         own = {"WORKSPACE": order.workspace, "AGENT": run.agent, "RUN": run.id, "TASK": run.task, "LABEL": order.label}
+        own["RUN_DIR"] = self.folder
         own["GENERATION"] = None if run.generation is None else str(run.generation)
         own["MESSAGE"] = order.message if order.given is Given.ENV else None
         own["MESSAGE_FILE"] = self.message_file if order.given is Given.FILE else None
@@ -93,7 +94,6 @@ def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]
     """Return the supervisor's order as (name, value) pairs; it reads neither YAML nor our values."""
     limit = plan.run.timeout
     return [
-        ("run", plan.run.id),
         ("inode", str(os.stat(plan.staged).st_ino)),
         ("head", render(plan.run).rpartition("---\n")[0]),
         ("staged", plan.staged),
@@ -160,14 +160,16 @@ def _end_of(path: str, size_bytes: int = 4096) -> bytes:
 
 
 def render(run: Run) -> str:
-    """Return run.md's text."""
+    """Return run.md's text, the last lines of output in a fenced block."""
     from claw_files.documents import runs  # YAML comes with it: only for those who start or look
 
-    return runs.render(run)
+    return runs.render(replace(run, tail=fenced(run.tail))).decode()
 
 
 def parse(data: bytes, path: str) -> Run:
-    """Return the run that run.md's bytes tell of. Raises InvalidFile."""
+    """Return the run that run.md's bytes tell of, `tail` without its fence. Raises InvalidFile."""
     from claw_files.documents import runs
 
-    return runs.parse(data, path)
+    run = runs.parse(data, path)
+    lines = run.tail.strip("\n").split("\n")
+    return replace(run, tail="\n".join(lines[1:-1])) if lines[0].startswith("```") else run

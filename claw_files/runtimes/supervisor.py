@@ -35,7 +35,7 @@ class Order:
     def __init__(self, data: bytes) -> None:
         fields = [field.partition("=")[::2] for field in data.decode("utf-8", "surrogateescape").split("\0")]
         one = dict(fields)
-        self.run_id, self.inode, self.head = one["run"], int(one["inode"]), one["head"]
+        self.inode, self.head = int(one["inode"]), one["head"]
         self.staged, self.folder, self.lock = one["staged"], one["folder"], one["lock"]
         self.cwd, self.stdin = one["cwd"], one["stdin"]
         self.limit = float(one["limit"]) if one["limit"] else None
@@ -111,7 +111,7 @@ class Supervision:
         self.reason = self.reason or self._why_it_ends()
         if not self.reason:
             return False
-        left = proc.below({os.getpid()}, self.order.run_id)
+        left = proc.below({os.getpid()}, self.order.folder)
         self._end(left)
         return not left or time.monotonic() > self.kill_at + GIVE_UP_SECONDS
 

@@ -6,7 +6,7 @@ process may vanish between two reads; then it simply is not in the answer.
 
 import os
 
-RUN = b"CLAWFILES_RUN="  # in the environment of an agent and of all it starts
+RUN = b"CLAWFILES_RUN_DIR="  # in the environment of an agent and of all it starts: a run id alone is not unique here
 SUPERVISES = b"CLAWFILES_SUPERVISES="  # in the environment of a run's supervisor, never handed on
 
 
@@ -25,7 +25,7 @@ def parents() -> dict[int, int]:
     return {pid: int(fields[1]) for pid, fields in found if fields and fields[0] not in ("Z", "X")}
 
 
-def below(roots: set[int], run_id: str) -> set[int]:
+def below(roots: set[int], folder: str) -> set[int]:
     """Return all living descendants of `roots`, without them.
 
     Supervisors of other runs and what is below them are left out: an agent may start a run, and that one outlives it.
@@ -37,27 +37,30 @@ def below(roots: set[int], run_id: str) -> set[int]:
     waiting = [child for root in roots for child in children.get(root, [])]
     while waiting:
         pid = waiting.pop()
-        if pid not in found and not _is_foreign(pid, run_id):
+        if pid not in found and not _is_foreign(pid, folder):
             found.add(pid)
             waiting += children.get(pid, [])
     return found
 
 
-def of_run(run_id: str) -> set[int]:
-    """Return the processes that a run's agent left: those with its id in their environment, and their descendants."""
-    wanted = RUN + run_id.encode()
+def of_run(folder: str) -> set[int]:
+    """Return a run's agent and what it started: all with the run's folder in their environment, and all below those.
+
+    `folder` is absolute and without links, as it was when the run was started.
+    """
+    wanted = RUN + os.fsencode(folder)
     marked = {pid for pid in parents() if pid != os.getpid() and wanted in _environ(pid)}
-    return {pid for pid in marked if not _is_foreign(pid, run_id)} | below(marked, run_id)
+    return {pid for pid in marked if not _is_foreign(pid, folder)} | below(marked, folder)
 
 
-def supervisor_of(run_id: str) -> int | None:
+def supervisor_of(folder: str) -> int | None:
     """Return the pid of the process that supervises a run, or None."""
-    wanted = SUPERVISES + run_id.encode()
+    wanted = SUPERVISES + os.fsencode(folder)
     return next((pid for pid in parents() if wanted in _environ(pid)), None)
 
 
-def _is_foreign(pid: int, run_id: str) -> bool:
-    mine = SUPERVISES + run_id.encode()
+def _is_foreign(pid: int, folder: str) -> bool:
+    mine = SUPERVISES + os.fsencode(folder)
     return any(entry.startswith(SUPERVISES) and entry != mine for entry in _environ(pid))
 
 

@@ -13,7 +13,10 @@ HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Processes(Protocol):
-    """Starting what outlives us, and finding the processes of a run."""
+    """Starting what outlives us, and finding the processes of a run, by its folder: absolute, without links.
+
+    The folder and not the run id, which another workspace on this machine may have given, too.
+    """
 
     def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
         """Start `argv` as nobody's child in a session of its own, with the descriptors `given` as 3, 4, 5, ...
@@ -22,16 +25,16 @@ class Processes(Protocol):
         one sent before it has handlers for them waits until it unblocks them. Raises OSError.
         """
 
-    def is_supervised(self, run_id: str) -> bool:
+    def is_supervised(self, folder: str) -> bool:
         """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
 
-    def ask_to_end(self, run_id: str) -> bool:
+    def ask_to_end(self, folder: str) -> bool:
         """Send TERM to the run's supervisor; False when there is none."""
 
-    def has_left(self, run_id: str) -> bool:
+    def has_left(self, folder: str) -> bool:
         """Whether anything that the run's agent started, itself included, still lives."""
 
-    def kill_left(self, run_id: str, patience_seconds: float = 5.0) -> bool:
+    def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
         """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
 
 
@@ -57,30 +60,30 @@ class SystemProcesses:
         with contextlib.suppress(ChildProcessError):  # a starter that ignores SIGCHLD
             os.waitpid(pid, 0)
 
-    def is_supervised(self, run_id: str) -> bool:
-        return proc.supervisor_of(run_id) is not None
+    def is_supervised(self, folder: str) -> bool:
+        return proc.supervisor_of(folder) is not None
 
-    def ask_to_end(self, run_id: str) -> bool:
-        pid = proc.supervisor_of(run_id)
+    def ask_to_end(self, folder: str) -> bool:
+        pid = proc.supervisor_of(folder)
         if pid is None:
             return False
         with contextlib.suppress(OSError):
             # First a hold on the process, then the look whether it is still the one: a pid may be given out again.
             fd = os.pidfd_open(pid)
             try:
-                if proc.supervisor_of(run_id) == pid:
+                if proc.supervisor_of(folder) == pid:
                     signal.pidfd_send_signal(fd, signal.SIGTERM)
                     return True
             finally:
                 os.close(fd)
         return False
 
-    def has_left(self, run_id: str) -> bool:
-        return bool(proc.of_run(run_id))
+    def has_left(self, folder: str) -> bool:
+        return bool(proc.of_run(folder))
 
-    def kill_left(self, run_id: str, patience_seconds: float = 5.0) -> bool:
+    def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
         until = time.monotonic() + patience_seconds
-        while left := proc.of_run(run_id):
+        while left := proc.of_run(folder):
             for pid in left:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)

@@ -42,6 +42,10 @@ class Bench:
             str(root), SystemProcesses(), SystemClock(), environ or dict(os.environ), timedelta(seconds=0.3), CAP_BYTES
         )
 
+    @property
+    def folder(self) -> str:
+        return str(self.root / "runs" / ID)
+
     def start(self, *command: str, run_id: str = ID, timeout: float = 30, **more: Any) -> bool:
         run = Run(
             id=RunId(run_id),
@@ -144,7 +148,7 @@ def test_the_time_limit_ends_an_agent_that_ignores_term_and_all_it_started(bench
 
 
 def test_an_agent_gets_term_first_and_time_to_tidy_up(bench: Bench) -> None:
-    bench.start(*sh("trap 'echo tidied; exit 4' TERM; echo ready; while :; do sleep 0.02; done"), timeout=0.5)
+    bench.start(*sh("trap 'echo tidied; exit 4' TERM; echo ready; while :; do sleep 0.02; done"), timeout=1)
 
     run = bench.over()
 
@@ -186,7 +190,7 @@ def test_a_flood_is_capped_and_does_not_block_the_agent(bench: Bench) -> None:
 
 
 def test_an_agent_that_floods_for_ever_ends_at_its_limit(bench: Bench) -> None:
-    bench.start("yes", timeout=0.5)
+    bench.start("yes", timeout=1)
 
     assert bench.over().reason == "timed out"
     assert len(bench.text("stdout.log")) <= CAP_BYTES + 100
@@ -225,6 +229,7 @@ def test_an_agent_sees_what_it_may_see_and_nothing_else(tmp_path: Path) -> None:
     assert seen == {
         "PATH": environ["PATH"], "HOME": "/h", "KEY": "k", "LANG": "C", "CLAWFILES_TASK": "TC-1",
         "CLAWFILES_WORKSPACE": str(tmp_path), "CLAWFILES_AGENT": "peter", "CLAWFILES_RUN": ID,
+        "CLAWFILES_RUN_DIR": bench.folder,
         "CLAWFILES_GENERATION": "3", "CLAWFILES_LABEL": "mail", "CLAWFILES_CHAIN": "sam",
     }  # fmt: skip
 
@@ -317,7 +322,7 @@ def test_a_supervisor_that_is_told_to_end_ends_its_run_first(bench: Bench) -> No
     bench.start("sleep", "300")
     until(lambda: bench.look().pid)
 
-    until(lambda: SystemProcesses().ask_to_end(ID))
+    until(lambda: SystemProcesses().ask_to_end(bench.folder))
 
     assert bench.over().reason == "stopped"
     assert not (bench.root / "runs" / ID / "stop").exists()
@@ -386,8 +391,8 @@ def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench:
     agent = until(lambda: bench.look().pid)
     until(lambda: "working" in bench.text("stdout.log"))
     assert bench.look().start_id == proc.start_id(agent)
-    kill_supervisor()
-    until(lambda: not is_there(agent) or not proc.of_run(ID))
+    kill_supervisor(bench)
+    until(lambda: not is_there(agent) or not proc.of_run(bench.folder))
 
     run = bench.over()
     assert (run.alive, run.ended, run.reason) == (False, None, LOST)
@@ -405,7 +410,7 @@ def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench:
 def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(bench: Bench, tmp_path: Path) -> None:
     bench.start(*sh(f"setsid sleep 300 & echo $! > {tmp_path}/pids; wait"))
     (orphan,) = pids(tmp_path / "pids", 1)
-    kill_supervisor()
+    kill_supervisor(bench)
 
     run = until(lambda: (run := bench.look()).reason == LOST and run)
     assert run.alive
@@ -415,15 +420,32 @@ def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(
     ended = bench.runtime.end_lost(ID)
     assert ended is not None
     assert ended.ended
-    assert not proc.of_run(ID)
+    assert not proc.of_run(bench.folder)
     assert not bench.look().alive
     until(lambda: not is_there(orphan))
 
 
-def kill_supervisor() -> None:
-    supervisor = until(lambda: proc.supervisor_of(ID))
+def test_a_lost_run_in_one_workspace_has_nothing_to_do_with_the_same_run_id_in_another(tmp_path: Path) -> None:
+    ours, theirs = Bench(tmp_path / "ours"), Bench(tmp_path / "theirs")
+    for bench in (ours, theirs):
+        bench.root.mkdir()
+        bench.start(*sh("while [ ! -e go ]; do sleep 0.02; done; exit 8"))
+        until(lambda bench=bench: bench.look().pid)
+
+    kill_supervisor(ours)
+
+    assert ours.over().reason == LOST
+    assert (ended := ours.runtime.end_lost(ID)) is not None
+    assert ended.ended
+    assert theirs.look().alive
+    (theirs.root / "go").touch()
+    assert theirs.over().exit == 8
+
+
+def kill_supervisor(bench: Bench) -> None:
+    supervisor = until(lambda: proc.supervisor_of(bench.folder))
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: proc.supervisor_of(ID) != supervisor)
+    until(lambda: proc.supervisor_of(bench.folder) != supervisor)
 
 
 def test_a_live_run_survives_the_loss_of_our_own_folder(bench: Bench) -> None:
