@@ -69,9 +69,12 @@ class Record:
         return self.read(key, lambda data: words.agent_id(_text(data)))
 
     def agents(self, key: str) -> tuple[AgentId, ...]:
-        return tuple(
-            self.read(key, lambda _, name=name: words.agent_id(name)) or AgentId("") for name in self.texts(key)
-        )
+        names = self.texts(key)
+
+        def convert(_: Data) -> tuple[AgentId, ...]:
+            return tuple(words.agent_id(name) for name in names)
+
+        return self.read(key, convert) or ()
 
     def task(self, key: str) -> TaskId | None:
         return self.read(key, lambda data: words.task_id(_text(data)))
