@@ -16,7 +16,13 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.board import Board
     from claw_files.services.claims import ClaimService
+    from claw_files.services.checkpoints import Checkpoints
     from claw_files.services.delegations import Delegations
+    from claw_files.services.heartbeat import Heartbeat
+    from claw_files.services.looking import Looking
+    from claw_files.services.messages import Messages
+    from claw_files.services.people import People
+    from claw_files.services.schedules import Schedules
     from claw_files.services.setup import Done
     from claw_files.services.tasks import TaskService
 
@@ -115,6 +121,56 @@ class App:
         from claw_files.services.delegations import Delegations
 
         return Delegations(self.workspace)
+
+    @cached_property
+    def messages(self) -> "Messages":
+        from claw_files.services.messages import Messages
+
+        return Messages(self.workspace)
+
+    @cached_property
+    def checkpoints(self) -> "Checkpoints":
+        from claw_files.services.checkpoints import Checkpoints
+
+        return Checkpoints(self.workspace)
+
+    @cached_property
+    def people(self) -> "People":
+        from claw_files.services.people import People
+
+        return People(self.workspace)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from claw_files.services.schedules import Schedules
+
+        return Schedules(self.workspace, self.delegations)
+
+    @cached_property
+    def looking(self) -> "Looking":
+        from claw_files.services.looking import Looking
+
+        return Looking(self.workspace, self.runtime, self.checkpoints, self.schedules)
+
+    @cached_property
+    def heartbeat(self) -> "Heartbeat":
+        """The tick; commands that have sent something use its `wake`."""
+        from claw_files.services.acting import Acting
+        from claw_files.services.heartbeat import Heartbeat
+        from claw_files.services.outcomes import Outcomes
+        from claw_files.services.waking import Waking
+
+        acting = Acting(
+            self.workspace,
+            self.runtime,
+            Waking(self.workspace, self.runtime, self.checkpoints),
+            Outcomes(self.workspace, self.checkpoints, self.messages),
+            self.delegations,
+            self.messages,
+            self.people,
+            self.schedules,
+        )
+        return Heartbeat(self.workspace, self.runtime, self.looking, acting, self.schedules)
 
     @cached_property
     def board(self) -> "Board":

@@ -58,6 +58,14 @@ def file_name(task: TaskId) -> str:
     return f"{task.lower()}.md"
 
 
+def next_look(now: datetime, interval: timedelta) -> datetime:
+    """`now` plus the interval, as the ledger shows it: at a full minute, unless the interval is shorter than one."""
+    at = now + interval
+    if interval < timedelta(minutes=1):
+        return at.replace(microsecond=0)
+    return (at + timedelta(seconds=59, microseconds=999_999)).replace(second=0, microsecond=0)
+
+
 # --- lengths ---------------------------------------------------------------------------------------------------------
 
 _UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}

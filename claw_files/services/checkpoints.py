@@ -33,14 +33,14 @@ class Checkpoints:
         fresh = replace(fresh, completed=done, in_progress=begun, pending=left)
         self._ws.files.folder("checkpoints")
         audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
-        self._ws.files.commit(self.path(agent), lambda _: forms.render_checkpoint(fresh), self._ws.line(audit))
+        self._ws.files.commit(self.path(agent), lambda _: forms.render(fresh), self._ws.line(audit))
         return fresh
 
     def load(self, agent: AgentId) -> Checkpoint:
         """The agent's checkpoint. Raises NotFound, InvalidFile."""
         path = self.path(agent)
         try:
-            return forms.parse_checkpoint(self._ws.files.read(path).data, path, agent)
+            return forms.parse(self._ws.files.read(path).data, path, agent)
         except NotFound:
             raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` makes one") from None
 
@@ -56,7 +56,7 @@ class Checkpoints:
             content = self._ws.files.read(path)
         except NotFound:
             return None
-        found = forms.parse_result(content.data, path, label)
+        found = forms.parse_result(content.data, path)
         return found if run is None or found.run in (None, run) else None
 
     def stamp(self, task: Task) -> Stamp | None:

@@ -94,7 +94,7 @@ class Delegations:
         inside_task, chain = self._inside(by, inside)
         chain = delegation.check_hop(settings, by, agent, chain, inside_task)
         now = ws.clock.now()
-        at = check or now + settings.heartbeat.check[0]
+        at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
         self._write_line(Entry(task=task.id, agent=agent, at=at), audit)
         message = self.deliver(task.id, agent, by, chain)
@@ -189,7 +189,7 @@ class Delegations:
         loaded = ws.load(task.id)
         key = task_message_key(task)
         run = RunId(f"{key}-s1")
-        body = frontmatter.parse(loaded.content.data, loaded.path).body
+        body = _without_heading(frontmatter.parse(loaded.content.data, loaded.path).body, task.id)
         checkpoint = f"checkpoints/subagent-{task.label}.md" if task.label else f"checkpoints/{agent}.md"
         has_checkpoint = ws.files.stamp(checkpoint) is not None
         return Message(
@@ -244,7 +244,7 @@ class Delegations:
         now = ws.clock.now()
         ws.claims.reserve(task.id, generation, agent)
         ws.update(task.id, lambda t: transitions.next_attempt(t, actor, agent, generation, now), audit, keep_mtime=True)
-        at = now + ws.settings.heartbeat.check[0]
+        at = words.next_look(now, ws.settings.heartbeat.check[0])
         ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
         return self.deliver_held(task.id, agent, by)
 
@@ -288,7 +288,7 @@ class Delegations:
             task = self._create_numbered(task, audit, rest.strip() or order.text)
         else:
             task = ws.update(order.task, contracted, replace(audit, task=order.task))
-        at = now + timeout + AFTER_LIMIT
+        at = words.next_look(now, timeout + AFTER_LIMIT)
         audit = replace(audit, task=task.id)
         entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
         self._write_line(entry, audit)
@@ -355,3 +355,9 @@ class Delegations:
             except Conflict:  # somebody took the number meanwhile
                 task = replace(task, id=self.new_id())
         raise Conflict("no free task number was found")
+
+
+def _without_heading(body: str, task: TaskId) -> str:
+    """The text below the file's own heading: the message has its title already."""
+    first, _, rest = body.lstrip().partition("\n")
+    return rest if first.lower().startswith(f"# {task.lower()}") else body

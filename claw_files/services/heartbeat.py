@@ -16,9 +16,7 @@ from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 from claw_files.rules.tick import plan_line, plan_tick, plan_wakes
 from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.services.acting import Acting
-from claw_files.services.delegations import Delegations
 from claw_files.services.looking import Looking
-from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.workspace import Workspace
 
@@ -54,21 +52,12 @@ class Heartbeat:
     """The tick as a service."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        runtime: AgentRuntime,
-        looking: Looking,
-        acting: Acting,
-        delegations: Delegations,
-        people: People,
-        schedules: Schedules,
+        self, workspace: Workspace, runtime: AgentRuntime, looking: Looking, acting: Acting, schedules: Schedules
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._looking = looking
         self._acting = acting
-        self._delegations = delegations
-        self._people = people
         self._schedules = schedules
         self._problems: list[str] = []
 

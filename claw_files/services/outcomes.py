@@ -1,0 +1,138 @@
+"""How attempts end: finished, failed, tried again, dead, reopened; and the combined report of a group."""
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
+from claw_files.rules import transitions
+from claw_files.rules.snapshot import Action, Look
+from claw_files.services import history, texts
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.messages import Messages
+from claw_files.workspace import Workspace
+
+REASON_CHARS = 400
+
+
+class Outcomes:
+    """Moves tasks at the end of an attempt, in the tick's name or a worker's."""
+
+    def __init__(self, workspace: Workspace, checkpoints: Checkpoints, messages: Messages) -> None:
+        self._ws = workspace
+        self._checkpoints = checkpoints
+        self._messages = messages
+        self._me = workspace.settings.coordinator
+        self._tick = transitions.Actor(id=self._me, coordinator=True, tick=True)
+
+    def _audit(self, action: Action) -> Audit:
+        return audit_of(action, self._me)
+
+    def finish(self, action: Action, look: Look | None) -> None:
+        """Move a worker's task by the result file that was verified to be its run's."""
+        assert look and look.task and look.result and action.task
+        result, worker = look.result, transitions.Actor(id=look.task.assignee or self._me, kind=AgentKind.WORKER)
+        note = result.body.strip().partition("\n")[0][:REASON_CHARS]
+        path = self._checkpoints.worker_path(result.label)
+
+        def rule(task: Task) -> Task:
+            now = self._ws.clock.now()
+            if result.status is State.DONE:
+                outputs = (f"./{path}", *result.outputs)
+                return transitions.finish(task, worker, now, self._ws.is_reviewed(task), note or None, outputs)
+            return transitions.fail(task, worker, now, ("partial: " if result.partial else "") + (note or "no reason"))
+
+        audit = self._audit(action)
+        if result.status is not State.DONE:
+            audit = replace(audit, action="fail")
+        self._ws.update(action.task, rule, audit, keep_mtime=True)
+
+    def fail(self, action: Action, look: Look | None) -> None:
+        tail = words.safe(action.text.strip()[-REASON_CHARS:])
+        reason = action.why + (f": {tail}" if tail else "")
+        assert action.task
+        now = self._ws.clock.now()
+        self._ws.update(
+            action.task, lambda t: transitions.fail(t, self._tick, now, reason), self._audit(action), keep_mtime=True
+        )
+
+    def retry(self, action: Action, look: Look | None) -> None:
+        assert action.task and look and look.task
+        generation = self._ws.next_generation(look.task, look.message)
+        now = self._ws.clock.now()
+        self._ws.update(
+            action.task,
+            lambda t: transitions.next_attempt(t, self._tick, action.agent, generation, now),
+            self._audit(action),
+            keep_mtime=True,
+        )
+        at = words.next_look(now, self._ws.settings.heartbeat.check[0])
+        entry = self._ws.entry(action.task)
+        if entry is not None:
+            self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
+
+    def dead_letter(self, action: Action, look: Look | None) -> None:
+        """Dead with its history, a person told, then moved; each step finds out whether it was done."""
+        assert action.task and look and look.task
+        now = self._ws.clock.now()
+        task = look.task
+        if task.state is not State.DEAD:
+            story = history.of_task(self._ws, task)
+            task = self._ws.update(
+                action.task,
+                lambda t: transitions.die(t, self._tick, now),
+                self._audit(action),
+                keep_mtime=True,
+                note=story,
+            )
+        person = self._person()
+        why = words.safe(task.reason or action.why, limit=300)
+        text = (
+            f"{task.id} ({words.safe(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
+            f"Look at dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
+        )
+        key = f"{task.id.lower()}.{task.attempt}.dead"
+        self._messages.tell(
+            key, person, text, Kind.ANNOUNCE, task.id, replace(self._audit(action), key=key, agent=person)
+        )
+        self._ws.move(self._ws.load(task.id), "dead-letter", self._audit(action))
+
+    def _person(self) -> AgentId:
+        """The first person up the chain from the coordinator; without one, the coordinator."""
+        settings = self._ws.settings
+        seen, at = set[AgentId](), self._me
+        while at not in seen:
+            seen.add(at)
+            if settings.is_human(at):
+                return at
+            at = settings.reports_to(at) or at
+        return next((a.name for a in settings.agents.values() if a.kind is AgentKind.HUMAN), self._me)
+
+    def reopen(self, action: Action, look: Look | None) -> None:
+        assert action.task and look and look.task and action.agent
+        generation = self._ws.next_generation(look.task, look.message)
+        now = self._ws.clock.now()
+        self._ws.update(
+            action.task,
+            lambda t: transitions.reopen(t, self._tick, generation, now, action.why),
+            self._audit(action),
+            keep_mtime=True,
+        )
+        self._messages.tell(action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, self._audit(action))
+
+    def report(self, action: Action, look: Look | None) -> None:
+        """One message with all results of a group, each quoted with its source."""
+        assert action.agent
+        parts = [action.text]
+        for label in action.details["labels"]:
+            result = self._checkpoints.result(label)
+            body = result.body if result else "(its file is gone)"
+            parts.append(f"## {label}\n\n" + texts.quoted(body, f"worker {label}"))
+        audit = self._audit(action)
+        self._messages.tell(action.key, action.agent, "\n\n".join(parts), Kind.ANNOUNCE, None, audit)
+
+
+def audit_of(action: Action, actor: AgentId) -> Audit:
+    """The journal's line for a decision."""
+    return Audit(
+        action=action.act.value, task=action.task, agent=action.agent, key=action.key, why=action.why, actor=actor
+    )

@@ -1,0 +1,133 @@
+"""Waking agents: the run of a message, the run of a route's own check."""
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, State, Task
+from claw_files.rules import transitions
+from claw_files.rules.snapshot import Action, Look
+from claw_files.runtimes import AgentRuntime, Given, StartOrder
+from claw_files.services import texts
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.looking import run_id
+from claw_files.workspace import Workspace
+
+VERIFY_LIMIT = timedelta(minutes=30)
+
+
+class Waking:
+    """Starts runs; never waits for one."""
+
+    def __init__(self, workspace: Workspace, runtime: AgentRuntime, checkpoints: Checkpoints) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._checkpoints = checkpoints
+        self._me = workspace.settings.coordinator
+
+    def wake(self, message: Message) -> bool:
+        """Start the run of a message; then the message is in cur/. False when somebody else started it."""
+        settings = self._ws.settings
+        agent = settings.agents[message.to]
+        task = self._task_of(message)
+        if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
+            task = self._begin_worker(task, message)
+        now = self._ws.clock.now()
+        run = Run(
+            id=run_id(message),
+            agent=agent.name,
+            key=message.key,
+            task=message.task,
+            generation=task.generation if task else message.generation,
+            epoch=self._ws.epoch,
+            started=now,
+            timeout=(task.timeout if task and task.label else None) or agent.timeout,
+        )
+        order = StartOrder(
+            run=run,
+            workspace=self._ws.root,
+            command=agent.command,
+            message=texts.wake_text(self._whole(message), self._ws.root),
+            given=Given(agent.message),
+            env=agent.env,
+            cwd=(task.cwd if task and task.label else None) or agent.workspace,
+            label=task.label if task else None,
+            extra=_extra(message, (task.model if task else None) or agent.model),
+        )
+        audit = Audit(
+            action="wake",
+            task=message.task,
+            agent=agent.name,
+            parent_agent=message.sender,
+            model=(task.model if task else None) or agent.model,
+            key=run.id,
+            why=f"{message.kind} from {message.sender}",
+            actor=self._me,
+        )
+        started = self._runtime.start(order)
+        if started:
+            self._ws.note(audit)
+        self._ws.shift(agent.name, message.id, Box.NEW, Box.CUR, replace(audit, action="inbox read"))
+        return started
+
+    def _task_of(self, message: Message) -> Task | None:
+        try:
+            return self._ws.in_force(self._ws.load(message.task).task) if message.task else None
+        except ClawError:
+            return None
+
+    def _begin_worker(self, task: Task, message: Message) -> Task:
+        """A worker never touches the task: it is put in progress in its name, and an older result moved aside."""
+        if task.state is not State.BACKLOG:
+            return task
+        self._ws.files.folder("checkpoints")
+        if task.label:
+            self._checkpoints.set_aside(task.label, self._me)
+        audit = Audit(
+            action="claim", task=task.id, agent=message.to, actor=self._me, key=message.key, why="its worker starts"
+        )
+        generation = max(task.generation, message.generation or 0)
+        lasting = max(self._ws.settings.heartbeat.lease, task.timeout or timedelta(0))
+        worker = transitions.Actor(id=message.to, kind=AgentKind.WORKER)
+        with self._ws.claims.take(task.id, generation, message.to):
+            return self._ws.update(
+                task.id,
+                lambda t: transitions.claim(t, worker, generation, self._ws.clock.now(), lasting),
+                audit,
+                keep_mtime=True,
+            )
+
+    def _whole(self, message: Message) -> Message:
+        """The message with its whole body, if that lies in a file of its own."""
+        if message.body_file is None:
+            return message
+        content = self._ws.files.read(message.body_file, cap_bytes=2 << 20)
+        return replace(message, body=content.data.decode("utf-8", "replace"))
+
+    def verify(self, action: Action, look: Look) -> None:
+        """The route's own check, run like any other; a later tick reads how it ended."""
+        assert look.task
+        route = self._ws.settings.route(look.task.type)
+        assert route is not None
+        run = Run(
+            id=RunId(f"{action.key}-s1"),
+            agent=AgentId(f"verify-{look.task.type}"),
+            key=Key(action.key),
+            task=look.task.id,
+            started=self._ws.clock.now(),
+            timeout=VERIFY_LIMIT,
+        )
+        self._runtime.start(StartOrder(run=run, workspace=self._ws.root, command=route.verify))
+        why = " ".join(route.verify)
+        self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
+
+
+def _extra(message: Message, model: str | None) -> dict[str, str]:
+    """What else a woken agent finds in its environment."""
+    extra = {
+        "CLAWFILES_MESSAGE": message.id,
+        "CLAWFILES_KIND": message.kind.value,
+        "CLAWFILES_FROM": str(message.sender),
+    }
+    return extra | ({"CLAWFILES_MODEL": model} if model else {})
