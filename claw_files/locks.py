@@ -68,10 +68,10 @@ class Locks:
         while True:
             left = deadline - time.monotonic()
             descriptors: list[int] = []
-            # Not found: somebody deleted the folder between its making and our opening the file in it.
+            # Somebody deletes the folder between its making and our opening the file in it: then once more.
             with (
                 writing(path),
-                suppress(FileNotFoundError, NotFound),
+                suppress(FileNotFoundError, FileExistsError, NotFound),
                 self._gate.making(self._private, 0o700, sync=False),
             ):
                 lock = _file_lock(path, max(0.0, left), descriptors.append)

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,6 +64,7 @@ def naive_claim(files: DiskFiles, claims: Claims, number: int, agent: str) -> bo
         with suppress(OSError, Busy), Locks(root).hold(f"tc-{number}", timedelta(seconds=5), agent):
             if (Path(root) / path_of(number)).read_bytes() != BACKLOG:
                 return False
+            time.sleep(0.0005)  # as long as a real disk takes
             new = Path(root) / f"{agent}.tmp"
             new.write_bytes(f"status: in_progress\nassignee: {agent}\n".encode())
             new.rename(Path(root) / path_of(number))
@@ -80,6 +82,8 @@ def in_child(act: Callable[[], None]) -> int:
     try:
         act()
         code = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
 
@@ -128,6 +132,22 @@ def race(root: Path, tasks: int, durable: bool, tidy: bool, claiming: Claiming =
 def test_sixteen_processes_claim_two_thousand_tasks_and_each_has_one_winner(tmp_path: Path, tidy: bool) -> None:
     # Without fsync: what is at stake here is order among processes, and it makes the race faster, hence harder.
     assert race(tmp_path / "w", TASKS, durable=False, tidy=tidy) == (0, 0, 0)
+
+
+def test_sixteen_processes_count_in_one_file_and_no_step_is_lost(tmp_path: Path) -> None:
+    """Without any claim: `commit` alone must not lose what another one has just written."""
+    root = prepared(tmp_path / "w", 1)
+
+    def count() -> None:
+        files = DiskFiles(str(root), durable=False)
+        for _ in range(50):
+            files.commit(path_of(0), lambda data: (data or b"") + f"{os.getpid()}\n".encode(), None)
+
+    children = [in_child(count) for _ in range(PROCESSES)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * PROCESSES
+
+    lines = (root / path_of(0)).read_bytes().splitlines()[1:]
+    assert sorted(Counter(lines).values()) == [50] * PROCESSES
 
 
 def test_with_every_fsync_each_task_has_one_winner_too(tmp_path: Path) -> None:
