@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.claims import ClaimService
     from claw_files.services.checkpoints import Checkpoints
     from claw_files.services.delegations import Delegations
+    from claw_files.services.explain import Explaining
     from claw_files.services.heartbeat import Heartbeat
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
@@ -34,7 +35,7 @@ class App:
         self.root = root
         self._env = env
         self._named = agent or env.get("CLAWFILES_AGENT") or None
-        self._clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
 
     @cached_property
     def settings(self) -> config.Settings:
@@ -43,7 +44,7 @@ class App:
 
     @cached_property
     def files(self) -> DiskFiles:
-        return DiskFiles(self.root, clock=self._clock)
+        return DiskFiles(self.root, clock=self.clock)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -53,14 +54,14 @@ class App:
             self.root,
             self.settings,
             self.files,
-            Locks(self.root, self._clock),
+            Locks(self.root, self.clock),
             Claims(self.root),
-            self._clock,
+            self.clock,
             outside=self._outside,
         )
 
     def _outside(self, folder: str) -> DiskFiles:
-        return DiskFiles(os.path.join(self.root, folder), clock=self._clock)
+        return DiskFiles(os.path.join(self.root, folder), clock=self.clock)
 
     # --- who acts, and in which run
 
@@ -173,6 +174,12 @@ class App:
         return Heartbeat(self.workspace, self.runtime, self.looking, acting, self.schedules)
 
     @cached_property
+    def explaining(self) -> "Explaining":
+        from claw_files.services.explain import Explaining
+
+        return Explaining(self.workspace, self.looking)
+
+    @cached_property
     def board(self) -> "Board":
         from claw_files.services.board import Board
 
@@ -184,7 +191,7 @@ class App:
         from claw_files.runtimes.command import CommandRuntime
         from claw_files.system.processes import SystemProcesses
 
-        return CommandRuntime(self.root, SystemProcesses(), self._clock, self._env)
+        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env)
 
     def _stop_runs(self, task: TaskId) -> None:
         for run in self.runtime.live() if self.workspace.files.names("runs") else []:

@@ -269,6 +269,10 @@ class Looking:
                 open_ones.append(before)
         return tuple(open_ones)
 
+    def outcomes(self) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
+        """How each agent's work ended in the last two days, oldest first; True: it went well."""
+        return _outcomes(self._journal())
+
     def _journal(self) -> list[tuple[datetime, Audit]]:
         """The decisions of today and yesterday about runs and their ends, oldest first."""
         now = self._ws.clock.now()

@@ -1,0 +1,115 @@
+"""Why a task stands where it stands, and what happens next: one screen, from the same rules that the tick uses."""
+
+from datetime import datetime
+
+from claw_files.errors import ClawError
+from claw_files.model import AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
+from claw_files.rules import resilience, routing
+from claw_files.rules.case import case_of
+from claw_files.rules.liveness import liveness
+from claw_files.rules.snapshot import Action, Look, Snapshot
+from claw_files.rules.tick import plan_line
+from claw_files.services.looking import Looking
+from claw_files.workspace import Workspace
+
+
+class Explanation(Value, frozen=True):
+    """All that one screen shows about a task. Instants are aware, UTC."""
+
+    task: Task  # in the state that is in force
+    conflict: str | None = None  # a word in the file that does not count, and why
+    liveness: Liveness | None = None
+    waits_for: tuple[TaskId, ...] = ()  # tasks that must be done first
+    not_ready: str | None = None  # why nobody may claim it now
+    entry: Entry | None = None
+    message: Message | None = None
+    box: Box | None = None
+    run: Run | None = None
+    now: tuple[Action, ...] = ()  # what a tick would do at this moment
+    next_at: datetime | None = None  # when a rule looks at it next, if nothing changes before
+    next_rule: str = ""
+    breaker: str = "closed"  # of the agent that has it
+    reviewer: str | None = None
+    brief: tuple[str, ...] = ()  # what people will be told about it when their quiet hours end
+
+
+class Explaining:
+    """Reads; never writes."""
+
+    def __init__(self, workspace: Workspace, looking: Looking) -> None:
+        self._ws = workspace
+        self._looking = looking
+
+    def explain(self, task_id: TaskId) -> Explanation:
+        """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
+        self._ws.load(task_id)  # for its errors: a look tells of them in another way
+        entry = self._ws.entry(task_id)
+        look = self._looking.look(entry or Entry(task=task_id))
+        snap = self._looking.around((look,))
+        now = self._ws.clock.now()
+        case = case_of(look, snap, now)
+        blockers = self._looking.blockers(case.task)
+        planned = plan_line(look, snap, now) if entry else ()
+        next_at, rule = _next(look, snap, case.task, now) if entry else (None, "no ledger line: nobody looks at it")
+        return Explanation(
+            task=case.task,
+            conflict=case.standing.conflict,
+            liveness=liveness(look, snap, now) if case.task.state is State.IN_PROGRESS else None,
+            waits_for=blockers,
+            not_ready=_not_ready(case.task, blockers, now),
+            entry=entry,
+            message=look.message,
+            box=look.box,
+            run=look.run,
+            now=planned,
+            next_at=next_at,
+            next_rule=planned[0].why if planned else rule,
+            breaker=self._breaker(snap, case.task, now),
+            reviewer=routing.reviewer(self._ws.settings, case.task.type),
+            brief=self._brief(task_id),
+        )
+
+    def _breaker(self, snap: Snapshot, task: Task, now: datetime) -> str:
+        if task.assignee is None:
+            return "closed"
+        limits = self._ws.settings.limits
+        outcomes = self._looking.outcomes().get(task.assignee, ())
+        return str(resilience.breaker(outcomes, limits.breaker, limits.breaker_pause, now).state)
+
+    def _brief(self, task: TaskId) -> tuple[str, ...]:
+        people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
+        held: list[str] = []
+        for person in people:
+            try:
+                held += [f"{person}: {m.body}" for m in self._ws.messages_in(person, Box.NEW) if m.task == task]
+            except ClawError:
+                continue
+        return tuple(held)
+
+
+def _not_ready(task: Task, blockers: tuple[TaskId, ...], now: datetime) -> str | None:
+    if task.state is not State.BACKLOG:
+        return f"it is {task.state}"
+    if blockers:
+        return f"it comes after {', '.join(blockers)}"
+    if task.not_before and now < task.not_before:
+        return "its backoff is not over"
+    return f"it is delegated to {task.assignee}" if task.assignee else None
+
+
+def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[datetime | None, str]:
+    """The next moment at which time alone makes a rule fire, and which one."""
+    heartbeat = snap.settings.heartbeat
+    if task.state is State.BACKLOG and look.message:
+        due = look.message.ack_by
+        return due, "acknowledgement overdue: send again, or to the next agent"
+    if task.state is State.FAILED:
+        pause = resilience.backoff(heartbeat.backoff, max(task.failures, 1))
+        return (task.updated + pause if task.updated else now), "the backoff is over: next attempt"
+    if task.state is State.REVIEW:
+        return None, "waits for its reviewer"
+    if task.state is State.BLOCKED:
+        return look.entry.at, "blocked: waits for an answer, or for somebody to unblock it"
+    if look.run and look.run.alive and look.run.started and look.run.timeout:
+        return look.run.started + look.run.timeout, "the run's time limit"
+    return look.entry.at, "the check time of its ledger line"
