@@ -185,6 +185,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ('reports_to = "nobody"', "no [agents.nobody]"),
         ('reports_to = "sam"', "circle: sam -> sam"),
         ('reports_to = "b"\n[agents.b]\nreports_to = "sam"', "circle: b -> sam -> b"),
+        ('reports_to = "b"\n[agents.b]\nreports_to = "c"\n[agents.c]\nreports_to = "b"', "circle: b -> c -> b"),
         ('command = "claude -p"', '["claude", "-p"]'),
         ('runtime = "command"', "needs one"),
         ('kind = "worker"', "cannot coordinate"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,12 +41,18 @@ def at(text: str) -> datetime:
 
 def reads_quiet(now: datetime, windows: tuple[config.Window, ...], zone: ZoneInfo) -> bool:
     """Written apart from the code under test: minutes on the clock, in a set."""
+    there = now.astimezone(zone)
+    return there.hour * 60 + there.minute in minutes_in(windows)
+
+
+@cache
+def minutes_in(windows: tuple[config.Window, ...]) -> frozenset[int]:
+    """The minutes of a day, counted from midnight, that lie in the windows."""
     minutes = set[int]()
     for start, end in windows:
         first, last = start.hour * 60 + start.minute, end.hour * 60 + end.minute
         minutes |= {m % 1440 for m in range(first, last + (1440 if last < first else 0))}
-    there = now.astimezone(zone)
-    return there.hour * 60 + there.minute in minutes
+    return frozenset(minutes)
 
 
 def minutes_of(start: datetime, end: datetime) -> Iterator[datetime]:

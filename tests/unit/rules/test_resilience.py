@@ -63,6 +63,7 @@ def test_the_rate_allows_the_limit_in_any_stretch_of_its_length() -> None:
     assert not rate_allows(times, 2, MINUTE, NOW)
     assert rate_free_at(times, 2, MINUTE, NOW) == NOW + 10 * SECOND
     assert rate_allows(times, 2, MINUTE, NOW + 10 * SECOND)
+    assert rate_free_at(times, 1, MINUTE, NOW) == NOW + 50 * SECOND  # more than the limit: it was lowered meanwhile
     assert rate_allows([NOW + timedelta(days=1)] * 9, 1, MINUTE, NOW)  # a clock that was set back
 
 

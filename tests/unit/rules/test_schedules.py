@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claw_files.rules import schedules
+from claw_files.rules import quiet, schedules
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
@@ -92,6 +92,16 @@ def test_looking_back_and_looking_ahead_agree(cron: str, zone: ZoneInfo) -> None
         assert back is not None
         assert back <= now
         assert schedules.next_due(cron, zone, back) == ahead
+
+
+@pytest.mark.parametrize("zone", ZONES[:4], ids=str)
+@pytest.mark.parametrize("cron", ["30 2 * * *", "50 * * * *", "0,30 1-3 * * *"])
+def test_around_a_change_of_clocks_the_last_due_time_is_the_latest_that_came(cron: str, zone: ZoneInfo) -> None:
+    for change in quiet.changes(at("2026-01-01"), at("2027-01-01"), zone):
+        came = all_due(cron, zone, change - timedelta(days=2), change + timedelta(hours=6))
+        for minutes in range(-240, 300, 7):
+            now = change + minutes * MINUTE
+            assert schedules.last_due(cron, zone, now) == max(due for due in came if due <= now)
 
 
 def test_a_time_that_is_skipped_is_due_at_the_end_of_the_gap() -> None:
