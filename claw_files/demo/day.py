@@ -20,10 +20,28 @@ from claw_files.errors import RunFailed
 FIRST = timedelta(hours=7, minutes=30)  # what the demo's clock reads at the start
 PACE = 300  # one second stands for this many
 LIMIT_SECONDS = 75  # a day that is not over by then has gone wrong; it takes about 50
+WIDTH = 110  # letters of what is told in one line
 ZONE = ZoneInfo("Europe/Berlin")  # the example workspace's
 NIGHT_NEWS = "The backup took 40 minutes longer than usual, the disk is 81 % full."
 REPORT = ("2 important mails, 14 newsletters", "2 meetings: 10:00, 15:00", "3 tasks of high priority open, 1 blocked")
-SHOWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "spawn", "send")  # of what agents do themselves
+SENTENCES = {  # what the heartbeat does, by the name of the action; the others are shown as they are
+    "deliver": "puts {task} into {agent}'s inbox",
+    "wake": "wakes {agent}{about}",
+    "fail": "{task} has failed: {why}",
+    "retry": "{task} gets another attempt: {why}",
+    "dead-letter": "{task} is out of attempts and goes to dead-letter/",
+    "escalate": "tells {agent}: {why}",
+    "finish": "{task} has a result: {why}",
+    "report": "gives {agent} one report: {why}",
+    "wait-until": "{task} is in progress: wait until {eta}",
+    "review": "asks {agent} to review {task}",
+    "inform": "informs {agent} that {task} is done",
+    "announce": "hands {agent} what is new{about}",
+    "brief": "hands {agent} the brief: {why}",
+    "close": "{task} leaves the ledger: {why}",
+    "event": "schedule: {why}",
+}
+OWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "send")  # what is shown of agents' own commands
 
 
 class Day:
@@ -31,7 +49,8 @@ class Day:
 
     def __init__(self, folder: str, environment: dict[str, str], say: Callable[[str, str, str], None]) -> None:
         self.folder, self._env, self._say = folder, environment, say
-        self._start = datetime.now(UTC).replace(microsecond=0)
+        self._start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        self._shown = self._start
         self._read = 0  # bytes of the journal that were shown
         self._plan = [("07:30", self._night), ("08:45", self._morning)]
 
@@ -53,13 +72,14 @@ class Day:
         """Live until all that must come has come. Raises RunFailed when the time is over before."""
         self._configure()
         self._open()
+        _until_the_next_second()
         while missing := self.missing():
             if (datetime.now(UTC) - self._start).total_seconds() > LIMIT_SECONDS:
                 raise RunFailed("demo", f"after {LIMIT_SECONDS} s: {'; '.join(missing)}. Look into {self.folder}")
             while self._plan and self.instant(self._plan[0][0]) <= datetime.now(UTC):
                 self._plan.pop(0)[1]()
             self._beat()
-            time.sleep(1 - datetime.now(UTC).microsecond / 1e6)  # until the next second begins
+            _until_the_next_second()
 
     def _configure(self) -> None:
         """Write the copy's clawfiles.toml with seconds for minutes, and quiet hours that end at 08:00."""
@@ -104,6 +124,7 @@ class Day:
         shown = " ".join(f'"{word}"' if " " in word else word for word in arguments)
         self._tell(agent, f"$ clawfiles {shown}")
         self._clawfiles("--agent", agent, *arguments)
+        self._journal()  # it has been shown
 
     def _clawfiles(self, *arguments: str) -> str:
         command = ["clawfiles", *arguments]
@@ -113,35 +134,35 @@ class Day:
         return answer.stdout
 
     def _beat(self) -> None:
-        for action in json.loads(self._clawfiles("heartbeat", "--json"))["actions"]:
+        actions = json.loads(self._clawfiles("heartbeat", "--json"))["actions"]
+        for act in self._journal():
+            if _is_own(act):
+                self._tell(act["actor"], _own_sentence(act), datetime.fromisoformat(act["timestamp"]))
+        for action in actions:
             self._tell("heartbeat", self._sentence(action))
-        self._tell_what_agents_did()
 
     def _sentence(self, action: dict[str, str | None]) -> str:
-        subject = " ".join(filter(None, (action["task"], f"({action['agent']})" if action["agent"] else "")))
-        text = f"{action['action']} {subject}: {action['why']}"
-        return f"{text}, wait until {self._eta(action['task'])}" if action["action"] == "wait-until" else text
+        form = SENTENCES.get(action["action"] or "", "{action} {task} ({agent}): {why}")
+        eta = self._eta(action["task"]) if "{eta}" in form else ""
+        return form.format(about=f", {action['task']}" if action["task"] else "", eta=eta, **action)
 
     def _eta(self, task: str | None) -> str:
         shown = json.loads(self._clawfiles("task", "show", task or "", "--json"))
         return self.reading(datetime.fromisoformat(shown["eta"]))
 
-    def _tell_what_agents_did(self) -> None:
-        for line in self._journal():
-            act = json.loads(line)
-            if act["actor"] and act["action"] in SHOWN:
-                self._tell(act["actor"], f"{act['action']} {act['task'] or ''}: {act['why']}")
-
-    def _journal(self) -> list[bytes]:
-        """The lines of the journal that came since the last call."""
+    def _journal(self) -> list[dict[str, str]]:
+        """What was written into the journal since the last call."""
         folder = os.path.join(self.folder, "audit")
-        data = b"".join(_bytes(os.path.join(folder, name)) for name in sorted(os.listdir(folder)))
+        data = b"".join(_bytes(os.path.join(folder, name)) for name in sorted(self._names("audit")))
         data = data[: data.rfind(b"\n") + 1]
         fresh, self._read = data[self._read :], len(data)
-        return fresh.splitlines()
+        return [json.loads(line) for line in fresh.splitlines()]
 
-    def _tell(self, who: str, what: str) -> None:
-        self._say(self.reading(datetime.now(UTC)), who, words.safe(what))
+    def _tell(self, who: str, what: str, at: datetime | None = None) -> None:
+        """Show what happened; the clock never goes back, also where somebody's line is found a little later."""
+        self._shown = max(self._shown, at or datetime.now(UTC))
+        text = words.safe(" ".join(what.split()))
+        self._say(self.reading(self._shown), who, text if len(text) <= WIDTH else text[: WIDTH - 3] + "...")
 
     def _text(self, text: str) -> None:
         for line in text.rstrip().split("\n"):
@@ -191,6 +212,21 @@ class Day:
 
     def _file(self, path: str) -> str:
         return _bytes(os.path.join(self.folder, path)).decode(errors="replace")
+
+
+def _is_own(act: dict[str, str]) -> bool:
+    """Whether a line of the journal is a command of an agent's own; a tick writes for others, too."""
+    for_another = act["action"] == "claim" and act["agent"] != act["actor"]
+    of_a_task = act["action"] == "send" and bool(act["task"])  # the message that belongs to a delegation
+    return act["actor"] is not None and act["action"] in OWN and not for_another and not of_a_task
+
+
+def _own_sentence(act: dict[str, str]) -> str:
+    return " ".join(filter(None, (act["action"], act["task"]))) + f": {act['why']}"
+
+
+def _until_the_next_second() -> None:
+    time.sleep(1 - datetime.now(UTC).microsecond / 1e6)
 
 
 def _bytes(path: str) -> bytes:
