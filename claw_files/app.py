@@ -15,8 +15,8 @@ from claw_files.workspace import CONFIG, Workspace
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.board import Board
-    from claw_files.services.claims import ClaimService
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.claims import ClaimService
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
     from claw_files.services.heartbeat import Heartbeat
@@ -183,7 +183,12 @@ class App:
     def board(self) -> "Board":
         from claw_files.services.board import Board
 
-        return Board(self.workspace, lambda run: self.runtime.look(run))
+        return Board(self.workspace, lambda entry: self.looking.look(entry))
+
+    def lanes_held(self) -> list[str]:
+        """The sessions that cannot run before the caller's own run has ended."""
+        run = self.runtime.look(self.run) if self.run else None
+        return [self.settings.agent(run.agent).session] if run and run.alive else []
 
     @cached_property
     def runtime(self) -> "CommandRuntime":

@@ -7,14 +7,18 @@ came from a file goes through `words.safe`.
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from claw_files.errors import ClawError
-from claw_files.model import Lease, State, Task
+from claw_files.model import Box, Checkpoint, Lease, Message, Run, State, Task
 from claw_files.services.board import Listing, Shown
 from claw_files.words import render_duration, render_instant, safe
+
+if TYPE_CHECKING:
+    from claw_files.services.explain import Explanation
+    from claw_files.services.heartbeat import Ticked
 
 _NOT_SHOWN = {"state", "recorded"}
 COLOURS = {
@@ -66,7 +70,7 @@ def error_text(error: ClawError) -> str:
 def task_json(shown: Shown, body: bool = False) -> dict[str, Any]:
     """The keys of the front matter, all of them, with `path`, `liveness`, `conflicts` and, when asked, `body`."""
     facts = msgspec.structs.asdict(shown.task)
-    found = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
+    found: dict[str, Any] = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
     found |= {key: value for key, value in facts.items() if key not in _NOT_SHOWN}
     found |= {"path": shown.path, "liveness": shown.liveness, "conflicts": shown.conflicts}
     return found | ({"body": shown.body} if body else {})
@@ -112,6 +116,13 @@ def move_text(task: Task) -> str:
     return told
 
 
+def journal_text(line: dict[str, Any]) -> str:
+    """One line of the journal as a person reads it: when, what, on which task, by whom, why."""
+    who = line.get("actor") or line.get("agent") or "-"
+    head = f"{line.get('timestamp', '?')}  {line.get('action', '?'):<12}  {line.get('task') or '-':<8}  {who}"
+    return safe(f"{head}: {line.get('why') or ''}".rstrip(": "))
+
+
 def rows_text(rows: Iterable[tuple[str, ...]]) -> str:
     """Rows as aligned columns; the last column is as long as it is."""
     table = [tuple(safe(cell, limit=200) for cell in row) for row in rows]
@@ -143,3 +154,127 @@ def board_text(listing: Listing) -> str:
             cells = rows_text((s.task.id, s.task.assignee or "-", s.task.title + _mark(s)) for s in rows)
             sections.append(f"{state} ({len(rows)})\n" + "\n".join(f"  {line}" for line in cells.split("\n")))
     return "\n\n".join(sections) or "no tasks"
+
+
+# --- messages, checkpoints, ticks
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """The keys of a message file, with `body`."""
+    facts = msgspec.structs.asdict(message)
+    return {"id": facts.pop("id"), "from": facts.pop("sender")} | facts
+
+
+def inbox_text(messages: Iterable[Message]) -> str:
+    """Each message with a head line; what it says is indented, so that no text can look like another head."""
+    blocks = []
+    for message in messages:
+        about = f", {message.task}" if message.task else ""
+        head = f"{safe(message.id)}: {message.kind} from {message.sender}{about}"
+        body = safe(message.body.strip(), 20_000, lines=True).replace("\n", "\n  ")
+        blocks.append(f"{head}\n  {body}".rstrip())
+    return "\n\n".join(blocks) or "no new messages"
+
+
+def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The keys of a checkpoint file, with `body`."""
+    return msgspec.structs.asdict(checkpoint)
+
+
+def checkpoint_text(checkpoint: Checkpoint) -> str:
+    """The three lists, then how to resume."""
+    lists = (
+        ("completed", checkpoint.completed),
+        ("in progress", checkpoint.in_progress),
+        ("pending", checkpoint.pending),
+    )
+    rows = [f"{name}: {', '.join(map(safe, items)) or '-'}" for name, items in lists]
+    return "\n".join([*rows, *(["", safe(checkpoint.body.strip(), 20_000, lines=True)] if checkpoint.body else [])])
+
+
+def tick_json(ticked: "Ticked") -> dict[str, Any]:
+    """What `heartbeat --json` promises, and `busy` and `problems`."""
+    return {
+        "tick": {"at": ticked.at, "coordinator": ticked.coordinator, "epoch": ticked.epoch},
+        "actions": [action.as_json() for action in ticked.actions],
+        "entries": ticked.entries,
+        "woken": ticked.woken,
+        "busy": ticked.busy,
+        "problems": ticked.problems,
+    }
+
+
+def tick_text(ticked: "Ticked") -> str:
+    """A line for each action; one line when there was nothing to do."""
+    rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
+    return rows_text(rows) or f"nothing to do for {ticked.entries} entries"
+
+
+# --- explain
+
+
+def explain_json(found: "Explanation") -> dict[str, Any]:
+    """What one screen shows, with stable keys."""
+    task, entry = found.task, found.entry
+    return {
+        "id": task.id,
+        "title": task.title,
+        "status": task.state,
+        "holder": task.assignee,
+        "generation": task.generation,
+        "attempt": task.attempt,
+        "liveness": found.liveness,
+        "conflict": found.conflict,
+        "waits_for": found.waits_for,
+        "not_ready": found.not_ready,
+        "check": entry.at if entry else None,
+        "sent": _sent_json(found.message) if found.message else None,
+        "box": found.box,
+        "run": _run_json(found.run) if found.run else None,
+        "now": [action.as_json() for action in found.now],
+        "next": {"at": found.next_at, "rule": found.next_rule},
+        "breaker": found.breaker,
+        "reviewer": found.reviewer,
+        "brief": found.brief,
+    }
+
+
+def _sent_json(message: Message) -> dict[str, Any]:
+    return {"id": message.id, "to": message.to, "at": message.sent, "sends": message.sends, "ack_by": message.ack_by}
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return {"id": run.id, "alive": run.alive, "started": run.started, "ended": run.ended, "exit": run.exit}
+
+
+def explain_text(found: "Explanation") -> str:
+    """One screen."""
+    task, entry, message, run = found.task, found.entry, found.message, found.run
+    rows = [
+        ("holder", f"{task.assignee or 'nobody'}, generation {task.generation}, attempt {task.attempt}"),
+        ("liveness", found.liveness),
+        ("conflict", found.conflict),
+        ("not ready", found.not_ready),
+        ("waits for", ", ".join(found.waits_for)),
+        ("reason", task.reason),
+        ("in the ledger", entry.line.strip() if entry else "no line"),
+        ("sent", _sent(message, found.box) if message else "nothing yet"),
+        ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
+        ("now", "; ".join(f"{a.act} {a.agent or ''}".strip() + f": {a.why}" for a in found.now)),
+        ("next", _next(found)),
+        ("breaker", found.breaker),
+        ("reviewer", found.reviewer),
+        ("brief", "; ".join(found.brief)),
+    ]
+    lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]
+    return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
+
+
+def _sent(message: Message, box: Box | None) -> str:
+    at = render_instant(message.sent) if message.sent else "some time"
+    due = f", to be acknowledged by {render_instant(message.ack_by)}" if message.ack_by else ""
+    return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
+
+
+def _next(found: "Explanation") -> str:
+    return (f"at {render_instant(found.next_at)}: " if found.next_at else "") + found.next_rule

@@ -28,7 +28,7 @@ def _shared() -> list[click.Option]:
     ]
 
 
-class Text(click.ParamType):
+class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
     """Text as it may stand in a file: no bytes that are not UTF-8, no NUL."""
 
     name = "text"

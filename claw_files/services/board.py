@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import ClawError, NotFound
-from claw_files.model import AgentId, Entry, Liveness, Run, RunId, State, Task, TaskId, Value
-from claw_files.rules import entry as rows
+from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.rules import transitions
+from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
-from claw_files.workspace import Loaded, Workspace, task_message_key
+from claw_files.workspace import Loaded, Workspace
 
 
 class Shown(Value, frozen=True):
@@ -32,9 +32,9 @@ class Listing(Value, frozen=True):
 
 
 class Board:
-    """Reads, never writes. `look` finds a run by its id."""
+    """Reads, never writes. `look` reads what there is for a ledger line."""
 
-    def __init__(self, workspace: Workspace, look: Callable[[RunId], Run | None] | None = None) -> None:
+    def __init__(self, workspace: Workspace, look: Callable[[Entry], Look]) -> None:
         self._ws = workspace
         self._look = look
 
@@ -71,29 +71,18 @@ class Board:
         conflicts = [standing.conflict] if standing.conflict else []
         name = loaded.path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
-        return Shown(task=task, path=loaded.path, liveness=self._liveness(loaded, task), conflicts=tuple(conflicts))
+        return Shown(task=task, path=loaded.path, liveness=self._liveness(task), conflicts=tuple(conflicts))
 
     @cached_property
     def _kept(self) -> list[str]:
         return self._ws.files.names("conflicts")
 
-    @cached_property
-    def _runs(self) -> list[str]:
-        return self._ws.files.names("runs")
-
-    def _liveness(self, loaded: Loaded, task: Task) -> Liveness | None:
+    def _liveness(self, task: Task) -> Liveness | None:
+        """The word that the tick would say now."""
         if task.state is not State.IN_PROGRESS:
             return None
-        look = Look(
-            entry=Entry(task=task.id), task=task, last_word=loaded.content.stamp.mtime, run=self._newest_run(task)
-        )
-        return rows.liveness(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
-
-    def _newest_run(self, task: Task) -> Run | None:
-        start = f"{task_message_key(task)}-s"
-        sends = [name[len(start) :] for name in self._runs if name.startswith(start)]
-        numbers = [int(number) for number in sends if number.isascii() and number.isdigit()]
-        return self._look(RunId(f"{start}{max(numbers)}")) if numbers and self._look else None
+        look = self._look(self._ws.entry(task.id) or Entry(task=task.id, agent=task.assignee))
+        return liveness(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
 
 
 def natural(task: TaskId) -> tuple[str, int, str]:

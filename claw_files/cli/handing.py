@@ -1,0 +1,196 @@
+"""Handing work and words to agents: `delegate`, `spawn`, `send`, `ask`, `answer`, `inbox`."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claw_files.cli.base import TEXT, Command, command, group, open_app, shared, show, warn
+
+if TYPE_CHECKING:
+    from claw_files.app import App
+    from claw_files.services.delegations import Delegated
+    from claw_files.services.messages import Sent
+
+
+@command("delegate", example="clawfiles delegate TC-47 --to peter --check 10:00 --agent sam")
+@click.argument("task_id", metavar="TASK")
+@click.option("--to", metavar="AGENT", help="Not given: the route of its type decides.")
+@click.option("--check", metavar="WHEN", help="When to look at it: 10:00, +30m. Not given: `check` under [heartbeat].")
+def delegate(task_id: str, to: str | None, check: str | None) -> None:
+    """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
+    from claw_files import words
+
+    app = open_app()
+    by, receiver = app.actor, app.settings.agent(to).name if to else None
+    at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
+    _show_delegated(app, app.delegations.delegate(words.task_id(task_id), by, receiver, at, app.inside))
+
+
+@command(
+    "spawn",
+    example='clawfiles spawn "sum up the inbox" --label email --size S --worker research --agent sam',
+)
+@click.argument("text", metavar="TASK", type=TEXT)
+@click.option("--label", metavar="L", help="Required: its result lies in checkpoints/subagent-L.md.")
+@click.option("--size", metavar="S|M|L", help="Required: the time limit, 300, 600 or 1200 seconds.")
+@click.option("--worker", metavar="NAME", help="Which worker; not needed where there is one.")
+@click.option("--task", "task_id", metavar="TASK", help="Do this task, instead of a new one.")
+@click.option(
+    "--type", "task_type", type=TEXT, metavar="T", help="The type of the new task; its route picks the worker."
+)
+@click.option("--timeout", metavar="LENGTH", help="Another limit than the size's: 90s.")
+@click.option("--model", type=TEXT, metavar="M", help="The model it works with.")
+@click.option("--cwd", type=TEXT, metavar="DIR", help="Where it works; not given: the agent's own folder.")
+@click.option("--mode", type=click.Choice(["run"]), default="run", help="A worker lives for one run.")
+@click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
+@click.option("--wait", is_flag=True, help="Wait for its result; exits 8 when it failed.")
+def spawn(
+    text: str,
+    label: str | None,
+    size: str | None,
+    worker: str | None,
+    task_id: str | None,
+    task_type: str | None,
+    timeout: str | None,
+    model: str | None,
+    cwd: str | None,
+    mode: str,
+    cleanup: str,
+    wait: bool,
+) -> None:
+    """Have a worker do one task in a run of its own; its result comes to you. Label and size are its contract."""
+    from claw_files import words
+    from claw_files.cli.waiting import wait_for_result
+    from claw_files.services.delegations import SpawnOrder
+
+    app = open_app()
+    order = SpawnOrder(
+        text=text,
+        label=label,
+        size=size,
+        worker=app.settings.agent(worker).name if worker else None,
+        task=words.task_id(task_id) if task_id else None,
+        type=task_type,
+        timeout=words.duration(timeout, "--timeout") if timeout else None,
+        model=model,
+        cwd=cwd,
+    )
+    spawned = app.delegations.spawn(order, app.actor, app.inside)
+    if not wait:
+        _show_delegated(app, spawned)
+        return
+    app.heartbeat.wake()
+    wait_for_result(app, spawned)
+
+
+def _show_delegated(app: "App", done: "Delegated") -> None:
+    """Wake whoever can be woken, and say what was accepted."""
+    from claw_files.words import render_instant
+
+    app.heartbeat.wake()
+    if done.warning:
+        warn(done.warning)
+    document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
+    document |= {"label": done.label, "run": done.run}
+    show(document, f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}")
+
+
+@command("send", example='clawfiles send peter "the staging host is back" --task TC-47 --agent sam')
+@click.argument("to", metavar="AGENT")
+@click.argument("text", type=TEXT)
+@click.option("--task", "task_id", metavar="TASK", help="The task it is about.")
+@click.option("--wait", metavar="LENGTH", help="Wait so long for an answer; without one it is still accepted.")
+@click.option("--critical", is_flag=True, help="Reaches a person in quiet hours, too.")
+def send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool) -> None:
+    """Send a message and return at once: accepted means that it is durably in the agent's inbox."""
+    _send(to, text, task_id, wait, critical, question=wait is not None)
+
+
+@command("ask", example='clawfiles ask iris "Which region is live?" --wait 30s --agent peter')
+@click.argument("to", metavar="AGENT")
+@click.argument("question", type=TEXT)
+@click.option("--task", "task_id", metavar="TASK", help="The task it is about.")
+@click.option("--wait", metavar="LENGTH", help="Wait so long for the answer; without one it is still accepted.")
+@click.option("--critical", is_flag=True, help="Reaches a person in quiet hours, too.")
+def ask(to: str, question: str, task_id: str | None, wait: str | None, critical: bool) -> None:
+    """Ask an agent; the answer comes to your inbox, or here with --wait."""
+    _send(to, question, task_id, wait, critical, question=True)
+
+
+def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
+    from claw_files import words
+    from claw_files.model import Kind
+    from claw_files.rules.delegation import check_wait
+
+    app = open_app()
+    by, receiver = app.actor, app.settings.agent(to).name
+    patience = words.duration(wait, "--wait") if wait else None
+    if patience:
+        check_wait(app.settings, by, receiver, app.lanes_held())
+    task = words.task_id(task_id) if task_id else None
+    sent = app.messages.send(by, receiver, text, task, critical, Kind.QUESTION if question else Kind.ANNOUNCE)
+    if sent.status != "silent":
+        app.heartbeat.wake()
+    _show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
+
+
+def _show_sent(sent: "Sent") -> None:
+    from claw_files import views
+    from claw_files.words import render_instant, safe
+
+    document: dict[str, Any] = {"status": sent.status}
+    document |= {"id": sent.id} if sent.id else {}
+    document |= {"until": sent.until} if sent.until else {}
+    document |= {"answer": views.message_json(sent.answer)} if sent.answer else {}
+    told = f"{sent.status} {sent.id or ''}".rstrip()
+    told += f" until {render_instant(sent.until)}" if sent.until else ""
+    show(document, f"{told}\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}" if sent.answer else told)
+
+
+@command("answer", example='clawfiles answer 20260307T084500Z-peter-1f2e3d "eu-west-1" --agent iris')
+@click.argument("message_id", metavar="ID")
+@click.argument("text", type=TEXT)
+def answer(message_id: str, text: str) -> None:
+    """Answer a question from your inbox: the answer goes straight to who asked."""
+    app = open_app()
+    sent = app.messages.answer(app.actor, message_id, text)
+    app.heartbeat.wake()
+    _show_sent(sent)
+
+
+@group(
+    "inbox",
+    example="clawfiles inbox --agent peter\nclawfiles inbox done tc-47.1 --agent peter",
+    invoke_without_command=True,
+)
+@click.option("--wait", is_flag=True, help="Wait until there is a message.")
+@click.option("--timeout", metavar="LENGTH", help="With --wait: not longer than this.")
+@click.option("--peek", is_flag=True, help="Leave them unread.")
+@click.pass_context
+def inbox(context: click.Context, wait: bool, timeout: str | None, peek: bool) -> None:
+    """Read your new messages, oldest first; read ones wait in cur/ until they are done."""
+    if context.invoked_subcommand:
+        return
+    from claw_files import views, words
+
+    app = open_app()
+    agent, found = app.actor, []
+    limit = words.duration(timeout, "--timeout") if timeout else None
+    start = app.clock.monotonic()
+    while not (found := app.messages.inbox(agent, peek)) and wait:
+        if limit and timedelta(seconds=app.clock.monotonic() - start) >= limit:
+            break
+        app.clock.sleep(0.2)
+    show([views.message_json(message) for message in found], lambda: views.inbox_text(found))
+
+
+@inbox.command("done", cls=Command, example="clawfiles inbox done tc-47.1 --agent peter")
+@click.argument("message_id", metavar="ID")
+def inbox_done(message_id: str) -> None:
+    """Finish a message: it moves to done/."""
+    from claw_files import views
+
+    app = open_app()
+    message = app.messages.finish(app.actor, message_id)
+    show(views.message_json(message) if shared("json") else None, f"{message.id} is done")

@@ -1,0 +1,76 @@
+"""Commands that only look: `route`, `log`, `doctor`, `prime`."""
+
+import click
+
+from claw_files.cli.base import command, open_app, shared, show, task_ids
+
+
+@command("route", example="clawfiles route --explain TC-47")
+@click.option("--explain", "task_id", metavar="TASK", help="Why this task goes where it goes.")
+@click.option("--type", "task_type", metavar="T", help="Why tasks of this type go where they go.")
+def route(task_id: str | None, task_type: str | None) -> None:
+    """Explain who does a task, or tasks of a type, and why; changes nothing."""
+    from claw_files import words
+    from claw_files.rules import routing
+
+    if bool(task_id) == bool(task_type):
+        raise click.UsageError("say either --explain TASK or --type T")
+    app = open_app()
+    if task_id:
+        task_type = app.board.show(words.task_id(task_id)).task.type
+    choice = routing.pick(app.settings, task_type)
+    why = routing.explain(app.settings, task_type)
+    document = {"type": task_type, "agent": choice.agent if choice else None, "how": choice.how if choice else None}
+    show(document | {"review": choice.review if choice else None, "why": why}, words.safe("\n".join(why), lines=True))
+
+
+@command("log", example="clawfiles log --task TC-47 --limit 20")
+@click.option("--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The last N lines."
+)
+@click.option("--task", "task_id", metavar="TASK", help="Only what concerns this task.")
+def log(follow: bool, limit: int, task_id: str | None) -> None:
+    """Show the journal: every decision and every write of ours. With --json, one object a line."""
+    from claw_files import views
+    from claw_files.services.journal import Journal
+
+    app = open_app()
+    app.settings  # noqa: B018 - a wrong configuration is told here as everywhere
+    journal, task = Journal(app.files, app.clock), task_ids([task_id])[0] if task_id else None
+    for line in journal.last(limit, task):
+        show(line, views.journal_text(line))
+    for line in journal.follow(task) if follow else ():
+        show(line, views.journal_text(line))
+
+
+@command("doctor", example="clawfiles doctor --json")
+def doctor() -> int:
+    """Name what is wrong or odd in the workspace; exits 1 when there is something."""
+    from claw_files import words
+    from claw_files.errors import InvalidConfig
+    from claw_files.services.doctor import Doctor, Finding
+
+    app = open_app()
+    try:
+        found = Doctor(app.workspace, app.board).look()
+    except InvalidConfig as wrong:
+        found = [
+            Finding(code=wrong.code, path=wrong.path, message=f"{wrong.path}{f', line {n}' if n else ''}: {text}")
+            for n, text in wrong.problems
+        ]
+    lines = [words.safe(f"{one.code}: {one.message}") for one in found]
+    document = {"findings": [{"code": f.code, "path": f.path, "message": f.message} for f in found]}
+    show(document, "\n".join(lines) or "nothing found")
+    return 1 if found else 0
+
+
+@command("prime", example="clawfiles prime --agent peter")
+def prime() -> None:
+    """Print a short text that tells an agent how to work here."""
+    from claw_files.resources import template
+
+    text = template("instructions.md")
+    agent = open_app().agent if shared("agent") else None
+    text = f"You are {agent} in this workspace.\n\n{text}" if agent else text
+    show({"agent": agent, "text": text}, text.rstrip())

@@ -1,0 +1,55 @@
+"""Waiting for a worker: we look at its run, which costs a stat, and tick its task alone when the run has ended."""
+
+from typing import TYPE_CHECKING
+
+from claw_files.cli.base import show
+from claw_files.errors import RunFailed
+from claw_files.model import Run, State, TaskId
+
+if TYPE_CHECKING:
+    from claw_files.app import App
+    from claw_files.services.delegations import Delegated
+
+_POLL_SECONDS = 0.1
+_TICK_SECONDS = 2.0  # also while nothing runs: it may wait for a slot, or for its next attempt
+_OVER = (State.DONE, State.REVIEW, State.DEAD, State.CANCELLED, State.BLOCKED)
+
+
+def wait_for_result(app: "App", spawned: "Delegated") -> None:
+    """Show the worker's task once it is over. Raises RunFailed when it failed for good.
+
+    Beyond the check time nobody waits: then it is accepted, and its result will come as any other.
+    """
+    from claw_files import views
+
+    ticked = app.clock.monotonic()
+    while app.clock.now() < spawned.check:
+        state = app.workspace.in_force(app.workspace.load(spawned.task).task).state
+        if state in _OVER:
+            break
+        since = app.clock.monotonic() - ticked
+        if (not _is_running(app, spawned.task) and since >= _TICK_SECONDS / 4) or since >= 30 * _TICK_SECONDS:
+            app.heartbeat.tick(only=spawned.task)
+            ticked = app.clock.monotonic()
+        app.clock.sleep(_POLL_SECONDS)
+    shown = app.board.show(spawned.task)
+    if shown.task.state in (State.DEAD, State.CANCELLED):
+        raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
+    document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}
+    show(document, lambda: views.task_text(shown) + f"\n\n{_result(app, spawned) or ''}".rstrip())
+
+
+def _is_running(app: "App", task: TaskId) -> bool:
+    return any(_belongs(run, task) for run in app.runtime.live())
+
+
+def _belongs(run: Run, task: TaskId) -> bool:
+    return run.task == task and run.alive
+
+
+def _result(app: "App", spawned: "Delegated") -> str | None:
+    """What the worker wrote, safe to show."""
+    from claw_files.words import safe
+
+    found = app.checkpoints.result(spawned.label) if spawned.label else None
+    return safe(found.body.strip(), 100_000, lines=True) if found else None

@@ -1,0 +1,61 @@
+"""Reading the journal: its last lines, and those that come."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from claw_files.errors import ClawError
+from claw_files.system.clock import Clock
+from claw_files.system.files import Files
+
+CAP_BYTES = 64 << 20
+POLL_SECONDS = 0.5
+
+
+class Journal:
+    """The files in audit/, one a day."""
+
+    def __init__(self, files: Files, clock: Clock) -> None:
+        self._files = files
+        self._clock = clock
+
+    def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
+        """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
+        found: list[dict[str, Any]] = []
+        for name in reversed(self._days()):
+            lines = self._lines(name, task)
+            found = lines[-(limit - len(found)) :] + found
+            if len(found) >= limit:
+                break
+        return found
+
+    def follow(self, task: str | None = None) -> Iterator[dict[str, Any]]:
+        """Every line that is written from now on, for as long as it is asked."""
+        seen = {name: len(self._lines(name, task)) for name in self._days()[-1:]}
+        while True:
+            for name in self._days()[-2:]:  # the day may have changed between two looks
+                if name not in seen and seen and name < max(seen):
+                    continue
+                lines = self._lines(name, task)
+                yield from lines[seen.get(name, 0) :]
+                seen[name] = len(lines)
+            self._clock.sleep(POLL_SECONDS)
+
+    def _days(self) -> list[str]:
+        return [name for name in self._files.names("audit") if name.endswith(".jsonl")]
+
+    def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
+        try:
+            raw = self._files.read(f"audit/{name}", cap_bytes=CAP_BYTES).data
+        except ClawError:  # doctor names it
+            return []
+        lines = (_decoded(line) for line in raw.split(b"\n"))
+        return [line for line in lines if line and task in (None, line.get("task"))]
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
