@@ -1,14 +1,16 @@
 """The one place that decides what a heartbeat does: `plan_tick(snapshot, now)`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Key, Kind, Message, Run, Runtime, State, TaskId
-from claw_files.rules import quiet, routing, schedules
-from claw_files.rules.entry import Case, case_of, plan_entry
+from claw_files.rules import quiet, resilience, routing, schedules
+from claw_files.rules.case import Case, case_of, lane
+from claw_files.rules.entry import plan_entry
+from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
 
 
@@ -27,19 +29,23 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
         actions += plan_line(look, snap, now)
     others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
-    others += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now) + plan_people(snap, now)
+    others += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now, snap.outcomes)
+    others += plan_people(snap, now)
     actions += [replace(action, alone=True) for action in others]
     return tuple(actions)
 
 
 def plan_line(look: Look, snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     """The actions for one ledger line; a bare time gets its date, unless the line is rewritten anyway."""
-    planned = plan_entry(look, snap, now)
-    rewritten = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH}
-    if look.entry.dated or look.entry.at is None or any(action.act in rewritten for action in planned):
+    planned, entry = plan_entry(look, snap, now), look.entry
+    rewritten = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
+    if entry.dated or entry.at is None or look.pending or any(action.act in rewritten for action in planned):
         return planned
-    date = Action(act=Act.DATE, task=look.entry.task, at=look.entry.at, why="its time had no date", entry=look.entry)
-    return (date, *planned)
+    key = f"{entry.task.lower()}.date"
+    return (
+        Action(act=Act.DATE, task=entry.task, key=key, at=entry.at, why="its time had no date", entry=entry),
+        *planned,
+    )
 
 
 def _split_repeats(looks: Sequence[Look]) -> tuple[list[Look], list[Look]]:
@@ -82,38 +88,45 @@ def plan_groups(looks: Sequence[Look], snap: Snapshot, now: datetime) -> list[Ac
 
 
 def _plan_group(name: str, cases: list[Case]) -> list[Action]:
+    boss, key = cases[0].boss, f"group.{name}.report"
+    close = [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
+    if cases[0].was_told(boss, key):
+        return close if all(_is_final(case) for case in cases) else []
     size = max((case.task.group_size or 1) for case in cases)
     if not all(_is_final(case) for case in cases):
         return []
     if len(cases) < size and not all(case.due for case in cases):
         return []  # the others are still being spawned; or their lines are gone, then the last check time decides
-    boss, key = cases[0].boss, f"group.{name}.report"
-    good = [case for case in cases if case.task.state is State.DONE]
-    bad = [case for case in cases if case.task.state is not State.DONE]
+    good = [case for case in cases if case.task.state is State.DONE and is_accepted(case)]
+    bad = [case for case in cases if case not in good]
+    why = f"{len(good)} of {size} have a result"
+    details = {"labels": [case.task.label for case in good if case.task.label], "group": name}
     text = _combined(name, good, bad, size - len(cases))
-    actions: list[Action] = []
-    if not cases[0].was_told(boss, key):
-        labels = [case.task.label for case in good if case.task.label]
-        why = f"{len(good)} of {size} have a result"
-        details = {"labels": labels, "group": name}
-        actions.append(
-            Action(act=Act.REPORT, agent=boss, key=key, why=why, text=text, kind=Kind.ANNOUNCE, details=details)
-        )
-    return actions + [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
+    report = Action(act=Act.REPORT, agent=boss, key=key, why=why, text=text, kind=Kind.ANNOUNCE, details=details)
+    return [report, *close]
 
 
 def _is_final(case: Case) -> bool:
+    """Whether nothing more will come of the task by itself, and nothing of it still runs."""
+    if case.is_running:
+        return False
     if case.task.state is State.DEAD:
         return case.look.place is not Place.STATUS
-    return case.task.state in (State.DONE, State.CANCELLED) and not case.look.missing
+    return case.task.state is State.CANCELLED or (case.task.state is State.DONE and is_accepted(case) is not None)
 
 
 def _combined(name: str, good: list[Case], bad: list[Case], lost: int) -> str:
     lines = [f"{name}: {len(good)} results."]
-    lines += [f"- {case.task.label}: no result ({case.task.reason or case.task.state})" for case in bad]
+    lines += [f"- {case.task.label or case.task.id}: no result ({_why_not(case)})" for case in bad]
     if lost > 0:
         lines.append(f"- {lost} more were announced, but have no line in the ledger")
     return "\n".join(lines)
+
+
+def _why_not(case: Case) -> str:
+    if case.look.missing:
+        return f"promised outputs are missing: {', '.join(case.look.missing)}"
+    return case.task.reason or case.task.state.value
 
 
 # --- waking
@@ -125,36 +138,47 @@ def plan_wakes(
     waiting: Sequence[Message],
     spawned: Sequence[datetime],
     now: datetime,
+    outcomes: Mapping[AgentId, Sequence[tuple[datetime, bool]]] | None = None,
 ) -> list[Action]:
     """Whom to wake with which message: one run per session, at most `limits.runs` in all, in the order they were sent.
 
     Args:
         live: runs that are alive.
-        waiting: messages in new/ of agents that are woken by a command, without a run of their own yet.
+        waiting: messages in new/ of agents that are woken by a command, without a run of their own yet. Those that
+            were sent at the same moment keep their order.
         spawned: when workers were started within the last minute, for `spawns_per_minute`.
+        outcomes: how each agent's work ended; an open breaker keeps it asleep, a half-open one lets one run begin.
     """
     slots = settings.limits.runs - len(live)
-    spawns = settings.limits.spawns_per_minute - sum(1 for at in spawned if now - at < timedelta(minutes=1))
-    lanes = {_lane(settings, run.agent, str(run.key)) for run in live}
+    spawns = settings.limits.spawns_per_minute - sum(1 for at in spawned if abs(now - at) < timedelta(minutes=1))
+    lanes = {lane(settings, run.agent, run.key) for run in live}
+    running = {run.agent for run in live}
     woken: list[Action] = []
-    for message in sorted(waiting, key=lambda m: (m.sent or now, m.id)):
-        lane = _lane(settings, message.to, str(message.key))
+    for message in sorted(waiting, key=lambda m: m.sent or now):
+        mine = lane(settings, message.to, message.key)
         is_worker = settings.agents[message.to].kind is AgentKind.WORKER
-        if slots <= 0 or lane in lanes or (is_worker and spawns <= 0):
+        if slots <= 0 or mine in lanes or (is_worker and spawns <= 0):
+            continue
+        if not _breaker_lets(settings, message.to, outcomes or {}, running, now):
             continue
         slots, spawns = slots - 1, spawns - is_worker
-        lanes.add(lane)
+        lanes.add(mine)
+        running.add(message.to)
         why = f"{message.kind} from {message.sender}"
         woken.append(Action(act=Act.WAKE, task=message.task, agent=message.to, key=str(message.key), why=why))
     return woken
 
 
-def _lane(settings: Settings, agent: AgentId, key: str) -> str:
-    """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
-    known = settings.agents.get(agent)
-    if known is None or known.kind is AgentKind.WORKER:
-        return f"{agent}/{key}"
-    return known.session
+def _breaker_lets(
+    settings: Settings,
+    agent: AgentId,
+    outcomes: Mapping[AgentId, Sequence[tuple[datetime, bool]]],
+    running: set[AgentId],
+    now: datetime,
+) -> bool:
+    limits = settings.limits
+    state = resilience.breaker(outcomes.get(agent, ()), limits.breaker, limits.breaker_pause, now).state
+    return state == "closed" or (state == "half-open" and agent not in running)
 
 
 _ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}

@@ -122,9 +122,14 @@ def owner(task: Task, coordinator: AgentId) -> AgentId:
     return task.assignee if task.state is S.IN_PROGRESS and task.assignee else coordinator
 
 
-def check(task: Task, target: State, actor: Actor) -> Move:
-    """The row that allows the move; raises MoveRefused with the rule, the owner and the command that would be right."""
-    rows = moves_between(task.state, target)
+def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
+    """The row that allows the move; raises MoveRefused with the rule, the owner and the command that would be right.
+
+    Args:
+        letters: the rows that the command stands for, or none for any. Without them `approve` would find the holder's
+            way to done, and `release` the person's way out of dead-letter/.
+    """
+    rows = tuple(move for move in moves_between(task.state, target) if not letters or move.letter in letters)
     if not rows:
         raise MoveRefused(
             "transitions",
@@ -146,7 +151,8 @@ def check(task: Task, target: State, actor: Actor) -> Move:
 
 
 def _ways_out(state: State, task: Task) -> str:
-    ways = sorted({move.by.split(",")[0] for move in MOVES if state in move.sources and " " not in move.by})
+    commands = {move.by.split(",")[0] for move in MOVES if state in move.sources}
+    ways = sorted(command for command in commands if " " not in command)  # the others happen by themselves
     return f"from {state} these work: " + ", ".join(f"`clawfiles {way} {task.id}`" for way in ways) if ways else ""
 
 
@@ -187,7 +193,7 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
         raise AlreadyClaimed(task.id, task.assignee, task.generation)
     if task.assignee not in (None, actor.id):
         raise NotYours(task.id, task.assignee, "it is delegated; only that agent claims it")
-    check(task, S.IN_PROGRESS, actor)
+    check(task, S.IN_PROGRESS, actor, "B")
     return replace(
         task,
         state=S.IN_PROGRESS,
@@ -201,8 +207,11 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
 
 
 def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: datetime | None = None) -> Task:
-    """`task` with its lease renewed and, if given, a new ETA; a blocked task is in progress again."""
-    check(task, S.IN_PROGRESS, actor)
+    """`task` with its lease renewed and, if given, a new ETA; a blocked task is in progress again.
+
+    Raises MoveRefused for a task in backlog: only a claim, through the arbiter, makes a holder.
+    """
+    check(task, S.IN_PROGRESS, actor, "D", "K")
     return replace(
         task,
         state=S.IN_PROGRESS,
@@ -219,7 +228,7 @@ def finish(
 ) -> Task:
     """`task` done, or in review where the route wants one (`reviewed`)."""
     target = S.REVIEW if reviewed else S.DONE
-    check(task, target, actor)
+    check(task, target, actor, "C1", "C2", "E1", "E2")
     return replace(
         task,
         state=target,
@@ -236,7 +245,7 @@ def finish(
 
 def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
     """`task` failed, one failure more; the next tick decides what follows."""
-    check(task, S.FAILED, actor)
+    check(task, S.FAILED, actor, "C3", "F")
     return replace(
         task, state=S.FAILED, failures=task.failures + 1, reason=reason, lease=None, eta=None, need=None, updated=now
     )
@@ -244,7 +253,7 @@ def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
     """`task` blocked, with a note of what is missing; a note is required."""
-    check(task, S.BLOCKED, actor)
+    check(task, S.BLOCKED, actor, "J")
     if not note.strip():
         raise MoveRefused(
             "blocked needs a note", f"{task.id}: say what is missing", f'`clawfiles block {task.id} "what is missing"`'
@@ -254,7 +263,7 @@ def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None 
 
 def release(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` back in backlog for anyone, its generation ended."""
-    check(task, S.BACKLOG, actor)
+    check(task, S.BACKLOG, actor, "G", "L")
     return replace(
         task,
         state=S.BACKLOG,
@@ -270,13 +279,13 @@ def release(task: Task, actor: Actor, generation: int, now: datetime, why: str |
 
 def approve(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` done: the reviewer is content."""
-    check(task, S.DONE, actor)
+    check(task, S.DONE, actor, "H")
     return replace(task, state=S.DONE, completed=now, reason=None, updated=now)
 
 
 def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
     """`task` in backlog for a new attempt by the same agent, with the reason."""
-    check(task, S.BACKLOG, actor)
+    check(task, S.BACKLOG, actor, "I")
     return replace(
         task,
         state=S.BACKLOG,
@@ -293,7 +302,7 @@ def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -
 def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
     """`task` in backlog for its next attempt, by `agent`."""
     if task.state is not S.BACKLOG:
-        check(task, S.BACKLOG, actor)
+        check(task, S.BACKLOG, actor, "M")
     return replace(
         task,
         state=S.BACKLOG,
@@ -308,13 +317,13 @@ def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: in
 
 def die(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` dead: out of attempts."""
-    check(task, S.DEAD, actor)
+    check(task, S.DEAD, actor, "N")
     return replace(task, state=S.DEAD, lease=None, eta=None, updated=now)
 
 
 def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
     """`task` in backlog again, its attempts counted anew."""
-    check(task, S.BACKLOG, actor)
+    check(task, S.BACKLOG, actor, "O")
     return replace(
         task,
         state=S.BACKLOG,
@@ -330,7 +339,7 @@ def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
 
 def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` cancelled; the caller stops a live run first."""
-    check(task, S.CANCELLED, actor)
+    check(task, S.CANCELLED, actor, "P")
     return replace(
         task, state=S.CANCELLED, generation=generation, reason=why, lease=None, eta=None, need=None, updated=now
     )
@@ -374,11 +383,13 @@ def stand(task: Task, reviewed: bool) -> Standing:
 
 def record(task: Task, standing: Standing, generation: int, now: datetime, lasting: timedelta) -> Task:
     """`task` as clawfiles writes down an allowed move by hand: state, lease and counters as the command would set."""
+    released = standing.state is S.BACKLOG and task.recorded is not None
     failed = standing.state is S.FAILED and task.recorded is not S.FAILED
     return replace(
         task,
         state=standing.state,
         recorded=standing.state,
+        assignee=None if released else task.assignee,
         generation=max(task.generation, generation),
         lease=(task.lease or now + lasting) if standing.state is S.IN_PROGRESS else None,
         failures=task.failures + 1 if failed else task.failures,

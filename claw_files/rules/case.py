@@ -1,0 +1,188 @@
+"""One line of the ledger with everything its rows ask about, and what several rows have in common."""
+
+import re
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.config import Settings
+from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
+from claw_files.rules import liveness, resilience, routing, transitions
+from claw_files.rules.snapshot import Act, Action, Look, Snapshot
+
+_ATTEMPT = re.compile(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
+
+Decision = tuple[Action, ...]
+WAIT: Decision = ()
+
+
+class Case(Value, frozen=True):
+    """One entry with all that its rows ask about; the rows are functions of it."""
+
+    look: Look
+    snap: Snapshot
+    now: datetime
+    task: Task  # in the state that is in force; a line without a file stands for a task in backlog
+    standing: transitions.Standing
+
+    @property
+    def agent(self) -> AgentId | None:
+        return self.task.assignee or self.look.entry.agent
+
+    @property
+    def boss(self) -> AgentId:
+        """Who gets the result: the spawner of the line, else the coordinator."""
+        return self.look.entry.spawner or self.snap.settings.coordinator
+
+    @property
+    def reviewer(self) -> AgentId | None:
+        return routing.reviewer(self.snap.settings, self.task.type)
+
+    @property
+    def due(self) -> bool:
+        return self.look.entry.at is None or self.look.entry.at <= self.now
+
+    @property
+    def attempts_left(self) -> bool:
+        limit = self.task.attempts or self.snap.settings.heartbeat.attempts
+        return self.task.failures < limit
+
+    @property
+    def run(self) -> Run | None:
+        """The run that speaks for this attempt, alive or ended."""
+        return liveness.current_run(self.look)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run works on the task, one of an earlier attempt included: no second one may start beside it."""
+        run = self.run
+        return bool(run and run.alive) or any(self._is_at_it(run) for run in self.snap.live)
+
+    def _is_at_it(self, run: Run) -> bool:
+        # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
+        return run.task == self.task.id and (run.agent == self.agent or _ATTEMPT.search(run.key) is not None)
+
+    def key(self, what: str = "") -> Key:
+        """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""
+        return task_key(self.task, what)
+
+    def was_told(self, agent: AgentId, key: str) -> bool:
+        return self.snap.told.get(f"{agent}/{key}") is not None
+
+    def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: object) -> Action:
+        """An action on this entry's task."""
+        return Action(
+            act=act,
+            task=self.task.id,
+            agent=agent if agent is not None else self.agent,
+            key=self.key(what),
+            why=why,
+            entry=self.look.entry,
+            **more,  # type: ignore[arg-type] # the remaining fields of Action, by name
+        )
+
+
+def task_key(task: Task, what: str = "") -> Key:
+    """ "tc-89.1" for the task message of attempt 1; with `what`, the key of something else that happens once in it."""
+    return Key(f"{task.id.lower()}.{task.attempt}" + (f".{what}" if what else ""))
+
+
+def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:
+    """The entry with the state that is in force after edits by hand."""
+    found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
+    standing = transitions.stand(found, reviewed=routing.reviewer(snap.settings, found.type) is not None)
+    return Case(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
+
+
+def mark(text: str) -> str:
+    """Eight characters that tell one text from another, for the keys of what is told once for each text."""
+    return sha256(text.encode()).hexdigest()[:8]
+
+
+def breaker_of(snap: Snapshot, agent: AgentId | None, now: datetime) -> resilience.Breaker:
+    """The agent's breaker now; closed for nobody."""
+    limits = snap.settings.limits
+    outcomes = snap.outcomes.get(agent, ()) if agent else ()
+    return resilience.breaker(outcomes, limits.breaker, limits.breaker_pause, now)
+
+
+def lane(settings: Settings, agent: AgentId, key: str) -> str:
+    """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
+    known = settings.agents.get(agent)
+    if known is None or known.kind is AgentKind.WORKER:
+        return f"{agent}/{key}"
+    return known.session
+
+
+# --- looking again
+
+
+def later(case: Case, why: str = "looked at") -> Action:
+    """Look again after the interval."""
+    return case.act(Act.EXTEND, why, at=next_check(case))
+
+
+def next_check(case: Case) -> datetime:
+    """Now plus the interval; with a ladder, the rung for the time since the task was sent."""
+    ladder = case.snap.settings.heartbeat.check
+    since = case.look.message.sent if case.look.message and case.look.message.sent else case.now
+    climbed = timedelta()
+    for rung in ladder:
+        climbed += rung
+        if case.now - since < climbed:
+            return words.next_look(case.now, rung)
+    return words.next_look(case.now, ladder[-1])
+
+
+# --- who else
+
+
+def route_anew(case: Case, why: str, skip_broken: bool = False) -> Decision:
+    """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
+
+    With `skip_broken`, agents whose own breaker is open are passed over. The key is that of the new attempt's message.
+    """
+    mine = (case.agent,) if case.agent else ()
+    tried = (*case.snap.tried.get(case.task.id, ()), *mine)
+    while choice := routing.pick(case.snap.settings, case.task.type, tried=tried):
+        if not (skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"):
+            key = task_key(replace(case.task, attempt=case.task.attempt + 1))
+            return (replace(case.act(Act.NEXT_AGENT, why, choice.agent), key=key),)
+        tried = (*tried, choice.agent)
+    return WAIT
+
+
+# --- escalation
+
+
+def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> Decision:
+    """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
+    settings = case.snap.settings
+    key = case.key(what)
+    to: AgentId | None = start or first_boss(case)
+    seen: set[AgentId] = set()
+    while to is not None and to not in seen:
+        seen.add(to)
+        told = case.snap.told.get(f"{to}/{key}")
+        if told is None:
+            return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
+        if told.box is not Box.NEW or told.sent is None or case.now - told.sent < settings.heartbeat.ack:
+            return WAIT
+        to = settings.reports_to(to)
+    return WAIT
+
+
+def first_boss(case: Case) -> AgentId:
+    """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
+    settings = case.snap.settings
+    agent = settings.agents.get(case.agent) if case.agent else None
+    if agent is None or agent.kind is AgentKind.WORKER:
+        return case.boss
+    return settings.reports_to(agent.name) or settings.coordinator
+
+
+def has_ended(task: Task) -> bool:
+    """Whether the attempt came to an end that the file tells of."""
+    return task.state in (State.REVIEW, State.DONE, State.FAILED, State.DEAD, State.CANCELLED)

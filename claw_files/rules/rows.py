@@ -1,0 +1,287 @@
+"""The rows of the heartbeat's table that belong to one state each. `rules.entry` puts them in their order."""
+
+from msgspec.structs import replace
+
+from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Liveness, Runtime, State, Task
+from claw_files.rules import resilience
+from claw_files.rules.case import (
+    WAIT,
+    Case,
+    Decision,
+    breaker_of,
+    escalate,
+    lane,
+    later,
+    mark,
+    route_anew,
+)
+from claw_files.rules.liveness import liveness
+from claw_files.rules.snapshot import Act, Place
+
+# --- backlog
+
+
+def backlog(case: Case) -> Decision | None:
+    """Deliver, wait for the acknowledgement, send again, hand to the next agent, escalate: in this order."""
+    if case.task.state is not State.BACKLOG:
+        return None
+    if case.is_running or (case.task.not_before and case.now < case.task.not_before):
+        return WAIT
+    if case.agent is None:
+        return _hand_on(case, "nobody is named")
+    if case.look.message is None:
+        return (case.act(Act.DELIVER, "no message for this attempt yet"),)
+    if waits_for_its_turn(case) or not _ack_overdue(case) or _lane_is_busy(case):
+        return WAIT
+    return _unacknowledged(case, case.look.message.sends)
+
+
+def _unacknowledged(case: Case, sends: int) -> Decision:
+    heartbeat = case.snap.settings.heartbeat
+    if sends < heartbeat.sends:
+        return (case.act(Act.RESEND, f"not acknowledged within {heartbeat.ack}"),)
+    if case.look.box is not Box.NEW:
+        return escalate(case, "unacked", f"{case.task.id}: {case.agent} read the message but never acknowledged it")
+    return _hand_on(case, f"{case.agent} did not read {sends} sends")
+
+
+def _hand_on(case: Case, why: str) -> Decision:
+    text = f"{case.task.id}: {why}, and its route names nobody else"
+    return route_anew(case, why) or escalate(case, "no-one-left", text)
+
+
+def waits_for_its_turn(case: Case) -> bool:
+    """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
+    agent = case.snap.settings.agents.get(case.agent) if case.agent else None
+    return bool(agent and agent.runtime is not Runtime.INBOX and case.look.box is Box.NEW and case.look.run is None)
+
+
+def _ack_overdue(case: Case) -> bool:
+    """Counted from the wake: an agent that had to wait for its turn is not late. Times that lie ahead count as past."""
+    message, run = case.look.message, case.look.run
+    assert message is not None
+    ack = case.snap.settings.heartbeat.ack
+    waits = [message.ack_by, *(t + ack for t in (message.sent, run.started if run else None) if t)]
+    return all(case.now >= until or until - case.now > ack for until in waits if until)
+
+
+def _lane_is_busy(case: Case) -> bool:
+    """Whether the agent is at something else: a run in its lane, or fresh work where it looks for itself."""
+    settings, agent = case.snap.settings, case.agent
+    assert agent is not None
+    mine = lane(settings, agent, case.key())
+    if any(lane(settings, run.agent, run.key) == mine for run in case.snap.live):
+        return True
+    others = (look for look in case.snap.looks if look.task and look.task.state is State.IN_PROGRESS)
+    held = (look for look in others if look.task and look.task.assignee == agent and look.task.id != case.task.id)
+    return any(liveness(look, case.snap, case.now) is Liveness.WORKING for look in held)
+
+
+# --- in progress
+
+
+def in_progress(case: Case) -> Decision | None:
+    """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
+    if case.task.state is not State.IN_PROGRESS:
+        return None
+    if not case.due:
+        return WAIT
+    if case.task.eta and case.now < case.task.eta:
+        return (case.act(Act.WAIT_UNTIL, "its ETA is ahead", at=case.task.eta),)
+    seen = liveness(case.look, case.snap, case.now)
+    if seen is Liveness.WORKING:
+        return (later(case, f"{seen}: written to since the last check"),)
+    return (*_prod(case, seen), later(case, seen.value))
+
+
+def _prod(case: Case, seen: Liveness) -> Decision:
+    """A nudge, once; after it, or for a worker, whom nobody can write to, an escalation."""
+    agent = case.agent or case.snap.settings.coordinator
+    known = case.snap.settings.agents.get(agent)
+    can_read = known is not None and known.kind is not AgentKind.WORKER
+    if can_read and not case.was_told(agent, case.key("nudge")):
+        text = (
+            f"{case.task.id} is in progress with you and has been {seen} for a while. "
+            f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
+        )
+        return (case.act(Act.NUDGE, seen.value, agent, "nudge", text=text, kind=Kind.STEER),)
+    tail = "a nudge did not help" if can_read else "there is no run of it"
+    return escalate(case, "silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
+
+
+# --- blocked, review
+
+
+def blocked(case: Case) -> Decision | None:
+    """A need is asked for once, and its answer wakes the agent by itself; anything else is escalated once."""
+    if case.task.state is not State.BLOCKED:
+        return None
+    need = case.task.need
+    asked = case.snap.settings.agents.get(need.agent) if need else None
+    if need and asked and asked.kind is not AgentKind.WORKER and asked.name != case.agent:
+        return _needs(case, need.agent, need.question)
+    reason = case.task.reason or "no note of what is missing"
+    # A second block in the same attempt, for another reason, is news.
+    return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {reason}")
+
+
+def _needs(case: Case, asked: AgentId, question: str) -> Decision:
+    ask = f"ask.{asked}.{mark(question)}"
+    if not case.was_told(asked, case.key(ask)):
+        why = f"{case.agent} needs {asked}"
+        return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), later(case, "asked"))
+    answer = case.snap.told.get(f"{case.agent}/{case.key(ask)}.answer")
+    if not case.due or case.is_running:
+        return WAIT
+    if answer is None:
+        text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {question}"
+        return (*escalate(case, f"{ask}.unanswered", text), later(case, "unanswered"))
+    if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
+        return (later(case, "answered"),)
+    text = f"{case.task.id}: {case.agent} has the answer of {asked} and is blocked all the same"
+    return (*escalate(case, f"{ask}.stuck", text), later(case, "answered, still blocked"))
+
+
+def review(case: Case) -> Decision | None:
+    """Tell the reviewer once, with the outputs; then wait. What misses outputs it promised goes back first, once."""
+    if case.task.state is not State.REVIEW:
+        return None
+    reviewer = case.reviewer or case.snap.settings.coordinator
+    if case.was_told(reviewer, case.key("review")):
+        return WAIT
+    missing = ", ".join(case.look.missing)
+    if missing and not was_redone(case):
+        return _redo(case, f"promised outputs are missing: {missing}")
+    outputs = ", ".join(case.task.outputs) or "no outputs named"
+    text = (
+        f"{case.task.id} ({case.task.title}) by {case.agent} is ready for your review: {outputs}. "
+        f"{f'Missing: {missing}. ' if missing else ''}{case.task.summary or ''} "
+        f'Then `clawfiles approve {case.task.id}` or `clawfiles reopen {case.task.id} "why"`.'
+    )
+    return (case.act(Act.REVIEW, "ready for review", reviewer, "review", text=text, kind=Kind.TASK),)
+
+
+# --- failed
+
+
+def failed(case: Case) -> Decision | None:
+    """Out of attempts: a dead letter. Else the next attempt, after the backoff and if the agent's breaker lets it."""
+    if case.task.state is not State.FAILED:
+        return None
+    if case.is_running:
+        return WAIT  # its last attempt has not ended yet, whatever it wrote; the run's time limit ends it
+    # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
+    if not case.attempts_left:
+        why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
+        return (case.act(Act.DEAD_LETTER, why),)
+    breaker = breaker_of(case.snap, case.agent, case.now)
+    if breaker.state == "open":
+        return WAIT if case.task.label else route_anew(case, f"the breaker of {case.agent} is open", skip_broken=True)
+    if breaker.state == "half-open" and not _is_the_one_attempt(case):
+        return WAIT
+    return _retry(case)
+
+
+def _retry(case: Case) -> Decision:
+    pause = resilience.backoff(case.snap.settings.heartbeat.backoff, max(case.task.failures, 1), jitter=0.0)
+    # A failure further ahead than the pause is from before the clock was set back; it holds nothing up.
+    if abs(case.now - (case.task.updated or case.now)) < pause:
+        return WAIT
+    return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():g} s of backoff are over"),)
+
+
+def _is_the_one_attempt(case: Case) -> bool:
+    """Whether it is the agent's first failed task, and no other task of it that failed before is under way."""
+    mine = [look.task for look in case.snap.looks if look.task and look.task.assignee == case.agent]
+    if any(task.failures > 0 and task.state in (State.BACKLOG, State.IN_PROGRESS) for task in mine):
+        return False
+    limit = case.snap.settings.heartbeat.attempts
+    waiting = [task.id for task in mine if task.state is State.FAILED and task.failures < (task.attempts or limit)]
+    return not waiting or waiting[0] == case.task.id
+
+
+# --- done
+
+
+def done(case: Case) -> Decision | None:
+    """What was promised is looked at; then the requester is told and the line goes."""
+    if case.task.state is not State.DONE:
+        return None
+    if case.look.place is Place.STATUS:
+        lacks = _lacks(case)
+        if lacks is not None:
+            return _redo(case, lacks) if lacks else WAIT
+        if _wants_check(case):
+            return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
+    if case.task.group:
+        return WAIT  # the group's report closes it
+    told = [who for who in _audience(case) if not case.was_told(who, case.key("done"))]
+    text = f"{case.task.id} ({case.task.title}) is done by {case.agent}." + _outcome(case.task)
+    inform = [case.act(Act.INFORM, "done", who, "done", text=text, kind=Kind.ANNOUNCE) for who in told]
+    return (*inform, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def _outcome(task: Task) -> str:
+    outputs = f" Outputs: {', '.join(task.outputs)}." if task.outputs else ""
+    return (f" {task.summary.rstrip('.')}." if task.summary else "") + outputs
+
+
+def _audience(case: Case) -> list[AgentId]:
+    """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger."""
+    settings = case.snap.settings
+    requester = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
+    if requester not in settings.agents:
+        requester = settings.coordinator
+    known = [who for who in (requester, *case.task.followers) if who in settings.agents]
+    return [who for who in dict.fromkeys(known) if who != case.agent]
+
+
+def _wants_check(case: Case) -> bool:
+    return bool(_check_of(case)) and case.look.verify is None
+
+
+def _check_of(case: Case) -> tuple[str, ...]:
+    route = case.snap.settings.route(case.task.type)
+    return route.verify if route else ()
+
+
+def _lacks(case: Case) -> str | None:
+    """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
+    if case.look.missing:
+        return f"promised outputs are missing: {', '.join(case.look.missing)}"
+    run = case.look.verify
+    if run is None or not _check_of(case):
+        return None
+    if run.alive or run.ended is None:
+        return ""
+    return None if run.exit == 0 else f"`{' '.join(_check_of(case))}` ended with {run.exit}: {run.tail[-300:]}"
+
+
+def is_accepted(case: Case) -> bool | None:
+    """Whether a task that is done keeps what it promised; None while that is still being found out.
+
+    What lacks something for the second time is not accepted, and that is final: nobody reopens it again by itself.
+    """
+    if case.look.place is not Place.STATUS:
+        return True
+    lacks = _lacks(case)
+    if lacks is None:
+        return None if _wants_check(case) else True
+    return False if lacks and was_redone(case) else None
+
+
+def _redo(case: Case, why: str) -> Decision:
+    """Once, the same agent is woken again; a second time it is escalated."""
+    if was_redone(case):
+        return escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
+    text = f"{case.task.id} goes back to {case.agent}: {why}"
+    return (replace(case.act(Act.REOPEN, why, case.boss, text=text, kind=Kind.ANNOUNCE), key=_redo_key(case)),)
+
+
+def was_redone(case: Case) -> bool:
+    """Whether the tick has sent the task back once already."""
+    return case.was_told(case.boss, _redo_key(case))
+
+
+def _redo_key(case: Case) -> Key:
+    return Key(f"{case.task.id.lower()}.redo")  # of the task, not of the attempt: reopening starts a new one
