@@ -187,11 +187,9 @@ def _next_occurrence(clock: dict[str, int], reference: datetime, zone: tzinfo) -
     # Start a day early: where daylight saving skips midnight, an occurrence may fall on the day after its date.
     day = since.astimezone(zone).replace(tzinfo=None, microsecond=0, **clock) - timedelta(days=1)
     while True:
-        for fold in (0, 1):
-            there = day.replace(tzinfo=zone, fold=fold)
-            at = there.astimezone(UTC)
-            exists = at.astimezone(zone).replace(tzinfo=None) == day
-            if at > since and (exists or fold == 0):
+        for fold in (0, 1):  # of a time that is skipped, 1 is the earlier: it never counts
+            at = day.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+            if at > since:
                 return at
         day += timedelta(days=1)
 

@@ -119,7 +119,11 @@ def _end(text: str, node: Any) -> int:
             indent = len(line) - len(line.lstrip(" "))
     while kept and (not kept[-1].strip() or len(kept[-1]) - len(kept[-1].lstrip(" ")) < (indent or 0)):
         kept.pop()
-    return header + len("\n".join(kept)) if kept else max(start, header - 1)
+    last = header + len("\n".join(kept)) if kept else max(start, header - 1)
+    if "+" in text[start : start + 3]:  # "|+": the empty lines behind it are its text
+        blank = re.compile(r"(?:\r?\n[ ]*(?=\r?\n))*").match(text, last)
+        last = blank.end() if blank else last
+    return last
 
 
 # --- spelling --------------------------------------------------------------------------------------------------------

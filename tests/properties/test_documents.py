@@ -108,7 +108,11 @@ def an_edit_changes_the_lines_of_its_key_only(
     before = frontmatter.parse(raw, PATH)
     if value is None and set(before.meta) == {key}:
         return  # the last key: refused, and tested elsewhere
-    after = splice.edit(raw, {key: value}, PATH)
+    try:
+        after = splice.edit(raw, {key: value}, PATH)
+    except InvalidFile as error:  # what stood behind a removed key would become the text of a block scalar above it
+        assert (error.problem, value) == ("cannot-edit", None) and (b"|" in raw or b">-" in raw)
+        return
     wanted = {name: it for name, it in {**before.meta, key: value}.items() if it is not None}
     assert frontmatter.parse(after, PATH).meta == wanted
     same = 0

@@ -169,6 +169,13 @@ def test_a_line_is_rewritten_and_keeps_its_bullet_and_its_remark(line: str, afte
     )
 
 
+def test_removing_an_entry_removes_its_line_and_nothing_else() -> None:
+    for newline in ("\n", "\r\n"):
+        text = newline.join(["- a", "- TC-1 -> peter", "- b", ""])
+        left = ledger.replace(text.encode(), entry(text), None, BERLIN)
+        assert left.decode() == newline.join(["- a", "- b", ""])
+
+
 def test_a_line_that_somebody_changed_is_theirs() -> None:
     found = entry("- TC-1 -> peter, check 10:00")
     for text in (
