@@ -1,6 +1,5 @@
 """The workday of the example workspace, lived through in under a minute with real agent processes."""
 
-import shutil
 from collections.abc import Callable
 
 from claw_files.demo import stage
@@ -10,15 +9,12 @@ Say = Callable[[str, str, str], None]  # what the demo's clock reads, who, what 
 
 
 def run(say: Say, keep: str | None = None) -> None:
-    """Live through the day and tell about it; the folder is removed at its end, unless `keep` names one.
+    """Live through the day and tell about it; its folder is removed at the end, unless `keep` names one.
 
     Raises Refused when `keep` holds something already, RunFailed when the day did not end as it should: then its folder
     stays, whatever was asked. No process is left behind, also after Ctrl-C.
     """
-    folder = stage.folder(keep)
-    with stage.commands() as path, stage.everything_ended(folder):
+    with stage.workspace(keep) as folder, stage.commands() as path, stage.everything_ended(folder):
         day = Day(folder, stage.environment(folder, path), say)
         day.live()
         day.close(keep)
-    if keep is None:
-        shutil.rmtree(folder)

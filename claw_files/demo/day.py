@@ -134,12 +134,12 @@ class Day:
         return answer.stdout
 
     def _beat(self) -> None:
-        actions = json.loads(self._clawfiles("heartbeat", "--json"))["actions"]
+        beat = json.loads(self._clawfiles("heartbeat", "--json"))
         for act in self._journal():
             if _is_own(act):
                 self._tell(act["actor"], _own_sentence(act), datetime.fromisoformat(act["timestamp"]))
-        for action in actions:
-            self._tell("heartbeat", self._sentence(action))
+        for action in beat["actions"]:
+            self._tell("heartbeat", self._sentence(action), datetime.fromisoformat(beat["tick"]["at"]))
 
     def _sentence(self, action: dict[str, str | None]) -> str:
         form = SENTENCES.get(action["action"] or "", "{action} {task} ({agent}): {why}")

@@ -11,20 +11,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from claw_files.errors import InvalidFile, Refused
-from claw_files.resources import folder as shipped
+from claw_files.errors import InvalidFile, Refused, RunFailed
+from claw_files.resources import folder
 
 END_SECONDS = 10
 
 
-def folder(keep: str | None) -> str:
-    """The absolute path of a fresh copy of the example workspace. Raises Refused when `keep` holds something."""
+@contextmanager
+def workspace(keep: str | None) -> Iterator[str]:
+    """The absolute path of a fresh copy of the example workspace.
+
+    It is removed at the end, unless `keep` names it or the day failed. Raises Refused when `keep` holds something.
+    """
     if keep is not None and os.path.lexists(keep) and (not os.path.isdir(keep) or os.listdir(keep)):
         raise Refused("nothing is written over", f"{keep} holds something already", "name a new or empty folder")
-    target = os.path.abspath(keep) if keep is not None else tempfile.mkdtemp(prefix="clawfiles-demo-")
+    target = os.path.realpath(keep if keep is not None else tempfile.mkdtemp(prefix="clawfiles-demo-"))
     ignore = shutil.ignore_patterns("__pycache__", ".clawfiles")
-    shutil.copytree(shipped("workspace-example"), target, dirs_exist_ok=True, ignore=ignore)
-    return os.path.realpath(target)
+    shutil.copytree(folder("workspace-example"), target, dirs_exist_ok=True, ignore=ignore)
+    try:
+        yield target
+    except RunFailed:
+        raise  # its sentence says where to look
+    except BaseException:
+        _discard(target, keep)
+        raise
+    _discard(target, keep)
+
+
+def _discard(target: str, keep: str | None) -> None:
+    if keep is None:
+        shutil.rmtree(target, ignore_errors=True)
 
 
 def compress(text: str, changes: Mapping[str, str]) -> str:
@@ -53,34 +69,34 @@ def _script(path: str, name: str, line: str) -> None:
         script.write(f"#!/bin/sh\n{line}\n")
 
 
-def environment(folder: str, path: str) -> dict[str, str]:
+def environment(root: str, path: str) -> dict[str, str]:
     """What the commands of the demo see: nothing of a workspace or agent that the caller may be in."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
-    return outer | {"PATH": os.pathsep.join([path, outer.get("PATH", os.defpath)]), "CLAWFILES_WORKSPACE": folder}
+    return outer | {"PATH": os.pathsep.join([path, outer.get("PATH", os.defpath)]), "CLAWFILES_WORKSPACE": root}
 
 
 @contextmanager
-def everything_ended(folder: str) -> Iterator[None]:
+def everything_ended(root: str) -> Iterator[None]:
     """Whatever happens inside, Ctrl-C and TERM included: afterwards no process of the workspace lives."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        end_all(folder)
+        end_all(root)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def end_all(folder: str) -> None:
+def end_all(root: str) -> None:
     """Ask every run of the workspace to end, and wait until it has."""
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.system.clock import SystemClock
     from claw_files.system.processes import SystemProcesses
 
-    runtime = CommandRuntime(folder, SystemProcesses(), SystemClock(), os.environ)
+    runtime = CommandRuntime(root, SystemProcesses(), SystemClock(), os.environ)
     until = time.monotonic() + END_SECONDS
     while (live := runtime.live()) and time.monotonic() < until:
         for run in live:

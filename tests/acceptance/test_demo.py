@@ -219,6 +219,34 @@ def test_a_configuration_that_the_demo_does_not_know_is_named() -> None:
         stage.compress('ack = "5m"', {'check = "30m"': 'check = "6s"'})
 
 
+def test_a_day_that_failed_leaves_its_folder_and_names_it_and_an_interrupted_one_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with pytest.raises(RunFailed), stage.workspace(None) as failed:
+        raise RunFailed("demo", "the day went wrong")
+    with pytest.raises(KeyboardInterrupt), stage.workspace(None) as interrupted:
+        raise KeyboardInterrupt
+    with stage.workspace(None) as ended:
+        assert Path(ended, "HEARTBEAT.md").exists()
+
+    assert Path(failed, "HEARTBEAT.md").exists()
+    assert not Path(interrupted).exists()
+    assert not Path(ended).exists()
+
+
+def test_an_agent_at_work_is_ended_with_the_demo(tmp_path: Path) -> None:
+    with stage.workspace(str(tmp_path / "day")) as folder, stage.commands() as path:
+        env = stage.environment(folder, path)
+        with pytest.raises(KeyboardInterrupt), stage.everything_ended(folder):
+            subprocess.run(["clawfiles", "delegate", "TC-89", "--agent", "sam"], env=env, check=True)
+            assert _agents_of(Path(folder)), "peter was not woken"
+            raise KeyboardInterrupt
+
+        assert processes_of(Path(folder)) == []
+
+
 @pytest.fixture
 def begun(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A demo in whose folder an agent is at work, and the folder."""
