@@ -1,8 +1,8 @@
 """Who may act now: locks that wait and name their holder, and claim files that decide who was first.
 
-A lock alone decides nothing here: whoever deletes its file breaks it, and agents do tidy up. So a claim is three things
-at once: the exclusive creation of a file, flock on it until the status is written, and a look at the status file itself
-under the lock of its folder (`Files.commit`). `docs/explanation/durability.md` tells which of them catches what.
+A lock alone decides nothing here: whoever deletes its file breaks it, and agents do tidy up. So a claim is two things:
+flock on the claim file of one generation until the status is written, and a look at the status file itself under the
+lock of its folder (`Files.commit`). `docs/explanation/durability.md` tells which of them catches what.
 """
 
 import json
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _POLL_SECONDS = 0.005  # filelock's own 50 ms make a hot lock wait 300 ms
 _RESERVED = ".for"
+_CLAIM = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIDIED_AWAY = 100  # so many times a claim file may be deleted before we have it
 
 
@@ -165,7 +166,7 @@ class Claims:
         """The claim file, locked by us and signed, durably; made again as often as somebody tidies it away."""
         for _ in range(_TIDIED_AWAY):
             with suppress(FileNotFoundError, NotFound), self._making(task) as folder, ExitStack() as unless_ours:
-                fd = _create_or_open(folder, str(generation))
+                fd = os.open(str(generation), _CLAIM, 0o600, dir_fd=folder)
                 unless_ours.callback(os.close, fd)
                 if not try_lock(fd):
                     raise AlreadyClaimed(task, _last_name(fd), generation)
@@ -228,16 +229,6 @@ class Claims:
         if self._durable:
             for fd in fds:
                 os.fsync(fd)
-
-
-def _create_or_open(folder: int, name: str) -> int:
-    """The claim file, newly made or somebody's. Its creation is exclusive, so two never think they made it."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    while True:
-        with suppress(FileExistsError):
-            return os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
-        with suppress(FileNotFoundError):  # tidied away in between
-            return os.open(name, flags, dir_fd=folder)
 
 
 def _checked(name: str, what: str) -> str:

@@ -213,17 +213,19 @@ class DiskFiles:
         now = _content_or_none(target, name)
         if now is None or now.data != base.data:
             return False
+        # From here on swap/ may hold somebody's bytes: whatever interrupts us, Ctrl-C too, must leave them to recovery.
+        step.unknown = True
         try:
             kernel.exchange(bench, intent.name, target, name)
-        except FileNotFoundError:
-            return False
         except OSError as error:
+            step.unknown = False
+            if isinstance(error, FileNotFoundError):
+                return False
             if error.errno not in kernel.MISSING:
                 raise
-            os.rename(intent.name, name, src_dir_fd=bench, dst_dir_fd=target)
+            os.rename(intent.name, name, src_dir_fd=bench, dst_dir_fd=target)  # the weaker promise
             step.unknown = True
             return True
-        step.unknown = True
         # The lock keeps our own kind out, not editors: what was displaced proves whether one came in between.
         displaced = _content_or_none(bench, intent.name)
         if displaced is not None and displaced.data == base.data:
