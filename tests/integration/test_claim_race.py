@@ -150,6 +150,30 @@ def test_sixteen_processes_count_in_one_file_and_no_step_is_lost(tmp_path: Path)
     assert sorted(Counter(lines).values()) == [50] * PROCESSES
 
 
+def test_recovery_leaves_alone_what_a_living_process_is_writing(tmp_path: Path) -> None:
+    root = prepared(tmp_path / "w", 1)
+
+    def recover() -> None:
+        while True:
+            DiskFiles(str(root), durable=False).recover()
+
+    def write() -> None:
+        files = DiskFiles(str(root), durable=False)
+        for n in range(100):
+            files.commit(f"status/{os.getpid()}.md", lambda data, n=n: f"{n}\n".encode(), b"%d" % n)  # type: ignore[misc]
+
+    recovering = in_child(recover)
+    children = [in_child(write) for _ in range(4)]
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    os.kill(recovering, 9)
+    os.waitpid(recovering, 0)
+
+    assert codes == [0] * 4
+    assert DiskFiles(str(root)).recover() == []
+    lines = [line for file in (root / "audit").iterdir() for line in file.read_bytes().splitlines()]
+    assert sorted(Counter(lines).values()) == [4] * 100
+
+
 def test_with_every_fsync_each_task_has_one_winner_too(tmp_path: Path) -> None:
     assert race(tmp_path / "w", 200, durable=True, tidy=True) == (0, 0, 0)
 

@@ -148,6 +148,24 @@ def test_a_killed_write_leaves_the_old_or_the_new_and_the_journal_tells_which(
     assert len(seen) == 2
 
 
+def test_a_killed_write_that_had_to_start_again_on_somebodys_edit_does_not_claim_to_be_made(tmp_path: Path) -> None:
+    def interrupted(world: World) -> None:
+        def slow(data: bytes | None) -> bytes:
+            if data == OLD:
+                (world.root / PATH).write_bytes(b"theirs\n")
+                os.utime(world.root / PATH, (2, 2))
+            return (data or b"") + NEW
+
+        world.files.commit(PATH, slow, NOTE)
+
+    for world in crashes(tmp_path, with_old, interrupted):
+        before = world.content()
+        assert before in (OLD, b"", b"theirs\n", b"theirs\n" + NEW)
+        mended(world)
+        assert world.content() == before
+        assert world.journal().count(NOTE) == (before == b"theirs\n" + NEW)
+
+
 def test_a_killed_move_is_done_or_not_and_the_journal_tells_which(tmp_path: Path) -> None:
     for world in crashes(tmp_path, with_old, lambda world: world.files.move(PATH, "status/archive/tc-1.md", NOTE)):
         mended(world)

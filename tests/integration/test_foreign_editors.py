@@ -160,6 +160,25 @@ def test_an_interrupt_right_after_the_exchange_loses_nobodys_bytes(
     assert world.path.read_bytes() == BASE + b"ours\n"
 
 
+def test_a_crash_over_added_lines_adds_them_to_the_live_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = kernel.exchange
+
+    def interrupted(*args: Any) -> None:
+        with world.path.open("ab") as editor:
+            editor.write(b"theirs\n")
+        exchange(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel, "exchange", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        world.files.commit(PATH, ours, b"{}")
+    monkeypatch.undo()
+
+    assert world.files.recover() == [(PATH, "swapped in")]
+    assert world.files.adopt() == [(PATH, "late lines added")]
+    assert world.path.read_bytes() == BASE + b"ours\ntheirs\n"
+
+
 def test_a_write_waits_for_whoever_holds_the_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable, "LOCK_SECONDS", 0.05)
     fd = os.open(world.path.parent, os.O_RDONLY)
