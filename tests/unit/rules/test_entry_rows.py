@@ -1,0 +1,712 @@
+"""What a tick decides for one line: a test for each row of `docs/explanation/heartbeat.md`."""
+
+from datetime import timedelta
+
+import pytest
+
+from claw_files.model import AgentId, Box, Kind, Need, State
+from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
+from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Told
+from claw_files.testing import builders as a
+from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+ACK, CHECK, SILENT = 5 * MINUTE, 30 * MINUTE, 45 * MINUTE
+
+
+def plan(
+    look: Look, after: timedelta = timedelta(0), snap: Snapshot | None = None, **around: object
+) -> tuple[Action, ...]:
+    """What is decided `after` START for the look, alone in its snapshot unless one is given."""
+    return plan_entry(look, snap or a.snapshot(look, **around), START + after)  # type: ignore[arg-type]
+
+
+def acts(*args: object, **kwargs: object) -> list[Act]:
+    return [action.act for action in plan(*args, **kwargs)]  # type: ignore[arg-type]
+
+
+# --- pending, unreadable
+
+
+def test_a_file_that_somebody_is_writing_is_waited_for() -> None:
+    look = a.look(a.task(state=State.DONE), pending=True, unreadable="empty")
+
+    assert acts(look, HOUR) == []
+
+
+def test_an_unreadable_file_is_reported_once_for_each_content() -> None:
+    look = Look(entry=a.entry(a.task()), unreadable="no UTF-8", digest="aaaaaaaabbbb")
+    first, _ = plan(look)
+    told = (f"sentry/{first.key}",)
+    other = Look(entry=a.entry(a.task(), at=START + HOUR), unreadable="no UTF-8", digest="ccccccccdddd")
+
+    assert (first.act, first.agent, first.kind) == (Act.ESCALATE, SENTRY, Kind.ANNOUNCE)
+    assert (
+        acts(Look(entry=a.entry(a.task(), at=START + HOUR), unreadable="no UTF-8", digest="aaaaaaaabbbb"), told=told)
+        == []
+    )
+    assert acts(other, told=told) == [Act.ESCALATE, Act.EXTEND]
+
+
+def test_what_is_unreadable_at_the_next_check_too_is_escalated() -> None:
+    look = Look(entry=a.entry(a.task()), unreadable="no UTF-8", digest="aaaaaaaabbbb")
+    first, later = plan(look)
+
+    (second,) = plan(look, CHECK, told=(f"sentry/{first.key}",))
+
+    assert later.at == START + CHECK
+    assert (second.act, second.agent) == (Act.ESCALATE, SAM)
+
+
+# --- said by hand
+
+
+def test_a_move_by_hand_that_nobody_may_make_is_reported_once_and_the_state_before_stays() -> None:
+    look = a.look(a.task(state=State.DONE, recorded=State.REVIEW, type="code-review"))
+    (told,) = plan(look)
+
+    assert (told.act, told.agent) == (Act.CONFLICT, SENTRY)
+    assert case_of(look, a.snapshot(look), START).task.state is State.REVIEW
+    assert acts(look, told=(f"sentry/{told.key}",)) == [Act.REVIEW]
+
+
+def test_a_report_is_carried_into_the_status_file() -> None:
+    task = a.task(state=State.IN_PROGRESS)
+    said = a.report(task, State.DONE, START + MINUTE)
+
+    (carry,) = plan(a.look(task, sent=True, reports=(said,)), 2 * MINUTE)
+
+    assert (carry.act, carry.details["report"]) == (Act.CARRY, said)
+
+
+def test_a_report_acknowledges_before_anything_is_sent_again() -> None:
+    task = a.task()
+    look = a.look(task, sent=True, box=Box.NEW, reports=(a.report(task, State.IN_PROGRESS, START + MINUTE),))
+
+    assert acts(look, HOUR) == [Act.CARRY]
+
+
+def test_a_report_older_than_the_attempts_message_is_old_news() -> None:
+    task = a.task(attempt=2, updated=START)
+    old = a.report(task, State.DONE, START - MINUTE)
+
+    assert acts(a.look(task, sent=True, reports=(old,))) == []
+    assert acts(a.look(task, reports=(old,))) == [Act.DELIVER], "nor does it count between retry and message"
+
+
+def test_a_report_as_old_as_the_message_within_a_second_is_its_answer() -> None:
+    task = a.task()
+    sent = a.message(task, sent=START + timedelta(milliseconds=600))
+
+    assert acts(a.look(task, sent=sent, reports=(a.report(task, State.IN_PROGRESS, START),))) == [Act.CARRY]
+
+
+def test_a_report_from_before_a_block_does_not_lift_it() -> None:
+    task = a.task(state=State.BLOCKED, updated=START + HOUR, reason="no key")
+    early, late = (a.report(task, State.IN_PROGRESS, START + after) for after in (MINUTE, 2 * HOUR))
+
+    assert Act.CARRY not in acts(a.look(task, sent=True, reports=(early,)), 2 * HOUR)
+    assert acts(a.look(task, sent=True, reports=(late,)), 2 * HOUR) == [Act.CARRY]
+
+
+def test_a_report_that_its_author_may_not_make_is_reported_once_as_a_conflict() -> None:
+    task = a.task(state=State.BLOCKED, reason="no key")
+    look = a.look(task, sent=True, reports=(a.report(task, State.DONE, START + MINUTE),))
+    (told,) = plan(look, 2 * MINUTE)
+
+    assert told.act is Act.CONFLICT
+    assert acts(look, 2 * MINUTE, told=(f"sentry/{told.key}",)) == [Act.ESCALATE]
+
+
+def test_a_report_of_anyone_but_the_assignee_is_not_carried() -> None:
+    task = a.task(state=State.IN_PROGRESS, updated=START)
+    look = a.look(task, sent=True, reports=(a.report(task, State.DONE, START + MINUTE, author=IRIS),))
+
+    assert acts(look, 2 * MINUTE) == [Act.EXTEND]
+
+
+def test_an_allowed_move_by_hand_is_written_down_first() -> None:
+    for state in (State.IN_PROGRESS, State.REVIEW, State.DONE, State.BLOCKED, State.FAILED):
+        assert acts(a.look(a.task(state=state, recorded=State.BACKLOG), sent=True)) == [Act.RECORD], state
+
+
+def test_a_task_released_by_hand_is_no_longer_watched_as_with_the_command() -> None:
+    assert acts(a.look(a.task(recorded=State.IN_PROGRESS), sent=True)) == [Act.RECORD, Act.UNWATCH]
+
+
+# --- closed, ticked, unknown
+
+
+def test_a_cancelled_task_with_a_live_run_has_it_stopped_before_its_line_goes() -> None:
+    task = a.task(state=State.CANCELLED)
+
+    assert acts(a.look(task, run=a.run(task))) == [Act.STOP]
+    assert acts(a.look(task, run=a.run(task, ended=START))) == [Act.CLOSE]
+
+
+def test_a_ticked_line_of_a_cancelled_task_does_not_leave_its_run_behind() -> None:
+    task = a.task(state=State.CANCELLED)
+
+    assert acts(a.look(task, run=a.run(task), ticked=True)) == [Act.STOP]
+
+
+def test_cancelling_does_not_stop_the_run_of_somebody_who_only_looks_at_the_task() -> None:
+    look = a.look(a.task(state=State.CANCELLED))
+    reviewing = a.run(look.task, agent=SAM, key="tc-47.1.review")
+
+    assert acts(look, live=(reviewing,)) == [Act.CLOSE]
+
+
+def test_the_line_of_a_dead_task_is_removed() -> None:
+    assert acts(a.look(a.task(state=State.DEAD), place=Place.DEAD_LETTER)) == [Act.CLOSE]
+
+
+def test_a_dead_task_still_in_status_is_moved_first() -> None:
+    assert acts(a.look(a.task(state=State.DEAD))) == [Act.DEAD_LETTER]
+
+
+def test_a_ticked_box_stops_the_watch_and_changes_no_state() -> None:
+    for state in (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED, State.REVIEW, State.FAILED):
+        assert acts(a.look(a.task(state=state), sent=True, ticked=True)) == [Act.UNWATCH], state
+
+
+def test_a_ticked_box_of_a_finished_task_is_closed_as_always() -> None:
+    assert acts(a.look(a.task(state=State.DONE), ticked=True)) == [Act.INFORM, Act.CLOSE]
+
+
+def test_a_line_for_an_agent_that_nobody_knows_is_told_to_the_coordinator_once() -> None:
+    look = a.look(a.task(assignee=AgentId("bob")))
+    (told,) = plan(look)
+
+    assert (told.act, told.agent) == (Act.ESCALATE, SAM)
+    assert acts(look, told=(f"sam/{told.key}",)) == []
+    assert acts(a.look(a.task(assignee=AgentId("bob")), ticked=True)) == [Act.UNWATCH]
+
+
+# --- workers
+
+
+def test_a_workers_result_moves_its_task_when_its_run_has_ended() -> None:
+    for state in (State.BACKLOG, State.IN_PROGRESS):
+        task = a.worker_task(state=state)
+        look = a.look(task, sent=True, run=a.run(task, ended=START + MINUTE), result=a.result(task), at=START + HOUR)
+
+        assert acts(look, MINUTE) == [Act.FINISH]
+
+
+def test_a_workers_result_with_another_run_id_is_never_taken_for_it() -> None:
+    task = a.worker_task()
+    stale = a.result(task, run="tc-60.0-s1")
+    (failed,) = plan(a.look(task, sent=True, run=a.run(task, ended=START + MINUTE), result=stale), MINUTE)
+
+    assert failed.act is Act.FAIL
+    assert "subagent-email-check.md" in failed.why
+
+
+def test_a_worker_that_ends_well_without_a_result_has_failed() -> None:
+    task = a.worker_task()
+    run = a.run(task, ended=START + MINUTE, exit=0, tail="bye")
+
+    (failed,) = plan(a.look(task, sent=True, run=run), MINUTE)
+
+    assert (failed.act, failed.text) == (Act.FAIL, "bye")
+
+
+def test_a_working_worker_is_left_alone_until_two_minutes_after_its_time_limit() -> None:
+    task = a.worker_task(state=State.IN_PROGRESS)
+    run = a.run(task)
+
+    (until,) = plan(a.look(task, sent=True, run=run), 9 * MINUTE)
+
+    assert (until.act, until.at) == (Act.WAIT_UNTIL, START + 12 * MINUTE)
+    assert acts(a.look(task, sent=True, run=run, at=until.at), 11 * MINUTE) == []
+    assert acts(a.look(task, sent=True, run=run, at=until.at), 12 * MINUTE) == [Act.STOP, Act.EXTEND]
+
+
+def test_a_worker_that_waits_for_a_slot_waits_its_turn() -> None:
+    for state in (State.BACKLOG, State.IN_PROGRESS):
+        assert acts(a.look(a.worker_task(state=state), sent=True, box=Box.NEW), HOUR) == []
+
+
+def test_nobody_writes_to_a_worker_its_spawner_hears_of_it() -> None:
+    look = a.look(a.worker_task(state=State.IN_PROGRESS), sent=True, spawner=IRIS)
+
+    (told, _) = plan(look, 5 * HOUR)
+
+    assert (told.act, told.agent) == (Act.ESCALATE, IRIS)
+
+
+def test_a_workers_result_waits_while_its_task_is_blocked() -> None:
+    task = a.worker_task(state=State.BLOCKED, reason="budget")
+
+    assert acts(a.look(task, sent=True, run=a.run(task, ended=START), result=a.result(task))) == [Act.ESCALATE]
+
+
+# --- the run ended
+
+
+def test_a_run_that_ended_without_a_word_has_failed_with_exit_code_and_tail() -> None:
+    for state in (State.BACKLOG, State.IN_PROGRESS):
+        task = a.task(state=state)
+        run = a.run(task, ended=START + MINUTE, exit=3, tail="Traceback")
+
+        (failed,) = plan(a.look(task, sent=True, run=run), MINUTE)
+
+        assert (failed.act, failed.text) == (Act.FAIL, "Traceback")
+        assert "(exit 3)" in failed.why
+
+
+def test_an_ended_run_counts_before_the_eta_and_before_the_check_time() -> None:
+    task = a.task(state=State.IN_PROGRESS, eta=START + HOUR)
+
+    assert acts(a.look(task, sent=True, run=a.run(task, ended=START), at=START + HOUR)) == [Act.FAIL]
+
+
+def test_a_lost_run_has_failed() -> None:
+    task = a.task(state=State.IN_PROGRESS)
+    (failed,) = plan(a.look(task, sent=True, run=a.run(task, ended=START, reason="lost", exit=None)))
+
+    assert failed.act is Act.FAIL
+    assert "lost" in failed.why
+
+
+def test_an_ended_run_of_a_blocked_task_is_no_failure() -> None:
+    task = a.task(state=State.BLOCKED, reason="no key")
+
+    assert acts(a.look(task, sent=True, run=a.run(task, ended=START))) == [Act.ESCALATE]
+
+
+def test_the_ended_run_of_a_former_holder_does_not_fail_the_next_one() -> None:
+    mine = a.task(state=State.IN_PROGRESS, assignee=IRIS, generation=2)
+    his = a.run(mine, ended=START, agent=PETER, generation=1)
+
+    assert Act.FAIL not in acts(a.look(mine, run=his))
+    assert Act.FAIL not in acts(a.look(a.task(assignee=None, generation=2), run=his))
+
+
+def test_a_run_that_a_nudge_started_ends_without_failing_the_task() -> None:
+    task = a.task(state=State.IN_PROGRESS)
+
+    assert Act.FAIL not in acts(a.look(task, sent=True, run=a.run(task, ended=START, key="tc-47.1.nudge")))
+
+
+# --- none or backlog
+
+
+def test_a_line_without_a_file_or_a_message_is_a_send_that_has_not_happened_yet() -> None:
+    line = a.entry(a.task())
+
+    (deliver,) = plan(Look(entry=line))
+
+    assert (deliver.act, deliver.agent, deliver.key) == (Act.DELIVER, PETER, "tc-47.1")
+
+
+def test_a_task_in_backlog_without_a_message_is_delivered() -> None:
+    assert acts(a.look(a.task(), at=START + HOUR)) == [Act.DELIVER], "also before the check time"
+
+
+def test_nothing_is_delivered_before_the_backoff_is_over() -> None:
+    task = a.task(attempt=2, not_before=START + MINUTE)
+
+    assert acts(a.look(task)) == []
+    assert acts(a.look(task), MINUTE) == [Act.DELIVER]
+
+
+def test_no_second_attempt_starts_beside_a_live_run_of_the_task() -> None:
+    task = a.task(attempt=2)
+    zombie = a.run(a.task(), agent=IRIS)
+
+    assert acts(a.look(task), live=(zombie,)) == []
+    assert acts(a.look(a.task(state=State.FAILED, failures=1)), HOUR, live=(zombie,)) == []
+
+
+def test_a_message_whose_ack_is_not_yet_due_is_waited_for() -> None:
+    assert acts(a.look(a.task(), sent=True, at=START), 4 * MINUTE) == []
+
+
+def test_the_ack_clock_starts_at_the_wake() -> None:
+    task = a.task()
+    asleep = a.look(task, sent=True, box=Box.NEW)
+    gone = a.run(task, started=START + HOUR, alive=False)
+
+    assert acts(asleep, 5 * HOUR) == []
+    assert acts(a.look(task, sent=True, run=gone), HOUR + 4 * MINUTE) == []
+    assert acts(a.look(task, sent=True, run=gone), HOUR + ACK) == [Act.RESEND]
+
+
+def test_a_run_in_the_agents_lane_is_waited_for() -> None:
+    busy = a.run(a.task("TC-1"))
+
+    assert acts(a.look(a.task(), sent=True), HOUR, live=(busy,)) == []
+
+
+def test_lanes_are_sessions_so_two_agents_may_share_one() -> None:
+    more = '[agents.zoe]\nsession = "agent:peter:main"\n'
+    busy = a.run(a.task("TC-1", assignee=AgentId("zoe")))
+
+    assert acts(a.look(a.task(), sent=True), HOUR, live=(busy,), more=more) == []
+
+
+def test_fresh_work_of_an_agent_that_looks_for_itself_keeps_its_queue_from_being_overdue() -> None:
+    busy = a.look(a.task("TC-1", State.IN_PROGRESS, assignee=IRIS, updated=START + HOUR))
+    waiting = a.look(a.task(assignee=IRIS), sent=True, box=Box.NEW)
+    snap = a.snapshot(busy, waiting)
+
+    assert acts(waiting, HOUR, snap) == []
+    assert acts(waiting, HOUR + SILENT, snap) == [Act.RESEND]
+
+
+def test_an_overdue_message_is_sent_again_under_the_same_key() -> None:
+    (again,) = plan(a.look(a.task(assignee=IRIS), sent=True, box=Box.NEW), ACK)
+
+    assert (again.act, again.key, again.agent) == (Act.RESEND, "tc-47.1", IRIS)
+
+
+def test_a_message_from_a_clock_that_was_put_back_is_overdue() -> None:
+    task = a.task(assignee=IRIS)
+    tomorrow = a.message(task, sent=START + 24 * HOUR, ack_by=START + 24 * HOUR + ACK)
+
+    assert acts(a.look(task, sent=tomorrow, box=Box.NEW)) == [Act.RESEND]
+
+
+def twice(**task: object) -> Look:
+    """A task of Iris's whose message was sent twice and lies unread."""
+    mine = a.task(**{"assignee": IRIS, "type": "bug", **task})  # type: ignore[arg-type]
+    return a.look(mine, sent=a.message(mine, sends=2), box=Box.NEW)
+
+
+def test_after_the_last_send_the_next_agent_of_the_route_gets_it() -> None:
+    mine = a.task(type="bug", assignee=PETER)
+    unread = a.look(mine, sent=a.message(mine, sends=2), box=Box.NEW, run=a.run(mine, alive=False))
+
+    (following,) = plan(unread, HOUR)
+
+    assert (following.act, following.agent, following.key) == (Act.NEXT_AGENT, IRIS, "tc-47.2")
+
+
+def test_self_in_a_route_means_that_the_coordinator_takes_it_over() -> None:
+    (following,) = plan(twice(), HOUR, tried={"TC-47": (PETER,)})
+
+    assert (following.act, following.agent) == (Act.NEXT_AGENT, SAM)
+
+
+def test_at_the_end_of_its_route_a_task_is_escalated() -> None:
+    look = twice(assignee=SAM)
+
+    (told,) = plan(look, HOUR, tried={"TC-47": (PETER, IRIS)})
+
+    assert (told.act, told.agent) == (Act.ESCALATE, BOSS)
+
+
+def test_a_message_that_was_read_is_escalated_never_handed_to_another() -> None:
+    mine = a.task(assignee=IRIS, type="bug")
+    for box in (Box.CUR, Box.DONE):
+        (told,) = plan(a.look(mine, sent=a.message(mine, sends=2), box=box), HOUR)
+
+        assert (told.act, told.agent) == (Act.ESCALATE, SAM)
+
+
+def test_a_line_that_names_nobody_goes_to_the_first_of_the_route() -> None:
+    look = Look(entry=a.entry(a.task(assignee=None)), task=a.task(assignee=None, type="bug"), place=Place.STATUS)
+
+    (first,) = plan(look)
+
+    assert (first.act, first.agent) == (Act.NEXT_AGENT, PETER)
+
+
+# --- in progress
+
+
+def test_an_eta_ahead_is_waited_for() -> None:
+    (until,) = plan(a.look(a.task(state=State.IN_PROGRESS, eta=START + HOUR), sent=True), 30 * MINUTE)
+
+    assert (until.act, until.at) == (Act.WAIT_UNTIL, START + HOUR)
+
+
+def test_times_matter_only_when_due() -> None:
+    assert acts(a.look(a.task(state=State.IN_PROGRESS), sent=True, at=START + 9 * HOUR), 8 * HOUR) == []
+
+
+def test_what_was_written_to_since_the_last_check_is_looked_at_after_the_interval() -> None:
+    (later,) = plan(a.look(a.task(state=State.IN_PROGRESS), sent=True, last_word=START + 20 * MINUTE), HOUR)
+
+    assert (later.act, later.at) == (Act.EXTEND, START + HOUR + CHECK)
+
+
+def test_a_live_run_is_working_however_old_the_lease() -> None:
+    task = a.task(state=State.IN_PROGRESS, lease=START - HOUR)
+
+    assert acts(a.look(task, sent=True, run=a.run(task)), 9 * HOUR) == [Act.EXTEND]
+
+
+def test_a_quiet_holder_is_nudged_once() -> None:
+    nudge, later = plan(a.look(a.task(state=State.IN_PROGRESS), sent=True), SILENT)
+
+    assert (nudge.act, nudge.agent, nudge.key, nudge.why) == (Act.NUDGE, PETER, "tc-47.1.nudge", "quiet")
+    assert later.at == START + SILENT + CHECK
+
+
+def test_a_holder_whose_lease_is_over_is_suspect_and_never_taken_over_by_the_tick() -> None:
+    look = a.look(a.task(state=State.IN_PROGRESS), sent=True)
+
+    assert [action.why for action in plan(look, 9 * HOUR)] == ["suspect", "suspect"]
+    assert acts(look, 9 * HOUR, told=("peter/tc-47.1.nudge", "sam/tc-47.1.silent")) == [Act.EXTEND]
+
+
+def test_a_holder_that_is_still_quiet_after_the_nudge_is_escalated() -> None:
+    look = a.look(a.task(state=State.IN_PROGRESS), sent=True)
+
+    escalation, later = plan(look, 2 * HOUR, told=("peter/tc-47.1.nudge",))
+
+    assert (escalation.act, escalation.agent, later.act) == (Act.ESCALATE, SAM, Act.EXTEND)
+
+
+# --- blocked
+
+
+def needy(**task: object) -> Look:
+    given = {"state": State.BLOCKED, "reason": "which key?", "need": Need(agent=IRIS, question="which key?")}
+    return a.look(a.task(**{**given, **task}), sent=True)  # type: ignore[arg-type]
+
+
+def test_a_need_is_asked_for_directly_and_once() -> None:
+    ask, later = plan(needy())
+
+    assert (ask.act, ask.agent, ask.kind, ask.text) == (Act.ASK, IRIS, Kind.QUESTION, "which key?")
+    assert later.at == START + CHECK, "or the very next tick would find it unanswered"
+    assert acts(needy(), told=(f"iris/{ask.key}",))[0] is Act.ESCALATE
+
+
+def test_another_question_in_the_same_attempt_is_asked_too() -> None:
+    first, _ = plan(needy())
+
+    assert acts(needy(need=Need(agent=IRIS, question="and which door?")), told=(f"iris/{first.key}",))[0] is Act.ASK
+
+
+def test_an_answer_wakes_the_agent_by_itself() -> None:
+    ask, _ = plan(needy())
+    told = {f"iris/{ask.key}": Told(box=Box.DONE), f"peter/{ask.key}.answer": Told(box=Box.NEW, sent=START)}
+
+    assert acts(needy(), MINUTE, told=told) == [Act.EXTEND]
+
+
+def test_an_agent_that_stays_blocked_with_its_answer_is_escalated() -> None:
+    ask, _ = plan(needy())
+    told = {f"iris/{ask.key}": Told(box=Box.DONE), f"peter/{ask.key}.answer": Told(box=Box.CUR, sent=START)}
+
+    assert acts(needy(), HOUR, told=told) == [Act.ESCALATE, Act.EXTEND]
+
+
+def test_a_need_that_nobody_answers_is_escalated_at_the_check() -> None:
+    ask, _ = plan(needy())
+    waiting = a.look(needy().task, sent=True, at=START + CHECK)
+
+    assert acts(waiting, CHECK - MINUTE, told=(f"iris/{ask.key}",)) == []
+    assert acts(waiting, CHECK, told=(f"iris/{ask.key}",)) == [Act.ESCALATE, Act.EXTEND]
+
+
+def test_what_is_blocked_otherwise_is_escalated_with_its_note_once() -> None:
+    look = a.look(a.task(state=State.BLOCKED, reason="the disk is full"), sent=True)
+    (told,) = plan(look)
+
+    assert (told.act, told.agent) == (Act.ESCALATE, SAM)
+    assert "the disk is full" in told.text
+    assert acts(look, HOUR, told=(f"sam/{told.key}",)) == []
+
+
+def test_a_second_block_for_another_reason_is_news() -> None:
+    (first,) = plan(a.look(a.task(state=State.BLOCKED, reason="the disk is full")))
+
+    assert acts(a.look(a.task(state=State.BLOCKED, reason="no network")), told=(f"sam/{first.key}",)) == [Act.ESCALATE]
+
+
+def test_a_need_of_a_worker_or_of_a_stranger_is_escalated_instead() -> None:
+    for agent in (WORKER, AgentId("bob"), PETER):
+        assert acts(needy(need=Need(agent=agent, question="?"))) == [Act.ESCALATE]
+
+
+# --- review
+
+
+def test_the_reviewer_is_told_once_with_the_outputs() -> None:
+    look = a.look(a.task(state=State.REVIEW, type="code-review", outputs=("PR #142",)), sent=True)
+    (told,) = plan(look)
+
+    assert (told.act, told.agent, told.key) == (Act.REVIEW, SAM, "tc-47.1.review")
+    assert "PR #142" in told.text
+    assert acts(look, 9 * HOUR, told=("sam/tc-47.1.review",)) == []
+
+
+def test_done_becomes_review_where_the_route_wants_one() -> None:
+    look = a.look(a.task(state=State.DONE, recorded=State.IN_PROGRESS, type="code-review"), sent=True)
+
+    assert case_of(look, a.snapshot(look), START).task.state is State.REVIEW
+    assert acts(look) == [Act.RECORD]
+
+
+def test_a_review_that_misses_outputs_goes_back_once_before_the_reviewer_hears_of_it() -> None:
+    look = a.look(a.task(state=State.REVIEW, type="code-review"), missing=("./report.md",))
+    (back,) = plan(look)
+
+    (second,) = plan(look, told=(f"sam/{back.key}",))
+
+    assert back.act is Act.REOPEN
+    assert second.act is Act.REVIEW
+    assert "./report.md" in second.text
+
+
+# --- failed
+
+
+def fails(*agos: timedelta) -> dict[AgentId, tuple]:  # type: ignore[type-arg]
+    return {PETER: tuple((START - ago, False) for ago in agos)}
+
+
+def failed(failures: int = 1, id: str = "TC-47", **task: object) -> Look:  # noqa: A002
+    return a.look(a.task(id, State.FAILED, failures=failures, reason="boom", **task), sent=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4)])
+def test_the_next_attempt_comes_after_a_growing_backoff(failures: int, seconds: int) -> None:
+    assert acts(failed(failures), timedelta(seconds=seconds - 1)) == []
+    assert acts(failed(failures), timedelta(seconds=seconds)) == [Act.RETRY]
+
+
+def test_a_failure_from_a_clock_that_was_put_back_holds_nothing_up() -> None:
+    assert acts(failed(updated=START + 24 * HOUR)) == [Act.RETRY]
+
+
+def test_an_open_breaker_sends_the_task_to_the_next_agent() -> None:
+    (following,) = plan(failed(type="bug"), MINUTE, outcomes=fails(MINUTE, MINUTE, MINUTE))
+
+    assert (following.act, following.agent) == (Act.NEXT_AGENT, IRIS)
+
+
+def test_an_open_breaker_passes_over_agents_whose_own_is_open() -> None:
+    both = {agent: fails(MINUTE, MINUTE, MINUTE)[PETER] for agent in (PETER, IRIS)}
+
+    (following,) = plan(failed(type="bug"), MINUTE, outcomes=both)
+
+    assert following.agent == SAM
+
+
+def test_an_open_breaker_without_another_agent_is_waited_for_until_it_is_half_open() -> None:
+    broken = fails(MINUTE, MINUTE, MINUTE)
+
+    assert acts(failed(type="checked"), 8 * MINUTE, outcomes=broken) == []
+    assert acts(failed(type="checked"), 9 * MINUTE, outcomes=broken) == [Act.RETRY]
+
+
+def test_a_half_open_breaker_gives_one_attempt() -> None:
+    looks = failed(id="TC-1"), failed(id="TC-2")
+    snap = a.snapshot(*looks, outcomes=fails(MINUTE, MINUTE, MINUTE))
+    trying = a.look(a.task("TC-1", attempt=2, failures=1)), looks[1]
+    during = a.snapshot(*trying, outcomes=fails(MINUTE, MINUTE, MINUTE))
+
+    assert [acts(look, HOUR, snap) for look in looks] == [[Act.RETRY], []]
+    assert acts(looks[1], HOUR, during) == []
+
+
+def test_the_last_attempt_is_a_dead_letter() -> None:
+    assert acts(failed(3)) == [Act.DEAD_LETTER]
+    assert acts(failed(1, attempts=1)) == [Act.DEAD_LETTER]
+
+
+def test_three_failures_are_a_dead_letter_also_while_they_hold_the_breaker_open() -> None:
+    assert acts(failed(3, type="bug"), outcomes=fails(MINUTE, MINUTE, MINUTE)) == [Act.DEAD_LETTER]
+
+
+# --- done
+
+
+def test_done_informs_the_requester_and_whoever_follows_and_removes_the_line() -> None:
+    task = a.task(
+        state=State.DONE, requested_by=BOSS, followers=(IRIS, BOSS, PETER), summary="Fixed", outputs=("PR #142",)
+    )
+
+    planned = plan(a.look(task, at=START + HOUR))
+
+    assert [(action.act, action.agent) for action in planned[:2]] == [(Act.INFORM, BOSS), (Act.INFORM, IRIS)]
+    assert "PR #142" in planned[0].text
+    assert planned[2].act is Act.CLOSE
+
+
+def test_who_was_informed_before_a_crash_is_not_informed_again() -> None:
+    assert acts(a.look(a.task(state=State.DONE, requested_by=BOSS)), told=("dimitrios/tc-47.1.done",)) == [Act.CLOSE]
+
+
+def test_the_result_of_a_line_for_somebody_goes_to_that_agent() -> None:
+    inform, _ = plan(a.look(a.task(state=State.DONE, requested_by=BOSS), spawner=IRIS))
+
+    assert inform.agent == IRIS
+
+
+def test_a_requester_that_nobody_knows_stands_for_the_coordinator() -> None:
+    inform, _ = plan(a.look(a.task(state=State.DONE, requested_by=AgentId("bob"))))
+
+    assert inform.agent == SAM
+
+
+def test_done_without_the_promised_outputs_is_reopened_once_then_escalated() -> None:
+    look = a.look(a.task(state=State.DONE), missing=("./report.md",))
+    (back,) = plan(look)
+    again = a.look(a.task(state=State.DONE, attempt=2), missing=("./report.md",))
+
+    assert (back.act, back.key) == (Act.REOPEN, "tc-47.redo")
+    assert "./report.md" in back.why
+    assert acts(again, told=(f"sam/{back.key}",)) == [Act.ESCALATE]
+
+
+def test_the_routes_own_check_decides_as_well() -> None:
+    task = a.task(state=State.DONE, type="checked")
+    ended = a.run(task, ended=START, key="tc-47.1.verify")
+
+    assert acts(a.look(task)) == [Act.VERIFY]
+    assert acts(a.look(task, verify=a.run(task, key="tc-47.1.verify"))) == []
+    assert acts(a.look(task, verify=ended)) == [Act.INFORM, Act.CLOSE]
+    assert acts(a.look(task, verify=a.run(task, ended=START, exit=1))) == [Act.REOPEN]
+
+
+def test_a_finished_task_is_acted_on_before_its_check_time() -> None:
+    assert acts(a.look(a.task(state=State.DONE), at=START + 9 * HOUR)) == [Act.INFORM, Act.CLOSE]
+
+
+# --- escalation
+
+
+def test_an_escalation_climbs_when_it_lies_unread_longer_than_an_ack_may_take() -> None:
+    look = a.look(a.task(state=State.BLOCKED, reason="no key"))
+    (first,) = plan(look)
+    lying = {f"sam/{first.key}": Told(box=Box.NEW, sent=START)}
+    top = lying | {f"dimitrios/{first.key}": Told(box=Box.NEW, sent=START)}
+
+    assert acts(look, ACK - MINUTE, told=lying) == []
+    assert [action.agent for action in plan(look, ACK, told=lying)] == [BOSS]
+    assert acts(look, 9 * HOUR, told=top) == [], "above the top there is nobody"
+
+
+def test_an_escalation_that_was_read_climbs_no_further() -> None:
+    look = a.look(a.task(state=State.BLOCKED, reason="no key"))
+    (first,) = plan(look)
+
+    assert acts(look, 9 * HOUR, told={f"sam/{first.key}": Told(box=Box.CUR, sent=START)}) == []
+
+
+# --- the ladder, the order
+
+
+def test_a_ladder_of_checks_is_climbed_by_the_time_since_the_task_was_sent() -> None:
+    look = a.look(a.task(state=State.IN_PROGRESS), sent=True)
+    snap = a.snapshot(look, more='[heartbeat]\ncheck = ["1m", "3m", "10m"]\n')
+
+    steps = [next_check(case_of(look, snap, START + at)) - START - at for at in (0 * MINUTE, MINUTE, 4 * MINUTE, HOUR)]
+
+    assert steps == [MINUTE, 3 * MINUTE, 10 * MINUTE, 10 * MINUTE]
+
+
+def test_every_state_has_a_row_that_decides() -> None:
+    for state in State:
+        look = a.look(a.task(state=state), sent=True)
+        case = case_of(look, a.snapshot(look), START)
+
+        assert any(row(case) is not None for row in ROWS), state
