@@ -44,6 +44,14 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
 TEXT = Text()
 
 
+class Ended(Exception):
+    """The command was ended from outside: by Ctrl-C, or because nobody reads its output any more."""
+
+
+class Interrupted(Ended):
+    """By Ctrl-C."""
+
+
 class _Shape(click.Command):
     """A command with the shared options and, at the end of its help, an example."""
 
@@ -71,6 +79,15 @@ class Group(_Shape, click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lazy = lazy or {}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns. Click itself would print on Ctrl-C, and exit 1 when the output is closed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError:
+            raise Ended from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy) + super().list_commands(ctx)

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from claw_files.cli.base import Ended, Interrupted
 from claw_files.cli.root import root
 from claw_files.errors import ClawError
 
@@ -32,9 +33,9 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except click.ClickException as wrong:
         return _wrong_use(wrong, arguments)
-    except (click.Abort, KeyboardInterrupt):
+    except (Interrupted, click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (Ended, BrokenPipeError):
         return _broken_pipe()
     except ClawError as error:
         return _refuse(error, arguments)

@@ -73,7 +73,7 @@ def list_tasks(status: str | None, agent: str | None, limit: int | None) -> None
         raise BadValue("--status", status, f"a state: {', '.join(State)}")
     listing = app.board.listing(state, app.settings.agent(agent).name if agent else None, limit)
     show([views.task_json(shown) for shown in listing.tasks], lambda: views.listing_text(listing))
-    for sentence in listing.unreadable:
+    for _, sentence in listing.unreadable:
         warn(sentence)
 
 
@@ -100,5 +100,5 @@ def board(limit: int | None) -> None:
         print_board(listing)
     else:
         show([views.task_json(shown) for shown in listing.tasks], lambda: views.board_text(listing))
-    for sentence in listing.unreadable:
+    for _, sentence in listing.unreadable:
         warn(sentence)

@@ -28,7 +28,7 @@ class Listing(Value, frozen=True):
     """Tasks in the order of their numbers, and the files that could not be read."""
 
     tasks: tuple[Shown, ...] = ()
-    unreadable: tuple[str, ...] = ()  # one sentence each
+    unreadable: tuple[tuple[str, str], ...] = ()  # path, and why in one sentence
 
 
 class Board:
@@ -53,7 +53,7 @@ class Board:
             except NotFound:
                 continue  # moved meanwhile
             except ClawError as wrong:
-                unreadable.append(str(wrong))
+                unreadable.append((f"{folder}/{name}", str(wrong)))
                 continue
             task = self._ws.in_force(loaded.task)
             if (status is None or task.state is status) and (agent is None or task.assignee == agent):

@@ -38,8 +38,8 @@ class Doctor:
 
     def _tasks(self) -> Iterator[Finding]:
         listing = self._board.listing()
-        for sentence in listing.unreadable:
-            yield Finding(code="unreadable", path=sentence.partition(":")[0], message=sentence)
+        for path, sentence in listing.unreadable:
+            yield Finding(code="unreadable", path=path, message=sentence)
         for shown in listing.tasks:
             for conflict in shown.conflicts:
                 if not conflict.startswith("conflicts/"):

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,13 +112,22 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 @pytest.fixture
-def program() -> Callable[..., "subprocess.Popen[bytes]"]:
+def program() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
     """Starts the real program in a process of its own."""
 
     def start(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
         env = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
         env |= {"PYTHONPATH": str(ROOT), **options.pop("env", {})}
         command = [sys.executable, "-m", "claw_files", *arguments]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, env=env, **{**pipes, **options}))
+        return started[-1]
 
-    return start
+    started: list[subprocess.Popen[bytes]] = []
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()

@@ -289,7 +289,10 @@ def test_a_worker_moves_no_task(desk) -> None:
 
 def test_archive_moves_what_is_long_closed_and_has_no_ledger_line(desk) -> None:
     for number, line in ((1, ""), (2, "- TC-2 delegated to peter, check at 2026-03-07 10:00\n")):
-        desk.write(f"status/tc-{number}.md", f"---\nstatus: done\nrecorded: done\ncompleted: 2026-01-02T03:04:05Z\n---\n{number}\n")
+        desk.write(
+            f"status/tc-{number}.md",
+            f"---\nstatus: done\nrecorded: done\ncompleted: 2026-01-02T03:04:05Z\n---\n{number}\n",
+        )
         desk.write("HEARTBEAT.md", line)
     desk.task("still open")
 
@@ -303,7 +306,10 @@ def test_every_move_is_in_the_journal_with_who_and_why(desk) -> None:
     task = claimed(desk)
     desk.ok("done", task, "two findings", by="peter")
 
-    told = [(line["action"], line["actor"], line["why"]) for line in map(__import__("json").loads, desk.ok("log", "--json").out.splitlines())]
+    told = [
+        (line["action"], line["actor"], line["why"])
+        for line in map(__import__("json").loads, desk.ok("log", "--json").out.splitlines())
+    ]
 
     assert ("task new", "sam", "API security review") in told
     assert ("done", "peter", "two findings") in told

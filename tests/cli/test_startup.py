@@ -1,0 +1,63 @@
+"""What the program loads before it does anything: cron and shells start it often."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+HEAVY = {
+    "yaml",
+    "frontmatter",
+    "filelock",
+    "rich",
+    "markdown_it",
+    "psutil",
+    "asyncio",
+    "watchdog",
+    "cronsim",
+    "msgspec",
+}
+PROBE = "import sys; sys.argv[0] = 'clawfiles'; from claw_files.cli import run; run(sys.argv[1:]); print('LOADED', *sys.modules)"
+
+
+@pytest.fixture
+def probe() -> Callable[..., set[str]]:
+    """The modules that are loaded once a command has run in a process of its own."""
+
+    def run(*arguments: str) -> set[str]:
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", PROBE, *arguments], env=env, capture_output=True, text=True)
+        return set(done.stdout.rpartition("LOADED ")[2].split())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["claim", "--help"], ["task", "new", "--help"], ["inbox", "--help"]]
+)
+def test_help_and_version_load_nothing_heavy(probe, arguments: list[str]) -> None:
+    found = probe(*arguments)
+
+    assert "claw_files.cli.root" in found
+    assert not found & HEAVY
+    assert "claw_files.app" not in found
+
+
+def test_a_list_loads_no_service_it_does_not_use(probe, desk) -> None:
+    found = probe("-C", str(desk.root), "task", "list")
+
+    assert "claw_files.services.board" in found
+    assert not found & {
+        "rich",
+        "filelock",
+        "psutil",
+        "asyncio",
+        "watchdog",
+        "markdown_it",
+        "claw_files.services.heartbeat",
+    }
