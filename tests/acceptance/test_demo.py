@@ -1,7 +1,6 @@
 """The workday of the example workspace, once, by the real command; then its files and what it told are looked at."""
 
 import itertools
-import json
 import os
 import re
 import signal
@@ -12,8 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Protocol
 
-import frontmatter
 import pytest
 
 from claw_files.demo import day, run, stage
@@ -39,37 +38,20 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-class Workday:
-    """The folder that a day left, and what was printed while it lasted."""
+class Workday(Protocol):
+    """What the fixture in conftest.py gives."""
 
-    def __init__(self, folder: Path, printed: str) -> None:
-        self.folder, self.printed = folder, printed
+    folder: Path
+    printed: str
 
-    def text(self, path: str) -> str:
-        return (self.folder / path).read_text(encoding="utf-8")
-
-    def head(self, path: str) -> dict[str, object]:
-        return frontmatter.loads(self.text(path)).metadata
-
-    def runs(self, agent: str) -> list[dict[str, object]]:
-        heads = [self.head(f"runs/{path.name}/run.md") for path in sorted((self.folder / "runs").iterdir())]
-        return [head for head in heads if head["agent"] == agent]
-
-    def journal(self) -> list[dict[str, str]]:
-        lines = [line for path in sorted((self.folder / "audit").iterdir()) for line in path.read_bytes().splitlines()]
-        return [json.loads(line) for line in lines]
+    def text(self, path: str) -> str: ...
+    def head(self, path: str) -> dict[str, object]: ...
+    def runs(self, agent: str) -> list[dict[str, object]]: ...
+    def journal(self) -> list[dict[str, str]]: ...
 
 
 def at(value: object) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-
-
-@pytest.fixture(scope="module")
-def workday(tmp_path_factory: pytest.TempPathFactory) -> Workday:
-    folder = tmp_path_factory.mktemp("demo") / "day"
-    done = subprocess.run([*COMMAND, "demo", "--keep", str(folder)], env=ENV, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return Workday(folder, done.stdout)
 
 
 def test_three_workers_run_at_the_same_time(workday: Workday) -> None:
