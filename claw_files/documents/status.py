@@ -171,8 +171,17 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str) -> byte
     if not changes:
         return raw
     keys = _spelled(document)
+    if not document.meta:
+        changes = _ordered(after, changes)
     changes |= _pinned(after, told, _heard(document, keys))
     return splice.edit(raw, {keys.get(key, key): value for key, value in changes.items()}, path)
+
+
+def _ordered(after: Task, changes: Mapping[str, Data | None]) -> dict[str, Data | None]:
+    """For a file that gets its first front matter: with its id, and in the order of a file that we made."""
+    first = ("id", "title", "status")
+    rest = sorted(changes, key=lambda key: list(BY_KEY).index(key) if key in BY_KEY else len(BY_KEY))
+    return {"id": after.id} | {key: changes[key] for key in dict.fromkeys((*first[1:], *rest)) if key in changes}
 
 
 def _pinned(after: Task, told: body.Words, heard: Mapping[str, Data]) -> dict[str, Data | None]:

@@ -178,6 +178,8 @@ class Delegations:
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
             return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
+        if task.assignee == agent and ws.find_message(agent, task_message_key(task)):
+            return task  # delivered already; it may have begun since
         if task.state is not State.BACKLOG:
             raise AlreadyClaimed(task.id, task.assignee, task.generation)
         if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_message_key(task)):

@@ -4,8 +4,10 @@ It reads only what the entries name. The run is looked at before the files it ma
 ended has nothing more to say.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 
 import msgspec
 from msgspec.structs import replace
@@ -156,14 +158,16 @@ class Looking:
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
         """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
         key = task_message_key(task)
-        runs = [self._runtime.look(RunId(name)) for name in self._run_names() if _is_run_of(name, key)]
+        runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, key)]
         found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
         return max(found, key=lambda run: (run.alive, run.started or datetime.min.replace(tzinfo=UTC)), default=None)
 
-    def _run_names(self) -> list[str]:
+    def _run_names(self, key: str) -> list[str]:
+        """Names of runs that begin with the key; the folder is listed once, in order."""
         if self._runs is None:
             self._runs = self._ws.files.names("runs")
-        return self._runs
+        first = bisect_left(self._runs, key)
+        return list(takewhile(lambda name: name.startswith(key), islice(self._runs, first, None)))
 
     def forget(self) -> None:
         """Runs were started since: list them anew."""

@@ -153,7 +153,8 @@ class Messages:
 
     def _compose(self, by: AgentId, to: AgentId, text: str, kind: Kind, task: TaskId | None, critical: bool) -> Message:
         now = self._ws.clock.now()
-        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{secrets.token_hex(3)}"
+        # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
+        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{secrets.token_hex(2)}"
         person = self._ws.settings.is_human(to)
         body = text if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
         return Message(

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
+from claw_files.model import AgentId, AgentKind, Audit, Box, Kind, State, Task
 from claw_files.rules import transitions
 from claw_files.rules.snapshot import Action, Look
 from claw_files.services import history, texts
@@ -12,6 +12,7 @@ from claw_files.services.messages import Messages
 from claw_files.workspace import Workspace
 
 REASON_CHARS = 400
+TAIL_LINES = 3  # of the output of a run that failed; all of it is in runs/
 
 
 class Outcomes:
@@ -47,7 +48,8 @@ class Outcomes:
         self._ws.update(action.task, rule, audit, keep_mtime=True)
 
     def fail(self, action: Action, look: Look | None) -> None:
-        tail = words.safe(action.text.strip()[-REASON_CHARS:])
+        last = [line.strip() for line in action.text.splitlines() if line.strip()][-TAIL_LINES:]
+        tail = words.safe(" / ".join(last)[-REASON_CHARS:])
         reason = action.why + (f": {tail}" if tail else "")
         assert action.task
         now = self._ws.clock.now()
@@ -65,10 +67,18 @@ class Outcomes:
             self._audit(action),
             keep_mtime=True,
         )
+        self._put_away(action, look)
         at = words.next_look(now, self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
+
+    def _put_away(self, action: Action, look: Look) -> None:
+        """The message of the attempt that is over is finished: what stays in new/ and cur/ is still to be done."""
+        message = look.message
+        if message and look.box in (Box.NEW, Box.CUR):
+            done = replace(self._audit(action), action="inbox done", key=message.key)
+            self._ws.shift(message.to, message.id, look.box, Box.DONE, done)
 
     def dead_letter(self, action: Action, look: Look | None) -> None:
         """Dead with its history, a person told, then moved; each step finds out whether it was done."""

@@ -33,6 +33,7 @@ class Waking:
         task = self._task_of(message)
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
+        self._put_away(agent.name)
         now = self._ws.clock.now()
         run = Run(
             id=run_id(message),
@@ -70,6 +71,17 @@ class Waking:
             self._ws.note(audit)
         self._ws.shift(agent.name, message.id, Box.NEW, Box.CUR, replace(audit, action="inbox read"))
         return started
+
+    def _put_away(self, agent: AgentId) -> None:
+        """Finish what an earlier run of the agent was woken with; a task's message stays until the task ends, a question
+        until it is answered."""
+        for message in self._ws.messages_in(agent, Box.CUR):
+            if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
+                continue
+            run = self._runtime.look(run_id(message))
+            if run is not None and run.ended is not None:
+                audit = Audit(action="inbox done", task=message.task, agent=agent, key=message.key, why="its run ended")
+                self._ws.shift(agent, message.id, Box.CUR, Box.DONE, replace(audit, actor=self._me))
 
     def _task_of(self, message: Message) -> Task | None:
         try:
