@@ -22,7 +22,7 @@ HEAVY = {
     "cronsim",
     "msgspec",
 }
-PROBE = "import sys; sys.argv[0] = 'clawfiles'; from claw_files.cli import run; run(sys.argv[1:]); print('LOADED', *sys.modules)"
+PROBE = "import sys; from claw_files.cli import run; run(sys.argv[1:]); print('LOADED', *sys.modules)"
 
 
 @pytest.fixture
