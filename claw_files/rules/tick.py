@@ -108,7 +108,7 @@ def _plan_group(name: str, cases: list[Case]) -> list[Action]:
 
 def _is_final(case: Case) -> bool:
     """Whether nothing more will come of the task by itself, and nothing of it still runs."""
-    if case.is_running:
+    if case.is_running or case.look.pending or case.look.unreadable:
         return False
     if case.task.state is State.DEAD:
         return case.look.place is not Place.STATUS
