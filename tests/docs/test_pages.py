@@ -1,0 +1,120 @@
+"""The pages stay true to the code and to each other: links, names of tests, commands, settings, words."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from claw_files.cli.base import Group
+from claw_files.cli.root import root
+from claw_files.config import parse
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "workspace-example").glob("README.md")])
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def prose(page: Path) -> str:
+    """The page without its code blocks."""
+    return FENCED.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#{1,6} (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in LINK.findall(prose(page)):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{link}: no such heading"
+
+
+def test_every_page_is_reached_from_the_readme_in_three_steps() -> None:
+    reached, edge = {ROOT / "README.md"}, {ROOT / "README.md"}
+    for _ in range(3):
+        links = [(page.parent / link.split("#")[0]).resolve() for page in edge for link in LINK.findall(prose(page))]
+        edge = {target for target in links if target.suffix == ".md" and target.exists()} - reached
+        reached |= edge
+    assert {str(page.relative_to(ROOT)) for page in PAGES} - {str(page.relative_to(ROOT)) for page in reached} == set()
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    tests = list((ROOT / "tests").rglob("test_*.py"))
+    known = {path.stem for path in tests}
+    for path in tests:
+        known |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
+    named = {(page.name, name) for page in PAGES for name in re.findall(r"\btest_\w+", page.read_text())}
+    assert [f"{page}: {name}" for page, name in sorted(named) if name not in known] == []
+
+
+def test_every_file_of_the_repository_that_a_page_names_exists() -> None:
+    pattern = re.compile(r"`((?:tests|claw_files|templates|benchmarks|docs)/[\w./*-]+)`")
+    named = {(page.name, path) for page in PAGES for path in pattern.findall(page.read_text())}
+    assert [f"{page}: {path}" for page, path in sorted(named) if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether the words begin with a command of ours: "task new", "doctor"."""
+    found = root.get_command(None, words[0])  # type: ignore[arg-type]
+    if isinstance(found, Group) and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]):
+        return words[1] in found.list_commands(None)  # type: ignore[arg-type]
+    return found is not None
+
+
+@every_page
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    spoken = re.findall(r"`clawfiles ([^`]+)`", prose(page))
+    typed = [line for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+             for line in re.findall(r"^\$ clawfiles (.+)$", block, re.MULTILINE)]  # fmt: skip
+    for call in (*spoken, *typed):
+        words = [word for word in re.sub(r"^(?:-C \S+ )", "", call).split() if not word.startswith("-")]
+        assert not words or is_command(words), f"no command `clawfiles {call}`"
+
+
+@every_page
+def test_every_setting_that_a_page_shows_is_read(page: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        shown = tomllib.loads(block)
+        missing = [] if "sam" in shown.get("agents", {}) else ["[agents.sam]"]
+        missing += [f"[agents.{name}]" for name in ("peter", "iris", "me") if name not in shown.get("agents", {})]
+        head = "" if "workspace" in shown else '[workspace]\ncoordinator = "sam"\n'
+        parse("\n".join([head, *missing, block]).encode(), "clawfiles.toml")
+
+
+FORBIDDEN = re.compile(
+    r"/work/|requirements\.md|\brows? [A-E][0-9]|\bS[0-4]\b row|\bhelpers?\b|"
+    r"\b(?:blazing|seamless(?:ly)?|powerful|robust|effortless(?:ly)?|cutting-edge|leverage|delve|supercharge)\b|"
+    r"!\[[^\]]*\]\(https?:",
+    re.IGNORECASE,
+)
+
+
+@every_page
+def test_no_page_praises_itself_or_speaks_of_how_it_was_made(page: Path) -> None:
+    assert [found[0] for found in FORBIDDEN.finditer(page.read_text())] == []
+
+
+def test_every_word_of_the_glossary_is_used() -> None:
+    terms = re.findall(r"^\| \*\*([^*]+)\*\* \|", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert len(terms) > 30
+    code = "\n".join(path.read_text() for path in (ROOT / "claw_files").rglob("*.py"))
+    pages = "\n".join(page.read_text() for page in PAGES if page.name != "glossary.md")
+    text = f"{code}\n{pages}".lower().replace("_", " ").replace("-", " ")
+    assert [term for term in terms if term.lower().replace("-", " ") not in text] == []
+
+
+def test_every_decision_has_its_four_parts() -> None:
+    for page in (ROOT / "docs/decisions").glob("[0-9]*.md"):
+        headings = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "What would change our mind"], page.name
