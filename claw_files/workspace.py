@@ -4,6 +4,7 @@ Nothing here decides: a save runs a rule on whatever stands in the file at that 
 in between is either built upon or makes the rule refuse.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -109,7 +110,16 @@ class Workspace:
             raise NotFound("task", task, "`clawfiles task list` shows what there is")
         path, place = found
         content = self.files.read(path)
-        return Loaded(task=self.parse(content, path), path=path, place=place, content=content)
+        return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
+
+    def restored(self, task: Task) -> Task:
+        """`task` with what was lost when an agent wrote its status file anew: its message carries the definition."""
+        if task.recorded is not None:
+            return task
+        entry = self.entry(task.id)
+        found = [self.latest_message(agent, task.id) for agent in {task.assignee, entry and entry.agent} if agent]
+        message = max((m for m in found if m), key=lambda m: m.attempt or 1, default=None)
+        return restore(task, message) if message else task
 
     def load_file(self, folder: str, name: str) -> Loaded:
         """The task in one file of `status` or `dead-letter`, as `task_ids` names it."""
@@ -177,7 +187,7 @@ class Workspace:
                 raise NotFound("task", task)
             # The time only resolves bare clock times in the text, so the one we first saw is good enough.
             before = status.parse(raw, loaded.path, loaded.content.stamp.mtime, self.zone)
-            after = rule(self.in_force(before))
+            after = rule(self.in_force(self.restored(before)))
             after = replace(after, recorded=after.state)
             saved[:] = [after]
             new = status.edit(raw, before, after, loaded.path)
@@ -299,6 +309,15 @@ class Workspace:
                     return self.read_message(agent, box, id), box
         return None
 
+    def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
+        """The task message of the newest attempt that the agent was given, wherever it lies."""
+        form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
+        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}  # noqa: A001
+        with suppress(ClawError):
+            if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
+                return found[0]
+        return None
+
     def told(self) -> Mapping[str, Told]:
         """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""
         return _ToldView(self)
@@ -328,6 +347,19 @@ class _ToldView(Mapping[str, Told]):
 
     def __len__(self) -> int:
         return 0
+
+
+def restore(task: Task, message: Message) -> Task:
+    """`task` with everything that its message knows and its file does not say any more."""
+    counted = message.definition.get("failures", "0")
+    task = status.restore(task, message.definition)
+    return replace(
+        task,
+        assignee=task.assignee or message.to,
+        attempt=max(task.attempt, message.attempt or 1),
+        failures=max(task.failures, int(counted) if counted.isdecimal() else 0),
+        generation=max(task.generation, message.generation or 0),
+    )
 
 
 def task_message_key(task: Task) -> Key:

@@ -16,7 +16,7 @@ from claw_files.services.outcomes import Outcomes, audit_of
 from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.services.waking import Waking
-from claw_files.workspace import Workspace
+from claw_files.workspace import Workspace, restore
 
 Hand = Callable[[Action, Look | None], None]
 
@@ -105,13 +105,13 @@ class Acting:
         return entry
 
     def _close(self, action: Action, look: Look | None) -> None:
-        """Take the line out; the task's message is finished with it."""
+        """Take the line out; the task's message is finished with it, first: without a line nobody would look again."""
         entry = self._entry(action)
-        self._ws.replace_entry(entry, None, self._audit(action))
         message = look.message if look else None
         if message and look and look.box in (Box.NEW, Box.CUR):
             done = replace(self._audit(action), action="inbox done", why=action.act.value)
             self._ws.shift(message.to, message.id, look.box, Box.DONE, done)
+        self._ws.replace_entry(entry, None, self._audit(action))
 
     # --- what was done by hand
 
@@ -120,9 +120,7 @@ class Acting:
 
         def rule(task: Task) -> Task:
             if message:
-                from claw_files.documents import status
-
-                task = status.restore(task, message.definition)
+                task = self._ws.in_force(restore(task, message))  # its type says whether it is reviewed
             agent = task.assignee or action.agent
             standing = transitions.Standing(state=task.state, moved=True)
             generation = (message.generation or 0) if message else 0

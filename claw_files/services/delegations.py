@@ -166,8 +166,17 @@ class Delegations:
             action="deliver", task=task_id, agent=agent, actor=by, key=key, model=task.model, why="reserved for it"
         )
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
+        self._retire(task, agent, audit)
         message = self._message(task, agent, by, chain or (by,), now)
         return ws.deliver(message, replace(audit, action="send", why=f"attempt {task.attempt}"))
+
+    def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
+        """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
+        found = self._ws.find_message(agent, f"{task.id.lower()}.{task.attempt - 1}")
+        if found and found[1] is not Box.DONE:
+            why = f"attempt {task.attempt} follows"
+            done = replace(audit, action="inbox done", key=found[0].key, why=why)
+            self._ws.shift(agent, found[0].id, found[1], Box.DONE, done)
 
     def _ensure(self, task_id: TaskId, agent: AgentId, by: AgentId) -> Task:
         """The task in force; a ledger line that somebody wrote for a task without a file makes one."""
@@ -208,7 +217,7 @@ class Delegations:
             ack_by=now.replace(microsecond=0) + ws.settings.heartbeat.ack,
             reply_to=task.spawner or by,
             status_hash=loaded.content.digest,
-            definition=status.definition(task),
+            definition=status.definition(task) | ({"failures": str(task.failures)} if task.failures else {}),
             body=texts.task_text(task, body, run, checkpoint if has_checkpoint else None),
         )
 
@@ -237,10 +246,10 @@ class Delegations:
         key = task_message_key(task)
         audit = Audit(action="next-agent", task=task.id, agent=agent, actor=by, key=key, why=why)
         before = task.assignee
-        if task.state is State.BACKLOG and before and (found := ws.find_message(before, key)):
-            if found[1] is not Box.NEW:
+        if before and (found := ws.find_message(before, key)) and found[1] is not Box.DONE:
+            if task.state is State.BACKLOG and found[1] is not Box.NEW:
                 raise Conflict(f"{before} has read the message on {task.id}", before)
-            ws.shift(before, found[0].id, Box.NEW, Box.DONE, replace(audit, action="withdraw", agent=before))
+            ws.shift(before, found[0].id, found[1], Box.DONE, replace(audit, action="withdraw", agent=before))
         actor = transitions.Actor(id=by, coordinator=True, tick=True)
         generation = ws.next_generation(task)
         now = ws.clock.now()

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 import msgspec
-from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import reports
@@ -38,7 +37,7 @@ from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.schedules import Schedules
 from claw_files.system.files import Content, Files
-from claw_files.workspace import Workspace, task_message_key
+from claw_files.workspace import Workspace, restore, task_message_key
 
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 WENT_WELL = frozenset({"done", "review", "finish", "approve"})
@@ -106,7 +105,7 @@ class Looking:
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
         if found:
-            task = self._restored(task, found[0])
+            task = restore(task, found[0])
         said = self._reports(task.id, agent)
         return Look(
             entry=entry,
@@ -146,14 +145,6 @@ class Looking:
             return self._ws.find_message(agent, key)  # it was moved between listing and reading
         except InvalidFile:
             return None
-
-    @staticmethod
-    def _restored(task: Task, message: Message) -> Task:
-        from claw_files.documents import status
-
-        task = status.restore(task, message.definition)
-        generation = max(task.generation, message.generation or 0)
-        return replace(task, generation=generation, assignee=task.assignee or message.to)
 
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
         """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Audit, Box, Kind, State, Task
+from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
 from claw_files.rules import transitions
 from claw_files.rules.snapshot import Action, Look
 from claw_files.services import history, texts
@@ -67,18 +67,10 @@ class Outcomes:
             self._audit(action),
             keep_mtime=True,
         )
-        self._put_away(action, look)
         at = words.next_look(now, self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
-
-    def _put_away(self, action: Action, look: Look) -> None:
-        """The message of the attempt that is over is finished: what stays in new/ and cur/ is still to be done."""
-        message = look.message
-        if message and look.box in (Box.NEW, Box.CUR):
-            done = replace(self._audit(action), action="inbox done", key=message.key)
-            self._ws.shift(message.to, message.id, look.box, Box.DONE, done)
 
     def dead_letter(self, action: Action, look: Look | None) -> None:
         """Dead with its history, a person told, then moved; each step finds out whether it was done."""

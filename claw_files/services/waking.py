@@ -73,7 +73,7 @@ class Waking:
         return started
 
     def _put_away(self, agent: AgentId) -> None:
-        """Finish what an earlier run of the agent was woken with; a task's message stays until the task ends, a question
+        """Finish what an earlier run was woken with; a task's message stays until the task ends, a question
         until it is answered."""
         for message in self._ws.messages_in(agent, Box.CUR):
             if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
