@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from claw_files.errors import AlreadyClaimed, BadId, Busy, NotFound, NotYours
+from claw_files.errors import AlreadyClaimed, BadId, Busy, CannotRead, NotFound, NotYours
 from claw_files.model import AgentId, TaskId
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import forget, locked, new_file, try_lock, write_all, writing
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _POLL_SECONDS = 0.005  # filelock's own 50 ms make a hot lock wait 300 ms
 _RESERVED = ".for"
-_CLAIM = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SPENT = b"written\n"
+_CLAIM = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIDIED_AWAY = 100  # so many times a claim file may be deleted before we have it
 
 
@@ -146,11 +147,13 @@ class Claims:
     def take(self, task: TaskId, generation: int, agent: AgentId) -> Iterator[None]:
         """Be the only one to claim `generation` of `task` inside the block, which must write the status file.
 
-        The status file has the last word: the block's change refuses when it is not in backlog any more. A claim file
-        whose maker died before it wrote the status may be taken over, a living one's not: its lock tells them apart.
+        Whoever creates the claim file has the generation, once and for all: when the block ends well the file says so,
+        and the number is spent. A claim file whose maker died before that may be taken over, a living one's not: its
+        lock tells them apart. The status file has the last word all the same: the block's change refuses when it is
+        not in backlog any more.
 
-        Raises AlreadyClaimed (somebody is at it right now), NotYours (the generation is reserved for another agent),
-        CannotWrite.
+        Raises AlreadyClaimed (it is spent, or somebody is at it right now), NotYours (the generation is reserved for
+        another agent), CannotWrite.
         """
         owner = self.reserved(task, generation)
         if owner not in (None, agent):
@@ -159,16 +162,25 @@ class Claims:
             fd = self._seize(task, generation, agent)
         try:
             yield
+            with suppress(OSError):  # without the mark the status file alone refuses the next claimant
+                write_all(fd, _SPENT)
         finally:
             os.close(fd)
+
+    def is_spent(self, task: TaskId, generation: int) -> bool:
+        """Whether the generation was claimed to the end: it is never given a second time."""
+        try:
+            return self._gate.read(f"{self._of(task)}/{generation}", 4096).data.endswith(_SPENT)
+        except (NotFound, CannotRead):
+            return False
 
     def _seize(self, task: TaskId, generation: int, agent: AgentId) -> int:
         """The claim file, locked by us and signed, durably; made again as often as somebody tidies it away."""
         for _ in range(_TIDIED_AWAY):
             with suppress(FileNotFoundError, NotFound), self._making(task) as folder, ExitStack() as unless_ours:
-                fd = os.open(str(generation), _CLAIM, 0o600, dir_fd=folder)
+                fd = _create_or_open(folder, str(generation))
                 unless_ours.callback(os.close, fd)
-                if not try_lock(fd):
+                if not try_lock(fd) or os.pread(fd, 4096, 0).endswith(_SPENT):
                     raise AlreadyClaimed(task, _last_name(fd), generation)
                 if not _is_at(fd, str(generation), folder):
                     continue
@@ -231,6 +243,14 @@ class Claims:
                 os.fsync(fd)
 
 
+def _create_or_open(folder: int, name: str) -> int:
+    """The claim file: made by us, exclusively, or that of somebody who was first."""
+    try:
+        return os.open(name, _CLAIM | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    except FileExistsError:
+        return os.open(name, _CLAIM, dir_fd=folder)
+
+
 def _checked(name: str, what: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadId(name, what)
@@ -240,5 +260,5 @@ def _checked(name: str, what: str) -> str:
 def _last_name(fd: int) -> str | None:
     """Who wrote into the claim file last: the one who is at it now."""
     with suppress(OSError, ValueError, IndexError):
-        return os.pread(fd, 4096, 0).decode().splitlines()[-1].split()[0]
+        return os.pread(fd, 4096, 0).removesuffix(_SPENT).decode().splitlines()[-1].split()[0]
     return None

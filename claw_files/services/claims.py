@@ -71,7 +71,9 @@ class ClaimService:
         ws = self._ws
         found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
         following = ws.next_generation(task, found[0] if found else None)
-        return following - 1 if ws.claims.reserved(task.id, following - 1) == agent else following
+        kept = following - 1  # spent when the agent wrote its file back to backlog by hand: never given twice
+        is_kept = ws.claims.reserved(task.id, kept) == agent and not ws.claims.is_spent(task.id, kept)
+        return kept if is_kept else following
 
     @staticmethod
     def _check_named(task: Task, agent: AgentId, named: int, number: int) -> None:
@@ -97,7 +99,7 @@ class ClaimService:
         old = ws.entry(task)
         if old and old.agent in (None, agent):
             return
-        new = Entry(task=task, agent=agent, at=ws.clock.now() + ws.settings.heartbeat.check[0])
+        new = Entry(task=task, agent=agent, at=words.next_look(ws.clock.now(), ws.settings.heartbeat.check[0]))
         audit = replace(audit, action="watch")
         if old:  # of a claimant that died before its claim
             ws.replace_entry(old, new, audit)
