@@ -289,7 +289,7 @@ class TaskService:
         if self._ws.entry(task.id):
             return
         agent = task.assignee or self._ws.settings.coordinator
-        at = self._now() + self._ws.settings.heartbeat.check[0]
+        at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
         self._ws.add_entry(Entry(task=task.id, agent=agent, at=at), replace(audit, action="watch"))
 
     def _unwatch(self, task: Task, audit: Audit) -> None:
