@@ -67,15 +67,14 @@ class Looking:
         settings = self._ws.settings
         waiting = self.waiting()
         failed = any(look.task and look.task.state is State.FAILED for look in looks)
-        spawning = any(settings.agents[m.to].kind is AgentKind.WORKER for m in waiting)
-        journal = self._journal() if failed or spawning else []
+        journal = self._journal() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
         return Snapshot(
             settings=settings,
             looks=looks,
             told=self._ws.told(),
             live=tuple(self._runtime.live()),
             waiting=waiting,
-            outcomes=_outcomes(journal) if failed else {},
+            outcomes=_outcomes(journal),
             tried={look.entry.task: self._tried(look.task) for look in looks if look.task and look.task.attempt > 1},
             ready=self._ready(looks) if settings.heartbeat.auto else (),
             marks=self._schedules.marks(),
@@ -196,7 +195,7 @@ class Looking:
 
     def _missing(self, task: Task) -> tuple[str, ...]:
         """Promised outputs that are not there; only `./path` and `file:path` name files, other text is kept."""
-        if task.state is not State.DONE:
+        if task.state not in (State.DONE, State.REVIEW):
             return ()
         named = [(text, _output_path(text)) for text in task.outputs]
         return tuple(text for text, path in named if path is not None and not self._is_there(path, task))
