@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from claw_files import words
 from claw_files.errors import NotFound, Refused
-from claw_files.model import Message
+from claw_files.model import Kind, Message
 from claw_files.system.files import Files
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ def item(message: Message, zone: "ZoneInfo") -> str:
     """A message as a person reads it: when, from whom, what."""
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""
-    return f"{mark}{when}, {message.sender}: {words.safe(message.body, limit=4_000, lines=True).strip()}"
+    reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if message.kind is Kind.QUESTION else ""
+    return f"{mark}{when}, {message.sender}: {words.safe(message.body, limit=4_000, lines=True).strip()}{reply}"
 
 
 def hand_over(files: Files, channel: str, key: str, text: str) -> None:
