@@ -7,7 +7,6 @@ import errno
 import os
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
-from datetime import datetime
 
 from claw_files.errors import Busy, CannotRead, Conflict, NotFound
 from claw_files.system import kernel
@@ -16,7 +15,7 @@ from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp
 from claw_files.system.gate import Gate, read_in, stamp_of
-from claw_files.system.paths import digest, is_dropping, split
+from claw_files.system.paths import digest, is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 
 COMMIT_CAP_BYTES = 1 << 22
@@ -263,11 +262,6 @@ class DiskFiles:
         folder, name = split(path)
         with self._gate.making(folder, sync=self._durable) as fd:
             append_line(fd, name, line, path, self._durable, Step())
-
-
-def journal_path(at: datetime) -> str:
-    """Where the journal of that day (UTC) is."""
-    return f"audit/{at:%Y-%m-%d}.jsonl"
 
 
 def _status(folder_fd: int, name: str) -> os.stat_result | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import datetime
 from hashlib import blake2b
 
 from claw_files.errors import CannotRead
@@ -35,3 +36,8 @@ def is_dropping(name: str) -> bool:
 def digest(data: bytes) -> str:
     """BLAKE2b of `data`, 16 hexadecimal digits."""
     return blake2b(data, digest_size=8).hexdigest()
+
+
+def journal_path(at: datetime) -> str:
+    """Where the journal of that day (UTC) is."""
+    return f"audit/{at:%Y-%m-%d}.jsonl"

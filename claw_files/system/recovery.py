@@ -14,7 +14,7 @@ from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, new_file, try_lock, writing
 from claw_files.system.files import Content
 from claw_files.system.gate import Gate, read_in
-from claw_files.system.paths import digest
+from claw_files.system.paths import digest, journal_path
 from claw_files.system.swap import GONE, MOVED, NOTE, PART, Intent, Private, mark
 
 if TYPE_CHECKING:
@@ -107,8 +107,6 @@ class Recovery:
         forget(bench, intent.name + NOTE)
 
     def _is_journalled(self, line: bytes, at: datetime) -> bool:
-        from claw_files.system.disk import journal_path
-
         for day in (at, at + timedelta(days=1)):  # planned before midnight, written after
             try:
                 data = self._files.read(journal_path(day), 1 << 30).data

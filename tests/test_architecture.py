@@ -1,0 +1,153 @@
+"""The shape of the package, read from its source: who imports whom, and which rooms are doors to the outside.
+
+`docs/explanation/architecture.md` tells the rooms. Imports inside functions count like the others; those that only a
+type checker reads do not.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "claw_files"
+ROOMS = (
+    *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
+    *("runtimes", "services", "views", "app", "demo", "cli", "__main__"),
+)
+PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
+PURE = ("model", "errors", "words", "documents", "config", "rules")
+OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
+LONGEST = 400
+
+# What only some rooms may do. A room is named by itself; a single module by its path.
+DOORS = {
+    "open": {"system", "locks", "resources", "runtimes", "cli/base.py", "demo", "testing"},
+    "print": {"demo"},
+    "input": {"cli"},
+    "os.open": {"system", "locks", "runtimes", "cli/door.py", "demo"},
+    "os.replace": {"system", "runtimes/supervisor.py"},
+    "os.rename": {"system", "locks", "runtimes", "demo"},
+    "subprocess.run": {"cli/crontab.py", "demo"},
+    "subprocess.Popen": {"runtimes"},
+    "yaml.load": {"documents"},
+    "os.system": set[str](),
+    "eval": set[str](),
+    "exec": set[str](),
+}
+
+MODULES = sorted(path for path in ROOT.rglob("*.py") if "_data" not in path.parts)
+
+
+def name_of(path: Path) -> str:
+    """ "rules.tick" for claw_files/rules/tick.py; "" for the package itself."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def room_of(name: str) -> str:
+    return name.partition(".")[0]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of the tree but those under `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from nodes(child)
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The full names of what the module imports: modules, and names that may be modules.
+
+    `from package import module` names the module alone: that the package was imported for it says nothing.
+    """
+    found = set[str]()
+    for node in nodes(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner.removeprefix("claw_files.") in NAMES else node.module or "")
+    return frozenset(found)
+
+
+def ours(path: Path) -> set[str]:
+    """Names of our own modules that it imports."""
+    inside = {name.removeprefix("claw_files.") for name in imports(path) if name.startswith("claw_files.")}
+    return {name for name in inside if name in NAMES}
+
+
+def calls(path: Path) -> Iterator[str]:
+    """The names of what the module calls: "open", "os.replace"."""
+    for node in nodes(tree_of(path)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id
+            elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+                yield f"{node.func.value.id}.{node.func.attr}"
+
+
+def test_every_module_belongs_to_a_room() -> None:
+    assert {room_of(name) for name in NAMES if name} <= {*ROOMS, PUBLISHED}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name and room_of(name) != PUBLISHED])
+def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
+    mine = ROOMS.index(room_of(name))
+    allowed = {*ROOMS[: mine + 1]}
+
+    assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) in PURE])
+def test_pure_rooms_know_no_files_no_clock_and_no_chance(name: str) -> None:
+    assert {module for module in imports(NAMES[name]) if module.partition(".")[0] in OUTSIDE} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) in PURE])
+def test_pure_rooms_do_not_read_the_clock(name: str) -> None:
+    clocks = {f"{owner}.{call}" for owner in ("datetime", "date") for call in ("now", "utcnow", "today")}
+
+    assert clocks.isdisjoint(calls(NAMES[name]))
+
+
+@pytest.mark.parametrize("name", list(NAMES))
+def test_no_module_is_longer_than_one_sitting(name: str) -> None:
+    assert len(NAMES[name].read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {name: ours(path) - {name} for name, path in NAMES.items()}
+    while leaves := {name for name, others in graph.items() if not others & graph.keys()}:
+        graph = {name: others for name, others in graph.items() if name not in leaves}
+
+    assert not graph, f"a circle among {sorted(graph)}"
+
+
+@pytest.mark.parametrize("call", list(DOORS))
+def test_what_reaches_outside_is_done_only_in_the_rooms_that_are_its_doors(call: str) -> None:
+    callers = {path.relative_to(ROOT).as_posix(): name for name, path in NAMES.items() if call in calls(path)}
+    strangers = {file for file, name in callers.items() if not {file, room_of(name)} & DOORS[call]}
+
+    assert strangers == set()
+
+
+def test_the_page_tells_every_room() -> None:
+    page = (ROOT.parent / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    rooms = {room_of(name) for name in NAMES if name} - {"__main__"}
+
+    assert {room for room in rooms if f"| `{room}" not in page} == set()
