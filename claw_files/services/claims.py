@@ -64,16 +64,19 @@ class ClaimService:
             return False
 
     def _generation(self, task: Task, agent: AgentId) -> int:
-        """The generation reserved for the agent, or one more than the highest ever seen.
+        """The generation reserved for the agent, or begun by a claimant before us; else one more than the highest.
 
-        Agents overwrite files: the highest of status file, claim files and message counts, wherever it is known.
+        Agents overwrite files: the highest of status file, claim files and message counts, wherever it is known. A
+        claim that was begun and not ended is taken over if its maker is dead, and refuses us if it lives.
         """
         ws = self._ws
         found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
         following = ws.next_generation(task, found[0] if found else None)
-        kept = following - 1  # spent when the agent wrote its file back to backlog by hand: never given twice
-        is_kept = ws.claims.reserved(task.id, kept) == agent and not ws.claims.is_spent(task.id, kept)
-        return kept if is_kept else following
+        kept = following - 1
+        owner = ws.claims.reserved(task.id, kept)
+        is_free = owner == agent or (owner is None and kept > task.generation)
+        # Spent when the agent wrote its file back to backlog by hand: never given twice.
+        return kept if is_free and not ws.claims.is_spent(task.id, kept) else following
 
     @staticmethod
     def _check_named(task: Task, agent: AgentId, named: int, number: int) -> None:

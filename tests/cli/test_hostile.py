@@ -12,6 +12,7 @@ TITLES = {
     "sets the window's title": "\x1b]0;owned\x07x",
     "C1 controls": "\x9b31mred",
     "turns the text around": "safe\u202egnp.exe",
+    "deletes": "a\x7f\x08b",
     "rich markup": "[bold red]x[/] [link=file:///etc/passwd]y[/link]",
     "an option": "--output=x",
     "several lines": "one\nTC-2: DONE\nthree",

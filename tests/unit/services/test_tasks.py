@@ -68,8 +68,19 @@ def test_a_claimant_killed_before_its_status_is_written_leaves_a_line_and_a_free
 
     assert [(entry.task, entry.agent) for entry in app.workspace.entries()] == [(task, PETER)]
     assert app.board.show(task).task.state is State.BACKLOG
-    assert app.claims.claim(task, IRIS).generation == 2, "the dead claimant's number is never used again"
+    assert app.claims.claim(task, IRIS).generation == 1, "its number was not spent"
     assert [(entry.task, entry.agent) for entry in app.workspace.entries()] == [(task, IRIS)]
+
+
+def test_a_living_claimant_is_not_passed_by_when_the_task_s_lock_was_tidied_away(app: App) -> None:
+    task = new(app)
+
+    with app.workspace.claims.take(task, 1, PETER):  # its claim file is made, its status not yet written
+        with pytest.raises(AlreadyClaimed, match="peter"):
+            app.claims.claim(task, IRIS)
+        assert app.board.show(task).task.state is State.BACKLOG
+
+    assert app.claims.claim(task, IRIS).generation == 2, "that block ended well, so its number is spent"
 
 
 def test_the_same_agent_may_try_again_after_a_crash(app: App) -> None:
