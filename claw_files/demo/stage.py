@@ -58,7 +58,7 @@ def commands() -> Iterator[str]:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     python = shlex.quote(sys.executable)
     with tempfile.TemporaryDirectory(prefix="clawfiles-bin-") as path:
-        _script(path, "clawfiles", f'PYTHONPATH={shlex.quote(package)} exec {python} -m claw_files "$@"')
+        _script(path, "clawfiles", f'exec env PYTHONPATH={shlex.quote(package)} {python} -m claw_files "$@"')
         _script(path, "python3", f'exec {python} "$@"')
         yield path
 
