@@ -1,6 +1,8 @@
 """What a tick decides for one line: a test for each row of `docs/explanation/heartbeat.md`."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -710,3 +712,11 @@ def test_every_state_has_a_row_that_decides() -> None:
         case = case_of(look, a.snapshot(look), START)
 
         assert any(row(case) is not None for row in ROWS), state
+
+
+def test_the_page_tells_the_rows_in_their_order_and_each_names_its_test() -> None:
+    page = (Path(__file__).parents[3] / "docs/explanation/heartbeat.md").read_text()
+    told = re.findall(r"^\| (\w+) \| [^|]+ \| [^|]+ \| (test_\w+) \|$", page, re.MULTILINE)
+
+    assert list(dict.fromkeys(name for name, _ in told)) == [row.__name__ for row in ROWS]  # type: ignore[attr-defined]
+    assert {test for _, test in told} <= globals().keys()
