@@ -223,7 +223,7 @@ def test_an_agent_at_work_is_ended_with_the_demo(tmp_path: Path) -> None:
         env = stage.environment(folder, path)
         with pytest.raises(KeyboardInterrupt), stage.everything_ended(folder):
             subprocess.run(["clawfiles", "delegate", "TC-89", "--agent", "sam"], env=env, check=True)
-            assert _agents_of(Path(folder)), "peter was not woken"
+            assert _has_agents(Path(folder)), "peter was not woken"
             raise KeyboardInterrupt
 
         assert processes_of(Path(folder)) == []
@@ -234,12 +234,22 @@ def begun(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A demo in whose folder an agent is at work, and the folder."""
     folder = tmp_path / "day"
     demo = subprocess.Popen([*COMMAND, "demo", "--keep", str(folder)], env=ENV, stdout=subprocess.DEVNULL)
+    try:
+        assert _has_agents(folder), "no agent was started"
+        yield demo, folder
+    finally:
+        demo.kill()
+        demo.wait()
+
+
+def _has_agents(folder: Path) -> bool:
+    """Whether an agent is at work; waits until one is, a minute at most."""
     until = monotonic() + 60
-    while not _agents_of(folder) and monotonic() < until and demo.poll() is None:
+    while monotonic() < until:
+        if _agents_of(folder):
+            return True
         sleep(0.02)
-    yield demo, folder
-    demo.kill()
-    demo.wait()
+    return False
 
 
 def _agents_of(folder: Path) -> list[int]:
@@ -258,7 +268,6 @@ def test_an_interrupted_demo_leaves_no_process(
     begun: tuple[subprocess.Popen[bytes], Path], sign: signal.Signals
 ) -> None:
     demo, folder = begun
-    assert _agents_of(folder), "no agent was started"
 
     demo.send_signal(sign)
 
