@@ -35,8 +35,7 @@ COLOURS = {
 
 def to_json(value: object) -> str:
     """The value as one line of JSON."""
-    text = json.dumps(value, default=_plain, allow_nan=False)
-    return text.replace("\x7f", "\\u007f")
+    return json.dumps(value, default=_plain, allow_nan=False)
 
 
 def _plain(value: object) -> object:
