@@ -43,6 +43,7 @@ class Words(Value, frozen=True):
     """What the body says, each as its last line has it; None where it does not say."""
 
     state: State | None = None
+    times: int = 0  # how many lines give a state
     eta: str | None = None
     completed: str | None = None
     need: str | None = None
@@ -99,10 +100,12 @@ def read(text: str, task: str) -> Words:
     found: dict[str, str] = {}
     state: Said | None = None
     outputs: list[str] = []
+    times = 0
     for name, rest in pairs(text, _about(task)):
         key = "state" if name.lower() == task.lower() else _KEY_OF.get(name.lower())
         if key == "state":
-            state = said(name, rest) or state
+            line = said(name, rest)
+            state, times = line or state, times + bool(line)
         elif key == "outputs":
             outputs.append(rest)
         elif key and rest:
@@ -111,7 +114,9 @@ def read(text: str, task: str) -> Words:
     if state and state.state in (State.DONE, State.REVIEW) and state.rest and not state.eta:
         outputs.append(state.rest.strip("()"))
     given = state.state if state else None
-    return Words(state=given, outputs=tuple(filter(None, outputs)), title=_title(text, task), **{**told, **found})
+    return Words(
+        state=given, times=times, outputs=tuple(filter(None, outputs)), title=_title(text, task), **{**told, **found}
+    )
 
 
 def speaks(text: str) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HEARD: Final = ("eta", "need")  # what the body says of these counts if it is news; of the rest, if no key says it
 _GOING: Final = "assignee summary attempt failures generation lease eta not_before reason need updated completed"
+_AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
 _DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
 
 
@@ -47,7 +48,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo") -> Task:
     found = {key: _typed(document, spelled, key, reading) for key, spelled in keys.items() if key in BY_KEY}
     found = {key: value for key, value in found.items() if value is not None}
     recorded = _state(document, keys, "recorded")
-    state = _effective(_state(document, keys, "status"), recorded, told.state, _state(document, keys, "said"))
+    state = _effective(_state(document, keys, "status"), recorded, told, *_said(document, keys))
     values = _with_words(found, told, _heard(document, keys), state, reading)
     return Task(id=task, state=state, recorded=recorded, **values)
 
@@ -58,11 +59,23 @@ def has_state(raw: bytes, path: str) -> bool:
     return "status" in _spelled(document) or body.read(document.body, _id(document)).state is not None
 
 
-def _effective(status: State | None, recorded: State | None, told: State | None, said: State | None) -> State:
+def _effective(status: State | None, recorded: State | None, told: body.Words, said: State | None, times: int) -> State:
     by_hand = status is not None and recorded is not None and status is not recorded
-    if told and (status is None or (told is not said and not by_hand)):
-        return told
+    # The same word once more is news where the task has been given out anew since: "DONE", of the second attempt.
+    again = told.times > times > 0 and recorded in _AT_WORK
+    if told.state and (status is None or ((told.state is not said or again) and not by_hand)):
+        return told.state
     return status or recorded or State.BACKLOG
+
+
+def _said(document: Document, keys: Mapping[str, str]) -> tuple[State | None, int]:
+    """What the body said at our last write, and in how many lines: "done", "done x3"; 0 where that is not known."""
+    text = document.meta[keys["said"]] if "said" in keys else ""
+    found = re.fullmatch(r"(?P<state>.*?)(?: x(?P<times>[0-9]{1,6}))?", text) if isinstance(text, str) else None
+    if found is None or not found["times"]:
+        return _state(document, keys, "said"), 1 if text else 0
+    state = words.state(found["state"])
+    return (state, int(found["times"])) if state else (_state(document, keys, "said"), 0)
 
 
 def _id(document: Document) -> TaskId:
@@ -167,7 +180,7 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str) -> byte
     told = body.read(document.body, after.id)
     if after.state != before.state or after.recorded != before.recorded:
         changes |= {"status": after.state.value, "recorded": after.state.value}
-        changes["said"] = told.state.value if told.state else None
+        changes["said"] = told.state.value + (f" x{told.times}" if told.times > 1 else "") if told.state else None
     if not changes:
         return raw
     keys = _spelled(document)

@@ -162,7 +162,7 @@ class Heartbeat:
     def _wake(self) -> list[Action]:
         self._looking.forget()
         snap: Snapshot = self._looking.around(())
-        planned = plan_wakes(snap.settings, snap.live, snap.waiting, snap.spawned, self._ws.clock.now())
+        planned = plan_wakes(snap.settings, snap.live, snap.waiting, snap.spawned, self._ws.clock.now(), snap.outcomes)
         messages = {(message.to, str(message.key)): message for message in snap.waiting}
         return [
             action

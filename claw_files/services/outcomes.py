@@ -52,10 +52,8 @@ class Outcomes:
         tail = words.safe(" / ".join(last)[-REASON_CHARS:])
         reason = action.why + (f": {tail}" if tail else "")
         assert action.task
-        now = self._ws.clock.now()
-        self._ws.update(
-            action.task, lambda t: transitions.fail(t, self._tick, now, reason), self._audit(action), keep_mtime=True
-        )
+        now, audit = self._ws.clock.now(), replace(self._audit(action), why=reason)
+        self._ws.update(action.task, lambda t: transitions.fail(t, self._tick, now, reason), audit, keep_mtime=True)
 
     def retry(self, action: Action, look: Look | None) -> None:
         assert action.task and look and look.task

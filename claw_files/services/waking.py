@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, State, Task
 from claw_files.rules import transitions
+from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
 from claw_files.runtimes import AgentRuntime, Given, StartOrder
 from claw_files.services import texts
@@ -27,10 +28,16 @@ class Waking:
         self._me = workspace.settings.coordinator
 
     def wake(self, message: Message) -> bool:
-        """Start the run of a message; then the message is in cur/. False when somebody else started it."""
+        """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
         settings = self._ws.settings
         agent = settings.agents[message.to]
         task = self._task_of(message)
+        if task is not None and _is_over(message, task):
+            audit = Audit(
+                action="inbox done", task=task.id, agent=agent.name, key=message.key, why="its attempt is over"
+            )
+            self._ws.shift(agent.name, message.id, Box.NEW, Box.DONE, replace(audit, actor=self._me))
+            return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
         self._put_away(agent.name)
@@ -135,10 +142,16 @@ class Waking:
         self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
 
 
+def _is_over(message: Message, task: Task) -> bool:
+    """Whether a task message asks for an attempt that has ended, by hand or by command, before its agent was woken."""
+    is_its_message = message.kind is Kind.TASK and message.generation is not None
+    return is_its_message and (task.attempt > (message.attempt or 1) or has_ended(task))
+
+
 def _extra(message: Message, model: str | None) -> dict[str, str]:
     """What else a woken agent finds in its environment."""
     extra = {
-        "CLAWFILES_MESSAGE": message.id,
+        "CLAWFILES_MESSAGE_ID": message.id,
         "CLAWFILES_KIND": message.kind.value,
         "CLAWFILES_FROM": str(message.sender),
     }
