@@ -131,6 +131,10 @@ def test_the_next_agent_is_woken_with_the_message_of_the_new_attempt() -> None:
     ]
 
 
+def test_a_tick_delivers_to_an_agent_whose_breaker_is_open_but_does_not_wake_it() -> None:
+    assert acts(a.look(a.task()), outcomes={PETER: ((START, False),) * 3}) == [Act.DELIVER]
+
+
 def test_what_follows_from_no_single_line_is_marked_as_such() -> None:
     assert [(action.act, action.alone) for action in plan(a.look(a.task()))] == [(Act.DELIVER, False), (Act.WAKE, True)]
 
