@@ -34,7 +34,8 @@ class BadId(Usage):
         self.text, self.what = text, what
 
     def __str__(self) -> str:
-        return f"{self.text[:80]!r} is no {self.what}: use up to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+        form = "letters, digits, '.', '_' and '-', a letter or digit first, not too long"
+        return f"{self.text[:80]!r} is no {self.what}: use {form}"
 
 
 class BadValue(Usage):
@@ -121,7 +122,8 @@ class StaleGeneration(Conflict):
         self.task, self.named, self.current, self.holder = task, named, current, holder
 
     def __str__(self) -> str:
-        now = f"{self.holder} now has generation {self.current}" if self.holder else f"generation {self.current} counts now"
+        holder = f"{self.holder} now has" if self.holder else "now counts"
+        now = f"{holder} generation {self.current}"
         return f"{self.task}: generation {self.named} is over, {now}; run `clawfiles task show {self.task}`"
 
 

@@ -65,7 +65,7 @@ class Kind(StrEnum):
 
 
 class Size(StrEnum):
-    """How long a spawned worker may take (rows E3, B1)."""
+    """How long a spawned worker may take."""
 
     S = "S"
     M = "M"
@@ -123,7 +123,7 @@ class Task(Value, frozen=True):
     created: datetime | None = None
     updated: datetime | None = None
     completed: datetime | None = None
-    # a spawned worker's contract (row E3)
+    # a spawned worker's contract
     label: str | None = None
     size: Size | None = None
     timeout: timedelta | None = None
@@ -254,7 +254,7 @@ class Report(Value, frozen=True):
 
 
 class Audit(Value, frozen=True):
-    """One line of the journal: a decision or a write of ours (row B17)."""
+    """One line of the journal: a decision or a write of ours."""
 
     action: str
     task: TaskId | None = None

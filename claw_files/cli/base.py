@@ -44,7 +44,7 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
 TEXT = Text()
 
 
-class Ended(Exception):  # noqa: N818 - an end, not an error
+class Ended(Exception):
     """The command was ended from outside: by Ctrl-C, or because nobody reads its output any more."""
 
 

@@ -42,7 +42,14 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
 @click.option("--timeout", metavar="LENGTH", help="Another limit than the size's: 90s.")
 @click.option("--model", type=TEXT, metavar="M", help="The model it works with.")
 @click.option("--cwd", type=TEXT, metavar="DIR", help="Where it works; not given: the agent's own folder.")
-@click.option("--mode", type=click.Choice(["run"]), default="run", help="A worker lives for one run.")
+@click.option("--group", metavar="NAME", help="Spawned together with others: one combined report for all of them.")
+@click.option("--of", "group_size", type=click.IntRange(1, 1000), metavar="N", help="How many the group has.")
+@click.option(
+    "--attempts", type=click.IntRange(1, 100), metavar="N", help="How often it may fail before it is given up."
+)
+@click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="A worker lives for one run.")
+@click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
+@click.option("--sandbox", type=click.Choice(["inherit", "require"]), default="inherit", help="No sandbox is built in.")
 @click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
 @click.option("--wait", is_flag=True, help="Wait for its result; exits 8 when it failed.")
 def spawn(
@@ -55,7 +62,12 @@ def spawn(
     timeout: str | None,
     model: str | None,
     cwd: str | None,
+    group: str | None,
+    group_size: int | None,
+    attempts: int | None,
     mode: str,
+    runtime: str | None,
+    sandbox: str,
     cleanup: str,
     wait: bool,
 ) -> None:
@@ -75,6 +87,12 @@ def spawn(
         timeout=words.duration(timeout, "--timeout") if timeout else None,
         model=model,
         cwd=cwd,
+        group=words.label(group) if group else None,
+        group_size=group_size,
+        attempts=attempts,
+        mode=mode,
+        runtime=runtime,
+        sandbox=sandbox,
     )
     spawned = app.delegations.spawn(order, app.actor, app.inside)
     if not wait:

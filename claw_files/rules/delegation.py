@@ -65,6 +65,30 @@ def check_contract(label: str | None, size: str | None) -> None:
         raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
 
 
+def check_spawn(
+    settings: Settings, worker: AgentId, mode: str, runtime: str | None, sandbox: str, cwd: str | None
+) -> None:
+    """Raises Refused where a spawn asks for what its worker's configuration does not give."""
+    own = settings.agent(worker).runtime
+    if mode != "run":
+        raise Refused("spawn-contract", f"{worker} is a worker and lives for one run", "leave --mode out")
+    if runtime is not None and runtime != own:
+        raise Refused("spawn-contract", f"{worker} runs by {own}, not {runtime}", "leave --runtime out")
+    if sandbox != "inherit":
+        message = f"no sandbox is built in, so {worker} cannot be promised one"
+        raise Refused("sandbox", message, "put one into its command in clawfiles.toml, and leave --sandbox out")
+    if cwd is not None and not is_inside(cwd):
+        raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "say a folder relative to it")
+
+
+def is_inside(folder: str) -> bool:
+    """Whether a working folder that a task names stays in the workspace: any other is for the configuration to say."""
+    parts = folder.split("/")
+    return (
+        bool(folder) and not folder.startswith("/") and ".." not in parts and "\\" not in folder and "\0" not in folder
+    )
+
+
 def check_depth(settings: Settings, spawner: AgentId, depth: int) -> None:
     """Raises Refused where a spawn would nest deeper than `limits.depth`.
 

@@ -61,6 +61,9 @@ class SpawnOrder(Value, frozen=True):
     group_size: int | None = None
     attempts: int | None = None
     type: str | None = None
+    mode: str = "run"
+    runtime: str | None = None
+    sandbox: str = "inherit"
 
 
 class Delegations:
@@ -272,6 +275,7 @@ class Delegations:
         label, size = words.label(order.label), self._size(order.size)
         delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
         worker = self._worker(order)
+        delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
         self._check_label(label, order.task)
         timeout = order.timeout or size.limit
         now = ws.clock.now()

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, State, Task
-from claw_files.rules import transitions
+from claw_files.rules import delegation, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
 from claw_files.runtimes import AgentRuntime, Given, StartOrder
@@ -59,7 +59,7 @@ class Waking:
             message=texts.wake_text(self._whole(message), self._ws.root),
             given=Given(agent.message),
             env=agent.env,
-            cwd=(task.cwd if task and task.label else None) or agent.workspace,
+            cwd=self._folder(task) or agent.workspace,
             label=task.label if task else None,
             extra=_extra(message, (task.model if task else None) or agent.model),
         )
@@ -78,6 +78,11 @@ class Waking:
             self._ws.note(audit)
         self._ws.shift(agent.name, message.id, Box.NEW, Box.CUR, replace(audit, action="inbox read"))
         return started
+
+    @staticmethod
+    def _folder(task: Task | None) -> str | None:
+        """Where a worker's contract lets it work; whatever else stands in the file was not in the contract."""
+        return task.cwd if task and task.label and task.cwd and delegation.is_inside(task.cwd) else None
 
     def _put_away(self, agent: AgentId) -> None:
         """Finish what an earlier run was woken with; a task's message stays until the task ends, a question

@@ -21,7 +21,7 @@ def main() -> None:
     if os.environ["CLAWFILES_KIND"] == "task":
         fix(os.environ["CLAWFILES_TASK"], eta)
     else:
-        claw("inbox", "done", os.environ["CLAWFILES_MESSAGE"])
+        claw("inbox", "done", os.environ["CLAWFILES_MESSAGE_ID"])
 
 
 def fix(task: str, eta: datetime) -> None:

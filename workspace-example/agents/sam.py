@@ -15,7 +15,7 @@ def main() -> None:
     options.add_argument("--check", default="+30m", metavar="WHEN", help="when to look at what is delegated")
     check = options.parse_args().check
     sys.stdin.read()  # the text of the message: a model would read it, this script goes by its name
-    message = os.environ["CLAWFILES_MESSAGE"]
+    message = os.environ["CLAWFILES_MESSAGE_ID"]
     if message.endswith(".report"):
         report_the_morning()
         delegate_what_is_critical(check)
