@@ -216,6 +216,16 @@ class Claims:
         except (NotFound, UnicodeDecodeError):
             return None
 
+    def owner(self, task: TaskId, generation: int) -> AgentId | None:
+        """For whom the generation is reserved or by whom it was claimed, or None."""
+        if owner := self.reserved(task, generation):
+            return owner
+        try:
+            lines = self._gate.read(f"{self._of(task)}/{generation}", 4096).data.removesuffix(_SPENT).split()
+            return AgentId(lines[0].decode()) if lines else None
+        except (NotFound, CannotRead, UnicodeDecodeError):
+            return None
+
     def highest(self, task: TaskId) -> int:
         """The highest generation that was claimed or reserved; 0 when none was. One listing of the task's folder."""
         try:

@@ -115,6 +115,7 @@ class Task(Value, frozen=True):
     attempts: int | None = None  # how many in all, where it differs from the configuration
     failures: int = 0
     generation: int = 0  # rises with every move that takes the task away; a holder's write names it
+    superseded: int | None = None  # looked up: the file is the old copy of a holder with this generation
     lease: datetime | None = None  # when to look at the holder again, not when to take away
     eta: datetime | None = None
     not_before: datetime | None = None  # backoff: the next attempt starts no earlier

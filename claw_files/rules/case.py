@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
-from claw_files.rules import liveness, resilience, routing, transitions
+from claw_files.rules import by_hand, liveness, resilience, routing
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 
 _ATTEMPT = re.compile(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
@@ -25,7 +25,7 @@ class Case(Value, frozen=True):
     snap: Snapshot
     now: datetime
     task: Task  # in the state that is in force; a line without a file stands for a task in backlog
-    standing: transitions.Standing
+    standing: by_hand.Standing
 
     @property
     def agent(self) -> AgentId | None:
@@ -92,7 +92,7 @@ def task_key(task: Task, what: str = "") -> Key:
 def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:
     """The entry with the state that is in force after edits by hand."""
     found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
-    standing = transitions.stand(found, reviewed=routing.reviewer(snap.settings, found.type) is not None)
+    standing = by_hand.stand(found, reviewed=routing.reviewer(snap.settings, found.type) is not None)
     return Case(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
 
 

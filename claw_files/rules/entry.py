@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.model import Kind, Report, State
-from claw_files.rules import rows, transitions
+from claw_files.rules import by_hand, rows
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -120,9 +120,9 @@ def _says_more(case: Case, report: Report) -> bool:
 
 
 def _may_say(case: Case, said: State) -> bool:
-    """Whether the assignee may make that move by hand, as `transitions.stand` sees it."""
+    """Whether the assignee may make that move by hand, as `by_hand.stand` sees it."""
     said_by_hand = replace(case.task, recorded=case.task.state, state=said)
-    return transitions.stand(said_by_hand, reviewed=case.reviewer is not None).conflict is None
+    return by_hand.stand(said_by_hand, reviewed=case.reviewer is not None).conflict is None
 
 
 def recorded(case: Case) -> Decision | None:

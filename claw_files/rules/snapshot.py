@@ -41,7 +41,6 @@ class Look(Value, frozen=True):
     run: Run | None = None  # the newest run for this attempt
     missing: tuple[str, ...] = ()  # promised outputs that are not there; looked up only for finished tasks
     verify: Run | None = None  # the route's own check, if it was started
-    children_open: tuple[TaskId, ...] = ()
 
 
 class Snapshot(Value, frozen=True):
@@ -58,7 +57,6 @@ class Snapshot(Value, frozen=True):
     marks: Mapping[str, datetime] = {}
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     spawned: tuple[datetime, ...] = ()  # of the last minute, for the rate
-    briefed: frozenset[str] = frozenset()  # keys of briefs that were delivered
 
 
 class Act(StrEnum):

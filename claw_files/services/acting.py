@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import Changed, Conflict, MoveRefused, NotFound
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
-from claw_files.rules import transitions
+from claw_files.rules import by_hand, transitions
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import texts
@@ -16,7 +16,7 @@ from claw_files.services.outcomes import Outcomes, audit_of
 from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.services.waking import Waking
-from claw_files.workspace import Workspace, restore
+from claw_files.workspace import Workspace, restore, task_message_key
 
 Hand = Callable[[Action, Look | None], None]
 
@@ -43,12 +43,13 @@ class Acting:
         self._people = people
         self._schedules = schedules
         self._me = workspace.settings.coordinator
-        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM)
+        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM)
         self._hands: Mapping[Act, Hand] = {
             Act.DATE: self._rewrite_line,
             Act.EXTEND: self._rewrite_line,
             Act.WAIT_UNTIL: self._rewrite_line,
             Act.RECORD: self._record,
+            Act.CONFLICT: self._conflict,
             Act.CARRY: self._carry,
             Act.DELIVER: self._deliver,
             Act.RESEND: self._resend,
@@ -81,6 +82,10 @@ class Acting:
         """Start the run of a message. False when somebody else started it."""
         return self._waking.wake(message)
 
+    def begun(self, message: Message) -> None:
+        """Move a message to cur/ whose run was started by a tick that died."""
+        self._waking.read(message)
+
     def _verify(self, action: Action, look: Look | None) -> None:
         if look:
             self._waking.verify(action, look)
@@ -107,11 +112,17 @@ class Acting:
     def _close(self, action: Action, look: Look | None) -> None:
         """Take the line out; the task's message is finished with it, first: without a line nobody would look again."""
         entry = self._entry(action)
-        message = look.message if look else None
-        if message and look and look.box in (Box.NEW, Box.CUR):
+        found = (look.message, look.box) if look else self._message_of(entry)
+        if found[0] and found[1] in (Box.NEW, Box.CUR):
             done = replace(self._audit(action), action="inbox done", why=action.act.value)
-            self._ws.shift(message.to, message.id, look.box, Box.DONE, done)
+            self._ws.shift(found[0].to, found[0].id, found[1], Box.DONE, done)
         self._ws.replace_entry(entry, None, self._audit(action))
+
+    def _message_of(self, entry: Entry) -> tuple[Message, Box] | tuple[None, None]:
+        """The message of the entry's task, where no look came with the action: it was the group's."""
+        task = self._ws.load(entry.task).task
+        agent = task.assignee or entry.agent
+        return (self._ws.find_message(agent, task_message_key(task)) if agent else None) or (None, None)
 
     # --- what was done by hand
 
@@ -122,13 +133,23 @@ class Acting:
             if message:
                 task = self._ws.in_force(restore(task, message))  # its type says whether it is reviewed
             agent = task.assignee or action.agent
-            standing = transitions.Standing(state=task.state, moved=True)
+            standing = by_hand.Standing(state=task.state, moved=True)
             generation = (message.generation or 0) if message else 0
             now, lasting = self._ws.clock.now(), self._ws.settings.heartbeat.lease
-            return replace(transitions.record(task, standing, generation, now, lasting), assignee=agent)
+            return by_hand.record(replace(task, assignee=agent), standing, generation, now, lasting)
 
-        assert action.task is not None
+        assert action.task is not None and look is not None and look.task is not None
+        if self._ws.in_force(look.task).state is State.BACKLOG:
+            # Released. Ticked first: were we to die before the line is gone, it would read as a send still to be made.
+            entry = self._entry(action)
+            self._ws.replace_entry(entry, replace(entry, ticked=True), self._audit(action))
         self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+
+    def _conflict(self, action: Action, look: Look | None) -> None:
+        """Tell of it; where a superseded holder wrote its old copy over the file, what is in force is written again."""
+        self._tell(action, look)
+        if action.task and look and look.task and look.task.superseded is not None:
+            self._ws.update(action.task, lambda task: task, self._audit(action), keep_mtime=True)
 
     def _carry(self, action: Action, look: Look | None) -> None:
         """Make the reported move in the report's author's name."""
@@ -151,6 +172,8 @@ class Acting:
                 task = transitions.claim(task, author, task.generation, now, lasting)
                 return replace(task, eta=report.eta or task.eta)
             return transitions.progress(task, author, now, lasting, report.eta)
+        if task.state is State.BLOCKED:  # unblocked and ended in one
+            task = transitions.progress(task, author, now, lasting)
         if report.state is State.BLOCKED:
             return transitions.block(task, author, now, report.note or "reported as blocked")
         if report.state is State.FAILED:
@@ -197,9 +220,11 @@ class Acting:
         )
 
     def _stop(self, action: Action, look: Look | None) -> None:
-        if look and look.run:
-            self._runtime.stop(look.run.id)
-            self._ws.note(self._audit(action))
+        """End the task's runs, that of an earlier attempt included."""
+        runs = [run for run in self._runtime.live() if run.task == action.task and run.agent == action.agent]
+        for run in runs or ([look.run] if look and look.run else []):
+            self._runtime.stop(run.id)
+            self._ws.note(replace(self._audit(action), key=run.id))
 
     # --- the clock and people
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
-from claw_files.rules import transitions
+from claw_files.rules import by_hand
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.workspace import Loaded, Workspace
@@ -66,7 +66,7 @@ class Board:
 
     def _shown(self, loaded: Loaded) -> Shown:
         ws = self._ws
-        standing = transitions.stand(loaded.task, ws.is_reviewed(loaded.task))
+        standing = by_hand.stand(loaded.task, ws.is_reviewed(loaded.task))
         task = replace(loaded.task, state=standing.state)
         conflicts = [standing.conflict] if standing.conflict else []
         name = loaded.path.rpartition("/")[2]

@@ -171,6 +171,9 @@ class Delegations:
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
         self._retire(task, agent, audit)
         message = self._message(task, agent, by, chain or (by,), now)
+        if found := ws.find_message(agent, key):  # it gave the task back, and is given it again
+            message = replace(message, id=found[0].id, sends=found[0].sends + 1)
+            return self._put_back(message, found[1], replace(audit, action="resend", why="delegated again"))
         return ws.deliver(message, replace(audit, action="send", why=f"attempt {task.attempt}"))
 
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
@@ -234,32 +237,38 @@ class Delegations:
         now = ws.clock.now().replace(microsecond=0)
         again = replace(message, sends=message.sends + 1, ack_by=now + ws.settings.heartbeat.ack)
         audit = Audit(action="resend", task=task_id, agent=agent, actor=by, key=again.key, why=why)
-        ws.rewrite(again, Box.NEW, audit)
+        return self._put_back(again, box, audit)
+
+    def _put_back(self, message: Message, box: Box, audit: Audit) -> Message:
+        """The message in new/ again, with what it says now: first moved, then written, so it is never there twice."""
         if box is not Box.NEW:
-            ws.files.remove(f"inbox/{agent}/{box}/{message.id}.md", ws.line(audit))
-        return again
+            self._ws.shift(message.to, message.id, box, Box.NEW, replace(audit, action="put back"))
+        self._ws.rewrite(message, Box.NEW, audit)
+        return message
 
     def next_agent(self, entry: Entry, agent: AgentId, by: AgentId, why: str) -> Message:
         """Withdraw the message from the agent before, and give `agent` a new attempt.
 
-        Raises Conflict when the message was read meanwhile: then it is not handed to anybody else.
+        The line comes first: it tells a message that was withdrawn from one that was read and put away. Raises
+        Conflict when the message was read meanwhile: then it is not handed to anybody else.
         """
         ws = self._ws
         task = ws.in_force(ws.load(entry.task).task)
         key = task_message_key(task)
         audit = Audit(action="next-agent", task=task.id, agent=agent, actor=by, key=key, why=why)
-        before = task.assignee
-        if before and (found := ws.find_message(before, key)) and found[1] is not Box.DONE:
-            if task.state is State.BACKLOG and found[1] is not Box.NEW:
-                raise Conflict(f"{before} has read the message on {task.id}", before)
+        now, before = ws.clock.now(), task.assignee
+        found = ws.find_message(before, key) if before else None
+        is_read = found and found[1] is not Box.NEW and not (found[1] is Box.DONE and entry.agent == agent)
+        if task.state is State.BACKLOG and is_read:
+            raise Conflict(f"{before} has read the message on {task.id}", before)
+        at = words.next_look(now, ws.settings.heartbeat.check[0])
+        ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
+        if before and found and found[1] is not Box.DONE:
             ws.shift(before, found[0].id, found[1], Box.DONE, replace(audit, action="withdraw", agent=before))
         actor = transitions.Actor(id=by, coordinator=True, tick=True)
         generation = ws.next_generation(task)
-        now = ws.clock.now()
         ws.claims.reserve(task.id, generation, agent)
         ws.update(task.id, lambda t: transitions.next_attempt(t, actor, agent, generation, now), audit, keep_mtime=True)
-        at = words.next_look(now, ws.settings.heartbeat.check[0])
-        ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
         return self.deliver_held(task.id, agent, by)
 
     # --- spawning
@@ -277,6 +286,7 @@ class Delegations:
         worker = self._worker(order)
         delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
         self._check_label(label, order.task)
+        self._check_group(order.group, by)
         timeout = order.timeout or size.limit
         now = ws.clock.now()
         spawner = by if by != ws.settings.coordinator else None
@@ -350,6 +360,11 @@ class Delegations:
                 continue
             if other.label == label and other.id != task and not other.state.is_closed:
                 raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
+
+    def _check_group(self, group: str | None, by: AgentId) -> None:
+        """A group has one report: what came later under its name would be reported to nobody."""
+        if group and self._ws.told().get(f"{by}/group.{group}.report"):
+            raise Refused("groups", f"group {group!r} has had its report", "choose another name")
 
     def new_id(self) -> TaskId:
         """The next free number under the workspace's prefix, over open, archived and dead tasks."""

@@ -150,7 +150,9 @@ class Looking:
         key = task_message_key(task)
         runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, key)]
         found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
-        return max(found, key=lambda run: (run.alive, run.started or datetime.min.replace(tzinfo=UTC)), default=None)
+        # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
+        first = datetime.min.replace(tzinfo=UTC)
+        return max(found, key=lambda r: (r.agent == task.assignee, r.alive, r.started or first), default=None)
 
     def _run_names(self, key: str) -> list[str]:
         """Names of runs that begin with the key; the folder is listed once, in order."""
@@ -218,14 +220,18 @@ class Looking:
 
     def waiting(self) -> tuple[Message, ...]:
         """Messages in new/ of agents that are woken by a command and whose run does not exist yet, oldest first."""
-        found: list[Message] = []
+        return tuple(message for message, is_begun in self._new_messages() if not is_begun)
+
+    def begun(self) -> tuple[Message, ...]:
+        """Messages in new/ whose run was started by a tick that died before it could move them."""
+        return tuple(message for message, is_begun in self._new_messages() if is_begun)
+
+    def _new_messages(self) -> Iterable[tuple[Message, bool]]:
         for agent in self._ws.settings.agents.values():
             if agent.runtime is Runtime.INBOX or agent.kind is AgentKind.HUMAN:
                 continue
             for message in self._ws.messages_in(agent.name, Box.NEW):
-                if not self._ws.files.stamp(f"runs/{run_id(message)}/run.md"):
-                    found.append(message)
-        return tuple(found)
+                yield message, self._ws.files.stamp(f"runs/{run_id(message)}/run.md") is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
         people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]

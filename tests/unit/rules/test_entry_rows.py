@@ -113,7 +113,7 @@ def test_a_report_from_before_a_block_does_not_lift_it() -> None:
 
 def test_a_report_that_its_author_may_not_make_is_reported_once_as_a_conflict() -> None:
     task = a.task(state=State.BLOCKED, reason="no key")
-    look = a.look(task, sent=True, reports=(a.report(task, State.DONE, START + MINUTE),))
+    look = a.look(task, sent=True, reports=(a.report(task, State.DEAD, START + MINUTE),))
     (told,) = plan(look, 2 * MINUTE)
 
     assert told.act is Act.CONFLICT

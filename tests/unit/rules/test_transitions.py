@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
 from claw_files.model import AgentKind, Need, State, Task
+from claw_files.rules import by_hand
 from claw_files.rules import transitions as t
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
@@ -69,7 +70,7 @@ def test_only_what_is_in_backlog_can_be_claimed(state: State) -> None:
 
 @pytest.mark.parametrize("state", [State.REVIEW, State.DONE, State.BLOCKED, State.FAILED])
 def test_backlog_to_anything_by_hand_is_acknowledgement_and_move_in_one(state: State) -> None:
-    standing = t.stand(task(state, recorded=None), reviewed=False)
+    standing = by_hand.stand(task(state, recorded=None), reviewed=False)
 
     assert (standing.state, standing.moved, standing.conflict) == (state, True, None)
 
@@ -101,7 +102,7 @@ def test_in_progress_to_review_or_done_is_the_holders() -> None:
 
 def test_done_where_the_route_wants_a_review_becomes_review_by_hand_too() -> None:
     for before in (None, State.IN_PROGRESS):
-        assert t.stand(task(State.DONE, recorded=before), reviewed=True).state is State.REVIEW
+        assert by_hand.stand(task(State.DONE, recorded=before), reviewed=True).state is State.REVIEW
 
 
 def test_in_progress_to_failed_is_the_holders_or_the_ticks() -> None:
@@ -280,7 +281,7 @@ def test_every_move_that_takes_a_task_away_takes_a_new_generation() -> None:
 
 def test_a_file_that_says_what_was_recorded_has_not_moved() -> None:
     for state in State:
-        assert t.stand(task(state), reviewed=True) == t.Standing(state=state)
+        assert by_hand.stand(task(state), reviewed=True) == by_hand.Standing(state=state)
 
 
 def test_what_nobody_may_do_by_hand_leaves_the_recorded_state_in_force() -> None:
@@ -290,9 +291,8 @@ def test_what_nobody_may_do_by_hand_leaves_the_recorded_state_in_force() -> None
         (State.DEAD, State.BACKLOG),
         (State.CANCELLED, State.IN_PROGRESS),
         (State.DONE, State.IN_PROGRESS),
-        (State.BLOCKED, State.DONE),
     ):
-        standing = t.stand(task(said, recorded=before), reviewed=False)
+        standing = by_hand.stand(task(said, recorded=before), reviewed=False)
         assert standing.state is before
         assert standing.conflict
         assert before in standing.conflict
@@ -300,16 +300,16 @@ def test_what_nobody_may_do_by_hand_leaves_the_recorded_state_in_force() -> None
 
 def test_cancelling_by_hand_is_believed_of_every_open_task() -> None:
     for before in t.OPEN:
-        assert t.stand(task(State.CANCELLED, recorded=before), reviewed=False).moved
+        assert by_hand.stand(task(State.CANCELLED, recorded=before), reviewed=False).moved
 
 
 def test_a_failure_by_hand_counts_once() -> None:
     said = task(State.FAILED, recorded=State.IN_PROGRESS)
 
-    written = t.record(said, t.stand(said, reviewed=False), 1, LATER, LEASE)
+    written = by_hand.record(said, by_hand.stand(said, reviewed=False), 1, LATER, LEASE)
 
     assert (written.failures, written.recorded) == (1, State.FAILED)
-    assert t.record(written, t.Standing(state=State.FAILED), 1, LATER, LEASE).failures == 1
+    assert by_hand.record(written, by_hand.Standing(state=State.FAILED), 1, LATER, LEASE).failures == 1
 
 
 def test_an_acknowledgement_by_hand_gets_a_lease_and_a_release_by_hand_loses_its_holder() -> None:
@@ -318,9 +318,11 @@ def test_an_acknowledgement_by_hand_gets_a_lease_and_a_release_by_hand_loses_its
         task(State.BACKLOG, recorded=State.BLOCKED),
     )
 
-    assert t.record(acknowledged, t.Standing(state=State.IN_PROGRESS), 4, LATER, LEASE).lease == LATER + LEASE
-    assert t.record(acknowledged, t.Standing(state=State.IN_PROGRESS), 4, LATER, LEASE).generation == 4
-    assert t.record(released, t.Standing(state=State.BACKLOG), 4, LATER, LEASE).assignee is None
+    assert (
+        by_hand.record(acknowledged, by_hand.Standing(state=State.IN_PROGRESS), 4, LATER, LEASE).lease == LATER + LEASE
+    )
+    assert by_hand.record(acknowledged, by_hand.Standing(state=State.IN_PROGRESS), 4, LATER, LEASE).generation == 4
+    assert by_hand.record(released, by_hand.Standing(state=State.BACKLOG), 4, LATER, LEASE).assignee is None
 
 
 def test_no_move_changes_the_task_it_was_given() -> None:

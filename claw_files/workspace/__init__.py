@@ -4,28 +4,24 @@ Nothing here decides: a save runs a rule on whatever stands in the file at that 
 in between is either built upon or makes the rule refuse.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.documents import ledger, messages, status
-from claw_files.errors import ClawError, Conflict, InvalidFile, NotFound
+from claw_files.documents import ledger, status
+from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
-from claw_files.model import AgentId, Audit, Box, Entry, Key, Message, State, Task, TaskId, Value
-from claw_files.rules import routing, transitions
-from claw_files.rules.snapshot import Place, Told
+from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
+from claw_files.rules import by_hand, routing
+from claw_files.rules.snapshot import Place
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
+from claw_files.workspace.inboxes import Inboxes
 
 CONFIG = "clawfiles.toml"
-MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
-LARGE_BYTES = 10_000  # a body over this lies in bodies/ and is referred to by path
 
 
 class Loaded(Value, frozen=True):
@@ -37,7 +33,7 @@ class Loaded(Value, frozen=True):
     content: Content
 
 
-class Workspace:
+class Workspace(Inboxes):
     """The files of one workspace, by what they are for."""
 
     def __init__(
@@ -62,12 +58,6 @@ class Workspace:
         self._outside = outside
 
     # --- the journal
-
-    def line(self, audit: Audit) -> bytes:
-        """One line of the journal, as JSON with every promised key."""
-        facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
-        facts["epoch"] = audit.epoch or self.epoch
-        return msgspec.json.encode(facts) + b"\n"
 
     def note(self, audit: Audit) -> None:
         """Write a decision into the journal that changes no file."""
@@ -115,11 +105,35 @@ class Workspace:
     def restored(self, task: Task) -> Task:
         """`task` with what was lost when an agent wrote its status file anew: its message carries the definition."""
         if task.recorded is not None:
-            return task
+            return self._fenced(task)
         entry = self.entry(task.id)
         found = [self.latest_message(agent, task.id) for agent in {task.assignee, entry and entry.agent} if agent]
         message = max((m for m in found if m), key=lambda m: m.attempt or 1, default=None)
         return restore(task, message) if message else task
+
+    def _fenced(self, task: Task) -> Task:
+        """`task` as its newest generation has it, where a superseded holder wrote its old copy over the file.
+
+        What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
+        """
+        newest = self.claims.highest(task.id)
+        if not 0 < task.generation < newest:
+            return task
+        owner = self.claims.owner(task.id, newest)
+        message = self.latest_message(owner, task.id) if owner else None
+        claimed = self.claims.is_spent(task.id, newest)
+        if owner is None or not (claimed or (message and message.generation == newest)):
+            return task  # a claim or a delivery that was cut short; nobody has it yet
+        return replace(
+            task,
+            recorded=State.IN_PROGRESS if claimed else State.BACKLOG,
+            assignee=owner,
+            attempt=max(task.attempt, (message.attempt or 1) if message else 1),
+            superseded=task.generation,
+            generation=newest,
+            lease=None,
+            eta=None,
+        )
 
     def load_file(self, folder: str, name: str) -> Loaded:
         """The task in one file of `status` or `dead-letter`, as `task_ids` names it."""
@@ -144,8 +158,8 @@ class Workspace:
         return status.parse(content.data, path, min(content.stamp.mtime, self.clock.now()), self.zone)
 
     def in_force(self, task: Task) -> Task:
-        """`task` in the state that counts after edits by hand (`transitions.stand`)."""
-        return replace(task, state=transitions.stand(task, self.is_reviewed(task)).state)
+        """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
+        return replace(task, state=by_hand.stand(task, self.is_reviewed(task)).state)
 
     def is_reviewed(self, task: Task) -> bool:
         """Whether the route of its type wants a review."""
@@ -234,119 +248,11 @@ class Workspace:
         path = self.settings.workspace.ledger
         self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit))
 
-    # --- messages
-
-    def deliver(self, message: Message, audit: Audit) -> Message:
-        """Make the message durable in new/; one of the same key that is there already stays."""
-        path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
-        for name in MAILDIR:
-            self.files.folder(f"inbox/{message.to}/{name}")
-        if message.body_file is None and len(message.body.encode()) > LARGE_BYTES:
-            message = self._place_body(message)
-        raw = messages.render(message)
-        self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
-        return message
-
-    def _place_body(self, message: Message) -> Message:
-        self.files.folder(f"inbox/{message.to}/bodies")
-        path = f"inbox/{message.to}/bodies/{message.id}.md"
-        self.files.commit(path, lambda _: message.body.encode(), None)
-        first = words.safe(message.body[:200]).strip()
-        return replace(message, body=f"{first} ...\n\nThe whole text is in `{path}`.", body_file=path)
-
-    def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
-        """Save a changed message where it lies."""
-        self.files.commit(
-            f"inbox/{message.to}/{box}/{message.id}.md", lambda _: messages.render(message), self.line(audit)
-        )
-
-    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:  # noqa: A002 - its name
-        """Move a message between boxes."""
-        self.files.folder(f"inbox/{agent}/{target}")
-        try:
-            self.files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
-        except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
-            self.files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
-
-    def message_ids(self, agent: AgentId, box: Box) -> list[str]:
-        """Ids of the messages in one box, oldest first."""
-        return [name.removesuffix(".md") for name in self.files.names(f"inbox/{agent}/{box}") if name.endswith(".md")]
-
-    def read_message(self, agent: AgentId, box: Box, id: str) -> Message:  # noqa: A002
-        """One message. Raises NotFound, InvalidFile, CannotRead."""
-        path = f"inbox/{agent}/{box}/{id}.md"
-        return messages.parse(self.files.read(path).data, path)
-
-    def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
-        """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
-        found = []
-        for id in self.message_ids(agent, box):  # noqa: A001
-            try:
-                found.append(self.read_message(agent, box, id))
-            except NotFound:
-                continue  # somebody moved it meanwhile
-            except InvalidFile as wrong:
-                self.quarantine(f"inbox/{agent}/{box}/{id}.md", wrong)
-        return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
-
-    def quarantine(self, path: str, wrong: ClawError) -> None:
-        """Set an inbox file aside that cannot be read, with the reason beside it; never deleted."""
-        name = path.replace("/", "-")
-        self.files.folder("quarantine")
-        try:
-            self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
-            self.files.move(path, f"quarantine/{name}", self.line(Audit(action="quarantine", why=str(wrong), key=path)))
-        except ClawError:
-            return  # a link or a folder cannot be moved by us: doctor names it
-
-    def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
-        """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
-        for box in Box:
-            if self.files.stamp(f"inbox/{agent}/{box}/{key}.md"):
-                return self.read_message(agent, box, key), box
-            for id in self.message_ids(agent, box):  # noqa: A001
-                if id.endswith(f"-{key}"):
-                    return self.read_message(agent, box, id), box
-        return None
-
-    def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
-        """The task message of the newest attempt that the agent was given, wherever it lies."""
-        form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
-        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}  # noqa: A001
-        with suppress(ClawError):
-            if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
-                return found[0]
-        return None
-
-    def told(self) -> Mapping[str, Told]:
-        """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""
-        return _ToldView(self)
-
     # --- other folders
 
     def outside(self, folder: str) -> Files | None:
         """The files of an agent's own workspace, for reading its reports."""
         return self._outside(folder) if self._outside else None
-
-
-class _ToldView(Mapping[str, Told]):
-    """Looks for the message file when it is asked; a tick asks only about its entries."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._files = workspace.files
-
-    def __getitem__(self, name: str) -> Told:
-        agent, key = name.split("/", 1)
-        for box in Box:
-            if stamp := self._files.stamp(f"inbox/{agent}/{box}/{key}.md"):
-                return Told(box=box, sent=stamp.mtime)
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 def restore(task: Task, message: Message) -> Task:

@@ -1,0 +1,64 @@
+"""Moves made by hand: which state is in force after somebody edited a status file, and how that is written down."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.model import State, Task, Value
+from claw_files.rules.transitions import OPEN, Role, moves_between
+
+
+class Standing(Value, frozen=True):
+    """What an edit by hand amounts to: the state in force, and what to do about the file."""
+
+    state: State
+    moved: bool = False  # an allowed move by hand that clawfiles has not recorded yet
+    conflict: str | None = None  # why the file's word does not count
+
+
+BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
+
+
+def stand(task: Task, reviewed: bool) -> Standing:
+    """Which state is in force after edits by hand.
+
+    The file's author is taken to be its assignee, because nothing in a file proves more. `done` where the route wants
+    a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
+    (approving oneself, bringing back the dead) leaves the recorded state in force.
+    """
+    before = task.recorded or State.BACKLOG
+    now = task.state
+    if task.superseded is not None:
+        over = f"it was written by a holder whose generation {task.superseded} is over"
+        why = f"{over}; {task.assignee} has {task.generation}"
+        return Standing(state=before, conflict=why)
+    if now is before:
+        return Standing(state=now, moved=task.recorded is None and now is not State.BACKLOG)
+    if task.recorded is None and now is State.DEAD:
+        return Standing(state=now)
+    # Out of blocked by hand, to the end of the work: unblocking and finishing in one, both the holder's moves.
+    start = State.IN_PROGRESS if before is State.BLOCKED and now in (State.REVIEW, State.DONE, State.FAILED) else before
+    target = State.REVIEW if now is State.DONE and reviewed and start in (State.BACKLOG, State.IN_PROGRESS) else now
+    if now is State.CANCELLED and before in OPEN:
+        return Standing(state=now, moved=True)
+    rows = moves_between(start, target)
+    if not any(role in BY_HAND for row in rows for role in row.who):
+        return Standing(state=before, conflict=f"nobody may move it by hand from {before} to {now}; {before} stays")
+    return Standing(state=target, moved=True)
+
+
+def record(task: Task, standing: Standing, generation: int, now: datetime, lasting: timedelta) -> Task:
+    """`task` as clawfiles writes down an allowed move by hand: state, lease and counters as the command would set."""
+    released = standing.state is State.BACKLOG and task.recorded is not None
+    failed = standing.state is State.FAILED and task.recorded is not State.FAILED
+    return replace(
+        task,
+        state=standing.state,
+        recorded=standing.state,
+        assignee=None if released else task.assignee,
+        generation=max(task.generation, generation),
+        lease=(task.lease or now + lasting) if standing.state is State.IN_PROGRESS else None,
+        failures=task.failures + 1 if failed else task.failures,
+        completed=(task.completed or now) if standing.state is State.DONE else None,
+        updated=now,
+    )
