@@ -206,7 +206,7 @@ def tick_json(ticked: "Ticked") -> dict[str, Any]:
 def tick_text(ticked: "Ticked") -> str:
     """A line for each action; one line when there was nothing to do."""
     rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
-    return rows_text(rows) or f"nothing to do for {ticked.entries} entries"
+    return rows_text(rows) or f"nothing to do; lines in the ledger: {ticked.entries}"
 
 
 # --- explain
