@@ -47,12 +47,14 @@ def new(
         body=read_text(body),
     )
     receiver = app.settings.agent(to).name if to else None
+    if receiver:
+        app.delegations.check(actor, receiver, app.inside)
     made = app.tasks.new(order, actor, app.inside)
     if warning := estimate_warning(made.estimate):
         warn(warning)
     if receiver:
-        # Made first, then delegated: should a rule refuse the delegation, the task stands in the backlog.
         app.delegations.delegate(made.id, actor, receiver, inside=app.inside)
+        app.heartbeat.wake()
     shown = app.board.show(made.id)
     show(views.task_json(shown), f"{made.id}" + (f" delegated to {receiver}" if receiver else ""))
 

@@ -59,6 +59,7 @@ def record(task: Task, standing: Standing, generation: int, now: datetime, lasti
         generation=max(task.generation, generation),
         lease=(task.lease or now + lasting) if standing.state is State.IN_PROGRESS else None,
         failures=task.failures + 1 if failed else task.failures,
+        eta=None if standing.state.is_closed or standing.state is State.REVIEW else task.eta,
         completed=(task.completed or now) if standing.state is State.DONE else None,
         updated=now,
     )

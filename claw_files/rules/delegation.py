@@ -1,22 +1,10 @@
 """Who may hand work to whom: one hop, no circles, a spawn's contract; and when a message counts as acknowledged."""
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 
 from claw_files.config import Settings
 from claw_files.errors import Refused
 from claw_files.model import AgentId, AgentKind, Message, Report, State, Task
-
-INLINE_BYTES = 10 * 1024
-FILE_BYTES = 1024 * 1024
-
-
-class Place(StrEnum):
-    """Where a message's body goes."""
-
-    INLINE = "inline"
-    FILE = "file"
-    REFERENCE = "reference"  # too large to take: only a path or address to it
 
 
 def check_hop(
@@ -127,13 +115,6 @@ def is_acknowledged(task: Task | None, message: Message, status_digest: str | No
     if task is not None and changed and task.state is not State.BACKLOG:
         return True
     return any(_acknowledges(report, message) for report in reports)
-
-
-def place_body(size_bytes: int) -> Place:
-    """Where a body of that size goes: below 10 KB into the message, up to 1 MB into a file, above only a reference."""
-    if size_bytes < INLINE_BYTES:
-        return Place.INLINE
-    return Place.FILE if size_bytes <= FILE_BYTES else Place.REFERENCE
 
 
 def _acknowledges(report: Report, message: Message) -> bool:

@@ -94,8 +94,7 @@ class Delegations:
         settings = ws.settings
         if settings.agent(agent).kind is AgentKind.WORKER:
             return self._delegate_to_worker(task, agent, by)
-        inside_task, chain = self._inside(by, inside)
-        chain = delegation.check_hop(settings, by, agent, chain, inside_task)
+        chain = self.check(by, agent, inside)
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
@@ -104,6 +103,11 @@ class Delegations:
         return Delegated(
             task=task.id, agent=agent, message=message.id, check=at, warning=routing.estimate_warning(task.estimate)
         )
+
+    def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
+        """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
+        inside_task, chain = self._inside(by, inside)
+        return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
 
     def _check_free(self, task: Task) -> None:
         if task.state is State.IN_PROGRESS:
@@ -308,9 +312,9 @@ class Delegations:
 
         if order.task is None:
             title, _, rest = order.text.strip().partition("\n")
-            task = Task(id=self.new_id(), title=title[:200], requested_by=by, type=order.type, parent=inside)
+            task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type, parent=inside)
             task = replace(contracted(task), created=now, updated=now)
-            task = self._create_numbered(task, audit, rest.strip() or order.text)
+            task = ws.create_numbered(task, audit, rest.strip() or order.text)
         else:
             task = ws.update(order.task, contracted, replace(audit, task=order.task))
         at = words.next_look(now, timeout + AFTER_LIMIT)
@@ -365,26 +369,6 @@ class Delegations:
         """A group has one report: what came later under its name would be reported to nobody."""
         if group and self._ws.told().get(f"{by}/group.{group}.report"):
             raise Refused("groups", f"group {group!r} has had its report", "choose another name")
-
-    def new_id(self) -> TaskId:
-        """The next free number under the workspace's prefix, over open, archived and dead tasks."""
-        ws, prefix = self._ws, self._ws.settings.workspace.prefix.lower() + "-"
-        folders = ["status", "dead-letter", *(f"status/archive/{month}" for month in ws.files.names("status/archive"))]
-        numbers = [
-            int(stem)
-            for folder in folders
-            for name in ws.files.names(folder)
-            if name.lower().startswith(prefix) and (stem := name[len(prefix) :].removesuffix(".md")).isdecimal()
-        ]
-        return words.task_id(f"{prefix}{max(numbers, default=0) + 1}")
-
-    def _create_numbered(self, task: Task, audit: Audit, body: str) -> Task:
-        for _ in range(1000):
-            try:
-                return self._ws.create(task, replace(audit, task=task.id), body)
-            except Conflict:  # somebody took the number meanwhile
-                task = replace(task, id=self.new_id())
-        raise Conflict("no free task number was found")
 
 
 def _without_heading(body: str, task: TaskId) -> str:

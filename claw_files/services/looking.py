@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 import msgspec
+from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import reports
@@ -184,8 +185,9 @@ class Looking:
             return ()
         found = list(self._reports_in(self._ws.files, f"status/{agent}.md", agent, None))
         if (folder := self._ws.settings.agents[agent].workspace) and (files := self._ws.outside(folder)):
-            found += self._reports_in(files, f"status/{words.file_name(task)}", agent, task)
-            found += self._reports_in(files, f"status/{agent}.md", agent, None)
+            there = [*self._reports_in(files, f"status/{words.file_name(task)}", agent, task)]
+            there += self._reports_in(files, f"status/{agent}.md", agent, None)
+            found += [replace(report, path=f"{folder}/{report.path}") for report in there]
         return tuple(report for report in found if report.task == task)
 
     def _reports_in(self, files: Files, path: str, agent: AgentId, task: TaskId | None) -> Iterable[Report]:

@@ -173,7 +173,7 @@ class Messages:
     def _check_size(self, text: str) -> None:
         if "\0" in text:
             raise BadValue("text", text, "free of NUL bytes")
-        if delegation.place_body(len(text.encode("utf-8", "surrogateescape"))) is delegation.Place.REFERENCE:
+        if forms.is_too_large(text):
             raise Refused("large bodies", "the text is over 1 MB", "put it into a file and send its path")
 
     def _quiet_until(self, to: AgentId, critical: bool) -> datetime | None:

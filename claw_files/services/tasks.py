@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.errors import BadValue, Conflict, MoveRefused, Refused
+from claw_files.errors import BadValue, MoveRefused, Refused
 from claw_files.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.rules import routing, transitions
 from claw_files.rules.snapshot import Place
-from claw_files.workspace import Loaded, Workspace
+from claw_files.workspace import Loaded, Workspace, task_message_key
 
 Rule = Callable[[Task, transitions.Actor], Task]
 
@@ -71,14 +71,8 @@ class TaskService:
         for earlier in order.after:
             self._ws.load(earlier)
         task = self._draft(order, by, inside)
-        for number in range(self._next_number(), 1 << 31):
-            task = replace(task, id=words.task_id(f"{self._ws.settings.workspace.prefix}-{number}"))
-            audit = Audit(action="task new", task=task.id, agent=order.to, actor=by, why=task.title)
-            try:
-                return self._ws.create(task, audit, order.body)
-            except Conflict:  # somebody took the number meanwhile
-                continue
-        raise Conflict("no task number is free")
+        audit = Audit(action="task new", agent=order.to, actor=by, why=task.title)
+        return self._ws.create_numbered(task, audit, order.body)
 
     def _draft(self, order: NewTask, by: AgentId, inside: TaskId | None) -> Task:
         title = " ".join(order.title.split())
@@ -98,16 +92,6 @@ class TaskService:
             created=now,
             updated=now,
         )
-
-    def _next_number(self) -> int:
-        """One more than the highest number in use, ledger lines and archive included: a number never comes back."""
-        ws = self._ws
-        folders = ["status", "dead-letter", *(f"status/archive/{month}" for month in ws.files.names("status/archive"))]
-        names = [name.removesuffix(".md") for folder in folders for name in ws.files.names(folder)]
-        names += [entry.task for entry in ws.entries()]
-        prefix = f"{ws.settings.workspace.prefix.lower()}-"
-        tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]
-        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit()), default=0) + 1
 
     # --- the holder's moves
 
@@ -180,7 +164,9 @@ class TaskService:
             return transitions.release(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
 
         released = self._move("release", task, by, rule, why or "released", generation)
-        self._unwatch(released, Audit(action="unwatch", task=task, actor=by, why="released"))
+        audit = Audit(action="unwatch", task=task, actor=by, why="released")
+        self._unwatch(released, audit)
+        self._ws.put_away(task_message_key(released), audit)
         return released
 
     # --- the reviewer's, the coordinator's, a person's

@@ -22,6 +22,7 @@ from claw_files.system.files import Content, Files
 from claw_files.workspace.inboxes import Inboxes
 
 CONFIG = "clawfiles.toml"
+MANY = 1_000_000  # names of a folder that must be seen whole
 
 
 class Loaded(Value, frozen=True):
@@ -68,6 +69,8 @@ class Workspace(Inboxes):
     def find(self, task: TaskId) -> tuple[str, Place] | None:
         """Path and place of a task's file, spelled in any case; status/ first, then dead-letter/, then the archive."""
         name = words.file_name(task)
+        if self.is_report(task):
+            return None
         for folder, place in (("status", Place.STATUS), ("dead-letter", Place.DEAD_LETTER)):
             if path := self._spelled(folder, name):
                 return path, place
@@ -169,8 +172,35 @@ class Workspace(Inboxes):
         """(folder, file name) of every task file in status/ and dead-letter/; the archive is not listed."""
         for folder in ("status", "dead-letter"):
             for name in self.files.names(folder):
-                if name.endswith(".md"):
+                if name.endswith(".md") and not self.is_report(name.removesuffix(".md")):
                     yield folder, name
+
+    def is_report(self, stem: str) -> bool:
+        """Whether `status/STEM.md` is an agent's report on several tasks, not a task's file."""
+        return stem.lower() in self.settings.agents
+
+    def create_numbered(self, task: Task, audit: Audit, body: str = "") -> Task:
+        """Create the task under the next free number; raises Conflict when there is none."""
+        for number in range(self._next_number(), 1 << 31):
+            task = replace(task, id=words.task_id(f"{self.settings.workspace.prefix}-{number}"))
+            try:
+                return self.create(task, replace(audit, task=task.id), body)
+            except Conflict:  # somebody took the number meanwhile
+                continue
+        raise Conflict("no task number is free")
+
+    def _next_number(self) -> int:
+        """One more than the highest number in use, ledger lines and archive included: a number never comes back."""
+        folders = [
+            "status",
+            "dead-letter",
+            *(f"status/archive/{month}" for month in self.files.names("status/archive")),
+        ]
+        names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder, MANY)]
+        names += [entry.task for entry in self.entries()]
+        prefix = f"{self.settings.workspace.prefix.lower()}-"
+        tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]
+        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit()), default=0) + 1
 
     def create(self, task: Task, audit: Audit, body: str = "") -> Task:
         """Write a new status file. Raises Conflict when the task exists."""

@@ -17,7 +17,6 @@ from claw_files.system.clock import Clock
 from claw_files.system.files import Files
 
 MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
-LARGE_BYTES = 10_000  # a body over this lies in bodies/ and is referred to by path
 
 
 class Inboxes:
@@ -39,7 +38,7 @@ class Inboxes:
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
-        if message.body_file is None and len(message.body.encode()) > LARGE_BYTES:
+        if message.body_file is None and messages.is_large(message.body):
             message = self._place_body(message)
         raw = messages.render(message)
         self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
@@ -49,8 +48,8 @@ class Inboxes:
         self.files.folder(f"inbox/{message.to}/bodies")
         path = f"inbox/{message.to}/bodies/{message.id}.md"
         self.files.commit(path, lambda _: message.body.encode(), None)
-        first = words.safe(message.body[:200]).strip()
-        return replace(message, body=f"{first} ...\n\nThe whole text is in `{path}`.", body_file=path)
+        size = len(message.body.encode()) // 1024
+        return replace(message, body=f"The text is long ({size} KB). It is in `{path}`.", body_file=path)
 
     def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
         """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile."""
@@ -120,6 +119,14 @@ class Inboxes:
             if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
                 return found[0]
         return None
+
+    def put_away(self, key: str, audit: Audit) -> None:
+        """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
+        for agent in self.files.names("inbox"):
+            found = self.find_message(AgentId(agent), key)
+            if found and found[1] is not Box.DONE:
+                done = replace(audit, action="inbox done", agent=AgentId(agent), key=key)
+                self.shift(AgentId(agent), found[0].id, found[1], Box.DONE, done)
 
     def told(self) -> Mapping[str, Told]:
         """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""

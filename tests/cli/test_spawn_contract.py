@@ -41,3 +41,34 @@ def test_workers_spawned_one_by_one_as_a_group_carry_its_name_and_size(desk) -> 
 
     task = desk.ok("task", "show", "TC-1", "--json").json
     assert (task["group"], task["group_size"], task["label"]) == ("morning", 3, "email")
+
+
+def test_a_report_file_is_no_task(desk) -> None:
+    (desk.root / "status").mkdir(exist_ok=True)
+    (desk.root / "status/peter.md").write_text("TC-5: BLOCKED\n")
+
+    assert desk.ok("task", "list", "--json").json == []
+    assert desk("claim", "PETER", by="peter").status == 3
+    assert (desk.root / "status/peter.md").read_text() == "TC-5: BLOCKED\n"
+
+
+def test_a_refused_delegation_makes_no_task(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.ok("task", "new", "the outer one", "--type", "bug", "--to", "peter", by="sam")
+    desk.ok("claim", "TC-1", by="peter")
+    monkeypatch.setenv("CLAWFILES_TASK", "TC-1")
+
+    refused = desk("task", "new", "the inner one", "--to", "iris", by="peter")
+
+    assert (refused.status, "one-hop" in refused.err) == (5, True)
+    monkeypatch.delenv("CLAWFILES_TASK")
+    assert [task["id"] for task in desk.ok("task", "list", "--json").json] == ["TC-1"]
+
+
+def test_a_released_task_leaves_no_message_behind(desk) -> None:
+    desk.ok("task", "new", "look at it", "--type", "bug", "--to", "peter", by="sam")
+    desk.ok("claim", "TC-1", by="peter")
+
+    desk.ok("release", "TC-1", by="peter")
+
+    assert not list((desk.root / "inbox/peter/new").iterdir())
+    assert len(list((desk.root / "inbox/peter/done").iterdir())) == 1

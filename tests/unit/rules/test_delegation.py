@@ -8,7 +8,6 @@ from claw_files import config
 from claw_files.errors import NotFound, Refused
 from claw_files.model import AgentId, Key, Kind, Message, Report, State, Task, TaskId
 from claw_files.rules import delegation
-from claw_files.rules.delegation import Place
 
 SETTINGS = config.parse(b"""
 [workspace]
@@ -163,17 +162,3 @@ def test_backlog_or_no_file_acknowledges_nothing() -> None:
 )
 def test_a_report_acknowledges_when_it_is_the_receivers_about_this_task_and_since(said: Report, counts: bool) -> None:
     assert delegation.is_acknowledged(None, message(), None, (said,)) is counts
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "place"),
-    [
-        (0, Place.INLINE),
-        (10 * 1024 - 1, Place.INLINE),
-        (10 * 1024, Place.FILE),
-        (1024 * 1024, Place.FILE),
-        (1024 * 1024 + 1, Place.REFERENCE),
-    ],
-)
-def test_a_body_goes_where_its_size_belongs(size_bytes: int, place: Place) -> None:
-    assert delegation.place_body(size_bytes) is place
