@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -102,20 +102,31 @@ class Team:
 
     def settled(self, task: str) -> Any:
         """The task as it stands when its first run is over and the heartbeat has looked at it."""
-        run = self.run_of(task)
-        assert run, f"the run of {task} did not end"
+        self.run_of(task)
         self("heartbeat")
         return json.loads(self("task", "show", task, "--json"))
 
     def run_of(self, task: str) -> str:
-        """run.md of the task's first run, once it has ended; nothing if it does not."""
+        """run.md of the task's first run, once it has ended."""
         file = self.root / f"runs/{task.lower()}.1-s1/run.md"
+        self.wait_for(f"the end of the run of {task}", lambda: file.exists() and "\nended: " in file.read_text())
+        return file.read_text()
+
+    @staticmethod
+    def wait_for(what: str, is_there: Callable[[], bool]) -> None:
         limit = monotonic() + LIMIT_SECONDS
-        while monotonic() < limit:
-            if file.exists() and "\nended: " in file.read_text():
-                return file.read_text()
+        while not is_there():
+            assert monotonic() < limit, f"waited in vain for {what}"
             sleep(0.1)
-        return ""
+
+    def processes(self) -> list[str]:
+        """The command lines of all that was started in runs of this workspace, however deep, and still lives."""
+        mark, lines = f"CLAWFILES_RUN_DIR={self.root}/".encode(), []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (process / "environ").read_bytes():
+                    lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return lines
 
     def read(self, path: str) -> str:
         return (self.root / path).read_text()

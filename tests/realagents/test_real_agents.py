@@ -141,3 +141,16 @@ def test_a_model_that_is_away_ends_with_the_time_limit_and_the_task_fails(hire: 
     assert 'reason: "timed out"' in team.run_of("TC-1") or "\nexit: 1\n" in team.run_of("TC-1")
     assert task["status"] == "failed"
     assert "without a result" in task["reason"]
+
+
+@every_program
+def test_cancelling_the_task_ends_the_program_and_the_command_it_is_waiting_for(hire: Hire, name: str) -> None:
+    team, model = hire(name, Shell("clawfiles claim {task} && clawfiles inbox --wait"))
+    team("task", "new", "Look at the login")
+    team("delegate", "TC-1", "--to", name)
+    team.wait_for("a waiting command", lambda: any("inbox" in line for line in team.processes()))
+
+    team("cancel", "TC-1")
+
+    assert 'reason: "stopped"' in team.run_of("TC-1"), model.results
+    assert team.processes() == []
