@@ -250,6 +250,7 @@ def _rewritten(line: Line, new: Entry, tz: "ZoneInfo") -> str:
     if old is None:
         return render(new, tz)
     box = re.sub(r"\[[ xX]\]", "[x]" if new.ticked else "[ ]", old.prefix)
+    box += "[x] " if new.ticked and "[" not in box else ""
     plain = box + _core(new, tz)
     for text in (f"{plain} {old.tail}" if old.tail else plain, plain):
         again = _read(Line(start=0, end=len(text), text=text, shown=text), reference, tz)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Liveness, Runtime, State, Task
+from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, Runtime, State, Task
 from claw_files.rules import resilience
 from claw_files.rules.case import (
     WAIT,
@@ -14,6 +14,7 @@ from claw_files.rules.case import (
     later,
     mark,
     route_anew,
+    task_key,
 )
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Act, Place
@@ -40,7 +41,9 @@ def _unacknowledged(case: Case, sends: int) -> Decision:
     heartbeat = case.snap.settings.heartbeat
     if sends < heartbeat.sends:
         return (case.act(Act.RESEND, f"not acknowledged within {heartbeat.ack}"),)
-    if case.look.box is not Box.NEW:
+    # The line names the next agent before the message is withdrawn: a tick that died there is finished.
+    is_withdrawn = case.look.box is Box.DONE and case.look.entry.agent not in (None, case.agent)
+    if case.look.box is not Box.NEW and not is_withdrawn:
         return escalate(case, "unacked", f"{case.task.id}: {case.agent} read the message but never acknowledged it")
     return _hand_on(case, f"{case.agent} did not read {sends} sends")
 
@@ -105,6 +108,9 @@ def _prod(case: Case, seen: Liveness) -> Decision:
             f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
         )
         return (case.act(Act.NUDGE, seen.value, agent, "nudge", text=text, kind=Kind.STEER),)
+    nudge = case.snap.told.get(f"{agent}/{case.key('nudge')}")
+    if nudge and nudge.sent and case.now - nudge.sent < case.snap.settings.heartbeat.ack:
+        return WAIT  # it has not had its time yet
     tail = "a nudge did not help" if can_read else "there is no run of it"
     return escalate(case, "silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
 
@@ -275,13 +281,12 @@ def _redo(case: Case, why: str) -> Decision:
     if was_redone(case):
         return escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
     text = f"{case.task.id} goes back to {case.agent}: {why}"
-    return (replace(case.act(Act.REOPEN, why, case.boss, text=text, kind=Kind.ANNOUNCE), key=_redo_key(case)),)
+    return (case.act(Act.REOPEN, why, case.boss, "redo", text=text, kind=Kind.ANNOUNCE),)
 
 
 def was_redone(case: Case) -> bool:
-    """Whether the tick has sent the task back once already."""
-    return case.was_told(case.boss, _redo_key(case))
-
-
-def _redo_key(case: Case) -> Key:
-    return Key(f"{case.task.id.lower()}.redo")  # of the task, not of the attempt: reopening starts a new one
+    """Whether the tick has sent the task back in an earlier attempt. In this one it may have died over it."""
+    earlier = (
+        replace(case.task, attempt=number) for number in range(max(1, case.task.attempt - 20), case.task.attempt)
+    )
+    return any(case.was_told(case.boss, task_key(task, "redo")) for task in earlier)

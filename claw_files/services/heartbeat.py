@@ -161,6 +161,8 @@ class Heartbeat:
 
     def _wake(self) -> list[Action]:
         self._looking.forget()
+        for message in self._looking.begun():
+            self._safely(f"message {message.id}", self._acting.begun, message)
         snap: Snapshot = self._looking.around(())
         planned = plan_wakes(snap.settings, snap.live, snap.waiting, snap.spawned, self._ws.clock.now(), snap.outcomes)
         messages = {(message.to, str(message.key)): message for message in snap.waiting}

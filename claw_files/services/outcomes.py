@@ -108,7 +108,9 @@ class Outcomes:
         return next((a.name for a in settings.agents.values() if a.kind is AgentKind.HUMAN), self._me)
 
     def reopen(self, action: Action, look: Look | None) -> None:
+        """Told first: what was told is the memory that it happens once."""
         assert action.task and look and look.task and action.agent
+        self._messages.tell(action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, self._audit(action))
         generation = self._ws.next_generation(look.task, look.message)
         now = self._ws.clock.now()
         self._ws.update(
@@ -117,7 +119,6 @@ class Outcomes:
             self._audit(action),
             keep_mtime=True,
         )
-        self._messages.tell(action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, self._audit(action))
 
     def report(self, action: Action, look: Look | None) -> None:
         """One message with all results of a group, each quoted with its source."""

@@ -76,8 +76,13 @@ class Waking:
         started = self._runtime.start(order)
         if started:
             self._ws.note(audit)
-        self._ws.shift(agent.name, message.id, Box.NEW, Box.CUR, replace(audit, action="inbox read"))
+        self.read(message)
         return started
+
+    def read(self, message: Message) -> None:
+        """Move the message to cur/: its run has it."""
+        audit = Audit(action="inbox read", task=message.task, agent=message.to, key=message.key, actor=self._me)
+        self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_id(message)}"))
 
     @staticmethod
     def _folder(task: Task | None) -> str | None:

@@ -94,7 +94,8 @@ def test_one_that_misses_outputs_is_reopened_once_and_then_counts_as_failed() ->
     good, bad = [member(n) for n in range(1, 5)], member(5, missing=("./report.md",))
 
     first = plan(*good, bad)
-    second = plan(*good, bad, told=("sam/tc-5.redo", "sam/tc-5.1.redo2"))
+    again = replace(bad, task=replace(bad.task, attempt=2))
+    second = plan(*good, again, told=("sam/tc-5.1.redo", "sam/tc-5.2.redo2"))
 
     assert [step.act for step in first] == [Act.REOPEN]
     assert "- w5: no result (promised outputs are missing: ./report.md)" in second[0].text

@@ -349,7 +349,7 @@ def test_every_plan_keeps_the_promises_of_a_tick(snap: Snapshot, now: datetime) 
 @settings(max_examples=200, deadline=None)
 @given(snap=snapshots(), now=NOWS)
 def test_what_was_told_is_not_told_again(snap: Snapshot, now: datetime) -> None:
-    once = {Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM, Act.REPORT, Act.REOPEN}
+    once = {Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM, Act.REPORT}
     said = [action for action in plan_tick(snap, now) if action.act in once]
     told = {f"{action.agent}/{action.key}": Told(box=Box.DONE, sent=now) for action in said}
 

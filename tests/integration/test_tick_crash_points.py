@@ -1,0 +1,366 @@
+"""A tick that dies before any of its writes, or between a write and its line in the journal; then others follow.
+
+Whatever the crash left, the ticks after it must come to the same files as a tick that was never disturbed, tell nobody
+anything twice, and leave no task in progress that nobody looks after. `docs/explanation/recovery.md` has the states.
+"""
+
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claw_files.locks import Claims
+from claw_files.model import AgentId, State
+from claw_files.runtimes.command import CommandRuntime
+from claw_files.services.delegations import SpawnOrder
+from claw_files.system.disk import DiskFiles
+from claw_files.system.processes import SystemProcesses
+from claw_files.testing import Crash
+from claw_files.testing.office import TEAM, Office
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+DIES = "raise SystemExit(3)"
+WORKS = """
+import os
+env = {key.removeprefix("CLAWFILES_").lower(): value for key, value in os.environ.items()}
+with open(f"checkpoints/subagent-{env['label']}.md", "w") as file:
+    file.write(f"---\\nlabel: {env['label']}\\nrun: {env['run']}\\ntask: {env['task']}\\nagent: {env['agent']}\\n"
+               f"status: done\\noutputs: []\\n---\\nwhat was found\\n")
+"""
+CONFIG = f"""{TEAM}
+checked = {{ to = ["peter"] }}
+
+[agents.importer]
+command = [{sys.executable!r}, "-c", "{DIES}"]
+[agents.research]
+kind = "worker"
+command = [{sys.executable!r}, "-c", '''{WORKS}''']
+
+[quiet_hours]
+windows = ["03:00-08:00"]
+"""
+SCHEDULES = """
+[schedules.report]
+cron = "0 * * * *"
+do = { spawn = ["research"] }
+[schedules.tidy]
+cron = "30 * * * *"
+do = { task = "Tidy up" }
+[agents.housekeeper]
+[routes.unused]
+to = ["peter"]
+"""
+
+
+class Fuse:
+    """Counts what a tick does, and ends it before the n-th step."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.steps, self.where = last, 0, ""
+
+    def step(self, what: str) -> None:
+        self.steps += 1
+        if self.steps == self.last:
+            self.where = what
+            raise Crash(what)
+
+
+class FusedFiles(DiskFiles):
+    """Dies before a write, or when it is made and not in the journal yet."""
+
+    def __init__(self, fuse: Fuse, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fuse = fuse
+
+    def commit(self, path: str, *args: Any, **more: Any) -> Any:
+        self.fuse.step(f"commit {path}")
+        return super().commit(path, *args, **more)
+
+    def move(self, source: str, target: str, note: bytes | None) -> None:
+        self.fuse.step(f"move {source}")
+        super().move(source, target, note)
+
+    def remove(self, path: str, note: bytes | None) -> None:
+        self.fuse.step(f"remove {path}")
+        super().remove(path, note)
+
+    def append(self, path: str, line: bytes) -> None:
+        self.fuse.step(f"append {path}")
+        super().append(path, line)
+
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        if path not in self.names(path.rpartition("/")[0]):
+            self.fuse.step(f"folder {path}")
+        super().folder(path, mode)
+
+    def _journal(self, bench: int, intent: Any, note: bytes | None) -> None:
+        self.fuse.step(f"journal {intent.name}")
+        super()._journal(bench, intent, note)
+
+
+class FusedClaims(Claims):
+    def __init__(self, fuse: Fuse, root: str) -> None:
+        super().__init__(root, durable=False)
+        self.fuse = fuse
+
+    def reserve(self, *args: Any) -> None:
+        self.fuse.step("reserve")
+        super().reserve(*args)
+
+
+class FusedRuntime(CommandRuntime):
+    fuse: Fuse
+
+    def start(self, order: Any) -> bool:
+        self.fuse.step(f"start {order.run.id}")
+        started = super().start(order)
+        self.fuse.step(f"started {order.run.id}")
+        return started
+
+
+# --- what a tick finds
+
+
+def hour_later(office: Office) -> None:
+    office.clock.advance(HOUR)
+
+
+def deliver(office: Office) -> None:
+    office.new()
+    office.write("HEARTBEAT.md", "# Mine\n- TC-1 delegated to peter, check at 2026-03-07 10:00\n- TC-2 -> iris\n")
+
+
+def resend(office: Office) -> None:
+    office.delegated("peter")
+    office.app("peter").messages.inbox(AgentId("peter"))
+    office.clock.advance(5 * MINUTE)
+
+
+def next_agent(office: Office) -> None:
+    office.delegated("peter")
+    office.tick(5 * MINUTE)
+    office.clock.advance(5 * MINUTE)
+
+
+def close(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: DONE - PR #1\n")
+
+
+def record(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: IN PROGRESS\n")
+
+
+def carry(office: Office) -> None:
+    office.delegated("peter")
+    office.clock.advance(MINUTE)
+    office.write("status/peter.md", "TC-1: DONE - PR #1\n")
+
+
+def cancelled(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: CANCELLED\n")
+
+
+def released(office: Office) -> None:
+    office.delegated("peter")
+    record(office)
+    office.tick()
+    office.add("status/tc-1.md", "TC-1: BACKLOG\n")
+
+
+def fail(office: Office) -> None:
+    office.delegated("importer", type=None)
+    office.tick()
+    office.runs_end()
+
+
+def retry(office: Office) -> None:
+    fail(office)
+    office.tick()
+    office.clock.advance(2 * MINUTE)
+
+
+def dead_letter(office: Office) -> None:
+    office.delegated("peter", type=None)
+    text = office.read("status/tc-1.md").replace("attempt: 1\n", "attempt: 1\nattempts: 1\n")
+    office.write("status/tc-1.md", f"{text}\nTC-1: FAILED - no access\n")
+
+
+def reopen(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "Status: DONE\nOutput: ./report.md\n")
+
+
+def review(office: Office) -> None:
+    office.delegated("peter", type="reviewed")
+    office.write("status/tc-1.md", "Status: DONE\n")
+
+
+def ask(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: BLOCKED\nNeeds: iris - which port?\n")
+
+
+def escalate(office: Office) -> None:
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: BLOCKED - no access\n")
+
+
+def nudge(office: Office) -> None:
+    record(office)
+    office.tick()
+    office.clock.advance(2 * HOUR)
+
+
+def announce(office: Office) -> None:
+    send(office, "one", "two")
+
+
+def send(office: Office, *texts: str) -> None:
+    for text in texts:
+        office.app().messages.send(AgentId("sam"), AgentId("dimitrios"), text)
+        office.clock.advance(MINUTE)
+
+
+def brief(office: Office) -> None:
+    office.clock.set(office.clock.now().replace(hour=4))
+    send(office, "the backup was slow", "the disk is full")
+    office.app().messages.ask(AgentId("sam"), AgentId("dimitrios"), "May I delete it?")
+    office.clock.set(office.clock.now().replace(hour=8))
+
+
+def spawned(office: Office) -> None:
+    for label in ("mail", "news"):
+        order = SpawnOrder(text=label, label=label, size="S", group="g", group_size=2)
+        office.app().delegations.spawn(order, AgentId("sam"))
+    office.write("checkpoints/subagent-mail.md", "---\nlabel: mail\nstatus: done\n---\nof yesterday\n")
+
+
+def finished(office: Office) -> None:
+    spawned(office)
+    office.tick()
+    office.runs_end()
+
+
+def schedule(office: Office) -> None:
+    office.add("clawfiles.toml", SCHEDULES)
+    office.tick()  # counting starts
+    office.clock.advance(HOUR)
+
+
+def many(office: Office) -> None:
+    """Several tasks at once: what one of them leaves must not stop the others."""
+    for _ in range(3):
+        office.delegated("peter", type=None)
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+    office.write("status/tc-2.md", "TC-2: BLOCKED - no access\n")
+    office.write("status/tc-3.md", "\x00\x01")
+
+
+SCENES: list[Callable[[Office], None]] = [
+    deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
+    ask, escalate, nudge, announce, brief, spawned, finished, schedule, many,
+]  # fmt: skip
+
+
+# --- what must come of it
+
+CHANGING = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?|\d{8}T\d{6}Z"
+    r"|^ *(generation|lease|status_hash): .*$|generation \d+|-{2,}|[0-9a-f]{8,}|pid: \d+|start_id: .*",
+    re.MULTILINE,
+)
+
+
+def ends(office: Office) -> dict[str, str]:
+    """Every file with its text, without times, numbers of generations, the journal and what is told from it."""
+    found = {}
+    for path, raw in office.tree().items():
+        text = raw.decode("utf-8", "replace").partition("## History")[0]
+        if not path.startswith("audit/") and not (path.startswith("runs/") and not path.endswith("message.md")):
+            found[CHANGING.sub("*", path)] = CHANGING.sub("*", text)
+    return found
+
+
+def check(office: Office) -> None:
+    """What holds after every crash, whatever it was about."""
+    for agent in office.names("inbox"):
+        keys = Counter(key for keys in office.boxes(agent).values() for key in keys)
+        assert not [key for key, count in keys.items() if count > 1], f"{agent} was told twice: {keys}"
+    if office.exists("announcements.md"):
+        items = Counter(re.findall(r"<!-- (.*?) -->", office.read("announcements.md")))
+        assert not [item for item, count in items.items() if count > 1]
+    watched = " ".join(office.lines)
+    for name in office.names("status"):
+        if name.startswith("tc-") and name != "tc-3.md":
+            task = name.removesuffix(".md").upper()
+            assert office.state(task) is not State.IN_PROGRESS or task in watched
+    assert office.names(".clawfiles/swap") == []
+    office.audit()  # every line of the journal can be read
+
+
+def go_on(office: Office, times: int = 4) -> None:
+    for _ in range(times):
+        office.runs_end()
+        ticked = office.app().heartbeat.tick()
+        assert ticked.busy is None
+        office.settle()
+        office.clock.advance(MINUTE)
+    office.runs_end()
+
+
+def crashed(office: Office, last: int) -> Fuse:
+    """A tick that dies at its `last` step, if it has that many."""
+    fuse = Fuse(last)
+    whole = office.make_files, office.make_claims
+    office.make_files = lambda path: FusedFiles(fuse, path, clock=office.clock, durable=False)
+    office.make_claims = lambda path: FusedClaims(fuse, path)
+    app = office.app()
+    runtime = FusedRuntime(str(office.root), SystemProcesses(), office.clock, {})
+    runtime.fuse = fuse
+    vars(app)["runtime"] = runtime
+    with suppress(Crash):
+        app.heartbeat.tick()
+    office.make_files, office.make_claims = whole
+    office.settle()
+    return fuse
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_a_tick_that_dies_at_any_step_is_finished_by_those_that_follow(
+    scene: Callable[[Office], None], tmp_path: Path
+) -> None:
+    before = Office(tmp_path / "before" / "sam", CONFIG)
+    scene(before)
+    before.settle()
+    start = before.clock.now()
+    wanted: dict[str, str] = {}
+    last = 0
+    while True:
+        shutil.copytree(tmp_path / "before", tmp_path / f"crash-{last}")
+        office = Office(tmp_path / f"crash-{last}" / "sam")
+        office.clock.set(start)
+        fuse = crashed(office, last)
+        go_on(office)
+        where = f"step {last}: {fuse.where}"
+        found = ends(office)
+        wanted = wanted or found  # the first time nothing crashed
+        check(office)
+        different = [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
+        assert not different, (where, {name: (wanted.get(name), found.get(name)) for name in different})
+        shutil.rmtree(tmp_path / f"crash-{last}")
+        if last > 0 and fuse.where == "":
+            break
+        last += 1
+    assert last > 1, "the tick of this scene writes nothing"
