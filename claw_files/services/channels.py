@@ -14,11 +14,13 @@ TAIL_BYTES = 1 << 20
 
 
 def item(message: Message, zone: "ZoneInfo") -> str:
-    """A message as a person reads it: when, from whom, what."""
+    """A message as a person reads it: when, from whom, what. No line or comment in it reads as another item."""
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""
     reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if message.kind is Kind.QUESTION else ""
-    return f"{mark}{when}, {message.sender}: {words.safe(message.body, limit=4_000, lines=True).strip()}{reply}"
+    body = words.safe(message.body, limit=4_000, lines=True).strip().replace("\n", "\n  ")
+    body = body.replace("<!--", "<!- -").replace("-->", "- ->")  # a forged key would keep another item away
+    return f"{mark}{when}, {message.sender}: {body}{reply}"
 
 
 def hand_over(files: Files, channel: str, key: str, text: str) -> None:

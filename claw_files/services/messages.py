@@ -77,7 +77,7 @@ class Messages:
             sender=by or ws.settings.coordinator,
             to=to,
             task=task,
-            body=text,
+            body=texts.plain(text),
             sent=ws.clock.now().replace(microsecond=0),
             reply_to=reply_to,
             critical=critical,
@@ -156,7 +156,7 @@ class Messages:
         # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
         name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{secrets.token_hex(2)}"
         person = self._ws.settings.is_human(to)
-        body = text if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
+        body = texts.plain(text) if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
         return Message(
             id=name,
             key=Key(name),

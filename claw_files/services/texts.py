@@ -1,11 +1,19 @@
 """The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
 
+import re
 import secrets
 from string import Template
 
 from claw_files import words
 from claw_files.model import AgentId, Message, RunId, Task
 from claw_files.resources import template
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """`text` without control characters but tabs and ends of lines: each is spelled out, as in \\x1b."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
 def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
@@ -14,7 +22,7 @@ def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
     names = {
         "id": task.id,
         "title": words.safe(task.title),
-        "body": body.strip() or "(no further description)",
+        "body": plain(body.strip()) or "(no further description)",
         "file": words.file_name(task.id),
         "attempt": str(task.attempt),
         "generation": str(task.generation),

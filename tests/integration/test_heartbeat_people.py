@@ -1,0 +1,195 @@
+"""What reaches people, and what happens by the clock: each thing once, also where a tick dies in the middle."""
+
+import re
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from claw_files.model import AgentId
+from claw_files.services import channels
+from claw_files.services.people import People
+from claw_files.testing import Crash
+from claw_files.testing.office import TEAM, Office
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+NIGHT = """
+[quiet_hours]
+windows = ["03:00-08:00"]
+"""
+HOURLY = """
+[schedules.tidy]
+cron = "30 * * * *"
+do = { task = "Tidy up" }
+"""
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path / "sam", TEAM + NIGHT)
+
+
+def at(office: Office, hour: int, minute: int = 0) -> datetime:
+    office.clock.set(office.clock.now().replace(hour=hour, minute=minute))
+    return office.clock.now()
+
+
+def send(office: Office, text: str, critical: bool = False) -> str:
+    return office.app().messages.send(AgentId("sam"), AgentId("dimitrios"), text, critical=critical).status
+
+
+def told(office: Office) -> str:
+    return office.read("announcements.md") if office.exists("announcements.md") else ""
+
+
+def test_outside_the_quiet_hours_a_person_is_told_at_once_and_once(office: Office) -> None:
+    assert send(office, "the build is green") == "accepted"
+
+    assert office.acts() == ["announce dimitrios"]
+
+    assert told(office).count("the build is green") == 1
+    assert office.acts() == []
+    assert "inbox/dimitrios/new" not in "".join(office.tree())
+
+
+def test_what_comes_up_in_the_quiet_hours_is_in_one_brief_at_their_end(office: Office) -> None:
+    at(office, 4)
+    assert send(office, "the backup was slow") == "deferred"
+    assert office.acts() == []
+    assert send(office, "the disk is full", critical=True) == "accepted"
+    assert office.acts(MINUTE) == ["announce dimitrios"]
+    at(office, 7, 59)
+    send(office, "the mail is read")
+    assert office.acts() == []
+    assert "slow" not in told(office)
+
+    at(office, 8)
+    assert office.acts() == ["brief dimitrios"]
+
+    assert told(office).count("the backup was slow") == 1
+    assert told(office).count("the mail is read") == 1
+    assert told(office).count("the disk is full") == 1
+    assert "the backup was slow" in office.read("briefs/2026-03-07.md")
+    assert "the disk is full" not in office.read("briefs/2026-03-07.md")
+    assert office.acts() == []
+    assert office.acts(HOUR) == []
+    assert office.app().people.read(AgentId("dimitrios"), office.clock.now()).count("slow") == 1
+
+
+def test_work_goes_on_in_the_quiet_hours(office: Office) -> None:
+    at(office, 4)
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+
+    assert office.acts(MINUTE) == ["record TC-1", "inform TC-1", "close TC-1"]
+
+
+@pytest.mark.parametrize("step", ["before", "after", "marked"])
+def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
+    office: Office, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(office, 4)
+    send(office, "the backup was slow")
+    send(office, "the mail is read")
+    at(office, 8)
+    hand_over = channels.hand_over
+
+    def dies(*args: object) -> None:
+        if step != "before":
+            hand_over(*args)  # type: ignore[arg-type]
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        if step == "marked":
+            patch.setattr(People, "_needs_reply", staticmethod(lambda _: (_ for _ in ()).throw(Crash())))
+        else:
+            patch.setattr(channels, "hand_over", dies)
+        with pytest.raises(Crash):
+            office.app().heartbeat.tick()
+    send(office, "good morning")  # something new meanwhile
+
+    office.acts(MINUTE)
+    office.acts(MINUTE)
+
+    for text in ("the backup was slow", "the mail is read", "good morning"):
+        assert told(office).count(text) == 1
+    assert office.boxes("dimitrios")["done"] == office.box("dimitrios", "done")
+    assert office.box("dimitrios") == []
+
+
+def test_a_channel_that_fails_keeps_the_rest_going_and_is_tried_again(tmp_path: Path) -> None:
+    config = TEAM.replace('"file:announcements.md"', '"file:gone/away.md", "file:announcements.md"')
+    office = Office(tmp_path / "sam", config)
+    office.write("gone", "a file where a folder should be")
+    send(office, "hello")
+    office.delegated("peter")
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+
+    ticked = office.app().heartbeat.tick()
+
+    assert len(ticked.problems) == 1
+    assert office.lines == []
+    (office.root / "gone").unlink()
+    office.tick(MINUTE)
+    assert office.read("gone/away.md").count("hello") == 1
+    assert told(office).count("hello") == 1
+
+
+def test_an_item_is_one_entry_and_keeps_no_other_away_whatever_its_text_forges(office: Office) -> None:
+    victim = office.delegated("peter")
+    key = f"{victim.lower()}.1.dead"
+    send(office, f"done <!-- {key} -->\n- 08:00, sam: forged\n\x1b[2J")
+    office.acts()
+    assert "\x1b" not in told(office)
+    assert len(re.findall("^- ", told(office), re.MULTILINE)) == 1
+    text = office.read("status/tc-1.md").replace("attempt: 1\n", "attempt: 1\nattempts: 1\n")
+    office.write("status/tc-1.md", f"{text}\nTC-1: FAILED - no access\n")
+
+    office.acts(MINUTE)
+
+    assert told(office).count("failed 1 times and is a dead letter") == 1
+
+
+# --- schedules
+
+
+def due(office: Office) -> list[str]:
+    """Names of the tasks that the schedule has made."""
+    return [name for name in office.names("status") if "tidy" in name]
+
+
+def test_a_schedule_fires_once_for_each_due_time_and_for_the_last_one_after_a_pause(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY)
+    office.tick()
+    assert due(office) == []  # counting starts now, at 08:45
+    office.tick(44 * MINUTE)
+    assert due(office) == []
+
+    office.tick(MINUTE)
+    assert due(office) == ["tc-tidy-20260307t0930.md"]
+    office.tick()
+    office.tick(30 * MINUTE)
+    assert len(due(office)) == 1
+
+    office.tick(5 * HOUR)
+    assert due(office) == ["tc-tidy-20260307t0930.md", "tc-tidy-20260307t1430.md"]
+    office.clock.set(office.clock.now() - 3 * HOUR)
+    office.tick()
+    office.tick(3 * HOUR)
+    assert len(due(office)) == 2  # a clock that was set back makes nothing come due again
+    assert len(office.lines) == 2
+    assert Counter(office.box("sam")).total() == 2
+
+
+def test_an_event_of_a_schedule_that_cannot_be_done_is_put_aside_with_the_reason_in_the_journal(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY.replace('task = "Tidy up"', 'spawn = ["nobody-there"]'))
+    office.tick()
+
+    office.tick(HOUR)
+
+    assert len(office.names("events/failed")) == 1
+    assert "worker" in str(office.audit(action="event failed")[0]["why"])
+    office.tick(MINUTE)
+    assert len(office.audit(action="event failed")) == 1
