@@ -5,10 +5,7 @@ flock on the claim file of one generation until the status is written, and a loo
 lock of its folder (`Files.commit`). `docs/explanation/durability.md` tells which of them catches what.
 """
 
-import json
 import os
-import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +13,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from claw_files.errors import AlreadyClaimed, BadId, Busy, CannotRead, NotFound, NotYours
 from claw_files.model import AgentId, TaskId
+from claw_files.patterns import pattern
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import forget, locked, new_file, try_lock, write_all, writing
 from claw_files.system.gate import Gate
@@ -25,7 +25,7 @@ from claw_files.system.gate import Gate
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _POLL_SECONDS = 0.005  # filelock's own 50 ms make a hot lock wait 300 ms
 _RESERVED = ".for"
 _SPENT = b"written\n"
@@ -90,8 +90,8 @@ class Locks:
     def holder(self, name: str) -> str:
         """Who holds the lock, as one line for people: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
         try:
-            with open(self._side(name), encoding="utf-8") as file:
-                found = json.loads(file.read(2000))
+            with open(self._side(name), "rb") as file:
+                found = msgspec.json.decode(file.read(2000))
             return f"{found['who']} (process {found['pid']} since {found['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             return ""
@@ -99,8 +99,8 @@ class Locks:
     def _sign(self, name: str, who: str) -> None:
         """Leave a name for those who wait. Best effort: nothing is decided by it."""
         since = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        with suppress(OSError), open(self._side(name), "w", encoding="utf-8") as file:
-            json.dump({"pid": os.getpid(), "who": who, "since": since}, file)
+        with suppress(OSError), open(self._side(name), "wb") as file:
+            file.write(msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}))
 
     def _side(self, name: str) -> str:
         return os.path.join(self._folder, name + ".holder")
@@ -239,6 +239,8 @@ class Claims:
     def forget(self, task: TaskId) -> None:
         """Remove the task's claim files: at archiving only, or a zombie could claim an old generation anew."""
         with suppress(NotFound), self._gate.folder(f"{self._private}/claims") as folder:
+            import shutil
+
             shutil.rmtree(_checked(task, "task").lower(), ignore_errors=True, dir_fd=folder)
 
     def _of(self, task: TaskId) -> str:

@@ -13,10 +13,10 @@ import msgspec
 
 from claw_files.errors import ClawError
 from claw_files.model import Box, Checkpoint, Lease, Message, Run, State, Task
-from claw_files.services.board import Listing, Shown
 from claw_files.words import render_duration, render_instant, safe
 
 if TYPE_CHECKING:
+    from claw_files.services.board import Listing, Shown
     from claw_files.services.explain import Explanation
     from claw_files.services.heartbeat import Ticked
 
@@ -66,7 +66,7 @@ def error_text(error: ClawError) -> str:
 # --- tasks
 
 
-def task_json(shown: Shown, body: bool = False) -> dict[str, Any]:
+def task_json(shown: "Shown", body: bool = False) -> dict[str, Any]:
     """The keys of the front matter, all of them, with `path`, `liveness`, `conflicts` and, when asked, `body`."""
     facts = msgspec.structs.asdict(shown.task)
     found: dict[str, Any] = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
@@ -83,7 +83,7 @@ def lease_text(lease: Lease) -> str:
     return f"{lease.task} is yours, {lease.holder}: generation {lease.generation}, until {render_instant(lease.until)}"
 
 
-def task_text(shown: Shown) -> str:
+def task_text(shown: "Shown") -> str:
     """One task as a person reads it: what it is, how it stands, its text."""
     facts = msgspec.structs.asdict(shown.task)
     rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in _HEAD]
@@ -130,7 +130,7 @@ def rows_text(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def listing_text(listing: Listing) -> str:
+def listing_text(listing: "Listing") -> str:
     """A line for each task."""
     if not listing.tasks:
         return "no tasks"
@@ -140,11 +140,11 @@ def listing_text(listing: Listing) -> str:
     )
 
 
-def _mark(shown: Shown) -> str:
+def _mark(shown: "Shown") -> str:
     return " (conflict)" if shown.conflicts else ""
 
 
-def board_text(listing: Listing) -> str:
+def board_text(listing: "Listing") -> str:
     """The board where there is no terminal: a section for each state that has tasks."""
     sections = []
     for state in State:

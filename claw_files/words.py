@@ -10,10 +10,11 @@ from typing import Final
 
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, State, TaskId
+from claw_files.patterns import pattern
 
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
-_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII | re.IGNORECASE)
+_ID = pattern(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
+_MESSAGE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
+_KEY = pattern(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII | re.IGNORECASE)
 _DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10)})
 
 
@@ -72,8 +73,8 @@ _UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = (
     r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(w(?:eeks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 )
-_PARTS = re.compile(_PART, re.ASCII | re.IGNORECASE)
-_LENGTH = re.compile(rf"(?:{_PART}[\s,]*)+", re.ASCII | re.IGNORECASE)
+_PARTS = pattern(_PART, re.ASCII | re.IGNORECASE)
+_LENGTH = pattern(rf"(?:{_PART}[\s,]*)+", re.ASCII | re.IGNORECASE)
 _TEN_YEARS = timedelta(days=3_652)
 _WANTED_LENGTH = 'a length such as "30m", "1h30m", "45s" or "2d", more than nothing and at most ten years'
 
@@ -115,8 +116,8 @@ _SECOND = r"(?::(?P<second>[0-9]{2})(?:[.,][0-9]{1,9})?)?"
 _TIME = rf"(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}}){_SECOND}(?:\s*(?P<half>[ap])\.?m\.?)?"
 _ZONE = r"(?:\s*(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 _DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})"
-_STAMP = re.compile(rf"(?:{_DATE})?(?:(?:^|(?<=[0-9])(?:\s*t\s*|\s+)){_TIME}{_ZONE})?", re.ASCII | re.IGNORECASE)
-_FROM_NOW = re.compile(r"(?:\+|in\s+)(.+)", re.IGNORECASE)
+_STAMP = pattern(rf"(?:{_DATE})?(?:(?:^|(?<=[0-9])(?:\s*t\s*|\s+)){_TIME}{_ZONE})?", re.ASCII | re.IGNORECASE)
+_FROM_NOW = pattern(r"(?:\+|in\s+)(.+)", re.IGNORECASE)
 _WANTED_INSTANT = 'a time such as "2026-03-07T10:00:00Z", "2026-03-07 10:00", "10:00" or "+30m"'
 _YEARS = range(1971, 2200)  # every zone can be converted there and back, and no clock we meet is outside
 
@@ -265,7 +266,7 @@ def rank(text: str | None) -> int:
 # --- text that leaves ------------------------------------------------------------------------------------------------
 
 # Controls, soft hyphen, bidi, zero width, line and paragraph separators, tags, lone surrogates: none is ever printed.
-_UNSAFE = re.compile(
+_UNSAFE = pattern(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )

@@ -13,11 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
+    *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
     *("runtimes", "services", "views", "app", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
-PURE = ("model", "errors", "words", "documents", "config", "rules")
+PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
 LONGEST = 400
 

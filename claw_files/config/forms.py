@@ -10,6 +10,7 @@ from typing import Any
 
 from claw_files import words
 from claw_files.config.settings import Rate, Window
+from claw_files.patterns import pattern
 
 Read = Callable[[Any], Any]
 
@@ -95,7 +96,7 @@ def _ladder(value: Any) -> tuple[timedelta, ...]:
 
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
-_WINDOW = re.compile(rf"\s*{_CLOCK}\s*[-–]\s*(?:{_CLOCK}|(24:00(?::00)?))\s*", re.ASCII)
+_WINDOW = pattern(rf"\s*{_CLOCK}\s*[-–]\s*(?:{_CLOCK}|(24:00(?::00)?))\s*", re.ASCII)
 
 
 def _window(value: Any) -> Window:

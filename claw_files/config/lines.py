@@ -2,13 +2,15 @@
 
 import re
 
+from claw_files.patterns import pattern
+
 Path = tuple[str, ...]
 
 _NAME = r"""[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'"""
 _DOTTED = rf"(?:{_NAME})(?:\s*\.\s*(?:{_NAME}))*"
-_TABLE = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]")
-_KEY = re.compile(rf"\s*({_DOTTED})\s*=")
-_INNER = re.compile(rf"[{{,]\s*({_DOTTED})\s*=")
+_TABLE = pattern(rf"\s*\[\[?\s*({_DOTTED})\s*\]")
+_KEY = pattern(rf"\s*({_DOTTED})\s*=")
+_INNER = pattern(rf"[{{,]\s*({_DOTTED})\s*=")
 
 
 def locate(text: str) -> dict[Path, int]:

@@ -4,13 +4,13 @@ The file is Markdown for people; each item ends in a comment with its key and it
 makes the delivery happen once.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from claw_files import words
+from claw_files.digest import digest as short
 from claw_files.model import AgentId, Message
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def text(raw: bytes) -> str:
 
 def digest(keys: Sequence[str]) -> str:
     """A short name for a set of items, the same for the same items."""
-    return hashlib.blake2b("\n".join(keys).encode(), digest_size=4).hexdigest()
+    return short("\n".join(keys).encode(), 4)
 
 
 def _channel(channel: str) -> str:

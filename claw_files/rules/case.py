@@ -1,18 +1,18 @@
 """One line of the ledger with everything its rows ask about, and what several rows have in common."""
 
-import re
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
+from claw_files.digest import digest
 from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
+from claw_files.patterns import pattern
 from claw_files.rules import by_hand, liveness, resilience, routing
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 
-_ATTEMPT = re.compile(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
+_ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
 
 Decision = tuple[Action, ...]
 WAIT: Decision = ()
@@ -98,7 +98,7 @@ def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:
 
 def mark(text: str) -> str:
     """Eight characters that tell one text from another, for the keys of what is told once for each text."""
-    return sha256(text.encode()).hexdigest()[:8]
+    return digest(text.encode(), 4)
 
 
 def breaker_of(snap: Snapshot, agent: AgentId | None, now: datetime) -> resilience.Breaker:

@@ -8,6 +8,7 @@ import os
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
 
+from claw_files.digest import digest
 from claw_files.errors import Busy, CannotRead, Conflict, NotFound
 from claw_files.system import kernel
 from claw_files.system.clock import Clock, SystemClock
@@ -15,7 +16,7 @@ from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp
 from claw_files.system.gate import Gate, read_in, stamp_of
-from claw_files.system.paths import digest, is_dropping, journal_path, split
+from claw_files.system.paths import is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 
 COMMIT_CAP_BYTES = 1 << 22

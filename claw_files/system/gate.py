@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 
+from claw_files.digest import digest
 from claw_files.errors import CannotRead, NotFound
 from claw_files.system import kernel
 from claw_files.system.files import Content, Stamp
-from claw_files.system.paths import digest, split
+from claw_files.system.paths import split
 
 _REOPEN = 100  # an editor that replaces the file this often while we look is no editor
 _REASONS = {

@@ -1,16 +1,15 @@
 """Names before they reach the disk: which paths are looked at, and which names in a folder are nobody's work."""
 
 import os
-import re
 from datetime import datetime
-from hashlib import blake2b
 
 from claw_files.errors import CannotRead
+from claw_files.patterns import pattern
 
 NAME_BYTES = 255  # what Linux file systems take for one name
 
 # vim, Emacs, nano and our own kind leave these beside the file that is edited; none is a task or a message.
-_DROPPING = re.compile(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")
+_DROPPING = pattern(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")
 
 
 def split(path: str) -> tuple[str, str]:
@@ -31,11 +30,6 @@ def split(path: str) -> tuple[str, str]:
 def is_dropping(name: str) -> bool:
     """Whether an editor left this name behind: "x.md~", ".x.md.swp", "#x.md#", ".#x.md", "4913", ".x.tmp"."""
     return _DROPPING.search(name) is not None
-
-
-def digest(data: bytes) -> str:
-    """BLAKE2b of `data`, 16 hexadecimal digits."""
-    return blake2b(data, digest_size=8).hexdigest()
 
 
 def journal_path(at: datetime) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from claw_files.digest import digest
 from claw_files.errors import Busy, CannotRead, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, new_file, try_lock, writing
 from claw_files.system.files import Content
 from claw_files.system.gate import Gate, read_in
-from claw_files.system.paths import digest, journal_path
+from claw_files.system.paths import journal_path
 from claw_files.system.swap import GONE, MOVED, NOTE, PART, Intent, Private, mark
 
 if TYPE_CHECKING:

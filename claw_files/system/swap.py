@@ -17,10 +17,10 @@ from typing import Self
 
 import msgspec
 
+from claw_files.digest import digest
 from claw_files.errors import NotFound
 from claw_files.system.durable import forget, locked, new_file
 from claw_files.system.gate import Gate, read_in
-from claw_files.system.paths import digest
 
 PART, NOTE = ".part", ".note"
 NONE, MOVED, GONE = "none", "moved", "gone"  # instead of a base: a new file, a rename, a deletion

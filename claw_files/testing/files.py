@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from claw_files.digest import digest
 from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp
-from claw_files.system.paths import digest, is_dropping, split
+from claw_files.system.paths import is_dropping, split
 from claw_files.testing.clock import FakeClock
 
 

@@ -1,0 +1,22 @@
+"""Regular expressions that are compiled when they are first used: cron starts us often, and most are not used then."""
+
+import re
+from typing import Any, cast
+
+
+class _Lazy:
+    """Stands in for the compiled expression until one of its methods is asked for."""
+
+    def __init__(self, text: str, flags: int) -> None:
+        self._text, self._flags = text, flags
+
+    def __getattr__(self, name: str) -> Any:
+        compiled = re.compile(self._text, self._flags)
+        for method in ("match", "fullmatch", "search", "finditer", "findall", "sub", "split"):
+            setattr(self, method, getattr(compiled, method))
+        return getattr(compiled, name)
+
+
+def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """The regular expression; an error in it shows at its first use, so each has a test that uses it."""
+    return cast(re.Pattern[str], _Lazy(text, flags))
