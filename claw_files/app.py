@@ -5,15 +5,20 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from claw_files import config, words
+import msgspec
+
+from claw_files import __version__, config, words
 from claw_files.errors import BadValue, NoAgentNamed, NoWorkspace
 from claw_files.model import AgentId, RunId, TaskId
+from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
+from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
     from claw_files.runtimes.command import CommandRuntime
+    from claw_files.services.acting import Acting
     from claw_files.services.board import Board
     from claw_files.services.checkpoints import Checkpoints
     from claw_files.services.claims import ClaimService
@@ -40,7 +45,28 @@ class App:
     @cached_property
     def settings(self) -> config.Settings:
         """The checked configuration. Raises InvalidConfig, CannotRead."""
-        return config.parse(self.files.read(CONFIG).data, CONFIG)
+        content = self.files.read(CONFIG)
+        return self._kept(content) or self._parsed(content)
+
+    def _kept(self, content: Content) -> config.Settings | None:
+        """The settings as they were checked when the file's bytes were the same, by the same version of us."""
+        raw = self.cache.load("config")
+        head = f"{__version__} {content.digest}\n".encode()
+        if raw is None or not raw.startswith(head):
+            return None
+        try:
+            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
+        except msgspec.MsgspecError:
+            return None
+
+    def _parsed(self, content: Content) -> config.Settings:
+        settings = config.parse(content.data, CONFIG)
+        self.cache.save("config", f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings))
+        return settings
+
+    @cached_property
+    def cache(self) -> Cache:
+        return Cache(self.root)
 
     @cached_property
     def files(self) -> DiskFiles:
@@ -58,6 +84,7 @@ class App:
             Claims(self.root),
             self.clock,
             outside=self._outside,
+            cache=self.cache,
         )
 
     def _outside(self, folder: str) -> DiskFiles:
@@ -156,22 +183,21 @@ class App:
     @cached_property
     def heartbeat(self) -> "Heartbeat":
         """The tick; commands that have sent something use its `wake`."""
-        from claw_files.services.acting import Acting
         from claw_files.services.heartbeat import Heartbeat
+
+        return Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+
+    def _acting(self) -> "Acting":
+        from claw_files.services.acting import Acting
         from claw_files.services.outcomes import Outcomes
         from claw_files.services.waking import Waking
 
-        acting = Acting(
-            self.workspace,
-            self.runtime,
-            Waking(self.workspace, self.runtime, self.checkpoints),
-            Outcomes(self.workspace, self.checkpoints, self.messages),
-            self.delegations,
-            self.messages,
-            self.people,
-            self.schedules,
+        workspace, runtime = self.workspace, self.runtime
+        waking = Waking(workspace, runtime, self.checkpoints)
+        outcomes = Outcomes(workspace, self.checkpoints, self.messages)
+        return Acting(
+            workspace, runtime, waking, outcomes, self.delegations, self.messages, self.people, self.schedules
         )
-        return Heartbeat(self.workspace, self.runtime, self.looking, acting, self.schedules)
 
     @cached_property
     def explaining(self) -> "Explaining":

@@ -16,7 +16,7 @@ RunId = NewType("RunId", str)  # "tc-89.1-s1": the key of the message that woke 
 Key = NewType("Key", str)  # what makes an action happen once: "tc-89.1", "tc-89.1.nudge"
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of every value here. `msgspec.structs.replace(value, field=...)` returns a changed copy."""
 
 

@@ -1,7 +1,7 @@
 """The configuration: `parse` reads `clawfiles.toml` and reports every problem at once."""
 
-from claw_files.config import checks
-from claw_files.config.reading import Reading, read
+from typing import TYPE_CHECKING, Any
+
 from claw_files.config.settings import (
     Agent,
     Heartbeat,
@@ -14,10 +14,13 @@ from claw_files.config.settings import (
     Window,
     Workspace,
 )
-from claw_files.config.table import TABLE, Setting
 from claw_files.errors import BadId, InvalidConfig
 from claw_files.model import AgentId, AgentKind, Runtime, Size
 from claw_files.words import agent_id
+
+if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly its settings are kept
+    from claw_files.config.reading import Reading
+    from claw_files.config.table import TABLE, Setting
 
 __all__ = [
     "TABLE",
@@ -36,11 +39,22 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    if name in ("TABLE", "Setting"):
+        from claw_files.config import table
+
+        return getattr(table, name)
+    raise AttributeError(name)
+
+
 def parse(text: bytes, path: str = "clawfiles.toml") -> Settings:
     """The settings that the file's bytes say, checked, with every default filled in.
 
     Raises InvalidConfig(path, [(line, sentence), ...]) with everything that is wrong, in the order of the lines.
     """
+    from claw_files.config import checks
+    from claw_files.config.reading import read
+
     found = read(text, path)
     settings = _build(found)
     checks.check(settings, found)
@@ -49,7 +63,7 @@ def parse(text: bytes, path: str = "clawfiles.toml") -> Settings:
     return settings
 
 
-def _build(found: Reading) -> Settings:
+def _build(found: "Reading") -> Settings:
     workspace = _workspace(found)
     agents = _agents(found, workspace.coordinator)
     quiet = found.section(("quiet_hours",), "quiet_hours")
@@ -64,13 +78,13 @@ def _build(found: Reading) -> Settings:
     )
 
 
-def _workspace(found: Reading) -> Workspace:
+def _workspace(found: "Reading") -> Workspace:
     values = found.section(("workspace",), "workspace")
     coordinator = values["coordinator"] or AgentId("")
     return Workspace(**{**values, "coordinator": coordinator, "monitor": values["monitor"] or coordinator})
 
 
-def _agents(found: Reading, coordinator: AgentId) -> dict[AgentId, Agent]:
+def _agents(found: "Reading", coordinator: AgentId) -> dict[AgentId, Agent]:
     agents: dict[AgentId, Agent] = {}
     for written in found.names["agents"]:
         try:
@@ -84,7 +98,7 @@ def _agents(found: Reading, coordinator: AgentId) -> dict[AgentId, Agent]:
     return {name: _placed(agent, agents, coordinator) for name, agent in agents.items()}
 
 
-def _agent(found: Reading, written: str, name: AgentId) -> Agent:
+def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
     values = found.section(("agents", written), "agents.*")
     runtime = values["runtime"] or ("command" if values["command"] else "inbox")
     return Agent(
@@ -111,18 +125,18 @@ def _placed(agent: Agent, agents: dict[AgentId, Agent], coordinator: AgentId) ->
     return msgspec.structs.replace(agent, reports_to=above)
 
 
-def _route(found: Reading, name: str, coordinator: AgentId) -> Route:
+def _route(found: "Reading", name: str, coordinator: AgentId) -> Route:
     values = found.section(("routes", name), "routes.*")
     to = tuple(dict.fromkeys(coordinator if agent == "self" else agent for agent in values["to"]))
     size = Size(values["size"]) if values["size"] else None
     return Route(**{**values, "type": name, "to": to, "size": size})
 
 
-def _per_model(found: Reading) -> dict[str, Rate]:
+def _per_model(found: "Reading") -> dict[str, Rate]:
     return {path[2]: value for path, value in found.values.items() if path[:2] == ("limits", "per_model")}
 
 
-def _schedule(found: Reading, name: str, coordinator: AgentId) -> Schedule:
+def _schedule(found: "Reading", name: str, coordinator: AgentId) -> Schedule:
     values = found.section(("schedules", name), "schedules.*")
     do = found.section(("schedules", name, "do"), "schedules.*.do")
     combine = (do["combine"] or coordinator or None) if do["spawn"] else do["combine"]

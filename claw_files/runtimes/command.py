@@ -9,15 +9,15 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
-from secrets import token_hex
 
 from msgspec.structs import replace
 
 from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import AgentId, Key, Run, RunId
-from claw_files.runtimes import LOST, StartOrder, staging
+from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
 from claw_files.system.clock import Clock
+from claw_files.system.noise import token
 from claw_files.system.processes import Processes
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
@@ -43,6 +43,8 @@ class CommandRuntime:
         self._locks = RunLocks(os.path.join(root, ".clawfiles", "runs"))
 
     def start(self, order: StartOrder) -> bool:
+        from claw_files.runtimes import staging
+
         staging.check(order)
         run_id = order.run.id
         folder = self._folder(run_id)
@@ -57,7 +59,9 @@ class CommandRuntime:
 
     def _start(self, order: StartOrder, folder: str, lock: int) -> bool:
         """Stage the folder, start its supervisor, move it into place; the supervisor goes on when `go` is closed."""
-        staged = os.path.join(self._root, ".clawfiles", "runs-new", f"{order.run.id}.{token_hex(4)}")
+        from claw_files.runtimes import staging
+
+        staged = os.path.join(self._root, ".clawfiles", "runs-new", f"{order.run.id}.{token(4)}")
         plan = staging.Plan(order, self._environ, staged, folder, self._locks.path(order.run.id))
         waits, go = os.pipe()
         try:
@@ -111,6 +115,8 @@ class CommandRuntime:
         return True
 
     def end_lost(self, run_id: RunId) -> Run | None:
+        from claw_files.runtimes import staging
+
         run = self.look(run_id)
         if run is None or run.ended or run.reason != LOST:
             return run
@@ -127,6 +133,8 @@ class CommandRuntime:
 
     def _read(self, run_id: RunId) -> Run | None:
         """The run as run.md tells it; one that cannot be read is a run all the same, with nothing known of it."""
+        from claw_files.runtimes import staging
+
         try:
             return staging.read(self._folder(run_id), run_id)
         except (OSError, InvalidFile):

@@ -3,12 +3,11 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from secrets import token_hex
 
 from claw_files.model import RunId
+from claw_files.system.noise import token
 
 _SUFFIX = ".lock"
 
@@ -27,7 +26,7 @@ class RunLocks:
         """Make the folder if it is gone, with a file for each run that has not ended, or `ids` would not name them."""
         if os.path.isdir(self._folder):
             return
-        temporary = f"{self._folder}-{token_hex(4)}"
+        temporary = f"{self._folder}-{token(4)}"
         os.makedirs(os.path.dirname(self._folder), mode=0o700, exist_ok=True)
         os.mkdir(temporary, 0o700)
         for run_id in unended():
@@ -35,6 +34,8 @@ class RunLocks:
         try:
             os.rename(temporary, self._folder)  # refused if another process has put one with files there
         except OSError:
+            import shutil
+
             shutil.rmtree(temporary, ignore_errors=True)
 
     def ids(self) -> list[RunId] | None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -135,6 +134,8 @@ def place(staged: str, folder: str) -> bool:
 
 def discard(staged: str) -> None:
     """Delete what was staged, if it still is."""
+    import shutil
+
     shutil.rmtree(staged, ignore_errors=True)
 
 

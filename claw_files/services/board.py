@@ -1,17 +1,18 @@
 """Looking at tasks: one, or all of them; what cannot be read is named, and the rest goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
+from heapq import nsmallest
 
 from msgspec.structs import replace
 
 from claw_files.documents.frontmatter import parse as split
-from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.rules import by_hand
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
-from claw_files.workspace import Loaded, Workspace
+from claw_files.workspace import Workspace
+from claw_files.workspace.index import Row
 
 
 class Shown(Value, frozen=True):
@@ -41,51 +42,42 @@ class Board:
     def show(self, task: TaskId) -> Shown:
         """One task, with its text. Raises NotFound, InvalidFile, CannotRead."""
         loaded = self._ws.load(task)
-        shown = self._shown(loaded)
+        shown = self._shown(loaded.task, loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body)
 
     def listing(self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None) -> Listing:
         """Open and closed tasks, without the archive; of one state or one agent when asked."""
-        found, unreadable = [], []
-        for folder, name in self._ws.task_ids():
-            try:
-                loaded = self._ws.load_file(folder, name)
-            except NotFound:
-                continue  # moved meanwhile
-            except ClawError as wrong:
-                unreadable.append((f"{folder}/{name}", str(wrong)))
-                continue
-            task = self._ws.in_force(loaded.task)
-            if (status is None or task.state is status) and (agent is None or task.assignee == agent):
-                found.append(loaded)
-        found.sort(key=lambda loaded: natural(loaded.task.id))
-        return Listing(tasks=tuple(self._all(found[:limit])), unreadable=tuple(unreadable))
+        rows = self._ws.rows()
+        unreadable = sorted((row.path, row.error) for row in rows if row.error)
+        found = [
+            row
+            for row in rows
+            if not row.error
+            if (status is None or row.state == status) and (agent is None or row.assignee == agent)
+        ]
+        first = nsmallest(limit, found, key=Row.order) if limit is not None else sorted(found, key=Row.order)
+        tasks = tuple(self._shown(row.task(), row.path) for row in first)
+        return Listing(tasks=tasks, unreadable=tuple(unreadable))
 
-    def _all(self, loaded: list[Loaded]) -> Iterator[Shown]:
-        return (self._shown(one) for one in loaded)
-
-    def _shown(self, loaded: Loaded) -> Shown:
-        ws = self._ws
-        standing = by_hand.stand(loaded.task, ws.is_reviewed(loaded.task))
-        task = replace(loaded.task, state=standing.state)
+    def _shown(self, found: Task, path: str) -> Shown:
+        standing = by_hand.stand(found, self._ws.is_reviewed(found))
+        task = replace(found, state=standing.state)
         conflicts = [standing.conflict] if standing.conflict else []
-        name = loaded.path.rpartition("/")[2]
+        name = path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
-        return Shown(task=task, path=loaded.path, liveness=self._liveness(task), conflicts=tuple(conflicts))
+        return Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts))
 
     @cached_property
     def _kept(self) -> list[str]:
         return self._ws.files.names("conflicts")
 
+    @cached_property
+    def _lines(self) -> dict[TaskId, Entry]:
+        return {entry.task: entry for entry in reversed(self._ws.entries())}
+
     def _liveness(self, task: Task) -> Liveness | None:
         """The word that the tick would say now."""
         if task.state is not State.IN_PROGRESS:
             return None
-        look = self._look(self._ws.entry(task.id) or Entry(task=task.id, agent=task.assignee))
+        look = self._look(self._lines.get(task.id) or Entry(task=task.id, agent=task.assignee))
         return liveness(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
-
-
-def natural(task: TaskId) -> tuple[str, int, str]:
-    """Sorts TC-9 before TC-10."""
-    prefix, _, tail = task.rpartition("-")
-    return (prefix, int(tail) if tail.isascii() and tail.isdigit() else 0, task)

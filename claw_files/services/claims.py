@@ -6,15 +6,17 @@ keeps honest claimants from getting in each other's way; that exactly one wins i
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from heapq import heapify, heappop
 
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.errors import AlreadyClaimed, BadValue, Busy, ClawError, Conflict, NotFound, Refused
+from claw_files.errors import AlreadyClaimed, Busy, ClawError, Conflict, NotFound, Refused
 from claw_files.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
 from claw_files.rules import routing, transitions
 from claw_files.services.tasks import actor_for, check_no_worker
 from claw_files.workspace import Workspace, task_message_key
+from claw_files.workspace.index import Row
 
 PATIENCE = timedelta(seconds=10)
 
@@ -132,7 +134,7 @@ class ClaimService:
         Where somebody was faster, or somebody is just at it, the next one is tried.
         """
         check_no_worker(self._ws.settings, agent, TaskId("the next one"))
-        for task in self.ready(agent, task_type):
+        for task in self._ready(agent, task_type):
             try:
                 return self.claim(task.id, agent)
             except (Conflict, Refused, NotFound, Busy):
@@ -141,15 +143,24 @@ class ClaimService:
 
     def ready(self, agent: AgentId, task_type: str | None = None) -> list[Task]:
         """Tasks in backlog that the agent may claim now, the oldest of the highest priority first."""
-        now = self._ws.clock.now()
-        found = [task for task in self._backlog() if self._is_open_to(task, agent, task_type, now)]
-        return sorted(found, key=lambda task: (_rank(task), task.created or now, _number(task.id), task.id))
+        return list(self._ready(agent, task_type))
 
-    def _backlog(self) -> Iterator[Task]:
-        for loaded in self._ws.readable("status"):
-            task = self._ws.in_force(loaded.task)
-            if task.state is State.BACKLOG:
+    def _ready(self, agent: AgentId, task_type: str | None) -> Iterator[Task]:
+        """As `ready`, one after the other: mostly only the first is wanted."""
+        now = self._ws.clock.now()
+        rows = [row for row in self._ws.rows() if self._may_be_ready(row, agent, task_type)]
+        heap = [(row.rank, row.created or now.timestamp(), row.order(), place) for place, row in enumerate(rows)]
+        heapify(heap)
+        while heap:
+            task = rows[heappop(heap)[-1]].task()
+            if self._is_open_to(task, agent, task_type, now):
                 yield task
+
+    @staticmethod
+    def _may_be_ready(row: Row, agent: AgentId, task_type: str | None) -> bool:
+        if row.folder != "status" or row.error or row.state != State.BACKLOG or row.assignee not in (None, agent):
+            return False
+        return task_type is None or row.type == task_type
 
     def _is_open_to(self, task: Task, agent: AgentId, task_type: str | None, now: datetime) -> bool:
         if task.assignee not in (None, agent) or (task_type and task.type != task_type):
@@ -167,15 +178,3 @@ class ClaimService:
 def _lease(task: Task, agent: AgentId) -> Lease:
     assert task.lease is not None, "a claim always sets a lease"
     return Lease(task=task.id, holder=agent, generation=task.generation, until=task.lease)
-
-
-def _rank(task: Task) -> int:
-    try:
-        return words.rank(task.priority)
-    except BadValue:  # written by hand
-        return words.rank(None)
-
-
-def _number(task: TaskId) -> int:
-    tail = task.rpartition("-")[2]
-    return int(tail) if tail.isascii() and tail.isdigit() else 0

@@ -6,7 +6,8 @@ commands and agents go on working meanwhile. No lock is held while a process run
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar, runtime_checkable
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -15,10 +16,12 @@ from claw_files.model import AgentId, Audit, Run, TaskId, Value
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 from claw_files.rules.tick import plan_line, plan_tick, plan_wakes
 from claw_files.runtimes import LOST, AgentRuntime
-from claw_files.services.acting import Acting
 from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
 from claw_files.workspace import Workspace
+
+if TYPE_CHECKING:
+    from claw_files.services.acting import Acting
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 AT_ONCE = timedelta(0)
@@ -33,6 +36,8 @@ class Recovering(Protocol):
     def recover(self) -> list[tuple[str, str]]: ...
 
     def adopt(self) -> list[tuple[str, str]]: ...
+
+    def has_leftovers(self) -> bool: ...
 
 
 class Ticked(Value, frozen=True):
@@ -52,14 +57,24 @@ class Heartbeat:
     """The tick as a service."""
 
     def __init__(
-        self, workspace: Workspace, runtime: AgentRuntime, looking: Looking, acting: Acting, schedules: Schedules
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        looking: Looking,
+        make_acting: "Callable[[], Acting]",
+        schedules: Schedules,
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._looking = looking
-        self._acting = acting
+        self._make_acting = make_acting
         self._schedules = schedules
         self._problems: list[str] = []
+
+    @cached_property
+    def _acting(self) -> "Acting":
+        """Made when there is something to do: most ticks find nothing, and cron starts us every minute."""
+        return self._make_acting()
 
     def tick(self, dry_run: bool = False, only: TaskId | None = None) -> Ticked:
         """Decide and act once. A second tick at the same time answers with `busy` and does nothing.
@@ -71,6 +86,9 @@ class Heartbeat:
         if dry_run:
             snap, planned = self._plan(only)
             return self._ticked(planned, len(snap.looks))
+        snap, planned = self._plan(only)
+        if not planned and not self._is_left_over():
+            return self._ticked((), len(snap.looks))
         try:
             with self._ws.locks.hold("tick", AT_ONCE, "clawfiles heartbeat"):
                 return self._tick(only)
@@ -107,6 +125,15 @@ class Heartbeat:
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
         now, settings = self._ws.clock.now(), self._ws.settings
         return Ticked(at=now, coordinator=settings.coordinator, epoch=self._ws.epoch, actions=actions, entries=entries)
+
+    def _is_left_over(self) -> bool:
+        """Whether something was left half done, by a crash or between two ticks."""
+        files = self._ws.files
+        if isinstance(files, Recovering) and files.has_leftovers():
+            return True
+        if any(run.reason == LOST or not run.alive for run in self._runtime.live()):
+            return True
+        return bool(self._looking.begun()) or self._schedules.has_begun()
 
     def _recover(self) -> None:
         """Finish what a crash left: half-done writes, runs whose supervisor is gone."""

@@ -243,14 +243,10 @@ class Looking:
         """Tasks for `auto`: in backlog, nobody's, routed, with everything before them done; best first."""
         watched = {look.entry.task for look in looks}
         found = []
-        for folder, name in self._ws.task_ids():
-            if folder != "status":
+        for row in self._ws.rows():
+            if row.folder != "status" or row.error or row.state != State.BACKLOG or row.assignee is not None:
                 continue
-            try:
-                content = self._ws.files.read(f"{folder}/{name}")
-                task = self._ws.in_force(self._ws.parse(content, f"{folder}/{name}"))
-            except ClawError:
-                continue
+            task = self._ws.in_force(row.task())
             is_free = task.state is State.BACKLOG and task.assignee is None and task.id not in watched
             if is_free and task.type in self._ws.settings.routes and self._is_ready(task):
                 found.append(task)

@@ -1,6 +1,5 @@
 """Messages between agents and people: send, ask, answer, read, finish. `accepted` means durable in new/."""
 
-import secrets
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -11,6 +10,7 @@ from claw_files.errors import BadValue, NotFound, Refused
 from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, TaskId, Value
 from claw_files.rules import delegation, quiet
 from claw_files.services import texts
+from claw_files.system.noise import token
 from claw_files.workspace import Workspace
 
 POLL = 0.2  # seconds between two looks while somebody waits for an answer
@@ -154,7 +154,7 @@ class Messages:
     def _compose(self, by: AgentId, to: AgentId, text: str, kind: Kind, task: TaskId | None, critical: bool) -> Message:
         now = self._ws.clock.now()
         # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
-        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{secrets.token_hex(2)}"
+        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
         person = self._ws.settings.is_human(to)
         body = texts.plain(text) if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
         return Message(

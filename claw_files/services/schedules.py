@@ -48,6 +48,13 @@ class Schedules:
         text = f"---\ntype: {schedule.event or 'schedule'}\nschedule: {name}\n---\n".encode()
         self._ws.files.commit(f"events/new/{key}.md", lambda raw: raw or text, self._ws.line(audit))
 
+    def has_begun(self) -> bool:
+        """Whether an event of a schedule was written and not yet acted on."""
+        schedules = self._ws.settings.schedules
+        names = self._ws.files.names("events/new") if schedules else []
+        found = [schedules.get(parsed[0]) for name in names if (parsed := _parse(name))]
+        return any(schedule is not None and not schedule.event for schedule in found)
+
     def handle(self) -> list[str]:
         """Start what the schedule events in events/new ask for, and finish them; returns their keys.
 

@@ -1,12 +1,12 @@
 """The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
 
 import re
-import secrets
 from string import Template
 
 from claw_files import words
 from claw_files.model import AgentId, Message, RunId, Task
 from claw_files.resources import template
+from claw_files.system.noise import token
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -44,7 +44,7 @@ def _resume(task: Task, checkpoint: str | None) -> str:
 
 def quoted(text: str, source: AgentId | str) -> str:
     """An agent's text as data for another one: marked, bounded, with its source, behind a fence nobody can guess."""
-    return words.quote(text, str(source), secrets.token_hex(4))
+    return words.quote(text, str(source), token(4))
 
 
 def wake_text(message: Message, root: str) -> str:

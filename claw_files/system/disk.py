@@ -14,7 +14,7 @@ from claw_files.system import kernel
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
-from claw_files.system.files import Change, Content, Stamp
+from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
 from claw_files.system.paths import is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
@@ -56,10 +56,21 @@ class DiskFiles:
             return None
         return stamp_of(found) if found.st_mode & 0o170000 == 0o100000 else None
 
-    def names(self, folder: str, limit: int = 20_000) -> list[str]:
+    def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
         try:
             with self._gate.folder(folder) as fd:
                 return sorted(name for name in os.listdir(fd) if not is_dropping(name))[:limit]
+        except NotFound:
+            return []
+
+    def survey(self, folder: str) -> list[Survey]:
+        try:
+            with self._gate.folder(folder) as fd, os.scandir(fd) as found:
+                return [
+                    (entry.name, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                    for entry in found
+                    if not is_dropping(entry.name) and (stat := _stat(entry))
+                ]
         except NotFound:
             return []
 
@@ -133,6 +144,17 @@ class DiskFiles:
             pass
 
     # -- after a crash, and after foreign editors ----------------------------------------------------------------
+
+    def has_leftovers(self) -> bool:
+        """Whether `recover` or `adopt` may find something: two listings."""
+        return any(self._has_names(folder) for folder in ("swap", "kept"))
+
+    def _has_names(self, folder: str) -> bool:
+        try:
+            with self._private.existing(folder) as there:
+                return bool(os.listdir(there))
+        except NotFound:
+            return False
 
     def recover(self) -> list[tuple[str, str]]:
         """Finish what a crash left in swap/; returns (path, what was found) for each, and journals it once.
@@ -263,6 +285,13 @@ class DiskFiles:
         folder, name = split(path)
         with self._gate.making(folder, sync=self._durable) as fd:
             append_line(fd, name, line, path, self._durable, Step())
+
+
+def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _status(folder_fd: int, name: str) -> os.stat_result | None:

@@ -26,6 +26,10 @@ class Stamp(msgspec.Struct, frozen=True):
     mtime_ns: int
 
 
+Survey = tuple[str, int, int, int]
+"""A file's name, its time in nanoseconds, its size in bytes, its inode."""
+
+
 class Content(msgspec.Struct, frozen=True):
     """A file's bytes and the stamp taken on the same open descriptor."""
 
@@ -47,8 +51,15 @@ class Files(Protocol):
     def stamp(self, path: str) -> Stamp | None:
         """The stamp of a regular file, or None when there is none (or what is there is not a regular file)."""
 
-    def names(self, folder: str, limit: int = 20_000) -> list[str]:
+    def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
         """Names in a folder, sorted, at most `limit`; an absent folder is empty. Editors' droppings are left out."""
+
+    def survey(self, folder: str) -> list[Survey]:
+        """Everything a folder holds, in no order, each with its stamp; an absent folder is empty.
+
+        One system call a name: for folders with very many. What is no regular file is in it too, for `read` to refuse;
+        editors' droppings are left out.
+        """
 
     def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
         """Make `change` durable and return what now stands there; the one way clawfiles writes a file.

@@ -6,7 +6,7 @@ from claw_files.digest import digest
 from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
-from claw_files.system.files import Change, Content, Stamp
+from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.paths import is_dropping, split
 from claw_files.testing.clock import FakeClock
 
@@ -76,10 +76,14 @@ class MemoryFiles:
         content = self._files.get(path)
         return content.stamp if content and path not in self._refused else None
 
-    def names(self, folder: str, limit: int = 20_000) -> list[str]:
+    def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
         prefix = f"{folder}/" if folder else ""
         under = (path[len(prefix) :] for path in {*self._files, *self._folders} if path.startswith(prefix))
         return sorted(name for name in {rest.partition("/")[0] for rest in under} if not is_dropping(name))[:limit]
+
+    def survey(self, folder: str) -> list[Survey]:
+        stamps = [(name, self.stamp(f"{folder}/{name}")) for name in self.names(folder)]
+        return [(name, stamp.mtime_ns, stamp.size_bytes, stamp.inode) for name, stamp in stamps if stamp]
 
     def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
         split(path)

@@ -7,22 +7,27 @@ in between is either built upon or makes the rule refuse.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import msgspec
 from msgspec.structs import replace
 
-from claw_files import words
+from claw_files import __version__, words
 from claw_files.config import Settings
+from claw_files.digest import digest
 from claw_files.documents import ledger, status
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
 from claw_files.rules import by_hand, routing
 from claw_files.rules.snapshot import Place
+from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
+from claw_files.workspace import index
 from claw_files.workspace.inboxes import Inboxes
+from claw_files.workspace.index import Row
 
 CONFIG = "clawfiles.toml"
-MANY = 1_000_000  # names of a folder that must be seen whole
+FOLDERS = ("status", "dead-letter")
 
 
 class Loaded(Value, frozen=True):
@@ -47,6 +52,7 @@ class Workspace(Inboxes):
         clock: Clock,
         outside: Callable[[str], Files] | None = None,
         epoch: str | None = None,
+        cache: NoCache | None = None,
     ) -> None:
         self.root = root
         self.settings = settings
@@ -57,6 +63,7 @@ class Workspace(Inboxes):
         self.zone = settings.workspace.zone
         self.epoch = epoch
         self._outside = outside
+        self._cache = cache or NoCache()
 
     # --- the journal
 
@@ -138,6 +145,22 @@ class Workspace(Inboxes):
             eta=None,
         )
 
+    def rows(self) -> list[Row]:
+        """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""
+        settings = msgspec.msgpack.encode(self.settings)
+        head = f"{__version__} {digest(settings)} {self.settings.workspace.timezone}"
+        now_ns = int(self.clock.now().timestamp() * 1_000_000_000)
+        found, kept = index.rows(self.files, FOLDERS, self._read_row, self._cache.load(index.NAME), head, now_ns)
+        if kept is not None:
+            self._cache.save(index.NAME, kept)
+        return [row for row in found if row.name.endswith(".md") and not self.is_report(row.name.removesuffix(".md"))]
+
+    def _read_row(self, folder: str, name: str) -> tuple[Task, State]:
+        if not name.endswith(".md") or self.is_report(name.removesuffix(".md")):
+            raise NotFound("task", name)
+        task = self.load_file(folder, name).task
+        return task, self.in_force(task).state
+
     def load_file(self, folder: str, name: str) -> Loaded:
         """The task in one file of `status` or `dead-letter`, as `task_ids` names it."""
         path = f"{folder}/{name}"
@@ -196,7 +219,7 @@ class Workspace(Inboxes):
             "dead-letter",
             *(f"status/archive/{month}" for month in self.files.names("status/archive")),
         ]
-        names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder, MANY)]
+        names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder)]
         names += [entry.task for entry in self.entries()]
         prefix = f"{self.settings.workspace.prefix.lower()}-"
         tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]

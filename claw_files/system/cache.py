@@ -1,0 +1,52 @@
+"""What can be computed anew, kept in `.clawfiles/cache/` to save time. Losing it costs the next call some time."""
+
+import os
+
+from claw_files.system.noise import token
+
+CAP_BYTES = 256 << 20
+
+
+class NoCache:
+    """Keeps nothing."""
+
+    def load(self, name: str) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Forget it."""
+
+
+class Cache(NoCache):
+    """Files by name, whole or not at all; every failure reads as "nothing kept"."""
+
+    def __init__(self, root: str, private: str = ".clawfiles") -> None:
+        self._private = os.path.join(root, private)
+        self._folder = os.path.join(self._private, "cache")
+
+    def load(self, name: str) -> bytes | None:
+        """What was kept under the name, or None."""
+        try:
+            fd = os.open(os.path.join(self._folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            with open(fd, "rb") as file:
+                return file.read(CAP_BYTES)
+        except OSError:
+            return None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep the bytes; no fsync, because nothing is lost with them."""
+        part = os.path.join(self._folder, f"{name}.{token(4)}")
+        try:
+            if not os.path.isdir(self._folder):
+                os.makedirs(self._private, 0o700, exist_ok=True)
+                os.makedirs(self._folder, 0o700, exist_ok=True)
+            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as file:
+                file.write(data)
+            os.replace(part, os.path.join(self._folder, name))
+        except OSError:
+            return

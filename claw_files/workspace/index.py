@@ -1,0 +1,125 @@
+"""An index of the task files: what `task list`, `claim --next` and `auto` need to know of each, by its stamp.
+
+It lies in `.clawfiles/cache/`. Every use compares it with a survey of the folder and reads anew what changed, so that
+losing it, or finding nonsense in it, costs time and nothing else.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from claw_files import words
+from claw_files.errors import BadValue, ClawError, NotFound
+from claw_files.model import State, Task
+from claw_files.system.files import Files
+
+SETTLED_NS = 2_000_000_000  # a file this young when it was read may have changed again without another stamp
+NAME = "index"
+
+
+class Row(msgspec.Struct, array_like=True, gc=False):
+    """One task file. `stamp` is (mtime in ns, size in bytes, inode); the task is decoded when it is asked for."""
+
+    folder: str
+    name: str
+    stamp: tuple[int, int, int]
+    error: str = ""  # why it cannot be read; then the rest says nothing
+    id: str = ""
+    state: str = ""  # in force
+    assignee: str | None = None
+    type: str | None = None
+    rank: int = 2
+    created: float = 0.0  # seconds since 1970; 0 where the file does not say
+    is_bound: bool = False  # it comes after others, or not before a time
+    packed: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/{self.name}"
+
+    def task(self) -> Task:
+        """The task as its file has it."""
+        return msgspec.msgpack.decode(self.packed, type=Task)
+
+    def order(self) -> tuple[str, int, str]:
+        """Sorts TC-9 before TC-10."""
+        prefix, _, tail = self.id.rpartition("-")
+        return (prefix, int(tail) if tail.isascii() and tail.isdigit() else 0, self.id)
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    head: str  # what else a row depends on: our version, the configuration
+    written_ns: int
+    rows: list[Row]
+
+
+Reading = Callable[[str, str], tuple[Task, State]]  # folder and name -> the task, and its state in force
+
+
+def rows(
+    files: Files, folders: Iterable[str], read: Reading, load: bytes | None, head: str, now_ns: int
+) -> tuple[list[Row], bytes | None]:
+    """A row for each task file in `folders`, in no order, and the index to keep; None when it is as it was.
+
+    Args:
+        read: reads one file; its ClawError becomes the row's error, NotFound leaves the file out.
+        load: the index as it was kept, or None.
+        head: of an index with another head nothing is believed.
+    """
+    kept = _decoded(load, head)
+    known = {(row.folder, row.name): row for row in kept.rows} if kept else {}
+    settled_ns = kept.written_ns - SETTLED_NS if kept else 0
+    found: list[Row] = []
+    changed = kept is None
+    for folder in folders:
+        for name, mtime_ns, size, inode in files.survey(folder):
+            row = known.pop((folder, name), None)
+            if row is None or row.stamp != (mtime_ns, size, inode) or mtime_ns > settled_ns:
+                fresh = _row(folder, name, (mtime_ns, size, inode), read)
+                # One that has settled since is worth a new index, so that it need not be read the next time.
+                changed = changed or fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
+                row = fresh
+            if row:
+                found.append(row)
+    if not (changed or known):
+        return found, None
+    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=found))
+
+
+def _decoded(load: bytes | None, head: str) -> _Kept | None:
+    if load is None:
+        return None
+    try:
+        kept = msgspec.msgpack.decode(load, type=_Kept)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return kept if kept.head == head else None
+
+
+def _row(folder: str, name: str, stamp: tuple[int, int, int], read: Reading) -> Row | None:
+    try:
+        task, state = read(folder, name)
+    except NotFound:
+        return None  # moved meanwhile
+    except ClawError as wrong:
+        return Row(folder=folder, name=name, stamp=stamp, error=str(wrong)[:500])
+    return Row(
+        folder=folder,
+        name=name,
+        stamp=stamp,
+        id=task.id,
+        state=state.value,
+        assignee=task.assignee,
+        type=task.type,
+        rank=_rank(task.priority),
+        created=task.created.timestamp() if task.created else 0.0,
+        is_bound=bool(task.after or task.not_before),
+        packed=msgspec.msgpack.encode(task),
+    )
+
+
+def _rank(priority: str | None) -> int:
+    try:
+        return words.rank(priority)
+    except BadValue:  # written by hand
+        return words.rank(None)
