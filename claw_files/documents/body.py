@@ -1,7 +1,7 @@
 """What the free text of a status file says about its task: the lines that agents and people write by hand."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -27,8 +27,9 @@ _SEPARATOR = r"[*_`\"' \t]{0,6}+(?::|=|->|→|–|—)[*_`\"' \t]{0,6}+"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
 _LINE = re.compile(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
 # A candidate is cheap to find; what it says is read once it is known to stand outside fences and comments.
-_ANY = re.compile(rf"{_LEAD}{_ID}{_SEPARATOR}", re.MULTILINE)
+_ANY = re.compile(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}[ \t]++[^\n]", re.MULTILINE)
+_AFTER_ID = re.compile(r"\b[*_` ]*(?:[:=–—-]|->|→)?[*_` ]*")
 _PHRASE = re.compile(r"[^,;(|–—.:\n]{1,48}")
 _ETA = re.compile(
     r"\b(?:eta|est(?:imated)?\.?(?: (?:done|finish(?:ed)?|completion))?|done by|ready (?:by|at)|until|by)\b"
@@ -67,9 +68,12 @@ class Said(Value, frozen=True):
         return found["at"].strip() if found else None
 
 
-def pairs(text: str, candidates: "re.Pattern[str]" = _ANY) -> Iterator[tuple[str, str]]:
-    """Every visible line of the form "name: rest" (or "=", an arrow, a dash), as (name, rest) without decoration."""
-    for line in visible(text, candidates):
+def pairs(text: str, names: Container[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Every visible line of the form "name: rest" (or "=", an arrow, a dash), as (name, rest) without decoration.
+
+    With `names`, in lower case, only the lines of those: the others cost next to nothing.
+    """
+    for line in visible(text, _ANY, names):
         if found := _LINE.match(line.shown):
             yield found["name"], found["rest"].strip().rstrip("*_`\"'").strip()
 
@@ -88,21 +92,15 @@ def _state_in(rest: str) -> tuple[State | None, str]:
     return None, ""
 
 
-@lru_cache(64)
-def _about(task: str) -> "re.Pattern[str]":
-    """Candidates for lines about one task: most lines of a body are not, and should cost nothing."""
-    names = "|".join([*map(re.escape, _KEY_OF), re.escape(task)])
-    return re.compile(rf"{_LEAD}(?i:{names}){_SEPARATOR}", re.MULTILINE)
-
-
 def read(text: str, task: str) -> Words:
     """What the body says about `task` (any case), in its own lines and plain "Status:", "ETA:", ... ones."""
     found: dict[str, str] = {}
     state: Said | None = None
     outputs: list[str] = []
     times = 0
-    for name, rest in pairs(text, _about(task)):
-        key = "state" if name.lower() == task.lower() else _KEY_OF.get(name.lower())
+    key_of = {**_KEY_OF, task.lower(): "state"}
+    for name, rest in pairs(text, key_of):
+        key = key_of.get(name.lower())
         if key == "state":
             line = said(name, rest)
             state, times = line or state, times + bool(line)
@@ -119,11 +117,15 @@ def read(text: str, task: str) -> Words:
     )
 
 
+def is_open(text: str) -> bool:
+    """Whether a fence or comment in the text is never closed, so that it would hide what is added."""
+    spans = hidden(f"{text}\n")
+    return bool(spans) and spans[-1][1] > len(text)
+
+
 def speaks(text: str) -> bool:
     """Whether a line of the text would count as somebody's word on a task, or a fence in it is never closed."""
-    spans = hidden(f"{text}\n")
-    open_ended = bool(spans) and spans[-1][1] > len(text)
-    return open_ended or any(name.lower() in _KEY_OF or said(name, rest) for name, rest in pairs(text))
+    return is_open(text) or any(name.lower() in _KEY_OF or said(name, rest) for name, rest in pairs(text))
 
 
 def _from_state(state: Said) -> dict[str, str]:
@@ -137,7 +139,7 @@ def _title(text: str, task: str) -> str | None:
     """The first heading, without the task's id in front; a heading that only gives a state is no title."""
     for line in visible(text, _HEADING):
         heading = line.shown.lstrip("#").strip().strip("#*_` ").strip()
-        named = re.match(rf"{re.escape(task)}\b[*_` ]*(?:[:=–—-]|->|→)?[*_` ]*", heading, re.IGNORECASE)
+        named = heading[: len(task)].lower() == task.lower() and _AFTER_ID.match(heading, len(task))
         title = heading[named.end() :] if named else heading
         if not title or said("", title) or _KEY_OF.get(title.split(":")[0].lower()):
             continue

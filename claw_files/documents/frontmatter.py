@@ -5,8 +5,12 @@ turn 22:00 into 1320, and lose a file whose fence is not closed without a word.
 """
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import msgspec
+
+from claw_files.documents import flat
 from claw_files.errors import InvalidFile
 from claw_files.model import Value
 
@@ -52,15 +56,18 @@ def parse(raw: bytes, path: str) -> Document:
     document = split(raw, path)
     if document.start is None:
         return document
+    # Nearly every file says `key: value` and nothing else: YAML is imported for the rest only.
+    meta, lines = flat.read(document.text[document.start : document.end]) or _loaded(document)
+    lines = {key: line + 2 for key, line in lines.items()}
+    return msgspec.structs.replace(document, meta=meta, lines=lines)
+
+
+def _loaded(document: Document) -> tuple[dict[str, Data], dict[str, int]]:
     import frontmatter
 
     handler = _handler(document)
     meta, _ = frontmatter.parse("", handler=handler)
-    return Document(**{**_fields(document), "meta": meta, "lines": handler.lines})
-
-
-def _fields(document: Document) -> dict[str, Any]:
-    return {name: getattr(document, name) for name in document.__struct_fields__}
+    return meta, handler.lines
 
 
 def split(raw: bytes, path: str) -> Document:
@@ -79,7 +86,7 @@ def split(raw: bytes, path: str) -> Document:
         raise InvalidFile(path, "too-large", f"the front matter is larger than {BLOCK_BYTES // 1024} KiB", 1)
     _refuse_odd_breaks(block, path)
     body = min(closing.end() + 1, len(text))
-    return Document(**{**_fields(document), "start": start, "end": closing.start(), "body_start": body})
+    return msgspec.structs.replace(document, start=start, end=closing.start(), body_start=body)
 
 
 def _decoded(raw: bytes, path: str) -> str:
@@ -118,8 +125,8 @@ def _handler(document: Document) -> Any:
             return document.text[document.start : document.end], ""  # parse() strips text and CRs; ours is exact
 
         def load(self, fm: str, **_: object) -> dict[str, Data]:
-            items = compose(fm, document.path)
-            self.lines = {key.value: key.start_mark.line + 2 for key, _ in items}
+            items = load(fm, document.path)
+            self.lines = {key.value: key.start_mark.line for key, _ in items}
             return {key.value: _data(value) for key, value in items}
 
     return Handler()
@@ -134,8 +141,13 @@ def _loader() -> Any:
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def compose(block: str, path: str) -> "list[tuple[yaml.ScalarNode, yaml.Node]]":
+def compose(block: str, path: str) -> "Sequence[tuple[Any, Any]]":
     """The block's top-level keys and values as nodes with their marks. Raises InvalidFile as `parse` does."""
+    return flat.nodes(block) or load(block, path)
+
+
+def load(block: str, path: str) -> "list[tuple[yaml.ScalarNode, yaml.Node]]":
+    """As `compose`, always with YAML."""
     import yaml
 
     try:

@@ -1,7 +1,7 @@
 """The lines of a Markdown text that speak: outside code fences and HTML comments. Linear, whatever the text holds."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 from claw_files.model import Value
@@ -57,14 +57,22 @@ def hidden(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def visible(text: str, candidates: "re.Pattern[str]") -> Iterator[Line]:
+def has_marks(text: str) -> bool:
+    """Whether the text holds what opens or closes a fence or comment; a cheap look."""
+    return "<!--" in text or "```" in text or "~~~" in text or "-->" in text
+
+
+def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | None = None) -> Iterator[Line]:
     """The lines on which `candidates` (multi-line, beginning with ^) matches, outside fences and comments.
 
-    Lines longer than `LINE_LIMIT` are left out.
+    With `names`, only where the lower case of its group "name" is among them. Lines longer than
+    `LINE_LIMIT` are left out.
     """
-    spans = hidden(text) if "<!--" in text or "```" in text or "~~~" in text else []
+    spans = hidden(text) if has_marks(text) else []
     at = 0
     for found in candidates.finditer(text):
+        if names is not None and found["name"].lower() not in names:
+            continue
         start = (
             text.rfind("\n", 0, found.start() + 1) + 1
             if text[found.start() : found.start() + 1] == "\n"

@@ -8,6 +8,7 @@ there at our last write, so that only what was written since counts as news: `re
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from claw_files.documents import body, fields, splice
 from claw_files.documents.fields import BY_KEY, FIELDS, Reading
 from claw_files.documents.frontmatter import Data, Document
 from claw_files.documents.frontmatter import parse as split
+from claw_files.documents.lines import has_marks
 from claw_files.errors import BadId, BadValue, InvalidFile
 from claw_files.model import State, Task, TaskId
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _HEARD: Final = ("eta", "need")  # what the body says of these counts if it is news; of the rest, if no key says it
+_KNOWN: Final = frozenset({"id", "status", "recorded", "said", "heard", *BY_KEY})
+_ALSO: Final = {"state": "status", **{other: field.key for field in FIELDS for other in field.also}}  # the first counts
 _GOING: Final = "assignee summary attempt failures generation lease eta not_before reason need updated completed"
 _AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
 _DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
@@ -95,18 +99,20 @@ def _spelled(document: Document) -> dict[str, str]:
     """Our key -> the key as the file spells it: case does not matter, and some have other names."""
     exact: dict[str, str] = {}
     for key in document.meta:
-        plain = key.strip().lower().replace("-", "_").replace(" ", "_")
+        plain = _plain(key)
         if plain in exact:
             reason = f"the keys {exact[plain]!r} and {key[:40]!r} mean the same"
             raise InvalidFile(document.path, "duplicate-key", reason, document.lines[key])
         exact[plain] = key
-    known = {"id", "status", "recorded", "said", "heard", *BY_KEY}
-    found = {key: spelled for key, spelled in exact.items() if key in known}
-    for key, others in (("status", ("state",)), *((field.key, field.also) for field in FIELDS)):
-        for other in others:
-            if key not in found and other in exact:
-                found[key] = exact[other]
+    found = {key: spelled for key, spelled in exact.items() if key in _KNOWN}
+    for other in filter(exact.__contains__, _ALSO):
+        found.setdefault(_ALSO[other], exact[other])
     return found
+
+
+@lru_cache(512)  # the same few dozen keys in every file
+def _plain(key: str) -> str:
+    return key.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def _typed(document: Document, spelled: str, key: str, reading: Reading) -> Any:
@@ -222,10 +228,11 @@ def append(raw: bytes, text: str, path: str = "status file") -> bytes:
     """The file with `text` at its end, as a paragraph of its own; every byte before it stays.
 
     A note never counts as the task's word: if it reads like one ("Status: DONE"), all its lines are quoted with ">".
+    So are those of a note that could close what the text before it left open: what its fences hide would be seen.
     """
     document = split(raw, path)
     note = re.sub(r"\r\n?|[\x85\u2028\u2029]", "\n", text.replace("\0", "\\x00")).strip("\n")
-    if body.speaks(note):
+    if body.speaks(note) or (has_marks(note) and body.is_open(document.body)):
         note = "\n".join(f"> {line}" for line in note.split("\n"))
     ended = document.text.endswith("\n") or not document.text
     gap = ("" if ended else "\n") + ("\n" if document.body.strip() else "")

@@ -294,3 +294,25 @@ def test_a_body_made_to_be_slow_is_read_like_any_other(raw: bytes) -> None:
 
 def test_a_u2028_in_the_body_is_the_persons_business() -> None:
     assert frontmatter.parse("a\u2028b\n".encode(), PATH).body == "a\u2028b\n"
+
+
+def test_a_note_cannot_close_what_the_text_before_it_left_open() -> None:
+    for before, note in (("```", "```\nStatus: DONE\n```"), ("<!-- draft", "-->\n```\nStatus: DONE\n```")):
+        raw = f"---\nstatus: in_progress\nrecorded: in_progress\n---\n{before}".encode()
+        noted = status.append(raw, note, PATH)
+        assert noted.startswith(raw)
+        assert b"> Status: DONE" in noted
+        assert status.parse(noted, PATH, SAVED, BERLIN).state is State.IN_PROGRESS
+
+
+def test_reading_the_bodies_of_many_tasks_compiles_nothing_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    import re
+
+    def parse(number: int) -> None:
+        raw = f"---\nstatus: in_progress\n---\n# TC-{number}: Login\n\nTC-{number}: DONE\n".encode()
+        task = status.parse(raw, f"status/tc-{number}.md", SAVED, BERLIN)
+        assert (task.title, task.state) == ("Login", State.DONE)
+
+    parse(1)
+    monkeypatch.setattr(re._compiler, "compile", lambda *_: pytest.fail("compiled"))
+    parse(2)
