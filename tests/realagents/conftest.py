@@ -108,8 +108,12 @@ class Team:
 
     def run_of(self, task: str) -> str:
         """run.md of the task's first run, once it has ended."""
-        file = self.root / f"runs/{task.lower()}.1-s1/run.md"
-        self.wait_for(f"the end of the run of {task}", lambda: file.exists() and "\nended: " in file.read_text())
+        return self.ended(self.root / f"runs/{task.lower()}.1-s1")
+
+    def ended(self, folder: Path) -> str:
+        """run.md in the folder of a run, once it has ended."""
+        file = folder / "run.md"
+        self.wait_for(f"the end of {folder.name}", lambda: file.exists() and "\nended: " in file.read_text())
         return file.read_text()
 
     @staticmethod
@@ -138,9 +142,8 @@ class Team:
     def stop(self) -> None:
         """End every run that is left."""
         for folder in self.root.glob("runs/*"):
-            if "\nended: " not in (folder / "run.md").read_text():
-                (folder / "stop").touch()
-                self.run_of(folder.name.partition(".")[0])
+            (folder / "stop").touch()
+            self.ended(folder)
 
 
 def _clawfiles(folder: Path) -> Path:

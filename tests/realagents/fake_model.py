@@ -17,7 +17,7 @@ KEY_HEADERS = ("x-api-key", "authorization", "x-goog-api-key")
 
 
 class Shell(NamedTuple):
-    """Have the program run a command line. `{task}` and `{run}` are what the message says."""
+    """Have the program run a command line. `{task}`, `{run}` and `{question}` are what the message says."""
 
     command: str
 
@@ -72,7 +72,11 @@ class Model(ThreadingHTTPServer):
         return type(step)(*(_filled(part, seen.text) for part in step))
 
 
-MESSAGE = {"{task}": r"First act: `clawfiles claim ([A-Z]+-\d+)", "{run}": r"run `([\w.-]+)`"}
+MESSAGE = {
+    "{task}": r"First act: `clawfiles claim ([A-Z]+-\d+)",
+    "{run}": r"run `([\w.-]+)`",
+    "{question}": r"clawfiles answer (\S+)",
+}
 
 
 def _filled(part: str, text: str) -> str:

@@ -115,6 +115,17 @@ def test_a_worker_leaves_its_result(hire: Hire, name: str) -> None:
     assert (task["status"], task["summary"]) == ("done", "The login is fine."), model.results
 
 
+@every_program
+def test_a_question_is_answered(hire: Hire, name: str) -> None:
+    team, model = hire(name, Shell('clawfiles answer {question} "on 8080"'))
+
+    team("ask", name, "Which port does the login listen on?")
+    team("heartbeat")
+    team.wait_for("an answer", lambda: "on 8080" in team("inbox", "--peek"))
+
+    assert "Which port does the login listen on?" in model.first.text
+
+
 @pytest.mark.parametrize("name", ["codex", "gemini"])
 def test_the_task_is_in_the_environment_of_its_commands(hire: Hire, name: str) -> None:
     team, model = hire(name, Shell('clawfiles claim "$CLAWFILES_TASK"'), Shell("clawfiles done {task} ok"))
