@@ -20,6 +20,7 @@ from claw_files.model import AgentId, Entry, TaskId, Value, Verb
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+_BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
 
 _DECORATION = "[*_`\"'~✅✔☑🚧⏳🔴🟡🟢\ufe0f \t]{0,8}+"
@@ -60,7 +61,12 @@ class _Read(Value, frozen=True):
 
 
 def entries(
-    raw: bytes, file_time: datetime, tz: "ZoneInfo", prefix: str, known: Callable[[TaskId], bool]
+    raw: bytes,
+    file_time: datetime,
+    tz: "ZoneInfo",
+    prefix: str,
+    known: Callable[[TaskId], bool],
+    only: TaskId | None = None,
 ) -> tuple[Entry, ...]:
     """The ledger's entries in their order; lines in code fences and comments, and what is no entry, are left out.
 
@@ -70,9 +76,31 @@ def entries(
     Args:
         file_time: aware; a bare time is its first occurrence after one hour before it, and `dated` is False.
         prefix: ids that begin with it count ("TC"); others if `known` says that the task exists.
+        only: the entries of this task alone; the lines of others cost nothing.
     """
-    read = (_read(line, file_time, tz) for line in visible(_text(raw), _HINT))
+    hint = _HINT if only is None else _lines_naming(raw, only)
+    if hint is None:
+        return ()
+    _, text = _split_bom(raw)
+    read = (_read(line, file_time, tz) for line in visible(text, hint))
+    if only is not None:
+        read = (it for it in read if it and it.entry.task == only)
     return tuple(it.entry for it in read if it and (_has_prefix(it.entry.task, prefix) or known(it.entry.task)))
+
+
+def _lines_naming(raw: bytes, task: TaskId) -> "re.Pattern[str] | None":
+    """Matches the lines that the id stands in, in any case; None when there are none."""
+    low, name = raw.lower(), task.lower().encode()
+    lines: set[str] = set()
+    at = low.find(name)
+    while at >= 0:
+        end = low.find(b"\n", at)
+        end = len(raw) if end < 0 else end
+        start = raw.rfind(b"\n", 0, at) + 1
+        line = _text(raw[start:end]).removesuffix("\r")
+        lines.add(line if start else line.removeprefix(_BOM))
+        at = low.find(name, end)
+    return re.compile(rf"^(?:{'|'.join(map(re.escape, sorted(lines)))})\r?$", re.MULTILINE) if lines else None
 
 
 def duplicates(found: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -89,15 +117,21 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def _split_bom(raw: bytes) -> tuple[str, str]:
+    """The byte order mark or nothing, and the text behind it."""
+    text = _text(raw)
+    return (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
 def _read(line: Line, file_time: datetime, tz: "ZoneInfo") -> _Read | None:
-    found = _CANDIDATE.match(line.shown.removeprefix("\ufeff"))
+    found = _CANDIDATE.match(line.shown)
     if not found:
         return None
-    rest = line.shown.removeprefix("\ufeff")[found.end() :]
+    rest = line.shown[found.end() :]
     agent = _AGENT.search(rest)
     if agent and words.state(agent["agent"]):  # "TC-89 -> done" says where it stands, not who has it
         agent = None
@@ -180,20 +214,19 @@ def add(raw: bytes, entry: Entry, tz: "ZoneInfo") -> bytes:
 
     Every byte that was there stays, a missing final newline included.
     """
-    text = _text(raw)
+    bom, text = _split_bom(raw)
     newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
     line = render(entry, tz)
     for at, added in _places(text, line, newline):
         new = text[:at] + added + text[at:]
         if any(it.text == line for it in visible(new, re.compile(rf"^{re.escape(line)}\r?$", re.MULTILINE))):
-            return _bytes(new)
+            return _bytes(bom + new)
     raise Changed("ledger")  # unreachable: the top of the file is in no fence
 
 
 def _places(text: str, line: str, newline: str) -> list[tuple[int, str]]:
     """Where the line could go, best first: (index, what to put there). A fence left open spoils the first ones."""
-    bom = len(text) - len(text.removeprefix("\ufeff"))
-    top = (bom, f"{HEADING}{newline}{newline}{line}{newline}" + (newline if text[bom:] else ""))
+    top = (0, f"{HEADING}{newline}{newline}{line}{newline}" + (newline if text else ""))
     heading = next(visible(text, re.compile(r"^#{1,6}[ \t]+Delegations\b[^\n]*$", re.MULTILINE | re.IGNORECASE)), None)
     if heading is None:
         return [_at_end(text, f"{HEADING}{newline}{newline}{line}", newline, paragraph=True), top]
@@ -234,14 +267,14 @@ def replace(raw: bytes, entry: Entry, new: Entry | None, tz: "ZoneInfo", path: s
 
     Raises Changed where the line is gone: the person who changed it wins, and the entry is planned anew.
     """
-    text = _text(raw)
+    bom, text = _split_bom(raw)
     exact = re.compile(rf"^{re.escape(entry.line)}\r?$", re.MULTILINE)
     line = next(visible(text, exact), None) if entry.line else None
     if line is None:
         raise Changed(path)
     if new is None:
-        return _bytes(text[: line.start] + text[_line_end(text, line.end) :])
-    return _bytes(text[: line.start] + _rewritten(line, new, tz) + text[line.end :])
+        return _bytes(bom + text[: line.start] + text[_line_end(text, line.end) :])
+    return _bytes(bom + text[: line.start] + _rewritten(line, new, tz) + text[line.end :])
 
 
 def _rewritten(line: Line, new: Entry, tz: "ZoneInfo") -> str:

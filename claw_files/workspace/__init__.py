@@ -275,19 +275,19 @@ class Workspace(Inboxes):
 
     # --- the ledger
 
-    def entries(self) -> tuple[Entry, ...]:
-        """The ledger's entries in their order; an absent ledger has none."""
+    def entries(self, only: TaskId | None = None) -> tuple[Entry, ...]:
+        """The ledger's entries in their order, of one task or of all; an absent ledger has none."""
         try:
             content = self.files.read(self.settings.workspace.ledger)
         except NotFound:
             return ()
         written = min(content.stamp.mtime, self.clock.now())
         prefix = self.settings.workspace.prefix
-        return ledger.entries(content.data, written, self.zone, prefix, lambda task: self.find(task) is not None)
+        return ledger.entries(content.data, written, self.zone, prefix, lambda task: self.find(task) is not None, only)
 
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
-        return next((entry for entry in self.entries() if entry.task == task), None)
+        return next(iter(self.entries(only=task)), None)
 
     def add_entry(self, entry: Entry, audit: Audit) -> None:
         """Write a line into the ledger: the record of intent, before anything is sent."""

@@ -375,3 +375,32 @@ def test_it_holds_that(name: str) -> None:
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_it_holds_ten_thousand_times_that(name: str) -> None:
     prove(name, 10_000)
+
+
+LEDGER_LINES = st.sampled_from(
+    [
+        "- TC-1 delegated to peter, check at 10:00",
+        "TC-10 wait until 11:00",
+        "- [x] **tc-1** -> Peter (check 2026-03-07 10:00)",
+        "about TC-1, nothing is awaited",
+        "```",
+        "<!--",
+        "-->",
+        "<!-- TC-1 delegated to iris, check at 09:00 -->",
+        "\ufeff- TC-1 delegated to peter, check at 10:00",
+        "- TC-2 delegated to peter for sam, check at 10:00 \N{LATIN CAPITAL LETTER I WITH DOT ABOVE} TC-1",
+        "",
+    ]
+)
+
+
+@given(st.lists(LEDGER_LINES, max_size=20), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["TC-1", "TC-2", "TC-10"]))
+def test_looking_for_one_task_finds_the_entries_that_a_whole_reading_finds(
+    lines: list[str], newline: str, task: str
+) -> None:
+    raw = newline.join(lines).encode()
+    whole = ledger.entries(raw, SAVED, BERLIN, "TC", lambda _: False)
+
+    assert ledger.entries(raw, SAVED, BERLIN, "TC", lambda _: False, TaskId(task)) == tuple(
+        entry for entry in whole if entry.task == task
+    )

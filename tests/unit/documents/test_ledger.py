@@ -209,3 +209,11 @@ def test_the_hour_that_exists_twice_is_written_so_that_it_reads_back() -> None:
 )
 def test_a_ledger_made_to_be_slow_is_read_like_any_other(raw: bytes) -> None:
     assert entries(raw) == ()
+
+
+def test_an_entry_on_the_first_line_of_a_file_with_a_byte_order_mark_is_an_entry() -> None:
+    raw = b"\xef\xbb\xbf- TC-1 delegated to peter, check at 2026-03-07 10:00\r\n"
+    (entry,) = ledger.entries(raw, SAVED, BERLIN, "TC", lambda _: False)
+
+    assert (entry.task, entry.agent) == ("TC-1", "peter")
+    assert ledger.replace(raw, entry, None, BERLIN) == b"\xef\xbb\xbf"
