@@ -19,7 +19,7 @@ def cron_block(root: str) -> str:
         raise BadValue("workspace", root, "a path without line breaks")
     begin, end = _marks(root)
     # Cron knows almost no PATH, and reads "%" as the end of the command.
-    path = shlex.quote(os.environ.get("PATH", os.defpath))
+    path = shlex.quote(with_our_programs(os.environ.get("PATH", os.defpath)))
     where = shlex.quote(root)
     line = f"cd {where} && PATH={path} CLAWFILES_WORKSPACE={where} {_program()} heartbeat >/dev/null"
     return f"{begin}\n* * * * * {line.replace('%', chr(92) + '%')}\n{end}\n"
@@ -33,6 +33,15 @@ def install(block: str) -> bool:
         return False
     _run(["crontab", "-"], after)
     return True
+
+
+def is_installed(root: str) -> bool:
+    """Whether the user's crontab, as far as it can be read, calls the heartbeat of the workspace at `root`."""
+    try:
+        lines = _crontab().splitlines()
+    except (NotFound, CannotWrite):
+        return False
+    return any("heartbeat" in line and root in line.replace("\\%", "%") for line in lines if not line.startswith("#"))
 
 
 def with_block(crontab: str, block: str) -> str:

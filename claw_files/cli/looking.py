@@ -1,4 +1,4 @@
-"""Commands that only look: `route`, `log`, `doctor`, `prime`."""
+"""Commands that only look: `route`, `log`, `prime`."""
 
 import click
 
@@ -42,27 +42,6 @@ def log(follow: bool, limit: int, task_id: str | None) -> None:
         show(line, views.journal_text(line))
     for line in journal.follow(task) if follow else ():
         show(line, views.journal_text(line))
-
-
-@command("doctor", example="clawfiles doctor --json")
-def doctor() -> int:
-    """Name what is wrong or odd in the workspace; exits 1 when there is something."""
-    from claw_files import words
-    from claw_files.errors import InvalidConfig
-    from claw_files.services.doctor import Doctor, Finding
-
-    app = open_app()
-    try:
-        found = Doctor(app.workspace, app.board).look()
-    except InvalidConfig as wrong:
-        found = [
-            Finding(code=wrong.code, path=wrong.path, message=f"{wrong.path}{f', line {n}' if n else ''}: {text}")
-            for n, text in wrong.problems
-        ]
-    lines = [words.safe(f"{one.code}: {one.message}") for one in found]
-    document = {"findings": [{"code": f.code, "path": f.path, "message": f.message} for f in found]}
-    show(document, "\n".join(lines) or "nothing found")
-    return 1 if found else 0
 
 
 @command("prime", example="clawfiles prime --agent peter")

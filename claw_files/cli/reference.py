@@ -1,4 +1,4 @@
-"""`docs/reference/commands.md` and `errors.md`, made from the commands and the errors themselves.
+"""`docs/reference/commands.md`, `errors.md` and `doctor.md`, made from what they tell of.
 
 Run this module with the name of a page to print it; a test keeps page and program equal.
 """
@@ -12,6 +12,7 @@ import click
 from claw_files import errors
 from claw_files.cli.base import Command, Group
 from claw_files.cli.root import root
+from claw_files.doctor.codes import page
 
 _COMMANDS = """# Commands
 
@@ -120,4 +121,4 @@ def _row(error: type[errors.ClawError]) -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write({"commands": commands_page, "errors": errors_page}[sys.argv[1]]())
+    sys.stdout.write({"commands": commands_page, "errors": errors_page, "doctor": page}[sys.argv[1]]())

@@ -7,13 +7,17 @@ import pytest
 
 from claw_files.cli import reference
 from claw_files.cli.root import root
+from claw_files.doctor import codes
 from claw_files.errors import ClawError
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 REMEDY = "PYTHONPATH=. python -m claw_files.cli.reference {0} > docs/reference/{0}.md"
 
 
-@pytest.mark.parametrize(("name", "page"), [("commands", reference.commands_page), ("errors", reference.errors_page)])
+PAGES = [("commands", reference.commands_page), ("errors", reference.errors_page), ("doctor", codes.page)]
+
+
+@pytest.mark.parametrize(("name", "page"), PAGES)
 def test_the_page_is_what_the_program_says(name: str, page) -> None:
     assert (DOCS / f"{name}.md").read_text() == page(), REMEDY.format(name)
 

@@ -21,7 +21,7 @@ def test_status_1_the_check_found_something(desk) -> None:
     answer = desk("doctor", "--json")
 
     assert answer.status == 1
-    assert answer.json["findings"][0]["path"] == "status/tc-1.md"
+    assert answer.json["findings"][0]["file"] == "status/tc-1.md"
     assert answer.err == ""
 
 

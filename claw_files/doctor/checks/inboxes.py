@@ -1,0 +1,58 @@
+"""Inboxes: messages that are missing, too many, or about nothing."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import Letter, Survey
+from claw_files.model import State
+
+STALE_SECONDS: Final = 36 * 3_600
+UNFINISHED: Final = "tmp"
+
+
+def missing(s: Survey) -> Iterator[Finding]:
+    """Tasks in the backlog that were delivered, without their message."""
+    there = {(letter.agent, letter.key.lower()) for letter in s.letters}
+    unread = {one.path.split("/")[1] for one in s.odd if one.path.startswith("inbox/")}
+    for it in s.tasks:
+        task = it.task
+        if task is None or task.in_force is not State.BACKLOG or not task.assignee or not task.generation:
+            continue
+        is_there = (task.assignee, f"{task.id.lower()}.{task.attempt}") in there
+        if not is_there and task.assignee not in unread and task.recorded and s.generations(task.id)[0]:
+            yield found("message-missing", it.node.path, detail=f"{task.id} for {task.assignee}", task=task.id)
+
+
+def orphans(s: Survey) -> Iterator[Finding]:
+    """Task messages about tasks that there are not."""
+    for letter in s.letters:
+        if letter.kind == "task" and letter.box != "done" and letter.task and letter.task not in s:
+            yield found("orphan-message", letter.node.path, detail=letter.task, task=letter.task)
+
+
+def doubles(s: Survey) -> Iterator[Finding]:
+    """Messages of one key in one inbox."""
+    groups = defaultdict[tuple[str, str], list[Letter]](list)
+    for letter in s.letters:
+        groups[letter.agent, letter.key.lower()].append(letter)
+    for group in groups.values():
+        for letter in group[1:]:
+            yield found("two-messages", letter.node.path, detail=f"also {group[0].box}/{group[0].node.name}")
+
+
+def strangers(s: Survey) -> Iterator[Finding]:
+    """Inboxes of nobody."""
+    for agent in s.inboxes if s.agents else ():
+        waiting = sum(letter.agent == agent and letter.box == "new" for letter in s.letters)
+        if agent not in s.agents and waiting:
+            yield found("unknown-inbox", f"inbox/{agent}", detail=f"{waiting} new")
+
+
+def stale(s: Survey) -> Iterator[Finding]:
+    """Deliveries that were begun and never finished."""
+    for agent in s.inboxes:
+        for node in s.folder(f"inbox/{agent}/{UNFINISHED}").nodes:
+            if node.kind == "file" and s.now - node.mtime > STALE_SECONDS:
+                yield found("stale-tmp", node.path)

@@ -1,0 +1,81 @@
+"""The ledger against the tasks: lines without a task, tasks without a line."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import Survey, TaskFile
+from claw_files.doctor.tasks import OPEN, Task
+from claw_files.model import State
+
+HOUR_SECONDS: Final = 3_600
+
+
+def lines(s: Survey) -> Iterator[Finding]:
+    """Lines that name what there is not, or stand there twice, or are left over."""
+    seen: set[str] = set()
+    for entry in s.lines:
+        here = (s.ledger_path, entry.line)
+        if entry.task in seen:
+            yield found("line-twice", *here, entry.task, entry.task)
+            continue
+        seen.add(entry.task)
+        if entry.agent and s.agents and entry.agent not in s.agents:
+            yield found("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
+        it = s.file_of(entry.task)
+        if entry.task not in s:
+            yield found("line-unknown-task", *here, entry.task, entry.task)
+        elif it is None or (it.task and it.task.in_force not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
+            state = it.task.in_force if it and it.task else "in the archive"
+            yield found("line-closed", *here, f"{entry.task} is {state}", entry.task)
+
+
+def is_lost(s: Survey) -> bool:
+    """Whether the ledger is missing or blank while there are tasks that it should name."""
+    if s.settings is None or any(one.path == s.ledger_path for one in s.odd):
+        return False
+    node = s.tree.node(s.ledger_path)
+    if node and (node.kind != "file" or s.is_young(node)):
+        return False
+    return not (s.ledger_raw or b"").strip(b"\xef\xbb\xbf \t\r\n") and any(unwatched(s))
+
+
+def unwatched(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
+    """Open tasks that were given to somebody and have no line."""
+    watched = {entry.task for entry in s.lines}
+    told = {(letter.agent, letter.key.lower()) for letter in s.letters}
+    for it in s.tasks:
+        task = it.task
+        if task is None or it.id in watched or it.folder != "status" or it is not s.file_of(it.id):
+            continue
+        is_sent = bool(task.assignee) and (task.assignee, f"{it.id.lower()}.{task.attempt}") in told
+        if task.in_force is State.IN_PROGRESS or (
+            task.assignee and task.in_force in OPEN and (is_sent or task.in_force is not State.BACKLOG)
+        ):
+            yield it, task
+
+
+def watching(s: Survey) -> Iterator[Finding]:
+    """Open tasks that no heartbeat looks at."""
+    if is_lost(s):
+        lost = [task.id for _, task in unwatched(s)]
+        yield found("ledger-lost", s.ledger_path, detail=", ".join(lost[:20]) + (" ..." if len(lost) > 20 else ""))
+        return
+    for it, task in unwatched(s):
+        code = "no-line" if task.in_force is State.IN_PROGRESS else "not-watched"
+        yield found(code, it.node.path, task.state_line, f"it is {task.in_force}", task.id)
+
+
+def unseen(s: Survey) -> Iterator[Finding]:
+    """Tasks that were closed or overwritten by hand, where no line lets a heartbeat see it."""
+    watched = {entry.task for entry in s.lines}
+    waiting = {letter.task for letter in s.letters if letter.kind == "task" and letter.box != "done"}
+    for it in s.tasks:
+        task = it.task
+        if task is None or it.id in watched or task.is_refused or task.in_force in (State.IN_PROGRESS, State.DEAD):
+            continue
+        moved = task.recorded in OPEN and task.recorded is not State.BACKLOG and task.state is not task.recorded
+        overwritten = task.recorded is None and task.id in waiting and task.state is not State.BACKLOG
+        if (moved or overwritten) and task.state not in OPEN:
+            detail = f"{task.recorded or 'nothing of ours is left'}, now {task.state}"
+            yield found("unseen-move", it.node.path, task.state_line, detail, task.id)

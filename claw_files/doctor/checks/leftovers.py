@@ -1,0 +1,177 @@
+"""What crashes, conflicts and ended runs left behind."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.paper import Key, read
+from claw_files.doctor.reading import Node, Unread
+from claw_files.doctor.survey import PRIVATE, Survey
+
+OLD_SECONDS: Final = 600
+JOURNAL_BYTES: Final = 64 << 20
+STARTING_SECONDS: Final = 10
+_MOST_BAD: Final = 20
+_ITEM: Final = re.compile(r"^- .* <!-- key: [^ ]+(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
+
+
+def kept_aside(s: Survey) -> Iterator[Finding]:
+    """Somebody's bytes in conflicts/ and quarantine/, with the reason that lies beside them."""
+    for folder, code in (("conflicts", "conflict-kept"), ("quarantine", "quarantined")):
+        for node in s.folder(folder).nodes:
+            if not node.name.endswith(".reason"):
+                yield found(code, node.path, detail=_reason(s, node))
+
+
+def _reason(s: Survey, node: Node) -> str:
+    try:
+        return s.tree.read(f"{node.path}.reason", 4096).decode("utf-8", "replace").strip()
+    except (Unread, FileNotFoundError):
+        return ""
+
+
+def journal(s: Survey) -> Iterator[Finding]:
+    """Lines of the journal that are no JSON objects, and a last one that was torn off."""
+    bad: list[Finding] = []
+    known: set[str] = set()
+    for node in s.folder("audit").nodes:
+        if node.kind == "file" and node.name.endswith(".jsonl"):
+            bad += _journal(s, node, known)
+    yield from (one for one in bad if one.key not in known)
+
+
+def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
+    try:
+        raw = s.tree.read(node.path, JOURNAL_BYTES)
+    except (Unread, FileNotFoundError) as wrong:
+        return [found(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, Unread) else []
+    bad: list[Finding] = []
+    *lines, tail = raw.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        fact = _fact(line)
+        if fact is None and len(bad) < _MOST_BAD:
+            bad.append(
+                found("journal-bad-line", node.path, number, line[:60].decode("utf-8", "replace"), "", torn(line))
+            )
+        elif b'"torn.' in line and fact:  # a repair has said so
+            known.add(str(fact.get("key")).removeprefix("torn."))
+    if tail and not s.is_young(node):
+        bad.append(found("journal-torn", node.path, len(lines) + 1, tail[:60].decode("utf-8", "replace")))
+    return bad
+
+
+def torn(line: bytes) -> str:
+    """By what a repair's line in the journal names a line that was torn."""
+    return blake2b(line, digest_size=8).hexdigest()
+
+
+def _fact(line: bytes) -> dict[str, object] | None:
+    try:
+        fact = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return fact if isinstance(fact, dict) else None
+
+
+def private(s: Survey) -> Iterator[Finding]:
+    """Half-done writes and displaced versions that nobody looked at again."""
+    for folder, code in (("swap", "swap-left"), ("kept", "kept-left")):
+        for node in s.folder(f"{PRIVATE}/{folder}").nodes:
+            begun = _begun(node.name)
+            if begun is not None and s.now - begun > OLD_SECONDS:
+                target = node.name.partition("~")[0].replace("%", "/")
+                yield found(code, node.path, detail=target)
+
+
+def _begun(name: str) -> float | None:
+    """When the write was planned: its file's name tells, in hexadecimal seconds; None for a name of another kind."""
+    parts = re.sub(r"\.(?:part|note)$", "", name).split("~")
+    stamp = re.fullmatch(r"([0-9a-f]{1,12})-[0-9a-f]+", parts[-1])
+    return float(int(stamp[1], 16)) if stamp and len(parts) == 4 else None
+
+
+def runs(s: Survey) -> Iterator[Finding]:
+    """Runs that never ended and are not there, and locks of runs that are over."""
+    ended: set[str] = set()
+    for node in s.folder("runs").nodes:
+        if node.kind != "folder":
+            continue
+        try:
+            paper = read(s.tree.read(f"{node.path}/run.md"))
+        except (Unread, FileNotFoundError) as wrong:
+            yield found("run-lost", node.path, detail=f"run.md: {getattr(wrong, 'code', 'missing')}")
+            continue
+        pid, start = paper.get("pid"), paper.get("start_id")
+        if paper.get("ended"):
+            ended.add(node.name)
+        elif s.now - node.mtime > STARTING_SECONDS and not _is_held(s, node.name) and not _is_alive(pid, start):
+            yield found("run-lost", f"{node.path}/run.md")
+    names = s.folder("runs").names
+    for node in s.folder(f"{PRIVATE}/runs").nodes:
+        run = node.name.removesuffix(".lock")
+        if (run in ended or run not in names) and s.now - node.mtime > STARTING_SECONDS and not _is_held(s, run):
+            yield found("run-lock-stray", node.path)
+
+
+def _is_held(s: Survey, run: str) -> bool:
+    """Whether a supervisor holds the run's lock; asking takes a shared one for an instant."""
+    try:
+        fd = os.open(f"{s.tree.root}/{PRIVATE}/runs/{run}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _is_alive(named: Key | None, start_id: Key | None) -> bool:
+    """Whether that very process lives: a number alone may have been given to another."""
+    boot, _, started = (start_id.text if start_id else "").partition(":")
+    pid = named.text if named else ""
+    if not re.fullmatch(r"[0-9]{1,9}", pid):
+        return False
+    try:
+        with os.fdopen(os.open(f"/proc/{pid}/stat", os.O_RDONLY), "rb") as file:
+            stat = file.read(4096)
+        with os.fdopen(os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY), "rb") as file:
+            return file.read(100).decode().strip() == boot and stat.rpartition(b")")[2].split()[19].decode() == started
+    except (OSError, IndexError):
+        return False
+
+
+def events(s: Survey) -> Iterator[Finding]:
+    """Due times that came to nothing."""
+    for node in s.folder("events/failed").nodes:
+        yield found("event-failed", node.path)
+
+
+def briefs(s: Survey) -> Iterator[Finding]:
+    """Items of briefs that some channel of their person has not had."""
+    people = [a for a in s.settings.agents.values() if s.settings.is_human(a.name)] if s.settings else []
+    for node in s.folder("briefs").nodes:
+        day = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-(.+))?\.md", node.name)
+        person = next((a for a in people if day and day[1] in (None, a.name)), None)
+        if person is None or node.kind != "file" or s.now - node.mtime < OLD_SECONDS:
+            continue
+        names = [re.sub(r"[^A-Za-z0-9:./_-]", "_", channel) for channel in person.channels]
+        text = _text(s, node)
+        items = [(it, text.count("\n", 0, it.start()) + 1) for it in _ITEM.finditer(text)]
+        late = [line for it, line in items if any(f" {name}=" not in it["channels"] for name in names)]
+        if late:
+            yield found("brief-undelivered", node.path, late[0], f"{len(late)} for {person.name}")
+
+
+def _text(s: Survey, node: Node) -> str:
+    try:
+        return s.tree.read(node.path).decode("utf-8", "replace")
+    except (Unread, FileNotFoundError):
+        return ""

@@ -1,0 +1,142 @@
+"""Names and nodes: what is no plain file, and names that nobody can read, type or tell apart."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files import words
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.reading import DEEPEST, MOST_BYTES, Folder, Node
+from claw_files.doctor.survey import BOXES, PRIVATE, Survey
+from claw_files.errors import BadId
+from claw_files.words import safe
+
+AHEAD_SECONDS: Final = 300
+_TOP: Final = (
+    *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "conflicts", "quarantine"),
+    *("workflows", "audit", "compartments"),
+)
+_DEVICES: Final = frozenset({"con", "prn", "aux", "nul"} | {f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10)})
+_MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")
+# Cyrillic and Greek letters that look like Latin ones, and the Latin ones.
+_LIKE: Final = str.maketrans("авеікмнорстухјѕԁԛԝАВЕІКМНОРСТУХЈЅαεικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ‐‑‒–—−",
+                             "abeikmhopctyxjsdqwABEIKMHOPCTYXJSaeiknoptuxABEZHIKMNOPTYX------")  # fmt: skip
+_WINDOWS: Final = frozenset('<>:"|?*\\')
+
+
+def nodes(s: Survey) -> Iterator[Finding]:
+    """Everything that is no plain file or folder, is too large, too deep or from the future."""
+    for top in (*_TOP, PRIVATE, "runs"):
+        node = s.tree.node(top)
+        if node and node.kind != "folder":
+            yield found("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
+        elif node and node.mode & 0o077 and top in (PRIVATE, "compartments"):
+            yield found("open-private", top, detail=f"mode {node.mode:o}")
+    for top in _TOP:
+        yield from _below(s, top, 1)
+
+
+def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
+    """The folder and what is in it, at most four levels deep: the recursion is as deep as that."""
+    folder = s.folder(path)
+    if folder.odd and depth > 1:
+        yield found(folder.odd, path)
+    if folder.is_cut:
+        yield found("too-many-files", path, detail=f"{len(folder.names):,} files")
+    for node in folder.nodes:
+        if node.kind == "folder":
+            yield from _folder(s, node, depth)
+        else:
+            yield from _node(s, node)
+
+
+def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
+    if node.name.endswith(".md"):
+        yield found("folder-as-file", node.path)
+    elif depth >= DEEPEST:
+        yield found("too-deep", node.path)
+    elif not node.path.startswith(("conflicts/", "quarantine/")):
+        if node.mode & 0o077 and node.path.startswith("compartments/"):
+            yield found("open-private", node.path, detail=f"mode {node.mode:o}")
+        yield from _below(s, node.path, depth + 1)
+
+
+def _node(s: Survey, node: Node) -> Iterator[Finding]:
+    if node.kind != "file":
+        yield found("link" if node.kind == "link" else "special-file", node.path)
+        return
+    if node.links > 1:
+        yield found("hard-link", node.path, detail=f"{node.links} names")
+    if not node.mode & 0o444:
+        yield found("no-permission", node.path, detail=f"mode {node.mode:o}")
+    if node.size_bytes > MOST_BYTES and not node.path.startswith(_MAY_BE_LARGE):
+        yield found("too-large", node.path, detail=f"{node.size_bytes:,} bytes")
+    if node.mtime > s.now + AHEAD_SECONDS:
+        yield found("future-time", node.path)
+
+
+def names(s: Survey) -> Iterator[Finding]:
+    """Names in folders where a name has a meaning."""
+    for folder in ("status", "dead-letter", *s.archives):
+        yield from _task_names(s.folder(folder))
+    boxes = [f"inbox/{agent}/{box}" for agent in s.inboxes for box in BOXES]
+    for path in ("status", "dead-letter", *s.archives, "checkpoints", "inbox", *boxes):
+        listed = s.folder(path)
+        yield from _twins(listed)
+        if path != "status" and not path.startswith(("status/", "dead-letter")):
+            yield from (one for node in listed.nodes for one in _spelling(node, is_id=False))
+
+
+def _task_names(folder: Folder) -> Iterator[Finding]:
+    for node in folder.nodes:
+        if node.kind == "folder":
+            continue
+        if node.name.endswith(".md"):
+            yield from _spelling(node, is_id=True)
+        elif not any(_spelling(node, is_id=False)):
+            yield found("not-a-task-file", node.path)
+        else:
+            yield from _spelling(node, is_id=False)
+
+
+def _spelling(node: Node, is_id: bool) -> Iterator[Finding]:
+    stem = node.name.removesuffix(".md")
+    if _is_odd(node.name):
+        yield found("odd-name", node.path)
+    elif stem.lower().split(".", 1)[0] in _DEVICES or _WINDOWS & set(stem):
+        yield found("device-name", node.path)
+    elif not stem.isascii():
+        like = unicodedata.normalize("NFKC", stem).translate(_LIKE)
+        yield found("look-alike" if _is_id(like) else "not-an-id", node.path, detail=like if _is_id(like) else "")
+    elif is_id and not _is_id(stem):
+        yield found("not-an-id", node.path)
+
+
+def _is_odd(name: str) -> bool:
+    return safe(name, 500) != name or not name.isprintable()
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(words.task_id(text))
+    except BadId:
+        return False
+
+
+def _twins(folder: Folder) -> Iterator[Finding]:
+    """Names that differ in case, or in how their letters are composed."""
+    cases, forms = defaultdict[str, list[Node]](list), defaultdict[str, list[Node]](list)
+    for node in folder.nodes:
+        if node.name.isascii():
+            cases[node.name.lower()].append(node)
+        else:
+            forms[unicodedata.normalize("NFC", node.name)].append(node)
+    for group in cases.values():
+        first = min(group, key=lambda node: (node.name != node.name.lower(), node.name))
+        for node in group:
+            if node is not first:
+                yield found("case-twins", node.path, detail=f"beside {first.name}")
+    for group in forms.values():
+        for node in group[1:]:
+            yield found("unicode-twins", node.path, detail=f"beside {group[0].name!a}")

@@ -1,0 +1,75 @@
+"""The surroundings: other programs in the folder, runtimes, the file system."""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import CONFIG, Survey
+from claw_files.model import Runtime
+
+_OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
+MOUNTS: Final = "/proc/self/mountinfo"
+# They refuse to swap two names in one step, or promise it for one machine only.
+WEAK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vfat", "msdos", "exfat", "ntfs", "ntfs3",
+                         "fuseblk", "hfsplus", "hfs"})  # fmt: skip
+
+
+def openclaw(s: Survey) -> Iterator[Finding]:
+    """OpenClaw's workspace with our ledger in its root, under the name that its doctor tidies away."""
+    path = s.ledger_path.removeprefix("./")
+    beside = [name for name in ("AGENTS.md", *_OPENCLAW) if s.tree.node(name)]
+    woken = s.settings and any(agent.runtime is Runtime.OPENCLAW for agent in s.settings.agents.values())
+    is_its = any(name in _OPENCLAW for name in beside) or (woken and beside)
+    if path == "HEARTBEAT.md" and s.tree.node(path) and is_its:
+        yield found("openclaw-ledger", path, detail=f"{' and '.join(beside)} beside it")
+
+
+def agents(s: Survey) -> Iterator[Finding]:
+    """Agents whose settings promise more than there is."""
+    raw = s.tree.read(CONFIG).decode("utf-8", "replace") if s.settings else ""
+    for agent in s.settings.agents.values() if s.settings else ():
+        if agent.runtime in (Runtime.OPENCLAW, Runtime.ACP):
+            yield found(
+                "runtime-missing", CONFIG, _line(raw, agent.name, "runtime"), str(agent.runtime), "", agent.name
+            )
+        if agent.compartment:
+            line = _line(raw, agent.name, "compartment")
+            yield found("compartment-open", CONFIG, line, agent.name, agent=agent.name)
+
+
+def _line(raw: str, agent: str, key: str) -> int | None:
+    """The line of the key in the agent's table; that of the table where the key is written otherwise."""
+    table = None
+    for number, line in enumerate(raw.splitlines(), 1):
+        if re.match(r"\s*\[", line):
+            if table is not None:
+                return table
+            is_it = re.match(rf"\s*\[\s*agents\s*\.\s*[\"']?{re.escape(agent)}[\"']?\s*\]", line, re.IGNORECASE)
+            table = number if is_it else None
+        elif table is not None and re.match(rf"\s*{key}\s*=", line):
+            return number
+    return table
+
+
+def filesystem(s: Survey) -> Iterator[Finding]:
+    """A file system with a weaker promise."""
+    kind = kind_of(s.tree.root, MOUNTS)
+    if kind in WEAK:
+        yield found("weak-filesystem", ".", detail=kind)
+
+
+def kind_of(root: str, mounts: str) -> str:
+    """The type of the file system that holds `root`; "" where the kernel does not tell."""
+    try:
+        with os.fdopen(os.open(mounts, os.O_RDONLY), "rb") as file:
+            rows = [line.split(b" - ") for line in file.read(1 << 20).split(b"\n") if b" - " in line]
+    except OSError:
+        return ""
+    here, best = os.path.realpath(root), ("", "")
+    for left, right in (row for row in rows if len(row) == 2):
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), os.fsdecode(left.split()[4]))
+        if (here + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best[0]):
+            best = (point, os.fsdecode(right.split()[0]))
+    return best[1]

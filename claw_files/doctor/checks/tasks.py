@@ -1,0 +1,120 @@
+"""Tasks: agents and tasks they name, circles, states that do not hold, files in the wrong place."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import Survey, TaskFile, as_time
+from claw_files.doctor.tasks import OPEN, Task
+from claw_files.model import State
+
+MOST_EDGES: Final = 100_000
+DAY_SECONDS: Final = 86_400
+_CLAIM_SECONDS: Final = 60  # a claim writes its file first: for an instant the status file is behind
+
+
+def _read(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
+    return ((it, it.task) for it in s.tasks if it.task)
+
+
+def names_in_tasks(s: Survey) -> Iterator[Finding]:
+    """Agents and tasks that a task names and that do not exist."""
+    for it, task in _read(s):
+        if task.in_force not in OPEN:
+            continue
+        if task.assignee and s.agents and task.assignee not in s.agents:
+            yield found("unknown-agent", it.node.path, task.assignee_line, task.assignee, task.id)
+        for before in task.after[:1000]:
+            if before not in s:
+                yield found("missing-after", it.node.path, task.after_line, before, task.id)
+        if task.parent and task.parent not in s:
+            yield found("missing-parent", it.node.path, task.parent_line, task.parent, task.id)
+
+
+def circles(s: Survey) -> Iterator[Finding]:
+    """Circles in `after`, each told once with its path."""
+    after = {it.id: task.after[:1000] for it, task in _read(s)}
+    done: set[str] = set()
+    left = MOST_EDGES
+    for start in after:
+        way, on_way, stack = list[str](), set[str](), [(start, iter(after[start]))]
+        if start in done:
+            continue
+        way.append(start)
+        on_way.add(start)
+        while stack and left > 0:  # no recursion: a chain may be as long as there are tasks
+            left -= 1
+            node, rest = stack[-1]
+            below = next(rest, None)
+            if below is None:
+                stack.pop()
+                on_way.discard(way.pop())
+                done.add(node)
+            elif below in on_way:
+                circle = [*way[way.index(below) :], below]
+                yield _circle(s, circle)
+            elif below in after and below not in done:
+                stack.append((below, iter(after[below])))
+                way.append(below)
+                on_way.add(below)
+
+
+def _circle(s: Survey, circle: list[str]) -> Finding:
+    first = s.file_of(circle[0])
+    path, line = (first.node.path, first.task.after_line) if first and first.task else ("", None)
+    shown = circle if len(circle) <= 12 else [*circle[:6], f"... {len(circle) - 12} more ...", *circle[-6:]]
+    return found("cycle", path, line, " -> ".join(shown), circle[0])
+
+
+def places(s: Survey) -> Iterator[Finding]:
+    """The same task in two folders; dead ones outside of dead-letter/ and the other way round."""
+    archived = {name.lower() for folder in s.archives for name in s.folder(folder).names}
+    seen: dict[str, str] = {}
+    for it in s.tasks:
+        if it.id in seen and seen[it.id] != it.folder:
+            yield found("two-files", it.node.path, detail=f"also in {seen[it.id]}/", task=it.id)
+        elif it.id not in seen and f"{it.id.lower()}.md" in archived:
+            yield found("two-files", it.node.path, detail="also in status/archive/", task=it.id)
+        elif it.task and it.id not in seen and (it.task.in_force is State.DEAD) != (it.folder == "dead-letter"):
+            yield found("misplaced", it.node.path, it.task.state_line, f"it is {it.task.in_force}", it.id)
+        seen.setdefault(it.id, it.folder)
+
+
+def moves(s: Survey) -> Iterator[Finding]:
+    """Moves by hand that nobody may make, and old copies written over what counts."""
+    for it, task in _read(s):
+        newest, at = s.generations(task.id)
+        if 0 < task.generation < newest and s.now - at > _CLAIM_SECONDS and it is s.file_of(task.id):
+            detail = f"{task.generation} in the file, {newest} was given out"
+            yield found("old-copy", it.node.path, task.generation_line, detail, task.id)
+        elif task.is_refused:
+            yield found("refused-move", it.node.path, task.state_line, f"{task.recorded} to {task.state}", task.id)
+
+
+def leases(s: Survey) -> Iterator[Finding]:
+    """Holders that should have been looked at a day ago."""
+    for it, task in _read(s):
+        if task.in_force is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
+            yield found("lease-over", it.node.path, task.lease_line, as_time(task.lease.timestamp()), task.id)
+
+
+def outputs(s: Survey) -> Iterator[Finding]:
+    """Done, and a promised file is not there."""
+    for it, task in _read(s):
+        for text in task.outputs[:100] if task.in_force is State.DONE else ():
+            path = _path(text)
+            if path and s.tree.node(path) is None:
+                yield found("output-missing", it.node.path, task.outputs_line, text, task.id)
+
+
+def _path(text: str) -> str | None:
+    if text.startswith("file:"):
+        return text.removeprefix("file:").strip("/")
+    return text.removeprefix("./").strip("/") if text.startswith("./") else None
+
+
+def reports(s: Survey) -> Iterator[Finding]:
+    """Reports on tasks that there are not."""
+    for node, line, task in s.reports():
+        if task not in s:
+            yield found("report-unknown-task", node.path, line, task, task)

@@ -1,0 +1,38 @@
+"""The whole check: every subject in a fixed order; one that cannot go on does not keep the others from looking."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from claw_files.doctor.checks import inboxes, ledger, leftovers, names, setting, tasks
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import Survey
+
+CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
+    *(setting.openclaw, setting.agents, setting.filesystem),
+    *(names.nodes, names.names),
+    *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),
+    *(ledger.lines, ledger.watching, ledger.unseen),
+    *(inboxes.missing, inboxes.orphans, inboxes.doubles, inboxes.strangers, inboxes.stale),
+    *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),
+)
+
+
+def examine(root: str, now: float) -> list[Finding]:
+    """Everything that is wrong or odd in the workspace at `root`; nothing is changed. Empty is healthy.
+
+    Args:
+        now: seconds since 1970, for ages.
+    """
+    survey = Survey(root, now)
+    findings: list[Finding] = []
+    for check in CHECKS:
+        try:
+            findings += check(survey)
+        except Exception as wrong:  # noqa: BLE001 - a fault of ours in one check must not hide what the others see
+            findings.append(found("check-failed", detail=f"{check.__name__}: {type(wrong).__name__}: {wrong}"))
+    # What reading met comes first. The same thing said of one file by two checks is said once.
+    return list(dict.fromkeys((*survey.odd, *(one for one in findings if (one.code, one.path) not in _told(survey)))))
+
+
+def _told(survey: Survey) -> set[tuple[str, str]]:
+    return {(one.code, one.path) for one in survey.odd}

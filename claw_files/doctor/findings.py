@@ -1,0 +1,57 @@
+"""One finding: which kind, where, and the words for it."""
+
+from claw_files.doctor.codes import CODES
+from claw_files.model import Value
+from claw_files.words import safe
+
+
+class Finding(Value, frozen=True):
+    """Something wrong or odd. `path` is the name as it is, for those who mend; `file` is how it may be shown."""
+
+    code: str
+    path: str = ""
+    line: int | None = None
+    detail: str = ""
+    task: str = ""  # a checked id, or ""
+    agent: str = ""  # a checked name, or ""
+    key: str = ""  # by which a repair's note in the journal knows it
+    repairable: bool = False
+
+    @property
+    def file(self) -> str:
+        return safe(self.path, 300)
+
+    @property
+    def meaning(self) -> str:
+        means = CODES[self.code].means
+        return f"{means}: {safe(self.detail, 300)}" if self.detail else means
+
+    @property
+    def do(self) -> str:
+        return CODES[self.code].do.format(task=self.task or "TASK", agent=self.agent or "NAME")
+
+    def as_json(self) -> dict[str, object]:
+        """What `--json` promises of one finding."""
+        return {
+            "code": self.code,
+            "file": self.file,
+            "line": self.line,
+            "meaning": self.meaning,
+            "do": self.do,
+            "repairable": self.repairable,
+        }
+
+    def as_text(self) -> str:
+        """Two lines for a terminal: where and what, then what to do."""
+        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.path else ""
+        return f"{self.code}: {where}{self.meaning}\n    {self.do}"
+
+
+def found(
+    code: str, path: str = "", line: int | None = None, detail: str = "", task: str = "", agent: str = "", key: str = ""
+) -> Finding:
+    """A finding of a known code."""
+    is_repairable = CODES[code].repairable
+    return Finding(
+        code=code, path=path, line=line, detail=detail, task=task, agent=agent, key=key, repairable=is_repairable
+    )

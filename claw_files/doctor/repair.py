@@ -1,0 +1,247 @@
+"""Mending what has exactly one meaning, by the services that write anyway. Doing it again changes nothing more.
+
+Nothing is deleted, and nobody's file is written to: what is in the way is moved, with its reason beside it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from claw_files import words
+from claw_files.doctor.checks import inboxes, leftovers
+from claw_files.doctor.checks import ledger as ledger_checks
+from claw_files.doctor.examine import examine
+from claw_files.doctor.findings import Finding
+from claw_files.doctor.survey import Survey
+from claw_files.documents import ledger as forms
+from claw_files.errors import ClawError, NotFound
+from claw_files.model import AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
+from claw_files.runtimes import LOST, AgentRuntime
+from claw_files.system.disk import DiskFiles
+from claw_files.workspace import Workspace, task_message_key
+
+PATIENCE = timedelta(seconds=5)
+AFTER_LIMIT = timedelta(minutes=2)
+_NEEDS_LINE = (State.IN_PROGRESS, State.REVIEW, State.BLOCKED, State.FAILED)
+
+
+class Mended(Value, frozen=True):
+    """One thing that was done."""
+
+    code: str
+    path: str
+    did: str
+
+    @property
+    def file(self) -> str:
+        return words.safe(self.path, 300)
+
+    def as_json(self) -> dict[str, str]:
+        return {"code": self.code, "file": self.file, "did": words.safe(self.did, 500)}
+
+    def as_text(self) -> str:
+        return f"mended {self.code}: {self.file}: {words.safe(self.did, 500)}"
+
+
+class Repair:
+    """Mends one workspace. Each step looks again before it acts, under the lock that the commands take."""
+
+    def __init__(self, workspace: Workspace, files: DiskFiles, runtime: AgentRuntime, actor: AgentId) -> None:
+        self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
+        self.failed: list[str] = []  # what could not be mended now, as sentences
+
+    def mend(self) -> list[Mended]:
+        """What was done, in order. Raises Busy while a heartbeat is at work."""
+        with self._ws.locks.hold("tick", PATIENCE, "clawfiles doctor --repair"):
+            # A crash's leavings first, each step on what the one before left.
+            done = [*self._recover(), *self._runs()]
+            for step in (self._torn, self._twins, self._misplaced, self._stale, self._lines):
+                done += step(self._findings())
+        return done
+
+    def _findings(self) -> list[Finding]:
+        return examine(self._ws.root, self._ws.clock.now().timestamp())
+
+    def _safely(self, what: str, step: Callable[..., Iterator[Mended]], *args: object) -> list[Mended]:
+        try:
+            return list(step(*args))
+        except (ClawError, OSError) as wrong:
+            self.failed.append(f"{what}: {wrong}")
+            return []
+
+    def _audit(self, why: str, task: str = "", key: str | None = None) -> Audit:
+        return Audit(action="repair", task=TaskId(task) if task else None, actor=self._actor, key=key, why=why)
+
+    # --- what a crash left
+
+    def _recover(self) -> list[Mended]:
+        before = [one.path for one in leftovers.private(self._survey()) if one.code == "kept-left"]
+
+        def step() -> Iterator[Mended]:
+            for path, verdict in self._files.recover():
+                yield Mended(code="swap-left", path=path, did=verdict)
+            told = self._files.adopt()
+            for path, verdict in told:
+                yield Mended(code="kept-left", path=path, did=verdict)
+            after = {one.path for one in leftovers.private(self._survey())}
+            if gone := [path for path in before if path not in after][len(told) :]:
+                did = f"looked again at {len(gone)} displaced versions; nobody had written into them"
+                yield Mended(code="kept-left", path=".clawfiles/kept", did=did)
+
+        return self._safely("recover", step)
+
+    def _survey(self) -> Survey:
+        return Survey(self._ws.root, self._ws.clock.now().timestamp())
+
+    def _runs(self) -> list[Mended]:
+        """End runs that have neither supervisor nor process, those without a lock file included."""
+        ids = {run.id for run in self._runtime.live()} if self._files.names("runs") else set[RunId]()
+        named = (one.path.split("/")[1] for one in leftovers.runs(self._survey()) if one.code == "run-lost")
+        ids |= {RunId(name) for name in named}
+        return [it for run in sorted(ids) for it in self._safely(f"run {run}", self._end, run)]
+
+    def _end(self, run_id: RunId) -> Iterator[Mended]:
+        run = self._runtime.look(run_id)
+        if run is None or run.ended or run.reason != LOST:
+            return
+        ended = self._runtime.end_lost(run_id)
+        if ended and ended.ended:
+            self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
+            yield Mended(code="run-lost", path=f"runs/{run_id}", did="its end is written; the next heartbeat fails it")
+
+    # --- files in the wrong place
+
+    def _torn(self, findings: list[Finding]) -> list[Mended]:
+        return self._each(findings, "journal-torn", self._end_line)
+
+    def _end_line(self, one: Finding) -> Iterator[Mended]:
+        """Keep the torn line aside; the journal's next line ends it, and names it as known."""
+        raw = self._files.read(one.path, leftovers.JOURNAL_BYTES).data
+        tail = raw.rpartition(b"\n")[2]
+        if not tail:
+            return
+        mark = leftovers.torn(tail)
+        aside = f"quarantine/{one.path.replace('/', '-')}.torn-{mark}"
+        self._put_aside(aside, f"the last line of {one.path}, torn off by a crash")
+        self._files.commit(aside, lambda there: tail if there is None else there, None)
+        line = self._ws.line(self._audit(f"a torn line of {one.path} is in {aside}", key=f"torn.{mark}"))
+        self._files.append(one.path, line)
+        yield Mended(code=one.code, path=one.path, did=f"the torn line is ended, and kept in {aside}")
+
+    def _put_aside(self, target: str, reason: str) -> None:
+        self._files.folder(target.rpartition("/")[0])
+        self._files.commit(f"{target}.reason", lambda _: f"{words.safe(reason)}\n".encode(), None)
+
+    def _twins(self, findings: list[Finding]) -> list[Mended]:
+        return self._each(findings, "case-twins", self._part)
+
+    def _part(self, one: Finding) -> Iterator[Mended]:
+        """Move the twin that does not count, if it is the same to the byte."""
+        folder, _, name = one.path.rpartition("/")
+        if folder not in ("status", "dead-letter") or not (task := _id(name)):
+            return
+        with self._ws.locks.hold(task.lower(), PATIENCE, "clawfiles doctor --repair"):
+            found = self._ws.find(task)
+            if found is None or found[0] == one.path or found[0].rpartition("/")[0] != folder:
+                return
+            if self._files.read(found[0]).data == self._files.read(one.path).data:
+                yield self._moved(one, "conflicts", f"it is the same as {found[0]}, which counts")
+
+    def _moved(self, one: Finding, folder: str, why: str) -> Mended:
+        """Move a file to conflicts/ or quarantine/ under a name that nobody has, its reason before it."""
+        target = f"{folder}/{one.path.replace('/', '-')[-150:]}~{os.urandom(4).hex()}"
+        self._put_aside(target, f"{one.path}: {why}")
+        self._files.move(one.path, target, self._ws.line(self._audit(why, one.task, words.safe(one.path))))
+        return Mended(code=one.code, path=one.path, did=f"moved to {target}: {why}")
+
+    def _misplaced(self, findings: list[Finding]) -> list[Mended]:
+        return self._each(findings, "misplaced", self._replace)
+
+    def _replace(self, one: Finding) -> Iterator[Mended]:
+        with self._ws.locks.hold(one.task.lower(), PATIENCE, "clawfiles doctor --repair"):
+            loaded = self._ws.load(TaskId(one.task))
+            is_dead = self._ws.in_force(loaded.task).state is State.DEAD
+            target = "dead-letter" if is_dead else "status"
+            if loaded.path != one.path or loaded.path.startswith(f"{target}/"):
+                return
+            self._ws.move(loaded, target, self._audit(f"it is {loaded.task.state}", one.task, loaded.path))
+            yield Mended(code=one.code, path=one.path, did=f"moved to {target}/, for it is {loaded.task.state}")
+
+    def _stale(self, findings: list[Finding]) -> list[Mended]:
+        return self._each(findings, "stale-tmp", self._set_aside)
+
+    def _set_aside(self, one: Finding) -> Iterator[Mended]:
+        stamp = self._files.stamp(one.path)
+        if stamp and self._ws.clock.now() - stamp.mtime > timedelta(seconds=inboxes.STALE_SECONDS):
+            yield self._moved(one, "quarantine", "half delivered, over 36 hours ago")
+
+    def _each(self, findings: list[Finding], code: str, step: Callable[[Finding], Iterator[Mended]]) -> list[Mended]:
+        return [it for one in findings if one.code == code for it in self._safely(one.file, step, one)]
+
+    # --- the ledger
+
+    def _lines(self, findings: list[Finding]) -> list[Mended]:
+        """A line for each task in progress; when the ledger is lost, for every open task that was given out."""
+        is_lost = any(one.code == "ledger-lost" for one in findings)
+        missing = [task.id for _, task in ledger_checks.unwatched(self._survey())]
+        wanted = [it for task in missing for it in self._wanted(task, is_lost)]
+        return self._safely("ledger", self._write, wanted, "ledger-lost" if is_lost else "no-line") if wanted else []
+
+    def _wanted(self, task_id: str, is_lost: bool) -> list[tuple[Entry, str]]:
+        """The line that a task lacks and how its check time came about; none where it lacks none."""
+        try:
+            task = self._ws.in_force(self._ws.load(TaskId(task_id)).task)
+            sent = self._sent(task)
+            states = _NEEDS_LINE if is_lost else (State.IN_PROGRESS,)
+            if not (task.state in states or (is_lost and sent and task.state is State.BACKLOG)):
+                return []
+            entry, said = self._entry(task, sent)
+            if entry.agent is None:
+                raise NotFound("agent", task.id, "nobody has it: write its line yourself")
+        except (ClawError, OSError) as wrong:
+            self.failed.append(f"{task_id}: {wrong}")
+            return []
+        return [(entry, said)]
+
+    def _write(self, wanted: list[tuple[Entry, str]], code: str) -> Iterator[Mended]:
+        """All lines in one write: half a ledger would not look lost any more."""
+        path, zone, done = self._ws.settings.workspace.ledger, self._ws.zone, list[tuple[Entry, str]]()
+
+        def change(raw: bytes | None) -> bytes:
+            there, now = raw or b"", self._ws.clock.now()
+            prefix = self._ws.settings.workspace.prefix
+            named = {entry.task for entry in forms.entries(there, now, zone, prefix, lambda _: True)}
+            done[:] = [(entry, said) for entry, said in wanted if entry.task not in named]
+            for entry, _ in done:
+                there = forms.add(there, entry, zone)
+            return there
+
+        why = f"{code}: {', '.join(entry.task for entry, _ in wanted)}"[:500]
+        self._files.commit(path, change, self._ws.line(self._audit(why)))
+        for entry, said in done:
+            yield Mended(code=code, path=path, did=f"a line for {entry.task}, {entry.agent}: {said}")
+
+    def _sent(self, task: Task) -> datetime | None:
+        """When the task's message of this attempt was sent, if there is one."""
+        found = self._ws.find_message(task.assignee, task_message_key(task)) if task.assignee else None
+        return (found[0].sent or self._ws.clock.now()) if found else None
+
+    def _entry(self, task: Task, sent: datetime | None) -> tuple[Entry, str]:
+        """The line, and how its check time came about. What only the lost line knew is looked at by the next tick."""
+        now = self._ws.clock.now().replace(second=0, microsecond=0)
+        agent = task.assignee or self._ws.claims.owner(task.id, self._ws.claims.highest(task.id))
+        spawner = task.spawner if task.spawner != self._ws.settings.coordinator else None
+        entry = Entry(task=task.id, agent=agent, spawner=spawner, at=now)
+        if task.state is State.IN_PROGRESS and task.eta and task.eta > now:
+            return Entry(task=task.id, agent=agent, spawner=spawner, verb=Verb.WAIT, at=task.eta), "until its ETA"
+        if task.label and sent and task.timeout and sent + task.timeout + AFTER_LIMIT > now:
+            at = words.next_look(sent, task.timeout + AFTER_LIMIT)
+            return Entry(task=task.id, agent=agent, spawner=spawner, at=at), "at the end of its time limit"
+        return entry, "the check time is not known; set to now, so the next heartbeat looks"
+
+
+def _id(name: str) -> TaskId | None:
+    try:
+        return words.task_id(name.removesuffix(".md"))
+    except ClawError:
+        return None
