@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from claw_files.errors import BadValue, CannotWrite, NotFound
+from claw_files.system.proc import with_our_programs
 
 _WAIT_SECONDS = 20
 

@@ -15,6 +15,7 @@ from claw_files.model import Run, RunId
 from claw_files.runtimes import Given, StartOrder
 from claw_files.runtimes.supervisor import sync_folder, write_durably
 from claw_files.system.capture import fenced, last_lines
+from claw_files.system.proc import with_our_programs
 
 SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
 _PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label)\}")
@@ -31,6 +32,7 @@ class Plan:
         self.command = tuple(self._fill(item) for item in order.command)
         self.run = replace(order.run, command=self.command)
         self.env = {name: environ[name] for name in (*SEEN, *order.env) if name in environ} | self._own()
+        self.env["PATH"] = with_our_programs(environ.get("PATH", os.defpath))
 
     def _fill(self, item: str) -> str:
         """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""

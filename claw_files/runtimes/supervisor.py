@@ -25,6 +25,7 @@ from claw_files.system.capture import Capture, Tail, fenced, last_lines
 LOCK, ORDER, GO = 3, 4, 5
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOOK_SECONDS = 1.0  # how often a stop request is looked for; the one who asks also sends a signal
+REAP_SECONDS = 1.0
 POLL_SECONDS = 0.02  # while ending
 GIVE_UP_SECONDS = 10.0  # after KILL: what still lives then hangs in the kernel and cannot be waited for
 
@@ -136,7 +137,12 @@ class Supervision:
         self.told |= left
 
     def _finish(self) -> None:
+        # A program of many threads can be dead and not yet collectable; without its exit code half the story is gone.
+        until = time.monotonic() + REAP_SECONDS
         self._reap()
+        while self.agent and self.exit is None and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            self._reap()
         for capture in self.captures.values():
             capture.drain(reads=1024)
             capture.close()

@@ -49,7 +49,8 @@ class Outcomes:
 
     def fail(self, action: Action, look: Look | None) -> None:
         last = [line.strip() for line in action.text.splitlines() if line.strip()][-TAIL_LINES:]
-        tail = words.safe(" / ".join(last)[-REASON_CHARS:])
+        said = " / ".join(last)
+        tail = words.safe(said if len(said) <= REASON_CHARS else f"... {said[-REASON_CHARS:].partition(' ')[2]}")
         reason = action.why + (f": {tail}" if tail else "")
         assert action.task
         now, audit = self._ws.clock.now(), replace(self._audit(action), why=reason)

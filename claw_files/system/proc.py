@@ -5,6 +5,7 @@ process may vanish between two reads; then it simply is not in the answer.
 """
 
 import os
+import sys
 
 RUN = b"CLAWFILES_RUN_DIR="  # in the environment of an agent and of all it starts: a run id alone is not unique here
 SUPERVISES = b"CLAWFILES_SUPERVISES="  # in the environment of a run's supervisor, never handed on
@@ -80,3 +81,12 @@ def _read(path: str) -> bytes:
             return file.read() or b""
     except OSError:
         return b""
+
+
+def with_our_programs(path: str) -> str:
+    """`path` with the folder of this Python behind it: what was installed beside it, `clawfiles` too, can be called.
+
+    Cron and agents often run with a PATH that lacks the virtual environment clawfiles lives in.
+    """
+    ours = os.path.dirname(os.path.abspath(sys.executable))
+    return path if ours in path.split(os.pathsep) else os.pathsep.join(filter(None, (path, ours)))

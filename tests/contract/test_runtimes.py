@@ -1,6 +1,7 @@
 """What every runtime promises, whatever it starts."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -97,3 +98,13 @@ def test_ids_that_could_be_paths_and_text_with_nul_are_refused(tmp_path: Path) -
     with pytest.raises(BadValue):
         command(tmp_path).start(order(tmp_path, message="a\0b"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_finds_the_programs_beside_our_python_although_the_path_lacks_them(tmp_path: Path) -> None:
+    from claw_files.system.proc import with_our_programs
+
+    ours = os.path.dirname(os.path.abspath(sys.executable))
+
+    assert with_our_programs("/usr/bin:/bin") == f"/usr/bin:/bin:{ours}"
+    assert with_our_programs(f"/usr/bin:{ours}") == f"/usr/bin:{ours}"
+    assert with_our_programs("") == ours

@@ -19,6 +19,7 @@ from claw_files.runtimes import LOST, Given, StartOrder
 from claw_files.runtimes.command import CommandRuntime
 from claw_files.system import proc
 from claw_files.system.clock import SystemClock
+from claw_files.system.proc import with_our_programs
 from claw_files.system.processes import SystemProcesses
 
 ID = RunId("tc-1.1-s1")
@@ -227,7 +228,7 @@ def test_an_agent_sees_what_it_may_see_and_nothing_else(tmp_path: Path) -> None:
     seen = dict(line.split("=", 1) for line in bench.text("stdout.log").split("\0") if line)
 
     assert seen == {
-        "PATH": environ["PATH"], "HOME": "/h", "KEY": "k", "LANG": "C", "CLAWFILES_TASK": "TC-1",
+        "PATH": with_our_programs(environ["PATH"]), "HOME": "/h", "KEY": "k", "LANG": "C", "CLAWFILES_TASK": "TC-1",
         "CLAWFILES_WORKSPACE": str(tmp_path), "CLAWFILES_AGENT": "peter", "CLAWFILES_RUN": ID,
         "CLAWFILES_RUN_DIR": bench.folder,
         "CLAWFILES_GENERATION": "3", "CLAWFILES_LABEL": "mail", "CLAWFILES_CHAIN": "sam",
