@@ -223,6 +223,11 @@ def nudge(office: Office) -> None:
     office.clock.advance(2 * HOUR)
 
 
+def woken(office: Office) -> None:
+    """A message that belongs to no task: only its waking moves it."""
+    office.app().messages.send(AgentId("sam"), AgentId("importer"), "The mail server moves tonight.")
+
+
 def announce(office: Office) -> None:
     send(office, "one", "two")
 
@@ -270,7 +275,7 @@ def many(office: Office) -> None:
 
 SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
-    ask, escalate, nudge, announce, brief, spawned, finished, schedule, many,
+    ask, escalate, nudge, woken, announce, brief, spawned, finished, schedule, many,
 ]  # fmt: skip
 
 
