@@ -54,16 +54,16 @@ class Locks:
         """
         path = os.path.join(self._folder, _checked(name, "lock") + ".lock")
         deadline = time.monotonic() + patience.total_seconds()
-        lock = self._acquire(name, path, deadline)
+        lock, fd = self._acquire(name, path, deadline)
         try:
-            self._sign(name, who)
+            self._sign(fd, who)
             yield
         finally:
             with suppress(OSError):
-                os.unlink(self._side(name))
+                os.ftruncate(fd, 0)
             lock.release()
 
-    def _acquire(self, name: str, path: str, deadline: float) -> "BaseFileLock":
+    def _acquire(self, name: str, path: str, deadline: float) -> "tuple[BaseFileLock, int]":
         """A lock on the file that `path` names now: one on a file deleted meanwhile keeps nobody out."""
         from filelock import Timeout
 
@@ -82,7 +82,7 @@ class Locks:
                 except Timeout:
                     raise Busy(name, self.holder(name)) from None
                 if sys.platform == "win32" or (descriptors and _is_at(descriptors[-1], path)):
-                    return lock
+                    return lock, descriptors[-1] if descriptors else -1
                 lock.release()
             if left < 0:
                 raise Busy(name, "somebody who deletes its file again and again")
@@ -90,20 +90,18 @@ class Locks:
     def holder(self, name: str) -> str:
         """Who holds the lock, as one line for people: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
         try:
-            with open(self._side(name), "rb") as file:
+            with open(os.path.join(self._folder, f"{name}.lock"), "rb") as file:
                 found = msgspec.json.decode(file.read(2000))
             return f"{found['who']} (process {found['pid']} since {found['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
-    def _sign(self, name: str, who: str) -> None:
-        """Leave a name for those who wait. Best effort: nothing is decided by it."""
+    def _sign(self, fd: int, who: str) -> None:
+        """Leave a name in the lock file for those who wait. Best effort: nothing is decided by it."""
         since = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        with suppress(OSError), open(self._side(name), "wb") as file:
-            file.write(msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}))
-
-    def _side(self, name: str) -> str:
-        return os.path.join(self._folder, name + ".holder")
+        with suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}), 0)
 
 
 def _file_lock(path: str, timeout_seconds: float, on_acquired: Callable[[int], None]) -> "BaseFileLock":
