@@ -67,7 +67,8 @@ def need(text: str) -> Need:
 
 
 def _agent(data: Data, _: Reading | None = None) -> str:
-    return words.agent_id(_text(data).removeprefix("@"))
+    one = data[0] if isinstance(data, list) and len(data) == 1 else data  # some tools list those who work on it
+    return words.agent_id(_text(one).removeprefix("@"))
 
 
 def _priority(data: Data, _: Reading) -> str:

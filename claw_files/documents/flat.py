@@ -15,7 +15,7 @@ LINES: Final = 400  # of a block, and commas in it: far below what `frontmatter`
 # What YAML readers disagree about or refuse: tabs, controls, odd breaks, byte order marks, lone surrogates.
 _ODD = re.compile("[^ -~\n\r\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
 _KEY = re.compile(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3}):(?= |$)")
-_ITEM = re.compile(r"( *)-(?: |$)")
+_ITEM = re.compile(r"( *)-(?= |$)")
 _PLAIN = re.compile("[A-Za-z0-9_./(+\u00c0-\u1fff]")  # what a value without quotes may begin with
 _WORDS = r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
 _LIST = re.compile(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
@@ -106,7 +106,8 @@ def _line(line: str, number: int, at: int) -> _Item | None:
     read = _value(rest)
     if read is None:
         return None
-    column, start = len(found[1]), at + len(line) - len(rest)
+    column = len(found[1])
+    start = at + (len(line) - len(rest) if read[1] else found.end())
     return _Item(key, read[0], number, at + column, column, start, start + read[1], [])
 
 

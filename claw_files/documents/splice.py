@@ -113,7 +113,8 @@ def _end(text: str, node: Any) -> int:
     if node.id != "scalar" or node.style not in ("|", ">"):
         return int(end)
     header = _line_end(text, start)
-    kept, indent = text[header:end].split("\n"), None
+    given = re.match(r"[|>][-+]?([1-9])", text[start:header])  # how deep its text is at least, where it says so
+    kept, indent = text[header:end].split("\n"), int(given[1]) if given else None
     for line in kept:
         if indent is None and line.strip():
             indent = len(line) - len(line.lstrip(" "))

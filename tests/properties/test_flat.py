@@ -87,7 +87,7 @@ def marks(node: Any) -> Any:
     if node.id == "scalar":
         quoted = node.style if node.style in ("|", ">") else None
         end = node.end_mark.index - node.start_mark.index
-        return (*here[:1], *(here[1:] if end else ()), end, quoted, node.value, end and node.start_mark.column)
+        return (*here, node.start_mark.column, end, quoted, node.value)
     if node.flow_style:
         return (*here, node.end_mark.index, [item.value for item in node.value])
     below = [(marks(key), marks(value)) if node.id == "mapping" else marks(value) for key, value in _pairs(node)]
@@ -135,6 +135,7 @@ def test_yaml_reads_the_same_fifty_thousand_times(block: str) -> None:
         "title: \"Fix: the login\"\nowner: 'peter'\n# mine\n\nafter: [TC-1, TC-2]\nempty:\nlast: x  # note\n",
         'outputs: ["PR #142", notes.md]\nfollowers: []\r\nx: a#b\r\n',
         'heard:\n  eta: "11:00"\n  need: iris - which region?\nafter:\n- TC-1\n- TC-2\nz: ok\n',
+        "k:   # only a comment\na:\n  -\n  - x\nb:\n  c:   # d\nz:   \n",
         "tags:\n  # which\n  - a\n\n  - b c  # d\nurl: http://example.org/x?y=1#z\n",
     ],
 )
