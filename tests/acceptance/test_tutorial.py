@@ -65,7 +65,7 @@ def stand_ins(workday: Workday) -> dict[str, str]:
     """What is typed in place of the commands that need a network, a minute, or the user's own crontab."""
     return {
         "git clone REPOSITORY clawfiles": f"git clone -q {ROOT} clawfiles",
-        "make demo": "test \"$(make --dry-run demo | tail -1)\" = '.venv/bin/clawfiles demo'",  # test_demo runs it
+        "make demo": "test \"$(MAKEFLAGS= make --no-print-directory --dry-run demo | tail -1)\" = '.venv/bin/clawfiles demo'",  # test_demo runs it
         ". .venv/bin/activate": "true",
         "clawfiles demo --keep ~/workday": f"cp -r {workday.folder} ~/workday",  # made by that command
         "clawfiles install cron": "clawfiles install cron --print",
