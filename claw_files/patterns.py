@@ -9,6 +9,7 @@ class _Lazy:
 
     def __init__(self, text: str, flags: int) -> None:
         self._text, self._flags = text, flags
+        self.pattern = text  # to build others from, without compiling this one
 
     def __getattr__(self, name: str) -> Any:
         compiled = re.compile(self._text, self._flags)

@@ -8,6 +8,7 @@ from typing import Final
 from claw_files import words
 from claw_files.documents.lines import hidden, visible
 from claw_files.model import State, Value
+from claw_files.patterns import pattern
 
 _LEAD = (
     r"^[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]++)?+(?:\[[ xX]\][ \t]++)?+(?:#{1,6}[ \t]++)?+"
@@ -25,13 +26,13 @@ _KEYS: Final = {
 _KEY_OF: Final = {word: key for key, names in _KEYS.items() for word in names.split()}
 _SEPARATOR = r"[*_`\"' \t]{0,6}+(?::|=|->|→|–|—)[*_`\"' \t]{0,6}+"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
-_LINE = re.compile(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
+_LINE = pattern(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
 # A candidate is cheap to find; what it says is read once it is known to stand outside fences and comments.
-_ANY = re.compile(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}", re.MULTILINE)
-_HEADING = re.compile(r"^#{1,6}[ \t]++[^\n]", re.MULTILINE)
-_AFTER_ID = re.compile(r"\b[*_` ]*(?:[:=–—-]|->|→)?[*_` ]*")
-_PHRASE = re.compile(r"[^,;(|–—.:\n]{1,48}")
-_ETA = re.compile(
+_ANY = pattern(rf"{_LEAD}(?P<name>{_ID}){_SEPARATOR}", re.MULTILINE)
+_HEADING = pattern(r"^#{1,6}[ \t]++[^\n]", re.MULTILINE)
+_AFTER_ID = pattern(r"\b[*_` ]*(?:[:=–—-]|->|→)?[*_` ]*")
+_PHRASE = pattern(r"[^,;(|–—.:\n]{1,48}")
+_ETA = pattern(
     r"\b(?:eta|est(?:imated)?\.?(?: (?:done|finish(?:ed)?|completion))?|done by|ready (?:by|at)|until|by)\b"
     r"[ \t:=~]*(?:at |by )?"
     r"(?P<at>(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[ap]m)?(?: ?(?:Z|UTC))?"

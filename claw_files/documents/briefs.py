@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from claw_files import words
 from claw_files.digest import digest as short
 from claw_files.model import AgentId, Message
+from claw_files.patterns import pattern
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-_ITEM = re.compile(r"^- (?P<text>.*) <!-- key: (?P<key>[^ ]+)(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
+_ITEM = pattern(r"^- (?P<text>.*) <!-- key: (?P<key>[^ ]+)(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
 
 
 def add(

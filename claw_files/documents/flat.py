@@ -5,21 +5,22 @@ and declines everything else (escapes, tags, anchors, block scalars, text over s
 twice): then YAML reads it. A property test holds the two together.
 """
 
-import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from claw_files.patterns import pattern
+
 LINES: Final = 400  # of a block, and commas in it: far below what `frontmatter` allows, so nothing is counted here
 
 # What YAML readers disagree about or refuse: tabs, controls, odd breaks, byte order marks, lone surrogates.
-_ODD = re.compile("[^ -~\n\r\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
-_KEY = re.compile(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3}):(?= |$)")
-_ITEM = re.compile(r"( *)-(?= |$)")
-_PLAIN = re.compile("[A-Za-z0-9_./(+\u00c0-\u1fff]")  # what a value without quotes may begin with
+_ODD = pattern("[^ -~\n\r\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
+_KEY = pattern(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3}):(?= |$)")
+_ITEM = pattern(r"( *)-(?= |$)")
+_PLAIN = pattern("[A-Za-z0-9_./(+\u00c0-\u1fff]")  # what a value without quotes may begin with
 _WORDS = r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
-_LIST = re.compile(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
-_LISTED = re.compile(rf'"([^"\\]*)"|({_WORDS})')
+_LIST = pattern(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
+_LISTED = pattern(rf'"([^"\\]*)"|({_WORDS})')
 
 Data = Any  # as frontmatter.Data
 

@@ -13,6 +13,7 @@ import msgspec
 from claw_files.documents import flat
 from claw_files.errors import InvalidFile
 from claw_files.model import Value
+from claw_files.patterns import pattern
 
 if TYPE_CHECKING:  # yaml costs 20 ms: only files that have front matter pay for it
     import yaml
@@ -24,7 +25,7 @@ NODES: Final = 4_000
 Data = Any
 """What a key holds: str, list of Data or dict[str, Data]. Never a number, date or None: our schema types the text."""
 
-_CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+_CLOSING = pattern(r"^---[ \t]*\r?$", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -16,6 +16,7 @@ from claw_files import words
 from claw_files.documents.lines import Line, visible
 from claw_files.errors import BadId, BadValue, Changed
 from claw_files.model import AgentId, Entry, TaskId, Value, Verb
+from claw_files.patterns import pattern
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -26,12 +27,12 @@ HEADING: Final = "## Delegations"
 _DECORATION = "[*_`\"'~✅✔☑🚧⏳🔴🟡🟢\ufe0f \t]{0,8}+"
 _PREFIX = rf"^(?P<prefix>[ \t]*+(?:(?:[-*+]|[0-9]{{1,3}}[.)])[ \t]++)?+(?:\[(?P<box>[ xX])\][ \t]++)?+){_DECORATION}"
 _TASK = r"(?P<task>[A-Za-z0-9][A-Za-z0-9._-]{0,63}+)"
-_CANDIDATE = re.compile(rf"{_PREFIX}{_TASK}(?=[^A-Za-z0-9/\\]|$)", re.MULTILINE)
-_HINT = re.compile(  # most lines of a long file are no entries and should cost next to nothing
+_CANDIDATE = pattern(rf"{_PREFIX}{_TASK}(?=[^A-Za-z0-9/\\]|$)", re.MULTILINE)
+_HINT = pattern(  # most lines of a long file are no entries and should cost next to nothing
     rf"{_CANDIDATE.pattern}(?=[^\n]*?(?:→|⇒|->|=>|(?i:delegated|assigned|handed|wait|until|check|due)))", re.MULTILINE
 )
 _NAME = r"[*_`\"' ]{0,4}@?(?P<%s>[A-Za-z0-9][A-Za-z0-9._-]{0,63}+)"
-_AGENT = re.compile(
+_AGENT = pattern(
     r"(?:\b(?:delegated|assigned|handed(?: over)?)[ \t]+to\b|(?P<arrow>→|⇒|->|=>))[ \t]*"
     + _NAME % "agent"
     + r"(?:[*_`\"' ]{0,4}[ \t]for[ \t]+"
@@ -39,12 +40,12 @@ _AGENT = re.compile(
     + r")?(?(arrow)(?=[*_`\"' \t]*(?:$|[\[,;(.:–—-]|(?:check|wait|until|due)\b)))",
     re.IGNORECASE,
 )
-_VERB = re.compile(
+_VERB = pattern(
     r"\b(?:(?P<wait>wait(?:ing)?(?:[ \t]+until)?|until)|check(?:[ \t]+(?:at|again|back|on|by))*|due)\b", re.IGNORECASE
 )
-_ALONE = re.compile(r"[\s,:–—-]*(?:check|wait)[\s.]*", re.IGNORECASE)
+_ALONE = pattern(r"[\s,:–—-]*(?:check|wait)[\s.]*", re.IGNORECASE)
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[ \t]?[ap]m\b)?(?:[ \t]?(?:Z\b|UTC\b|GMT\b|[+-][0-9]{2}:?[0-9]{2}))?"
-_AT = re.compile(
+_AT = pattern(
     rf"(?P<date>[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}})(?:(?:[ \t]*T|[ \t,]+(?:at[ \t]+)?)(?P<clock>{_CLOCK}))?"
     rf"|(?P<bare>{_CLOCK})"
     r"|(?:\+|\bin[ \t]+)(?P<later>[0-9]{1,5}[ \t]?(?:h(?:ours?)?|m(?:in(?:ute)?s?)?|s|d(?:ays?)?)\b)",

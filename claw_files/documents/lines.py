@@ -5,11 +5,12 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from claw_files.model import Value
+from claw_files.patterns import pattern
 
 LINE_LIMIT: Final = 2_000  # characters; nobody writes a state or an entry in a longer line
 
 # The info string behind a fence is looked at, not consumed: it may hold the end of a comment.
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"^(?P<lead>[ \t]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)?+)"
     r"(?:(?P<fence>`{3,}+|~{3,}+)(?=(?P<info>[^\n]*))|(?P<block><!--))"
     r"|<!--|-->",

@@ -10,11 +10,12 @@ from claw_files.documents import body, status
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, Report, TaskId
+from claw_files.patterns import pattern
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-_USUAL = re.compile(r"[A-Za-z][A-Za-z0-9_.]*-[0-9]+", re.ASCII)
+_USUAL = pattern(r"[A-Za-z][A-Za-z0-9_.]*-[0-9]+", re.ASCII)
 
 
 def parse(

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from claw_files.documents.frontmatter import Data, Document, compose, parse
 from claw_files.errors import InvalidFile
+from claw_files.patterns import pattern
 
 Changes = Mapping[str, "Data | None"]
 
-_PLAIN = re.compile(r"-[0-9]+|[\w./][\w ./+@()'&%!?=-]*(?::[\w./+@()'&%!?=-][\w ./+@()'&%!?=-]*)*")
-_MISREAD = re.compile(r"y|n|yes|no|on|off|null|[0-9]+:[0-9:.]+", re.IGNORECASE)  # by other YAML readers; we read text
+_PLAIN = pattern(r"-[0-9]+|[\w./][\w ./+@()'&%!?=-]*(?::[\w./+@()'&%!?=-][\w ./+@()'&%!?=-]*)*")
+_MISREAD = pattern(r"y|n|yes|no|on|off|null|[0-9]+:[0-9:.]+", re.IGNORECASE)  # by other YAML readers; we read text
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
