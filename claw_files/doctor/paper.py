@@ -96,6 +96,7 @@ class _Reading:
         self._open: list[tuple[set[str] | None, list[str]]] = []  # (keys of a mapping, the waiting one); None: a list
         self._items: list[str] = []
         self._at: tuple[str, int] = ("", 1)
+        self._is_map = False
 
     def take(self, events: Any) -> dict[str, Key]:
         for count, event in enumerate(events):
@@ -107,6 +108,8 @@ class _Reading:
             if getattr(event, "tag", None) is not None:
                 raise Unread("tag", line=line)
             self._one(type(event).__name__, event, line)
+        if not self._is_map:
+            raise Unread("bad-frontmatter", "it is empty", 2)
         return self._keys
 
     def _one(self, kind: str, event: Any, line: int) -> None:
@@ -122,6 +125,7 @@ class _Reading:
             raise Unread("bad-frontmatter", "a key must be text", line)
         if not self._open and not is_map:
             raise Unread("bad-frontmatter", "it is a list", line)
+        self._is_map = True
         self._open.append((set() if is_map else None, []))
         if len(self._open) > DEPTH:
             raise Unread("nested", line=line)

@@ -55,9 +55,8 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
     for number, line in enumerate(lines, 1):
         fact = _fact(line)
         if fact is None and len(bad) < _MOST_BAD:
-            bad.append(
-                found("journal-bad-line", node.path, number, line[:60].decode("utf-8", "replace"), "", torn(line))
-            )
+            shown = line[:60].decode("utf-8", "replace")
+            bad.append(found("journal-bad-line", node.path, number, shown, key=torn(line)))
         elif b'"torn.' in line and fact:  # a repair has said so
             known.add(str(fact.get("key")).removeprefix("torn."))
     if tail and not s.is_young(node):

@@ -1,0 +1,607 @@
+"""Each thing that can be wrong is made once, and named with its file and line; a healthy workspace gives nothing."""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from claw_files.cli.root import COMMANDS
+from claw_files.doctor.checks import setting
+from claw_files.doctor.codes import CODES
+
+DAY = 86_400
+SAM = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n'
+Case = tuple[str, str, int | None, Callable]
+CASES: dict[str, Case] = {}
+
+
+def case(code: str, file: str, line: int | None = None) -> Callable[[Callable], Callable]:
+    """Register a function that makes the workspace ill, with what must be named."""
+
+    def keep(make: Callable) -> Callable:
+        CASES[f"{code}: {make.__name__.replace('_', ' ').strip()}"] = (code, file, line, make)
+        return make
+
+    return keep
+
+
+def front(code: str, text: str | bytes, line: int | None, name: str) -> None:
+    """A case that is one status file."""
+
+    def make(clinic) -> None:
+        clinic.write("status/tc-1.md", text, clinic.clock.now() - timedelta(minutes=1))
+
+    make.__name__ = name
+    case(code, "status/tc-1.md", line)(make)
+
+
+# --- configuration and machine
+
+
+@case("invalid-config", "clawfiles.toml", 5)
+def unknown_key(clinic) -> None:
+    clinic.write("clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[limits]\nrunz = 3\n')
+
+
+@case("openclaw-ledger", "HEARTBEAT.md")
+def soul_beside_the_ledger(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "# Heartbeat\n")
+    clinic.write("SOUL.md", "I am.\n")
+    clinic.write("AGENTS.md", "Do.\n")
+
+
+@case("runtime-missing", "clawfiles.toml", 5)
+def openclaw_runtime(clinic) -> None:
+    clinic.write(
+        "clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\nruntime = "openclaw"\n'
+    )
+
+
+@case("compartment-open", "clawfiles.toml", 5)
+def compartment(clinic) -> None:
+    clinic.write(
+        "clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.shield]\ncompartment = true\n'
+    )
+
+
+@case("weak-filesystem", ".")
+def network_disk(clinic) -> None:
+    mounts = clinic.root.parent / "mounts"
+    mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {clinic.root.parent} rw - nfs4 b rw\n")
+    setting.MOUNTS = str(mounts)
+
+
+@case("future-time", "status/tc-1.md")
+def ahead(clinic) -> None:
+    clinic.status("TC-1", "status: backlog")
+    clinic.age("status/tc-1.md", -1000)
+
+
+# --- nodes
+
+
+@case("link", "status/tc-2.md")
+def link_to_a_secret(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    (clinic.root / "status/tc-2.md").symlink_to("/etc/shadow")
+
+
+@case("link", "inbox")
+def folder_is_a_link(clinic) -> None:
+    (clinic.root / "inbox").symlink_to("/tmp")
+
+
+@case("hard-link", "status/tc-1.md")
+def second_name(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    os.link(clinic.root / "status/tc-1.md", clinic.root / "second")
+
+
+@case("special-file", "status/tc-9.md")
+def fifo(clinic) -> None:
+    (clinic.root / "status").mkdir()
+    os.mkfifo(clinic.root / "status/tc-9.md")
+
+
+@case("special-file", "inbox/peter/new/x.md")
+def socket_in_an_inbox(clinic) -> None:
+    box = clinic.root / "inbox/peter/new"
+    box.mkdir(parents=True)
+    here = os.getcwd()
+    os.chdir(box)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("x.md")
+    os.chdir(here)
+
+
+@case("folder-as-file", "status/tc-9.md")
+def folder(clinic) -> None:
+    (clinic.root / "status/tc-9.md").mkdir(parents=True)
+
+
+@case("no-permission", "status/tc-1.md")
+def mode_000(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    (clinic.root / "status/tc-1.md").chmod(0)
+
+
+@case("open-private", ".clawfiles")
+def private_folder_for_all(clinic) -> None:
+    (clinic.root / ".clawfiles").mkdir(mode=0o755)
+
+
+@case("too-large", "status/tc-1.md")
+def sparse(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    os.truncate(clinic.root / "status/tc-1.md", 1 << 40)
+    clinic.age("status/tc-1.md", 60)
+
+
+@case("too-many-files", "events/new")
+def twenty_thousand(clinic) -> None:
+    folder = clinic.root / "events/new"
+    folder.mkdir(parents=True)
+    for number in range(20_001):
+        (folder / f"e{number}").symlink_to("x") if number < 1 else os.close(
+            os.open(folder / f"e{number}", os.O_CREAT | os.O_WRONLY)
+        )
+
+
+@case("too-deep", "events/a/b/c/d")
+def six_deep(clinic) -> None:
+    (clinic.root / "events/a/b/c/d/e").mkdir(parents=True)
+
+
+# --- names
+
+
+@case("not-an-id", "status/two words.md")
+def blank_in_the_name(clinic) -> None:
+    clinic.write("status/two words.md", "x\n")
+
+
+@case("not-a-task-file", "status/tc-1.txt")
+def other_ending(clinic) -> None:
+    clinic.write("status/tc-1.txt", "TC-1: DONE\n")
+
+
+@case("case-twins", "status/TC-1.md")
+def upper_and_lower(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    clinic.write("status/TC-1.md", "TC-1: DONE\n")
+
+
+@case("two-files", "dead-letter/tc-1.md")
+def in_status_and_dead_letter(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    clinic.write("dead-letter/tc-1.md", "TC-1: DEAD\n")
+
+
+@case("two-files", "status/tc-1.md")
+def in_status_and_archive(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    clinic.write("status/archive/2026-01/tc-1.md", "TC-1: DONE\n")
+
+
+@case("unicode-twins", "checkpoints/\u00e9.md")
+def composed_and_not(clinic) -> None:
+    clinic.write("checkpoints/e\u0301.md", "x\n")
+    clinic.write("checkpoints/\u00e9.md", "x\n")
+
+
+@case("look-alike", "status/\u0442\u0441-1.md")
+def cyrillic(clinic) -> None:
+    clinic.write("status/\u0442\u0441-1.md", "x\n")
+
+
+@case("odd-name", "status/tc\\u202e-1.md")
+def right_to_left(clinic) -> None:
+    clinic.write("status/tc\u202e-1.md", "x\n")
+
+
+@case("odd-name", "status/a\\x0a\\x1b[2J.md")
+def newline_and_escape(clinic) -> None:
+    clinic.write("status/a\n\x1b[2J.md", "x\n")
+
+
+@case("odd-name", "status/\\xff.md")
+def not_utf8(clinic) -> None:
+    clinic.write("status/\udcff.md", "x\n")
+
+
+@case("odd-name", "status/tc\\u200b-1.md")
+def zero_width(clinic) -> None:
+    clinic.write("status/tc\u200b-1.md", "x\n")
+
+
+@case("device-name", "status/CON.md")
+def console(clinic) -> None:
+    clinic.write("status/CON.md", "x\n")
+
+
+@case("device-name", "status/a:b.md")
+def colon(clinic) -> None:
+    clinic.write("status/a:b.md", "x\n")
+
+
+# --- contents
+
+front("encoding", b"# TC-1\n\nStatus: \xff\n", 3, "not utf-8")
+front("encoding", b"---\nid: TC-1\n---\n\0\n", 4, "nul")
+front("encoding", b"---\rid: TC-1\r---\r", 1, "cr only")
+front("encoding", "---\ntitle: a\u2028b\n---\n", 2, "line separator")
+front("unclosed", "---\nid: TC-1\n", 1, "no closing fence")
+front("bad-frontmatter", "---\n- a\n- b\n---\n", 2, "a list")
+front("bad-frontmatter", "---\njust text\n---\n", 2, "a scalar")
+front("bad-frontmatter", "---\nid: TC-1\na: [\n---\n", 4, "no yaml")
+front("bad-frontmatter", "---\n~: x\n---\n", 2, "a null key")
+front("frontmatter-large", "---\nx: " + "y" * 17_000 + "\n---\n", 1, "17 kb")
+front("frontmatter-large", "---\nx: [" + "y," * 4_500 + "]\n---\n", 2, "many values")
+front("alias", "---\na: &x [1]\nb: *x\n---\n", 2, "anchor")
+front("tag", "---\nid: TC-1\na: !!python/object/apply:os.system [id]\n---\n", 3, "python tag")
+front("nested", "---\na: " + "[" * 40 + "]" * 40 + "\n---\n", 2, "forty deep")
+front("duplicate-key", "---\nstatus: open\nstatus: done\n---\n", 3, "status twice")
+front("duplicate-key", "---\na:\n  b: 1\n  b: 2\n---\n", 4, "inside")
+front("empty-file", "\n \n", None, "blank")
+front("unknown-state", "---\nid: TC-1\nstatus: sleeping\n---\n", 3, "sleeping")
+front("wrong-id", "---\nid: TC-2\n---\n", 2, "another id")
+front("bad-value", "---\nid: TC-1\ncreated: 2026-02-30\n---\n", 3, "no such day")
+front("bad-value", "---\nid: TC-1\neta: 9999-12-31\n---\n", 3, "year 9999")
+front("bad-value", "---\nestimate: 1 fortnight\n---\n", 2, "estimate")
+front("bad-value", "---\nestimate: -5m\n---\n", 2, "negative estimate")
+front("bad-value", "---\npriority: NaN\n---\n", 2, "priority")
+front("bad-value", "---\ngeneration: 1e3\n---\n", 2, "generation")
+front("bad-value", "---\nafter: [../x]\n---\n", 2, "path as id")
+front("unknown-agent", "---\nstatus: backlog\nassignee: nobody\n---\n", 3, "stranger")
+front("cycle", "---\nafter: TC-1\n---\n", 2, "itself")
+front("missing-after", "---\nid: TC-1\nafter: [TC-9]\n---\n", 3, "no tc-9")
+front("missing-parent", "---\nparent: TC-9\n---\n", 2, "no parent")
+
+
+# --- where tasks stand
+
+
+@case("no-line", "status/tc-1.md", 4)
+def held_without_a_line(clinic) -> None:
+    clinic.held()
+    clinic.write("HEARTBEAT.md", "# Heartbeat\n\n```\n- TC-1 delegated to peter, check at 10:00\n```\n")
+
+
+@case("not-watched", "status/tc-1.md", 3)
+def review_without_a_line(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "# Heartbeat\n")
+    clinic.status("TC-1", "status: review\nassignee: peter\nrecorded: review")
+
+
+@case("unseen-move", "status/tc-1.md", 3)
+def cancelled_by_hand(clinic) -> None:
+    clinic.status("TC-1", "status: cancelled\nassignee: peter\nrecorded: in_progress")
+
+
+@case("unseen-move", "status/tc-1.md", 1)
+def overwritten(clinic) -> None:
+    clinic.message(box="cur")
+    clinic.write("status/tc-1.md", "TC-1: CANCELLED\n")
+
+
+@case("refused-move", "status/tc-1.md", 3)
+def approved_by_hand(clinic) -> None:
+    clinic.status("TC-1", "status: done\nrecorded: review")
+
+
+@case("refused-move", "status/tc-1.md", 6)
+def brought_back_in_the_body(clinic) -> None:
+    clinic.status("TC-1", "status: done\nrecorded: done", "\nTC-1: WIP\n".removeprefix("\n"))
+
+
+@case("lease-over", "status/tc-1.md", 8)
+def two_days(clinic) -> None:
+    lease = (clinic.clock.now() - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    clinic.held(more=f"lease: {lease}")
+
+
+@case("old-copy", "status/tc-1.md", 6)
+def generation_behind(clinic) -> None:
+    clinic.held()
+    clinic.write(".clawfiles/claims/tc-1/2", "iris 1\nwritten\n")
+    (clinic.root / ".clawfiles").chmod(0o700)
+    clinic.age(".clawfiles/claims/tc-1/2", 3600)
+
+
+@case("misplaced", "status/tc-1.md", 3)
+def dead_in_status(clinic) -> None:
+    clinic.status("TC-1", "status: dead\nrecorded: dead")
+
+
+@case("misplaced", "dead-letter/tc-1.md", 2)
+def open_in_dead_letter(clinic) -> None:
+    clinic.write("dead-letter/tc-1.md", "---\nstatus: backlog\nrecorded: backlog\n---\n")
+
+
+@case("output-missing", "status/tc-1.md", 5)
+def promised_file(clinic) -> None:
+    clinic.status("TC-1", "status: done\nrecorded: done\noutputs: [./report.md, 'PR #142']")
+
+
+@case("report-unknown-task", "status/peter.md", 2)
+def report_on_nothing(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    clinic.write("status/peter.md", "TC-1: IN PROGRESS\n- TC-77: DONE\n")
+
+
+# --- the ledger
+
+
+@case("ledger-lost", "HEARTBEAT.md")
+def missing(clinic) -> None:
+    clinic.held()
+    (clinic.root / "HEARTBEAT.md").unlink()
+
+
+@case("ledger-lost", "HEARTBEAT.md")
+def blank(clinic) -> None:
+    clinic.held()
+    clinic.write("HEARTBEAT.md", "\n", clinic.clock.now() - timedelta(minutes=1))
+
+
+@case("line-closed", "HEARTBEAT.md", 1)
+def done_long_ago(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "- TC-1 delegated to peter, check at 10:00\n")
+    clinic.status("TC-1", "status: done\nrecorded: done")
+    clinic.age("status/tc-1.md", DAY)
+
+
+@case("line-unknown-task", "HEARTBEAT.md", 3)
+def line_for_nothing(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "# Heartbeat\n\nTC-9 → Peter (check 10:00)\n")
+
+
+@case("line-unknown-agent", "HEARTBEAT.md", 1)
+def line_for_nobody(clinic) -> None:
+    clinic.write("status/tc-1.md", "TC-1: TODO\n")
+    clinic.write("HEARTBEAT.md", "- [ ] **TC-1** -> Nobody\n")
+
+
+@case("line-twice", "HEARTBEAT.md", 2)
+def two_lines(clinic) -> None:
+    clinic.held()
+    clinic.add("HEARTBEAT.md", "TC-1 wait until 11:00\n")
+
+
+# --- inboxes
+
+
+@case("message-missing", "status/tc-1.md")
+def delivered_and_gone(clinic) -> None:
+    task = clinic.delegated("peter")
+    for path in (clinic.root / "inbox/peter/new").iterdir():
+        path.unlink()
+    assert task == "TC-1"
+
+
+@case("orphan-message", "inbox/peter/new/20260307T084500Z-tc-9.1.md")
+def about_nothing(clinic) -> None:
+    clinic.message("tc-9.1", task="TC-9")
+
+
+@case("two-messages", "inbox/peter/cur/20260307T084500Z-tc-1.1.md")
+def new_and_cur(clinic) -> None:
+    clinic.held()
+    clinic.message()
+    clinic.message(box="cur")
+
+
+@case("unreadable-message", "inbox/peter/new/x.md", 1)
+def no_key(clinic) -> None:
+    clinic.write("inbox/peter/new/x.md", "---\nid: x\n---\nhello\n", clinic.clock.now() - timedelta(minutes=1))
+
+
+@case("unreadable-message", "inbox/peter/done/x.md", 1)
+def bytes_in_done(clinic) -> None:
+    clinic.write("inbox/peter/done/x.md", b"\xff\xfe")
+    clinic.age("inbox/peter/done/x.md", 60)
+
+
+@case("unknown-inbox", "inbox/nobody")
+def inbox_of_nobody(clinic) -> None:
+    clinic.held()
+    clinic.message(to="nobody")
+
+
+@case("stale-tmp", "inbox/peter/tmp/half")
+def half_delivered(clinic) -> None:
+    clinic.write("inbox/peter/tmp/half", "x")
+    clinic.age("inbox/peter/tmp/half", 37 * 3600)
+
+
+# --- what was left behind
+
+
+@case("conflict-kept", "conflicts/status%tc-1.md~x")
+def bytes_in_conflicts(clinic) -> None:
+    clinic.write("conflicts/status%tc-1.md~x", "theirs")
+    clinic.write("conflicts/status%tc-1.md~x.reason", "because")
+
+
+@case("quarantined", "quarantine/a.md")
+def bytes_in_quarantine(clinic) -> None:
+    clinic.write("quarantine/a.md", "theirs")
+
+
+@case("journal-torn", "audit/2026-03-07.jsonl", 2)
+def half_a_line(clinic) -> None:
+    clinic.write("audit/2026-03-07.jsonl", '{"action": "x"}\n{"act', clinic.clock.now() - timedelta(minutes=1))
+
+
+@case("journal-bad-line", "audit/2026-03-07.jsonl", 1)
+def no_json(clinic) -> None:
+    clinic.write("audit/2026-03-07.jsonl", "hello\n{}\n")
+
+
+@case("swap-left", ".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part")
+def half_a_write(clinic) -> None:
+    clinic.write(".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part", "x")
+    (clinic.root / ".clawfiles").chmod(0o700)
+
+
+@case("kept-left", ".clawfiles/kept/status%tc-1.md~abcd-1~abce~5-01234567")
+def displaced(clinic) -> None:
+    clinic.write(".clawfiles/kept/status%tc-1.md~abcd-1~abce~5-01234567", "x")
+    (clinic.root / ".clawfiles").chmod(0o700)
+
+
+@case("run-lost", "runs/tc-1.1-s1/run.md")
+def no_end_and_no_process(clinic) -> None:
+    clinic.write("runs/tc-1.1-s1/run.md", "---\nrun: tc-1.1-s1\nagent: peter\nkey: tc-1.1\npid: 4194304\n---\n")
+    clinic.age("runs/tc-1.1-s1", 60)
+
+
+@case("run-lock-stray", ".clawfiles/runs/tc-7.1-s1.lock")
+def lock_of_nothing(clinic) -> None:
+    clinic.write(".clawfiles/runs/tc-7.1-s1.lock", "", clinic.clock.now() - timedelta(minutes=1))
+    (clinic.root / ".clawfiles").chmod(0o700)
+
+
+@case("event-failed", "events/failed/schedule.x.20260307T074500Z.md")
+def due_time_without_a_task(clinic) -> None:
+    clinic.write("events/failed/schedule.x.20260307T074500Z.md", "x")
+
+
+@case("brief-undelivered", "briefs/2026-03-07.md", 3)
+def half_delivered_brief(clinic) -> None:
+    had = "- a <!-- key: k1 file:announcements.md=2026-03-07T07:00:03Z -->"
+    clinic.write("briefs/2026-03-07.md", f"# Brief\n{had}\n- b <!-- key: k2 -->\n")
+    clinic.age("briefs/2026-03-07.md", 3600)
+
+
+@pytest.fixture(autouse=True)
+def real_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting, "MOUNTS", setting.MOUNTS)  # put back after the test
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_wrong_is_named_with_its_file_and_line(clinic, name: str) -> None:
+    code, file, line, make = CASES[name]
+    make(clinic)
+    before = clinic.sums()
+
+    found = [one for one in clinic.findings() if one.code == code]
+
+    assert [(one.file, one.line) for one in found] == [(file, line)], [one.as_text() for one in clinic.findings()]
+    assert found[0].repairable is CODES[code].repairable
+    assert clinic.sums() == before
+
+
+def test_every_finding_that_is_documented_is_made_here() -> None:
+    assert {code for code, *_ in CASES.values()} == CODES.keys() - {"check-failed"}
+
+
+def test_an_empty_workspace_gives_nothing(clinic) -> None:
+    assert clinic.findings() == []
+
+
+def test_a_workspace_at_work_gives_nothing(clinic) -> None:
+    """Made by commands and ticks alone: delegated, claimed, done, failed, blocked, spawned, told, finished."""
+    first, second, third = (clinic.delegated("peter") for _ in range(3))
+    clinic.tick()
+    app = clinic.app("peter")
+    app.claims.claim(first, "peter")
+    app.claims.claim(second, "peter")
+    app.claims.claim(third, "peter")
+    clinic.settle()
+    assert clinic.findings() == []
+    app = clinic.app("peter")
+    app.tasks.done(first, "peter", "good")
+    app.tasks.block(second, "peter", "no key")
+    clinic.settle()
+    clinic.tick(timedelta(minutes=1))
+
+    assert [one.as_text() for one in clinic.findings()] == []
+
+
+@pytest.mark.parametrize(
+    "name", [".tc-1.md.swp", "tc-1.md~", "#tc-1.md#", "4913", ".#tc-1.md", ".gitkeep", ".DS_Store"]
+)
+def test_what_editors_leave_is_passed_over(clinic, name: str) -> None:
+    (clinic.root / "status").mkdir()
+    if name.startswith(".#"):
+        (clinic.root / "status" / name).symlink_to("me@host.123")
+    else:
+        clinic.write(f"status/{name}", b"\xff\0")
+
+    assert clinic.findings() == []
+
+
+def test_a_file_that_is_being_written_is_waited_for(clinic) -> None:
+    clinic.write("status/tc-1.md", "---\nid: TC-1\n", clinic.clock.now())
+    assert clinic.findings() == []
+
+    clinic.clock.advance(timedelta(seconds=3))
+    assert clinic.codes() == ["unclosed"]
+
+
+def test_a_circle_of_a_hundred_thousand_tasks_is_found_without_recursion(clinic) -> None:
+    from claw_files.doctor.checks.tasks import circles
+    from claw_files.doctor.reading import Node
+    from claw_files.doctor.survey import Survey, TaskFile
+    from claw_files.doctor.tasks import parse
+
+    survey = Survey(str(clinic.root), clinic.now)
+    node = Node(path="status/x.md", name="x.md", kind="file", size_bytes=1, mtime=0, links=1, mode=0o644)
+    count = 90_000
+    survey.tasks = [
+        TaskFile(
+            id=f"TC-{n}", folder="status", node=node,
+            task=parse(f"---\nafter: TC-{(n + 1) % count}\n---\n".encode(), f"tc-{n}.md", 0, survey.zone),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+    found = list(circles(survey))
+
+    assert [one.code for one in found] == ["cycle"]
+    assert "more" in found[0].detail
+
+
+def test_a_circle_is_told_with_its_path(clinic, one) -> None:
+    for task, after in (("TC-1", "TC-2"), ("TC-2", "TC-3"), ("TC-3", "TC-1"), ("TC-4", "TC-1")):
+        clinic.status(task, f"after: {after}")
+
+    assert one("cycle").detail == "TC-1 -> TC-2 -> TC-3 -> TC-1"
+
+
+def test_a_check_that_breaks_does_not_hide_the_others(clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    from claw_files.doctor import examine
+    from claw_files.doctor.checks import tasks
+
+    def breaks(_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(examine, "CHECKS", (breaks, *examine.CHECKS[examine.CHECKS.index(tasks.outputs) :]))
+    promised_file(clinic)
+
+    assert clinic.codes() == ["check-failed", "output-missing"]
+
+
+def test_nothing_that_the_doctor_says_destroys_anything() -> None:
+    destroys = re.compile(
+        r"\brm\b|\brmdir\b|\bunlink\b|\btruncate\b|\bshred\b|\bdd\b|>|\bgit\b|--force|\s-f\b|\bdelete\b"
+    )
+    for code in CODES.values():
+        assert not destroys.search(code.do), code
+        for typed in re.findall(r"`([^`]*)`", code.do):
+            assert typed.startswith("clawfiles "), code
+            assert typed.split()[1] in COMMANDS, code
+
+
+def test_a_hostile_name_never_becomes_part_of_what_to_type(clinic) -> None:
+    for name in ("`rm -rf x`.md", "$(reboot).md", "; rm x.md", "{task}.md", "{0.__class__}.md"):
+        clinic.write(f"status/{name}", "x")
+
+    found = clinic.findings()
+
+    assert {one.code for one in found} == {"not-an-id"}
+    assert {one.do for one in found} == {CODES["not-an-id"].do}
