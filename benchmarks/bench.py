@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import compare
+
 from claw_files.app import App
 from claw_files.documents import ledger, status
 from claw_files.model import Audit, Entry, State, Task, TaskId
@@ -151,6 +153,8 @@ def main() -> None:
         print(f"\n{title:<44}{'median':>12}{'ratio':>9}")
         for name, seconds in rows[first:last]:
             print(f"{name:<44}{seconds * 1e3:>9.2f} ms{seconds / unit:>8.2f}x")
+    print()
+    compare.main()
 
 
 if __name__ == "__main__":
