@@ -22,7 +22,7 @@ PETER, SAM, BOSS = AgentId("peter"), AgentId("sam"), AgentId("dimitrios")
 STORED = sorted((Path(__file__).parent / "files" / "tasks").iterdir())
 FILES = {path.name: path.read_bytes() for path in STORED} | dict(shapes.tasks())
 REFUSED = sorted(name for name in FILES if name.startswith("refused-"))
-# What a state's change writes beside the state: `docs/reference/files.md` tells what each is for.
+# What a state's change writes beside the state: `docs/reference/file-format.md` tells what each is for.
 NEWS = {"status", "state", "recorded", "said", "heard", "eta", "estimated", "need", "needs"}
 OURS = NEWS | {
     "id",
