@@ -121,10 +121,29 @@ class Machine(RuleBasedStateMachine):
         self.acknowledged.pop(task, None)
         assert any(task in line for line in self.office.lines), "in progress, and nobody looks"
 
+    @rule(task=TASKS, agent=AGENTS)
+    def claim_twice(self, task: str, agent: str) -> None:
+        """Given back and taken again, by the same agent: only the generation tells its two processes apart."""
+        self.claim(task, agent)
+        mine = [holding for holding in self.held if (holding.task, holding.agent) == (task, agent)]
+        if mine:
+            self.moves(mine[-1], "release")
+            self.claim(task, agent)
+            self.moves(mine[-1], "done")
+
+    @rule(task=TASKS, first=AGENTS, second=AGENTS)
+    def claim_write_anew_and_claim(self, task: str, first: str, second: str) -> None:
+        """Whoever writes the file anew loses its generation; what else knows of it must count on."""
+        self.claim(task, first)
+        self.a_file_is_written_anew(task, "BACKLOG")
+        self.claim(task, second)
+
     @precondition(lambda self: self.held)
     @rule(data=st.data(), move=st.sampled_from(["done", "fail", "release", "progress"]))
     def holder_moves(self, data: st.DataObject, move: str) -> None:
-        holding = data.draw(st.sampled_from(self.held))
+        self.moves(data.draw(st.sampled_from(self.held)), move)
+
+    def moves(self, holding: Holding, move: str) -> None:
         is_superseded = holding.generation < max(self.granted[holding.task])
         text = f"said-{self.next()}"
         try:
