@@ -1,9 +1,9 @@
 """The same three acts in other tools that keep tasks for people and agents, where those are installed.
 
 `benchmarks/bench.py` calls `main`; alone: `python benchmarks/compare.py [TASKS ...]`. Whole commands are timed, from
-nothing to exit, on workspaces of the same size; ratios are to an empty Python process of the same run. The tools
-promise different things: Taskwarrior keeps everything in files of one line a task and has no claims, Backlog.md
-rewrites a task's file without regard to what it does not know. Data and settings stay in temporary folders.
+nothing to exit, on workspaces of the same size; ratios are to an empty Python process that runs beside each. The tools
+promise different things: Taskwarrior keeps all tasks in one file, a line each, and has no claims; Backlog.md writes a
+task's file anew from what it understood of it. Data and settings stay in temporary folders.
 """
 
 import json
@@ -34,17 +34,27 @@ takes = ["bug"]
 # As after an installation, where the modules are compiled: without this, compiling them is most of what is measured.
 HERE = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 Env = Mapping[str, str]
-Row = tuple[str, float]
+Times = tuple[float, float]  # seconds, and how many empty Pythons that is
+Row = tuple[str, Times]
 
 
-def median(command: Callable[[int], Sequence[str]], env: Env, folder: str) -> float:
-    """Seconds of one command, the middle of several; `command(n)` is the n-th. Raises CalledProcessError."""
-    taken = []
+def median(command: Callable[[int], Sequence[str]], env: Env, folder: str) -> Times:
+    """The middle of several runs; `command(n)` is the n-th. Raises CalledProcessError.
+
+    An empty Python runs beside each: what else the machine does then weighs on both.
+    """
+    taken, empty = [], []
     for number in range(TIMES + 1):
-        start = time.perf_counter()
-        subprocess.run(command(number), env=env, cwd=folder, capture_output=True, check=True, stdin=subprocess.DEVNULL)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
+        taken.append(seconds(command(number), env, folder))
+        empty.append(seconds([sys.executable, "-c", "pass"], HERE, folder))
+    middle = statistics.median(taken[1:])
+    return middle, middle / statistics.median(empty[1:])
+
+
+def seconds(command: Sequence[str], env: Env, folder: str) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, env=env, cwd=folder, capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    return time.perf_counter() - start
 
 
 @contextmanager
@@ -169,11 +179,11 @@ def backlog(program: str, tasks: int) -> list[Row]:
 
 def rows(tasks: int) -> Iterator[Row]:
     """What each tool takes for each act; a tool that is not here or fails is left out."""
-    yield from ((f"clawfiles: {name}", seconds) for name, seconds in clawfiles(tasks))
+    yield from ((f"clawfiles: {name}", times) for name, times in clawfiles(tasks))
     for name, program, measured in (("Taskwarrior", "task", taskwarrior), ("Backlog.md", "backlog", backlog)):
         found = shutil.which(program)
         try:
-            yield from ((f"{name}: {act}", seconds) for act, seconds in (measured(found, tasks) if found else []))
+            yield from ((f"{name}: {act}", times) for act, times in (measured(found, tasks) if found else []))
         except subprocess.CalledProcessError as error:
             print(f"{name}: {' '.join(map(str, error.cmd))} ended with {error.returncode}: {error.stderr[-200:]!r}")
 
@@ -182,12 +192,10 @@ def main(sizes: Sequence[int] = SIZES) -> None:
     for program, how in HOW.items():
         if not shutil.which(program):
             print(how)
-    unit = median(lambda _: [sys.executable, "-c", "pass"], HERE, ".")
     for tasks in sizes:
         print(f"\n{f'{tasks:,} tasks, beside others':<44}{'median':>12}{'ratio':>9}")
-        print(f"{'an empty Python':<44}{unit * 1e3:>9.2f} ms{1:>8.2f}x")
-        for name, seconds in rows(tasks):
-            print(f"{name:<44}{seconds * 1e3:>9.2f} ms{seconds / unit:>8.2f}x")
+        for name, (taken, ratio) in rows(tasks):
+            print(f"{name:<44}{taken * 1e3:>9.2f} ms{ratio:>8.2f}x", flush=True)
 
 
 if __name__ == "__main__":
