@@ -5,6 +5,7 @@ Forms are matched in ASCII: a digit or letter of another script never passes for
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -279,6 +280,7 @@ _UNSAFE = pattern(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+LINE_TEXT: Final = 4_000  # characters of one value in the journal
 _MARKS_KEPT = 4  # accents on one letter; more than any language stacks is a flood
 
 
@@ -296,10 +298,38 @@ def safe(text: str, limit: int = 2_000, lines: bool = False) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
+    return _escaped(found[0])
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
     if 0xDC80 <= number <= 0xDCFF:  # a byte that was not UTF-8, as surrogateescape carries it
         number -= 0xDC00
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65_536 else f"\\U{number:08x}"
+
+
+def json_line(facts: Mapping[str, object]) -> bytes:
+    """The facts as one line of JSON, as the journal has them. What `safe` would not show raw is escaped here, too.
+
+    Bytes that were not UTF-8, as names of files may hold, are spelled out; no text is longer than `LINE_TEXT`.
+    """
+    import msgspec
+
+    kept = {key: _spelled_out(value) if isinstance(value, str) else value for key, value in facts.items()}
+    line = msgspec.json.encode(kept)
+    if not line.isascii() or b"\x7f" in line:
+        line = _UNSAFE.sub(_json_escape, line.decode()).encode()
+    return line + b"\n"
+
+
+def _spelled_out(text: str) -> str:
+    cut = text if len(text) <= LINE_TEXT else text[:LINE_TEXT] + "…"
+    return cut if cut.isascii() else "".join(_escaped(it) if "\ud800" <= it <= "\udfff" else it for it in cut)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _without_flood(text: str) -> str:

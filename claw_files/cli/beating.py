@@ -14,6 +14,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
     app = open_app()
     _ = app.agent  # a wrong name is told; who acts is the coordinator
+    app.workspace.only_looks = dry_run or check
     ticked = app.heartbeat.tick(dry_run=dry_run or check)
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")

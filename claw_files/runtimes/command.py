@@ -138,18 +138,25 @@ class CommandRuntime:
         try:
             return staging.read(self._folder(run_id), run_id)
         except (OSError, InvalidFile):
-            if not os.path.isdir(self._folder(run_id)):
+            if not staging.is_folder(self._folder(run_id)):
                 return None
             return Run(id=run_id, agent=AgentId(""), key=Key(""), reason="run.md cannot be read")
 
     def _unended(self) -> list[RunId]:
         """Every run without an end, by reading all: needed only once after .clawfiles was deleted."""
+        from claw_files.runtimes import staging
+
         try:
             names = sorted(os.listdir(self._runs))
         except FileNotFoundError:
             return []
-        runs = [self._read(RunId(name)) for name in names]
-        return [run.id for run in runs if run is not None and run.ended is None]
+        runs = [self._read(RunId(name)) for name in names if staging.is_name(name)]
+        return [run.id for run in runs if run is not None and run.ended is None and self._is_ours(run)]
+
+    def _is_ours(self, run: Run) -> bool:
+        """Whether the folder is a run's: one whose run.md tells nothing, and for which nothing lives, is somebody's."""
+        folder = self._folder(run.id)
+        return bool(run.key) or self._processes.is_supervised(folder) or self._processes.has_left(folder)
 
     def _folder(self, run_id: RunId) -> str:
         return os.path.join(self._runs, run_id)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -10,7 +11,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.errors import BadValue
+from claw_files.errors import BadId, BadValue, InvalidFile
 from claw_files.model import Run, RunId
 from claw_files.runtimes import Given, StartOrder
 from claw_files.runtimes.supervisor import sync_folder, write_durably
@@ -144,15 +145,46 @@ def discard(staged: str) -> None:
 def read(folder: str, run_id: RunId) -> Run:
     """Return the run as its run.md tells it. Raises OSError or InvalidFile."""
     fd = os.open(os.path.join(folder, "run.md"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(fd, "rb") as file:
-        return parse(file.read(_CAP_BYTES), f"runs/{run_id}/run.md")
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _CAP_BYTES:
+            raise InvalidFile(f"runs/{run_id}/run.md", "not-a-file", "it is no plain file of a usual size")
+        return parse(os.read(fd, _CAP_BYTES), f"runs/{run_id}/run.md")
+    finally:
+        os.close(fd)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is there; a link to one is none: what we write there would lie outside of the workspace."""
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def is_name(name: str) -> bool:
+    """Whether a name in runs/ can be a run's; what else lies there is somebody's, and left alone."""
+    try:
+        words.key(name, "run id")
+    except BadId:
+        return False
+    return True
 
 
 def write_end(folder: str, run: Run) -> None:
     """Write the end of a run that nobody supervises any more, with the last lines of its logs."""
     os.makedirs(folder, exist_ok=True)
+    _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
     write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))))
+
+
+def _keep_foreign(folder: str) -> None:
+    """Move aside what lies in run.md's place and is no run.md: it is somebody's, and not written over."""
+    path = os.path.join(folder, "run.md")
+    if not os.path.lexists(path):
+        return
+    try:
+        read(folder, RunId(os.path.basename(folder)))
+    except (OSError, InvalidFile):
+        os.rename(path, os.path.join(folder, f"run.md.{time.time_ns()}.kept"))
 
 
 def _end_of(path: str, size_bytes: int = 4096) -> bytes:

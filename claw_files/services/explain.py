@@ -42,6 +42,7 @@ class Explaining:
 
     def explain(self, task_id: TaskId) -> Explanation:
         """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
+        self._ws.only_looks = True
         self._ws.load(task_id)  # for its errors: a look tells of them in another way
         entry = self._ws.entry(task_id)
         look = self._looking.look(entry or Entry(task=task_id))

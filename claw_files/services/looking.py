@@ -6,6 +6,7 @@ ended has nothing more to say.
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import reports
-from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound
+from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound, Usage
 from claw_files.model import (
     AgentId,
     AgentKind,
@@ -92,15 +93,20 @@ class Looking:
     def look(self, entry: Entry) -> Look:
         """What is there for one ledger line; a file that cannot be read is told, never raised."""
         try:
-            loaded = self._ws.load(entry.task)
-            first = loaded.task
-            run = self.run_of(first, entry)
-            if run is not None and not run.alive:
-                loaded = self._ws.load(entry.task)  # its last words came after our first look
+            return self._look(entry)
         except NotFound:
             return Look(entry=entry, reports=self._reports(entry.task, entry.agent))
-        except (CannotRead, InvalidFile) as wrong:
+        except (InvalidFile, Usage) as wrong:  # one task whose files cannot be read must not keep the others waiting
+            if isinstance(wrong, CannotRead) and wrong.problem == "root-changed":
+                raise
             return self._unreadable(entry, wrong)
+
+    def _look(self, entry: Entry) -> Look:
+        loaded = self._ws.load(entry.task)
+        first = loaded.task
+        run = self.run_of(first, entry)
+        if run is not None and not run.alive:
+            loaded = self._ws.load(entry.task)  # its last words came after our first look
         task = loaded.task
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
@@ -122,7 +128,7 @@ class Looking:
             verify=self._runtime.look(RunId(f"{task_key(task, 'verify')}-s1")) if task.state is State.DONE else None,
         )
 
-    def _unreadable(self, entry: Entry, wrong: InvalidFile) -> Look:
+    def _unreadable(self, entry: Entry, wrong: ClawError) -> Look:
         """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""
         found = self._ws.find(entry.task)
         path = found[0] if found else ""
@@ -208,8 +214,9 @@ class Looking:
         agent = self._ws.settings.agents.get(task.assignee) if task.assignee else None
         for folder in (None, task.cwd, agent.workspace if agent else None):
             files = self._ws.files if folder is None else self._ws.outside(folder)
-            if files is not None and files.stamp(path) is not None:
-                return True
+            with suppress(CannotRead):  # a path that leads out, or through a link, names nothing that was made here
+                if files is not None and files.stamp(path) is not None:
+                    return True
         return False
 
     def _tried(self, task: Task) -> tuple[AgentId, ...]:

@@ -114,6 +114,7 @@ class Messages:
     def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
         """New messages, oldest first; reading moves them to cur/ unless `peek`."""
         ws = self._ws
+        ws.only_looks = peek
         found = ws.messages_in(agent, Box.NEW)
         for message in [] if peek else found:
             audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")

@@ -1,5 +1,6 @@
 """What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from claw_files import words
@@ -69,7 +70,8 @@ class Schedules:
             if found is None or schedule is None or schedule.event:
                 continue
             handled.append(name)
-            self._handle(name, schedule, found[1])
+            with suppress(ClawError):  # it stays, and is tried again at the next tick; those behind it must not wait
+                self._handle(name, schedule, found[1])
         return handled
 
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:

@@ -5,6 +5,7 @@
 
 import errno
 import os
+import stat
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
 
@@ -18,8 +19,11 @@ from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
 from claw_files.system.paths import is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
+from claw_files.words import json_line
 
 COMMIT_CAP_BYTES = 1 << 22
+_AUDIT = ("timestamp", "action", "task", "agent", "parent_agent", "model", "key", "why", "actor", "epoch")
+_SET_ASIDE: dict[str, object] = dict.fromkeys(_AUDIT) | {"action": "recover"}
 _RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
 
 
@@ -136,6 +140,8 @@ class DiskFiles:
     def append(self, path: str, line: bytes) -> None:
         folder, name = split(path)
         with writing(path) as step, self._making(folder) as fd:
+            if path == journal_path(self._clock.now()):
+                self._journal_is_plain(fd, name)
             append_line(fd, name, line, path, self._durable, step)
 
     def folder(self, path: str, mode: int = 0o755) -> None:
@@ -284,7 +290,20 @@ class DiskFiles:
         path = journal_path(self._clock.now())
         folder, name = split(path)
         with self._gate.making(folder, sync=self._durable) as fd:
+            self._journal_is_plain(fd, name)
             append_line(fd, name, line, path, self._durable, Step())
+
+    def _journal_is_plain(self, fd: int, name: str) -> None:
+        """Move aside what bears the journal's name and is no plain file: no write may fail for it, now or later."""
+        found = _status(fd, name)
+        if found is None or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            return
+        kept = f"{name}.{time.time_ns()}.kept"
+        with suppress(FileNotFoundError):  # somebody was faster
+            os.rename(name, kept, src_dir_fd=fd, dst_dir_fd=fd)
+            why = f"{name} was no plain file; it is {kept} now"
+            now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            append_line(fd, name, json_line(_SET_ASIDE | {"timestamp": now, "why": why}), name, self._durable, Step())
 
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:

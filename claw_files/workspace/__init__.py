@@ -17,6 +17,7 @@ from claw_files.documents import ledger, status
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
+from claw_files.patterns import pattern
 from claw_files.rules import by_hand, routing
 from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
@@ -27,6 +28,7 @@ from claw_files.workspace.inboxes import Inboxes
 from claw_files.workspace.index import Row
 
 CONFIG = "clawfiles.toml"
+_MONTH = pattern(r"[0-9]{4}-[0-9]{2}")
 FOLDERS = ("status", "dead-letter")
 
 
@@ -81,7 +83,7 @@ class Workspace(Inboxes):
         for folder, place in (("status", Place.STATUS), ("dead-letter", Place.DEAD_LETTER)):
             if path := self._spelled(folder, name):
                 return path, place
-        for month in reversed(self.files.names("status/archive")):
+        for month in reversed(self._months()):
             if path := self._spelled(f"status/archive/{month}", name):
                 return path, Place.ARCHIVE
         return None
@@ -217,13 +219,18 @@ class Workspace(Inboxes):
         folders = [
             "status",
             "dead-letter",
-            *(f"status/archive/{month}" for month in self.files.names("status/archive")),
+            *(f"status/archive/{month}" for month in self._months()),
         ]
         names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder)]
         names += [entry.task for entry in self.entries()]
         prefix = f"{self.settings.workspace.prefix.lower()}-"
         tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]
-        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit()), default=0) + 1
+        # A file may be called tc-99999999999: no number of ours, and nothing may come after it.
+        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0) + 1
+
+    def _months(self) -> list[str]:
+        """Folders of the archive, "2026-03"; what else lies there is somebody's."""
+        return [name for name in self.files.names("status/archive") if _MONTH.fullmatch(name)]
 
     def create(self, task: Task, audit: Audit, body: str = "") -> Task:
         """Write a new status file. Raises Conflict when the task exists."""
@@ -316,7 +323,7 @@ def restore(task: Task, message: Message) -> Task:
         task,
         assignee=task.assignee or message.to,
         attempt=max(task.attempt, message.attempt or 1),
-        failures=max(task.failures, int(counted) if counted.isdecimal() else 0),
+        failures=max(task.failures, int(counted[:9]) if counted.isdecimal() else 0),
         generation=max(task.generation, message.generation or 0),
     )
 

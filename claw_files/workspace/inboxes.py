@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.digest import digest
 from claw_files.documents import messages
 from claw_files.errors import ClawError, Conflict, InvalidFile, NotFound
 from claw_files.model import AgentId, Audit, Box, Message, TaskId
@@ -16,14 +17,20 @@ from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
 
+YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
+NAME_BYTES = 200  # of a name in quarantine/, which gets an ending as well
 MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
 
 
 class Inboxes:
-    """The part of a workspace that is about messages."""
+    """The part of a workspace that is about messages.
+
+    With `only_looks`, what cannot be read stays where it is: a dry run and `explain` write nothing.
+    """
 
     files: Files
     clock: Clock
+    only_looks: bool = False
 
     epoch: str | None
 
@@ -31,7 +38,7 @@ class Inboxes:
         """One line of the journal, as JSON with every promised key."""
         facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
         facts["epoch"] = audit.epoch or self.epoch
-        return msgspec.json.encode(facts) + b"\n"
+        return words.json_line(facts)
 
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same key that is there already stays."""
@@ -47,8 +54,8 @@ class Inboxes:
     def _place_body(self, message: Message) -> Message:
         self.files.folder(f"inbox/{message.to}/bodies")
         path = f"inbox/{message.to}/bodies/{message.id}.md"
-        self.files.commit(path, lambda _: message.body.encode(), None)
-        size = len(message.body.encode()) // 1024
+        self.files.commit(path, lambda _: message.body.encode("utf-8", "backslashreplace"), None)
+        size = len(message.body.encode("utf-8", "backslashreplace")) // 1024
         return replace(message, body=f"The text is long ({size} KB). It is in `{path}`.", body_file=path)
 
     def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
@@ -88,18 +95,24 @@ class Inboxes:
             except NotFound:
                 continue  # somebody moved it meanwhile
             except InvalidFile as wrong:
-                self.quarantine(f"inbox/{agent}/{box}/{id}.md", wrong)
+                if not self.only_looks:
+                    self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
         return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
 
-    def quarantine(self, path: str, wrong: ClawError) -> None:
-        """Set an inbox file aside that cannot be read, with the reason beside it; never deleted."""
-        name = path.replace("/", "-")
-        self.files.folder("quarantine")
-        try:
+    def _set_aside(self, path: str, wrong: ClawError) -> None:
+        """Move an inbox file that cannot be read to quarantine/, with the reason beside it; never deleted.
+
+        One that is younger than two seconds stays: somebody is writing it where it lies.
+        """
+        stamp = self.files.stamp(path)
+        if stamp is not None and abs(self.clock.now() - stamp.mtime) < YOUNG:
+            return
+        with suppress(ClawError):  # doctor names what could not be moved
+            self.files.folder("quarantine")
+            name = _free_name(path.replace("/", "-"), self.files.names("quarantine"))
+            audit = Audit(action="quarantine", why=str(wrong), key=path)
             self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
-            self.files.move(path, f"quarantine/{name}", self.line(Audit(action="quarantine", why=str(wrong), key=path)))
-        except ClawError:
-            return  # a link or a folder cannot be moved by us: doctor names it
+            self.files.move(path, f"quarantine/{name}", self.line(audit))
 
     def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
@@ -151,3 +164,11 @@ class _ToldView(Mapping[str, Told]):
 
     def __len__(self) -> int:
         return 0
+
+
+def _free_name(wanted: str, taken: list[str]) -> str:
+    """`wanted`, short enough for a file's name, or the first "N.wanted" that nobody has."""
+    if len(wanted.encode("utf-8", "surrogateescape")) > NAME_BYTES:
+        wanted = f"{wanted[:40]}-{digest(wanted.encode('utf-8', 'surrogateescape'))}.md"
+    names = (wanted, *(f"{number}.{wanted}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)

@@ -77,13 +77,20 @@ def rows(
             if row is None or row.stamp != (mtime_ns, size, inode) or mtime_ns > settled_ns:
                 fresh = _row(folder, name, (mtime_ns, size, inode), read)
                 # One that has settled since is worth a new index, so that it need not be read the next time.
-                changed = changed or fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
+                is_news = fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
+                changed = changed or (is_news and _is_kept(name))
                 row = fresh
             if row:
                 found.append(row)
     if not (changed or known):
         return found, None
-    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=found))
+    kept_rows = [row for row in found if _is_kept(row.name)]
+    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=kept_rows))
+
+
+def _is_kept(name: str) -> bool:
+    """Whether the index can hold the name: one that is not UTF-8 is no task's, and read anew each time."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _decoded(load: bytes | None, head: str) -> _Kept | None:

@@ -149,7 +149,7 @@ def test_a_message_that_cannot_be_read_is_set_aside_with_the_reason(tmp_path: Pa
     office.write("inbox/coder/new/broken.md", "no front matter\x00")
     office.write("inbox/dimitrios/new/other.md", "---\nid: [\n---\n")
 
-    assert office.acts() == []
+    assert office.acts(MINUTE) == []
 
     assert office.read("quarantine/inbox-coder-new-broken.md") == "no front matter\x00"
     assert office.exists("quarantine/inbox-coder-new-broken.md.reason")
