@@ -1,96 +1,78 @@
 """What things cost, as ratios within one run: machines differ, ratios travel.
 
-Run it with `make bench`. Each row is a median and its ratio to the row named in the last column. Nothing here is
-asserted: `docs/explanation/cost.md` says what to read from it.
+Run it with `make bench`. Nothing here is asserted; `docs/explanation/cost.md` says what each row is for.
 """
 
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import compare
+from msgspec.structs import replace
+from office import PETER, SAM, office
 
 from claw_files.app import App
-from claw_files.documents import ledger, status
-from claw_files.model import Audit, Entry, State, Task, TaskId
+from claw_files.model import Audit, Task, TaskId
 from claw_files.rules.tick import plan_tick
 
-CONFIG = """
-[workspace]
-coordinator = "sam"
-[agents.sam]
-reports_to = "ann"
-[agents.peter]
-takes = ["bug"]
-[agents.ann]
-kind = "human"
-"""
-NOW = datetime(2026, 3, 7, 10, 0, tzinfo=UTC)
-rows: list[tuple[str, float]] = []
+Act = Callable[[], object]
 
 
-def measure(name: str, act: Callable[[], object], times: int = 30) -> float:
+def median(act: Act, times: int = 20) -> float:
     """The median time of `act` in seconds; the first call is not counted."""
     act()
-    taken = []
+    return statistics.median(taken(act, times))
+
+
+def taken(act: Act, times: int) -> list[float]:
+    """How long each of `times` calls took, in seconds."""
+    found = []
     for _ in range(times):
         start = time.perf_counter()
         act()
-        taken.append(time.perf_counter() - start)
-    rows.append((name, statistics.median(taken)))
-    return rows[-1][1]
+        found.append(time.perf_counter() - start)
+    return found
 
 
-def workspace(tasks: int, entries: int) -> App:
-    """A workspace with that many tasks, of which the first `entries` are delegated and acknowledged."""
-    root = tempfile.mkdtemp(prefix="clawfiles-bench-")
-    with open(f"{root}/clawfiles.toml", "w", encoding="utf-8") as file:
-        file.write(CONFIG)
-    os.mkdir(f"{root}/status")
-    for number in range(1, tasks + 1):
-        held = number <= entries
-        task = Task(
-            id=TaskId(f"TC-{number}"),
-            title=f"task {number}",
-            type="bug",
-            state=State.IN_PROGRESS if held else State.BACKLOG,
-            recorded=State.IN_PROGRESS if held else State.BACKLOG,
-            assignee="peter" if held else None,
-            generation=1 if held else 0,
-            created=NOW,
-            updated=datetime.now(UTC),
-        )
-        with open(f"{root}/status/tc-{number}.md", "wb") as raw:
-            raw.write(status.edit(None, None, task, f"status/tc-{number}.md"))
-    later = datetime.now(UTC) + timedelta(hours=1)
-    text = b"# Ledger\n"
-    for number in range(1, entries + 1):
-        entry = Entry(task=TaskId(f"TC-{number}"), agent="peter", at=later)
-        text = ledger.add(text, entry, App(root, {}, None).settings.workspace.zone)
-    with open(f"{root}/HEARTBEAT.md", "wb") as raw:
-        raw.write(text)
-    return App(root, dict(os.environ), None)
+def table(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> None:
+    """Print the rows in milliseconds, each with its ratio to the first."""
+    print(f"\n{title:<58}{'median':>12}{'x ' + unit:>18}")
+    for name, seconds in rows:
+        print(f"  {name:<56}{seconds * 1e3:>9.2f} ms{seconds / rows[0][1]:>17.2f}")
+
+
+# --- commands, from nothing
+
+
+def run(args: Sequence[str], root: str) -> Act:
+    env = {**os.environ, "CLAWFILES_WORKSPACE": root, "CLAWFILES_AGENT": "peter"}
+    return lambda: subprocess.run([sys.executable, *args], env=env, capture_output=True, check=True)
 
 
 def starts() -> None:
-    """How long a command takes from nothing."""
-    root = workspace(100, 5).root
-    env = {**os.environ, "CLAWFILES_WORKSPACE": root, "CLAWFILES_AGENT": "peter"}
-    for name, args in (
-        ("an empty Python", ["-c", "pass"]),
-        ("clawfiles --version", ["-m", "claw_files", "--version"]),
-        ("clawfiles heartbeat, nothing to do", ["-m", "claw_files", "heartbeat"]),
-        ("clawfiles beat TC-1", ["-m", "claw_files", "beat", "TC-1"]),
-    ):
-        command = [sys.executable, *args]
-        measure(name, lambda command=command: subprocess.run(command, env=env, capture_output=True, check=False), 15)
-    shutil.rmtree(root)
+    rows: list[tuple[str, float]] = []
+    for tasks in (100, 10_000, 100_000):
+        with office(tasks, 20) as app:
+            if not rows:
+                rows.append(("an empty Python", median(run(["-c", "pass"], app.root))))
+                rows.append(("clawfiles --version", median(run(["-m", "claw_files", "--version"], app.root))))
+            tick = run(["-m", "claw_files", "heartbeat"], app.root)
+            rows.append((f"clawfiles heartbeat, 20 delegations, {tasks:,} tasks", median(tick)))
+            ids = iter(range(1, 21))
+            done = [
+                *taken(lambda ids=ids, app=app: run(["-m", "claw_files", "done", f"TC-{next(ids)}"], app.root)(), 12)
+            ]
+            rows.append((f"clawfiles done, {tasks:,} tasks", statistics.median(done)))
+    table("commands", "empty Python", rows)
+
+
+# --- writes, in one process
 
 
 def raw_durable_write(folder: str) -> None:
@@ -106,53 +88,130 @@ def raw_durable_write(folder: str) -> None:
     os.close(fd)
 
 
+def raw_fsyncs(folder: str, count: int) -> None:
+    """That many fsyncs, each of a file that was just written to."""
+    fd = os.open(f"{folder}/raw", os.O_WRONLY | os.O_CREAT)
+    for _ in range(count):
+        os.pwrite(fd, os.urandom(400), 0)
+        os.fsync(fd)
+    os.close(fd)
+
+
+def fsyncs_of(act: Act) -> int:
+    """How often one call asks the disk to keep something."""
+    count, real = [0], os.fsync
+
+    def counting(fd: int) -> None:
+        count[0] += 1
+        real(fd)
+
+    os.fsync = counting  # type: ignore[assignment]
+    try:
+        act()
+    finally:
+        os.fsync = real
+    return count[0]
+
+
 def writes() -> None:
-    """What safety costs beside the disk's own price."""
-    app = workspace(100, 5)
-    ws, files = app.workspace, app.files
-    measure("raw durable write", lambda: raw_durable_write(app.root))
-    numbers = iter(range(1_000_000))
-    files.commit("notes.md", lambda _: b"0\n", b"{}\n")
-    measure("commit: swap, keep, journal", lambda: files.commit("notes.md", lambda _: b"%d\n" % next(numbers), b"{}\n"))
-    claims = iter(range(6, 101))
-    measure("claim", lambda: app.claims.claim(TaskId(f"TC-{next(claims)}"), "peter"), 30)
-    measure("read and parse a task", lambda: ws.load(TaskId("TC-50")), 200)
-    audit = Audit(action="bench")
-    measure("edit one key", lambda: ws.update(TaskId("TC-1"), lambda t: _later(t), audit))
-    shutil.rmtree(app.root)
+    with office(1_000, 20) as app:
+        ws, ids, notes = app.workspace, iter(range(21, 1_000)), iter(range(1_000_000))
+        claim: Act = lambda: app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER)  # noqa: E731
+        note: Act = lambda: app.files.commit("notes.md", lambda _: b"%d\n" % next(notes), b"{}\n")  # noqa: E731
+        claim()
+        syncs = fsyncs_of(claim)
+        rows = [
+            ("raw durable write: file, rename, folder", median(lambda: raw_durable_write(app.root))),
+            ("commit: exchange, compare, keep, journal", median(note)),
+            (
+                "edit one key of a task, durably",
+                median(lambda: ws.update(TaskId("TC-1"), _later, Audit(action="bench"))),
+            ),
+            (f"the {syncs} fsyncs of a claim alone", median(lambda: raw_fsyncs(app.root, syncs))),
+            ("claim: ledger line, claim file, status", median(claim)),
+        ]
+        table("durable writes, one process", "raw write", rows)
+        alone = rows[-1][1]
+    with office(2_000, 20) as app:
+        everybody = sorted(_claimed_by_many(app.root, 16, 40))
+        p99 = everybody[int(len(everybody) * 0.99)]
+        print(f"  claims of 16 processes: p99 {p99 * 1e3:.1f} ms, {p99 / alone:.1f} times the median of one alone")
 
 
 def _later(task: Task) -> Task:
-    from msgspec.structs import replace
+    return replace(task, eta=(task.eta or datetime.now(UTC)) + timedelta(minutes=1))
 
-    return replace(task, eta=(task.eta or NOW) + timedelta(minutes=1))
+
+def _claimed_by_many(root: str, processes: int, each: int) -> Iterator[float]:
+    with ProcessPoolExecutor(processes) as pool:
+        for found in pool.map(_claim_some, [(root, 100 + n * (each + 1), each) for n in range(processes)]):
+            yield from found
+
+
+def _claim_some(work: tuple[str, int, int]) -> list[float]:
+    root, first, count = work
+    app, ids = App(root, {}, None), iter(range(first, first + count + 1))
+    app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER)
+    return taken(lambda: app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER), count)
+
+
+# --- rates, in one process, without waiting for the disk
+
+
+def rates() -> None:
+    print(f"\n{'a second, one process, no fsync':<58}{'1,000 tasks':>14}{'10,000 tasks':>16}")
+    found = [_rates(tasks) for tasks in (1_000, 10_000)]
+    for name in found[0]:
+        print(f"  {name:<56}{found[0][name]:>13,.0f}{found[1][name]:>16,.0f}")
+
+
+def _rates(tasks: int) -> dict[str, float]:
+    with office(tasks, 20, durable=False) as app:
+        first, last = 100, 400
+        found = {
+            "claims": _rate([lambda n=n: app.claims.claim(TaskId(f"TC-{n}"), PETER) for n in range(first, last)]),
+            "completions": _rate([lambda n=n: app.tasks.done(TaskId(f"TC-{n}"), PETER) for n in range(first, last)]),
+            "deliveries": _rate([lambda: app.messages.send(SAM, PETER, "look at it")] * 1_000),
+        }
+        start = time.perf_counter()
+        messages = app.messages.inbox(PETER)
+        for message in messages:
+            app.messages.finish(PETER, message.id)
+        found["messages drained (read and finished)"] = len(messages) / (time.perf_counter() - start)
+        return found
+
+
+def _rate(acts: Sequence[Act]) -> float:
+    start = time.perf_counter()
+    for act in acts:
+        act()
+    return len(acts) / (time.perf_counter() - start)
+
+
+# --- ticks, in one process
 
 
 def ticks() -> None:
-    """A tick's price follows the open delegations, not the workspace."""
-    for tasks, entries in ((100, 5), (10_000, 5), (100, 50)):
-        app = workspace(tasks, entries)
-        measure(f"tick: {entries} delegations, {tasks} tasks", lambda app=app: app.heartbeat.tick(), 10)
-        snap = app.looking.snapshot(app.workspace.entries())
-        measure(f"  of it deciding ({entries})", lambda snap=snap: plan_tick(snap, datetime.now(UTC)), 50)
-        shutil.rmtree(app.root)
+    rows = []
+    for tasks, delegations in ((100, 5), (10_000, 5), (100, 50)):
+        with office(tasks, delegations) as app:
+            rows.append(
+                (f"tick: {delegations} delegations, {tasks:,} tasks", median(lambda app=app: app.heartbeat.tick()))
+            )
+            snap = app.looking.snapshot(app.workspace.entries())
+            rows.append(("  of it deciding", median(lambda snap=snap: plan_tick(snap, datetime.now(UTC)), 50)))
+    table("ticks, one process", "first", rows)
 
 
 def main() -> None:
+    print(
+        f"clawfiles, measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}"
+    )
+    print(f"in {tempfile.gettempdir()}; ratios to the first row of each table")
     starts()
-    base = rows[0][1]
-    groups = [("starting", base)]
-    mark = len(rows)
     writes()
-    groups.append(("writing", rows[mark][1]))
-    second = len(rows)
+    rates()
     ticks()
-    groups.append(("ticking", rows[second][1]))
-    bounds = [0, mark, second, len(rows)]
-    for (title, unit), first, last in zip(groups, bounds, bounds[1:], strict=False):
-        print(f"\n{title:<44}{'median':>12}{'ratio':>9}")
-        for name, seconds in rows[first:last]:
-            print(f"{name:<44}{seconds * 1e3:>9.2f} ms{seconds / unit:>8.2f}x")
     print()
     compare.main()
 

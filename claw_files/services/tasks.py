@@ -163,8 +163,12 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.release(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
 
-        released = self._move("release", task, by, rule, why or "released", generation)
         audit = Audit(action="unwatch", task=task, actor=by, why="released")
+        self._checked("release", rule, self._ws.in_force(self._ws.load(task).task), by, generation)
+        # Ticked first: if we die before the line is gone, a tick must not send the released task out again.
+        if entry := self._ws.entry(task):
+            self._ws.replace_entry(entry, replace(entry, ticked=True), audit)
+        released = self._move("release", task, by, rule, why or "released", generation)
         self._unwatch(released, audit)
         self._ws.put_away(task_message_key(released), audit)
         return released
