@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import BadValue, NoAgentNamed, NoWorkspace
+from claw_files.errors import BadValue, CannotRead, NoAgentNamed, NoWorkspace
 from claw_files.model import AgentId, RunId, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.schedules import Schedules
     from claw_files.services.setup import Done
     from claw_files.services.tasks import TaskService
+
+PRIVATE = ".clawfiles"
 
 
 class App:
@@ -70,6 +72,10 @@ class App:
 
     @cached_property
     def files(self) -> DiskFiles:
+        """Raises CannotRead where something else lies in the place of our own folder: we would lock and write there."""
+        private = os.path.join(self.root, PRIVATE)
+        if os.path.lexists(private) and (os.path.islink(private) or not os.path.isdir(private)):
+            raise CannotRead(PRIVATE, "not-a-folder", "it must be a folder of its own, no link; move it away")
         return DiskFiles(self.root, clock=self.clock)
 
     @cached_property

@@ -48,6 +48,8 @@ class CommandRuntime:
         staging.check(order)
         run_id = order.run.id
         folder = self._folder(run_id)
+        if os.path.lexists(self._runs) and not staging.is_folder(self._runs):
+            raise CannotWrite("runs", "it is no folder, or a link to one")
         if os.path.lexists(folder):
             return False
         try:
@@ -146,10 +148,9 @@ class CommandRuntime:
         """Every run without an end, by reading all: needed only once after .clawfiles was deleted."""
         from claw_files.runtimes import staging
 
-        try:
-            names = sorted(os.listdir(self._runs))
-        except FileNotFoundError:
+        if not staging.is_folder(self._runs):
             return []
+        names = sorted(os.listdir(self._runs))
         runs = [self._read(RunId(name)) for name in names if staging.is_name(name)]
         return [run.id for run in runs if run is not None and run.ended is None and self._is_ours(run)]
 

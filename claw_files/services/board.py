@@ -1,12 +1,14 @@
 """Looking at tasks: one, or all of them; what cannot be read is named, and the rest goes on."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from heapq import nsmallest
 
 from msgspec.structs import replace
 
 from claw_files.documents.frontmatter import parse as split
+from claw_files.errors import CannotRead
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.rules import by_hand
 from claw_files.rules.liveness import liveness
@@ -69,7 +71,9 @@ class Board:
 
     @cached_property
     def _kept(self) -> list[str]:
-        return self._ws.files.names("conflicts")
+        with suppress(CannotRead):  # doctor names what lies in the folder's place
+            return self._ws.files.names("conflicts")
+        return []
 
     @cached_property
     def _lines(self) -> dict[TaskId, Entry]:

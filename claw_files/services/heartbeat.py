@@ -116,7 +116,9 @@ class Heartbeat:
         self._safely("events", self._schedules.handle)
         done += self._wake()
         woken = tuple(dict.fromkeys(a.agent for a in done if a.act is Act.WAKE and a.agent))
-        return replace(self._ticked(tuple(done), len(snap.looks)), woken=woken, problems=tuple(self._problems))
+        return replace(
+            self._ticked(tuple(done), len(snap.looks)), woken=woken, problems=(*self._looking.problems, *self._problems)
+        )
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])

@@ -5,10 +5,11 @@ ended has nothing more to say.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -41,6 +42,7 @@ from claw_files.services.schedules import Schedules
 from claw_files.system.files import Content, Files
 from claw_files.workspace import Workspace, restore, task_message_key
 
+Seen = TypeVar("Seen")
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 WENT_WELL = frozenset({"done", "review", "finish", "approve"})
 JOURNAL_CAP_BYTES = 64 << 20
@@ -57,6 +59,7 @@ class Looking:
         self._checkpoints = checkpoints
         self._schedules = schedules
         self._runs: list[str] | None = None
+        self.problems: dict[str, None] = {}  # what could not be looked at, each once
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
         """Everything that `plan_tick` wants to know now."""
@@ -164,7 +167,7 @@ class Looking:
     def _run_names(self, key: str) -> list[str]:
         """Names of runs that begin with the key; the folder is listed once, in order."""
         if self._runs is None:
-            self._runs = self._ws.files.names("runs")
+            self._runs = self._told_of(lambda: self._ws.files.names("runs"))
         first = bisect_left(self._runs, key)
         return list(takewhile(lambda name: name.startswith(key), islice(self._runs, first, None)))
 
@@ -239,12 +242,25 @@ class Looking:
         for agent in self._ws.settings.agents.values():
             if agent.runtime is Runtime.INBOX or agent.kind is AgentKind.HUMAN:
                 continue
-            for message in self._ws.messages_in(agent.name, Box.NEW):
+            for message in self._new_of(agent.name):
                 yield message, self._ws.files.stamp(f"runs/{run_id(message)}/run.md") is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
         people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
-        return {person: tuple(self._ws.messages_in(person, Box.NEW)) for person in people}
+        return {person: tuple(self._new_of(person)) for person in people}
+
+    def _new_of(self, agent: AgentId) -> list[Message]:
+        return self._told_of(lambda: self._ws.messages_in(agent, Box.NEW))
+
+    def _told_of(self, look: Callable[[], list[Seen]]) -> list[Seen]:
+        """What `look` sees; that a folder of ours was replaced by something else is told, and the rest goes on."""
+        try:
+            return look()
+        except CannotRead as wrong:
+            if wrong.problem == "root-changed":
+                raise
+            self.problems[str(wrong)] = None
+            return []
 
     def _ready(self, looks: tuple[Look, ...]) -> tuple[Task, ...]:
         """Tasks for `auto`: in backlog, nobody's, routed, with everything before them done; best first."""

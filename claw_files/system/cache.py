@@ -32,10 +32,12 @@ class Cache(NoCache):
         except OSError:
             return None
         try:
-            with open(fd, "rb") as file:
-                return file.read(CAP_BYTES)
+            size_bytes = os.fstat(fd).st_size
+            return _all_of(fd, size_bytes) if 0 < size_bytes <= CAP_BYTES and self._is_ours() else None
         except OSError:
             return None
+        finally:
+            os.close(fd)
 
     def save(self, name: str, data: bytes) -> None:
         """Keep the bytes; no fsync, because nothing is lost with them."""
@@ -44,9 +46,20 @@ class Cache(NoCache):
             if not os.path.isdir(self._folder):
                 os.makedirs(self._private, 0o700, exist_ok=True)
                 os.makedirs(self._folder, 0o700, exist_ok=True)
+            if not self._is_ours():
+                return
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with open(fd, "wb") as file:
                 file.write(data)
             os.replace(part, os.path.join(self._folder, name))
         except OSError:
             return
+
+    def _is_ours(self) -> bool:
+        """Whether the folder is one, and not a link that leads to somebody else's."""
+        return not os.path.islink(self._private) and not os.path.islink(self._folder)
+
+
+def _all_of(fd: int, size_bytes: int) -> bytes:
+    with open(fd, "rb", closefd=False) as file:
+        return file.read(size_bytes)

@@ -56,6 +56,10 @@ class DiskFiles:
         try:
             with self._gate.folder(folder) as fd:
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except CannotRead as error:
+            if error.problem == "root-changed":
+                raise
+            return None  # behind a link: nothing of ours
         except (NotFound, OSError):
             return None
         return stamp_of(found) if found.st_mode & 0o170000 == 0o100000 else None
@@ -289,6 +293,10 @@ class DiskFiles:
         """Add one line to today's journal (UTC), durably. Raises OSError: the caller knows what it was about."""
         path = journal_path(self._clock.now())
         folder, name = split(path)
+        with self._gate.folder("") as root:
+            found = _status(root, folder)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                os.rename(folder, f"{folder}.{time.time_ns()}.kept", src_dir_fd=root, dst_dir_fd=root)
         with self._gate.making(folder, sync=self._durable) as fd:
             self._journal_is_plain(fd, name)
             append_line(fd, name, line, path, self._durable, Step())
