@@ -52,6 +52,7 @@ def table(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> None:
 
 def run(args: Sequence[str], root: str) -> Act:
     env = {**os.environ, "CLAWFILES_WORKSPACE": root, "CLAWFILES_AGENT": "peter"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     return lambda: subprocess.run([sys.executable, *args], env=env, capture_output=True, check=True)
 
 

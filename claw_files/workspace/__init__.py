@@ -155,7 +155,7 @@ class Workspace(Inboxes):
         found, kept = index.rows(self.files, FOLDERS, self._read_row, self._cache.load(index.NAME), head, now_ns)
         if kept is not None:
             self._cache.save(index.NAME, kept)
-        return [row for row in found if row.name.endswith(".md") and not self.is_report(row.name.removesuffix(".md"))]
+        return found
 
     def _read_row(self, folder: str, name: str) -> tuple[Task, State]:
         if not name.endswith(".md") or self.is_report(name.removesuffix(".md")):

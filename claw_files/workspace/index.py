@@ -25,6 +25,8 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     stamp: tuple[int, int, int]
     error: str = ""  # why it cannot be read; then the rest says nothing
     id: str = ""
+    series: str = ""  # "TC" of "TC-47"
+    number: int = 0  # and its 47
     state: str = ""  # in force
     assignee: str | None = None
     type: str | None = None
@@ -43,8 +45,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
 
     def order(self) -> tuple[str, int, str]:
         """Sorts TC-9 before TC-10."""
-        prefix, _, tail = self.id.rpartition("-")
-        return (prefix, int(tail) if tail.isascii() and tail.isdigit() else 0, self.id)
+        return (self.series, self.number, self.id)
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -67,30 +68,24 @@ def rows(
         head: of an index with another head nothing is believed.
     """
     kept = _decoded(load, head)
-    known = {(row.folder, row.name): row for row in kept.rows} if kept else {}
     settled_ns = kept.written_ns - SETTLED_NS if kept else 0
     found: list[Row] = []
     changed = kept is None
     for folder in folders:
+        known = {row.name: row for row in kept.rows if row.folder == folder} if kept else {}
         for name, mtime_ns, size, inode in files.survey(folder):
-            row = known.pop((folder, name), None)
-            if row is None or row.stamp != (mtime_ns, size, inode) or mtime_ns > settled_ns:
+            row = known.pop(name, None)
+            if row is None or mtime_ns > settled_ns or row.stamp != (mtime_ns, size, inode):
                 fresh = _row(folder, name, (mtime_ns, size, inode), read)
                 # One that has settled since is worth a new index, so that it need not be read the next time.
-                is_news = fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
-                changed = changed or (is_news and _is_kept(name))
+                changed = changed or fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
                 row = fresh
             if row:
                 found.append(row)
-    if not (changed or known):
+        changed = changed or bool(known)
+    if not changed:
         return found, None
-    kept_rows = [row for row in found if _is_kept(row.name)]
-    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=kept_rows))
-
-
-def _is_kept(name: str) -> bool:
-    """Whether the index can hold the name: one that is not UTF-8 is no task's, and read anew each time."""
-    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=found))
 
 
 def _decoded(load: bytes | None, head: str) -> _Kept | None:
@@ -110,11 +105,14 @@ def _row(folder: str, name: str, stamp: tuple[int, int, int], read: Reading) -> 
         return None  # moved meanwhile
     except ClawError as wrong:
         return Row(folder=folder, name=name, stamp=stamp, error=str(wrong)[:500])
+    series, _, tail = task.id.rpartition("-")
     return Row(
         folder=folder,
         name=name,
         stamp=stamp,
         id=task.id,
+        series=series,
+        number=int(tail) if tail.isascii() and tail.isdigit() else 0,
         state=state.value,
         assignee=task.assignee,
         type=task.type,
