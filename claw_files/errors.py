@@ -109,7 +109,11 @@ class AlreadyClaimed(Conflict):
         self.task, self.holder, self.generation = task, holder, generation
 
     def __str__(self) -> str:
-        return f"{self.task} is held by {self.holder or 'someone'} (generation {self.generation})"
+        if self.holder is None:
+            return (
+                f"{self.task} says it is in progress but not with whom; the coordinator frees it: `clawfiles release`"
+            )
+        return f"{self.task} is held by {self.holder} (generation {self.generation})"
 
 
 class StaleGeneration(Conflict):

@@ -72,3 +72,14 @@ def test_a_released_task_leaves_no_message_behind(desk) -> None:
 
     assert not list((desk.root / "inbox/peter/new").iterdir())
     assert len(list((desk.root / "inbox/peter/done").iterdir())) == 1
+
+
+def test_a_task_in_progress_with_nobody_can_be_freed_by_the_coordinator(desk) -> None:
+    (desk.root / "status").mkdir(exist_ok=True)
+    (desk.root / "status/tc-7.md").write_text("# TC-7: look at it\nStatus: IN PROGRESS\n")
+
+    refused = desk("claim", "TC-7", by="peter")
+    assert (refused.status, "clawfiles release" in refused.err) == (4, True)
+    desk.ok("release", "TC-7", by="sam")
+
+    desk.ok("claim", "TC-7", by="peter")
