@@ -11,7 +11,8 @@ from claw_files.model import Value
 _ENTRY = re.compile(
     r"^\ufeff?[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]++)?+(?:\[(?P<box>[ xX])\][ \t]++)?+"
     "[*_`\"'~✅✔☑🚧⏳🔴🟡🟢\ufe0f \t]{0,8}+"
-    r"(?P<task>[A-Za-z0-9][A-Za-z0-9._-]{0,63}+)(?=[^A-Za-z0-9/\\\n]|$)(?P<rest>[^\n]*)",
+    r"(?P<task>[A-Za-z0-9][A-Za-z0-9._-]{0,63}+)(?=[^A-Za-z0-9/\\\n]|$)"
+    r"(?=[^\n]*?(?:→|⇒|->|=>|(?i:delegated|assigned|handed|wait|until|check|due)))(?P<rest>[^\n]*)",
     re.MULTILINE,
 )
 _AGENT = re.compile(

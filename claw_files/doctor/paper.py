@@ -246,12 +246,16 @@ _LEAD = (
     "[*_`\"'✅✔☑❌🚧\ufe0f \t]{0,8}+"
 )
 _SEPARATOR = r"[*_`\"' \t]{0,6}+(?::|=|->|→|–|—)[*_`\"' \t]{0,6}+"
-_PAIR = re.compile(rf"{_LEAD}(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}+){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
 
 
-def pairs(text: str) -> Iterator[Said]:
-    """Every visible line of the form "name: rest"."""
-    for line, match in lines(text, _PAIR):
+@lru_cache(64)
+def _pair(names: str) -> "re.Pattern[str]":
+    return re.compile(rf"{_LEAD}(?P<name>(?i:{names})){_SEPARATOR}(?P<rest>[^\n]*)", re.MULTILINE)
+
+
+def pairs(text: str, names: str) -> Iterator[Said]:
+    """Every visible line of the form "name: rest" whose name is of the form `names`, a regular expression."""
+    for line, match in lines(text, _pair(names)):
         rest = re.sub(r"<!--.*?-->", "", match["rest"]).strip().rstrip("*_`\"'").strip()
         yield Said(line=line, name=match["name"], rest=rest)
 

@@ -1,6 +1,5 @@
 """One walk through the workspace: everything the checks ask about, and what was odd on the way."""
 
-import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -112,8 +111,8 @@ class Survey:
             if not (node.kind == "file" and node.name.endswith(".md") and self.is_report(node.name)):
                 continue
             paper = self._paper(node)
-            for said in pairs(paper.body) if paper else ():
-                if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*-[0-9]+", said.name) and state_of(said.rest):
+            for said in pairs(paper.body, "[a-z][a-z0-9]*-[0-9]+") if paper else ():
+                if state_of(said.rest):
                     rows.append((node, paper.body_line + said.line - 1 if paper else 1, said.name.upper()))
         return rows
 

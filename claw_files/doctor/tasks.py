@@ -74,7 +74,7 @@ def parse(raw: bytes, name: str, mtime: float, zone: tzinfo) -> Task:
     task = words.task_id(name.removesuffix(".md"))
     _check_id(paper, task)
     _check_values(paper, datetime.fromtimestamp(min(max(mtime, 0), 4e9), UTC), zone)
-    spoken = [said for said in pairs(paper.body) if said.name.lower() in _SPOKEN or said.name.upper() == task]
+    spoken = list(pairs(paper.body, f"{_SPOKEN}|{re.escape(task)}"))
     state, line = _effective(paper, task, spoken)
     assignee = paper.get(*_NAMES["assignee"])
     by_body = next((s for s in reversed(spoken) if s.name.lower() in ("assignee", "owner") and s.rest), None)
@@ -99,7 +99,7 @@ def parse(raw: bytes, name: str, mtime: float, zone: tzinfo) -> Task:
     )
 
 
-_SPOKEN: Final = frozenset({"status", "state", "assignee", "owner", "output", "outputs"})
+_SPOKEN: Final = "status|state|assignee|owner|outputs?"
 
 
 def _effective(paper: Paper, task: str, spoken: list[Said]) -> tuple[State, int]:

@@ -11,6 +11,7 @@ import pytest
 from claw_files.cli.root import COMMANDS
 from claw_files.doctor.checks import setting
 from claw_files.doctor.codes import CODES
+from claw_files.doctor.reading import Tree, Unread
 
 DAY = 86_400
 SAM = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n'
@@ -605,3 +606,33 @@ def test_a_hostile_name_never_becomes_part_of_what_to_type(clinic) -> None:
 
     assert {one.code for one in found} == {"not-an-id"}
     assert {one.do for one in found} == {CODES["not-an-id"].do}
+
+
+def test_what_is_as_it_should_be_is_not_named(clinic) -> None:
+    """A generation that is the newest, a task closed just now, a run that has ended."""
+    clinic.held()
+    clinic.write(".clawfiles/claims/tc-1/1", "peter 1\nwritten\n", clinic.clock.now() - timedelta(hours=1))
+    (clinic.root / ".clawfiles").chmod(0o700)
+    clinic.status("TC-2", "status: done\nrecorded: done")
+    clinic.add("HEARTBEAT.md", "- TC-2 delegated to peter, check at 2026-03-07 10:00\n")
+    clinic.write("runs/tc-1.1-s1/run.md", "---\nrun: tc-1.1-s1\nended: 2026-03-07T08:00:00Z\n---\n")
+    clinic.age("runs/tc-1.1-s1", 60)
+
+    assert [finding.as_text() for finding in clinic.findings()] == []
+
+
+def test_the_reader_itself_follows_no_link_and_reads_no_second_name(clinic) -> None:
+    tree = Tree(str(clinic.root))
+    clinic.write("status/plain.md", "x")
+    clinic.write("status/two.md", "x")
+    os.link(clinic.root / "status/two.md", clinic.root / "second")
+    (clinic.root / "status/link.md").symlink_to("plain.md")
+    (clinic.root / "other").symlink_to("status")
+    os.mkfifo(clinic.root / "status/pipe.md")
+    wanted = {"status/link.md": "link", "other/plain.md": "link", "status/two.md": "hard-link"}
+
+    assert tree.read("status/plain.md") == b"x"
+    for path, code in (wanted | {"status/pipe.md": "special-file"}).items():
+        with pytest.raises(Unread) as refused:
+            tree.read(path)
+        assert refused.value.code == code, path

@@ -78,7 +78,8 @@ BODIES = [
     "TC-1 = IN PROGRESS, estimated done 11:00", "> quoted\nStatus: WIP", "```\nStatus: done\n```\nTC-1: WIP",
     "<!--\nTC-1: done\n-->\nTC-1: blocked (waits)", "a <!-- b\nTC-1: done", "TC-1 — failed", "State - done",
     "not TC-1: DONE", "TC-1: not done", "~~~\nTC-1: done", "TC-1: DONE\nTC-1: WIP\n", "Status:\n", "TC-11: DONE",
-    "1. TC-1: CANCELED", "### **TC-1:** wip 🚧", "Status: done <!-- really -->", "<!-- x --> TC-1: done",
+    "TC-1: DONE\nTC-1: DONE", "TC-1: DONE\n\nTC-1: done", "1. TC-1: CANCELED",
+    "### **TC-1:** wip 🚧", "Status: done <!-- really -->", "<!-- x --> TC-1: done",
     "- ```\n  TC-1: done\n  ```\nTC-1: wip", "````\n```\nTC-1: done\n````\nTC-1: review", "TC-1: done" + " x" * 1200,
 ]  # fmt: skip
 FRONTS = [
