@@ -56,7 +56,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
     if agent.kind is AgentKind.WORKER:
         return "spawn"
     wants_spawn = route is not None and route.how == "spawn"
-    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.runtime is not Runtime.INBOX else "send"
+    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.runtime is Runtime.COMMAND else "send"
 
 
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:

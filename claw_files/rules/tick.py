@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Key, Kind, Message, Run, Runtime, State, TaskId
 from claw_files.rules import quiet, resilience, routing, schedules
-from claw_files.rules.case import Case, case_of, lane
+from claw_files.rules.case import Case, case_of, lane, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
@@ -65,7 +66,8 @@ def _repeats(looks: Iterable[Look], snap: Snapshot) -> list[Action]:
         key = f"{look.entry.task.lower()}.two-lines"
         if snap.told.get(f"{boss}/{key}") is None:
             text = (
-                f"the ledger has a second line for {look.entry.task}; the first one counts: {look.entry.line.strip()}"
+                f"the ledger has a second line for {look.entry.task}; "
+                f"the first one counts: {words.said(look.entry.line)}"
             )
             found.append(
                 Action(
@@ -125,8 +127,8 @@ def _combined(name: str, good: list[Case], bad: list[Case], lost: int) -> str:
 
 def _why_not(case: Case) -> str:
     if case.look.missing:
-        return f"promised outputs are missing: {', '.join(case.look.missing)}"
-    return case.task.reason or case.task.state.value
+        return f"promised outputs are missing: {listed(case.look.missing)}"
+    return words.said(case.task.reason) if case.task.reason else case.task.state.value
 
 
 # --- waking
@@ -190,7 +192,7 @@ def _about_to_arrive(actions: Sequence[Action], settings: Settings) -> list[Mess
     for action in actions:
         kind = _ARRIVES.get(action.act) or action.kind
         agent = settings.agents.get(action.agent) if action.agent else None
-        if kind is None or agent is None or agent.runtime is Runtime.INBOX:
+        if kind is None or agent is None or agent.runtime is not Runtime.COMMAND:
             continue
         found.append(
             Message(

@@ -240,7 +240,7 @@ class Looking:
 
     def _new_messages(self) -> Iterable[tuple[Message, bool]]:
         for agent in self._ws.settings.agents.values():
-            if agent.runtime is Runtime.INBOX or agent.kind is AgentKind.HUMAN:
+            if agent.runtime is not Runtime.COMMAND or agent.kind is AgentKind.HUMAN:
                 continue
             for message in self._new_of(agent.name):
                 yield message, self._ws.files.stamp(f"runs/{run_id(message)}/run.md") is not None

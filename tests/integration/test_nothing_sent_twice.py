@@ -66,3 +66,14 @@ def test_a_release_that_dies_at_any_write_is_finished_or_undone_but_never_sent_a
         assert task.state.value in ("in_progress", "backlog")
         assert task.state.value == "in_progress" or task.assignee is None
     assert step > 3
+
+
+def test_an_agent_whose_runtime_is_not_built_yet_keeps_its_messages(tmp_path: Path) -> None:
+    (tmp_path / "clawfiles.toml").write_text(CONFIG + '[agents.iris]\nruntime = "openclaw"\n')
+    app = App(str(tmp_path), {}, None)
+    app.messages.send(SAM, AgentId("iris"), "hello")
+
+    done = App(str(tmp_path), {}, None).heartbeat.tick()
+
+    assert not done.actions
+    assert len(list((tmp_path / "inbox/iris/new").iterdir())) == 1
