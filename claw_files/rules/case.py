@@ -1,6 +1,8 @@
 """One line of the ledger with everything its rows ask about, and what several rows have in common."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -94,6 +96,11 @@ def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:
     found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
     standing = by_hand.stand(found, reviewed=routing.reviewer(snap.settings, found.type) is not None)
     return Case(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
+
+
+def listed(texts: Iterable[str]) -> str:
+    """What somebody named, each in marks: outputs, say."""
+    return ", ".join(words.said(text) for text in islice(texts, 20))
 
 
 def mark(text: str) -> str:

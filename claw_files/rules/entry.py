@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.model import Kind, Report, State
 from claw_files.rules import by_hand, rows
 from claw_files.rules.case import (
@@ -66,7 +67,7 @@ def unreadable(case: Case) -> Decision | None:
     if case.look.unreadable is None:
         return None
     what = f"unreadable.{(case.look.digest or '')[:8]}"
-    text = f"{case.task.id}: its status file cannot be read: {case.look.unreadable}"
+    text = f"{case.task.id}: its status file cannot be read: {words.safe(case.look.unreadable, limit=400)}"
     monitor = case.snap.settings.monitor
     if not case.was_told(monitor, case.key(what)):
         return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), later(case))

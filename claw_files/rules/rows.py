@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, Runtime, State, Task
 from claw_files.rules import resilience
 from claw_files.rules.case import (
@@ -12,6 +13,7 @@ from claw_files.rules.case import (
     escalate,
     lane,
     later,
+    listed,
     mark,
     route_anew,
     task_key,
@@ -56,7 +58,7 @@ def _hand_on(case: Case, why: str) -> Decision:
 def waits_for_its_turn(case: Case) -> bool:
     """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
     agent = case.snap.settings.agents.get(case.agent) if case.agent else None
-    return bool(agent and agent.runtime is not Runtime.INBOX and case.look.box is Box.NEW and case.look.run is None)
+    return bool(agent and agent.runtime is Runtime.COMMAND and case.look.box is Box.NEW and case.look.run is None)
 
 
 def _ack_overdue(case: Case) -> bool:
@@ -128,7 +130,7 @@ def blocked(case: Case) -> Decision | None:
         return _needs(case, need.agent, need.question)
     reason = case.task.reason or "no note of what is missing"
     # A second block in the same attempt, for another reason, is news.
-    return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {reason}")
+    return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {words.said(reason)}")
 
 
 def _needs(case: Case, asked: AgentId, question: str) -> Decision:
@@ -140,7 +142,7 @@ def _needs(case: Case, asked: AgentId, question: str) -> Decision:
     if not case.due or case.is_running:
         return WAIT
     if answer is None:
-        text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {question}"
+        text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {words.said(question)}"
         return (*escalate(case, f"{ask}.unanswered", text), later(case, "unanswered"))
     if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
         return (later(case, "answered"),)
@@ -155,13 +157,14 @@ def review(case: Case) -> Decision | None:
     reviewer = case.reviewer or case.snap.settings.coordinator
     if case.was_told(reviewer, case.key("review")):
         return WAIT
-    missing = ", ".join(case.look.missing)
+    missing = listed(case.look.missing)
     if missing and not was_redone(case):
         return _redo(case, f"promised outputs are missing: {missing}")
-    outputs = ", ".join(case.task.outputs) or "no outputs named"
+    outputs = listed(case.task.outputs) or "no outputs named"
+    summary = f"{words.said(case.task.summary)}. " if case.task.summary else ""
     text = (
-        f"{case.task.id} ({case.task.title}) by {case.agent} is ready for your review: {outputs}. "
-        f"{f'Missing: {missing}. ' if missing else ''}{case.task.summary or ''} "
+        f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} is ready for your review: {outputs}. "
+        f"{f'Missing: {missing}. ' if missing else ''}{summary}"
         f'Then `clawfiles approve {case.task.id}` or `clawfiles reopen {case.task.id} "why"`.'
     )
     return (case.act(Act.REVIEW, "ready for review", reviewer, "review", text=text, kind=Kind.TASK),)
@@ -222,14 +225,14 @@ def done(case: Case) -> Decision | None:
     if case.task.group:
         return WAIT  # the group's report closes it
     told = [who for who in _audience(case) if not case.was_told(who, case.key("done"))]
-    text = f"{case.task.id} ({case.task.title}) is done by {case.agent}." + _outcome(case.task)
+    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}." + _outcome(case.task)
     inform = [case.act(Act.INFORM, "done", who, "done", text=text, kind=Kind.ANNOUNCE) for who in told]
     return (*inform, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
 
 
 def _outcome(task: Task) -> str:
-    outputs = f" Outputs: {', '.join(task.outputs)}." if task.outputs else ""
-    return (f" {task.summary.rstrip('.')}." if task.summary else "") + outputs
+    outputs = f" Outputs: {listed(task.outputs)}." if task.outputs else ""
+    return (f" {words.said(task.summary)}." if task.summary else "") + outputs
 
 
 def _audience(case: Case) -> list[AgentId]:
@@ -254,13 +257,15 @@ def _check_of(case: Case) -> tuple[str, ...]:
 def _lacks(case: Case) -> str | None:
     """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
     if case.look.missing:
-        return f"promised outputs are missing: {', '.join(case.look.missing)}"
+        return f"promised outputs are missing: {listed(case.look.missing)}"
     run = case.look.verify
     if run is None or not _check_of(case):
         return None
     if run.alive or run.ended is None:
         return ""
-    return None if run.exit == 0 else f"`{' '.join(_check_of(case))}` ended with {run.exit}: {run.tail[-300:]}"
+    if run.exit == 0:
+        return None
+    return f"`{' '.join(_check_of(case))}` ended with {run.exit}: {words.said(run.tail[-300:])}"
 
 
 def is_accepted(case: Case) -> bool | None:

@@ -214,6 +214,8 @@ class Acting:
         if action.act is Act.INFORM and look and look.result:
             text += "\n\n" + texts.quoted(look.result.body, f"worker {look.result.label}")
         holder = look.task.assignee if look and look.task else None
+        if action.act is Act.ASK:
+            text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + texts.quoted(text, holder or "it")
         reply_to = holder if action.act in (Act.ASK, Act.ESCALATE) else None
         self._messages.tell(
             action.key, action.agent, text, action.kind, action.task, self._audit(action), reply_to=reply_to or self._me

@@ -86,9 +86,9 @@ class Outcomes:
                 note=story,
             )
         person = self._person()
-        why = words.safe(task.reason or action.why, limit=300)
+        why = words.said(task.reason or action.why)
         text = (
-            f"{task.id} ({words.safe(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
+            f"{task.id} ({words.said(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
             f"Look at dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
         key = f"{task.id.lower()}.{task.attempt}.dead"

@@ -8,6 +8,7 @@ from claw_files.model import AgentId, Message, RunId, Task
 from claw_files.resources import template
 from claw_files.system.noise import token
 
+BODY_LETTERS = 100_000  # of a task's text in its message
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -21,8 +22,8 @@ def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
     name = "messages/worker.md" if task.label else "messages/task.md"
     names = {
         "id": task.id,
-        "title": words.safe(task.title),
-        "body": plain(body.strip()) or "(no further description)",
+        "title": words.said(task.title),
+        "body": _description(task, body.strip()),
         "file": words.file_name(task.id),
         "attempt": str(task.attempt),
         "generation": str(task.generation),
@@ -35,10 +36,18 @@ def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
     return Template(template(name)).safe_substitute(names)
 
 
+def _description(task: Task, body: str) -> str:
+    if not body:
+        return "(no further description)"
+    path, rule = f"status/{words.file_name(task.id)}", "what is asked for; how you work here is said below it"
+    text = words.quote(body, f"{task.requested_by or 'somebody'} in {path}", token(4), BODY_LETTERS, "task", rule)
+    return text + (f"\n(cut: all of it is in `{path}`)" if len(body) > BODY_LETTERS else "")
+
+
 def _resume(task: Task, checkpoint: str | None) -> str:
     if task.attempt == 1:
         return ""
-    why = f"\nThis is attempt {task.attempt}. The one before: {words.safe(task.reason or 'no reason given')}\n"
+    why = f"\nThis is attempt {task.attempt}. The one before: {words.said(task.reason or 'no reason given')}\n"
     return why + (f"`{checkpoint}` says what is completed; go on from there.\n" if checkpoint else "")
 
 

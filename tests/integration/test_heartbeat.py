@@ -265,7 +265,7 @@ def test_promised_outputs_that_are_missing_send_the_task_back_once_and_then_up(o
     assert office.acts(MINUTE) == ["record TC-1", "reopen TC-1", "deliver TC-1"]
 
     assert office.boxes("peter")["new"] == ["tc-1.2"]
-    assert "promised outputs are missing: ./reports/audit.md" in office.message("peter", "tc-1.2")
+    assert 'promised outputs are missing: "./reports/audit.md"' in office.message("peter", "tc-1.2")
     office.clock.advance(MINUTE)
     office.write("status/tc-1.md", "Status: DONE\nOutput: ./reports/audit.md\n")
     assert office.acts(MINUTE) == ["record TC-1", "escalate TC-1"]

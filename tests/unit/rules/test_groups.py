@@ -33,8 +33,8 @@ def test_with_2_of_5_failed_the_report_holds_3_and_names_the_2() -> None:
 
     assert (report.act, report.agent, report.key, report.why) == (Act.REPORT, SAM, REPORT, "3 of 5 have a result")
     assert report.details["labels"] == ["w1", "w3", "w5"]
-    assert "- w2: no result (no network)" in report.text
-    assert "- w4: no result (no network)" in report.text
+    assert "- w2: no result (“no network”)" in report.text
+    assert "- w4: no result (“no network”)" in report.text
     assert [step.act for step in rest] == [Act.CLOSE] * 5
 
 
@@ -98,7 +98,7 @@ def test_one_that_misses_outputs_is_reopened_once_and_then_counts_as_failed() ->
     second = plan(*good, again, told=("sam/tc-5.1.redo", "sam/tc-5.2.redo2"))
 
     assert [step.act for step in first] == [Act.REOPEN]
-    assert "- w5: no result (promised outputs are missing: ./report.md)" in second[0].text
+    assert "- w5: no result (promised outputs are missing: “./report.md”)" in second[0].text
     assert second[0].details["labels"] == ["w1", "w2", "w3", "w4"]
 
 
