@@ -61,11 +61,14 @@ class Shell:
         self._bash.wait()
 
 
+DRY_RUN = "MAKEFLAGS= make --no-print-directory --dry-run demo"  # also below `make test`
+
+
 def stand_ins(workday: Workday) -> dict[str, str]:
     """What is typed in place of the commands that need a network, a minute, or the user's own crontab."""
     return {
         "git clone REPOSITORY clawfiles": f"git clone -q {ROOT} clawfiles",
-        "make demo": "test \"$(MAKEFLAGS= make --no-print-directory --dry-run demo | tail -1)\" = '.venv/bin/clawfiles demo'",  # test_demo runs it
+        "make demo": f"test \"$({DRY_RUN} | tail -1)\" = '.venv/bin/clawfiles demo'",  # test_demo runs it
         ". .venv/bin/activate": "true",
         "clawfiles demo --keep ~/workday": f"cp -r {workday.folder} ~/workday",  # made by that command
         "clawfiles install cron": "clawfiles install cron --print",
