@@ -75,6 +75,8 @@ def read(data: bytes, path: str) -> Reading:
         raise InvalidConfig(path, [(data[: wrong.start].count(b"\n") + 1, "is not UTF-8")]) from None
     except tomllib.TOMLDecodeError as wrong:
         raise InvalidConfig(path, [_syntax(str(wrong), text)]) from None
+    except ValueError as wrong:  # a number of 5,000 digits
+        raise InvalidConfig(path, [(None, f"is not TOML: {wrong}")]) from None
     except RecursionError:
         raise InvalidConfig(path, [(None, "is nested too deeply")]) from None
     reading = Reading(text)

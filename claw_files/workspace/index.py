@@ -78,14 +78,21 @@ def rows(
             if row is None or mtime_ns > settled_ns or row.stamp != (mtime_ns, size, inode):
                 fresh = _row(folder, name, (mtime_ns, size, inode), read)
                 # One that has settled since is worth a new index, so that it need not be read the next time.
-                changed = changed or fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
+                is_news = fresh != row or (fresh is not None and mtime_ns <= now_ns - SETTLED_NS)
+                changed = changed or (is_news and _is_kept(name))
                 row = fresh
             if row:
                 found.append(row)
         changed = changed or bool(known)
     if not changed:
         return found, None
-    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=found))
+    kept_rows = [row for row in found if _is_kept(row.name)]
+    return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=kept_rows))
+
+
+def _is_kept(name: str) -> bool:
+    """Whether the index can hold the name: one that is not UTF-8 is no task's, and read anew each time."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _decoded(load: bytes | None, head: str) -> _Kept | None:
@@ -112,7 +119,7 @@ def _row(folder: str, name: str, stamp: tuple[int, int, int], read: Reading) -> 
         stamp=stamp,
         id=task.id,
         series=series,
-        number=int(tail) if tail.isascii() and tail.isdigit() else 0,
+        number=int(tail[:18]) if tail.isascii() and tail.isdigit() else 0,  # msgpack has 64 bits
         state=state.value,
         assignee=task.assignee,
         type=task.type,

@@ -128,3 +128,12 @@ def test_limits_and_filters_hold_in_the_order_of_numbers(root: Path) -> None:
     first = opened(root).board.listing(limit=10).tasks
 
     assert [shown.task.id for shown in first] == [f"TC-{number}" for number in range(1, 11)]
+
+
+def test_a_number_beyond_all_counting_and_a_name_of_raw_bytes_do_not_break_a_listing(root: Path) -> None:
+    (root / f"status/tc-{'9' * 50}.md").write_text("# big\nStatus: TODO\n")
+    with open(os.path.join(os.fsencode(root), b"status/\xff.md"), "wb") as file:
+        file.write(b"x")
+
+    for _ in range(2):
+        assert len(opened(root).board.listing().tasks) == 8
