@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_POLL_SECONDS = 0.005  # filelock's own 50 ms make a hot lock wait 300 ms
+_POLL_SECONDS = 0.002  # filelock's own 50 ms make a hot lock wait 300 ms
 _RESERVED = ".for"
 _SPENT = b"written\n"
 _CLAIM = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

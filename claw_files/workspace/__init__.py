@@ -6,6 +6,7 @@ in between is either built upon or makes the rule refuse.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from claw_files.workspace.index import Row
 
 CONFIG = "clawfiles.toml"
 _MONTH = pattern(r"[0-9]{4}-[0-9]{2}")
+LEDGER_PATIENCE = timedelta(seconds=10)
 FOLDERS = ("status", "dead-letter")
 
 
@@ -306,7 +308,9 @@ class Workspace(Inboxes):
 
     def _edit_ledger(self, change: Callable[[bytes], bytes], audit: Audit) -> None:
         path = self.settings.workspace.ledger
-        self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit))
+        # The commit is safe without it; but all write this one file, and would prepare their writes again and again.
+        with self.locks.hold("ledger", LEDGER_PATIENCE, f"{audit.actor}: {audit.action}"):
+            self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit))
 
     # --- other folders
 

@@ -219,6 +219,8 @@ class Machine(RuleBasedStateMachine):
     @rule(task=TASKS, state=STATES)
     def a_file_is_written_anew(self, task: str, state: str) -> None:
         self.rewritten.add(task)
+        if self.office.app().workspace.claims.highest(TaskId(task)) < max(self.granted.get(task, {0: ""})):
+            self.generations_are_lost(task)  # .clawfiles vanished before: nothing that is left knows how far we were
         self.notes[task] = set()
         note = f"note-{self.next()}"
         self._write(task, f"# {task}: mine\n\n{note}\n\nStatus: {state}\n", note)
@@ -260,8 +262,11 @@ class Machine(RuleBasedStateMachine):
         if everything:
             # Counting goes on from the status files, so it starts anew where somebody has written one anew.
             for task in self.rewritten:
-                self.granted.pop(task, None)
-                self.held = [holding for holding in self.held if holding.task != task]
+                self.generations_are_lost(task)
+
+    def generations_are_lost(self, task: str) -> None:
+        self.granted.pop(task, None)
+        self.held = [holding for holding in self.held if holding.task != task]
 
     @rule(hours=st.integers(-5, 30), minutes=st.integers(0, 59))
     def the_clock_is_set(self, hours: int, minutes: int) -> None:
