@@ -38,9 +38,7 @@ def log(follow: bool, limit: int, task_id: str | None) -> None:
     app = open_app()
     app.settings  # noqa: B018 - a wrong configuration is told here as everywhere
     journal, task = Journal(app.files, app.clock), task_ids([task_id])[0] if task_id else None
-    for line in journal.last(limit, task):
-        show(line, views.journal_text(line))
-    for line in journal.follow(task) if follow else ():
+    for line in journal.follow(limit, task) if follow else journal.last(limit, task):
         show(line, views.journal_text(line))
 
 

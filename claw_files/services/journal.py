@@ -29,9 +29,13 @@ class Journal:
                 break
         return found
 
-    def follow(self, task: str | None = None) -> Iterator[dict[str, Any]]:
-        """Every line that is written from now on, for as long as it is asked."""
-        seen = {name: len(self._lines(name, task)) for name in self._days()[-1:]}
+    def follow(self, limit: int, task: str | None = None) -> Iterator[dict[str, Any]]:
+        """The last `limit` lines, then every line that comes, for as long as it is asked; none between is lost."""
+        days = self._days()
+        seen = {name: len(self._lines(name, task)) for name in days[-1:]}
+        newest = self._lines(days[-1], task)[: seen[days[-1]]] if days else []
+        earlier = [line for name in days[-8:-1] for line in self._lines(name, task)] if len(newest) < limit else []
+        yield from [*earlier, *newest][-limit:]
         while True:
             for name in self._days()[-2:]:  # the day may have changed between two looks
                 if name not in seen and seen and name < max(seen):
