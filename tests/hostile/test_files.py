@@ -321,11 +321,11 @@ def test_a_growing_file_is_read_up_to_its_cap(site) -> None:
     assert "[too-large]" in site("task", "show", "TC-9").err
 
 
-def test_a_thousand_folders_deep_and_a_loop_are_not_walked(site) -> None:
+def test_folders_five_hundred_deep_and_a_loop_are_not_walked(site) -> None:
     site.good(1)
     site.delegated(1)
     here = os.open(site.place("status/archive/2020-01/x").parent, os.O_RDONLY)
-    for _ in range(1000):
+    for _ in range(500):  # more than the cap of any walk, and less than what pytest can tidy up
         os.mkdir("d", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
