@@ -61,7 +61,7 @@ TABLE: tuple[Setting, ...] = (
     *_of(
         "heartbeat",
         ("check", "ladder", "30m", "Next check when nothing better is known. Of a list, the last repeats."),
-        ("announce_gap", "pause", "5m", "At most one progress announcement a task in this time."),
+        ("announce_gap", "pause", "5m", "Read, not used yet: at most one progress announcement a task in this time."),
         ("ack", "length", "5m", "A message must be acknowledged within."),
         ("silent", "length", "45m", "In progress without a word for longer: nudge."),
         ("lease", "length", "90m", "When to look at a holder again."),
@@ -82,7 +82,7 @@ TABLE: tuple[Setting, ...] = (
         ("runs", "positive", 4, "At once, overall."),
         ("depth", "count", 1, "How deep spawns may nest: 1 means that a worker cannot spawn."),
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
-        ("per_model.*", "rate", None, "Wakes of agents with this model, such as 15/min."),
+        ("per_model.*", "rate", None, "Read, not used yet: wakes of agents with this model, such as 15/min."),
         ("breaker", "positive", 3, "Failures in a row that stop an agent from being woken."),
         ("breaker_pause", "pause", "10m", "How long; then one attempt."),
     ),
