@@ -157,9 +157,10 @@ def load(block: str, path: str) -> "list[tuple[yaml.ScalarNode, yaml.Node]]":
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise InvalidFile(
-            path, "yaml", f"the front matter is no YAML: {reason}", mark.line + 2 if mark else 1
-        ) from None
+        line = mark.line + 2 if mark else 1
+        if "nesting depth" in reason:  # libyaml of PyYAML 6.0.4 counts brackets itself, before we see an event
+            raise InvalidFile(path, "too-deep", f"front matter: it is nested more than {DEPTH} deep", line) from None
+        raise InvalidFile(path, "yaml", f"the front matter is no YAML: {reason}", line) from None
     if not isinstance(node, yaml.MappingNode):
         raise InvalidFile(path, "bad-frontmatter", "the front matter must be lines of 'key: value'", 2)
     _check_keys(yaml, node, path)

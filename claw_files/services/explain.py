@@ -46,7 +46,7 @@ class Explaining:
         self._ws.load(task_id)  # for its errors: a look tells of them in another way
         entry = self._ws.entry(task_id)
         look = self._looking.look(entry or Entry(task=task_id))
-        snap = self._looking.around((look,))
+        snap = self._looking.around((look,), shared=False)
         now = self._ws.clock.now()
         case = case_of(look, snap, now)
         blockers = self._looking.blockers(case.task)

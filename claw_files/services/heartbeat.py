@@ -176,7 +176,7 @@ class Heartbeat:
             return None, ()
         self._looking.forget()
         look = self._looking.look(entry)
-        return look, plan_line(look, self._looking.around((look,)), self._ws.clock.now())
+        return look, plan_line(look, self._looking.around((look,), shared=False), self._ws.clock.now())
 
     # --- waking
 

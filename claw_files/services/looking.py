@@ -67,10 +67,13 @@ class Looking:
         looks = tuple(self.look(entry) for entry in entries)
         return self.around(looks)
 
-    def around(self, looks: tuple[Look, ...]) -> Snapshot:
-        """The snapshot for these looks, with what is shared between them."""
+    def around(self, looks: tuple[Look, ...], shared: bool = True) -> Snapshot:
+        """The snapshot for these looks, with what is `shared`: inboxes, schedules, the backlog.
+
+        `plan_line` asks for none of that, and a full inbox must not be read again for every line.
+        """
         settings = self._ws.settings
-        waiting = self.waiting()
+        waiting = self.waiting() if shared else ()
         failed = any(look.task and look.task.state is State.FAILED for look in looks)
         journal = self._journal() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
         return Snapshot(
@@ -81,9 +84,9 @@ class Looking:
             waiting=waiting,
             outcomes=_outcomes(journal),
             tried={look.entry.task: self._tried(look.task) for look in looks if look.task and look.task.attempt > 1},
-            ready=self._ready(looks) if settings.heartbeat.auto else (),
-            marks=self._schedules.marks(),
-            held=self._held(),
+            ready=self._ready(looks) if shared and settings.heartbeat.auto else (),
+            marks=self._schedules.marks() if shared else {},
+            held=self._held() if shared else {},
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
         )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from claw_files.system.clock import Clock
 from claw_files.system.files import Files
 
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
+ASIDE_AT_ONCE = 500
 NAME_BYTES = 200  # of a name in quarantine/, which gets an ending as well
 MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
 
@@ -88,14 +90,15 @@ class Inboxes:
 
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
         """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
-        found = []
+        found, aside = [], 0
         for id in self.message_ids(agent, box):  # noqa: A001
             try:
                 found.append(self.read_message(agent, box, id))
             except NotFound:
                 continue  # somebody moved it meanwhile
             except InvalidFile as wrong:
-                if not self.only_looks:
+                aside += 1  # of a flood, so many each time: each is made durable, and good messages wait behind it
+                if aside <= ASIDE_AT_ONCE and not self.only_looks:
                     self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
         return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
 
@@ -109,10 +112,21 @@ class Inboxes:
             return
         with suppress(ClawError):  # doctor names what could not be moved
             self.files.folder("quarantine")
-            name = _free_name(path.replace("/", "-"), self.files.names("quarantine"))
+            name = self._free_name(path.replace("/", "-"))
             audit = Audit(action="quarantine", why=str(wrong), key=path)
             self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
-            self.files.move(path, f"quarantine/{name}", self.line(audit))
+            try:
+                self.files.move(path, f"quarantine/{name}", self.line(audit))
+            except ClawError:
+                self.files.remove(f"quarantine/{name}.reason", None)  # nothing was set aside: no reason for it
+
+    def _free_name(self, wanted: str) -> str:
+        """`wanted`, short enough for a file's name, or the first "N.wanted" of which quarantine/ has no reason."""
+        raw = wanted.encode("utf-8", "surrogateescape")
+        if len(raw) > NAME_BYTES:
+            wanted = f"{wanted[:40]}-{digest(raw)}.md"
+        names = (f"{number}.{wanted}" if number > 1 else wanted for number in count(1))
+        return next(name for name in names if self.files.stamp(f"quarantine/{name}.reason") is None)
 
     def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
@@ -164,11 +178,3 @@ class _ToldView(Mapping[str, Told]):
 
     def __len__(self) -> int:
         return 0
-
-
-def _free_name(wanted: str, taken: list[str]) -> str:
-    """`wanted`, short enough for a file's name, or the first "N.wanted" that nobody has."""
-    if len(wanted.encode("utf-8", "surrogateescape")) > NAME_BYTES:
-        wanted = f"{wanted[:40]}-{digest(wanted.encode('utf-8', 'surrogateescape'))}.md"
-    names = (wanted, *(f"{number}.{wanted}" for number in range(2, len(taken) + 3)))
-    return next(name for name in names if name not in taken)

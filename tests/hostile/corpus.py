@@ -137,7 +137,7 @@ TEXTS: tuple[Text, ...] = (
     Text(
         49,
         "outputs that are paths",
-        task('outputs: ["./../../etc/passwd", "file:/etc/passwd", "./a//b", "./' + "x" * 300 + '"]'),
+        task("status: done", 'outputs: ["./../../etc/passwd", "file:/etc/passwd", "./a//b", "./' + "x" * 300 + '"]'),
     ),
     Text(
         50,
@@ -247,4 +247,4 @@ NAMES: tuple[tuple[int, bytes], ...] = (
     (37, b"tc-99999999999999999999.md"),
 )
 
-DROPPINGS = (".tc-1.md.swp", "tc-1.md~", "#tc-1.md#", "4913", ".tc-1.md.999.abc.tmp")
+DROPPINGS = (".#tc-1.md", "#x.md#", ".tc-1.md.swp", "tc-1.md~", "#tc-1.md#", "4913", ".tc-1.md.999.abc.tmp")

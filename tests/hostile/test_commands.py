@@ -128,6 +128,43 @@ def test_a_program_of_the_workspace_is_not_found_by_a_relative_name(site, name: 
     assert not list(site.root.rglob("PWNED"))
 
 
+def test_a_run_s_folder_that_is_a_link_is_written_into_by_nobody(site) -> None:
+    outside = site.root.parent / "outside"
+    outside.mkdir()
+    (outside / "run.md").write_text("theirs")
+    team(site)
+    site.good(1, 2)
+    site.delegated(1, 2)
+    (site.place("runs/tc-1.1-s1")).symlink_to(outside)
+    (site.place("runs/tc-7.1-s1")).symlink_to(outside)
+
+    for _ in range(3):
+        site("heartbeat")
+    seen(site)  # TC-2 was begun all the same
+
+    assert sorted(path.name for path in outside.iterdir()) == ["run.md"]
+    assert (outside / "run.md").read_text() == "theirs"
+    ended(site)
+
+
+def test_no_program_is_started_where_runs_leads_out(site) -> None:
+    outside = site.root.parent / "outside"
+    outside.mkdir()
+    team(site)
+    (site.root / "runs").symlink_to(outside)
+    site.good(1)
+    site.delegated(1)
+
+    beat = site.ok("heartbeat", "--json").json
+
+    assert any("runs" in problem for problem in beat["problems"])
+    assert site.served(1) and list(outside.iterdir()) == []
+    (site.root / "runs").unlink()
+    site.ok("heartbeat")
+    assert seen(site)["argv"][2] == "TC-1"  # as soon as it is put right
+    ended(site)
+
+
 def test_a_description_larger_than_an_argument_may_be_arrives_by_file_and_by_standard_input(site) -> None:
     team(site)
     (site.root.parent / "body.md").write_text("word " * 30_000)

@@ -302,6 +302,11 @@ def test_an_argument_that_is_no_id_is_wrong_use_and_never_a_path(site, prints: P
     assert prints(site.root) == before
 
 
+def test_a_hostile_folder_on_the_command_line_is_shown_escaped(site, tmp_path: Path) -> None:
+    answer = site.program("-C", str(tmp_path / "\x1b[2J\u202e"), "task", "list")
+    assert answer.status == 6 and "\\x1b[2J\\u202e" in answer.err
+
+
 def test_twins_in_another_case_are_one_task_and_homoglyphs_are_none(site) -> None:
     site.write("status/tc-1.md", "# TC-1: the one\n")
     site.write("status/TC-1.md", "# TC-1: the other\n")
