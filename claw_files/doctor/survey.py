@@ -93,12 +93,11 @@ class Survey:
 
     def generations(self, task: str) -> tuple[int, float]:
         """The highest generation that was claimed or reserved, and when; (0, 0) when none was."""
-        best = (0, 0.0)
-        for node in self.folder(f"{PRIVATE}/claims/{task.lower()}").nodes:
-            number = node.name.removesuffix(".for")
-            if number.isascii() and number.isdigit() and len(number) < 10:
-                best = max(best, (int(number), node.mtime))
-        return best
+        path = f"{PRIVATE}/claims/{task.lower()}.log"
+        node, raw = self.tree.node(path), self._raw(path)
+        lines = (raw or b"").split(b"\n")[:-1]
+        numbers = [int(number) for line in lines if (number := line.partition(b" ")[0]).isdigit() and len(number) < 10]
+        return (max(numbers), node.mtime) if node and numbers else (0, 0.0)
 
     def is_young(self, node: Node) -> bool:
         """Whether somebody may be in the middle of writing it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import msgspec
 
 from claw_files.documents import flat
+from claw_files.documents.lately import lately
 from claw_files.errors import InvalidFile
 from claw_files.model import Value
 from claw_files.patterns import pattern
@@ -48,6 +49,7 @@ class Document(Value, frozen=True):
         return self.text[self.body_start :]
 
 
+@lately
 def parse(raw: bytes, path: str) -> Document:
     """The file's front matter and body. BOM and CRLF are fine; without an opening fence on line 1 all of it is body.
 

@@ -5,7 +5,7 @@ carried through unread. One form is written, all the ways in which people write 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from claw_files import words
-from claw_files.documents.lines import Line, visible
+from claw_files.documents.lines import Line, exactly, visible, visible_at
 from claw_files.errors import BadId, BadValue, Changed
 from claw_files.model import AgentId, Entry, TaskId, Value, Verb
 from claw_files.patterns import pattern
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
+_OURS = pattern(r"^#{1,6}[ \t]+Delegations\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
+_ANY_HEADING = pattern(r"^#{1,6}[ \t]", re.MULTILINE)
 
 _DECORATION = "[*_`\"'~✅✔☑🚧⏳🔴🟡🟢\ufe0f \t]{0,8}+"
 _PREFIX = rf"^(?P<prefix>[ \t]*+(?:(?:[-*+]|[0-9]{{1,3}}[.)])[ \t]++)?+(?:\[(?P<box>[ xX])\][ \t]++)?+){_DECORATION}"
@@ -79,29 +81,23 @@ def entries(
         prefix: ids that begin with it count ("TC"); others if `known` says that the task exists.
         only: the entries of this task alone; the lines of others cost nothing.
     """
-    hint = _HINT if only is None else _lines_naming(raw, only)
-    if hint is None:
-        return ()
-    _, text = _split_bom(raw)
-    read = (_read(line, file_time, tz) for line in visible(text, hint))
+    bom, text = _split_bom(raw)
+    lines = visible(text, _HINT) if only is None else visible_at(text, _starts_naming(raw, only, len(bom)))
+    read = (_read(line, file_time, tz) for line in lines)
     if only is not None:
         read = (it for it in read if it and it.entry.task == only)
     return tuple(it.entry for it in read if it and (_has_prefix(it.entry.task, prefix) or known(it.entry.task)))
 
 
-def _lines_naming(raw: bytes, task: TaskId) -> "re.Pattern[str] | None":
-    """Matches the lines that the id stands in, in any case; None when there are none."""
+def _starts_naming(raw: bytes, task: TaskId, skipped: int) -> Iterator[int]:
+    """Where the lines begin that the id stands in, in any case, as places in the text without its first `skipped`."""
     low, name = raw.lower(), task.lower().encode()
-    lines: set[str] = set()
     at = low.find(name)
     while at >= 0:
-        end = low.find(b"\n", at)
-        end = len(raw) if end < 0 else end
         start = raw.rfind(b"\n", 0, at) + 1
-        line = _text(raw[start:end]).removesuffix("\r")
-        lines.add(line if start else line.removeprefix(_BOM))
-        at = low.find(name, end)
-    return re.compile(rf"^(?:{'|'.join(map(re.escape, sorted(lines)))})\r?$", re.MULTILINE) if lines else None
+        yield max(0, (start if raw.isascii() else len(_text(raw[:start]))) - skipped)
+        end = low.find(b"\n", at)
+        at = low.find(name, end) if end >= 0 else -1
 
 
 def duplicates(found: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -220,7 +216,7 @@ def add(raw: bytes, entry: Entry, tz: "ZoneInfo") -> bytes:
     line = render(entry, tz)
     for at, added in _places(text, line, newline):
         new = text[:at] + added + text[at:]
-        if any(it.text == line for it in visible(new, re.compile(rf"^{re.escape(line)}\r?$", re.MULTILINE))):
+        if any(exactly(new, line)):
             return _bytes(bom + new)
     raise Changed("ledger")  # unreachable: the top of the file is in no fence
 
@@ -228,10 +224,10 @@ def add(raw: bytes, entry: Entry, tz: "ZoneInfo") -> bytes:
 def _places(text: str, line: str, newline: str) -> list[tuple[int, str]]:
     """Where the line could go, best first: (index, what to put there). A fence left open spoils the first ones."""
     top = (0, f"{HEADING}{newline}{newline}{line}{newline}" + (newline if text else ""))
-    heading = next(visible(text, re.compile(r"^#{1,6}[ \t]+Delegations\b[^\n]*$", re.MULTILINE | re.IGNORECASE)), None)
+    heading = next(visible(text, _OURS), None)
     if heading is None:
         return [_at_end(text, f"{HEADING}{newline}{newline}{line}", newline, paragraph=True), top]
-    below = next((it for it in visible(text[heading.end :], re.compile(r"^#{1,6}[ \t]", re.MULTILINE))), None)
+    below = next((it for it in visible(text[heading.end :], _ANY_HEADING)), None)
     stop = heading.end + below.start if below else len(text)
     used = len(text[:stop].rstrip())
     under = _line_end(text, heading.end)
@@ -269,8 +265,7 @@ def replace(raw: bytes, entry: Entry, new: Entry | None, tz: "ZoneInfo", path: s
     Raises Changed where the line is gone: the person who changed it wins, and the entry is planned anew.
     """
     bom, text = _split_bom(raw)
-    exact = re.compile(rf"^{re.escape(entry.line)}\r?$", re.MULTILINE)
-    line = next(visible(text, exact), None) if entry.line else None
+    line = next(exactly(text, entry.line), None)
     if line is None:
         raise Changed(path)
     if new is None:

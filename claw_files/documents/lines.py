@@ -1,7 +1,7 @@
 """The lines of a Markdown text that speak: outside code fences and HTML comments. Linear, whatever the text holds."""
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from claw_files.model import Value
@@ -69,16 +69,29 @@ def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | No
     With `names`, only where the lower case of its group "name" is among them. Lines longer than
     `LINE_LIMIT` are left out.
     """
+    all_found = candidates.finditer(text)
+    starts = (found.start() for found in all_found if names is None or found["name"].lower() in names)
+    return visible_at(text, (text.rfind("\n", 0, at + 1) + 1 if text[at : at + 1] == "\n" else at for at in starts))
+
+
+def exactly(text: str, line: str) -> Iterator[Line]:
+    """The lines that are this one, letter for letter, outside fences and comments."""
+    return (found for found in visible_at(text, _places(text, line)) if found.text == line)
+
+
+def _places(text: str, line: str) -> Iterator[int]:
+    at = text.find(line)
+    while line and at >= 0:
+        if at == 0 or text[at - 1] == "\n":
+            yield at
+        at = text.find(line, at + len(line))
+
+
+def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
+    """The lines that begin at `starts`, which rise, outside fences and comments; those over `LINE_LIMIT` are left out."""
     spans = hidden(text) if has_marks(text) else []
     at = 0
-    for found in candidates.finditer(text):
-        if names is not None and found["name"].lower() not in names:
-            continue
-        start = (
-            text.rfind("\n", 0, found.start() + 1) + 1
-            if text[found.start() : found.start() + 1] == "\n"
-            else found.start()
-        )
+    for start in starts:
         end = _line_end(text, start)
         if end - start > LINE_LIMIT:
             continue

@@ -18,6 +18,7 @@ from claw_files.documents import body, fields, splice
 from claw_files.documents.fields import BY_KEY, FIELDS, Reading
 from claw_files.documents.frontmatter import Data, Document
 from claw_files.documents.frontmatter import parse as split
+from claw_files.documents.lately import lately
 from claw_files.documents.lines import has_marks
 from claw_files.errors import BadId, BadValue, InvalidFile
 from claw_files.model import State, Task, TaskId
@@ -33,6 +34,7 @@ _AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
 _DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
 
 
+@lately
 def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo") -> Task:
     """The task that the file describes; its id is the file's name.
 

@@ -74,11 +74,11 @@ class ClaimService:
         ws = self._ws
         found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
         following = ws.next_generation(task, found[0] if found else None)
-        kept = following - 1
-        owner = ws.claims.reserved(task.id, kept)
+        kept, given = following - 1, ws.claims.given(task.id)
+        owner = given.reserved(kept)
         is_free = owner == agent or (owner is None and kept > task.generation)
         # Spent when the agent wrote its file back to backlog by hand: never given twice.
-        return kept if is_free and not ws.claims.is_spent(task.id, kept) else following
+        return kept if is_free and not given.is_spent(kept) else following
 
     @staticmethod
     def _check_named(task: Task, agent: AgentId, named: int, number: int) -> None:

@@ -130,12 +130,13 @@ class Workspace(Inboxes):
 
         What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
         """
-        newest = self.claims.highest(task.id)
+        given = self.claims.given(task.id)
+        newest = given.highest
         if not 0 < task.generation < newest:
             return task
-        owner = self.claims.owner(task.id, newest)
+        owner = given.owner(newest)
         message = self.latest_message(owner, task.id) if owner else None
-        claimed = self.claims.is_spent(task.id, newest)
+        claimed = given.is_spent(newest)
         if owner is None or not (claimed or (message and message.generation == newest)):
             return task  # a claim or a delivery that was cut short; nobody has it yet
         return replace(

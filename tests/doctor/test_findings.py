@@ -307,9 +307,9 @@ def two_days(clinic) -> None:
 @case("old-copy", "status/tc-1.md", 6)
 def generation_behind(clinic) -> None:
     clinic.held()
-    clinic.write(".clawfiles/claims/tc-1/2", "iris 1\nwritten\n")
+    clinic.write(".clawfiles/claims/tc-1.log", "2 by iris 1\n2 written\n")
     (clinic.root / ".clawfiles").chmod(0o700)
-    clinic.age(".clawfiles/claims/tc-1/2", 3600)
+    clinic.age(".clawfiles/claims/tc-1.log", 3600)
 
 
 @case("misplaced", "status/tc-1.md", 3)
@@ -611,7 +611,7 @@ def test_a_hostile_name_never_becomes_part_of_what_to_type(clinic) -> None:
 def test_what_is_as_it_should_be_is_not_named(clinic) -> None:
     """A generation that is the newest, a task closed just now, a run that has ended."""
     clinic.held()
-    clinic.write(".clawfiles/claims/tc-1/1", "peter 1\nwritten\n", clinic.clock.now() - timedelta(hours=1))
+    clinic.write(".clawfiles/claims/tc-1.log", "1 by peter 1\n1 written\n", clinic.clock.now() - timedelta(hours=1))
     (clinic.root / ".clawfiles").chmod(0o700)
     clinic.status("TC-2", "status: done\nrecorded: done")
     clinic.add("HEARTBEAT.md", "- TC-2 delegated to peter, check at 2026-03-07 10:00\n")

@@ -1,0 +1,27 @@
+"""Pure readings of text, remembered for a moment: one command reads the same file several times."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Final, ParamSpec, TypeVar
+
+KEPT: Final = 32
+LONGEST: Final = 1 << 14  # bytes or characters; what is longer is read anew, so that little memory is held
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def lately(reading: Callable[P, R]) -> Callable[P, R]:
+    """The same function, which remembers its last results by its arguments; errors are not remembered.
+
+    Its arguments are hashable, the first is the text, and nobody changes what it returns.
+    """
+    remembered = lru_cache(KEPT)(reading)
+
+    @wraps(reading)
+    def read(*args: P.args, **kwargs: P.kwargs) -> R:
+        text = args[0]
+        assert isinstance(text, (bytes, str)), "the text comes first"
+        return remembered(*args, **kwargs) if len(text) <= LONGEST else reading(*args, **kwargs)
+
+    return read
