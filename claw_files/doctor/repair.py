@@ -229,7 +229,8 @@ class Repair:
     def _entry(self, task: Task, sent: datetime | None) -> tuple[Entry, str]:
         """The line, and how its check time came about. What only the lost line knew is looked at by the next tick."""
         now = self._ws.clock.now().replace(second=0, microsecond=0)
-        agent = task.assignee or self._ws.claims.owner(task.id, self._ws.claims.highest(task.id))
+        given = self._ws.claims.given(task.id)
+        agent = task.assignee or given.owner(given.highest)
         spawner = task.spawner if task.spawner != self._ws.settings.coordinator else None
         entry = Entry(task=task.id, agent=agent, spawner=spawner, at=now)
         if task.state is State.IN_PROGRESS and task.eta and task.eta > now:
