@@ -88,7 +88,7 @@ def _places(text: str, line: str) -> Iterator[int]:
 
 
 def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
-    """The lines that begin at `starts`, in rising order, outside fences and comments; those over `LINE_LIMIT` are not."""
+    """The lines that begin at `starts`, which rise, outside fences and comments; none over `LINE_LIMIT`."""
     spans = hidden(text) if has_marks(text) else []
     at = 0
     for start in starts:

@@ -215,7 +215,7 @@ class DiskFiles:
             self._private.sync(target, bench)
             self._journal(bench, intent, note)
             self._private.keep(bench, intent)
-            return Content(data=new, stamp=stamp, digest=intent.new)
+            return Content(data=new, stamp=stamp)
 
     def _prepare(
         self,

@@ -4,10 +4,14 @@ Paths are relative to the workspace root, with "/" between names: "status/tc-47.
 """
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 import msgspec
+
+from claw_files.digest import digest
+
+_LATEST: Final = 253402300799 * 10**6  # microseconds: the end of the year 9999
 
 Change = Callable[[bytes | None], bytes]
 """What a write is: a pure function from the bytes that are there (None: no file) to the bytes that shall be.
@@ -21,9 +25,13 @@ class Stamp(msgspec.Struct, frozen=True):
     """What tells one version of a file from another without reading it."""
 
     size_bytes: int
-    mtime: datetime  # aware, UTC; times in the future are clipped by the reader, not here
     inode: int
     mtime_ns: int
+
+    @property
+    def mtime(self) -> datetime:
+        """Aware, UTC; times in the future are clipped by the reader, not here."""
+        return datetime.fromtimestamp(max(0, min(self.mtime_ns // 1_000, _LATEST)) / 10**6, UTC)
 
 
 Survey = tuple[str, int, int, int]
@@ -35,7 +43,11 @@ class Content(msgspec.Struct, frozen=True):
 
     data: bytes
     stamp: Stamp
-    digest: str  # blake2b, 16 hexadecimal digits
+
+    @property
+    def digest(self) -> str:
+        """Of the data: 16 hexadecimal digits."""
+        return digest(self.data)
 
 
 class Files(Protocol):

@@ -8,15 +8,18 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 
-from claw_files.digest import digest
+import msgspec
+
 from claw_files.errors import CannotRead, NotFound
 from claw_files.system import kernel
 from claw_files.system.files import Content, Stamp
 from claw_files.system.paths import split
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT_OPEN = 64  # folders
 _REOPEN = 100  # an editor that replaces the file this often while we look is no editor
 _REASONS = {
     errno.ELOOP: ("symlink", "it is, or lies behind, a symbolic link"),
@@ -28,13 +31,26 @@ _REASONS = {
 }
 
 
+class _Folder(msgspec.Struct, frozen=True):
+    """A folder that was opened before: its descriptor, and which folder that was."""
+
+    fd: int
+    device: int
+    inode: int
+
+
 class Gate:
-    """Opens what lies below `root`; remembers which folder that was, so that a replaced root is noticed."""
+    """Opens what lies below `root`; remembers which folder that was, so that a replaced root is noticed.
+
+    Folders stay open: that the name still means the same folder is one look, and what is opened from its descriptor
+    lies in it. Locks belong to a descriptor, so whoever is handed one gets one of its own.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
         self._fd = -1
         self._identity = (0, 0)
+        self._opened: dict[str, _Folder] = {}
 
     def root_fd(self, path: str = "") -> int:
         """The descriptor of the root, open until this object goes.
@@ -61,29 +77,49 @@ class Gate:
         self._identity, self._fd = (found.st_dev, found.st_ino), fd
 
     def __del__(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        for fd in (self._fd, *(folder.fd for folder in self._opened.values())):
+            if fd >= 0:
+                os.close(fd)
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
         """A descriptor of the folder `path` ("" is the root). Raises NotFound (what="folder") or CannotRead."""
-        if path:
-            split(path)
-        fd = self._open(path or ".", os.O_RDONLY | os.O_DIRECTORY, "folder")
+        fd = os.open(".", _FOLDER, dir_fd=self._folder_fd(path))
         try:
             yield fd
         finally:
             os.close(fd)
 
+    def _folder_fd(self, path: str) -> int:
+        """The descriptor that we keep of the folder."""
+        known = self._opened.get(path)
+        if known and self._is_still(path, known):
+            return known.fd
+        if path:
+            split(path)
+        fd = self._open(path or ".", _FOLDER, "folder")
+        found = os.fstat(fd)
+        for old in [path] if known else list(self._opened)[: len(self._opened) - _KEPT_OPEN + 1]:
+            os.close(self._opened.pop(old).fd)
+        self._opened[path] = _Folder(fd, found.st_dev, found.st_ino)
+        return fd
+
+    def _is_still(self, path: str, known: _Folder) -> bool:
+        """Whether the name means the same folder now; its whole path is looked at, so the root's name, too."""
+        try:
+            now = os.stat(f"{self.root}/{path}", follow_symlinks=not path)
+        except OSError:
+            return False
+        return (now.st_dev, now.st_ino) == (known.device, known.inode)
+
     @contextmanager
     def making(self, path: str, mode: int = 0o755, sync: bool = True) -> Iterator[int]:
         """The same; made, durably when `sync`, when it is not there."""
-        with ExitStack() as opened:
-            try:
-                fd = opened.enter_context(self.folder(path))
-            except NotFound:
-                self._make(path, mode, sync)
-                fd = opened.enter_context(self.folder(path))
+        try:
+            self._folder_fd(path)
+        except NotFound:
+            self._make(path, mode, sync)
+        with self.folder(path) as fd:
             yield fd
 
     def _make(self, path: str, mode: int, sync: bool) -> None:
@@ -96,9 +132,9 @@ class Gate:
 
     def read(self, path: str, cap_bytes: int) -> Content:
         """What `Files.read` promises."""
-        split(path)
+        folder, name = split(path)
         for _ in range(_REOPEN):
-            fd = self._open(path, os.O_RDONLY | os.O_NONBLOCK, "file")
+            fd = self._open_in(folder, name, path)
             try:
                 content = content_of(fd, path, cap_bytes)
             finally:
@@ -106,6 +142,15 @@ class Gate:
             if content:
                 return content
         raise CannotRead(path, "permission", "somebody replaces it without pause")
+
+    def _open_in(self, folder: str, name: str, path: str) -> int:
+        """A descriptor of the file, by way of its folder's."""
+        try:
+            return os.open(name, _FILE, dir_fd=self._folder_fd(folder))
+        except (FileNotFoundError, NotFound):
+            raise NotFound("file", path) from None
+        except OSError as error:
+            raise self._refusal(path, error) from error
 
     def _open(self, path: str, flags: int, what: str) -> int:
         root = self.root_fd(path)
@@ -143,7 +188,7 @@ def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
     data = b"" if found.st_size > cap_bytes else read_up_to(fd, cap_bytes + 1)
     if max(found.st_size, len(data)) > cap_bytes:
         raise CannotRead(path, "too-large", f"it is larger than {cap_bytes} bytes")
-    return Content(data=data, stamp=stamp_of(found), digest=digest(data))
+    return Content(data=data, stamp=stamp_of(found))
 
 
 def read_up_to(fd: int, limit: int) -> bytes:
@@ -157,14 +202,12 @@ def read_up_to(fd: int, limit: int) -> bytes:
 
 def stamp_of(found: os.stat_result) -> Stamp:
     """The stamp in a stat result."""
-    mtime = datetime.fromtimestamp(max(0, min(found.st_mtime_ns // 1_000, 253402300799 * 10**6)) / 10**6, UTC)
-    return Stamp(size_bytes=found.st_size, mtime=mtime, inode=found.st_ino, mtime_ns=found.st_mtime_ns)
+    return Stamp(size_bytes=found.st_size, inode=found.st_ino, mtime_ns=found.st_mtime_ns)
 
 
 def read_in(folder_fd: int, name: str, cap_bytes: int) -> Content | None:
     """The content of `name` in an open folder; None when it was replaced while it was read. Raises as the gate does."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, dir_fd=folder_fd)
+    fd = os.open(name, _FILE, dir_fd=folder_fd)
     try:
         return content_of(fd, name, cap_bytes)
     finally:

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from functools import lru_cache
 
 from claw_files.errors import CannotRead
 from claw_files.patterns import pattern
@@ -12,6 +13,7 @@ NAME_BYTES = 255  # what Linux file systems take for one name
 _DROPPING = pattern(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")
 
 
+@lru_cache(256)  # the same few, again and again
 def split(path: str) -> tuple[str, str]:
     """The folder ("" is the root) and the name of `path`, which may not leave the root.
 

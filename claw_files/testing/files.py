@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from claw_files.digest import digest
 from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
@@ -166,8 +165,8 @@ class MemoryFiles:
         self._inode += 1
         mtime = mtime or self._clock.now()
         mtime_ns = int((mtime - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
-        stamp = Stamp(size_bytes=len(data), mtime=mtime, inode=self._inode, mtime_ns=mtime_ns)
-        self._files[path] = Content(data=data, stamp=stamp, digest=digest(data))
+        stamp = Stamp(size_bytes=len(data), inode=self._inode, mtime_ns=mtime_ns)
+        self._files[path] = Content(data=data, stamp=stamp)
         return self._files[path]
 
     def _append(self, path: str, line: bytes) -> None:
