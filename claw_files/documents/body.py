@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from claw_files import words
+from claw_files.documents.lately import lately
 from claw_files.documents.lines import hidden, visible
 from claw_files.model import State, Value
 from claw_files.patterns import pattern
@@ -93,6 +94,7 @@ def _state_in(rest: str) -> tuple[State | None, str]:
     return None, ""
 
 
+@lately
 def read(text: str, task: str) -> Words:
     """What the body says about `task` (any case), in its own lines and plain "Status:", "ETA:", ... ones."""
     found: dict[str, str] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from claw_files import words
-from claw_files.documents.lines import Line, exactly, visible, visible_at
+from claw_files.documents.lines import Line, exactly, headings, visible, visible_at
 from claw_files.errors import BadId, BadValue, Changed
 from claw_files.model import AgentId, Entry, TaskId, Value, Verb
 from claw_files.patterns import pattern
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
-_OURS = pattern(r"^#{1,6}[ \t]+Delegations\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
-_ANY_HEADING = pattern(r"^#{1,6}[ \t]", re.MULTILINE)
+_OURS = pattern(r"#{1,6}[ \t]+Delegations\b", re.IGNORECASE)
+_ANY_HEADING = pattern(r"#{1,6}[ \t]")
 
 _DECORATION = "[*_`\"'~✅✔☑🚧⏳🔴🟡🟢\ufe0f \t]{0,8}+"
 _PREFIX = rf"^(?P<prefix>[ \t]*+(?:(?:[-*+]|[0-9]{{1,3}}[.)])[ \t]++)?+(?:\[(?P<box>[ xX])\][ \t]++)?+){_DECORATION}"
@@ -81,6 +81,8 @@ def entries(
         prefix: ids that begin with it count ("TC"); others if `known` says that the task exists.
         only: the entries of this task alone; the lines of others cost nothing.
     """
+    if only is not None and only.lower().encode() not in raw.lower():
+        return ()
     bom, text = _split_bom(raw)
     lines = visible(text, _HINT) if only is None else visible_at(text, _starts_naming(raw, only, len(bom)))
     read = (_read(line, file_time, tz) for line in lines)
@@ -224,10 +226,10 @@ def add(raw: bytes, entry: Entry, tz: "ZoneInfo") -> bytes:
 def _places(text: str, line: str, newline: str) -> list[tuple[int, str]]:
     """Where the line could go, best first: (index, what to put there). A fence left open spoils the first ones."""
     top = (0, f"{HEADING}{newline}{newline}{line}{newline}" + (newline if text else ""))
-    heading = next(visible(text, _OURS), None)
+    heading = next((it for it in headings(text) if _OURS.match(it.text)), None)
     if heading is None:
         return [_at_end(text, f"{HEADING}{newline}{newline}{line}", newline, paragraph=True), top]
-    below = next((it for it in visible(text[heading.end :], _ANY_HEADING)), None)
+    below = next((it for it in headings(text[heading.end :]) if _ANY_HEADING.match(it.text)), None)
     stop = heading.end + below.start if below else len(text)
     used = len(text[:stop].rstrip())
     under = _line_end(text, heading.end)

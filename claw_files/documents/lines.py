@@ -59,8 +59,8 @@ def hidden(text: str) -> list[tuple[int, int]]:
 
 
 def has_marks(text: str) -> bool:
-    """Whether the text holds what opens or closes a fence or comment; a cheap look."""
-    return "<!--" in text or "```" in text or "~~~" in text or "-->" in text
+    """Whether the text holds what opens or closes a fence or comment; a cheap look, one letter first."""
+    return any(mark[-1] in text and mark in text for mark in ("<!--", "```", "~~~", "-->"))
 
 
 def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | None = None) -> Iterator[Line]:
@@ -74,24 +74,32 @@ def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | No
     return visible_at(text, (text.rfind("\n", 0, at + 1) + 1 if text[at : at + 1] == "\n" else at for at in starts))
 
 
+def headings(text: str) -> Iterator[Line]:
+    """The lines that begin with "#", outside fences and comments."""
+    return visible_at(text, _begun(text, "#"))
+
+
 def exactly(text: str, line: str) -> Iterator[Line]:
     """The lines that are this one, letter for letter, outside fences and comments."""
-    return (found for found in visible_at(text, _places(text, line)) if found.text == line)
+    return (found for found in visible_at(text, _begun(text, line)) if found.text == line)
 
 
-def _places(text: str, line: str) -> Iterator[int]:
-    at = text.find(line)
-    while line and at >= 0:
+def _begun(text: str, start: str) -> Iterator[int]:
+    """Where the lines begin that begin with `start`: found, not tried, so that long texts cost little."""
+    at = text.find(start)
+    while start and at >= 0:
         if at == 0 or text[at - 1] == "\n":
             yield at
-        at = text.find(line, at + len(line))
+        at = text.find(start, at + len(start))
 
 
 def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
     """The lines that begin at `starts`, which rise, outside fences and comments; none over `LINE_LIMIT`."""
-    spans = hidden(text) if has_marks(text) else []
+    spans: list[tuple[int, int]] | None = None
     at = 0
     for start in starts:
+        if spans is None:
+            spans = hidden(text) if has_marks(text) else []
         end = _line_end(text, start)
         if end - start > LINE_LIMIT:
             continue

@@ -109,12 +109,14 @@ class Workspace(Inboxes):
 
     def load(self, task: TaskId) -> Loaded:
         """The task as its file has it. Raises NotFound, CannotRead, InvalidFile."""
-        found = self.find(task)
-        if found is None:
-            raise NotFound("task", task, "`clawfiles task list` shows what there is")
-        path, place = found
+        path, place = self._found(task)
         content = self.files.read(path)
         return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
+
+    def _found(self, task: TaskId) -> tuple[str, Place]:
+        if found := self.find(task):
+            return found
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
 
     def restored(self, task: Task) -> Task:
         """`task` with what was lost when an agent wrote its status file anew: its message carries the definition."""
@@ -130,9 +132,11 @@ class Workspace(Inboxes):
 
         What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
         """
+        if task.generation == 0:
+            return task
         given = self.claims.given(task.id)
         newest = given.highest
-        if not 0 < task.generation < newest:
+        if task.generation >= newest:
             return task
         owner = given.owner(newest)
         message = self.latest_message(owner, task.id) if owner else None
@@ -256,21 +260,23 @@ class Workspace(Inboxes):
         The rule runs again when somebody else's edit got in between, and its refusal leaves theirs in place.
         Returns the task as saved. Raises what the rule raises, NotFound, InvalidFile, Pending.
         """
-        loaded = self.load(task)
+        path, _ = self._found(task)
+        stamp = self.files.stamp(path)
+        # It only resolves bare clock times in the text, so the one we first saw is good enough.
+        written = min(stamp.mtime, self.clock.now()) if stamp else self.clock.now()
         saved: list[Task] = []
 
         def change(raw: bytes | None) -> bytes:
             if raw is None:
                 raise NotFound("task", task)
-            # The time only resolves bare clock times in the text, so the one we first saw is good enough.
-            before = status.parse(raw, loaded.path, loaded.content.stamp.mtime, self.zone)
+            before = status.parse(raw, path, written, self.zone)
             after = rule(self.in_force(self.restored(before)))
             after = replace(after, recorded=after.state)
             saved[:] = [after]
-            new = status.edit(raw, before, after, loaded.path)
+            new = status.edit(raw, before, after, path)
             return status.append(new, note) if note else new
 
-        self.files.commit(loaded.path, change, self.line(audit), keep_mtime=keep_mtime)
+        self.files.commit(path, change, self.line(audit), keep_mtime=keep_mtime)
         return saved[0]
 
     def next_generation(self, task: Task, message: Message | None = None) -> int:
