@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from claw_files.documents.lately import lately
 from claw_files.patterns import pattern
 
 LINES: Final = 400  # of a block, and commas in it: far below what `frontmatter` allows, so nothing is counted here
@@ -82,6 +83,7 @@ def _data(item: _Item) -> Data:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
+@lately
 def _scan(block: str) -> list[_Item] | None:
     if _ODD.search(block) or block.count("\n") > LINES or block.count(",") > LINES:
         return None
