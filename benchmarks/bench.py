@@ -4,6 +4,7 @@ Run it with `make bench`. Nothing here is asserted; `docs/explanation/cost.md` s
 """
 
 import os
+import stat
 import statistics
 import subprocess
 import sys
@@ -89,29 +90,47 @@ def raw_durable_write(folder: str) -> None:
     os.close(fd)
 
 
-def raw_fsyncs(folder: str, count: int) -> None:
-    """That many fsyncs, each of a file that was just written to."""
-    fd = os.open(f"{folder}/raw", os.O_WRONLY | os.O_CREAT)
-    for _ in range(count):
-        os.pwrite(fd, os.urandom(400), 0)
+def raw_syncs(folder: str, kinds: Sequence[str]) -> None:
+    """The same fsyncs with nothing around them: of a file just made, of one that grew, of a folder that changed."""
+    above = os.open(folder, os.O_RDONLY)
+    log = os.open(f"{folder}/raw.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number, kind in enumerate(kinds):
+        fd = above
+        if kind == "new file":
+            fd = os.open(f"{folder}/raw.{number}.{os.urandom(4).hex()}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        elif kind == "grown file":
+            fd = log
+        else:
+            os.rename(f"{folder}/raw.log", f"{folder}/raw.gol")
+            os.rename(f"{folder}/raw.gol", f"{folder}/raw.log")
+        if kind != "folder":
+            os.write(fd, os.urandom(400))
         os.fsync(fd)
-    os.close(fd)
+        if kind == "new file":
+            os.close(fd)
+    os.close(above)
+    os.close(log)
 
 
-def fsyncs_of(act: Act) -> int:
-    """How often one call asks the disk to keep something."""
-    count, real = [0], os.fsync
+def syncs_of(act: Act) -> list[str]:
+    """What one call asks the disk to keep, in order: "folder", "new file", "grown file" (an earlier call kept it)."""
+    kinds, known, real = list[str](), set[int](), os.fsync
 
-    def counting(fd: int) -> None:
-        count[0] += 1
+    def noting(fd: int) -> None:
+        found = os.fstat(fd)
+        is_folder = stat.S_ISDIR(found.st_mode)
+        kinds.append("folder" if is_folder else "grown file" if found.st_ino in known else "new file")
+        known.add(found.st_ino)
         real(fd)
 
-    os.fsync = counting  # type: ignore[assignment]
+    os.fsync = noting  # type: ignore[assignment]
     try:
+        act()
+        kinds.clear()
         act()
     finally:
         os.fsync = real
-    return count[0]
+    return kinds
 
 
 def writes() -> None:
@@ -120,7 +139,7 @@ def writes() -> None:
         claim: Act = lambda: app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER)  # noqa: E731
         note: Act = lambda: app.files.commit("notes.md", lambda _: b"%d\n" % next(notes), b"{}\n")  # noqa: E731
         claim()
-        syncs = fsyncs_of(claim)
+        syncs = syncs_of(claim)
         rows = [
             ("raw durable write: file, rename, folder", median(lambda: raw_durable_write(app.root))),
             ("commit: exchange, compare, keep, journal", median(note)),
@@ -128,7 +147,7 @@ def writes() -> None:
                 "edit one key of a task, durably",
                 median(lambda: ws.update(TaskId("TC-1"), _later, Audit(action="bench"))),
             ),
-            (f"the {syncs} fsyncs of a claim alone", median(lambda: raw_fsyncs(app.root, syncs))),
+            (f"the {len(syncs)} fsyncs of a claim alone", median(lambda: raw_syncs(app.root, syncs))),
             ("claim: ledger line, claim file, status", median(claim)),
         ]
         table("durable writes, one process", "raw write", rows)
@@ -160,14 +179,14 @@ def _claim_some(work: tuple[str, int, int]) -> list[float]:
 
 
 def rates() -> None:
-    print(f"\n{'a second, one process, no fsync':<58}{'1,000 tasks':>14}{'10,000 tasks':>16}")
+    print(f"\n{'a second, one process, in memory':<58}{'1,000 tasks':>14}{'10,000 tasks':>16}")
     found = [_rates(tasks) for tasks in (1_000, 10_000)]
     for name in found[0]:
         print(f"  {name:<56}{found[0][name]:>13,.0f}{found[1][name]:>16,.0f}")
 
 
 def _rates(tasks: int) -> dict[str, float]:
-    with office(tasks, 20, durable=False) as app:
+    with office(tasks, 20, in_memory=True) as app:
         first, last = 100, 400
         found = {
             "claims": _rate([lambda n=n: app.claims.claim(TaskId(f"TC-{n}"), PETER) for n in range(first, last)]),

@@ -9,9 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from claw_files.app import App
 from claw_files.documents import ledger, status
-from claw_files.locks import Claims
 from claw_files.model import AgentId, Entry, State, Task, TaskId
-from claw_files.system.disk import DiskFiles
 
 CONFIG = """
 [workspace]
@@ -23,24 +21,22 @@ takes = ["bug"]
 [agents.ann]
 kind = "human"
 """
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PETER, SAM = AgentId("peter"), AgentId("sam")
 
 
 @contextmanager
-def office(tasks: int, delegations: int = 0, durable: bool = True) -> Iterator[App]:
+def office(tasks: int, delegations: int = 0, in_memory: bool = False) -> Iterator[App]:
     """A workspace with that many tasks, of which the first `delegations` are in progress and in the ledger.
 
     Args:
-        durable: False leaves out every fsync, to see what is ours of the time.
+        in_memory: on a file system without a disk, to see what is ours of the time. A disk's own time for making files
+            depends on what was deleted there in the last minutes, by an earlier benchmark too.
     """
-    root = tempfile.mkdtemp(prefix="clawfiles-bench-")
+    root = tempfile.mkdtemp(prefix="clawfiles-bench-", dir=_MEMORY if in_memory else None)
     try:
         fill(root, tasks, delegations)
-        app = App(root, dict(os.environ), None)
-        if not durable:
-            app.__dict__["files"] = DiskFiles(root, clock=app.clock, durable=False)
-            app.workspace.claims = Claims(root, durable=False)
-        yield app
+        yield App(root, dict(os.environ), None)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

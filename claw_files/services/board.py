@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from heapq import nsmallest
 
 from msgspec.structs import replace
 
@@ -15,6 +14,8 @@ from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.workspace import Workspace
 from claw_files.workspace.index import Row
+
+_FEW = 200  # files that are read for a short list before the index is asked
 
 
 class Shown(Value, frozen=True):
@@ -48,18 +49,30 @@ class Board:
         return replace(shown, body=split(loaded.content.data, loaded.path).body)
 
     def listing(self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None) -> Listing:
-        """Open and closed tasks, without the archive; of one state or one agent when asked."""
-        rows = self._ws.rows()
-        unreadable = sorted((row.path, row.error) for row in rows if row.error)
-        found = [
-            row
-            for row in rows
-            if not row.error
-            if (status is None or row.state == status) and (agent is None or row.assignee == agent)
-        ]
-        first = nsmallest(limit, found, key=Row.order) if limit is not None else sorted(found, key=Row.order)
-        tasks = tuple(self._shown(row.task(), row.path) for row in first)
-        return Listing(tasks=tasks, unreadable=tuple(unreadable))
+        """Open and closed tasks, without the archive; of one state or one agent when asked.
+
+        Of a list with a limit only the files are read, and named if they are unreadable, that come before its end.
+        """
+
+        def wanted(row: Row) -> bool:
+            return not row.error and status in (None, row.state) and agent in (None, row.assignee)
+
+        rows = (self._first(wanted, limit) if limit is not None else None) or self._ws.rows()
+        found = sorted((row for row in rows if wanted(row)), key=Row.order)[:limit]
+        tasks = tuple(self._shown(row.task(), row.path) for row in found)
+        return Listing(tasks=tasks, unreadable=tuple(sorted((row.path, row.error) for row in rows if row.error)))
+
+    def _first(self, wanted: Callable[[Row], bool], limit: int) -> list[Row] | None:
+        """The rows up to the last one that is wanted; None when too many would have to be read for them."""
+        rows, left = list[Row](), limit
+        for row in self._ws.rows_in_order():
+            if len(rows) == limit + _FEW:
+                return None
+            rows.append(row)
+            left -= wanted(row)
+            if not left:
+                break
+        return rows
 
     def _shown(self, found: Task, path: str) -> Shown:
         standing = by_hand.stand(found, self._ws.is_reviewed(found))

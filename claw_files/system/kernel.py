@@ -1,6 +1,6 @@
-"""System calls that Python does not offer: openat2 and renameat2, and what stands in for them where they are missing.
+"""Opening without following links; and renameat2, which Python does not offer, with what stands in where it is missing.
 
-ctypes is imported on the first call only: a command that touches nothing pays nothing for it.
+ctypes is imported for the first write only: a command that changes nothing pays nothing for it.
 """
 
 import errno
@@ -10,35 +10,25 @@ from typing import Any
 
 MISSING = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)  # this kernel, this C library or this file system lacks it
 _NO_REPLACE, _EXCHANGE = 1, 2
-_OPENAT2 = 437  # one number on every architecture
-_BENEATH, _NO_SYMLINKS, _NO_MAGIC_LINKS = 0x08, 0x04, 0x02
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_beneath(root_fd: int, path: str, flags: int) -> int:
-    """A descriptor of `path` under `root_fd`, close-on-exec; no component of it is a symbolic link.
+    """A descriptor of `path` under `root_fd`, close-on-exec, opened one folder at a time.
 
-    Raises OSError: ELOOP for a symbolic link, EXDEV for a path that leaves the root.
+    No component is followed if it is a symbolic link, and whoever calls lets no ".." through: nothing leads out.
+    Raises OSError: ELOOP or ENOTDIR for a link.
     """
-    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-    if has_openat2():
-        return _openat2(root_fd, path, flags)
-    return _walk(root_fd, path, flags)
-
-
-@cache
-def has_openat2() -> bool:
-    """Whether the kernel knows openat2 (Linux 5.6; containers may forbid it). Asked once."""
+    *folders, name = path.split("/")
+    fd = os.dup(root_fd)
     try:
-        fd = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        os.close(_openat2(fd, ".", os.O_RDONLY | os.O_CLOEXEC))
-    except (OSError, AttributeError, ImportError):
-        return False
+        for folder in folders:
+            below = os.open(folder, _FOLDER, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
     finally:
         os.close(fd)
-    return True
 
 
 def exchange(source_fd: int, source: str, target_fd: int, target: str) -> None:
@@ -69,20 +59,6 @@ def _exists(folder_fd: int, name: str) -> bool:
     return True
 
 
-def _walk(root_fd: int, path: str, flags: int) -> int:
-    """The same one folder at a time; no component is followed, so nothing leads out either."""
-    *folders, name = path.split("/")
-    fd = os.dup(root_fd)
-    try:
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            os.close(fd)
-            fd = below
-        return os.open(name, flags, dir_fd=fd)
-    finally:
-        os.close(fd)
-
-
 @cache
 def _libc() -> Any:
     import ctypes
@@ -95,31 +71,6 @@ def _fail(name: str) -> OSError:
 
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number), name)
-
-
-@cache
-def _how() -> Any:
-    """The class for struct open_how: flags, mode, resolve; all 64 bits wide."""
-    import ctypes
-
-    return ctypes.c_uint64 * 3
-
-
-def _openat2(root_fd: int, path: str, flags: int) -> int:
-    import ctypes
-
-    how = _how()(flags, 0, _BENEATH | _NO_SYMLINKS | _NO_MAGIC_LINKS)
-    name = ctypes.c_char_p(os.fsencode(path))
-    while True:
-        fd = _libc().syscall(
-            ctypes.c_long(_OPENAT2), ctypes.c_long(root_fd), name, ctypes.byref(how), ctypes.c_size_t(24)
-        )
-        if fd >= 0:
-            return int(fd)
-        error = _fail(path)
-        # EAGAIN: something in the workspace was renamed while the kernel looked; man page: try again.
-        if error.errno not in (errno.EAGAIN, errno.EINTR):
-            raise error
 
 
 def _renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: int) -> None:

@@ -4,7 +4,7 @@ It lies in `.clawfiles/cache/`. Every use compares it with a survey of the folde
 losing it, or finding nonsense in it, costs time and nothing else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -90,6 +90,18 @@ def rows(
     return found, msgspec.msgpack.encode(_Kept(head=head, written_ns=now_ns, rows=kept_rows))
 
 
+def in_order(names: Iterable[tuple[str, str]], read: Reading) -> Iterator[Row]:
+    """A row for each (folder, file name), read as it is asked for, in the order of the ids; without the index."""
+    for _, folder, name in sorted((_order(name.removesuffix(".md").upper()), folder, name) for folder, name in names):
+        if row := _row(folder, name, (0, 0, 0), read):
+            yield row
+
+
+def _order(id: str) -> tuple[str, int, str]:  # noqa: A002
+    series, _, tail = id.rpartition("-")
+    return (series, int(tail[:18]) if tail.isascii() and tail.isdigit() else 0, id)  # msgpack has 64 bits
+
+
 def _is_kept(name: str) -> bool:
     """Whether the index can hold the name: one that is not UTF-8 is no task's, and read anew each time."""
     return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
@@ -112,14 +124,14 @@ def _row(folder: str, name: str, stamp: tuple[int, int, int], read: Reading) -> 
         return None  # moved meanwhile
     except ClawError as wrong:
         return Row(folder=folder, name=name, stamp=stamp, error=str(wrong)[:500])
-    series, _, tail = task.id.rpartition("-")
+    series, number, _ = _order(task.id)
     return Row(
         folder=folder,
         name=name,
         stamp=stamp,
         id=task.id,
         series=series,
-        number=int(tail[:18]) if tail.isascii() and tail.isdigit() else 0,  # msgpack has 64 bits
+        number=number,
         state=state.value,
         assignee=task.assignee,
         type=task.type,

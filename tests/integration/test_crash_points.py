@@ -30,7 +30,7 @@ PATH = "status/tc-1.md"
 OS_CALLS = ("open", "write", "fsync", "close", "rename", "unlink", "mkdir", "fchmod", "fchown", "utime", "ftruncate")
 LOOKS = ("stat", "fstat", "listdir")
 CALLS: list[tuple[Any, str]] = [(os, name) for name in OS_CALLS + LOOKS]
-CALLS += [(fcntl, "flock"), (kernel, "_renameat2"), (kernel, "_openat2")]
+CALLS += [(fcntl, "flock"), (kernel, "_renameat2")]
 
 
 class World:
@@ -94,7 +94,6 @@ def _arm(n: int, torn: bool, told: int) -> None:
 
 def crashes(tmp_path: Path, prepare: Callable[[World], object], act: Callable[[World], object]) -> Iterator[World]:
     """A world for every point at which `act` can die, dead at that point."""
-    kernel.has_openat2()  # asked once for each process; not a part of the write
     for torn in (False, True):
         for n in range(1, 400):
             shutil.rmtree(tmp_path / "w", ignore_errors=True)

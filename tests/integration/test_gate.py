@@ -17,13 +17,9 @@ PATH = "status/tc-1.md"
 SECRET = b"root:x:0:0"
 
 
-@pytest.fixture(params=["openat2", "folder by folder"])
-def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace, read with and without openat2, beside a secret."""
-    if request.param == "openat2" and not kernel.has_openat2():
-        pytest.skip("this kernel has no openat2")
-    if request.param != "openat2":
-        monkeypatch.setattr(kernel, "has_openat2", lambda: False)
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workspace beside a secret."""
     (tmp_path / "secret").write_bytes(SECRET)
     (tmp_path / "w/status").mkdir(parents=True)
     return tmp_path / "w"
