@@ -152,12 +152,11 @@ class CommandRuntime:
             return []
         names = sorted(os.listdir(self._runs))
         runs = [self._read(RunId(name)) for name in names if staging.is_name(name)]
-        return [run.id for run in runs if run is not None and run.ended is None and self._is_ours(run)]
-
-    def _is_ours(self, run: Run) -> bool:
-        """Whether the folder is a run's: one whose run.md tells nothing, and for which nothing lives, is somebody's."""
-        folder = self._folder(run.id)
-        return bool(run.key) or self._processes.is_supervised(folder) or self._processes.has_left(folder)
+        unended = [run for run in runs if run is not None and run.ended is None]
+        # A folder whose run.md tells nothing, and for which nothing lives, is somebody's.
+        unknown = not all(run.key for run in unended)
+        living = self._processes.run_folders() if unknown else set[str]()
+        return [run.id for run in unended if run.key or self._folder(run.id) in living]
 
     def _folder(self, run_id: RunId) -> str:
         return os.path.join(self._runs, run_id)

@@ -60,6 +60,12 @@ def supervisor_of(folder: str) -> int | None:
     return next((pid for pid in parents() if wanted in _environ(pid)), None)
 
 
+def run_folders() -> set[str]:
+    """Return the folders of all runs that some process belongs to or supervises: /proc is read once for all of them."""
+    entries = (entry for pid in parents() for entry in _environ(pid))
+    return {os.fsdecode(entry.partition(b"=")[2]) for entry in entries if entry.startswith((RUN, SUPERVISES))}
+
+
 def _is_foreign(pid: int, folder: str) -> bool:
     mine = SUPERVISES + os.fsencode(folder)
     return any(entry.startswith(SUPERVISES) and entry != mine for entry in _environ(pid))

@@ -28,6 +28,9 @@ class Processes(Protocol):
     def is_supervised(self, folder: str) -> bool:
         """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
 
+    def run_folders(self) -> set[str]:
+        """The folders of all runs that some process belongs to or supervises, of any workspace: one look at /proc."""
+
     def ask_to_end(self, folder: str) -> bool:
         """Send TERM to the run's supervisor; False when there is none."""
 
@@ -62,6 +65,9 @@ class SystemProcesses:
 
     def is_supervised(self, folder: str) -> bool:
         return proc.supervisor_of(folder) is not None
+
+    def run_folders(self) -> set[str]:
+        return proc.run_folders()
 
     def ask_to_end(self, folder: str) -> bool:
         pid = proc.supervisor_of(folder)
