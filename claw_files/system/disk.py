@@ -84,10 +84,20 @@ class DiskFiles:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
+    def commit(
+        self,
+        path: str,
+        change: Change,
+        note: bytes | None,
+        keep_mtime: bool = False,
+        turn: AbstractContextManager[None] | None = None,
+    ) -> Content:
         split(path)
         give_up = time.monotonic() + _RETRY_SECONDS
-        with writing(path) as step:
+        with writing(path) as step, ExitStack() as until_swapped:
+            if turn:
+                until_swapped.enter_context(turn)
+            step.on_swapped = until_swapped.close
             while time.monotonic() < give_up:
                 base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
                 if base and base.data == new:
@@ -212,6 +222,7 @@ class DiskFiles:
             if not swapped:
                 self._private.discard(bench, intent)
                 return None
+            step.on_swapped()
             self._private.sync(target, bench)
             self._journal(bench, intent, note)
             self._private.keep(bench, intent)

@@ -7,7 +7,7 @@ import _thread
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from claw_files.errors import Busy, CannotRead, CannotWrite
@@ -19,6 +19,7 @@ class Step:
     """How far a write got. `unknown` from the moment on at which the new content can be seen."""
 
     unknown = False
+    on_swapped: Callable[[], None] = staticmethod(lambda: None)  # called once the new content is in its place
 
 
 @contextmanager

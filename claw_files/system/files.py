@@ -4,6 +4,7 @@ Paths are relative to the workspace root, with "/" between names: "status/tc-47.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -73,13 +74,23 @@ class Files(Protocol):
         editors' droppings are left out.
         """
 
-    def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
+    def commit(
+        self,
+        path: str,
+        change: Change,
+        note: bytes | None,
+        keep_mtime: bool = False,
+        turn: AbstractContextManager[None] | None = None,
+    ) -> Content:
         """Make `change` durable and return what now stands there; the one way clawfiles writes a file.
 
         After it returns, the new content survives kill -9 and a power cut; before, the old one does; never half of
         either. What was displaced is kept for a while. `note` is one line of the journal, made durable with the write
         (None only for files that are themselves part of the journal of a run). `keep_mtime` keeps the old time: a
         write in another's name must not look like that agent's sign of life.
+
+        `turn` is entered before the file is read and left as soon as the new content is in its place: for a file that
+        many write, so that they do not prepare their writes in vain, and wait for each other's disk only once.
 
         Raises whatever `change` raises, Pending (a file that `change` cannot read is younger than 2 s), CannotRead,
         CannotWrite.

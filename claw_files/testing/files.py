@@ -1,5 +1,6 @@
 """A workspace in memory, with the same contract as the disk: `tests/contract/` runs one suite on both."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
@@ -84,17 +85,25 @@ class MemoryFiles:
         stamps = [(name, self.stamp(f"{folder}/{name}")) for name in self.names(folder)]
         return [(name, stamp.mtime_ns, stamp.size_bytes, stamp.inode) for name, stamp in stamps if stamp]
 
-    def commit(self, path: str, change: Change, note: bytes | None, keep_mtime: bool = False) -> Content:
+    def commit(
+        self,
+        path: str,
+        change: Change,
+        note: bytes | None,
+        keep_mtime: bool = False,
+        turn: AbstractContextManager[None] | None = None,
+    ) -> Content:
         split(path)
-        while True:
-            base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
-            if base and base.data == new:
-                return base
+        with turn or nullcontext():
+            while True:
+                base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
+                if base and base.data == new:
+                    return base
+                self._step(path)
+                if self._files.get(path) == base:
+                    break
             self._step(path)
-            if self._files.get(path) == base:
-                break
-        self._step(path)
-        written = self._put(path, new, base.stamp.mtime if base and keep_mtime else None)
+            written = self._put(path, new, base.stamp.mtime if base and keep_mtime else None)
         self._journal(path, note)
         return written
 

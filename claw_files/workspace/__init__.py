@@ -320,8 +320,8 @@ class Workspace(Inboxes):
     def _edit_ledger(self, change: Callable[[bytes], bytes], audit: Audit) -> None:
         path = self.settings.workspace.ledger
         # The commit is safe without it; but all write this one file, and would prepare their writes again and again.
-        with self.locks.hold("ledger", LEDGER_PATIENCE, f"{audit.actor}: {audit.action}"):
-            self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit))
+        turn = self.locks.hold("ledger", LEDGER_PATIENCE, f"{audit.actor}: {audit.action}")
+        self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit), turn=turn)
 
     # --- other folders
 
