@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import BadValue, CannotRead, NoAgentNamed, NoWorkspace
+from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
 from claw_files.model import AgentId, RunId, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
@@ -17,6 +18,7 @@ from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.model import Message, Runtime
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -28,8 +30,11 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
     from claw_files.services.people import People
+    from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
+    from claw_files.services.sessions import Sessions
     from claw_files.services.setup import Done
+    from claw_files.services.steering import Steer, Steering
     from claw_files.services.tasks import TaskService
 
 PRIVATE = ".clawfiles"
@@ -127,6 +132,17 @@ class App:
         text = self._env.get("CLAWFILES_RUN")
         return RunId(text) if text else None
 
+    @property
+    def woken_by(self) -> "Message | None":
+        """The message that woke the run we are part of, where it is the actor's."""
+        name = self._env.get("CLAWFILES_MESSAGE_ID")
+        if not name:
+            return None
+        with suppress(ClawError):
+            found = self.workspace.find_message(self.actor, words.message_id(name))
+            return found[0] if found else None
+        return None
+
     def generation(self, task: TaskId, named: int | None) -> int | None:
         """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
         text = self._env.get("CLAWFILES_GENERATION")
@@ -216,6 +232,29 @@ class App:
         from claw_files.services.board import Board
 
         return Board(self.workspace, lambda entry: self.looking.look(entry))
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        from claw_files.services.sessions import Sessions
+
+        return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
+
+    @cached_property
+    def records(self) -> "Records":
+        from claw_files.services.records import Records
+
+        return Records(self.workspace, self.runtime, self.sessions, self.checkpoints)
+
+    @cached_property
+    def steering(self) -> "Steering":
+        from claw_files.services.steering import Steering
+
+        return Steering(self.workspace, self.runtime, self.sessions, self.messages, self._steers)
+
+    @property
+    def _steers(self) -> "Mapping[Runtime, Steer]":
+        """How a run of each runtime is corrected at once; the others look into their steer.md."""
+        return {}
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

@@ -193,6 +193,7 @@ class Message(Value, frozen=True):
     definition: dict[str, str] = {}
     body_file: str | None = None  # a body over 10 KB lies here, relative to the workspace
     channels: dict[str, str] = {}
+    run: RunId | None = None  # a correction for this run alone: it wakes nobody
 
 
 class Run(Value, frozen=True):

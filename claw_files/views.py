@@ -16,9 +16,12 @@ from claw_files.model import Box, Checkpoint, Lease, Message, Run, State, Task
 from claw_files.words import render_duration, render_instant, safe
 
 if TYPE_CHECKING:
+    from claw_files.rules.lanes import Wait
+    from claw_files.rules.sessions import Session
     from claw_files.services.board import Listing, Shown
     from claw_files.services.explain import Explanation
     from claw_files.services.heartbeat import Ticked
+    from claw_files.services.records import History
 
 _NOT_SHOWN = {"state", "recorded"}
 COLOURS = {
@@ -209,6 +212,59 @@ def tick_text(ticked: "Ticked") -> str:
     return rows_text(rows) or f"nothing to do; lines in the ledger: {ticked.entries}"
 
 
+# --- sessions
+
+
+def session_json(session: "Session") -> dict[str, Any]:
+    """The session's fields; `wait` as `wait_json` has it."""
+    facts = msgspec.structs.asdict(session)
+    spoken = [
+        {"id": m.id, "kind": m.kind, "from": m.sender, "to": m.to, "at": m.at, "text": m.text} for m in session.messages
+    ]
+    return facts | {"messages": spoken, "wait": wait_json(session.wait) if session.wait else None}
+
+
+def sessions_text(found: Iterable["Session"], numbered: bool = False) -> str:
+    """A line for each session, its last messages indented below it; with `numbered`, as `subagents` shows them."""
+    shown = list(found)
+    table = rows_text(_session_row(it, numbered) for it in shown).split("\n") if shown else []
+    blocks = []
+    for row, session in zip(table, shown, strict=True):
+        below = [f"  {m.kind} {m.sender} -> {m.to}: {safe(' '.join(m.text.split()), 200)}" for m in session.messages]
+        blocks += [row, *below]
+    return "\n".join(blocks) or ("no subagents" if numbered else "no sessions")
+
+
+def _session_row(session: "Session", numbered: bool) -> tuple[str, ...]:
+    at = session.started if numbered else session.updated_at
+    since = render_instant(at) if at else "-"
+    used = " ".join(f"{key}={value}" for key, value in session.usage.items())
+    held = session.wait.held_by if session.wait else None
+    told = [session.title, session.said, used, f"waits for {held}" if held else None]
+    tail = " | ".join(part for part in told if part)
+    head = (str(session.number or "-"), session.label or session.agent) if numbered else (session.key,)
+    facts = (session.model or "-", session.runtime or "-", session.status or "-", since, session.task or "-")
+    return (*head, *facts, session.run or "-", tail)
+
+
+def history_json(history: "History") -> dict[str, Any]:
+    """The session, its records with their raw text, and how many older ones were left out."""
+    records = [msgspec.structs.asdict(record) for record in history.records]
+    return {"session": session_json(history.session), "records": records, "left_out": history.left_out}
+
+
+def history_text(history: "History") -> str:
+    """Each record with a head line; what it says is indented, so that no text can look like another head."""
+    blocks = [f"{safe(history.session.key)} [{history.session.status or '-'}]"]
+    blocks += [f"({history.left_out} older left out)"] if history.left_out else []
+    for record in history.records:
+        at = render_instant(record.at) if record.at else "-"
+        head = f"{at}  {record.type}  {safe(record.source)}{' (cut)' if record.cut else ''}"
+        body = safe(record.text.strip(), len(record.text), lines=True).replace("\n", "\n  ")
+        blocks.append(f"{head}\n  {body}".rstrip())
+    return "\n\n".join(blocks)
+
+
 # --- explain
 
 
@@ -230,6 +286,7 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "sent": _sent_json(found.message) if found.message else None,
         "box": found.box,
         "run": _run_json(found.run) if found.run else None,
+        "wait": wait_json(found.wait) if found.wait else None,
         "now": [action.as_json() for action in found.now],
         "next": {"at": found.next_at, "rule": found.next_rule},
         "breaker": found.breaker,
@@ -240,6 +297,12 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
 
 def _sent_json(message: Message) -> dict[str, Any]:
     return {"id": message.id, "to": message.to, "at": message.sent, "sends": message.sends, "ack_by": message.ack_by}
+
+
+def wait_json(wait: "Wait") -> dict[str, Any]:
+    """What is ahead of a waiting message: ids of runs and of the first messages, how many messages, what holds it."""
+    keys = ("since", "held_by", "until", "runs", "ahead", "messages")
+    return {key: getattr(wait, key) for key in keys}
 
 
 def _run_json(run: Run) -> dict[str, Any]:
@@ -259,6 +322,7 @@ def explain_text(found: "Explanation") -> str:
         ("in the ledger", entry.line.strip() if entry else "no line"),
         ("sent", _sent(message, found.box) if message else "nothing yet"),
         ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
+        ("turn", found.waits),
         ("now", "; ".join(f"{a.act} {a.agent or ''}".strip() + f": {a.why}" for a in found.now)),
         ("next", _next(found)),
         ("breaker", found.breaker),

@@ -9,6 +9,7 @@ from claw_files.cli.base import TEXT, Command, command, group, open_app, shared,
 
 if TYPE_CHECKING:
     from claw_files.app import App
+    from claw_files.model import AgentId
     from claw_files.services.delegations import Delegated
     from claw_files.services.messages import Sent
 
@@ -137,17 +138,25 @@ def ask(to: str, question: str, task_id: str | None, wait: str | None, critical:
 
 
 def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
+    app = open_app()
+    send_to(app, app.settings.agent(to).name, text, task_id, wait, critical, question)
+
+
+def send_to(
+    app: "App", receiver: "AgentId", text: str, task_id: str | None, wait: str | None, critical: bool, question: bool
+) -> None:
+    """Send in the name of whoever acts, wake the receiver, and wait for the answer where that was asked for."""
     from claw_files import words
     from claw_files.model import Kind
     from claw_files.rules.delegation import check_wait
 
-    app = open_app()
-    by, receiver = app.actor, app.settings.agent(to).name
+    by = app.actor
     patience = words.duration(wait, "--wait") if wait else None
     if patience:
         check_wait(app.settings, by, receiver, app.lanes_held())
     task = words.task_id(task_id) if task_id else None
-    sent = app.messages.send(by, receiver, text, task, critical, Kind.QUESTION if question else Kind.ANNOUNCE)
+    kind = Kind.QUESTION if question else Kind.ANNOUNCE
+    sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
     if sent.status != "silent":
         app.heartbeat.wake()
     _show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)

@@ -30,6 +30,8 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "ask": ("claw_files.cli.handing:ask", "Ask an agent; the answer comes to your inbox."),
     "answer": ("claw_files.cli.handing:answer", "Answer a question from your inbox."),
     "inbox": ("claw_files.cli.handing:inbox", "Read your new messages."),
+    "sessions": ("claw_files.cli.sessions:sessions", "Who works, what they did, and a word to them."),
+    "subagents": ("claw_files.cli.sessions:subagents", "Correct or end what is at work."),
     "checkpoint": ("claw_files.cli.checkpoint:checkpoint", "What an agent needs to go on after a restart."),
     "heartbeat": ("claw_files.cli.beating:heartbeat", "One tick, for cron: look, decide, act, exit."),
     "brief": ("claw_files.cli.beating:brief", "Show what quiet hours held back."),

@@ -37,6 +37,7 @@ class Agent(Value, frozen=True):
     takes: tuple[str, ...] = ()
     runtime: Runtime = Runtime.INBOX
     session: str = ""  # its lane: one run at a time in each
+    runs: int | None = None  # of it at once; None: one for a named agent, as many as there are slots for a worker
     command: tuple[str, ...] = ()
     message: Literal["stdin", "file", "env"] = "stdin"
     env: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from claw_files import words
 from claw_files.documents.records import Record
 from claw_files.documents.records import render as _render
 from claw_files.errors import InvalidFile
-from claw_files.model import Key, Kind, Message
+from claw_files.model import Key, Kind, Message, RunId
 
 BODY_BYTES: Final = 10 * 1024  # a larger body goes to bodies/ and is referred to
 REFERENCE_BYTES: Final = 1024 * 1024  # beyond this only a reference is accepted
@@ -46,6 +46,7 @@ def parse(raw: bytes, path: str) -> Message:
         definition=record.mapping("task_definition"),
         body_file=record.text("body_file"),
         channels=record.mapping("channels"),
+        run=RunId(record.read("run", lambda text: words.key(text, "run id")) or "") or None,
     )
 
 
@@ -77,6 +78,7 @@ def render(message: Message) -> bytes:
         "status_hash": message.status_hash,
         "body_file": message.body_file,
         "channels": message.channels,
+        "run": message.run,
         "task_definition": message.definition,
     }
     return _render(values, message.body)

@@ -101,6 +101,26 @@ def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Col
         raise Refused("waiting", message, "send without --wait; the answer comes as a message")
 
 
+TIMES = 3  # that one agent may speak in one conversation: between two, a message and five replies
+
+
+def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
+    """The senders behind a message that `by` sends because of `after`, `by` last; empty where it begins by itself.
+
+    Raises Refused where `by` has spoken so often already: replies that wake one another would never end.
+    """
+    if after is None:
+        return ()
+    chain = after.chain or (after.sender,)
+    if chain.count(by) >= TIMES:
+        message = f"this would be turn {len(chain)} of {' -> '.join(chain[-8:])}: {by} has had its {TIMES}"
+        right = (
+            "end it with REPLY_SKIP, write what is decided into the status file, or begin anew with another question"
+        )
+        raise Refused("reply loops", message, right)
+    return (*chain, by)
+
+
 def is_acknowledged(task: Task | None, message: Message, status_digest: str | None, reports: Iterable[Report]) -> bool:
     """Whether the receiver has said anything but backlog for the attempt that `message` is about.
 

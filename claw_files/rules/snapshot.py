@@ -56,7 +56,8 @@ class Snapshot(Value, frozen=True):
     ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
     marks: Mapping[str, datetime] = {}
     held: Mapping[AgentId, tuple[Message, ...]] = {}
-    spawned: tuple[datetime, ...] = ()  # of the last minute, for the rate
+    spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
+    started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
 
 
 class Act(StrEnum):

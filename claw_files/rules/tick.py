@@ -1,16 +1,17 @@
 """The one place that decides what a heartbeat does: `plan_tick(snapshot, now)`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.model import AgentId, AgentKind, Key, Kind, Message, Run, Runtime, State, TaskId
-from claw_files.rules import quiet, resilience, routing, schedules
-from claw_files.rules.case import Case, case_of, lane, listed
+from claw_files.model import AgentId, Key, Kind, Message, Runtime, State, TaskId
+from claw_files.rules import quiet, routing, schedules
+from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
+from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
 
@@ -30,7 +31,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
         actions += plan_line(look, snap, now)
     others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
-    others += plan_wakes(snap.settings, snap.live, waiting, snap.spawned, now, snap.outcomes)
+    others += plan_wakes(replace(snap, waiting=waiting), now)
     others += plan_people(snap, now)
     actions += [replace(action, alone=True) for action in others]
     return tuple(actions)
@@ -131,56 +132,7 @@ def _why_not(case: Case) -> str:
     return words.said(case.task.reason) if case.task.reason else case.task.state.value
 
 
-# --- waking
-
-
-def plan_wakes(
-    settings: Settings,
-    live: Sequence[Run],
-    waiting: Sequence[Message],
-    spawned: Sequence[datetime],
-    now: datetime,
-    outcomes: Mapping[AgentId, Sequence[tuple[datetime, bool]]] | None = None,
-) -> list[Action]:
-    """Whom to wake with which message: one run per session, at most `limits.runs` in all, in the order they were sent.
-
-    Args:
-        live: runs that are alive.
-        waiting: messages in new/ of agents that are woken by a command, without a run of their own yet. Those that
-            were sent at the same moment keep their order.
-        spawned: when workers were started within the last minute, for `spawns_per_minute`.
-        outcomes: how each agent's work ended; an open breaker keeps it asleep, a half-open one lets one run begin.
-    """
-    slots = settings.limits.runs - len(live)
-    spawns = settings.limits.spawns_per_minute - sum(1 for at in spawned if abs(now - at) < timedelta(minutes=1))
-    lanes = {lane(settings, run.agent, run.key) for run in live}
-    running = {run.agent for run in live}
-    woken: list[Action] = []
-    for message in sorted(waiting, key=lambda m: m.sent or now):
-        mine = lane(settings, message.to, message.key)
-        is_worker = settings.agents[message.to].kind is AgentKind.WORKER
-        if slots <= 0 or mine in lanes or (is_worker and spawns <= 0):
-            continue
-        if not _breaker_lets(settings, message.to, outcomes or {}, running, now):
-            continue
-        slots, spawns = slots - 1, spawns - is_worker
-        lanes.add(mine)
-        running.add(message.to)
-        why = f"{message.kind} from {message.sender}"
-        woken.append(Action(act=Act.WAKE, task=message.task, agent=message.to, key=str(message.key), why=why))
-    return woken
-
-
-def _breaker_lets(
-    settings: Settings,
-    agent: AgentId,
-    outcomes: Mapping[AgentId, Sequence[tuple[datetime, bool]]],
-    running: set[AgentId],
-    now: datetime,
-) -> bool:
-    limits = settings.limits
-    state = resilience.breaker(outcomes.get(agent, ()), limits.breaker, limits.breaker_pause, now).state
-    return state == "closed" or (state == "half-open" and agent not in running)
+# --- what the plan itself puts into inboxes
 
 
 _ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}

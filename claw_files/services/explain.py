@@ -4,7 +4,7 @@ from datetime import datetime
 
 from claw_files.errors import ClawError
 from claw_files.model import AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import resilience, routing
+from claw_files.rules import lanes, resilience, routing
 from claw_files.rules.case import case_of
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Action, Look, Snapshot
@@ -25,6 +25,8 @@ class Explanation(Value, frozen=True):
     message: Message | None = None
     box: Box | None = None
     run: Run | None = None
+    wait: lanes.Wait | None = None  # of its message, where its agent is woken by us and has not been yet
+    waits: str = ""  # the same in a sentence
     now: tuple[Action, ...] = ()  # what a tick would do at this moment
     next_at: datetime | None = None  # when a rule looks at it next, if nothing changes before
     next_rule: str = ""
@@ -51,6 +53,7 @@ class Explaining:
         case = case_of(look, snap, now)
         blockers = self._looking.blockers(case.task)
         planned = plan_line(look, snap, now) if entry else ()
+        wait = self._wait(look)
         next_at, rule = _next(look, snap, case.task, now) if entry else (None, "no ledger line: nobody looks at it")
         return Explanation(
             task=case.task,
@@ -62,6 +65,8 @@ class Explaining:
             message=look.message,
             box=look.box,
             run=look.run,
+            wait=wait,
+            waits=lanes.sentence(wait, now) if wait else "",
             now=planned,
             next_at=next_at,
             next_rule=planned[0].why if planned else rule,
@@ -69,6 +74,11 @@ class Explaining:
             reviewer=routing.reviewer(self._ws.settings, case.task.type),
             brief=self._brief(task_id),
         )
+
+    def _wait(self, look: Look) -> lanes.Wait | None:
+        if look.message is None or look.box is not Box.NEW:
+            return None
+        return next((wait for wait in self._looking.waits() if wait.message.id == look.message.id), None)
 
     def _breaker(self, snap: Snapshot, task: Task, now: datetime) -> str:
         if task.assignee is None:

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from claw_files.errors import Busy, ClawError
 from claw_files.model import AgentId, Audit, Run, TaskId, Value
+from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
-from claw_files.rules.tick import plan_line, plan_tick, plan_wakes
+from claw_files.rules.tick import plan_line, plan_tick
 from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
@@ -193,7 +194,7 @@ class Heartbeat:
         for message in self._looking.begun():
             self._safely(f"message {message.id}", self._acting.begun, message)
         snap: Snapshot = self._looking.around(())
-        planned = plan_wakes(snap.settings, snap.live, snap.waiting, snap.spawned, self._ws.clock.now(), snap.outcomes)
+        planned = plan_wakes(snap, self._ws.clock.now())
         messages = {(message.to, str(message.key)): message for message in snap.waiting}
         return [
             action

@@ -35,6 +35,7 @@ from claw_files.model import (
 )
 from claw_files.rules import routing
 from claw_files.rules.entry import task_key
+from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
@@ -46,6 +47,7 @@ Seen = TypeVar("Seen")
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 WENT_WELL = frozenset({"done", "review", "finish", "approve"})
 JOURNAL_CAP_BYTES = 64 << 20
+SECOND = timedelta(seconds=1)
 
 
 class Looking:
@@ -88,7 +90,12 @@ class Looking:
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
+            started=_started(journal),
         )
+
+    def waits(self) -> tuple[Wait, ...]:
+        """What waits to be woken now, oldest first, with what is ahead of it."""
+        return plan_waits(self.around(()), self._ws.clock.now())
 
     def _is_worker(self, agent: AgentId | None) -> bool:
         known = self._ws.settings.agents.get(agent) if agent else None
@@ -246,7 +253,8 @@ class Looking:
             if agent.runtime is not Runtime.COMMAND or agent.kind is AgentKind.HUMAN:
                 continue
             for message in self._new_of(agent.name):
-                yield message, self._ws.files.stamp(f"runs/{run_id(message)}/run.md") is not None
+                is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
+                yield message, is_begun is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
         people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
@@ -332,6 +340,15 @@ def _outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[tupl
     return {agent: tuple(ends) for agent, ends in found.items()}
 
 
+def _started(journal: list[tuple[datetime, Audit]]) -> dict[str, tuple[datetime, ...]]:
+    """When runs were started with each model: what its rate is derived from."""
+    found: dict[str, list[datetime]] = {}
+    for at, line in journal:
+        if line.action == "wake" and line.model:
+            found.setdefault(line.model, []).append(at + SECOND)  # lines have whole seconds: it was before the next
+    return {model: tuple(times) for model, times in found.items()}
+
+
 def _is_run_of(name: str, key: str) -> bool:
     return name.startswith((f"{key}-s", f"{key}.")) and ".verify-s" not in name
 
@@ -343,5 +360,5 @@ def _output_path(text: str) -> str | None:
 
 
 def run_id(message: Message) -> RunId:
-    """The run that a message starts: its key and which send it is."""
-    return RunId(f"{message.key}-s{message.sends}")
+    """The run that a message is for, or else starts: its key and which send it is."""
+    return message.run or RunId(f"{message.key}-s{message.sends}")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.documents import messages as forms
 from claw_files.errors import BadValue, NotFound, Refused
-from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, TaskId, Value
+from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
 from claw_files.rules import delegation, quiet
 from claw_files.services import texts
 from claw_files.system.noise import token
@@ -39,22 +39,42 @@ class Messages:
         task: TaskId | None = None,
         critical: bool = False,
         kind: Kind = Kind.ANNOUNCE,
+        after: Message | None = None,
     ) -> Sent:
-        """Queue a message; returns at once. Raises Refused for a spawn-only worker or a body over 1 MB, NotFound."""
+        """Queue a message; returns at once.
+
+        Args:
+            after: the message that woke `by`; what goes back to its sender is a reply to it.
+
+        Raises Refused for a spawn-only worker, a body over 1 MB and a reply loop; NotFound.
+        """
         ws = self._ws
         delegation.check_message(ws.settings, to)
         if forms.is_silent(text):
             return Sent(status="silent")
         self._check_size(text)
+        chain = delegation.check_turn(by, after)
+        is_reply = after is not None and to == (after.reply_to or after.sender)
         message = self._compose(by, to, text, kind, task, critical)
+        message = replace(message, chain=chain, in_reply_to=after.id if after and is_reply else None)
         why = f"{kind} to {to}" + (", critical" if critical else "")
         message = ws.deliver(message, Audit(action="send", task=task, agent=to, actor=by, key=message.key, why=why))
         until = self._quiet_until(to, critical)
         return Sent(status="deferred" if until else "accepted", id=message.id, until=until)
 
-    def ask(self, by: AgentId, to: AgentId, question: str, task: TaskId | None = None) -> Sent:
+    def ask(
+        self, by: AgentId, to: AgentId, question: str, task: TaskId | None = None, after: Message | None = None
+    ) -> Sent:
         """Queue a question; the answer comes to `by` as a message of its own."""
-        return self.send(by, to, question, task, kind=Kind.QUESTION)
+        return self.send(by, to, question, task, kind=Kind.QUESTION, after=after)
+
+    def correct(self, by: AgentId, to: AgentId, text: str, task: TaskId | None, run: RunId | None) -> Message:
+        """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
+        self._check_size(text)
+        body = words.quote(texts.plain(text), str(by), token(4), kind="correction", rule="what is asked for now")
+        message = replace(self._compose(by, to, text, Kind.STEER, task, False), body=body, run=run)
+        audit = Audit(action="steer", task=task, agent=to, actor=by, key=run or message.key, why=text)
+        return self._ws.deliver(message, audit)
 
     def tell(
         self,
@@ -85,9 +105,12 @@ class Messages:
         return ws.deliver(message, audit)
 
     def answer(self, by: AgentId, id: str, text: str) -> Sent:  # noqa: A002 - the message's id
-        """Answer a question from the inbox of `by`: the answer goes straight to whom it names."""
+        """Answer a question from the inbox of `by`, straight to whom it names; a silent word ends the conversation."""
         ws = self._ws
         question, box = self._lookup(by, id)
+        if forms.is_silent(text):
+            self.finish(by, question.id)
+            return Sent(status="silent")
         self._check_size(text)
         to = question.reply_to or question.sender
         key = f"{question.key}.answer"
@@ -103,6 +126,7 @@ class Messages:
             to=to,
             task=question.task,
             body=body,
+            chain=delegation.check_turn(by, question),
             sent=ws.clock.now().replace(microsecond=0),
             in_reply_to=question.id,
         )

@@ -56,8 +56,11 @@ def quoted(text: str, source: AgentId | str) -> str:
     return words.quote(text, str(source), token(4))
 
 
-def wake_text(message: Message, root: str) -> str:
-    """What a woken agent is given: the message, and how to answer it."""
+def wake_text(message: Message, run: RunId) -> str:
+    """What a woken agent is given: the message, how to answer it, and where a correction would lie."""
     if message.kind.value == "question":
-        return f'{message.body}\n\nAnswer with: clawfiles answer {message.id} "TEXT"\n'
+        how = f'Answer with: clawfiles answer {message.id} "TEXT" (REPLY_SKIP as the text: nothing to say)'
+        return f"{message.body}\n\n{how}\n"
+    if message.kind.value == "task":
+        return f"{message.body}\n\nLook into `runs/{run}/steer.md` now and then: a correction would lie there.\n"
     return message.body + "\n"

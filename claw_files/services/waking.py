@@ -56,7 +56,7 @@ class Waking:
             run=run,
             workspace=self._ws.root,
             command=agent.command,
-            message=texts.wake_text(self._whole(message), self._ws.root),
+            message=texts.wake_text(self._whole(message), run.id),
             given=Given(agent.message),
             env=agent.env,
             cwd=self._folder(task) or agent.workspace,

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from claw_files.model import AgentId, Box, Kind, Message, Need, Run, State
 from claw_files.rules.case import lane
 from claw_files.rules.entry import plan_entry
+from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Told
-from claw_files.rules.tick import plan_ready, plan_tick, plan_wakes
+from claw_files.rules.tick import plan_ready, plan_tick
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 
@@ -66,8 +67,8 @@ def messages(count: int, to: AgentId = WORKER) -> list[Message]:
 
 
 def woken(waiting: list[Message], live: tuple[Run, ...] = (), more: str = "", **kwargs: object) -> list[str]:
-    planned = plan_wakes(a.settings(more), live, waiting, kwargs.pop("spawned", ()), START, **kwargs)  # type: ignore[arg-type]
-    return [action.key for action in planned]
+    snap = a.snapshot(live=live, waiting=tuple(waiting), more=more, **kwargs)
+    return [action.key for action in plan_wakes(snap, START)]
 
 
 def test_seven_at_four_slots_are_woken_in_their_order_as_slots_come_free() -> None:

@@ -1,0 +1,163 @@
+"""A session's whole record: what woke it, what it wrote and said, how it ended, how its task moved."""
+
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, Run, RunId, Runtime, TaskId, Value
+from claw_files.rules.sessions import Session
+from claw_files.runtimes import AgentRuntime
+from claw_files.services import history
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.sessions import Sessions
+from claw_files.workspace import Workspace
+
+READ_BYTES = 2 << 20  # of one file: logs are kept to half of that
+_FILES = (  # of a run's folder: what its record calls them; of a log the end is worth more than the beginning
+    ("message", "message.md"),
+    ("steer", "steer.md"),
+    ("stdout", "stdout.log"),
+    ("stderr", "stderr.log"),
+    ("partial", "partial.md"),
+)
+_AT_START = ("message",)
+_ENDS = ("stdout", "stderr")
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+class Record(Value, frozen=True):
+    """One thing of a session, raw: message, steer, stdout, stderr, partial, result, run or move."""
+
+    type: str
+    at: datetime | None  # aware, UTC
+    text: str
+    source: str  # the path of its file
+    run: RunId | None = None
+    task: TaskId | None = None
+    size_bytes: int = 0  # of all of it
+    cut: bool = False  # `text` is not all of it
+
+
+class History(Value, frozen=True):
+    """The newest records of a session, oldest first."""
+
+    session: Session
+    records: tuple[Record, ...] = ()
+    left_out: int = 0  # older ones
+
+
+class Records:
+    """Reads; never writes."""
+
+    def __init__(
+        self, workspace: Workspace, runtime: AgentRuntime, sessions: Sessions, checkpoints: Checkpoints
+    ) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._sessions = sessions
+        self._checkpoints = checkpoints
+
+    def history(self, viewer: AgentId | None, name: str, limit: int, cap_bytes: int) -> History:
+        """What there is of the session of that key, run, number, task, label or agent.
+
+        Args:
+            limit: records at most, the newest.
+            cap_bytes: of all texts together; what does not fit any more is cut, and what is older left out.
+
+        Raises what `Sessions.one` raises.
+        """
+        session = self._sessions.told(self._sessions.one(viewer, name), 0)
+        found = self._found(session, limit)
+        kept = _within(found[-limit:], cap_bytes)
+        return History(session=session, records=tuple(kept), left_out=len(found) - len(kept))
+
+    def _found(self, session: Session, limit: int) -> list[Record]:
+        """Its records, oldest first; of the newest `limit` runs, as each has several."""
+        runs = [run for name in session.runs[-limit:] if (run := self._runtime.look(name))]
+        found = [record for run in runs for record in self._of_run(run)]
+        if session.runtime is Runtime.INBOX:
+            found += self._messages(session, limit)
+        if session.label and (result := self._result(session)):
+            found.append(result)
+        since = min((run.started for run in runs if run.started), default=None)
+        for task in dict.fromkeys([run.task for run in runs] or [session.task]):
+            found += self._moves(task, since) if task else []
+        return sorted(found, key=lambda record: record.at or _FIRST)
+
+    def _of_run(self, run: Run) -> list[Record]:
+        found = []
+        for what, name in _FILES:
+            at = run.started if what in _AT_START else None
+            if record := self._file(what, f"runs/{run.id}/{name}", run, at):
+                found.append(record)
+        if record := self._file("run", f"runs/{run.id}/run.md", run, run.ended):
+            found.append(record)
+        return found
+
+    def _file(self, what: str, path: str, run: Run | None, at: datetime | None) -> Record | None:
+        """One file as it is; nothing where it is not there, or nothing stands in it."""
+        try:
+            content = self._ws.files.read(path, cap_bytes=READ_BYTES)
+        except ClawError:
+            return None
+        if not content.data:
+            return None
+        text, size = _text(content.data), len(content.data)
+        record = Record(type=what, at=at or content.stamp.mtime, text=text, source=path, size_bytes=size)
+        return replace(record, run=run.id, task=run.task) if run else record
+
+    def _result(self, session: Session) -> Record | None:
+        assert session.label
+        run = self._runtime.look(session.run) if session.run else None
+        try:
+            found = self._checkpoints.result(session.label, session.run)
+        except ClawError:
+            return None  # unreadable: it shows in the log of the run alone
+        return self._file("result", self._checkpoints.worker_path(session.label), run, None) if found else None
+
+    def _messages(self, session: Session, limit: int) -> list[Record]:
+        filed = self._sessions.filed(session, limit)
+        records = [(self._file("message", path, None, message.sent), message) for path, message in filed]
+        return [replace(record, task=message.task) for record, message in records if record]
+
+    def _moves(self, task: TaskId, since: datetime | None) -> list[Record]:
+        """The journal's lines on the task: how its status file moved, and who decided what."""
+        return [_move(task, facts) for facts in history.lines(self._ws, task, since)]
+
+
+def _move(task: TaskId, facts: dict[str, str]) -> Record:
+    who, why = facts.get("actor") or facts.get("agent") or "-", facts.get("why", "")
+    stamp = facts.get("timestamp", "")
+    text = f"{facts.get('action', '?')} by {who}: {why}"
+    return Record(type="move", at=_instant(stamp), text=text, source=f"audit/{stamp[:10]}.jsonl", task=task)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _text(raw: bytes) -> str:
+    """The bytes as text; those that are not UTF-8 are spelled out."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _within(records: list[Record], cap_bytes: int) -> list[Record]:
+    """The newest records that fit, the last of them cut to what is left."""
+    kept, left = list[Record](), cap_bytes
+    for record in reversed(records):
+        if left <= 0:
+            break
+        raw = record.text.encode("utf-8", "backslashreplace")
+        left -= len(raw)
+        kept.append(record if left >= 0 else _cut(record, raw, len(raw) + left))
+    return kept[::-1]
+
+
+def _cut(record: Record, raw: bytes, size_bytes: int) -> Record:
+    part = raw[-size_bytes:] if record.type in _ENDS else raw[:size_bytes]
+    return replace(record, text=part.decode("utf-8", "ignore"), cut=True)
