@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
     from claw_files.services.heartbeat import Heartbeat
+    from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
     from claw_files.services.people import People
@@ -119,6 +120,13 @@ class App:
     def coordinator_or_actor(self) -> AgentId:
         """Who acts where the coordinator is meant unless somebody else was named."""
         return self.agent or self.settings.coordinator
+
+    @cached_property
+    def hidden(self) -> "frozenset[AgentId]":
+        """The agents whose work whoever acts must not see: compartments of others."""
+        from claw_files.rules import visibility
+
+        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
 
     @property
     def inside(self) -> TaskId | None:
@@ -225,13 +233,27 @@ class App:
     def explaining(self) -> "Explaining":
         from claw_files.services.explain import Explaining
 
-        return Explaining(self.workspace, self.looking)
+        return Explaining(self.workspace, self.looking, self.hidden)
 
     @cached_property
     def board(self) -> "Board":
         from claw_files.services.board import Board
 
-        return Board(self.workspace, lambda entry: self.looking.look(entry))
+        return Board(self.workspace, lambda entry: self.looking.look(entry), self.hidden)
+
+    @cached_property
+    def journal(self) -> "Journal":
+        from claw_files.services.journal import Journal
+
+        return Journal(self.files, self.clock, self.hidden, self._hidden_tasks)
+
+    def _hidden_tasks(self) -> set[str]:
+        """The tasks in compartments: what stands there in their files, and what their agents were ever given."""
+        from claw_files.rules import visibility
+
+        rows = (row.task() for row in self.workspace.rows() if not row.error)
+        found = {task.id for task in rows if visibility.hides(self.hidden, task)}
+        return {*found, *(task for agent in self.hidden for task in self.workspace.tasks_given(agent))}
 
     @cached_property
     def sessions(self) -> "Sessions":

@@ -33,11 +33,10 @@ def route(task_id: str | None, task_type: str | None) -> None:
 def log(follow: bool, limit: int, task_id: str | None) -> None:
     """Show the journal: every decision and every write of ours. With --json, one object a line."""
     from claw_files import views
-    from claw_files.services.journal import Journal
 
     app = open_app()
     app.settings  # noqa: B018 - a wrong configuration is told here as everywhere
-    journal, task = Journal(app.files, app.clock), task_ids([task_id])[0] if task_id else None
+    journal, task = app.journal, task_ids([task_id])[0] if task_id else None
     for line in journal.follow(limit, task) if follow else journal.last(limit, task):
         show(line, views.journal_text(line))
 

@@ -55,7 +55,7 @@ def new(
     if receiver:
         app.delegations.delegate(made.id, actor, receiver, inside=app.inside)
         app.heartbeat.wake()
-    shown = app.board.show(made.id)
+    shown = app.board.show(made.id, own=True)
     show(views.task_json(shown), f"{made.id}" + (f" delegated to {receiver}" if receiver else ""))
 
 

@@ -32,7 +32,7 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
             app.heartbeat.tick(only=spawned.task)
             ticked = app.clock.monotonic()
         app.clock.sleep(_POLL_SECONDS)
-    shown = app.board.show(spawned.task)
+    shown = app.board.show(spawned.task, own=True)
     if shown.task.state in (State.DEAD, State.CANCELLED):
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
     document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}

@@ -135,7 +135,8 @@ class Settings(Value, frozen=True):
         """The agent of that name, in any case. Raises NotFound with the names there are."""
         if found := self.agents.get(AgentId(name.lower())):
             return found
-        raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(self.agents)}")
+        known = (agent.name for agent in self.agents.values() if not agent.compartment)
+        raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(known)}")
 
     def route(self, task_type: str | None) -> Route | None:
         """The route of a task type, or None."""

@@ -120,6 +120,17 @@ def read(text: str, task: str) -> Words:
     )
 
 
+_NOTE = pattern(r"^- [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z [a-z0-9][a-z0-9._-]{0,63}: ([^\n]{1,2000})", re.MULTILINE)
+
+
+def last_note(text: str) -> str:
+    """The last note that `clawfiles progress` added to the text; "" where there is none."""
+    found = ""
+    for line in _NOTE.finditer(text):
+        found = line[1]
+    return found.strip()
+
+
 def is_open(text: str) -> bool:
     """Whether a fence or comment in the text is never closed, so that it would hide what is added."""
     spans = hidden(f"{text}\n")

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, Runtime, State, Task
-from claw_files.rules import resilience
+from claw_files.rules import quiet, resilience
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -86,9 +86,14 @@ def _lane_is_busy(case: Case) -> bool:
 
 
 def in_progress(case: Case) -> Decision | None:
-    """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
+    """People who follow it hear what is new; then as `_look_at`."""
     if case.task.state is not State.IN_PROGRESS:
         return None
+    return (*_progress(case), *_look_at(case))
+
+
+def _look_at(case: Case) -> Decision:
+    """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
     if not case.due:
         return WAIT
     if case.task.eta and case.now < case.task.eta:
@@ -97,6 +102,28 @@ def in_progress(case: Case) -> Decision | None:
     if seen is Liveness.WORKING:
         return (later(case, f"{seen}: written to since the last check"),)
     return (*_prod(case, seen), later(case, seen.value))
+
+
+def _progress(case: Case) -> Decision:
+    """A new note or ETA, for the people among requester and followers, at most once in `announce_gap`.
+
+    Agents are not told: they read the status file, and a message would wake them for what needs no judgement. In
+    quiet hours nothing is kept for later, either: what is news at their end is told then.
+    """
+    eta = f"ETA {words.render_instant(case.task.eta)}" if case.task.eta else ""
+    news = ", ".join(filter(None, (words.said(case.look.note) if case.look.note else "", eta)))
+    last, settings = case.look.announced, case.snap.settings
+    if not news or (last is not None and abs(case.now - last) < settings.heartbeat.announce_gap):
+        return ()
+    what, text = f"progress.{mark(news)}", f"{case.task.id} ({words.said(case.task.title)}) by {case.agent}: {news}."
+    people = (who for who in audience(case) if settings.is_human(who) and not case.was_told(who, case.key(what)))
+    awake = (who for who in people if not _sleeps(case, who))
+    return tuple(case.act(Act.PROGRESS, "new", who, what, text=text, kind=Kind.ANNOUNCE) for who in awake)
+
+
+def _sleeps(case: Case, person: AgentId) -> bool:
+    settings = case.snap.settings
+    return quiet.until(case.now, quiet.windows_of(settings, person), settings.quiet_hours.zone) is not None
 
 
 def _prod(case: Case, seen: Liveness) -> Decision:
@@ -224,7 +251,7 @@ def done(case: Case) -> Decision | None:
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
     if case.task.group:
         return WAIT  # the group's report closes it
-    told = [who for who in _audience(case) if not case.was_told(who, case.key("done"))]
+    told = [who for who in audience(case) if not case.was_told(who, case.key("done"))]
     text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}." + _outcome(case.task)
     inform = [case.act(Act.INFORM, "done", who, "done", text=text, kind=Kind.ANNOUNCE) for who in told]
     return (*inform, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
@@ -235,7 +262,7 @@ def _outcome(task: Task) -> str:
     return (f" {words.said(task.summary)}." if task.summary else "") + outputs
 
 
-def _audience(case: Case) -> list[AgentId]:
+def audience(case: Case) -> list[AgentId]:
     """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger."""
     settings = case.snap.settings
     requester = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator

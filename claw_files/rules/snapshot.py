@@ -41,6 +41,8 @@ class Look(Value, frozen=True):
     run: Run | None = None  # the newest run for this attempt
     missing: tuple[str, ...] = ()  # promised outputs that are not there; looked up only for finished tasks
     verify: Run | None = None  # the route's own check, if it was started
+    note: str = ""  # the last one of the holder, while a person follows the task
+    announced: datetime | None = None  # when its progress was announced last
 
 
 class Snapshot(Value, frozen=True):
@@ -85,6 +87,7 @@ class Act(StrEnum):
     VERIFY = "verify"
     REOPEN = "reopen"
     INFORM = "inform"
+    PROGRESS = "progress"  # people who follow a task hear how it goes
     REPORT = "report"  # combined, for a group of workers
     CLOSE = "close"  # take the line out of the ledger
     UNWATCH = "unwatch"

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import Changed, Conflict, MoveRefused, NotFound
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
-from claw_files.rules import by_hand, transitions
+from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import texts
@@ -17,6 +17,12 @@ from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.services.waking import Waking
 from claw_files.workspace import Workspace, restore, task_message_key
+
+_SHORT = {  # all that is told of a compartment's task
+    Act.INFORM: "is done",
+    Act.PROGRESS: "is in progress",
+    Act.REVIEW: "is ready for review",
+}
 
 Hand = Callable[[Action, Look | None], None]
 
@@ -43,7 +49,7 @@ class Acting:
         self._people = people
         self._schedules = schedules
         self._me = workspace.settings.coordinator
-        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM)
+        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM, Act.PROGRESS)
         self._hands: Mapping[Act, Hand] = {
             Act.DATE: self._rewrite_line,
             Act.EXTEND: self._rewrite_line,
@@ -216,6 +222,9 @@ class Acting:
         holder = look.task.assignee if look and look.task else None
         if action.act is Act.ASK:
             text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + texts.quoted(text, holder or "it")
+        else:
+            short = f"{action.task} {_SHORT.get(action.act, 'needs a look')}."
+            text = visibility.told_outside(self._ws.settings, holder, action.agent, text, short)
         reply_to = holder if action.act in (Act.ASK, Act.ESCALATE) else None
         self._messages.tell(
             action.key, action.agent, text, action.kind, action.task, self._audit(action), reply_to=reply_to or self._me

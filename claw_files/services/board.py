@@ -6,10 +6,11 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.documents.frontmatter import parse as split
-from claw_files.errors import CannotRead
+from claw_files.errors import BadId, CannotRead, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
-from claw_files.rules import by_hand
+from claw_files.rules import by_hand, visibility
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.workspace import Workspace
@@ -38,13 +39,21 @@ class Listing(Value, frozen=True):
 class Board:
     """Reads, never writes. `look` reads what there is for a ledger line."""
 
-    def __init__(self, workspace: Workspace, look: Callable[[Entry], Look]) -> None:
+    def __init__(
+        self, workspace: Workspace, look: Callable[[Entry], Look], hidden: frozenset[AgentId] = frozenset()
+    ) -> None:
         self._ws = workspace
         self._look = look
+        self._hidden = hidden  # agents in whose compartment nobody may look
 
-    def show(self, task: TaskId) -> Shown:
-        """One task, with its text. Raises NotFound, InvalidFile, CannotRead."""
+    def show(self, task: TaskId, own: bool = False) -> Shown:
+        """One task, with its text; with `own` also one in a compartment, for who has just made it.
+
+        Raises NotFound, InvalidFile, CannotRead.
+        """
         loaded = self._ws.load(task)
+        if not own and self._is_hidden(loaded.task):
+            raise NotFound("task", task, "`clawfiles task list` shows what there is")
         shown = self._shown(loaded.task, loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body)
 
@@ -55,12 +64,14 @@ class Board:
         """
 
         def wanted(row: Row) -> bool:
-            return not row.error and status in (None, row.state) and agent in (None, row.assignee)
+            is_wanted = not row.error and status in (None, row.state) and agent in (None, row.assignee)
+            return is_wanted and not self._is_hidden_row(row)
 
         rows = (self._first(wanted, limit) if limit is not None else None) or self._ws.rows()
         found = sorted((row for row in rows if wanted(row)), key=Row.order)[:limit]
         tasks = tuple(self._shown(row.task(), row.path) for row in found)
-        return Listing(tasks=tasks, unreadable=tuple(sorted((row.path, row.error) for row in rows if row.error)))
+        unreadable = ((row.path, row.error) for row in rows if row.error and not self._is_hidden_row(row))
+        return Listing(tasks=tasks, unreadable=tuple(sorted(unreadable)))
 
     def _first(self, wanted: Callable[[Row], bool], limit: int) -> list[Row] | None:
         """The rows up to the last one that is wanted; None when too many would have to be read for them."""
@@ -82,6 +93,16 @@ class Board:
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
         return Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts))
 
+    def _is_hidden_row(self, row: Row) -> bool:
+        return bool(self._hidden) and self._is_hidden(_of_row(row))
+
+    def _is_hidden(self, task: Task) -> bool:
+        """Whether it lies in a compartment; where its file does not say whose it is, its ledger line counts."""
+        if not self._hidden:
+            return False
+        line = self._lines.get(task.id) if task.assignee is None else None
+        return visibility.hides(self._hidden, replace(task, assignee=line.agent) if line else task)
+
     @cached_property
     def _kept(self) -> list[str]:
         with suppress(CannotRead):  # doctor names what lies in the folder's place
@@ -98,3 +119,13 @@ class Board:
             return None
         look = self._look(self._lines.get(task.id) or Entry(task=task.id, agent=task.assignee))
         return liveness(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
+
+
+def _of_row(row: Row) -> Task:
+    """The row's task; of a file that cannot be read, what its name says."""
+    if not row.error:
+        return row.task()
+    try:
+        return Task(id=words.task_id(row.name.removesuffix(".md")))
+    except BadId:
+        return Task(id=TaskId(""))

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import lanes, resilience, routing
+from claw_files.errors import ClawError, NotFound
+from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
+from claw_files.rules import lanes, resilience, routing, visibility
 from claw_files.rules.case import case_of
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Action, Look, Snapshot
@@ -38,15 +38,18 @@ class Explanation(Value, frozen=True):
 class Explaining:
     """Reads; never writes."""
 
-    def __init__(self, workspace: Workspace, looking: Looking) -> None:
+    def __init__(self, workspace: Workspace, looking: Looking, hidden: frozenset[AgentId] = frozenset()) -> None:
         self._ws = workspace
+        self._hidden = hidden  # agents in whose compartment nobody may look
         self._looking = looking
 
     def explain(self, task_id: TaskId) -> Explanation:
         """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
         self._ws.only_looks = True
-        self._ws.load(task_id)  # for its errors: a look tells of them in another way
+        loaded = self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
         entry = self._ws.entry(task_id)
+        if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
+            raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
         look = self._looking.look(entry or Entry(task=task_id))
         snap = self._looking.around((look,), shared=False)
         now = self._ws.clock.now()

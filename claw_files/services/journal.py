@@ -1,7 +1,8 @@
 """Reading the journal: its last lines, and those that come."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 from claw_files.errors import ClawError
@@ -15,9 +16,22 @@ POLL_SECONDS = 0.5
 class Journal:
     """The files in audit/, one a day."""
 
-    def __init__(self, files: Files, clock: Clock) -> None:
+    def __init__(
+        self,
+        files: Files,
+        clock: Clock,
+        hidden: frozenset[str] = frozenset(),
+        tasks: Callable[[], set[str]] = set,
+    ) -> None:
+        """`hidden` are agents in whose compartment nobody may look, `tasks` finds what theirs are."""
         self._files = files
         self._clock = clock
+        self._hidden = hidden
+        self._find_tasks = tasks
+
+    @cached_property
+    def _hidden_tasks(self) -> set[str]:
+        return self._find_tasks()
 
     def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
         """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
@@ -54,7 +68,12 @@ class Journal:
         except ClawError:  # doctor names it
             return []
         lines = (_decoded(line) for line in raw.split(b"\n"))
-        return [line for line in lines if line and task in (None, line.get("task"))]
+        shown = [line for line in lines if line and task in (None, line.get("task"))]
+        return [line for line in shown if not self._is_hidden(line)] if self._hidden else shown
+
+    def _is_hidden(self, line: dict[str, Any]) -> bool:
+        who = {line.get(key) for key in ("agent", "actor", "parent_agent")}
+        return bool(self._hidden & who) or line.get("task") in self._hidden_tasks
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

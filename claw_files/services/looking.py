@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.documents import reports
+from claw_files.documents import body, reports
 from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound, Usage
 from claw_files.model import (
     AgentId,
@@ -139,7 +139,19 @@ class Looking:
             run=run,
             missing=self._missing(task),
             verify=self._runtime.look(RunId(f"{task_key(task, 'verify')}-s1")) if task.state is State.DONE else None,
+            **self._progress(task, loaded.content),
         )
+
+    def _progress(self, task: Task, content: Content) -> dict[str, Any]:
+        """For a task in progress that a person follows: its last note, and when its progress was announced last."""
+        people = [who for who in (task.requested_by, *task.followers) if who and self._ws.settings.is_human(who)]
+        if task.state is not State.IN_PROGRESS or not people:
+            return {}
+        head, files = f"{task_key(task, 'progress')}.", self._ws.files
+        boxes = [f"inbox/{person}/{box}" for person in people for box in Box]
+        paths = (f"{box}/{name}" for box in boxes for name in files.names(box) if name.startswith(head))
+        times = [stamp.mtime for path in paths if (stamp := files.stamp(path))]
+        return {"note": body.last_note(content.data.decode("utf-8", "replace")), "announced": max(times, default=None)}
 
     def _unreadable(self, entry: Entry, wrong: ClawError) -> Look:
         """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""

@@ -61,7 +61,8 @@ class Sessions:
         """Every session that is there for `viewer`, which may still not be its business: compartments are left out."""
         self._ws.only_looks = True
         hidden = visibility.hidden_from(self._ws.settings, viewer)
-        return [sessions.build(self._ws.settings, seen) for seen in self._seen(hidden)]
+        found = (sessions.build(self._ws.settings, seen) for seen in self._seen(hidden))
+        return [it for it in found if it.spawner not in hidden]
 
     def one(self, viewer: AgentId | None, name: str) -> Session:
         """The session of that key, run, number, task, label or agent.

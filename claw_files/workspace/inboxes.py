@@ -147,6 +147,12 @@ class Inboxes:
                 return found[0]
         return None
 
+    def tasks_given(self, agent: AgentId) -> set[TaskId]:
+        """The tasks that the agent was ever given, by the names of their messages."""
+        form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
+        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box))  # noqa: A001
+        return {TaskId(named[1].upper()) for named in names if named}
+
     def put_away(self, key: str, audit: Audit) -> None:
         """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
         for agent in self.files.names("inbox"):

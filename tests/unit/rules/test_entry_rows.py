@@ -463,6 +463,31 @@ def test_a_holder_that_is_still_quiet_after_the_nudge_is_escalated() -> None:
     assert (escalation.act, escalation.agent, later.act) == (Act.ESCALATE, SAM, Act.EXTEND)
 
 
+def test_people_hear_of_progress_at_most_once_in_the_gap_and_of_nothing_twice() -> None:
+    def told(note: str, announced: object = None, eta: object = None, told: tuple[str, ...] = ()) -> list[AgentId]:
+        task = a.task(state=State.IN_PROGRESS, requested_by=BOSS, followers=(IRIS,), eta=eta)
+        look = a.look(task, sent=True, at=START + HOUR, note=note, announced=announced)
+        return [action.agent for action in plan(look, told=told) if action.act is Act.PROGRESS and action.agent]
+
+    (first,) = plan(a.look(a.task(state=State.IN_PROGRESS, requested_by=BOSS), at=START + HOUR, note="half of it"))
+
+    assert (first.agent, first.kind) == (BOSS, Kind.ANNOUNCE)
+    assert "half of it" in first.text
+    assert told("half of it") == [BOSS], "iris is an agent: she reads the file"
+    assert told("half of it", eta=START + HOUR) == [BOSS]
+    assert told("") == []
+    assert told("half of it", announced=START - 4 * MINUTE) == []
+    assert told("half of it", announced=START - 5 * MINUTE) == [BOSS]
+    assert told("half of it", told=(f"dimitrios/{first.key}",)) == []
+
+
+def test_progress_made_in_quiet_hours_is_not_kept_for_later() -> None:
+    look = a.look(a.task(state=State.IN_PROGRESS, requested_by=BOSS), at=START + HOUR, note="half of it")
+    night = "[quiet_hours]\nwindows = ['09:00-12:00']\n"
+
+    assert acts(look, snap=a.snapshot(look, more=night)) == []
+
+
 # --- blocked
 
 
