@@ -84,9 +84,13 @@ class Inboxes:
         return [name.removesuffix(".md") for name in self.files.names(f"inbox/{agent}/{box}") if name.endswith(".md")]
 
     def read_message(self, agent: AgentId, box: Box, id: str) -> Message:  # noqa: A002
-        """One message. Raises NotFound, InvalidFile, CannotRead."""
+        """One message. Whose it is and what it is called follow from where it lies, never from what it says.
+
+        Raises NotFound, InvalidFile, CannotRead.
+        """
         path = f"inbox/{agent}/{box}/{id}.md"
-        return messages.parse(self.files.read(path).data, path)
+        message = messages.parse(self.files.read(path).data, path)
+        return message if (message.to, message.id) == (agent, id) else replace(message, to=agent, id=id)
 
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
         """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""

@@ -204,6 +204,21 @@ def test_a_worker_of_which_two_may_run_keeps_its_third_waiting_though_slots_are_
         office.write(f"go-gated{n}", "")
 
 
+def test_a_message_that_names_another_receiver_is_for_whose_inbox_it_lies_in_and_stops_no_tick(office: Office) -> None:
+    head = "---\nid: x\nkey: {}\nkind: announce\nfrom: sam\nto: {}\n---\nhello\n"
+    office.write("go-lane", "")
+    for name, to in (("a", "ghost"), ("b", "peter"), ("c", "reader")):
+        office.write(f"inbox/reader/new/{name}.md", head.format(name, to))
+
+    for _ in range(3):
+        office.tick(timedelta(minutes=2))
+        office.runs_end()
+
+    assert office.box("reader") == []
+    assert office.boxes("peter") == {}
+    assert [line["key"] for line in office.audit(action="wake")] == ["a-s1", "b-s1", "c-s1"]
+
+
 def wait_for(holds: object) -> None:
     until = time.monotonic() + WAIT_SECONDS
     while not holds():  # type: ignore[operator]

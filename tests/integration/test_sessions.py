@@ -235,6 +235,9 @@ def test_a_correction_reaches_its_run_and_no_other(office: Office) -> None:
     assert "only the last week" in office.read("checkpoints/subagent-mail.md")
     assert "told: nothing" in office.read("checkpoints/subagent-news.md")
     assert office.names("runs") == ["tc-1.1-s1", "tc-2.1-s1"], "it woke nobody"
+    assert done.id.partition("Z-")[2] in office.boxes("research")["cur"], "it is its run's"
+    spawn(office, "later")
+    assert done.id.partition("Z-")[2] in office.boxes("research")["done"], "which is over"
     assert "run: tc-1.1-s1" in office.message("research", done.id)
     assert [line["key"] for line in office.audit(action="steer")] == ["tc-1.1-s1"] * 2
 
