@@ -128,6 +128,13 @@ class App:
 
         return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
 
+    def task_named(self, text: str) -> TaskId:
+        """The id of the task that a command is about. Raises BadId; NotFound for one in a compartment of others."""
+        task = words.task_id(text)
+        if self.hidden:
+            self.board.check(task, self.actor)
+        return task
+
     @property
     def inside(self) -> TaskId | None:
         """The task in whose run we are."""

@@ -25,7 +25,7 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
     app = open_app()
     by, receiver = app.actor, app.settings.agent(to).name if to else None
     at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
-    _show_delegated(app, app.delegations.delegate(words.task_id(task_id), by, receiver, at, app.inside))
+    _show_delegated(app, app.delegations.delegate(app.task_named(task_id), by, receiver, at, app.inside))
 
 
 @command(

@@ -21,14 +21,15 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
 
     def decorate(function: Callable[..., "Task"]) -> Command:
         def callback(task_id: str, generation: int | None = None, **options: Any) -> None:
-            from claw_files import views, words
+            from claw_files import views
 
-            app, task = open_app(), words.task_id(task_id)
+            app = open_app()
+            task = app.task_named(task_id)
             if holder:
                 options["generation"] = app.generation(task, generation)
             moved = function(app, app.actor, task, **options)
             show(
-                views.task_json(app.board.show(task)) if shared("json") else None,
+                views.task_json(app.board.show(task, own=True)) if shared("json") else None,
                 lambda: views.move_text(moved),
             )
 
@@ -52,7 +53,7 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
 
     Prints the generation; who names it again has its lease renewed. With --next and nothing ready it exits 3.
     """
-    from claw_files import views, words
+    from claw_files import views
     from claw_files.errors import NothingReady
 
     if take_next == bool(task_id):
@@ -61,7 +62,7 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
         raise click.UsageError("--type goes with --next")
     app = open_app()
     if task_id:
-        task = words.task_id(task_id)
+        task = app.task_named(task_id)
         lease = app.claims.claim(task, app.actor, app.generation(task, generation))
     else:
         found = app.claims.claim_next(app.actor, task_type)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents.frontmatter import parse as split
-from claw_files.errors import BadId, CannotRead, NotFound
+from claw_files.errors import BadId, CannotRead, ClawError, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.rules import by_hand, visibility
 from claw_files.rules.liveness import liveness
@@ -56,6 +56,20 @@ class Board:
             raise NotFound("task", task, "`clawfiles task list` shows what there is")
         shown = self._shown(loaded.task, loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body)
+
+    def check(self, task: TaskId, by: AgentId) -> None:
+        """Raises NotFound where `by` may not even know of the task: it lies in a compartment, and is not its request.
+
+        The coordinator and people may act on what they gave into a compartment, though they see nothing of it.
+        """
+        if visibility.is_boss(self._ws.settings, by):
+            return
+        try:
+            found = self._ws.load(task).task
+        except ClawError:
+            return  # whoever wants it will say what is wrong with it
+        if found.requested_by != by and self._is_hidden(found):
+            raise NotFound("task", task, "`clawfiles task list` shows what there is")
 
     def listing(self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None) -> Listing:
         """Open and closed tasks, without the archive; of one state or one agent when asked.

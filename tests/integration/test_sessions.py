@@ -408,6 +408,9 @@ def test_a_compartment_is_in_no_list_history_log_or_error_of_others(
                 assert "secret audit" not in told, (viewer, look, told)
                 if secret in look and look[0] != "log":
                     assert status == 3, (viewer, look)
+    for move in ("claim", "progress", "cancel", "release", "approve", "delegate"):
+        status, _, err = typed(office, capsys, "--agent", "peter", move, secret)
+        assert (status, "shield" in err) == (3, False), (move, err)
     status, out, _ = typed(office, capsys, "--agent", "shield", "task", "show", secret)
     assert (status, "secret audit" in out) == (0, True)
     status, out, _ = typed(office, capsys, "--agent", "shield", "sessions", "list")
