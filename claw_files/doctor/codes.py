@@ -36,7 +36,7 @@ GROUPS: Final = (
         ),
         (
             "compartment-open",
-            "compartment = true is not enforced yet: the others can read this agent's files",
+            "compartment = true keeps this agent's work out of what commands show, but the others can read its files",
             "put nothing secret into its tasks; keep it in a workspace of its own, under another user",
         ),
         (

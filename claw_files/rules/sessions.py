@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from claw_files.config import Settings
 from claw_files.errors import NotFound, Usage
-from claw_files.model import AgentId, AgentKind, Run, RunId, Runtime, State, Task, TaskId, Value
+from claw_files.model import AgentId, AgentKind, Result, Run, RunId, Runtime, State, Task, TaskId, Value
 from claw_files.rules.lanes import Wait
 
 
@@ -77,6 +77,7 @@ class Seen(Value, frozen=True):
     tasks: tuple[Task, ...] = ()
     runs: tuple[Run, ...] = ()
     waits: tuple[Wait, ...] = ()
+    result: Result | None = None  # what a worker's newest run left, while its task does not tell of it yet
 
 
 # --- one session
@@ -90,6 +91,8 @@ def build(settings: Settings, seen: Seen) -> Session:
     task = _task(seen, run)
     waited = [wait.since for wait in seen.waits if wait.since]
     times = [run.started if run else None, run.ended if run else None, task.updated if task else None, *waited]
+    status = status_of(kind, task, run, bool(seen.waits), seen.result)
+    began = task.updated if task and status is Status.RUNNING else None
     return Session(
         key=_key(settings, seen, kind),
         kind=kind,
@@ -98,8 +101,8 @@ def build(settings: Settings, seen: Seen) -> Session:
         label=seen.label,
         model=(task.model if task else None) or (known.model if known else None),
         runtime=known.runtime if known else None,
-        status=status_of(kind, task, run, bool(seen.waits)),
-        started=run.started if run else task.updated if task else None,
+        status=status,
+        started=run.started if run else began,
         ended=run.ended if run else task.completed if task else None,
         updated_at=max((at for at in times if at), default=None),
         run=run.id if run else None,
@@ -133,8 +136,10 @@ def _task(seen: Seen, run: Run | None) -> Task | None:
     return found[-1] if found else None
 
 
-def status_of(kind: SessionKind, task: Task | None, run: Run | None, waits: bool) -> Status | None:
-    """How a session stands, from its newest run, its task and whether a message waits for its turn."""
+def status_of(
+    kind: SessionKind, task: Task | None, run: Run | None, waits: bool, result: Result | None = None
+) -> Status | None:
+    """How a session stands, from its newest run, its task, whether a message waits for its turn, and its result."""
     if run and run.alive:
         return Status.RUNNING
     if waits:
@@ -142,8 +147,7 @@ def status_of(kind: SessionKind, task: Task | None, run: Run | None, waits: bool
     if task and run is None and task.state is State.IN_PROGRESS:
         return Status.RUNNING  # an agent that looks for itself has no runs
     if task and kind is SessionKind.SUBAGENT:
-        told = _TOLD.get(task.state)
-        return told or (_how_ended(run) if run else Status.FAILED)
+        return _TOLD.get(task.state) or _without_word(run, result)
     return _how_ended(run) if run else None
 
 
@@ -154,6 +158,14 @@ _TOLD = {  # of a worker its task tells; failed and in progress go by how its ru
     State.DONE: Status.DONE,
     State.CANCELLED: Status.KILLED,
 }
+
+
+def _without_word(run: Run | None, result: Result | None) -> Status:
+    """How a worker ended of which its task tells no good: an exit code of 0 is no result."""
+    if result is not None and result.status is State.DONE:
+        return Status.DONE
+    how = _how_ended(run) if run else Status.FAILED
+    return Status.FAILED if how is Status.DONE else how
 
 
 def _how_ended(run: Run) -> Status:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Agent
 from claw_files.errors import BadId, ClawError, Refused
-from claw_files.model import AgentId, AgentKind, Box, Message, Run, RunId, State, Task, TaskId, Value
+from claw_files.model import AgentId, AgentKind, Box, Message, Result, Run, RunId, State, Task, TaskId, Value
 from claw_files.rules import sessions, visibility
 from claw_files.rules.lanes import Wait
 from claw_files.rules.sessions import Seen, Session, Spoken, Wanted
@@ -19,6 +19,8 @@ from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace
 
 RUNS = 1000  # the newest that are read for a list; live ones besides
+LOG_BYTES = 2 << 20  # logs are kept to half of that
+TAIL_BYTES = 4096
 TEXT = 400  # characters of a message in a list
 Key = tuple[AgentId, str | None]  # agent and label: what tells one session from another
 
@@ -125,12 +127,18 @@ class Sessions:
             if run.task
         )
 
-    @staticmethod
-    def _seen_of(key: Key, runs: list[Run], tasks: Iterable[Task], waits: Iterable[Wait]) -> Seen:
+    def _seen_of(self, key: Key, runs: list[Run], tasks: Iterable[Task], waits: Iterable[Wait]) -> Seen:
         runs.sort(key=lambda run: (run.started is not None, run.started.timestamp() if run.started else 0, run.id))
         ordered = sorted(tasks, key=lambda task: (task.updated.timestamp() if task.updated else 0, task.id))
         agent, label = key
-        return Seen(agent=agent, label=label, tasks=tuple(ordered), runs=tuple(runs), waits=tuple(waits))
+        is_open = bool(ordered) and ordered[-1].state is State.IN_PROGRESS and bool(runs) and not runs[-1].alive
+        result = self._result(label, runs[-1].id) if label and is_open else None
+        return Seen(agent=agent, label=label, tasks=tuple(ordered), runs=tuple(runs), waits=tuple(waits), result=result)
+
+    def _result(self, label: str, run: RunId) -> Result | None:
+        with suppress(ClawError):  # unreadable: it left none
+            return self._checkpoints.result(label, run)
+        return None
 
     def _tasks(self) -> dict[TaskId, Task]:
         """The tasks of workers, and those that somebody is at, in the state that is in force."""
@@ -185,17 +193,21 @@ class Sessions:
     def told(self, session: Session, messages: int) -> Session:
         """The session with what it said last, its usage and its last `messages`."""
         run = self._runtime.look(session.run) if session.run else None
-        result = None
-        if session.label and session.run:
-            with suppress(ClawError):
-                result = self._checkpoints.result(session.label, session.run)
-        said = result.body if result else run.tail if run else ""
+        result = self._result(session.label, session.run) if session.label and session.run else None
+        said = result.body if result else (run.tail or self._output(run.id)) if run else ""
         return replace(
             session,
             said=_last_line(said),
             usage=dict(result.usage) if result else {},
             messages=tuple(self.spoken(session, messages)) if messages else (),
         )
+
+    def _output(self, run: RunId) -> str:
+        """The end of what a run has printed so far; its last lines stand in run.md only when it is over."""
+        with suppress(ClawError):
+            raw = self._ws.files.read(f"runs/{run}/stdout.log", cap_bytes=LOG_BYTES).data
+            return raw[-TAIL_BYTES:].decode("utf-8", "replace")
+        return ""
 
     def spoken(self, session: Session, limit: int) -> list[Spoken]:
         """Its last messages, oldest first, each shortened; of a worker only those about its task."""

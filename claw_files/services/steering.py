@@ -155,7 +155,7 @@ class Steering:
 def _over(session: Session) -> str:
     if session.status is Status.QUEUED:
         return f"{session.key} has not started yet"
-    return f"{session.key} is not at work" + (f": it is {session.status}" if session.status else "")
+    return f"{session.key} is not at work" + (f" (status: {session.status})" if session.status else "")
 
 
 def _instead(session: Session) -> str:

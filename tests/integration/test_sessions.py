@@ -30,6 +30,7 @@ while not os.path.exists("go-" + env["label"]) and not os.path.exists("go"): tim
 steer = os.path.join(env["run_dir"], "steer.md")
 told = open(steer).read() if os.path.exists(steer) else "nothing"
 if "bad" in env["label"]: sys.exit("no such table: mail")
+if "mute" in env["label"]: sys.exit(0)
 with open(f"checkpoints/subagent-{env['label']}.md", "w") as file:
     file.write(f"---\\nrun: {env['run']}\\nstatus: done\\n"
                f"usage:\\n  input: 1200\\n  output: 80\\n---\\ntold: {told}\\n")
@@ -127,6 +128,7 @@ def test_a_worker_is_listed_from_its_wait_to_its_end(office: Office) -> None:
     assert (running.model, running.runtime, running.spawner) == ("small", "command", "sam")
     assert [message.kind for message in running.messages] == ["task"]
     assert (done.status, done.said, done.usage) == (Status.DONE, "told: nothing", {"input": "1200", "output": "80"})
+    assert (queued.started, running.said) == (None, "reading mail")
     assert running.started == done.started
     assert done.ended is not None
 
@@ -141,6 +143,16 @@ def test_how_a_worker_failed_can_be_read_from_its_status(office: Office) -> None
     found = {session.label: session.status for session in listed(office).values() if session.label}
 
     assert found == {"bad": Status.FAILED, "slow": Status.RUNNING, "kept": Status.KILLED}
+
+
+def test_a_worker_that_ended_well_without_a_result_has_failed_before_a_tick_says_so(office: Office) -> None:
+    spawn(office, "mute", "mail")
+    office.write("go", "")
+    office.runs_end()
+
+    found = {session.label: session.status for session in listed(office).values() if session.label}
+
+    assert found == {"mute": Status.FAILED, "mail": Status.DONE}
 
 
 def test_lists_are_filtered_by_kind_agent_time_and_number(office: Office) -> None:
@@ -257,7 +269,7 @@ def test_what_is_not_at_work_is_not_steered_and_the_right_command_is_named(offic
     office.runs_end()
     office.tick()
 
-    with pytest.raises(Refused, match=r"not at work: it is done.*sessions history.*clawfiles spawn"):
+    with pytest.raises(Refused, match=r"not at work .status: done.*sessions history.*clawfiles spawn"):
         office.app().steering.steer(SAM, "mail", "x")
     with pytest.raises(Refused, match="rule: spawn-only"):
         office.app().steering.receiver(SAM, "mail")
@@ -286,7 +298,7 @@ def test_a_killed_run_ends_and_its_task_goes_by_the_ticks_rules(office: Office) 
     spawn(office, "mail", "news")
 
     (killed,) = office.app().steering.kill(SAM, "1")
-    wait_for(lambda: office.app().runtime.look(RunId("tc-1.1-s1")).ended is not None)  # type: ignore[union-attr]
+    wait_for(lambda: not office.app().runtime.look(RunId("tc-1.1-s1")).alive)  # type: ignore[union-attr]
 
     assert (killed.run, killed.task, killed.number, killed.label) == ("tc-1.1-s1", "TC-1", 1, "mail")
     assert office.app().runtime.look(RunId("tc-1.1-s1")).reason == "stopped"  # type: ignore[union-attr]
