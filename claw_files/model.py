@@ -217,6 +217,16 @@ class Run(Value, frozen=True):
     alive: bool = False  # looked up, never read from the file
 
 
+class Usage(Value, frozen=True):
+    """What work used, as far as it was reported. Cost is in the currency of whoever reported it; None: not reported."""
+
+    input: int = 0  # tokens, those read from a cache included
+    output: int = 0  # tokens, those of thinking included
+    cached: int = 0  # of `input`
+    cost: float | None = None
+    model: str | None = None
+
+
 class Result(Value, frozen=True):
     """What a spawned worker left in `checkpoints/subagent-LABEL.md`."""
 

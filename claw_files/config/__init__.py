@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files.config.settings import (
     Agent,
+    Budgets,
     Heartbeat,
     Limits,
+    Price,
     Quiet,
     Rate,
     Route,
@@ -25,8 +27,10 @@ if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly i
 __all__ = [
     "TABLE",
     "Agent",
+    "Budgets",
     "Heartbeat",
     "Limits",
+    "Price",
     "Quiet",
     "Rate",
     "Route",
@@ -74,6 +78,8 @@ def _build(found: "Reading") -> Settings:
         heartbeat=Heartbeat(**found.section(("heartbeat",), "heartbeat")),
         quiet_hours=Quiet(**{**quiet, "timezone": quiet["timezone"] or workspace.timezone}),
         limits=Limits(**found.section(("limits",), "limits"), per_model=_per_model(found)),
+        budgets=_budgets(found),
+        prices={name: _price(found, name) for name in found.names["prices"]},
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
     )
 
@@ -134,6 +140,16 @@ def _route(found: "Reading", name: str, coordinator: AgentId) -> Route:
 
 def _per_model(found: "Reading") -> dict[str, Rate]:
     return {path[2]: value for path, value in found.values.items() if path[:2] == ("limits", "per_model")}
+
+
+def _budgets(found: "Reading") -> Budgets:
+    agents = {path[2].lower(): value for path, value in found.values.items() if path[:2] == ("budgets", "agents")}
+    return Budgets(**found.section(("budgets",), "budgets"), agents={AgentId(name): agents[name] for name in agents})
+
+
+def _price(found: "Reading", name: str) -> Price:
+    values = found.section(("prices", name), "prices.*")
+    return Price(**{**values, "input": values["input"] or 0.0, "output": values["output"] or 0.0})
 
 
 def _schedule(found: "Reading", name: str, coordinator: AgentId) -> Schedule:

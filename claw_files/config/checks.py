@@ -20,6 +20,10 @@ def check(settings: Settings, found: Reading) -> None:
             found.problem(("routes", route.type), 'names nobody; say to = ["NAME", ..., "self"]')
     for schedule in settings.schedules.values():
         _check_schedule(settings, schedule, found)
+    for name in settings.budgets.agents:
+        _check_names(settings, ("budgets", "agents", name), (name,), found)
+    for model in settings.prices:
+        _check_price(model, found)
     if _minutes(settings.quiet_hours.windows) >= _DAY:
         found.problem(("quiet_hours", "windows"), "leaves no time of the day to announce anything")
 
@@ -72,6 +76,12 @@ def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:
 def _check_review(settings: Settings, task_type: str, review: str, found: Reading) -> None:
     if review not in ("none", "coordinator"):
         _check_names(settings, ("routes", task_type, "review"), (AgentId(review),), found)
+
+
+def _check_price(model: str, found: Reading) -> None:
+    lacking = [key for key in ("input", "output") if ("prices", model, key) not in found.given]
+    if lacking:
+        found.problem(("prices", model), f"lacks {' and '.join(lacking)}, the price of a million tokens")
 
 
 def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> None:

@@ -47,6 +47,12 @@ def _count(least: int) -> Read:
     return read
 
 
+def _money(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1_000_000_000:
+        raise ValueError("wants an amount without its currency, such as 450 or 0.25")
+    return float(value)
+
+
 def _one_of(*choices: str) -> Read:
     def read(value: Any) -> str:
         if value not in choices:
@@ -211,6 +217,7 @@ FORMS = {
     "ladder": Form("length, or a list of them", _ladder),
     "windows": Form("list of windows", _each(_window, "windows")),
     "zone": Form("time zone", _zone),
+    "money": Form("amount", _money),
     "rate": Form("rate", _rate),
     "command": Form("list of texts", _command),
     "variables": Form("list of names", _each(_variable, "names")),

@@ -5,7 +5,7 @@ from typing import Any
 
 from claw_files.config.forms import FORMS
 from claw_files.config.lines import Path, locate, nearest
-from claw_files.config.table import TABLE, Setting, children, nearest_key
+from claw_files.config.table import NAMED, TABLE, Setting, children, nearest_key
 from claw_files.errors import BadId, BadValue, InvalidConfig, Usage
 
 
@@ -16,7 +16,7 @@ class Reading:
         self.lines = locate(text)
         self.values: dict[Path, Any] = {}
         self.given: set[Path] = set()  # every key that is there, readable or not
-        self.names: dict[str, list[str]] = {"agents": [], "routes": [], "schedules": []}
+        self.names: dict[str, list[str]] = {section: [] for section in NAMED}
         self.problems: list[tuple[int | None, str]] = []
 
     def problem(self, path: Path, sentence: str) -> None:

@@ -1,7 +1,7 @@
 """`docs/reference/settings.md`, made from the table: run this module to write it anew; a test keeps the two equal."""
 
 from claw_files.config.forms import FORMS
-from claw_files.config.table import TABLE, Setting
+from claw_files.config.table import NAMED, TABLE, Setting
 
 _HEAD = """# Settings
 
@@ -15,6 +15,7 @@ name.
 - A **window** is text such as "22:00-07:00": from the first time up to the second, over midnight when that is earlier.
   A window whose ends are equal is empty. "24:00" is the end of the day. Together, windows must leave some of the day.
 - A **command** is a list of texts and never goes through a shell.
+- An **amount** is a number in the currency of the budgets, without its name: 450, 0.25.
 - A **rate** is text such as "15/min": s, min, h or day.
 - An **agent** is a name under `[agents]`, in any case. It is kept in lower case.
 - A **cron line** fires at its readings of the clock in the workspace's zone. One with fixed times fires once a day also
@@ -26,6 +27,8 @@ _NOTES = {
     "letters, digits, `-` and `_`.",
     "agents.*": "`templates/agents/` holds ready settings for well-known agent programs.",
     "routes.*": "`*` is a task type. Without a route, the agents that take the type come first, then the coordinator.",
+    "budgets": "[What agents cost](../how-to/costs.md) tells how they work. `*` is the name of an agent.",
+    "prices.*": "`*` is the name of a model as it stands in `model` of an agent, or as its program reports it.",
     "limits": "`*` is the name of a model as it stands in `model` of an agent.",
 }
 
@@ -38,7 +41,7 @@ def render() -> str:
 
 def _section(setting: Setting) -> str:
     path = setting.path
-    return ".".join(path[:2]) if path[0] in ("agents", "routes", "schedules") else path[0]
+    return ".".join(path[:2]) if path[0] in NAMED else path[0]
 
 
 def _table(section: str) -> str:

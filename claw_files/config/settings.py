@@ -100,6 +100,27 @@ class Limits(Value, frozen=True):
     breaker_pause: timedelta
 
 
+class Budgets(Value, frozen=True):
+    """What may be spent in a calendar month of the workspace's zone, in `currency`; None: no limit."""
+
+    month: float | None
+    currency: str
+    agents: dict[AgentId, float]
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit at all."""
+        return self.month is not None or bool(self.agents)
+
+
+class Price(Value, frozen=True):
+    """Of a million tokens of one model, in the currency of the budgets."""
+
+    input: float
+    output: float
+    cached: float | None = None  # None: as `input`
+
+
 class Schedule(Value, frozen=True):
     """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
 
@@ -121,6 +142,8 @@ class Settings(Value, frozen=True):
     heartbeat: Heartbeat
     quiet_hours: Quiet
     limits: Limits
+    budgets: Budgets
+    prices: dict[str, Price]
     schedules: dict[str, Schedule]
 
     @property

@@ -88,6 +88,18 @@ TABLE: tuple[Setting, ...] = (
         ("breaker_pause", "pause", "10m", "How long; then one attempt."),
     ),
     *_of(
+        "budgets",
+        ("month", "money", None, "What all agents together may cost in a calendar month; not given: no limit."),
+        ("currency", "text", "USD", "How amounts are labelled. Nothing is converted: agents report US dollars."),
+        ("agents.*", "money", None, "What one agent may cost in a month. A budget that is used up lets messages wait."),
+    ),
+    *_of(
+        "prices.*",
+        ("input", "money", None, "Of a million tokens in, for work whose cost is not reported. Must be given."),
+        ("output", "money", None, "Of a million tokens out. Must be given."),
+        ("cached", "money", None, "Of a million tokens in that came from a cache; not given: as `input`."),
+    ),
+    *_of(
         "schedules.*",
         ("cron", "cron", None, "Five fields in the workspace's zone, or @hourly, @daily, @weekly, ... Must be given."),
         ("do.spawn", "texts", [], "Workers to spawn at each due time."),
@@ -98,14 +110,17 @@ TABLE: tuple[Setting, ...] = (
     ),
 )  # fmt: skip
 
+NAMED = ("agents", "routes", "prices", "schedules")  # tables of tables with names that the user chooses
+_NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
+
 SETTINGS: dict[Path, Setting] = {setting.path: setting for setting in TABLE}
 
 
 def pattern(path: Path) -> Path:
     """The path as the table names it: ("agents", "peter", "kind") becomes ("agents", "*", "kind")."""
-    if len(path) > 1 and path[0] in ("agents", "routes", "schedules"):
+    if len(path) > 1 and path[0] in NAMED:
         return (path[0], "*", *path[2:])
-    return (*path[:2], "*", *path[3:]) if path[:2] == ("limits", "per_model") and len(path) > 2 else path
+    return (*path[:2], "*", *path[3:]) if path[:2] in _NAMED_INSIDE and len(path) > 2 else path
 
 
 def children(path: Path) -> dict[str, Setting | None]:

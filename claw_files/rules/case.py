@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.digest import digest
-from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
+from claw_files.model import AgentId, AgentKind, Key, Kind, Run, State, Task, Value
 from claw_files.patterns import pattern
-from claw_files.rules import by_hand, liveness, resilience, routing
+from claw_files.rules import budgets, by_hand, chain, liveness, resilience, routing
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 
 _ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
@@ -149,12 +149,14 @@ def next_check(case: Case) -> datetime:
 def route_anew(case: Case, why: str, skip_broken: bool = False) -> Decision:
     """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
 
-    With `skip_broken`, agents whose own breaker is open are passed over. The key is that of the new attempt's message.
+    Agents whose budget is used up are passed over; with `skip_broken`, so are those whose own breaker is open. The key
+    is that of the new attempt's message.
     """
     mine = (case.agent,) if case.agent else ()
     tried = (*case.snap.tried.get(case.task.id, ()), *mine)
     while choice := routing.pick(case.snap.settings, case.task.type, tried=tried):
-        if not (skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"):
+        is_broken = skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"
+        if not is_broken and not budgets.used_up(case.snap.settings, case.snap.spent, choice.agent):
             key = task_key(replace(case.task, attempt=case.task.attempt + 1))
             return (replace(case.act(Act.NEXT_AGENT, why, choice.agent), key=key),)
         tried = (*tried, choice.agent)
@@ -166,19 +168,9 @@ def route_anew(case: Case, why: str, skip_broken: bool = False) -> Decision:
 
 def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> Decision:
     """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
-    settings = case.snap.settings
-    key = case.key(what)
-    to: AgentId | None = start or first_boss(case)
-    seen: set[AgentId] = set()
-    while to is not None and to not in seen:
-        seen.add(to)
-        told = case.snap.told.get(f"{to}/{key}")
-        if told is None:
-            return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
-        if told.box is not Box.NEW or told.sent is None or case.now - told.sent < settings.heartbeat.ack:
-            return WAIT
-        to = settings.reports_to(to)
-    return WAIT
+    first = start or first_boss(case)
+    to = chain.next_to_tell(case.snap.settings, case.snap.told, case.key(what), first, case.now)
+    return WAIT if to is None else (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
 
 
 def first_boss(case: Case) -> AgentId:

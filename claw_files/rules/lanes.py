@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Message, Run, RunId, Value
-from claw_files.rules import resilience
+from claw_files.rules import budgets, resilience
 from claw_files.rules.case import lane
 from claw_files.rules.snapshot import Act, Action, Snapshot
 
@@ -33,6 +33,7 @@ class Hold(StrEnum):
     SPAWNS = "limits.spawns_per_minute"
     MODEL = "limits.per_model"
     BREAKER = "limits.breaker"
+    BUDGET = "budgets"
 
 
 class Wait(Value, frozen=True):
@@ -56,21 +57,21 @@ class _Room:
     """What is taken while the messages are gone through in their order; it never leaves `plan_waits`."""
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
-        self.settings, self.now, self.outcomes = snap.settings, now, snap.outcomes
+        self.settings, self.now, self.outcomes, self.spent = snap.settings, now, snap.outcomes, snap.spent
         self.left = snap.settings.limits.runs - len(snap.live)
         self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in snap.live)
         self.agents = Counter(run.agent for run in snap.live)
         self.kept = set[str]()  # lanes in which an earlier message waits
         self.started = {model: list(times) for model, times in snap.started.items()}
         self.spawned = list(snap.spawned)
-        self.tests = (self._lane, self._agent, self._runs, self._spawns, self._model, self._breaker)
+        self.tests = (self._lane, self._agent, self._runs, self._spawns, self._model, self._breaker, self._budget)
 
     def hold(self, wait: Wait) -> Held | None:
         """What holds the message, the first in the order of `Hold`; None when there is room, which it then takes."""
         held = next((found for test in self.tests if (found := test(wait))), None)
         if held is None:
             self._take(wait)
-        elif held[0] is not Hold.BREAKER:
+        elif held[0] not in (Hold.BREAKER, Hold.BUDGET):
             self.kept.add(wait.lane)
         return held
 
@@ -119,6 +120,9 @@ class _Room:
         may = found.state == "closed" or (found.state == "half-open" and not self.agents[agent])
         return None if may else (Hold.BREAKER, found.until)
 
+    def _budget(self, wait: Wait) -> Held | None:
+        return (Hold.BUDGET, None) if budgets.used_up(self.settings, self.spent, wait.message.to) else None
+
     def _is_worker(self, agent: AgentId) -> bool:
         return self.settings.agents[agent].kind is AgentKind.WORKER
 
@@ -149,7 +153,7 @@ def _behind(wait: Wait, held: Held, queue: Mapping[object, list[str]], snap: Sna
     runs: tuple[Run, ...] = ()
     if hold is Hold.LANE:
         group, runs = wait.lane, tuple(r for r in snap.live if lane(snap.settings, r.agent, r.key) == wait.lane)
-    elif hold in (Hold.AGENT, Hold.BREAKER):
+    elif hold in (Hold.AGENT, Hold.BREAKER, Hold.BUDGET):
         group, runs = to, tuple(run for run in snap.live if run.agent == to)
     else:
         group, runs = (("model", wait.model), ()) if hold is Hold.MODEL else (None, snap.live)

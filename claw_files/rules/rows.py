@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, Runtime, State, Task
-from claw_files.rules import quiet, resilience
+from claw_files.rules import budgets, quiet, resilience
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -34,9 +34,17 @@ def backlog(case: Case) -> Decision | None:
         return _hand_on(case, "nobody is named")
     if case.look.message is None:
         return (case.act(Act.DELIVER, "no message for this attempt yet"),)
+    if elsewhere := _without_money(case):
+        return elsewhere
     if waits_for_its_turn(case) or not _ack_overdue(case) or _lane_is_busy(case):
         return WAIT
     return _unacknowledged(case, case.look.message.sends)
+
+
+def _without_money(case: Case) -> Decision:
+    """The next agent of the route, where the one that was to be woken may cost nothing more this month."""
+    why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
+    return route_anew(case, why) if why and waits_for_its_turn(case) and not case.task.label else WAIT
 
 
 def _unacknowledged(case: Case, sends: int) -> Decision:

@@ -45,6 +45,14 @@ class Look(Value, frozen=True):
     announced: datetime | None = None  # when its progress was announced last
 
 
+class Spent(Value, frozen=True):
+    """What the present month has cost so far, as far as money was reported."""
+
+    month: str  # "2026-03", in the workspace's zone
+    total: float = 0.0
+    agents: Mapping[AgentId, float] = {}
+
+
 class Snapshot(Value, frozen=True):
     """The workspace at one moment, as far as the ledger names it."""
 
@@ -60,6 +68,7 @@ class Snapshot(Value, frozen=True):
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
+    spent: Spent | None = None  # where there are budgets and something waits; else nobody asks
 
 
 class Act(StrEnum):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, Key, Kind, Message, Runtime, State, TaskId
-from claw_files.rules import quiet, routing, schedules
+from claw_files.rules import budgets, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
@@ -30,6 +30,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     for look in first:
         actions += plan_line(look, snap, now)
     others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
+    others += budgets.plan_budgets(snap, now)
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
     others += plan_wakes(replace(snap, waiting=waiting), now)
     others += plan_people(snap, now)
@@ -169,7 +170,7 @@ def plan_ready(snap: Snapshot) -> list[Action]:
     free = snap.settings.limits.runs - sum(1 for look in snap.looks if look.task and not look.task.state.is_closed)
     found = []
     for task in snap.ready:
-        choice = routing.pick(snap.settings, task.type)
+        choice = routing.pick(snap.settings, task.type, tried=budgets.without_money(snap.settings, snap.spent))
         if free <= 0 or choice is None:
             continue
         free -= 1

@@ -120,10 +120,18 @@ class Delegations:
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
 
     def _pick(self, task: Task) -> AgentId:
-        choice = routing.pick(self._ws.settings, task.type)
+        settings = self._ws.settings
+        choice = routing.pick(settings, task.type, tried=self._without_money()) or routing.pick(settings, task.type)
         if choice is None:
             raise Refused("routing", f"no route for {task.id}", f"`clawfiles delegate {task.id} --to AGENT`")
         return choice.agent
+
+    def _without_money(self) -> tuple[AgentId, ...]:
+        if not self._ws.settings.budgets.is_set:
+            return ()
+        from claw_files.services.spending import Spending
+
+        return Spending(self._ws).without_money()
 
     def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId) -> Delegated:
         route = self._ws.settings.route(task.type)

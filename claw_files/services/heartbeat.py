@@ -19,13 +19,16 @@ from claw_files.rules.tick import plan_line, plan_tick
 from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
+from claw_files.services.uncounted import is_due
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
     from claw_files.services.acting import Acting
+    from claw_files.services.usages import Usages
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 AT_ONCE = timedelta(0)
+ENDS = (Act.CLOSE, Act.UNWATCH, Act.FAIL, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
 Done = TypeVar("Done")
 
@@ -134,7 +137,8 @@ class Heartbeat:
         files = self._ws.files
         if isinstance(files, Recovering) and files.has_leftovers():
             return True
-        if any(run.reason == LOST or not run.alive for run in self._runtime.live()):
+        live = self._runtime.live()
+        if any(run.reason == LOST or not run.alive for run in live) or is_due(self._ws, live):
             return True
         return bool(self._looking.begun()) or self._schedules.has_begun()
 
@@ -166,6 +170,8 @@ class Heartbeat:
             for _ in range(ROUNDS):
                 look, steps = self._plan_again(task)
                 fresh = [step for step in steps if not any(_same(step, earlier) for earlier in done)]
+                if any(step.act in ENDS for step in fresh):  # before: without its line nobody looks again
+                    self._safely(f"usage of {task}", self._usages.note_task, look)
                 acted = [step for step in fresh if self._acting.act(step, look)]
                 done += acted
                 if not acted:
@@ -179,6 +185,12 @@ class Heartbeat:
         look = self._looking.look(entry)
         return look, plan_line(look, self._looking.around((look,), shared=False), self._ws.clock.now())
 
+    @cached_property
+    def _usages(self) -> "Usages":
+        from claw_files.services.usages import Usages
+
+        return Usages(self._ws, self._runtime)
+
     # --- waking
 
     def wake(self) -> tuple[AgentId, ...]:
@@ -191,6 +203,7 @@ class Heartbeat:
 
     def _wake(self) -> list[Action]:
         self._looking.forget()
+        self._safely("usage", self._usages.note_ended)
         for message in self._looking.begun():
             self._safely(f"message {message.id}", self._acting.begun, message)
         snap: Snapshot = self._looking.around(())

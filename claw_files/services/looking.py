@@ -36,7 +36,7 @@ from claw_files.model import (
 from claw_files.rules import routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
-from claw_files.rules.snapshot import Look, Snapshot
+from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.schedules import Schedules
@@ -89,6 +89,7 @@ class Looking:
             ready=self._ready(looks) if shared and settings.heartbeat.auto else (),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
+            spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
             started=_started(journal),
         )
@@ -96,6 +97,15 @@ class Looking:
     def waits(self) -> tuple[Wait, ...]:
         """What waits to be woken now, oldest first, with what is ahead of it."""
         return plan_waits(self.around(()), self._ws.clock.now())
+
+    def _spent(self, looks: tuple[Look, ...], waiting: tuple[Message, ...]) -> Spent | None:
+        """What the month has cost, where something waits that would cost more; else nobody asks."""
+        waits = any(look.box is Box.NEW or (look.task and look.task.state is State.FAILED) for look in looks)
+        if not (waiting or waits or self._ws.settings.heartbeat.auto):
+            return None
+        from claw_files.services.spending import Spending
+
+        return Spending(self._ws).now()
 
     def _is_worker(self, agent: AgentId | None) -> bool:
         known = self._ws.settings.agents.get(agent) if agent else None

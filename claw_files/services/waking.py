@@ -10,7 +10,7 @@ from claw_files.rules import delegation, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
 from claw_files.runtimes import AgentRuntime, Given, StartOrder
-from claw_files.services import texts
+from claw_files.services import texts, uncounted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import run_id
 from claw_files.workspace import Workspace
@@ -73,6 +73,7 @@ class Waking:
             why=f"{message.kind} from {message.sender}",
             actor=self._me,
         )
+        uncounted.begin(self._ws, run.id)
         started = self._runtime.start(order)
         if started:
             self._ws.note(audit)

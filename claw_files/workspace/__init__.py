@@ -67,7 +67,7 @@ class Workspace(Inboxes):
         self.zone = settings.workspace.zone
         self.epoch = epoch
         self._outside = outside
-        self._cache = cache or NoCache()
+        self.cache = cache or NoCache()
 
     # --- the journal
 
@@ -159,9 +159,9 @@ class Workspace(Inboxes):
         settings = msgspec.msgpack.encode(self.settings)
         head = f"{__version__} {digest(settings)} {self.settings.workspace.timezone}"
         now_ns = int(self.clock.now().timestamp() * 1_000_000_000)
-        found, kept = index.rows(self.files, FOLDERS, self._read_row, self._cache.load(index.NAME), head, now_ns)
+        found, kept = index.rows(self.files, FOLDERS, self._read_row, self.cache.load(index.NAME), head, now_ns)
         if kept is not None:
-            self._cache.save(index.NAME, kept)
+            self.cache.save(index.NAME, kept)
         return found
 
     def rows_in_order(self) -> Iterator[Row]:

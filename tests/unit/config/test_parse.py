@@ -226,7 +226,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ('[schedules.x]\ncron = "@daily"\ndo = { task = "a", event = "b" }', "exactly one"),
         ('[schedules.x]\ncron = "@daily"\ndo = { spawn = ["a"], combine = "b" }', "no [agents.b]"),
         ('[schedules."a.b"]\ncron = "@daily"\ndo = { task = "a" }', "wants a name"),
-        ("[budget]", "unknown key; known: workspace, agents"),
+        ("[wallet]", "unknown key; known: workspace, agents"),
     ],
 )
 def test_what_is_wrong_is_named(more: str, says: str) -> None:

@@ -1,0 +1,70 @@
+"""Budgets: an agent whose money for the month is used up gets no new work; what runs goes on.
+
+Nothing is remembered: a raised budget or a new month lets it go on by itself.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from claw_files.config import Settings
+from claw_files.model import AgentId, Kind, Message
+from claw_files.rules.chain import next_to_tell
+from claw_files.rules.snapshot import Act, Action, Snapshot, Spent
+
+ALL = "all"  # in a key: the budget of all agents together
+
+
+def used_up(settings: Settings, spent: Spent | None, agent: AgentId | None) -> str | None:
+    """Why the agent gets no new work this month, in one sentence; None where it may go on, and for people."""
+    if spent is None or agent is None or settings.is_human(agent):
+        return None
+    limits = settings.budgets
+    own = limits.agents.get(agent)
+    if own is not None and spent.agents.get(agent, 0.0) >= own:
+        return _sentence(agent, spent.agents.get(agent, 0.0), own, limits.currency, spent.month)
+    if limits.month is not None and spent.total >= limits.month:
+        return _sentence("all agents together", spent.total, limits.month, limits.currency, spent.month)
+    return None
+
+
+def _sentence(who: str, used: float, limit: float, currency: str, month: str) -> str:
+    return f"the budget of {who} for {month} is used up: {used:.2f} of {limit:.2f} {currency}"
+
+
+def without_money(settings: Settings, spent: Spent | None) -> tuple[AgentId, ...]:
+    """The agents whose budget is used up."""
+    return tuple(agent for agent in settings.agents if used_up(settings, spent, agent))
+
+
+def affordable(snap: Snapshot, waiting: Iterable[Message]) -> tuple[Message, ...]:
+    """The waiting messages whose agents may be woken; the others wait for another month or a raised budget."""
+    stopped = without_money(snap.settings, snap.spent)
+    return tuple(message for message in waiting if message.to not in stopped)
+
+
+def plan_budgets(snap: Snapshot, now: datetime) -> list[Action]:
+    """What is told up the chain, once for each month and agent, when work waits for money."""
+    stopped = without_money(snap.settings, snap.spent)
+    found: dict[str, Action] = {}
+    for agent in dict.fromkeys(message.to for message in snap.waiting if message.to in stopped):
+        action = _told(snap, agent, now)
+        if action is not None:
+            found.setdefault(action.key, action)
+    return list(found.values())
+
+
+def _told(snap: Snapshot, agent: AgentId, now: datetime) -> Action | None:
+    settings, spent = snap.settings, snap.spent
+    why = used_up(settings, spent, agent)
+    if spent is None or why is None:
+        return None
+    own = settings.budgets.agents.get(agent)
+    is_own = own is not None and spent.agents.get(agent, 0.0) >= own
+    key = f"budget.{spent.month}.{agent if is_own else ALL}"
+    start = (settings.reports_to(agent) if is_own else None) or settings.coordinator
+    to = next_to_tell(settings, snap.told, key, start, now)
+    if to is None:
+        return None
+    where = f"[budgets.agents] {agent}" if is_own else "[budgets] month"
+    text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for the next month."
+    return Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)

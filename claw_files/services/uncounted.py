@@ -1,0 +1,29 @@
+"""Runs whose usage is not noted yet: which there are, in so few words that a tick with nothing to do can afford it."""
+
+from collections.abc import Iterable
+
+from claw_files.model import Run, RunId
+from claw_files.system.marks import Marks
+from claw_files.workspace import Workspace
+
+
+def marks(workspace: Workspace) -> Marks:
+    """The names of the runs that were started and not counted."""
+    return Marks(workspace.root, "uncounted")
+
+
+def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
+    """Whether a run has ended whose usage is not noted yet. Costs one listing of a folder."""
+    names = marks(workspace).names()
+    if names is None:
+        return bool(workspace.files.names("runs"))
+    alive = {run.id for run in live}
+    return any(name not in alive for name in names)
+
+
+def begin(workspace: Workspace, run: RunId) -> None:
+    """Note that a run is about to start, so that its usage is looked for when it has ended."""
+    found = marks(workspace)
+    if found.names() is None and not workspace.files.names("runs"):
+        found.prepare()
+    found.add(run)

@@ -1,0 +1,162 @@
+"""Noting what work used: one line of the journal for each run that has ended, and for work without a run.
+
+What is still to be noted stands in `.clawfiles/uncounted/`, a name for each run, written before it starts. If that
+folder is gone, every run of this month is looked at once, and those that the journal knows are left alone.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from claw_files import words
+from claw_files.digest import digest
+from claw_files.documents import usage as forms
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, Audit, Run, RunId, Task, Usage, Value
+from claw_files.rules import costs
+from claw_files.rules.snapshot import Look
+from claw_files.runtimes import AgentRuntime
+from claw_files.services import uncounted
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.spending import Spending
+from claw_files.workspace import Workspace
+
+OUTPUT_CAP_BYTES = 2 << 20
+LONGEST = timedelta(days=31)  # how far back the journal is searched for what may have been noted
+
+
+class Found(Value, frozen=True):
+    """A usage and where it stood; `own` that of the run itself, else what a file of its agent claims."""
+
+    usage: Usage
+    source: str
+    own: bool = True
+
+
+class Usages:
+    """Called under the tick's lock: two that note at once would note twice, which counts once."""
+
+    def __init__(self, workspace: Workspace, runtime: AgentRuntime) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._marks = uncounted.marks(workspace)
+
+    # --- runs
+
+    def note_ended(self) -> None:
+        """Note the usage of every run that has ended since the last time."""
+        names = self._marks.names()
+        found = [self._runtime.look(RunId(name)) for name in (self._all() if names is None else names)]
+        ended = [run for run in found if run is not None and run.ended and not run.alive]
+        self._note(ended)
+        self._marks.prepare()
+        for name, run in zip(names or [], found, strict=False):
+            if run is None or run in ended or not (run.alive or run.key):  # without a key: run.md cannot be read
+                self._marks.remove(name)
+
+    def _all(self) -> list[str]:
+        """Every run; those of another month are left out when they are read."""
+        return [name for name in self._ws.files.names("runs") if ".verify-s" not in name]
+
+    def _note(self, ended: list[Run]) -> None:
+        month = costs.month_of(self._ws.clock.now(), self._ws.zone)
+        recent = [run for run in ended if run.ended and self._is_recent(run.ended, month)]
+        if not recent:
+            return
+        known = Spending(self._ws).keys(min(run.ended for run in recent if run.ended))
+        for run in recent:
+            if run.id not in known and (found := self._of_run(run)):
+                self._write(found, run.id, run.agent, self._task(run))
+
+    def _is_recent(self, ended: datetime, month: str) -> bool:
+        """Whether a run belongs to this month, or ended so shortly before it that no tick has come since."""
+        now = self._ws.clock.now()
+        return costs.month_of(ended, self._ws.zone) == month or now - ended < timedelta(days=2)
+
+    def _of_run(self, run: Run) -> Found | None:
+        """What the run used: as its runtime measured it, as its program printed it, as its agent wrote it down."""
+        folder = f"runs/{run.id}"
+        if (raw := self._read(f"{folder}/usage.json")) and (measured := forms.of_json(raw)):
+            return Found(usage=measured, source="usage.json")
+        if (raw := self._read(f"{folder}/stdout.log")) and (printed := forms.of_output(raw)):
+            return Found(usage=printed, source="stdout.log")
+        task = self._task(run)
+        if task and task.label:
+            path = Checkpoints.worker_path(task.label)
+            claimed = forms.of_front_matter(self._read(path) or b"", path)
+            return Found(usage=claimed, source=path) if claimed else None
+        return self._claimed(task, run.agent)
+
+    # --- what files of agents claim
+
+    def note_task(self, look: Look | None) -> None:
+        """Note what the files of a task claim that ends and had no run: its agent looks for itself."""
+        if look is None or look.task is None or look.run is not None:
+            return
+        agent = look.task.assignee or look.entry.agent
+        found = self._claimed(look.task, agent) if agent else None
+        if found and agent:
+            self._write(found, None, agent, look.task)
+
+    def _claimed(self, task: Task | None, agent: AgentId) -> Found | None:
+        paths = [self._path(task)] if task else []
+        for path in (*paths, Checkpoints.path(agent)):
+            raw = self._read(path) if path else None
+            if path and raw and (claimed := forms.of_front_matter(raw, path)):
+                return Found(usage=claimed, source=path, own=False)
+        return None
+
+    def _path(self, task: Task) -> str | None:
+        found = self._ws.find(task.id)
+        return found[0] if found else None
+
+    # --- the line
+
+    def _write(self, found: Found, run: RunId | None, agent: AgentId, task: Task | None) -> None:
+        model = self._model(agent, task, found.usage.model)
+        priced = self._priced(found.usage, model)
+        key = str(run) if found.own and run else self._key(found)
+        if key != run and key in Spending(self._ws).keys(self._ws.clock.now() - LONGEST):
+            return  # it was noted when the attempt before ended, and stands there still
+        why = forms.render(priced, found.source, by_price=priced.cost is not None and found.usage.cost is None)
+        self._ws.note(
+            Audit(
+                action=forms.ACTION,
+                task=task.id if task else None,
+                agent=agent,
+                model=model,
+                key=key,
+                why=why,
+                actor=self._ws.settings.coordinator,
+            )
+        )
+
+    @staticmethod
+    def _key(found: Found) -> str:
+        """The same figures in the same file are the same usage."""
+        stem = found.source.rpartition("/")[2].removesuffix(".md").lower()
+        return f"{stem}.usage.{digest(forms.render(found.usage, '').encode(), 4)}"
+
+    def _model(self, agent: AgentId, task: Task | None, reported: str | None) -> str | None:
+        known = self._ws.settings.agents.get(agent)
+        return forms.model_name((task.model if task else None) or (known.model if known else None), reported)
+
+    def _priced(self, usage: Usage, model: str | None) -> Usage:
+        prices = self._ws.settings.prices
+        names: Iterable[str] = (name for name in (model, usage.model) if name in prices)
+        name = next(iter(names), None)
+        if name is None:
+            return usage
+        price = prices[name]
+        return forms.priced(usage, price.input, price.output, price.cached)
+
+    def _task(self, run: Run) -> Task | None:
+        try:
+            return self._ws.load(run.task).task if run.task else None
+        except ClawError:
+            return Task(id=words.task_id(run.task)) if run.task else None
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return self._ws.files.read(path, cap_bytes=OUTPUT_CAP_BYTES).data
+        except ClawError:
+            return None

@@ -1,0 +1,46 @@
+"""Names in a folder of `.clawfiles/`: what is still to be done. Losing them costs a look at everything."""
+
+import os
+from contextlib import suppress
+
+
+class Marks:
+    """Empty files, one for each thing that is still to be done."""
+
+    def __init__(self, root: str, name: str, private: str = ".clawfiles") -> None:
+        self._private = os.path.join(root, private)
+        self._folder = os.path.join(self._private, name)
+
+    def names(self) -> list[str] | None:
+        """What is still to be done, sorted; None where the folder is gone, and nobody knows."""
+        if not self._is_ours():
+            return []
+        try:
+            return sorted(os.listdir(self._folder))
+        except OSError:
+            return None
+
+    def prepare(self) -> None:
+        """Make the folder: from now on it says what is to be done."""
+        with suppress(OSError):
+            os.makedirs(self._private, 0o700, exist_ok=True)
+            os.mkdir(self._folder, 0o700)
+
+    def add(self, name: str) -> None:
+        """Note that `name` is to be done; what cannot be written is found by the look at everything."""
+        if not self._is_ours():
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(OSError):
+            os.close(os.open(os.path.join(self._folder, name), flags, 0o600))
+
+    def remove(self, name: str) -> None:
+        """Note that `name` is done."""
+        with suppress(OSError):
+            if not self._is_ours():
+                return
+            os.unlink(os.path.join(self._folder, name))
+
+    def _is_ours(self) -> bool:
+        """Whether the folder is one, and not a link that leads to somebody else's."""
+        return not os.path.islink(self._private) and not os.path.islink(self._folder)
