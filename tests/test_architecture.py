@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "services", "views", "doctor", "app", "demo", "cli", "__main__"),
+    *("runtimes", "services", "views", "figures", "doctor", "app", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")

@@ -38,6 +38,8 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "explain": ("claw_files.cli.beating:explain", "Why a task stands where it stands, and what happens next."),
     "route": ("claw_files.cli.looking:route", "Explain who does tasks of a type."),
     "log": ("claw_files.cli.looking:log", "Show the journal."),
+    "cost": ("claw_files.cli.spending:cost", "What work has cost, against the budgets."),
+    "stats": ("claw_files.cli.spending:stats", "How long work takes, how it ends, and where it waits."),
     "doctor": ("claw_files.cli.doctor:doctor", "Name what is wrong or odd in the workspace, and mend it."),
     "prime": ("claw_files.cli.looking:prime", "Tell an agent how to work here."),
     "install": ("claw_files.cli.install:install", "Let the heartbeat run by itself."),

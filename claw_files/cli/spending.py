@@ -1,0 +1,43 @@
+"""`cost` and `stats`: what the work cost, and how it went."""
+
+import re
+
+import click
+
+from claw_files.cli.base import command, open_app, show
+
+
+@command("cost", example="clawfiles cost --month 2026-03 --by task")
+@click.option("--month", metavar="M", help="Such as 2026-03; not given: this month, with --by month all.")
+@click.option(
+    "--by",
+    type=click.Choice(["task", "agent", "model", "month"]),
+    default="agent",
+    show_default=True,
+    help="What the rows are.",
+)
+def cost(month: str | None, by: str) -> None:
+    """What work has cost, as agents reported it, against the budgets. Months are those of the workspace's zone."""
+    from claw_files import figures
+    from claw_files.rules import costs
+    from claw_files.services.spending import Spending
+
+    app = open_app()
+    if month is not None and not re.fullmatch(r"(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])", month, re.ASCII):
+        raise click.BadParameter(f"{month[:40]!r} is no month such as 2026-03", param_hint="'--month'")
+    if month is None and by != "month":
+        month = costs.month_of(app.clock.now(), app.workspace.zone)
+    billed = Spending(app.workspace).billed(by, month)  # type: ignore[arg-type] # one of the choices
+    show(figures.bill_json(billed, app.settings), lambda: figures.bill_text(billed, app.settings))
+
+
+@command("stats", example="clawfiles stats --since 7d")
+@click.option("--since", metavar="L", default="7d", show_default=True, help="How far back, such as 24h or 30d.")
+def stats(since: str) -> None:
+    """How long work takes, how it ends, who acts when woken, and where work waits. Probes are counted apart."""
+    from claw_files import figures, words
+    from claw_files.services.statistics import Statistics
+
+    app = open_app()
+    told = Statistics(app.workspace, app.runtime).told(words.duration(since, "--since"))
+    show(figures.stats_json(told), lambda: figures.stats_text(told))

@@ -1,0 +1,175 @@
+"""What was spent, how work went, and what a probe found, as text or JSON: what `views` would be too long with."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from claw_files.documents.usage import amount
+from claw_files.views import rows_text
+from claw_files.words import render_duration, render_instant
+
+if TYPE_CHECKING:
+    from claw_files.config import Settings
+    from claw_files.rules.costs import Row
+    from claw_files.rules.stats import Acting, Times
+    from claw_files.services.spending import Billed
+    from claw_files.services.statistics import Told
+
+NOT_REPORTED = "not reported"
+
+
+# --- cost
+
+
+def bill_json(billed: "Billed", settings: "Settings") -> dict[str, Any]:
+    """The bill: `rows`, named by what `by` says, and `total`; `cost` is null where nobody reported any money."""
+    bill = billed.bill
+    total = {key: value for key, value in _row_json(bill.total, "name").items() if key != "name"}
+    return {
+        "month": bill.month,
+        "timezone": settings.workspace.timezone,
+        "currency": settings.budgets.currency,
+        "by": bill.by,
+        "rows": [_row_json(row, bill.by) for row in bill.rows],
+        "total": total,
+        "broken_lines": billed.broken,
+        "unread_days": billed.unread,
+    }
+
+
+def _row_json(row: "Row", name: str) -> dict[str, Any]:
+    return {
+        name: row.name,
+        "runs": row.runs,
+        "unreported": row.unreported,
+        "input": row.input,
+        "cached": row.cached,
+        "output": row.output,
+        "cost": row.cost,
+        "budget": row.budget,
+        "share": None if row.share is None else round(row.share, 4),
+    }
+
+
+def bill_text(billed: "Billed", settings: "Settings") -> str:
+    """A table, its total, and what it does not know."""
+    bill, currency = billed.bill, settings.budgets.currency
+    head = (bill.by, "runs", "tokens in", "tokens out", "spent", "budget", "share")
+    rows = [head, *(_row_cells(row, currency) for row in bill.rows), _row_cells(bill.total, currency)]
+    title = f"{bill.month or 'all months'} ({settings.workspace.timezone}), by {bill.by}"
+    return "\n".join([title, "", rows_text(rows), *_unsure(billed)])
+
+
+def _row_cells(row: "Row", currency: str) -> tuple[str, ...]:
+    tokens = (f"{number:,}" if number else "-" for number in (row.input, row.output))
+    budget = "-" if row.budget is None else f"{row.budget:.2f} {currency}"
+    share = "-" if row.share is None else f"{row.share:.0%}"
+    return (row.name, str(row.runs), *tokens, _spent(row, currency), budget, share)
+
+
+def _spent(row: "Row", currency: str) -> str:
+    """The money, never 0.00 as if it were free: less than a cent is shown as it is."""
+    if row.cost is None:
+        return NOT_REPORTED if row.runs else "-"
+    shown = f"{row.cost:.2f}" if row.cost >= 0.005 or not row.cost else amount(row.cost)
+    return f"{shown} {currency}" + (f" + {row.unreported} {NOT_REPORTED}" if row.unreported else "")
+
+
+def _unsure(billed: "Billed") -> list[str]:
+    total = billed.bill.total
+    found = [f"{total.unreported} of {total.runs} runs reported no money: it is not in the sums"]
+    found = [*(found if total.unreported else []), *_unreadable(billed.broken, billed.unread)]
+    return ["", *found] if found else []
+
+
+def _unreadable(broken: int, unread: Iterable[str]) -> list[str]:
+    """What stands in the journal and was left out."""
+    lines = [f"{broken} line{'s' if broken > 1 else ''} of the journal cannot be read"] if broken else []
+    return lines + [f"the journal of {day} cannot be read" for day in unread]
+
+
+# --- statistics
+
+
+def stats_json(told: "Told") -> dict[str, Any]:
+    """Lengths are in seconds, shares between 0 and 1."""
+    found = told.stats
+    return {
+        "since": told.since,
+        "until": told.until,
+        "completion": {"by_type": _times_json(found.by_type), "by_agent": _times_json(found.by_agent)},
+        "agents": [
+            {"agent": e.agent, "done": e.done, "failed": e.failed, "success": e.success, "attempts": e.attempts}
+            for e in found.ends
+        ],
+        "first_wake": [_acting_json(one, "acknowledged") for one in found.first_wakes],
+        "waits": _times_json(found.waits),
+        "dead_letters": found.dead_letters,
+        "runs": told.reasons,
+        "probes": [_acting_json(one, "acted") for one in found.probes],
+        "broken_lines": told.broken,
+        "unread_days": told.unread,
+    }
+
+
+def _times_json(times: Iterable["Times"]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name,
+            "count": one.count,
+            "open": one.open,
+            "median": one.median.total_seconds(),
+            "p90": one.p90.total_seconds(),
+            "longest": one.longest.total_seconds(),
+        }
+        for one in times
+    ]
+
+
+def _acting_json(one: "Acting", acted: str) -> dict[str, Any]:
+    share = round(one.acted / one.woken, 4)
+    return {"agent": one.agent, "model": one.model, "woken": one.woken, acted: one.acted, "share": share}
+
+
+def stats_text(told: "Told") -> str:
+    """A section for each question; what nothing is known of is left out."""
+    found = told.stats
+    agents = [(e.agent, str(e.done), str(e.failed), _share(e.success), f"{e.attempts or '-'}") for e in found.ends]
+    sections = [
+        _section("time to done, by type", _TIMES, _times_rows(found.by_type)),
+        _section("time to done, by agent", _TIMES, _times_rows(found.by_agent)),
+        _section("attempts", ("agent", "done", "failed", "success", "attempts for one done"), agents),
+        _section("acknowledged on the first wake", _ACTING, _acting_rows(found.first_wakes)),
+        _section("where work waits", (*_TIMES, "still"), _waits_rows(found.waits)),
+        _section("runs", ("ended", "count"), [(reason, str(count)) for reason, count in told.reasons.items()]),
+        _section("probes", _ACTING, _acting_rows(found.probes)),
+        f"dead letters: {', '.join(found.dead_letters)}" if found.dead_letters else "",
+    ]
+    shown = [section for section in sections if section] or ["nothing happened"]
+    notes = "\n".join(_unreadable(told.broken, told.unread))
+    title = f"from {render_instant(told.since)} to {render_instant(told.until)}"
+    return "\n\n".join([title, *shown, *([notes] if notes else [])])
+
+
+_TIMES = ("", "count", "median", "p90", "longest")
+_ACTING = ("agent", "model", "woken", "acted", "share")
+
+
+def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = rows_text([head, *rows]).split("\n")
+    return "\n".join([title, *(f"  {line}" for line in lines)]) if rows else ""
+
+
+def _times_rows(times: Iterable["Times"]) -> list[tuple[str, ...]]:
+    return [(one.name, str(one.count), *map(render_duration, (one.median, one.p90, one.longest))) for one in times]
+
+
+def _waits_rows(times: tuple["Times", ...]) -> list[tuple[str, ...]]:
+    return [(*row, str(one.open or "-")) for row, one in zip(_times_rows(times), times, strict=True)]
+
+
+def _acting_rows(found: Iterable["Acting"]) -> list[tuple[str, ...]]:
+    return [(one.agent, one.model, str(one.woken), str(one.acted), _share(one.acted / one.woken)) for one in found]
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
