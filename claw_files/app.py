@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
     from claw_files.services.people import People
+    from claw_files.services.probing import Probing
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
@@ -241,6 +242,13 @@ class App:
         from claw_files.services.explain import Explaining
 
         return Explaining(self.workspace, self.looking, self.hidden)
+
+    @cached_property
+    def probing(self) -> "Probing":
+        from claw_files.services.probing import Probing
+
+        looking, heartbeat = self.looking, self.heartbeat
+        return Probing(self.workspace, self.runtime, looking, heartbeat, self.delegations, self.tasks, self.checkpoints)
 
     @cached_property
     def board(self) -> "Board":

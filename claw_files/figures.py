@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files.documents.usage import amount
 from claw_files.views import rows_text
-from claw_files.words import render_duration, render_instant
+from claw_files.words import render_duration, render_instant, safe
 
 if TYPE_CHECKING:
     from claw_files.config import Settings
     from claw_files.rules.costs import Row
     from claw_files.rules.stats import Acting, Times
+    from claw_files.services.probing import Probed, Step
     from claw_files.services.spending import Billed
     from claw_files.services.statistics import Told
 
@@ -173,3 +174,34 @@ def _acting_rows(found: Iterable["Acting"]) -> list[tuple[str, ...]]:
 
 def _share(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
+
+
+# --- probes
+
+
+def probe_json(found: "Probed") -> dict[str, Any]:
+    """What a probe found out; lengths in seconds."""
+    return {
+        "agent": found.agent,
+        "acts": found.acts,
+        "task": found.task,
+        "steps": [{"after": step.after.total_seconds(), "what": step.what} for step in found.steps],
+        "acknowledged": found.acknowledged.total_seconds() if found.acknowledged is not None else None,
+        "done": found.done.total_seconds() if found.done is not None else None,
+        "exit": found.exit,
+        "said": found.said,
+        "advice": found.advice,
+    }
+
+
+def step_text(step: "Step") -> str:
+    """One step with its time."""
+    return f"{step.after.total_seconds():6.1f} s  {safe(step.what)}"
+
+
+def probe_text(found: "Probed") -> str:
+    """The steps, what it said instead, and what to change."""
+    said = ["", "it said:", *(f"  {line}" for line in safe(found.said, limit=2000, lines=True).split("\n"))]
+    advice = ["", *(f"- {safe(line)}" for line in found.advice)]
+    parts = [*map(step_text, found.steps), *(said if found.said else []), *(advice if found.advice else [])]
+    return "\n".join(parts)

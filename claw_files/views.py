@@ -291,6 +291,7 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "next": {"at": found.next_at, "rule": found.next_rule},
         "breaker": found.breaker,
         "reviewer": found.reviewer,
+        "budget": found.budget,
         "brief": found.brief,
     }
 
@@ -327,6 +328,7 @@ def explain_text(found: "Explanation") -> str:
         ("next", _next(found)),
         ("breaker", found.breaker),
         ("reviewer", found.reviewer),
+        ("budget", found.budget),
         ("brief", "; ".join(found.brief)),
     ]
     lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]

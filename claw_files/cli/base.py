@@ -146,13 +146,13 @@ def shared(name: str) -> Any:
     return context.meta.get(_META + name) if context else None
 
 
-def open_app() -> "App":
-    """The workspace that the command is meant for."""
+def open_app(agent: str | None = None) -> "App":
+    """The workspace that the command is meant for; `agent` acts, where a command has an option of its own for that."""
     import os
 
     from claw_files.app import open_workspace
 
-    return open_workspace(shared("start"), os.environ, shared("agent"))
+    return open_workspace(shared("start"), os.environ, agent or shared("agent"))
 
 
 def show(value: object, text: str | Callable[[], str]) -> None:

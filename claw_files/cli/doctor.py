@@ -12,16 +12,21 @@ if TYPE_CHECKING:
     from claw_files.doctor.repair import Mended
 
 
-@command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json")
+@command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json\nclawfiles doctor --agent peter")
 @click.option("--repair", is_flag=True, help="Mend what has exactly one meaning, and say what was done.")
-def doctor(repair: bool) -> int:
+@click.option("--agent", metavar="NAME", help="Probe this agent: does it act when woken? With --repair: who acts.")
+@click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for that agent.")
+def doctor(repair: bool, agent: str | None, patience: str) -> int:
     """Name what is wrong or odd in the workspace, with what to do; exits 1 when something is left.
 
-    docs/reference/doctor.md lists every finding.
+    docs/reference/doctor.md lists every finding. With --agent a small task is sent to that agent, and what it does is
+    told step by step; exits 1 when it does not act.
     """
     from claw_files.doctor.examine import examine
 
-    app = open_app()
+    if agent and not repair:
+        return _probe(agent, patience)
+    app = open_app(agent)
     mended = _mended(app) if repair else []
     findings = examine(app.root, app.clock.now().timestamp())
     notices = _notices(app) if shared("json") or sys.stderr.isatty() else []
@@ -36,6 +41,17 @@ def doctor(repair: bool) -> int:
     lines = [*(one.as_text() for one in mended), *([one.as_text() for one in findings] or ["nothing found"])]
     show(document, "\n".join(lines))
     return 1 if findings else 0
+
+
+def _probe(agent: str, patience: str) -> int:
+    from claw_files import figures, words
+
+    app = open_app()
+    if sys.stderr.isatty():
+        app.probing.progress = lambda step: warn(figures.step_text(step))
+    found = app.probing.probe(agent, words.duration(patience, "--patience"))
+    show(figures.probe_json(found), lambda: figures.probe_text(found))
+    return 0 if found.acts else 1
 
 
 def _mended(app: "App") -> "list[Mended]":

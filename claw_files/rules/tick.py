@@ -12,6 +12,7 @@ from claw_files.rules import budgets, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
+from claw_files.rules.probes import is_probe
 from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
 
@@ -40,7 +41,11 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
 
 def plan_line(look: Look, snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     """The actions for one ledger line; a bare time gets its date, unless the line is rewritten anyway."""
-    planned, entry = plan_entry(look, snap, now), look.entry
+    entry = look.entry
+    if is_probe(entry.task):  # whoever probes follows it; its line, left by a claim, goes when nobody does any more
+        is_left = entry.at is None or entry.at <= now
+        return (Action(act=Act.UNWATCH, task=entry.task, key=entry.task.lower(), why="a probe"),) if is_left else ()
+    planned = plan_entry(look, snap, now)
     rewritten = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
     if entry.dated or entry.at is None or look.pending or any(action.act in rewritten for action in planned):
         return planned

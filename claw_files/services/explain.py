@@ -4,7 +4,7 @@ from datetime import datetime
 
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import lanes, resilience, routing, visibility
+from claw_files.rules import budgets, lanes, resilience, routing, visibility
 from claw_files.rules.case import case_of
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Action, Look, Snapshot
@@ -32,6 +32,7 @@ class Explanation(Value, frozen=True):
     next_rule: str = ""
     breaker: str = "closed"  # of the agent that has it
     reviewer: str | None = None
+    budget: str | None = None  # why the agent that has it gets no new work this month
     brief: tuple[str, ...] = ()  # what people will be told about it when their quiet hours end
 
 
@@ -75,6 +76,7 @@ class Explaining:
             next_rule=planned[0].why if planned else rule,
             breaker=self._breaker(snap, case.task, now),
             reviewer=routing.reviewer(self._ws.settings, case.task.type),
+            budget=budgets.used_up(self._ws.settings, snap.spent, case.agent),
             brief=self._brief(task_id),
         )
 
@@ -114,6 +116,8 @@ def _not_ready(task: Task, blockers: tuple[TaskId, ...], now: datetime) -> str |
 def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[datetime | None, str]:
     """The next moment at which time alone makes a rule fire, and which one."""
     heartbeat = snap.settings.heartbeat
+    if why := budgets.used_up(snap.settings, snap.spent, task.assignee):
+        return None, f"{why}; it waits for another month or a raised budget"
     if task.state is State.BACKLOG and look.message:
         due = look.message.ack_by
         return due, "acknowledgement overdue: send again, or to the next agent"

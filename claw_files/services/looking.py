@@ -36,6 +36,7 @@ from claw_files.model import (
 from claw_files.rules import routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
+from claw_files.rules.probes import is_probe
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
@@ -357,7 +358,7 @@ def _outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[tupl
     """How each agent's work ended, oldest first: what its breaker is derived from."""
     found: dict[AgentId, list[tuple[datetime, bool]]] = {}
     for at, line in journal:
-        if line.agent and (line.action == "fail" or line.action in WENT_WELL):
+        if line.agent and not is_probe(line.task) and (line.action == "fail" or line.action in WENT_WELL):
             found.setdefault(line.agent, []).append((at, line.action != "fail"))
     return {agent: tuple(ends) for agent, ends in found.items()}
 
