@@ -42,29 +42,26 @@ def affordable(snap: Snapshot, waiting: Iterable[Message]) -> tuple[Message, ...
     return tuple(message for message in waiting if message.to not in stopped)
 
 
-def plan_budgets(snap: Snapshot, now: datetime) -> list[Action]:
+def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     """What is told up the chain, once for each month and agent, when work waits for money."""
-    stopped = without_money(snap.settings, snap.spent)
-    found: dict[str, Action] = {}
-    for agent in dict.fromkeys(message.to for message in snap.waiting if message.to in stopped):
-        action = _told(snap, agent, now)
-        if action is not None:
-            found.setdefault(action.key, action)
-    return list(found.values())
+    agents = dict.fromkeys(message.to for message in snap.waiting)
+    told = [action for agent in agents for action in plan_telling(snap, agent, now)]
+    return tuple({action.key: action for action in told}.values())
 
 
-def _told(snap: Snapshot, agent: AgentId, now: datetime) -> Action | None:
+def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[Action, ...]:
+    """That the agent's budget is used up, for whoever is next in the chain; nothing where it is not, or was told."""
     settings, spent = snap.settings, snap.spent
     why = used_up(settings, spent, agent)
-    if spent is None or why is None:
-        return None
+    if spent is None or agent is None or why is None:
+        return ()
     own = settings.budgets.agents.get(agent)
     is_own = own is not None and spent.agents.get(agent, 0.0) >= own
     key = f"budget.{spent.month}.{agent if is_own else ALL}"
     start = (settings.reports_to(agent) if is_own else None) or settings.coordinator
     to = next_to_tell(settings, snap.told, key, start, now)
     if to is None:
-        return None
+        return ()
     where = f"[budgets.agents] {agent}" if is_own else "[budgets] month"
     text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for the next month."
-    return Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)
+    return (Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION),)

@@ -5,12 +5,22 @@ from claw_files.patterns import pattern
 
 TYPE = "probe"
 ACTS = "acts"  # how the journal's line on a probe begins when the agent acted
-_ID = pattern(r"PROBE-[A-Z0-9._-]{1,40}-[0-9A-F]{8}")
+_ID = pattern(r"PROBE\.[A-Z0-9._]{1,40}-[0-9]{8}")
+_NUMBERS = 100_000_000
 
 
-def probe_id(agent: AgentId, token: str) -> TaskId:
-    """The id of a probe; `token` are eight hexadecimal digits by chance."""
-    return TaskId(f"PROBE-{agent[:40]}-{token}".upper())
+def probe_id(agent: AgentId, number: int) -> TaskId:
+    """The id of a probe, such as "PROBE.PETER-40931877": of a form in which reports and ledger lines name tasks.
+
+    Args:
+        number: any, by chance.
+    """
+    return TaskId(f"{stem(agent)}{number % _NUMBERS:08d}".upper())
+
+
+def stem(agent: AgentId) -> str:
+    """How the ids of the agent's probes begin, in lower case. No prefix of other tasks holds a dot."""
+    return f"probe.{agent[:40].replace('-', '_').lower()}-"
 
 
 def is_probe(task: str | None) -> bool:

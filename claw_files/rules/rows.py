@@ -42,9 +42,15 @@ def backlog(case: Case) -> Decision | None:
 
 
 def _without_money(case: Case) -> Decision:
-    """The next agent of the route, where the one that was to be woken may cost nothing more this month."""
+    """The next agent of the route, where the one that was to be woken may cost nothing more this month.
+
+    Without a route it waits: that the coordinator should do it was nobody's wish.
+    """
     why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
-    return route_anew(case, why) if why and waits_for_its_turn(case) and not case.task.label else WAIT
+    if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not waits_for_its_turn(case):
+        return WAIT
+    elsewhere = route_anew(case, why)
+    return (*budgets.plan_telling(case.snap, case.agent, case.now), *elsewhere) if elsewhere else WAIT
 
 
 def _unacknowledged(case: Case, sends: int) -> Decision:

@@ -31,7 +31,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     for look in first:
         actions += plan_line(look, snap, now)
     others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
-    others += budgets.plan_budgets(snap, now)
+    others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
     others += plan_wakes(replace(snap, waiting=waiting), now)
     others += plan_people(snap, now)

@@ -116,7 +116,8 @@ def _not_ready(task: Task, blockers: tuple[TaskId, ...], now: datetime) -> str |
 def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[datetime | None, str]:
     """The next moment at which time alone makes a rule fire, and which one."""
     heartbeat = snap.settings.heartbeat
-    if why := budgets.used_up(snap.settings, snap.spent, task.assignee):
+    why = budgets.used_up(snap.settings, snap.spent, task.assignee) if task.state is State.BACKLOG else None
+    if why:
         return None, f"{why}; it waits for another month or a raised budget"
     if task.state is State.BACKLOG and look.message:
         due = look.message.ack_by

@@ -101,12 +101,20 @@ class Looking:
 
     def _spent(self, looks: tuple[Look, ...], waiting: tuple[Message, ...]) -> Spent | None:
         """What the month has cost, where something waits that would cost more; else nobody asks."""
-        waits = any(look.box is Box.NEW or (look.task and look.task.state is State.FAILED) for look in looks)
+        waits = any(
+            (look.box is Box.NEW and look.message and self._is_woken(look.message.to))
+            or (look.task and look.task.state is State.FAILED)
+            for look in looks
+        )
         if not (waiting or waits or self._ws.settings.heartbeat.auto):
             return None
         from claw_files.services.spending import Spending
 
         return Spending(self._ws).now()
+
+    def _is_woken(self, agent: AgentId) -> bool:
+        known = self._ws.settings.agents.get(agent)
+        return known is not None and known.runtime is not Runtime.INBOX
 
     def _is_worker(self, agent: AgentId | None) -> bool:
         known = self._ws.settings.agents.get(agent) if agent else None

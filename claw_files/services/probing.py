@@ -123,7 +123,9 @@ class Probing:
 
     def _send(self, agent: Agent, patience: timedelta) -> TaskId:
         now = self._ws.clock.now().replace(microsecond=0)
-        task = Task(id=probes.probe_id(agent.name, token(4)), title=TITLE, type=probes.TYPE, assignee=agent.name)
+        task = Task(
+            id=probes.probe_id(agent.name, int(token(4), 16)), title=TITLE, type=probes.TYPE, assignee=agent.name
+        )
         task = replace(task, requested_by=self._me, attempts=1, created=now, updated=now)
         if agent.kind is AgentKind.WORKER:
             limit = max(patience, timedelta(seconds=1))
@@ -272,7 +274,7 @@ class Probing:
 
     def _close_old(self, agent: Agent) -> None:
         """Close what a probe that was killed left behind."""
-        mine = f"probe-{agent.name[:40]}-"
+        mine = probes.stem(agent.name)
         for folder, name in list(self._ws.task_ids()):
             task = TaskId(name.removesuffix(".md").upper())
             if folder == "status" and name.lower().startswith(mine) and probes.is_probe(task):

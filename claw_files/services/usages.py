@@ -58,11 +58,13 @@ class Usages:
         return [name for name in self._ws.files.names("runs") if ".verify-s" not in name]
 
     def _note(self, ended: list[Run]) -> None:
-        month = costs.month_of(self._ws.clock.now(), self._ws.zone)
+        now = self._ws.clock.now()
+        month = costs.month_of(now, self._ws.zone)
         recent = [run for run in ended if run.ended and self._is_recent(run.ended, month)]
         if not recent:
             return
-        known = Spending(self._ws).keys(min(run.ended for run in recent if run.ended))
+        first = min(now, *(run.ended for run in recent if run.ended))  # a clock may have been set back since
+        known = Spending(self._ws).keys(first - timedelta(days=1))
         for run in recent:
             if run.id not in known and (found := self._of_run(run)):
                 self._write(found, run.id, run.agent, self._task(run))
