@@ -213,6 +213,7 @@ class Run(Value, frozen=True):
     ended: datetime | None = None
     exit: int | None = None  # negative: ended by that signal
     reason: str | None = None  # "exited", "timed out", "lost", "could not start: ..."
+    usage: dict[str, str] = {}  # written by the tick that noted it in the journal
     tail: str = ""  # the last lines of its output
     alive: bool = False  # looked up, never read from the file
 

@@ -30,6 +30,7 @@ def parse(raw: bytes, path: str) -> Run:
         ended=record.instant("ended"),
         exit=record.number("exit"),
         reason=record.text("reason"),
+        usage=record.mapping("usage"),
         tail=record.body,
     )
 
@@ -51,5 +52,6 @@ def render(run: Run) -> bytes:
         "ended": run.ended,
         "exit": run.exit,
         "reason": run.reason,
+        "usage": run.usage,
     }
     return _render(values, run.tail)

@@ -206,6 +206,12 @@ def render(usage: Usage, source: str, by_price: bool = False) -> str:
     return ", ".join([*parts, f"from {source}"])
 
 
+def figures(usage: Usage) -> dict[str, str]:
+    """The usage as `usage:` in front matter."""
+    tokens = {name: str(getattr(usage, name)) for name in ("input", "output") if getattr(usage, name)}
+    return tokens | ({} if usage.cost is None else {"cost": amount(usage.cost)})
+
+
 def amount(money: float) -> str:
     """The money with at most six decimals."""
     return f"{money:.6f}".rstrip("0").rstrip(".")

@@ -1,16 +1,19 @@
 """Noting what work used: one line of the journal for each run that has ended, and for work without a run.
 
 What is still to be noted stands in `.clawfiles/uncounted/`, a name for each run, written before it starts. If that
-folder is gone, every run of this month is looked at once, and those that the journal knows are left alone.
+folder is gone, every run of this month is looked at once; the run.md of those that were noted has their `usage`.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from claw_files import words
 from claw_files.digest import digest
+from claw_files.documents import runs
 from claw_files.documents import usage as forms
-from claw_files.errors import ClawError
+from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Audit, Run, RunId, Task, Usage, Value
 from claw_files.rules import costs
 from claw_files.rules.snapshot import Look
@@ -58,16 +61,10 @@ class Usages:
         return [name for name in self._ws.files.names("runs") if ".verify-s" not in name]
 
     def _note(self, ended: list[Run]) -> None:
-        now = self._ws.clock.now()
-        month = costs.month_of(now, self._ws.zone)
-        recent = [run for run in ended if run.ended and self._is_recent(run.ended, month)]
-        if not recent:
-            return
-        first = min(now, *(run.ended for run in recent if run.ended))  # a clock may have been set back since
-        known = Spending(self._ws).keys(first - timedelta(days=1))
-        for run in recent:
-            if run.id not in known and (found := self._of_run(run)):
-                self._write(found, run.id, run.agent, self._task(run))
+        month = costs.month_of(self._ws.clock.now(), self._ws.zone)
+        for run in ended:
+            if run.ended and not run.usage and self._is_recent(run.ended, month) and (found := self._of_run(run)):
+                self._write(found, run, run.agent, self._task(run))
 
     def _is_recent(self, ended: datetime, month: str) -> bool:
         """Whether a run belongs to this month, or ended so shortly before it that no tick has come since."""
@@ -113,24 +110,38 @@ class Usages:
 
     # --- the line
 
-    def _write(self, found: Found, run: RunId | None, agent: AgentId, task: Task | None) -> None:
+    def _write(self, found: Found, run: Run | None, agent: AgentId, task: Task | None) -> None:
         model = self._model(agent, task, found.usage.model)
         priced = self._priced(found.usage, model)
-        key = str(run) if found.own and run else self._key(found)
-        if key != run and key in Spending(self._ws).keys(self._ws.clock.now() - LONGEST):
+        key = str(run.id) if found.own and run else self._key(found)
+        if not found.own and key in Spending(self._ws).keys(self._ws.clock.now() - LONGEST):
             return  # it was noted when the attempt before ended, and stands there still
-        why = forms.render(priced, found.source, by_price=priced.cost is not None and found.usage.cost is None)
-        self._ws.note(
-            Audit(
-                action=forms.ACTION,
-                task=task.id if task else None,
-                agent=agent,
-                model=model,
-                key=key,
-                why=why,
-                actor=self._ws.settings.coordinator,
-            )
+        audit = Audit(
+            action=forms.ACTION,
+            task=task.id if task else None,
+            agent=agent,
+            model=model,
+            key=key,
+            why=forms.render(priced, found.source, by_price=priced.cost is not None and found.usage.cost is None),
+            actor=self._ws.settings.coordinator,
         )
+        if run is None or not self._keep(run, priced, audit):
+            self._ws.note(audit)
+
+    def _keep(self, run: Run, usage: Usage, audit: Audit) -> bool:
+        """Write the usage into run.md, and the journal's line with it: one that has it is never noted again."""
+        path = f"runs/{run.id}/run.md"
+
+        def change(raw: bytes | None) -> bytes:
+            if raw is None:
+                raise NotFound("file", path)
+            return runs.render(replace(runs.parse(raw, path), usage=forms.figures(usage)))
+
+        try:
+            self._ws.files.commit(path, change, self._ws.line(audit), keep_mtime=True)
+        except ClawError:
+            return False
+        return True
 
     @staticmethod
     def _key(found: Found) -> str:

@@ -97,6 +97,19 @@ def test_what_a_run_printed_is_noted_when_it_has_ended_with_every_key_of_the_jou
     assert line["why"] == "input 100, output 7, cost 0.5, from stdout.log"
 
 
+def test_its_run_md_says_what_it_used_and_keeps_all_else(office: Office) -> None:
+    finished(office)
+    before = office.read("runs/tc-1.1-s1/run.md")
+
+    office.tick()
+
+    after = office.read("runs/tc-1.1-s1/run.md")
+    assert "usage:\n  input: 100\n  output: 7\n  cost: 0.5\n" in after
+    new = [line for line in after.splitlines() if line not in before]
+    assert new == ["reason: exited", "usage:", "  input: 100", "  output: 7", "  cost: 0.5"]  # it was quoted before
+    assert before.partition("---\n```")[2] == after.partition("---\n```")[2]
+
+
 def test_it_is_noted_once_however_many_ticks_follow(office: Office) -> None:
     finished(office)
 

@@ -93,7 +93,7 @@ def line(money: Spent | None, box: Box = Box.NEW, **fields: object) -> tuple[Act
     return plan_line(look, a.snapshot(look, more=BUDGETS, spent=money), START)
 
 
-def test_a_task_that_waits_for_money_goes_to_the_next_agent_of_its_route() -> None:
+def test_work_goes_elsewhere_only_when_money_is_used_up_and_its_boss_is_told() -> None:
     told, action = line(spent(80.0, peter=80.0))
 
     assert (told.act, told.agent) == (Act.ESCALATE, SAM)

@@ -8,7 +8,7 @@ import pytest
 
 from claw_files.model import AgentId, Box, Kind, Need, State
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
-from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Told
+from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Spent, Told
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
@@ -320,6 +320,17 @@ def test_no_second_attempt_starts_beside_a_live_run_of_the_task() -> None:
 
     assert acts(a.look(task), live=(zombie,)) == []
     assert acts(a.look(a.task(state=State.FAILED, failures=1)), HOUR, live=(zombie,)) == []
+
+
+def test_a_task_that_waits_for_money_goes_to_the_next_agent_of_its_route() -> None:
+    look = a.look(a.task(type="bug"), sent=True, box=Box.NEW)
+    around = {"more": "[budgets.agents]\npeter = 80.0\n", "spent": Spent(month="2026-03", total=80, agents={PETER: 80})}
+
+    assert [(action.act, action.agent) for action in plan(look, **around)] == [
+        (Act.ESCALATE, SAM),
+        (Act.NEXT_AGENT, IRIS),
+    ]
+    assert acts(a.look(a.task(type=None), sent=True, box=Box.NEW), **around) == []
 
 
 def test_a_message_whose_ack_is_not_yet_due_is_waited_for() -> None:
