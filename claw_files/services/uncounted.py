@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from claw_files.errors import ClawError
 from claw_files.model import Run, RunId
 from claw_files.system.marks import Marks
 from claw_files.workspace import Workspace
@@ -12,11 +13,19 @@ def marks(workspace: Workspace) -> Marks:
     return Marks(workspace.root, "uncounted")
 
 
+def run_names(workspace: Workspace) -> list[str]:
+    """The names in runs/; none where something else lies in the folder's place, which others tell of."""
+    try:
+        return workspace.files.names("runs")
+    except ClawError:
+        return []
+
+
 def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
     """Whether a run has ended whose usage is not noted yet. Costs one listing of a folder."""
     names = marks(workspace).names()
     if names is None:
-        return bool(workspace.files.names("runs"))
+        return bool(run_names(workspace))
     alive = {run.id for run in live}
     return any(name not in alive for name in names)
 
@@ -24,6 +33,6 @@ def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
 def begin(workspace: Workspace, run: RunId) -> None:
     """Note that a run is about to start, so that its usage is looked for when it has ended."""
     found = marks(workspace)
-    if found.names() is None and not workspace.files.names("runs"):
+    if found.names() is None and not run_names(workspace):
         found.prepare()
     found.add(run)

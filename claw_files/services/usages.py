@@ -13,7 +13,7 @@ from claw_files import words
 from claw_files.digest import digest
 from claw_files.documents import runs
 from claw_files.documents import usage as forms
-from claw_files.errors import ClawError, NotFound
+from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import AgentId, Audit, Run, RunId, Task, Usage, Value
 from claw_files.rules import costs
 from claw_files.rules.snapshot import Look
@@ -48,17 +48,34 @@ class Usages:
     def note_ended(self) -> None:
         """Note the usage of every run that has ended since the last time."""
         names = self._marks.names()
-        found = [self._runtime.look(RunId(name)) for name in (self._all() if names is None else names)]
-        ended = [run for run in found if run is not None and run.ended and not run.alive]
-        self._note(ended)
-        self._marks.prepare()
-        for name, run in zip(names or [], found, strict=False):
-            if run is None or run in ended or not (run.alive or run.key):  # without a key: run.md cannot be read
-                self._marks.remove(name)
+        if names is None:
+            return self._note_all()
+        for name in names:
+            run = self._runtime.look(RunId(name))
+            if run is not None and run.ended and not run.alive:
+                self._note([run])
+            elif run is not None and (run.alive or run.key):  # without a key: run.md cannot be read
+                continue
+            self._marks.remove(name)
+        return None
 
-    def _all(self) -> list[str]:
-        """Every run; those of another month are left out when they are read."""
-        return [name for name in self._ws.files.names("runs") if ".verify-s" not in name]
+    def _note_all(self) -> None:
+        """Look at every run once, by its run.md alone: asking for the processes of each would take too long."""
+        names = [name for name in uncounted.run_names(self._ws) if not _is_check(name)]
+        self._note([run for name in names if (run := self._told(name)) and run.ended])
+        self._marks.prepare()
+        for run in self._runtime.live():
+            if not _is_check(run.id):
+                self._marks.add(run.id)
+
+    def _told(self, name: str) -> Run | None:
+        """The run as its run.md tells it."""
+        path = f"runs/{name}/run.md"
+        try:
+            run = runs.parse(self._read(path) or b"", path)
+        except InvalidFile:
+            return None
+        return run if run.id == name else None
 
     def _note(self, ended: list[Run]) -> None:
         month = costs.month_of(self._ws.clock.now(), self._ws.zone)
@@ -173,3 +190,8 @@ class Usages:
             return self._ws.files.read(path, cap_bytes=OUTPUT_CAP_BYTES).data
         except ClawError:
             return None
+
+
+def _is_check(run: str) -> bool:
+    """Whether it is the run of a route's own check: no agent's, and it uses nothing."""
+    return ".verify-s" in run

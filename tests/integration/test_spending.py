@@ -393,3 +393,24 @@ def test_no_money_is_no_error(office: Office) -> None:
         assert Spending(office.app().workspace).now() is None
     except ClawError:  # pragma: no cover - what the test is against
         pytest.fail("a workspace without budgets has none")
+
+
+def test_without_our_private_folder_a_run_at_work_is_noted_when_it_has_ended(office: Office) -> None:
+    office.delegated("waits", type=None)
+    office.tick()
+    shutil.rmtree(office.root / ".clawfiles")
+    office.tick(MINUTE)
+    assert noted(office) == []
+
+    office.write("go", "")
+    office.runs_end()
+    office.tick()
+
+    assert [key for key, _ in noted(office)] == ["tc-1.1-s1"]
+
+
+def test_something_else_in_the_place_of_the_runs_stops_no_tick(office: Office, tmp_path: Path) -> None:
+    (office.root / "runs").symlink_to(tmp_path)
+    office.write("HEARTBEAT.md", "# HEARTBEAT\n")
+
+    assert office.acts() == []
