@@ -3,11 +3,10 @@
 Nothing is remembered: a raised budget or a new month lets it go on by itself.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from claw_files.config import Settings
-from claw_files.model import AgentId, Kind, Message
+from claw_files.model import AgentId, Kind
 from claw_files.rules.chain import next_to_tell
 from claw_files.rules.snapshot import Act, Action, Snapshot, Spent
 
@@ -34,12 +33,6 @@ def _sentence(who: str, used: float, limit: float, currency: str, month: str) ->
 def without_money(settings: Settings, spent: Spent | None) -> tuple[AgentId, ...]:
     """The agents whose budget is used up."""
     return tuple(agent for agent in settings.agents if used_up(settings, spent, agent))
-
-
-def affordable(snap: Snapshot, waiting: Iterable[Message]) -> tuple[Message, ...]:
-    """The waiting messages whose agents may be woken; the others wait for another month or a raised budget."""
-    stopped = without_money(snap.settings, snap.spent)
-    return tuple(message for message in waiting if message.to not in stopped)
 
 
 def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:

@@ -14,8 +14,7 @@ from claw_files import words
 from claw_files.config import Agent
 from claw_files.errors import ClawError, Refused
 from claw_files.model import AgentKind, Audit, Box, Entry, Run, RunId, Runtime, Size, State, Task, TaskId, Value
-from claw_files.rules import budgets, probes, resilience
-from claw_files.rules.case import lane
+from claw_files.rules import budgets, lanes, probes
 from claw_files.rules.snapshot import Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
@@ -218,25 +217,15 @@ class Probing:
     # --- why it was not woken
 
     def _why_asleep(self, agent: Agent) -> str:
-        """Why its message still waits."""
-        settings, now = self._ws.settings, self._ws.clock.now()
-        snap = self._looking.around(())
-        if why := budgets.used_up(settings, snap.spent, agent.name):
+        """Why its message still waits, by the rules that wake."""
+        snap, now = self._looking.around(()), self._ws.clock.now()
+        if why := budgets.used_up(snap.settings, snap.spent, agent.name):
             return why
-        limits = settings.limits
-        breaker = resilience.breaker(
-            self._looking.outcomes().get(agent.name, ()), limits.breaker, limits.breaker_pause, now
-        )
-        if breaker.state == "open":
-            until = words.render_instant(breaker.until) if breaker.until else "later"
-            return f"its circuit breaker is open until {until}, after {breaker.failures} failures: see `clawfiles log`"
-        mine = lane(settings, agent.name, "")
-        busy = [run.id for run in snap.live if lane(settings, run.agent, run.key) == mine]
-        if busy:
-            return f"its lane is busy with run {busy[0]}: try again when that has ended, or with more --patience"
-        if len(snap.live) >= limits.runs:
-            return f"{len(snap.live)} runs are at work, and [limits] runs is {limits.runs}: try again later"
-        return "nothing woke it: `clawfiles heartbeat --json` says what a tick does now"
+        mine = (wait for wait in lanes.plan_waits(snap, now) if wait.message.to == agent.name)
+        held = next((wait for wait in mine if wait.held_by and probes.is_probe(wait.message.task)), None)
+        if held is None:
+            return "nothing woke it: `clawfiles heartbeat --json` says what a tick does now"
+        return f"its message {lanes.sentence(held, now)}: try again then, or with more --patience"
 
     # --- the end
 

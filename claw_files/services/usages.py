@@ -7,11 +7,9 @@ folder is gone, every run of this month is looked at once; the run.md of those t
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from msgspec.structs import replace
-
 from claw_files import words
 from claw_files.digest import digest
-from claw_files.documents import runs
+from claw_files.documents import runs, splice
 from claw_files.documents import usage as forms
 from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import AgentId, Audit, Run, RunId, Task, Usage, Value
@@ -152,7 +150,7 @@ class Usages:
         def change(raw: bytes | None) -> bytes:
             if raw is None:
                 raise NotFound("file", path)
-            return runs.render(replace(runs.parse(raw, path), usage=forms.figures(usage)))
+            return splice.edit(raw, {"usage": forms.figures(usage)}, path)
 
         try:
             self._ws.files.commit(path, change, self._ws.line(audit), keep_mtime=True)

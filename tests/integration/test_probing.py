@@ -197,6 +197,20 @@ def test_an_agent_whose_budget_is_used_up_is_not_woken_and_that_is_said(root: Pa
     assert_nothing_is_left(root)
 
 
+def test_an_agent_whose_lane_is_busy_is_not_woken_and_what_is_ahead_is_named(root: Path) -> None:
+    first = app(root)
+    first.messages.send(first.settings.coordinator, first.settings.agent("hangs").name, "hello")
+    first.heartbeat.tick()
+
+    found = probe(root, "hangs", timedelta(seconds=1))
+
+    for run in first.runtime.live():
+        first.runtime.stop(run.id)
+    assert not found.acts
+    assert "was not woken" in found.steps[-1].what
+    assert "for lane, behind 1 run" in found.advice[0]
+
+
 def test_what_a_probe_that_was_killed_left_is_closed_by_the_next_one(root: Path) -> None:
     first = app(root)
     task = first.probing._send(first.settings.agent("talks"), PATIENCE)
