@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files.config.settings import (
     Agent,
+    Daemon,
+    Health,
     Heartbeat,
     Limits,
     Quiet,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly i
 __all__ = [
     "TABLE",
     "Agent",
+    "Daemon",
+    "Health",
     "Heartbeat",
     "Limits",
     "Quiet",
@@ -74,6 +78,8 @@ def _build(found: "Reading") -> Settings:
         heartbeat=Heartbeat(**found.section(("heartbeat",), "heartbeat")),
         quiet_hours=Quiet(**{**quiet, "timezone": quiet["timezone"] or workspace.timezone}),
         limits=Limits(**found.section(("limits",), "limits"), per_model=_per_model(found)),
+        daemon=Daemon(**found.section(("daemon",), "daemon")),
+        health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
     )
 

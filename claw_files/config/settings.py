@@ -47,6 +47,7 @@ class Agent(Value, frozen=True):
     quiet_hours: tuple[Window, ...] = ()
     compartment: bool = False
     channels: tuple[str, ...] = ()
+    ping: Literal["process", "turn", "off"] = "process"
 
 
 class Route(Value, frozen=True):
@@ -100,6 +101,19 @@ class Limits(Value, frozen=True):
     breaker_pause: timedelta
 
 
+class Daemon(Value, frozen=True):
+    rescan: timedelta
+    watch: Literal["auto", "events", "polling"]
+    drain: timedelta
+    sync: timedelta
+    metrics: str | None
+
+
+class Health(Value, frozen=True):
+    every: timedelta
+    answer: timedelta
+
+
 class Schedule(Value, frozen=True):
     """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
 
@@ -121,6 +135,8 @@ class Settings(Value, frozen=True):
     heartbeat: Heartbeat
     quiet_hours: Quiet
     limits: Limits
+    daemon: Daemon
+    health: Health
     schedules: dict[str, Schedule]
 
     @property

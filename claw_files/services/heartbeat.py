@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 AT_ONCE = timedelta(0)
 PATIENCE = timedelta(seconds=5)
+STARTS = (Act.WAKE, Act.VERIFY)
 Done = TypeVar("Done")
 
 
@@ -71,6 +72,8 @@ class Heartbeat:
         self._make_acting = make_acting
         self._schedules = schedules
         self._problems: list[str] = []
+        self.starts = True  # False while a daemon is draining: no tick of it starts a run
+        self.seen: Snapshot | None = None  # what the last tick saw, for whoever asks what comes next
 
     @cached_property
     def _acting(self) -> "Acting":
@@ -123,7 +126,9 @@ class Heartbeat:
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
-        return snap, plan_tick(snap, self._ws.clock.now())
+        self.seen = snap
+        planned = plan_tick(snap, self._ws.clock.now())
+        return snap, planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
 
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
         now, settings = self._ws.clock.now(), self._ws.settings
@@ -166,10 +171,13 @@ class Heartbeat:
             for _ in range(ROUNDS):
                 look, steps = self._plan_again(task)
                 fresh = [step for step in steps if not any(_same(step, earlier) for earlier in done)]
-                acted = [step for step in fresh if self._acting.act(step, look)]
+                acted = [step for step in fresh if self._may(step) and self._acting.act(step, look)]
                 done += acted
                 if not acted:
                     return
+
+    def _may(self, step: Action) -> bool:
+        return self.starts or step.act not in STARTS
 
     def _plan_again(self, task: TaskId) -> tuple[Look | None, tuple[Action, ...]]:
         entry = self._ws.entry(task)
@@ -193,6 +201,8 @@ class Heartbeat:
         self._looking.forget()
         for message in self._looking.begun():
             self._safely(f"message {message.id}", self._acting.begun, message)
+        if not self.starts:
+            return []
         snap: Snapshot = self._looking.around(())
         planned = plan_wakes(snap, self._ws.clock.now())
         messages = {(message.to, str(message.key)): message for message in snap.waiting}

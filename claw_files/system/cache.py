@@ -21,9 +21,9 @@ class NoCache:
 class Cache(NoCache):
     """Files by name, whole or not at all; every failure reads as "nothing kept"."""
 
-    def __init__(self, root: str, private: str = ".clawfiles") -> None:
+    def __init__(self, root: str, private: str = ".clawfiles", folder: str = "cache") -> None:
         self._private = os.path.join(root, private)
-        self._folder = os.path.join(self._private, "cache")
+        self._folder = os.path.join(self._private, folder)
 
     def load(self, name: str) -> bytes | None:
         """What was kept under the name, or None."""
