@@ -18,11 +18,11 @@ from claw_files.words import render_duration, render_instant, safe
 if TYPE_CHECKING:
     from claw_files.rules.lanes import Wait
     from claw_files.rules.sessions import Session
-    from claw_files.daemon.state import State as DaemonState
     from claw_files.services.board import Listing, Shown
     from claw_files.services.explain import Explanation
     from claw_files.services.heartbeat import Ticked
     from claw_files.services.records import History
+    from claw_files.services.standing import State as DaemonState
 
 _NOT_SHOWN = {"state", "recorded"}
 COLOURS = {

@@ -54,10 +54,10 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
 def status() -> int:
     """Say how the daemon is; exits 0 when one runs and 3 when none does."""
     from claw_files import views
-    from claw_files.daemon import state
+    from claw_files.services import standing
 
     app = open_app()
-    found = state.load(app.root)
+    found = standing.load(app.root)
     if found is None:
         show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
         return NOT_RUNNING
@@ -73,20 +73,20 @@ def stop(drain: str | None) -> None:
     from contextlib import suppress
     from datetime import timedelta
 
-    from claw_files.daemon import state
     from claw_files.errors import Busy
+    from claw_files.services import standing
 
     app = open_app()
     limit = _length(drain) if drain else app.settings.daemon.drain
-    found = state.load(app.root)
+    found = standing.load(app.root)
     if found is None:
         show({"running": False}, "no daemon runs here")
         return
-    state.order_stop(app.root, found.epoch, limit)
+    standing.order_stop(app.root, found.epoch, limit)
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
     end = app.clock.monotonic() + (limit + timedelta(seconds=_SPARE_SECONDS)).total_seconds()
-    while app.workspace.locks.is_held(state.LOCK):
+    while app.workspace.locks.is_held(standing.LOCK):
         if app.clock.monotonic() > end:
             raise Busy("daemon", f"process {found.pid}, which does not end")
         app.clock.sleep(_POLL_SECONDS)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from claw_files.app import PRIVATE, App
-from claw_files.daemon.state import CANARY, FOLDER
 from claw_files.errors import ClawError
+from claw_files.services.standing import CANARY, FOLDER
 from claw_files.system.files import Files, Survey
 from claw_files.system.paths import is_dropping
 from claw_files.workspace import CONFIG

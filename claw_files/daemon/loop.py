@@ -13,7 +13,6 @@ from claw_files.app import App
 from claw_files.daemon.folders import Folders
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
-from claw_files.daemon.state import LastTick, State
 from claw_files.daemon.watch import Watch
 from claw_files.errors import ClawError
 from claw_files.model import Message, Run
@@ -21,6 +20,7 @@ from claw_files.rules.due import next_due
 from claw_files.rules.snapshot import Snapshot
 from claw_files.rules.waits import ahead_of
 from claw_files.services.heartbeat import Ticked
+from claw_files.services.standing import LastTick, State
 from claw_files.workspace import CONFIG
 
 STRETCH_SECONDS = 1.0

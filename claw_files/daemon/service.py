@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files.app import App
-from claw_files.daemon import epoch, state
+from claw_files.daemon import epoch
 from claw_files.daemon.draining import Drain
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
@@ -15,12 +15,13 @@ from claw_files.daemon.loop import STRETCH_SECONDS, Loop
 from claw_files.daemon.notify import Notify
 from claw_files.daemon.reload import Reload
 from claw_files.daemon.signals import Signals
-from claw_files.daemon.state import State
 from claw_files.daemon.watch import Make, Watch
 from claw_files.daemon.watching import Fault, identity
 from claw_files.errors import Busy, ClawError, DaemonRuns
 from claw_files.locks import Held
 from claw_files.model import Audit
+from claw_files.services import standing
+from claw_files.services.standing import State
 from claw_files.system.clock import Clock
 from claw_files.system.watches import filesystem_of, tells_events
 from claw_files.workspace import CONFIG
@@ -99,7 +100,8 @@ class Session:
 
     def _begin(self, app: App, number: int) -> None:
         self._state = State(pid=os.getpid(), epoch=self._epoch, since=self._clock.now().replace(microsecond=0))
-        app.workspace.epoch = self._epoch
+        standing.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
+        app.workspace.epoch, app.heartbeat.starts = self._epoch, True
         self._note(app, epoch.START, f"process {os.getpid()}")
         epoch.keep(app.files, number)
         how = app.settings.daemon.watch
@@ -112,7 +114,7 @@ class Session:
 
     def _take_lock(self, app: App) -> Held:
         try:
-            return app.workspace.locks.acquire(state.LOCK, LOCK_PATIENCE, "clawfiles daemon")
+            return app.workspace.locks.acquire(standing.LOCK, LOCK_PATIENCE, "clawfiles daemon")
         except Busy as busy:
             raise DaemonRuns(busy.holder) from None
 
@@ -165,14 +167,14 @@ class Session:
         """Write the state when it has changed, at most once a second."""
         now = self._clock.monotonic()
         if (at_once or now >= self._save_at) and (news := self._now()) != self._saved:
-            state.save(self._root, news)
+            standing.save(self._root, news)
             self._saved, self._save_at = news, now + 1.0
 
     # --- the end
 
     def _end(self) -> None:
         """Drain; a second signal skips what is left of the wait."""
-        limit = state.stop_order(self._root, self._epoch)
+        limit = standing.stop_order(self._root, self._epoch)
         self._drain.begin(self.loop.app.settings.daemon.drain if limit is None else limit)
         self._notify("STOPPING=1")
         self._save(at_once=True)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from claw_files.daemon.folders import CANARY_PATH, Folders, differing
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
-from claw_files.daemon.state import CANARY, WatchHealth, private
 from claw_files.daemon.watching import Fault, Watcher
+from claw_files.services.standing import CANARY, WatchHealth, private
 from claw_files.system.clock import Clock
 from claw_files.system.files import Survey
 from claw_files.system.noise import token

@@ -74,14 +74,19 @@ def save(root: str, state: State) -> None:
     private(root).save(STATE, msgspec.json.encode(state))
 
 
-def check_takes_work(root: str, now: datetime) -> None:
-    """Raises Draining while a daemon is on its way out. With none about to stop it costs one attempt to open a file."""
+def draining_until(root: str) -> datetime | None:
+    """When the daemon that is on its way out will be gone; None where none is. Costs one attempt to open a file."""
     raw = private(root).load(STATE)
     if raw is None or b'"draining_until":"' not in raw:
-        return
+        return None
     state = load(root)
-    if state is not None and state.draining_until is not None:
-        raise Draining(max(0, round((state.draining_until - now).total_seconds())))
+    return state.draining_until if state else None
+
+
+def check_takes_work(root: str, now: datetime) -> None:
+    """Raises Draining while a daemon is on its way out."""
+    if until := draining_until(root):
+        raise Draining(max(0, round((until - now).total_seconds())))
 
 
 def order_stop(root: str, epoch: str, drain: timedelta) -> None:
