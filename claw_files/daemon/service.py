@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -21,11 +22,12 @@ from claw_files.errors import Busy, ClawError, DaemonRuns
 from claw_files.locks import Held
 from claw_files.model import Audit
 from claw_files.services import standing
-from claw_files.services.standing import State
+from claw_files.services.standing import State, WatchHealth
 from claw_files.system.clock import Clock
 from claw_files.system.watches import filesystem_of, tells_events
 from claw_files.workspace import CONFIG
 
+MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
 LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
 
 
@@ -44,10 +46,10 @@ class Service:
         env: Mapping[str, str],
     ) -> None:
         """`open_app` opens the workspace at `root` as it is now; `env` is for the service manager's socket."""
-        self._root, self._open, self._clock, self._log = root, open_app, clock, log
-        self._make, self._signals, self._hints = make, signals, hints
-        self._notify = Notify(env)
-        self._faults: dict[str, int] = {}  # outlive a workspace that went and came back
+        self.root, self._open, self.clock, self.log = root, open_app, clock, log
+        self.make, self.signals, self.hints = make, signals, hints
+        self.notify = Notify(env)
+        self.faults: dict[str, int] = {}  # outlive a workspace that went and came back
 
     def run(self) -> None:
         """Serve until a signal asks for the end. Raises DaemonRuns, and InvalidConfig at the start."""
@@ -56,7 +58,7 @@ class Service:
             session = Session(self, app)
             if session.serve():
                 return
-            self._faults[Fault.NO_WORKSPACE] = self._faults.get(Fault.NO_WORKSPACE, 0) + 1
+            self.faults[Fault.NO_WORKSPACE] = self.faults.get(Fault.NO_WORKSPACE, 0) + 1
             back = self._wait_for_workspace()
             if back is None:
                 return
@@ -64,18 +66,18 @@ class Service:
 
     def _wait_for_workspace(self) -> App | None:
         """The workspace, once it is back and can be read; None when the end is asked for first."""
-        self._log.say("no workspace", f"{self._root} is gone or was replaced; waiting for it")
-        while not self._signals.ends:
-            self._hints.wait(STRETCH_SECONDS)
-            if not os.path.lexists(os.path.join(self._root, CONFIG)):
+        self.log.say("no workspace", f"{self.root} is gone or was replaced; waiting for it")
+        while not self.signals.ends:
+            self.hints.wait(STRETCH_SECONDS)
+            if not os.path.lexists(os.path.join(self.root, CONFIG)):
                 continue
             try:
                 app = self._open()
                 _ = app.settings
             except ClawError as wrong:
-                self._log.news("no workspace", str(wrong))
+                self.log.news("no workspace", str(wrong))
                 continue
-            self._log.say("workspace", "it is back")
+            self.log.say("workspace", "it is back")
             return app
         return None
 
@@ -84,10 +86,11 @@ class Session:
     """One workspace under one lock and one epoch."""
 
     def __init__(self, service: Service, app: App) -> None:
-        self._service, self._root, self._clock, self._log = service, service._root, service._clock, service._log
-        self._signals, self._hints, self._notify = service._signals, service._hints, service._notify
+        self._service, self._root, self._clock, self._log = service, service.root, service.clock, service.log
+        self._signals, self._hints, self._notify = service.signals, service.hints, service.notify
         self._identity = identity(self._root)
         self._lock = self._take_lock(app)
+        self._missing_since: float | None = None  # so long there is no configuration
         self._saved: State | None = None
         self._save_at = 0.0
         try:
@@ -99,15 +102,16 @@ class Session:
             raise
 
     def _begin(self, app: App, number: int) -> None:
-        self._state = State(pid=os.getpid(), epoch=self._epoch, since=self._clock.now().replace(microsecond=0))
+        since, health = self._clock.now().replace(microsecond=0), WatchHealth(faults=dict(self._service.faults))
+        self._state = State(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
         standing.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
         app.workspace.epoch, app.heartbeat.starts = self._epoch, True
         self._note(app, epoch.START, f"process {os.getpid()}")
         epoch.keep(app.files, number)
         how = app.settings.daemon.watch
         polling = how == "polling" or (how == "auto" and not tells_events(filesystem_of(self._root)))
-        self.watch = Watch(self._root, self._clock, self._hints, self._log, self._service._make, polling)
-        self.watch.health = replace(self.watch.health, faults=dict(self._service._faults))
+        self.watch = Watch(self._root, self._clock, self._hints, self._log, self._service.make, polling)
+        self.watch.health = health
         self.loop = Loop(app, self.watch, self._hints, self._log)
         self._reload = Reload(self.loop, self._service._open, self._log)
         self._drain = Drain(self.loop, self._log)
@@ -127,22 +131,47 @@ class Session:
             self._notify("READY=1")
             while not self._signals.ends:
                 self._wait()
-                if identity(self._root) != self._identity:
+                if self._is_gone():
                     return False
-                self._turn()
+                if self._missing_since is None:
+                    self._turn()
             self._end()
             return True
         finally:
             self._leave()
 
+    def _is_gone(self) -> bool:
+        """Whether this workspace is here no more: another folder, or none, or for seconds none with a configuration.
+
+        While it is being deleted nothing is written, or its folders could not be removed.
+        """
+        if identity(self._root) != self._identity:
+            return True
+        if os.path.lexists(os.path.join(self._root, CONFIG)):
+            self._missing_since = None
+            return False
+        now = self._clock.monotonic()
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        return now - self._missing_since >= MISSING_SECONDS
+
     def _wait(self) -> None:
+        if self._missing_since is not None:
+            self._hints.wait(STRETCH_SECONDS)
+            return
         save_in = self._save_at - self._clock.monotonic() if self._is_news() else STRETCH_SECONDS
         self._hints.wait(max(0.0, min(self.loop.pause(), save_in)))
 
     def _turn(self) -> None:
-        self._keep_lock()
-        self.loop.turn()
-        self._reload.turn(self._signals)
+        try:
+            self._keep_lock()
+            self.loop.turn()
+            self._reload.turn(self._signals)
+        except DaemonRuns:
+            raise
+        except (ClawError, OSError) as wrong:  # a full disk, or the workspace went away under our hands
+            self._log.news("turn failed", str(wrong))
+        else:
+            self._log.news("turn failed", "")
         self._save()
         self._notify("WATCHDOG=1")
 
@@ -183,11 +212,12 @@ class Session:
             self._turn()
         if identity(self._root) == self._identity:
             self._drain.finish()
-            self._note(self.loop.app, "daemon stop", "asked to")
+            with suppress(ClawError, OSError):  # a full disk keeps nobody from ending
+                self._note(self.loop.app, "daemon stop", "asked to")
 
     def _leave(self) -> None:
         self.watch.close()
-        self._service._faults.update(self.watch.health.faults)
+        self._service.faults.update(self.watch.health.faults)
         self._lock.release()
         self._log.say("stop", "the lock is free")
 
