@@ -40,7 +40,8 @@ class Loop:
         self.waiting: tuple[Message, ...] = ()
         self.last: LastTick | None = None
         self.config_changed = False  # the configuration was saved; whoever owns this loop reloads it
-        self.on_tick: Callable[[Ticked], None] = lambda ticked: None
+        self.on_tick: Callable[[Ticked | None], None] = lambda ticked: None  # None: it failed
+        self.lag_seconds = 0.0  # from hearing of something to the end of the tick about it, the last time
         self._again = True  # tick in this turn, whatever else
         self._rounds = 0
         self._not_before = float("-inf")
@@ -68,6 +69,7 @@ class Loop:
         self._again |= bool(heard)
         if (self._again or (self.due is not None and now >= self.due)) and mono >= self._not_before:
             self._tick()
+            self.lag_seconds = self._clock.monotonic() - mono if heard else self.lag_seconds
         self._tell_waits(now)
 
     def pause(self) -> float:
@@ -114,6 +116,7 @@ class Loop:
     def _failed(self, sentence: str) -> None:
         self.log.news("tick failed", sentence)
         self.last = LastTick(at=self._clock.now(), problems=(sentence,))
+        self.on_tick(None)
         self._try_again()
 
     def _try_again(self) -> None:

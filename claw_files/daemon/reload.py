@@ -6,6 +6,7 @@ from datetime import timedelta
 from claw_files.app import App
 from claw_files.daemon.log import Log
 from claw_files.daemon.loop import Loop
+from claw_files.daemon.notify import Notify
 from claw_files.daemon.signals import Signals
 from claw_files.digest import digest
 from claw_files.errors import ClawError
@@ -19,8 +20,8 @@ HALF_SAVED = timedelta(seconds=2)
 class Reload:
     """Keeps a loop on the newest configuration that is right."""
 
-    def __init__(self, loop: Loop, open_app: Callable[[], App], log: Log) -> None:
-        self._loop, self._open, self._log = loop, open_app, log
+    def __init__(self, loop: Loop, open_app: Callable[[], App], log: Log, notify: Notify) -> None:
+        self._loop, self._open, self._log, self._notify = loop, open_app, log, notify
         self._again_at = float("inf")  # a file that was being saved is looked at once more
         self.error: str | None = None
 
@@ -30,6 +31,12 @@ class Reload:
         if not (signals.reload or self._loop.config_changed or clock.monotonic() >= self._again_at):
             return
         signals.reload, self._loop.config_changed, self._again_at = False, False, float("inf")
+        # The service manager wants to know since when, by the clock that never steps.
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={int(clock.monotonic() * 1e6)}")
+        self._read(clock)
+        self._notify("READY=1")
+
+    def _read(self, clock: Clock) -> None:
         try:
             app = self._open()
             settings = app.settings

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from claw_files.app import App
 from claw_files.daemon import epoch
+from claw_files.daemon.chores import Chores
 from claw_files.daemon.draining import Drain
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
@@ -46,14 +47,14 @@ class Service:
         env: Mapping[str, str],
     ) -> None:
         """`open_app` opens the workspace at `root` as it is now; `env` is for the service manager's socket."""
-        self.root, self._open, self.clock, self.log = root, open_app, clock, log
+        self.root, self.open, self.clock, self.log = root, open_app, clock, log
         self.make, self.signals, self.hints = make, signals, hints
         self.notify = Notify(env)
         self.faults: dict[str, int] = {}  # outlive a workspace that went and came back
 
     def run(self) -> None:
         """Serve until a signal asks for the end. Raises DaemonRuns, and InvalidConfig at the start."""
-        app = self._open()
+        app = self.open()
         while True:
             session = Session(self, app)
             if session.serve():
@@ -72,7 +73,7 @@ class Service:
             if not os.path.lexists(os.path.join(self.root, CONFIG)):
                 continue
             try:
-                app = self._open()
+                app = self.open()
                 _ = app.settings
             except ClawError as wrong:
                 self.log.news("no workspace", str(wrong))
@@ -113,8 +114,9 @@ class Session:
         self.watch = Watch(self._root, self._clock, self._hints, self._log, self._service.make, polling)
         self.watch.health = health
         self.loop = Loop(app, self.watch, self._hints, self._log)
-        self._reload = Reload(self.loop, self._service._open, self._log)
+        self._reload = Reload(self.loop, self._service.open, self._log, self._notify)
         self._drain = Drain(self.loop, self._log)
+        self._chores = Chores(self.loop, self._log)
 
     def _take_lock(self, app: App) -> Held:
         try:
@@ -166,6 +168,7 @@ class Session:
             self._keep_lock()
             self.loop.turn()
             self._reload.turn(self._signals)
+            self._chores.turn()
         except DaemonRuns:
             raise
         except (ClawError, OSError) as wrong:  # a full disk, or the workspace went away under our hands

@@ -1,6 +1,6 @@
 """One line of the ledger with everything its rows ask about, and what several rows have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -12,7 +12,7 @@ from claw_files.digest import digest
 from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
 from claw_files.patterns import pattern
 from claw_files.rules import by_hand, liveness, resilience, routing
-from claw_files.rules.snapshot import Act, Action, Look, Snapshot
+from claw_files.rules.snapshot import Act, Action, Look, Snapshot, Told
 
 _ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
 
@@ -166,19 +166,25 @@ def route_anew(case: Case, why: str, skip_broken: bool = False) -> Decision:
 
 def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> Decision:
     """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
-    settings = case.snap.settings
-    key = case.key(what)
-    to: AgentId | None = start or first_boss(case)
+    to = next_to_hear(case.snap.settings, case.snap.told, case.key(what), start or first_boss(case), case.now)
+    return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),) if to else WAIT
+
+
+def next_to_hear(
+    settings: Settings, told: Mapping[str, Told], key: str, start: AgentId, now: datetime
+) -> AgentId | None:
+    """Who is to be told now of what has that key: `start`, or who is above while it lies unread; None for nobody."""
+    to: AgentId | None = start
     seen: set[AgentId] = set()
     while to is not None and to not in seen:
         seen.add(to)
-        told = case.snap.told.get(f"{to}/{key}")
-        if told is None:
-            return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
-        if told.box is not Box.NEW or told.sent is None or case.now - told.sent < settings.heartbeat.ack:
-            return WAIT
+        before = told.get(f"{to}/{key}")
+        if before is None:
+            return to
+        if before.box is not Box.NEW or before.sent is None or now - before.sent < settings.heartbeat.ack:
+            return None
         to = settings.reports_to(to)
-    return WAIT
+    return None
 
 
 def first_boss(case: Case) -> AgentId:
