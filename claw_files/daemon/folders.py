@@ -50,13 +50,18 @@ class Folders:
 
     def survey(self) -> dict[str, frozenset[Survey]]:
         """Everything that counts, by (relative) folder: one stat a name."""
-        files = self._app.files
-        found = {folder: _survey(files, folder) for folder in (*_FIXED, *self._inboxes)}
-        for folder in self._outside:
-            if (outside := self._app.workspace.outside(folder)) is not None:
-                found[os.path.normpath(f"{folder}/status")] = _survey(outside, "status")
-        found[""] = frozenset(self._single())
-        return found
+        outside = [os.path.normpath(f"{folder}/status") for folder in self._outside]
+        return {folder: self.survey_of(folder) for folder in ("", *_FIXED, *self._inboxes, *outside)}
+
+    def survey_of(self, folder: str) -> frozenset[Survey]:
+        """What one (relative) folder holds; of the root only what counts."""
+        if not folder:
+            return frozenset(self._single())
+        for other in self._outside:
+            if folder == os.path.normpath(f"{other}/status"):
+                files = self._app.workspace.outside(other)
+                return _survey(files, "status") if files is not None else frozenset()
+        return _survey(self._app.files, folder)
 
     def _single(self) -> Iterator[Survey]:
         for path in (self._ledger, CONFIG):

@@ -116,7 +116,7 @@ class Session:
         self.loop = Loop(app, self.watch, self._hints, self._log)
         self._reload = Reload(self.loop, self._service.open, self._log, self._notify)
         self._drain = Drain(self.loop, self._log)
-        self._chores = Chores(self.loop, self._log)
+        self._chores = Chores(self.loop, self._log, self._service.open)
 
     def _take_lock(self, app: App) -> Held:
         try:
@@ -215,6 +215,7 @@ class Session:
             self._turn()
         if identity(self._root) == self._identity:
             self._drain.finish()
+            self._chores.close()
             with suppress(ClawError, OSError):  # a full disk keeps nobody from ending
                 self._note(self.loop.app, "daemon stop", "asked to")
 

@@ -78,6 +78,8 @@ class Watch:
             self.health = replace(self.health, last_canary=self._clock.now())
         counting = {path for path in paths if self._folders.counts(path)}
         self._told |= counting
+        for folder in counting & (self._survey or {}).keys():
+            self._survey = {**(self._survey or {}), folder: self._folders.survey_of(folder)}  # watched since just now
         return counting
 
     def rescan(self) -> set[str]:
@@ -86,7 +88,7 @@ class Watch:
         self.wants_rescan = False
         survey = self._folders.survey()
         changed = differing(self._survey, survey) if self._survey is not None else set()
-        unseen = {path for path in changed if path not in self._told and path.rpartition("/")[0] not in self._told}
+        unseen = changed - self._told
         if unseen:
             earlier = self._suspects[1] if self._suspects else set()
             self._suspects = (self._clock.monotonic() + SETTLE_SECONDS, unseen | earlier)

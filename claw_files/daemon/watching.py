@@ -193,12 +193,15 @@ class Polling:
         import time
 
         self._tell, self._every, self._clock = tell, every, clock or time.monotonic
+        self._watched: dict[str, Identity] = {}
         self._seen: dict[str, frozenset[tuple[str, int, int, int]]] = {}
         self._next = 0.0
 
     def watch(self, folders: Iterable[str]) -> None:
-        there = [folder for folder in folders if identity(folder)]
-        self._seen = {folder: self._seen[folder] for folder in there if folder in self._seen}
+        there = {folder: found for folder in folders if (found := identity(folder))}
+        same = {folder for folder, found in there.items() if self._watched.get(folder) == found}
+        self._seen = {folder: seen for folder, seen in self._seen.items() if folder in same}
+        self._watched = there
         for folder in there:
             if folder not in self._seen:
                 self._seen[folder] = _listed(folder)

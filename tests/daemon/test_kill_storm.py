@@ -1,4 +1,4 @@
-"""The daemon killed at random moments under load, again and again: no task is run twice for an attempt, none is lost."""
+"""The daemon killed at random moments under load, again and again: no task is run twice, none is lost."""
 
 import random
 import time
