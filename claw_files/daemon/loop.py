@@ -24,8 +24,9 @@ from claw_files.services.standing import LastTick, State
 from claw_files.workspace import CONFIG
 
 STRETCH_SECONDS = 1.0
-AT_ONCE_ROUNDS = 3  # so often a tick that acted is followed by another at once; after that the next second does
+AT_ONCE_ROUNDS = 3  # so often the same may be decided in ticks on end; after that it is once a second
 SLOW = timedelta(seconds=2)
+Done = set[tuple[object, ...]]
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 1.0
 
 
@@ -44,6 +45,7 @@ class Loop:
         self.lag_seconds = 0.0  # from hearing of something to the end of the tick about it, the last time
         self._again = True  # tick in this turn, whatever else
         self._rounds = 0
+        self._done: Done = set()  # by the last tick
         self._not_before = float("-inf")
         self._rescan_at = float("-inf")
         self._backoff = 0.0
@@ -136,13 +138,20 @@ class Loop:
             self._try_again()
         else:
             self._backoff = 0.0
-            self._follow(bool(ticked.actions))
+            self._follow(ticked)
 
-    def _follow(self, acted: bool) -> None:
-        """A tick that acted is followed by another: what it did may be what the next thing waited for."""
-        self._rounds = self._rounds + 1 if acted else 0
-        self._again |= acted
-        if self._rounds > AT_ONCE_ROUNDS:
+    def _follow(self, ticked: Ticked) -> None:
+        """A tick that acted is followed by another: what it did may be what the next thing waited for.
+
+        What is decided again in tick after tick is a fault somewhere; it must not keep the machine busy.
+        """
+        done: set[tuple[object, ...]] = {
+            (action.act, action.task, action.agent, action.key) for action in ticked.actions
+        }
+        self._rounds = self._rounds + 1 if done & self._done else 0
+        self._done = done
+        self._again |= bool(done)
+        if self._rounds >= AT_ONCE_ROUNDS:
             self._not_before = self._clock.monotonic() + STRETCH_SECONDS
 
     def _learn(self, snap: Snapshot) -> None:

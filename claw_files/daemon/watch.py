@@ -78,6 +78,8 @@ class Watch:
             self.health = replace(self.health, last_canary=self._clock.now())
         counting = {path for path in paths if self._folders.counts(path)}
         self._told |= counting
+        if self._suspects is not None:
+            self._suspects = (self._suspects[0], self._suspects[1] - counting)
         for folder in counting & (self._survey or {}).keys():
             self._survey = {**(self._survey or {}), folder: self._folders.survey_of(folder)}  # watched since just now
         return counting
@@ -169,8 +171,7 @@ class Watch:
     def _judge_suspects(self, now: float) -> None:
         if self._suspects is None or now < self._suspects[0]:
             return
-        missed = {path for path in self._suspects[1] if path not in self._told}
-        self._suspects = None
+        missed, self._suspects = self._suspects[1], None
         if missed:
             self.health = replace(self.health, missed=self.health.missed + len(missed))
             some = ", ".join(sorted(missed)[:5])

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
@@ -12,6 +13,8 @@ from claw_files.daemon.loop import Loop
 from claw_files.daemon.watch import Watch
 from claw_files.daemon.watching import Fault
 from claw_files.model import State
+from claw_files.rules.snapshot import Act, Action
+from claw_files.services.heartbeat import Ticked
 from claw_files.services.standing import CANARY
 from claw_files.testing.office import TEAM, Office
 from claw_files.testing.watcher import FakeWatcher
@@ -226,3 +229,21 @@ def test_what_editors_leave_behind_wakes_nobody(room: Room) -> None:
     room.turn(SECOND)
 
     assert room.loop.last == last
+
+
+def test_what_is_decided_again_in_every_tick_keeps_nobody_busy(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.turn()
+    real, ticks = room.loop.app.heartbeat.tick, 0
+
+    def again() -> Ticked:
+        nonlocal ticks
+        ticks += 1
+        return replace(real(), actions=(Action(act=Act.NUDGE, key="tc-1.1.nudge"),))
+
+    monkeypatch.setattr(room.loop.app.heartbeat, "tick", again)
+    for _ in range(50):
+        room.hints.add(str(room.office.root / "status/tc-1.md"))
+        room.loop.turn()
+
+    assert ticks <= 5
+    assert room.loop.pause() > 0.5
