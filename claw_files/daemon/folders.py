@@ -16,6 +16,8 @@ OWN = f"{PRIVATE}/{FOLDER}"
 CANARY_PATH = f"{OWN}/{CANARY}"
 _FIXED = ("status", "dead-letter", "checkpoints", "events", "events/new", "inbox", RUNS)
 
+_INNER = ("archive", "old")  # status/archive, checkpoints/old
+
 
 class Folders:
     """The watched folders of one workspace under one configuration; paths in answers are relative to its root."""
@@ -70,8 +72,11 @@ class Folders:
 
 
 def _survey(files: Files, folder: str) -> frozenset[Survey]:
+    """What a folder holds; of folders in it only the names, because what happens in them changes their times."""
     with suppress(ClawError):  # something else lies in its place: the tick tells
-        return frozenset(files.survey(folder))
+        if folder in ("inbox", "events") or (folder.startswith("inbox/") and folder.count("/") == 1):
+            return frozenset((name, 0, 0, 0) for name in files.names(folder))
+        return frozenset(entry for entry in files.survey(folder) if entry[0] not in _INNER)
     return frozenset()
 
 

@@ -19,6 +19,6 @@ def test_ten_thousand_files_at_once_are_all_seen_and_nobody_waits_for_them(home:
     home.until(lambda: home.lines() == 0, "what matters is acted on", 5.0)
     scans = home.state.watch.rescans
     home.until(lambda: home.state.watch.rescans >= scans + 2, "two rescans later")
-    assert home.state.watch.missed == 0 or home.state.watch.faults.get("overflow")
+    assert home.state.watch.faults.get("overflow") or home.log("missed") == []
     status = Path(f"/proc/{home.daemon.pid}/status").read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 80 * 1024
