@@ -22,7 +22,8 @@ CANARY_SECONDS = 60.0
 CANARY_PATIENCE = 4.0
 ASLEEP_SECONDS = 3.0  # between two looks: this process, or the machine, was stopped
 EVENTS_AGAIN_SECONDS = 600.0  # after which watching is tried again where the system had no watches left
-SETTLE_SECONDS = 1.0  # an event may be a little later than the survey that found its change
+# An event may be later than the survey that found its change: watchdog keeps a move out of a folder for half a second.
+SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.7, 3.0
 
 Make = Callable[[bool, Callable[[str], None]], Watcher]
 """Makes a watcher: whether to poll, and whom to tell. Raises OSError when it must poll and does not."""
@@ -42,7 +43,6 @@ class Watch:
         self._canary_since: float | None = None
         self._survey: dict[str, frozenset[Survey]] | None = None
         self._told = set[str]()  # since the last rescan
-        self._suspects: tuple[float, set[str]] | None = None  # changed without an event so far
         self._unwatched_at = float("-inf")
         self.health = WatchHealth()
         self.wants_rescan = False
@@ -66,7 +66,6 @@ class Watch:
         self._set()
         for fault in self._watcher.look() if self._watcher else []:
             self._met(fault)
-        self._judge_suspects(now)
         self._keep_canary(now)
 
     def sort(self, hints: Iterable[str]) -> set[str]:
@@ -78,8 +77,6 @@ class Watch:
             self.health = replace(self.health, last_canary=self._clock.now())
         counting = {path for path in paths if self._folders.counts(path)}
         self._told |= counting
-        if self._suspects is not None:
-            self._suspects = (self._suspects[0], self._suspects[1] - counting)
         for folder in counting & (self._survey or {}).keys():
             self._survey = {**(self._survey or {}), folder: self._folders.survey_of(folder)}  # watched since just now
         return counting
@@ -91,10 +88,8 @@ class Watch:
         survey = self._folders.survey()
         changed = differing(self._survey, survey) if self._survey is not None else set()
         unseen = changed - self._told
-        if unseen:
-            earlier = self._suspects[1] if self._suspects else set()
-            self._suspects = (self._clock.monotonic() + SETTLE_SECONDS, unseen | earlier)
-        self._survey, self._told = survey, set()
+        self._survey, self._told = survey, set()  # first: what comes from now on is for the next one
+        changed |= self._count_missed(unseen)
         self.health = replace(self.health, rescans=self.health.rescans + 1)
         return changed
 
@@ -168,11 +163,19 @@ class Watch:
             if private(self._root).load(CANARY) != song:  # the disk refuses: nobody could have seen it
                 self._canary_since = None
 
-    def _judge_suspects(self, now: float) -> None:
-        if self._suspects is None or now < self._suspects[0]:
-            return
-        missed, self._suspects = self._suspects[1], None
-        if missed:
-            self.health = replace(self.health, missed=self.health.missed + len(missed))
-            some = ", ".join(sorted(missed)[:5])
-            self._log.say("missed", f"changed without an event: {some}", count=len(missed))
+    def _count_missed(self, unseen: set[str]) -> set[str]:
+        """Count what no event tells, once the events that are still on their way have come; returns what they told.
+
+        It is now or never: the tick that follows writes to the same files, and that makes events, too.
+        """
+        told, end = set[str](), self._clock.monotonic() + MOST_SETTLE_SECONDS
+        while unseen and self._clock.monotonic() < end and self._hints.wait(SETTLE_SECONDS):
+            fresh = self.sort(self._hints.take())
+            told, unseen = told | fresh, unseen - fresh
+            if folders := fresh & (self._survey or {}).keys():  # watched since just now
+                unseen = {path for path in unseen if path.rpartition("/")[0] not in folders}
+        if unseen:
+            self.health = replace(self.health, missed=self.health.missed + len(unseen))
+            some = ", ".join(sorted(unseen)[:5])
+            self._log.say("missed", f"changed without an event: {some}", count=len(unseen))
+        return told
