@@ -5,7 +5,7 @@ a clock that jumps and a machine that slept cost no more than that.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -17,15 +17,14 @@ from claw_files.daemon.watch import Watch
 from claw_files.errors import ClawError
 from claw_files.model import Message, Run
 from claw_files.rules.due import next_due
+from claw_files.rules.lanes import long_waits, plan_waits, sentence
 from claw_files.rules.snapshot import Snapshot
-from claw_files.rules.waits import ahead_of
 from claw_files.services.heartbeat import Ticked
 from claw_files.services.standing import LastTick, State
 from claw_files.workspace import CONFIG
 
 STRETCH_SECONDS = 1.0
 AT_ONCE_ROUNDS = 3  # so often the same may be decided in ticks on end; after that it is once a second
-SLOW = timedelta(seconds=2)
 Done = set[tuple[object, ...]]
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 1.0
 
@@ -50,6 +49,7 @@ class Loop:
         self._rescan_at = float("-inf")
         self._backoff = 0.0
         self._noted = set[str]()
+        self._queue: Snapshot | None = None
         self.take_over(app)
 
     def take_over(self, app: App) -> None:
@@ -157,14 +157,16 @@ class Loop:
     def _learn(self, snap: Snapshot) -> None:
         self.due = next_due(snap, self._clock.now())
         self.runs, self.waiting = snap.live, snap.waiting
+        self._queue = replace(snap, looks=(), told={}, tried={}, ready=(), held={})  # all that waits depend on
 
     def _tell_waits(self, now: datetime) -> None:
         """Say once of each message that it waits, and for what."""
-        keys = {f"{message.key} {message.sends}" for message in self.waiting}
-        self._noted &= keys
-        for message in self.waiting:
-            key = f"{message.key} {message.sends}"
-            if key not in self._noted and message.sent and now - message.sent > SLOW:
-                self._noted.add(key)
-                why = ahead_of(self.app.settings, self.runs, self.waiting, message)
-                self.log.say("waits", why, key=str(message.key), agent=message.to)
+        if self._queue is None or not self._queue.waiting:
+            self._noted.clear()
+            return
+        waits = plan_waits(self._queue, now)
+        self._noted &= {wait.message.id for wait in waits}
+        for wait in long_waits(waits, now):
+            if wait.message.id not in self._noted:
+                self._noted.add(wait.message.id)
+                self.log.say("waits", sentence(wait, now), key=str(wait.message.key), agent=wait.message.to)

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from claw_files.model import AgentId, Message, State, Task
 from claw_files.rules import liveness, quiet, resilience, schedules
+from claw_files.rules.lanes import MINUTE, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Told
 from claw_files.rules.tick import plan_groups, plan_line
 
 HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
 AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit
-A_MINUTE = timedelta(minutes=1)
 
 
 def next_due(snap: Snapshot, now: datetime) -> datetime | None:
@@ -32,7 +32,9 @@ def _instants(snap: Snapshot, now: datetime) -> Iterator[datetime]:
         yield from _of_line(look, snap, now)
     yield from _of_told(snap, now)
     yield from _of_agents(snap)
-    yield from (at + A_MINUTE for at in snap.spawned)
+    yield from (at + MINUTE for at in snap.spawned)
+    yield from (message.sent for message in snap.waiting if message.sent)  # one from a clock ahead gives way until then
+    yield from (wait.until for wait in plan_waits(snap, now) if wait.until)
     yield from _of_schedules(snap, now)
     yield from _of_people(snap, now)
 
@@ -45,6 +47,8 @@ def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     if look.task:
         yield from _of_task(look.task, snap)
         yield from _of_silence(look, snap, now)
+    if look.announced:
+        yield look.announced + snap.settings.heartbeat.announce_gap
     if look.message:
         yield from _of_message(look.message, snap)
     if look.run and look.run.started:
@@ -139,8 +143,12 @@ def _of_schedules(snap: Snapshot, now: datetime) -> Iterator[datetime]:
 
 
 def _of_people(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When the quiet hours end for somebody for whom something is held back."""
-    for person in (person for person, held in snap.held.items() if held):
+    """When the quiet hours end for somebody who is to hear something then: what is held back, or how a task goes."""
+    has_news = any(
+        look.task and look.task.state is State.IN_PROGRESS and (look.note or look.task.eta) for look in snap.looks
+    )
+    people = (agent for agent in snap.settings.agents if snap.settings.is_human(agent))
+    for person in (person for person in people if has_news or snap.held.get(person)):
         if end := _quiet_until(snap, person, now):
             yield end
 
