@@ -50,6 +50,7 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         label=label,
         timeout=timedelta(minutes=10) if label else None,
         need=draw(st.sampled_from([None, Need(agent=IRIS, question="Which region?")])),
+        requested_by=draw(st.sampled_from([SAM, BOSS])),
         reason=draw(st.sampled_from([None, "no key"])),
     )
     sent = draw(st.booleans())
@@ -65,6 +66,8 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         at=draw(near),
         run=run,
         last_word=draw(maybe),
+        note=draw(st.sampled_from(["", "half way"])),
+        announced=draw(maybe),
         place=Place.DEAD_LETTER if state is State.DEAD else Place.STATUS,
     )
 
