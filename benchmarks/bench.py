@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import compare
+import daemon
 from msgspec.structs import replace
 from office import PETER, SAM, office
 
@@ -223,6 +224,14 @@ def ticks() -> None:
     table("ticks, one process", "first", rows)
 
 
+# --- the daemon
+
+
+def awake() -> None:
+    table("rescans of the daemon", "listing", daemon.rescans(median))
+    table("reactions of the daemon", "median", daemon.reactions())
+
+
 def main() -> None:
     print(
         f"clawfiles, measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}"
@@ -232,6 +241,7 @@ def main() -> None:
     writes()
     rates()
     ticks()
+    awake()
     print()
     compare.main()
 

@@ -10,7 +10,7 @@ import msgspec
 
 from claw_files import __version__, config, words
 from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
-from claw_files.model import AgentId, RunId, TaskId
+from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -221,9 +221,23 @@ class App:
     @cached_property
     def heartbeat(self) -> "Heartbeat":
         """The tick; commands that have sent something use its `wake`."""
+        from claw_files.services import standing
         from claw_files.services.heartbeat import Heartbeat
 
-        return Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        heartbeat = Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        heartbeat.starts = standing.draining_until(self.root) is None
+        return heartbeat
+
+    def check_takes_work(self, to: AgentId | None = None) -> None:
+        """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
+
+        Args:
+            to: whom words are for; None where it is work, whoever is to do it.
+        """
+        from claw_files.services import standing
+
+        if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
+            standing.check_takes_work(self.root, self.clock.now())
 
     def _acting(self) -> "Acting":
         from claw_files.services.acting import Acting

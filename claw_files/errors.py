@@ -243,6 +243,34 @@ class Pending(Busy):
         return f"{self.what} is being written by someone; try again"
 
 
+class DaemonRuns(Busy):
+    """Another daemon has this workspace."""
+
+    code = "daemon-runs"
+
+    def __init__(self, holder: str) -> None:
+        super().__init__("daemon", holder)
+
+    def __str__(self) -> str:
+        return f"a daemon has this workspace already: {self.holder or 'another process'}; see `clawfiles daemon status`"
+
+
+class Draining(Busy):
+    """The daemon is stopping and takes no new work; what runs is finished or saved first."""
+
+    code = "draining"
+
+    def __init__(self, seconds: int) -> None:
+        ClawError.__init__(self, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (
+            f"draining: the daemon stops in {self.seconds} s or less and takes no new work; "
+            "try again after it, or start it anew with `clawfiles daemon run`"
+        )
+
+
 class CannotWrite(ClawError):
     """The disk refused: full, read-only, gone. Nothing was changed, unless `unknown` says durability is not proven."""
 

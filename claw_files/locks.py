@@ -44,13 +44,28 @@ class Locks:
 
         Raises Busy, which names the holder as far as it is known, and BadId.
         """
-        fd = self._acquire(_checked(name, "lock"), time.monotonic() + patience.total_seconds())
+        held = self.acquire(name, patience, who)
         try:
-            self._sign(fd, who)
             yield
         finally:
-            with suppress(OSError):
-                os.ftruncate(fd, 0)
+            held.release()
+
+    def acquire(self, name: str, patience: timedelta, who: str) -> "Held":
+        """The lock `name`, held until it is released or this process ends: as `hold`, for what lasts."""
+        fd = self._acquire(_checked(name, "lock"), time.monotonic() + patience.total_seconds())
+        self._sign(fd, who)
+        return Held(fd, os.path.join(self._gate.root, self._private, f"{name}.lock"))
+
+    def is_held(self, name: str) -> bool:
+        """Whether a process holds the lock now; asking takes it for an instant."""
+        path = os.path.join(self._gate.root, self._private, f"{_checked(name, 'lock')}.lock")
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return not try_lock(fd, shared=True)
+        finally:
             os.close(fd)
 
     def _acquire(self, name: str, deadline: float) -> int:
@@ -90,7 +105,24 @@ class Locks:
             os.pwrite(fd, msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}), 0)
 
 
-def _is_at(fd: int, name: str, folder: int) -> bool:
+class Held:
+    """A lock that is held."""
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd, self._path = fd, path
+
+    def is_there(self) -> bool:
+        """Whether its file still has its name: once it is deleted, another process can take the lock, too."""
+        return _is_at(self._fd, self._path)
+
+    def release(self) -> None:
+        """Let go; the signature goes first."""
+        with suppress(OSError):
+            os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def _is_at(fd: int, name: str, folder: int | None = None) -> bool:
     """Whether `name` in `folder` still names the file that `fd` has open."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)

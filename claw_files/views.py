@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from claw_files.services.explain import Explanation
     from claw_files.services.heartbeat import Ticked
     from claw_files.services.records import History
+    from claw_files.services.standing import State as DaemonState
 
 _NOT_SHOWN = {"state", "recorded"}
 COLOURS = {
@@ -266,6 +267,39 @@ def history_text(history: "History") -> str:
 
 
 # --- explain
+
+
+# --- the daemon
+
+
+def daemon_json(found: "DaemonState") -> dict[str, Any]:
+    """Everything that the daemon says of itself."""
+    facts = msgspec.structs.asdict(found)
+    facts["watch"] = msgspec.structs.asdict(found.watch)
+    facts["last_tick"] = msgspec.structs.asdict(found.last_tick) if found.last_tick else None
+    return {"running": True, "draining": found.draining_until is not None} | facts
+
+
+def daemon_text(found: "DaemonState") -> str:
+    """The same in lines."""
+    watch, tick = found.watch, found.last_tick
+    faults = ", ".join(f"{name} {count}x" for name, count in sorted(watch.faults.items())) or "none"
+    lines = [
+        f"running since {render_instant(found.since)}, process {found.pid}, epoch {found.epoch}",
+        f"watching by {watch.backend}; canary seen {_when(watch.last_canary)}; "
+        f"faults: {faults}; missed by events: {watch.missed}",
+        f"last tick {_when(tick.at if tick else None)}; next due {_when(found.next_due)}",
+        f"runs: {', '.join(found.runs) or 'none'}",
+        f"waiting: {', '.join(found.waiting) or 'none'}",
+    ]
+    lines += [f"draining until {render_instant(found.draining_until)}"] if found.draining_until else []
+    lines += [f"clawfiles.toml is wrong: {found.reload_error}"] if found.reload_error else []
+    lines += [f"problem: {problem}" for problem in (tick.problems if tick else ())]
+    return "\n".join(safe(line, 4_000) for line in lines)
+
+
+def _when(at: datetime | None) -> str:
+    return render_instant(at) if at else "never"
 
 
 def explain_json(found: "Explanation") -> dict[str, Any]:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "services", "views", "figures", "doctor", "app", "demo", "cli", "__main__"),
+    *("runtimes", "services", "views", "figures", "doctor", "app", "daemon", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
@@ -27,7 +27,7 @@ DOORS = {
     "open": {"system", "locks", "resources", "runtimes", "cli/base.py", "demo", "testing"},
     "print": {"demo"},
     "input": {"cli"},
-    "os.open": {"system", "locks", "runtimes", "doctor", "cli/door.py", "demo"},
+    "os.open": {"system", "locks", "runtimes", "doctor", "cli/door.py", "demo", "daemon/log.py"},
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
     "subprocess.run": {"cli/crontab.py", "demo"},

@@ -15,6 +15,8 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     app = open_app()
     _ = app.agent  # a wrong name is told; who acts is the coordinator
     app.workspace.only_looks = dry_run or check
+    if not app.heartbeat.starts:
+        warn("the daemon is stopping: nothing is started")
     ticked = app.heartbeat.tick(dry_run=dry_run or check)
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")

@@ -23,6 +23,7 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
     from claw_files import words
 
     app = open_app()
+    app.check_takes_work()
     by, receiver = app.actor, app.settings.agent(to).name if to else None
     at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
     _show_delegated(app, app.delegations.delegate(app.task_named(task_id), by, receiver, at, app.inside))
@@ -78,6 +79,7 @@ def spawn(
     from claw_files.services.delegations import SpawnOrder
 
     app = open_app()
+    app.check_takes_work()
     order = SpawnOrder(
         text=text,
         label=label,
@@ -151,6 +153,7 @@ def send_to(
     from claw_files.rules.delegation import check_wait
 
     by = app.actor
+    app.check_takes_work(receiver)
     patience = words.duration(wait, "--wait") if wait else None
     if patience:
         check_wait(app.settings, by, receiver, app.lanes_held())

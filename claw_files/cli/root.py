@@ -34,6 +34,7 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "subagents": ("claw_files.cli.sessions:subagents", "Correct or end what is at work."),
     "checkpoint": ("claw_files.cli.checkpoint:checkpoint", "What an agent needs to go on after a restart."),
     "heartbeat": ("claw_files.cli.beating:heartbeat", "One tick, for cron: look, decide, act, exit."),
+    "daemon": ("claw_files.cli.daemon:daemon", "The heartbeat, awake: run, status, stop."),
     "brief": ("claw_files.cli.beating:brief", "Show what quiet hours held back."),
     "explain": ("claw_files.cli.beating:explain", "Why a task stands where it stands, and what happens next."),
     "route": ("claw_files.cli.looking:route", "Explain who does tasks of a type."),

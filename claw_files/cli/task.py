@@ -48,6 +48,7 @@ def new(
     )
     receiver = app.settings.agent(to).name if to else None
     if receiver:
+        app.check_takes_work()
         app.delegations.check(actor, receiver, app.inside)
     made = app.tasks.new(order, actor, app.inside)
     if warning := estimate_warning(made.estimate):

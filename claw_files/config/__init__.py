@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from claw_files.config.settings import (
     Agent,
     Budgets,
+    Daemon,
+    Health,
     Heartbeat,
     Limits,
     Price,
@@ -28,6 +30,8 @@ __all__ = [
     "TABLE",
     "Agent",
     "Budgets",
+    "Daemon",
+    "Health",
     "Heartbeat",
     "Limits",
     "Price",
@@ -80,6 +84,8 @@ def _build(found: "Reading") -> Settings:
         limits=Limits(**found.section(("limits",), "limits"), per_model=_per_model(found)),
         budgets=_budgets(found),
         prices={name: _price(found, name) for name in found.names["prices"]},
+        daemon=Daemon(**found.section(("daemon",), "daemon")),
+        health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
     )
 

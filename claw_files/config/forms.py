@@ -230,5 +230,7 @@ FORMS = {
     "message": Form("stdin \\| file \\| env", _one_of("stdin", "file", "env")),
     "how": Form("send \\| spawn", _one_of("send", "spawn")),
     "size": Form("S \\| M \\| L", _one_of("S", "M", "L")),
+    "watch": Form("auto \\| events \\| polling", _one_of("auto", "events", "polling")),
+    "ping": Form("process \\| turn \\| off", _one_of("process", "turn", "off")),
     "catch_up": Form("once \\| skip", _one_of("once", "skip")),
 }

@@ -47,6 +47,7 @@ class Agent(Value, frozen=True):
     quiet_hours: tuple[Window, ...] = ()
     compartment: bool = False
     channels: tuple[str, ...] = ()
+    ping: Literal["process", "turn", "off"] = "process"
 
 
 class Route(Value, frozen=True):
@@ -121,6 +122,19 @@ class Price(Value, frozen=True):
     cached: float | None = None  # None: as `input`
 
 
+class Daemon(Value, frozen=True):
+    rescan: timedelta
+    watch: Literal["auto", "events", "polling"]
+    drain: timedelta
+    sync: timedelta
+    metrics: str | None
+
+
+class Health(Value, frozen=True):
+    every: timedelta
+    answer: timedelta
+
+
 class Schedule(Value, frozen=True):
     """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
 
@@ -144,6 +158,8 @@ class Settings(Value, frozen=True):
     limits: Limits
     budgets: Budgets
     prices: dict[str, Price]
+    daemon: Daemon
+    health: Health
     schedules: dict[str, Schedule]
 
     @property

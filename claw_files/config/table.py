@@ -50,6 +50,7 @@ TABLE: tuple[Setting, ...] = (
         ("quiet_hours", "windows", [], "Windows beside the workspace's, in the zone of [quiet_hours]."),
         ("compartment", "flag", False, "Its work is invisible to the others."),
         ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
+        ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
     ),
     *_of(
         "routes.*",
@@ -98,6 +99,19 @@ TABLE: tuple[Setting, ...] = (
         ("input", "money", None, "Of a million tokens in, for work whose cost is not reported. Must be given."),
         ("output", "money", None, "Of a million tokens out. Must be given."),
         ("cached", "money", None, "Of a million tokens in that came from a cache; not given: as `input`."),
+    ),
+    *_of(
+        "daemon",
+        ("rescan", "length", "30s", "How often everything that is watched is listed, whatever events have told."),
+        ("watch", "watch", "auto", "auto: by events, polled where the file system tells none. Or always one of them."),
+        ("drain", "pause", "60s", "How long a daemon that stops waits for what runs."),
+        ("sync", "pause", "30m", "How often the doctor looks, and mends what has one meaning; 0 for never."),
+        ("metrics", "text", None, "A file for Prometheus's text format; not given: none is written."),
+    ),
+    *_of(
+        "health",
+        ("every", "pause", "5m", "How often the daemon asks whether each agent is there; 0 for never."),
+        ("answer", "length", "10s", "How long an answer may take."),
     ),
     *_of(
         "schedules.*",

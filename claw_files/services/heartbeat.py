@@ -30,6 +30,7 @@ ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver ar
 AT_ONCE = timedelta(0)
 ENDS = (Act.CLOSE, Act.UNWATCH, Act.FAIL, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
+STARTS = (Act.WAKE, Act.VERIFY)
 Done = TypeVar("Done")
 
 
@@ -74,6 +75,8 @@ class Heartbeat:
         self._make_acting = make_acting
         self._schedules = schedules
         self._problems: list[str] = []
+        self.starts = True  # False while a daemon is draining: no tick of it starts a run
+        self.seen: Snapshot | None = None  # what the last tick saw, for whoever asks what comes next
 
     @cached_property
     def _acting(self) -> "Acting":
@@ -126,7 +129,9 @@ class Heartbeat:
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
-        return snap, plan_tick(snap, self._ws.clock.now())
+        self.seen = snap
+        planned = plan_tick(snap, self._ws.clock.now())
+        return snap, planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
 
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
         now, settings = self._ws.clock.now(), self._ws.settings
@@ -172,10 +177,13 @@ class Heartbeat:
                 fresh = [step for step in steps if not any(_same(step, earlier) for earlier in done)]
                 if any(step.act in ENDS for step in fresh):  # before: without its line nobody looks again
                     self._safely(f"usage of {task}", self._usages.note_task, look)
-                acted = [step for step in fresh if self._acting.act(step, look)]
+                acted = [step for step in fresh if self._may(step) and self._acting.act(step, look)]
                 done += acted
                 if not acted:
                     return
+
+    def _may(self, step: Action) -> bool:
+        return self.starts or step.act not in STARTS
 
     def _plan_again(self, task: TaskId) -> tuple[Look | None, tuple[Action, ...]]:
         entry = self._ws.entry(task)
@@ -206,6 +214,8 @@ class Heartbeat:
         self._safely("usage", self._usages.note_ended)
         for message in self._looking.begun():
             self._safely(f"message {message.id}", self._acting.begun, message)
+        if not self.starts:
+            return []
         snap: Snapshot = self._looking.around(())
         planned = plan_wakes(snap, self._ws.clock.now())
         messages = {(message.to, str(message.key)): message for message in snap.waiting}

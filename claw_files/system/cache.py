@@ -1,6 +1,7 @@
 """What can be computed anew, kept in `.clawfiles/cache/` to save time. Losing it costs the next call some time."""
 
 import os
+from contextlib import suppress
 
 from claw_files.system.noise import token
 
@@ -21,9 +22,9 @@ class NoCache:
 class Cache(NoCache):
     """Files by name, whole or not at all; every failure reads as "nothing kept"."""
 
-    def __init__(self, root: str, private: str = ".clawfiles") -> None:
+    def __init__(self, root: str, private: str = ".clawfiles", folder: str = "cache") -> None:
         self._private = os.path.join(root, private)
-        self._folder = os.path.join(self._private, "cache")
+        self._folder = os.path.join(self._private, folder)
 
     def load(self, name: str) -> bytes | None:
         """What was kept under the name, or None."""
@@ -44,8 +45,9 @@ class Cache(NoCache):
         part = os.path.join(self._folder, f"{name}.{token(4)}")
         try:
             if not os.path.isdir(self._folder):
-                os.makedirs(self._private, 0o700, exist_ok=True)
-                os.makedirs(self._folder, 0o700, exist_ok=True)
+                for folder in (self._private, self._folder):  # never the workspace: whoever deleted it meant that
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, 0o700)
             if not self._is_ours():
                 return
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

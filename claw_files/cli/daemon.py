@@ -1,0 +1,101 @@
+"""`daemon run`, `status` and `stop`."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from claw_files.cli.base import Command, group, open_app, shared, show
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+NOT_RUNNING = 3
+_SPARE_SECONDS = 30.0  # beside the drain: ending what is left takes its time, too
+_POLL_SECONDS = 0.05
+
+
+@group("daemon", example="clawfiles daemon run &\nclawfiles daemon status")
+def daemon() -> None:
+    """The heartbeat, awake: ticks when a file is saved or a time has come."""
+
+
+@daemon.command("run", cls=Command, example="clawfiles daemon run --log json --log-file /var/log/clawfiles.log")
+@click.option(
+    "--log", "log_form", type=click.Choice(["plain", "json"]), default="plain", help="How its log lines look."
+)
+@click.option("--log-file", metavar="FILE", help="Where they go; not given: standard error.")
+@click.option("--poll", is_flag=True, help="List the folders again and again, instead of waiting for events.")
+def run(log_form: str, log_file: str | None, poll: bool) -> None:
+    """Run until SIGTERM, which drains: no new work, and time for what runs. SIGHUP reads clawfiles.toml anew."""
+    from claw_files.app import open_workspace
+    from claw_files.daemon.hints import Hints
+    from claw_files.daemon.log import Log, LogFile, to_stderr
+    from claw_files.daemon.service import Service
+    from claw_files.daemon.signals import Signals
+    from claw_files.daemon.watching import watcher
+    from claw_files.errors import CannotWrite
+
+    first = open_app()
+    try:
+        write = LogFile(os.path.abspath(log_file)) if log_file else to_stderr
+    except OSError as wrong:
+        raise CannotWrite(log_file or "", wrong.strerror or str(wrong)) from None
+    root, log = first.root, Log(first.clock, write, log_form == "json")
+    log.catch_threads()
+    hints, signals = Hints(), Signals()
+    signals.install(hints)
+    make = lambda polling, tell: watcher(poll or polling, tell)  # noqa: E731
+    opened = lambda: open_workspace(root, os.environ, shared("agent"))  # noqa: E731
+    Service(root, opened, first.clock, log, make, signals, hints, os.environ).run()
+
+
+@daemon.command("status", cls=Command, example="clawfiles daemon status --json")
+def status() -> int:
+    """Say how the daemon is; exits 0 when one runs and 3 when none does."""
+    from claw_files import views
+    from claw_files.services import standing
+
+    app = open_app()
+    found = standing.load(app.root)
+    if found is None:
+        show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
+        return NOT_RUNNING
+    show(views.daemon_json(found), lambda: views.daemon_text(found))
+    return 0
+
+
+@daemon.command("stop", cls=Command, example="clawfiles daemon stop --drain 2m")
+@click.option("--drain", metavar="LENGTH", help="How long to wait for what runs; not given: `drain` under [daemon].")
+def stop(drain: str | None) -> None:
+    """Stop the daemon and wait until it has ended; fine when none runs."""
+    import signal
+    from contextlib import suppress
+    from datetime import timedelta
+
+    from claw_files.errors import Busy
+    from claw_files.services import standing
+
+    app = open_app()
+    limit = _length(drain) if drain else app.settings.daemon.drain
+    found = standing.load(app.root)
+    if found is None:
+        show({"running": False}, "no daemon runs here")
+        return
+    standing.order_stop(app.root, found.epoch, limit)
+    with suppress(ProcessLookupError):
+        os.kill(found.pid, signal.SIGTERM)
+    end = app.clock.monotonic() + (limit + timedelta(seconds=_SPARE_SECONDS)).total_seconds()
+    while app.workspace.locks.is_held(standing.LOCK):
+        if app.clock.monotonic() > end:
+            raise Busy("daemon", f"process {found.pid}, which does not end")
+        app.clock.sleep(_POLL_SECONDS)
+    show({"running": False, "pid": found.pid, "epoch": found.epoch}, f"stopped process {found.pid}")
+
+
+def _length(text: str) -> "timedelta":
+    from datetime import timedelta
+
+    from claw_files import words
+
+    return timedelta(0) if text.strip() in ("0", "0s") else words.duration(text, "--drain")

@@ -1,0 +1,150 @@
+"""Asking every agent regularly whether it is there, and telling somebody once when it is not.
+
+What an alert is about stands in the monitor's inbox: a daemon that starts anew finds the open ones there.
+"""
+
+import os
+from datetime import datetime
+
+from claw_files.app import App
+from claw_files.daemon.log import Log
+from claw_files.model import AgentId, Audit, Box, Kind, Message, Runtime
+from claw_files.rules import health
+from claw_files.rules.health import How, Ping, Silence
+from claw_files.rules.snapshot import Snapshot
+from claw_files.runtimes import LOST, Pinging
+from claw_files.runtimes.supervisor import resolved
+from claw_files.services.looking import run_id
+from claw_files.system.proc import with_our_programs
+
+CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
+
+
+class Health:
+    """The pings of one daemon."""
+
+    def __init__(self, app: App, log: Log) -> None:
+        self._app, self._log, self._clock = app, log, app.clock
+        self._silent: dict[AgentId, Silence] = {}
+        self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
+        self._climb_at = 0.0
+        self._known = False
+
+    def take_over(self, app: App) -> None:
+        """Go on with another configuration."""
+        self._app = app
+        self._silent = {agent: one for agent, one in self._silent.items() if agent in app.settings.agents}
+        self._asked = {agent: one for agent, one in self._asked.items() if agent in app.settings.agents}
+
+    def ask(self) -> None:
+        """Ask everybody once."""
+        self._remember()
+        app = self._app
+        snap = app.looking.snapshot(app.workspace.entries())
+        for ping in health.plan_pings(app.settings, snap.live):
+            if ping.how is How.TURN:
+                self._begin_turn(ping.agent)
+            elif ping.agent not in self._asked:
+                self._judge(ping.agent, self._answer(ping, snap))
+        self._alert()
+
+    def turn(self) -> None:
+        """About once a second: answers that came or did not, alerts that lie unread."""
+        for agent, (message, until) in list(self._asked.items()):
+            if self._has_answered(message):
+                del self._asked[agent]
+                self._judge(agent, None)
+            elif self._clock.now() >= until:
+                del self._asked[agent]
+                self._judge(agent, f"{agent} did not answer a ping within {self._app.settings.health.answer}")
+                self._alert()
+        if self._silent and self._clock.monotonic() >= self._climb_at:
+            self._alert()
+
+    # --- asking
+
+    def _answer(self, ping: Ping, snap: Snapshot) -> str | None:
+        """Why the agent counts as silent, or None."""
+        match ping.how:
+            case How.RUN:
+                assert ping.run is not None
+                run = self._app.runtime.look(ping.run.id)
+                is_lost = run is not None and not run.ended and (run.reason == LOST or not run.alive)
+                return f"{ping.agent}: its run {ping.run.id} has no supervisor any more" if is_lost else None
+            case How.PROGRAM:
+                return self._lacks_program(ping.agent)
+            case How.SIGN:
+                return health.silence(snap, ping.agent, self._clock.now())
+            case _:
+                runtime: object = self._app.runtime
+                patience = self._app.settings.health.answer
+                return runtime.ping(ping.agent, patience) if isinstance(runtime, Pinging) else None
+
+    def _lacks_program(self, agent: AgentId) -> str | None:
+        command = [part.replace("{workspace}", self._app.root) for part in self._app.settings.agents[agent].command]
+        try:
+            program = resolved(command, with_our_programs(os.environ.get("PATH", os.defpath)))
+        except OSError as wrong:
+            return f"{agent} cannot be woken: {wrong}"
+        if os.path.isfile(program) and os.access(program, os.X_OK):
+            return None
+        return f"{agent} cannot be woken: {program} is not there or may not be run"
+
+    def _begin_turn(self, agent: AgentId) -> None:
+        if agent in self._asked:
+            return
+        now = self._clock.now().replace(microsecond=0)
+        key = f"ping.{agent}.{now:%Y%m%dT%H%M%SZ}"
+        me = self._app.settings.coordinator
+        text = f"Are you there? Say so with `clawfiles answer {key} pong`."
+        audit = Audit(action="ping", agent=agent, key=key, actor=me, why="health")
+        message = self._app.messages.tell(key, agent, text, Kind.PING, None, audit)
+        self._asked[agent] = (message, now + self._app.settings.health.answer)
+
+    def _has_answered(self, message: Message) -> bool:
+        """Answered, or its run ended well; of an agent that looks for itself it is enough that the message was read."""
+        ws = self._app.workspace
+        found = ws.find_message(message.to, str(message.key))
+        if found is None or found[1] is Box.DONE:
+            return True
+        if self._app.settings.agents[message.to].runtime is not Runtime.COMMAND:
+            return found[1] is not Box.NEW
+        run = self._app.runtime.look(run_id(message))
+        return run is not None and run.ended is not None and run.exit == 0
+
+    # --- what follows
+
+    def _remember(self) -> None:
+        """Alerts that an earlier daemon raised and nobody has finished are still the same silence."""
+        if self._known:
+            return
+        self._known = True
+        ws = self._app.workspace
+        ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]  # noqa: A001
+        for name in ids:
+            parts = name.split(".")
+            if parts[0] == "health" and len(parts) >= 3 and AgentId(".".join(parts[1:-1])) in self._app.settings.agents:
+                agent = AgentId(".".join(parts[1:-1]))
+                self._silent[agent] = Silence(key=name, why=f"{agent} was silent before")
+
+    def _judge(self, agent: AgentId, why: str | None) -> None:
+        before = self._silent.get(agent)
+        if why is None:
+            if before:
+                del self._silent[agent]
+                self._log.say("health", f"{agent} is there again")
+                audit = Audit(action="health", agent=agent, key=before.key, why="it is there again")
+                self._app.workspace.put_away(before.key, audit)
+            return
+        key = before.key if before else health.silence_key(agent, self._clock.now())
+        self._silent[agent] = Silence(key=key, why=why)
+        if before is None:
+            self._log.say("health", why)
+
+    def _alert(self) -> None:
+        self._climb_at = self._clock.monotonic() + CLIMB_SECONDS
+        app = self._app
+        for action in health.plan_alerts(app.settings, self._silent, app.workspace.told(), self._clock.now()):
+            assert action.agent is not None and action.kind is not None
+            audit = Audit(action="alert", agent=action.agent, key=action.key, actor=app.settings.coordinator)
+            app.messages.tell(action.key, action.agent, action.text, action.kind, None, audit)

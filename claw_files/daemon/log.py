@@ -1,0 +1,79 @@
+"""What the daemon says: one line for each thing that happened, plain or as JSON."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from claw_files.system.clock import Clock
+from claw_files.words import json_line, render_instant, safe
+
+Write = Callable[[bytes], None]
+
+
+class Log:
+    """Lines with a time, a word for what happened, a sentence, and facts. No control character leaves here raw."""
+
+    def __init__(self, clock: Clock, write: Write, as_json: bool = False) -> None:
+        self._clock, self._write, self._as_json = clock, write, as_json
+        self._last: dict[str, str] = {}
+
+    def say(self, event: str, sentence: str = "", **facts: object) -> None:
+        """Write one line. A log that cannot be written keeps nobody from working."""
+        now = render_instant(self._clock.now())
+        if self._as_json:
+            line = json_line({"at": now, "event": event, "text": sentence} | facts)
+        else:
+            told = " ".join(f"{key}={value}" for key, value in facts.items())
+            line = " ".join(safe(part) for part in (now, event, sentence, told) if part).encode() + b"\n"
+        with suppress(OSError):
+            self._write(line)
+
+    def catch_threads(self) -> None:
+        """Make an error that ends a thread one line of this log, not a traceback on standard error."""
+        import threading
+
+        def told(args: "threading.ExceptHookArgs") -> None:
+            self.say("thread ended", f"{args.exc_type.__name__}: {args.exc_value}")
+
+        threading.excepthook = told
+
+    def news(self, event: str, sentence: str, **facts: object) -> None:
+        """The same, but not again while it stays the same; "" is the end of it, and is not said."""
+        if self._last.get(event, "") != sentence:
+            self._last[event] = sentence
+            if sentence:
+                self.say(event, sentence, **facts)
+
+
+def to_stderr(line: bytes) -> None:
+    """Write to standard error."""
+    sys.stderr.buffer.write(line)
+    sys.stderr.buffer.flush()
+
+
+class LogFile:
+    """A file that only grows, opened anew when somebody has moved it away (logrotate)."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError when it cannot be written."""
+        self._path, self._fd = path, -1
+        self._open()
+
+    def __call__(self, line: bytes) -> None:
+        if not self._is_there():
+            self._open()
+        os.write(self._fd, line)
+
+    def _open(self) -> None:
+        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+
+    def _is_there(self) -> bool:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._fd))

@@ -1,0 +1,177 @@
+"""The loop: wait, look at what happened, tick. One turn is one pass; tests call it with a clock of their own.
+
+Wall time says what is due, monotonic time how long to wait; nothing is waited for longer than a second at a stretch, so
+a clock that jumps and a machine that slept cost no more than that.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from claw_files.app import App
+from claw_files.daemon.folders import Folders
+from claw_files.daemon.hints import Hints
+from claw_files.daemon.log import Log
+from claw_files.daemon.watch import Watch
+from claw_files.errors import ClawError
+from claw_files.model import Message, Run
+from claw_files.rules.due import next_due
+from claw_files.rules.lanes import long_waits, plan_waits, sentence
+from claw_files.rules.snapshot import Snapshot
+from claw_files.runtimes import LOST
+from claw_files.services.heartbeat import Ticked
+from claw_files.services.standing import LastTick, State
+from claw_files.workspace import CONFIG
+
+STRETCH_SECONDS = 1.0
+AT_ONCE_ROUNDS = 3  # so often the same may be decided in ticks on end; after that it is once a second
+Done = set[tuple[object, ...]]
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 1.0
+
+
+class Loop:
+    """The heartbeat of one workspace between a start and a stop."""
+
+    def __init__(self, app: App, watch: Watch, hints: Hints, log: Log) -> None:
+        self.app, self.watch, self.hints, self.log = app, watch, hints, log
+        self._clock = app.clock
+        self.due: datetime | None = None
+        self.runs: tuple[Run, ...] = ()
+        self.waiting: tuple[Message, ...] = ()
+        self.last: LastTick | None = None
+        self.config_changed = False  # the configuration was saved; whoever owns this loop reloads it
+        self.on_tick: Callable[[Ticked | None], None] = lambda ticked: None  # None: it failed
+        self.lag_seconds = 0.0  # from hearing of something to the end of the tick about it, the last time
+        self._again = True  # tick in this turn, whatever else
+        self._rounds = 0
+        self._done: Done = set()  # by the last tick
+        self._not_before = float("-inf")
+        self._rescan_at = float("-inf")
+        self._backoff = 0.0
+        self._noted = set[str]()
+        self._queue: Snapshot | None = None
+        self.take_over(app)
+
+    def take_over(self, app: App) -> None:
+        """Go on with this app: after a reload, or at the start."""
+        self.app = app
+        self.watch.aim(Folders(app))
+        self._again = True
+
+    def turn(self) -> None:
+        """One pass: what was heard, what a rescan finds, a tick if there is a reason for one."""
+        now, mono = self._clock.now(), self._clock.monotonic()
+        heard = self.watch.sort(self.hints.take())
+        self.watch.turn()
+        if self.watch.wants_rescan or mono >= self._rescan_at or self._rescan_at - mono > self._rescan_every():
+            heard |= self.watch.rescan()
+            self._rescan_at = mono + self._rescan_every()
+            self._again = True
+        self.config_changed |= CONFIG in heard
+        self._again |= bool(heard) or self._has_lost_run()
+        if (self._again or (self.due is not None and now >= self.due)) and mono >= self._not_before:
+            self._tick()
+            self.lag_seconds = self._clock.monotonic() - mono if heard else self.lag_seconds
+        self._tell_waits(now)
+
+    def _has_lost_run(self) -> bool:
+        """Whether a run's supervisor was killed: it leaves no file that would tell."""
+        return bool(self.runs) and any(run.reason == LOST for run in self.app.runtime.live())
+
+    def pause(self) -> float:
+        """How long nothing has to be done, in seconds; at most one."""
+        now, mono = self._clock.now(), self._clock.monotonic()
+        if self._again:
+            return max(0.0, min(STRETCH_SECONDS, self._not_before - mono))
+        ends = [STRETCH_SECONDS, self._rescan_at - mono]
+        if self.due is not None:
+            ends.append(max((self.due - now).total_seconds(), self._not_before - mono))
+        return max(0.0, min(ends))
+
+    def tell(self, state: State) -> State:
+        """`state` with what this loop knows."""
+        return replace(
+            state,
+            watch=self.watch.health,
+            last_tick=self.last,
+            next_due=self.due,
+            runs=tuple(run.id for run in self.runs),
+            waiting=tuple(str(message.key) for message in self.waiting),
+        )
+
+    def _rescan_every(self) -> float:
+        return self.app.settings.daemon.rescan.total_seconds()
+
+    # --- the tick
+
+    def _tick(self) -> None:
+        """Tick; whatever goes wrong is told and tried again, within a second."""
+        self._again = False
+        try:
+            ticked = self.app.heartbeat.tick()
+        except (ClawError, OSError) as wrong:
+            self._failed(str(wrong))
+        except Exception as wrong:  # noqa: BLE001 - a bug of ours in one tick must not end the daemon: it is told
+            self._failed(f"a bug of ours: {type(wrong).__name__}: {wrong}")
+        else:
+            self._ticked(ticked)
+        if (snap := self.app.heartbeat.seen) is not None:
+            self._learn(snap)
+            self.app.heartbeat.seen = None
+
+    def _failed(self, sentence: str) -> None:
+        self.log.news("tick failed", sentence)
+        self.last = LastTick(at=self._clock.now(), problems=(sentence,))
+        self.on_tick(None)
+        self._try_again()
+
+    def _try_again(self) -> None:
+        self._backoff = min(_LONGEST_BACKOFF, self._backoff * 2 or _FIRST_BACKOFF)
+        self._not_before = self._clock.monotonic() + self._backoff
+        self._again = True
+
+    def _ticked(self, ticked: Ticked) -> None:
+        self.log.news("tick failed", "")
+        self.log.news("problems", "; ".join(ticked.problems))
+        self.last = LastTick(at=ticked.at, actions=len(ticked.actions), problems=ticked.problems)
+        for action in ticked.actions:
+            facts = {"task": action.task, "agent": action.agent, "key": action.key}
+            self.log.say(str(action.act), action.why, **{key: value for key, value in facts.items() if value})
+        self.on_tick(ticked)
+        if ticked.problems or ticked.busy:
+            self._try_again()
+        else:
+            self._backoff = 0.0
+            self._follow(ticked)
+
+    def _follow(self, ticked: Ticked) -> None:
+        """A tick that acted is followed by another: what it did may be what the next thing waited for.
+
+        What is decided again in tick after tick is a fault somewhere; it must not keep the machine busy.
+        """
+        done: set[tuple[object, ...]] = {
+            (action.act, action.task, action.agent, action.key) for action in ticked.actions
+        }
+        self._rounds = self._rounds + 1 if done & self._done else 0
+        self._done = done
+        self._again |= bool(done)
+        if self._rounds >= AT_ONCE_ROUNDS:
+            self._not_before = self._clock.monotonic() + STRETCH_SECONDS
+
+    def _learn(self, snap: Snapshot) -> None:
+        self.due = next_due(snap, self._clock.now())
+        self.runs, self.waiting = snap.live, snap.waiting
+        self._queue = replace(snap, looks=(), told={}, tried={}, ready=(), held={})  # all that waits depend on
+
+    def _tell_waits(self, now: datetime) -> None:
+        """Say once of each message that it waits, and for what."""
+        if self._queue is None or not self._queue.waiting:
+            self._noted.clear()
+            return
+        waits = plan_waits(self._queue, now)
+        self._noted &= {wait.message.id for wait in waits}
+        for wait in long_waits(waits, now):
+            if wait.message.id not in self._noted:
+                self._noted.add(wait.message.id)
+                self.log.say("waits", sentence(wait, now), key=str(wait.message.key), agent=wait.message.to)

@@ -1,0 +1,230 @@
+"""The daemon from start to end: one workspace at a time, under its lock, with an epoch of its own."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from claw_files.app import App
+from claw_files.daemon import epoch
+from claw_files.daemon.chores import Chores
+from claw_files.daemon.draining import Drain
+from claw_files.daemon.hints import Hints
+from claw_files.daemon.log import Log
+from claw_files.daemon.loop import STRETCH_SECONDS, Loop
+from claw_files.daemon.notify import Notify
+from claw_files.daemon.reload import Reload
+from claw_files.daemon.signals import Signals
+from claw_files.daemon.watch import Make, Watch
+from claw_files.daemon.watching import Fault, identity
+from claw_files.errors import Busy, ClawError, DaemonRuns
+from claw_files.locks import Held
+from claw_files.model import Audit
+from claw_files.services import standing
+from claw_files.services.standing import State, WatchHealth
+from claw_files.system.clock import Clock
+from claw_files.system.watches import filesystem_of, tells_events
+from claw_files.workspace import CONFIG
+
+MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
+LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
+
+
+class Service:
+    """What `daemon run` runs."""
+
+    def __init__(
+        self,
+        root: str,
+        open_app: Callable[[], App],
+        clock: Clock,
+        log: Log,
+        make: Make,
+        signals: Signals,
+        hints: Hints,
+        env: Mapping[str, str],
+    ) -> None:
+        """`open_app` opens the workspace at `root` as it is now; `env` is for the service manager's socket."""
+        self.root, self.open, self.clock, self.log = root, open_app, clock, log
+        self.make, self.signals, self.hints = make, signals, hints
+        self.notify = Notify(env)
+        self.faults: dict[str, int] = {}  # outlive a workspace that went and came back
+
+    def run(self) -> None:
+        """Serve until a signal asks for the end. Raises DaemonRuns, and InvalidConfig at the start."""
+        app = self.open()
+        while True:
+            session = Session(self, app)
+            if session.serve():
+                return
+            self.faults[Fault.NO_WORKSPACE] = self.faults.get(Fault.NO_WORKSPACE, 0) + 1
+            back = self._wait_for_workspace()
+            if back is None:
+                return
+            app = back
+
+    def _wait_for_workspace(self) -> App | None:
+        """The workspace, once it is back and can be read; None when the end is asked for first."""
+        self.log.say("no workspace", f"{self.root} is gone or was replaced; waiting for it")
+        while not self.signals.ends:
+            self.hints.wait(STRETCH_SECONDS)
+            if not os.path.lexists(os.path.join(self.root, CONFIG)):
+                continue
+            try:
+                app = self.open()
+                _ = app.settings
+            except ClawError as wrong:
+                self.log.news("no workspace", str(wrong))
+                continue
+            self.log.say("workspace", "it is back")
+            return app
+        return None
+
+
+class Session:
+    """One workspace under one lock and one epoch."""
+
+    def __init__(self, service: Service, app: App) -> None:
+        self._service, self._root, self._clock, self._log = service, service.root, service.clock, service.log
+        self._signals, self._hints, self._notify = service.signals, service.hints, service.notify
+        self._identity = identity(self._root)
+        self._lock = self._take_lock(app)
+        self._missing_since: float | None = None  # so long there is no configuration
+        self._saved: State | None = None
+        self._save_at = 0.0
+        try:
+            number = epoch.next_epoch(app.files)
+            self._epoch = str(number)
+            self._begin(app, number)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _begin(self, app: App, number: int) -> None:
+        since, health = self._clock.now().replace(microsecond=0), WatchHealth(faults=dict(self._service.faults))
+        self._state = State(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
+        standing.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
+        app.workspace.epoch, app.heartbeat.starts = self._epoch, True
+        self._note(app, epoch.START, f"process {os.getpid()}")
+        epoch.keep(app.files, number)
+        how = app.settings.daemon.watch
+        polling = how == "polling" or (how == "auto" and not tells_events(filesystem_of(self._root)))
+        self.watch = Watch(self._root, self._clock, self._hints, self._log, self._service.make, polling)
+        self.watch.health = health
+        self.loop = Loop(app, self.watch, self._hints, self._log)
+        self._reload = Reload(self.loop, self._service.open, self._log, self._notify)
+        self._drain = Drain(self.loop, self._log)
+        self._chores = Chores(self.loop, self._log, self._service.open)
+
+    def _take_lock(self, app: App) -> Held:
+        try:
+            return app.workspace.locks.acquire(standing.LOCK, LOCK_PATIENCE, "clawfiles daemon")
+        except Busy as busy:
+            raise DaemonRuns(busy.holder) from None
+
+    def serve(self) -> bool:
+        """Turn until the end is asked for (True), or the workspace is gone (False)."""
+        self._log.say("start", f"watching {self._root}", epoch=self._epoch, pid=os.getpid())
+        try:
+            self.loop.turn()
+            self._save()
+            self._notify("READY=1")
+            while not self._signals.ends:
+                self._wait()
+                if self._is_gone():
+                    return False
+                if self._missing_since is None:
+                    self._turn()
+            self._end()
+            return True
+        finally:
+            self._leave()
+
+    def _is_gone(self) -> bool:
+        """Whether this workspace is here no more: another folder, or none, or for seconds none with a configuration.
+
+        While it is being deleted nothing is written, or its folders could not be removed.
+        """
+        if identity(self._root) != self._identity:
+            return True
+        if os.path.lexists(os.path.join(self._root, CONFIG)):
+            self._missing_since = None
+            return False
+        now = self._clock.monotonic()
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        return now - self._missing_since >= MISSING_SECONDS
+
+    def _wait(self) -> None:
+        if self._missing_since is not None:
+            self._hints.wait(STRETCH_SECONDS)
+            return
+        save_in = self._save_at - self._clock.monotonic() if self._is_news() else STRETCH_SECONDS
+        self._hints.wait(max(0.0, min(self.loop.pause(), save_in)))
+
+    def _turn(self) -> None:
+        try:
+            self._keep_lock()
+            self.loop.turn()
+            self._reload.turn(self._signals)
+            self._chores.turn()
+        except DaemonRuns:
+            raise
+        except (ClawError, OSError) as wrong:  # a full disk, or the workspace went away under our hands
+            self._log.news("turn failed", str(wrong))
+        else:
+            self._log.news("turn failed", "")
+        self._save()
+        self._notify("WATCHDOG=1")
+
+    def _keep_lock(self) -> None:
+        """Somebody may have tidied the lock file away: then another daemon could start beside us."""
+        if self._lock.is_there():
+            return
+        self._log.say("lock", "its file was deleted; it is made again")
+        self._lock.release()
+        self._lock = self._take_lock(self.loop.app)
+
+    # --- the state file
+
+    def _now(self) -> State:
+        told = self.loop.tell(replace(self._state, reload_error=self._reload.error))
+        return replace(told, draining_until=self._drain.until)
+
+    def _is_news(self) -> bool:
+        return self._now() != self._saved
+
+    def _save(self, at_once: bool = False) -> None:
+        """Write the state when it has changed, at most once a second."""
+        now = self._clock.monotonic()
+        if (at_once or now >= self._save_at) and (news := self._now()) != self._saved:
+            standing.save(self._root, news)
+            self._saved, self._save_at = news, now + 1.0
+
+    # --- the end
+
+    def _end(self) -> None:
+        """Drain; a second signal skips what is left of the wait."""
+        limit = standing.stop_order(self._root, self._epoch)
+        self._drain.begin(self.loop.app.settings.daemon.drain if limit is None else limit)
+        self._notify("STOPPING=1")
+        self._save(at_once=True)
+        while not self._drain.is_over() and self._signals.ends < 2 and identity(self._root) == self._identity:
+            self._wait()
+            self._turn()
+        if identity(self._root) == self._identity:
+            self._drain.finish()
+            self._chores.close()
+            with suppress(ClawError, OSError):  # a full disk keeps nobody from ending
+                self._note(self.loop.app, "daemon stop", "asked to")
+
+    def _leave(self) -> None:
+        self.watch.close()
+        self._service.faults.update(self.watch.health.faults)
+        self._lock.release()
+        self._log.say("stop", "the lock is free")
+
+    def _note(self, app: App, action: str, why: str) -> None:
+        audit = Audit(action=action, actor=app.settings.coordinator, why=why, epoch=self._epoch)
+        app.workspace.note(audit)

@@ -1,0 +1,27 @@
+"""What signals ask of the daemon: flags that the loop looks at. A handler sets one and wakes the loop."""
+
+import signal
+from types import FrameType
+
+from claw_files.daemon.hints import Hints
+
+
+class Signals:
+    """SIGTERM and SIGINT ask for the end (a second one for the end at once), SIGHUP for the configuration anew."""
+
+    def __init__(self) -> None:
+        self.ends = 0
+        self.reload = False
+
+    def install(self, hints: Hints) -> None:
+        """Listen from now on; only the main thread may."""
+        signal.set_wakeup_fd(hints.wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.ends += 1
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        self.reload = True

@@ -1,0 +1,157 @@
+"""When the next tick has something to decide although no file changes: `next_due(snapshot, now)`.
+
+Every rule that compares a time with the present has its time listed here. An instant too many costs a tick that finds
+nothing; one too few would cost a wait until the next rescan.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.model import AgentId, Message, State, Task
+from claw_files.rules import liveness, quiet, resilience, schedules
+from claw_files.rules.lanes import MINUTE, plan_waits
+from claw_files.rules.snapshot import Look, Snapshot, Told
+from claw_files.rules.tick import plan_groups, plan_line
+
+HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
+AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit
+
+
+def next_due(snap: Snapshot, now: datetime) -> datetime | None:
+    """The earliest instant after `now` at which `plan_tick` may decide something that it does not decide now.
+
+    None: nothing happens until a file changes. Never later than the first change, often earlier.
+    """
+    return min((at for at in _instants(snap, now) if at > now), default=None)
+
+
+def _instants(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    for look in snap.looks:
+        yield from _of_line(look, snap, now)
+    yield from _of_told(snap, now)
+    yield from _of_agents(snap)
+    yield from (at + MINUTE for at in snap.spawned)
+    yield from (message.sent for message in snap.waiting if message.sent)  # one from a clock ahead gives way until then
+    yield from (wait.until for wait in plan_waits(snap, now) if wait.until)
+    yield from _of_schedules(snap, now)
+    yield from _of_people(snap, now)
+
+
+def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    if look.pending:
+        yield now + HALF_SAVED
+    if look.entry.at:
+        yield look.entry.at
+    if look.task:
+        yield from _of_task(look.task, snap)
+        yield from _of_silence(look, snap, now)
+    if look.announced:
+        yield look.announced + snap.settings.heartbeat.announce_gap
+    if look.message:
+        yield from _of_message(look.message, snap)
+    if look.run and look.run.started:
+        yield look.run.started + snap.settings.heartbeat.ack
+        yield from _of_limit(look)
+
+
+def _of_task(task: Task, snap: Snapshot) -> Iterator[datetime]:
+    yield from (at for at in (task.not_before, task.eta, task.lease) if at)
+    if task.state is State.FAILED and task.updated:
+        pause = resilience.backoff(snap.settings.heartbeat.backoff, max(task.failures, 1))
+        yield task.updated + pause
+
+
+def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
+    if message.ack_by:
+        yield message.ack_by
+    if message.sent:
+        yield message.sent + snap.settings.heartbeat.ack
+
+
+def _of_silence(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When the holder becomes quiet, and when suspect."""
+    if word := liveness.last_word(look, now):
+        yield word + snap.settings.heartbeat.silent
+        yield word + snap.settings.heartbeat.lease
+
+
+def _of_limit(look: Look) -> Iterator[datetime]:
+    """When a worker's time is over. Its line, written at the start, may say less."""
+    run, task = look.run, look.task
+    if run is None or run.started is None or task is None or task.label is None:
+        return
+    limits = (task.timeout, run.timeout, task.size.limit if task.size else None)
+    yield from (run.started + limit + AFTER_LIMIT for limit in limits if limit)
+
+
+# --- what somebody was told
+
+
+class _Asked(Mapping[str, Told]):
+    """What was told, remembering what the rules asked about and found."""
+
+    def __init__(self, told: Mapping[str, Told]) -> None:
+        self._told = told
+        self.found: dict[str, Told] = {}
+
+    def __getitem__(self, name: str) -> Told:
+        told = self._told[name]
+        self.found[name] = told
+        return told
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._told)
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+
+def _of_told(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When what was told has lain unread, or been of no use, for long enough.
+
+    Which of the messages matter, only the rules know: they are asked once more, and what they look up is noted.
+    """
+    asked = _Asked(snap.told)
+    noting = replace(snap, told=asked)
+    for look in snap.looks:
+        plan_line(look, noting, now)
+    plan_groups(snap.looks, noting, now)
+    heartbeat = snap.settings.heartbeat
+    for told in asked.found.values():
+        if told.sent:
+            yield told.sent + heartbeat.silent
+            yield told.sent + heartbeat.ack
+
+
+# --- around the lines
+
+
+def _of_agents(snap: Snapshot) -> Iterator[datetime]:
+    """When a breaker becomes half-open."""
+    for ends in snap.outcomes.values():
+        if ends:
+            yield ends[-1][0] + snap.settings.limits.breaker_pause
+
+
+def _of_schedules(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    zone = snap.settings.workspace.zone
+    for schedule in snap.settings.schedules.values():
+        if at := schedules.next_due(schedule.cron, zone, now):
+            yield at
+
+
+def _of_people(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When the quiet hours end for somebody who is to hear something then: what is held back, or how a task goes."""
+    has_news = any(
+        look.task and look.task.state is State.IN_PROGRESS and (look.note or look.task.eta) for look in snap.looks
+    )
+    people = (agent for agent in snap.settings.agents if snap.settings.is_human(agent))
+    for person in (person for person in people if has_news or snap.held.get(person)):
+        if end := _quiet_until(snap, person, now):
+            yield end
+
+
+def _quiet_until(snap: Snapshot, person: AgentId, now: datetime) -> datetime | None:
+    return quiet.until(now, quiet.windows_of(snap.settings, person), snap.settings.quiet_hours.zone)

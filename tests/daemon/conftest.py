@@ -1,0 +1,198 @@
+"""A home: a real workspace with a real daemon, which is started, killed, stopped and asked as an operator would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claw_files.app import App
+from claw_files.model import State, TaskId
+from claw_files.services import standing
+from claw_files.services.standing import State as DaemonState
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30.0
+
+WRITES = """
+import os
+with open(f"status/{os.environ['CLAWFILES_TASK'].lower()}.md", "a") as file:
+    file.write("\\nStatus: DONE - PR #1\\n")
+"""
+WAITS = """
+import os, time
+while not os.path.exists("go"): time.sleep(0.02)
+with open(f"status/{os.environ['CLAWFILES_TASK'].lower()}.md", "a") as file:
+    file.write("\\nStatus: DONE - PR #1\\n")
+"""
+
+
+def command(script: str) -> str:
+    return f"command = [{sys.executable!r}, '-S', '-c', '''{script}''']"
+
+
+TEAM = f"""
+[workspace]
+coordinator = "sam"
+monitor = "sentry"
+
+[agents.sam]
+reports_to = "dimitrios"
+[agents.sentry]
+reports_to = "sam"
+[agents.iris]
+[agents.coder]
+{command(WRITES)}
+[agents.slow]
+{command(WAITS)}
+[agents.dimitrios]
+kind = "human"
+channels = ["file:announcements.md"]
+"""
+
+
+class Home:
+    """One workspace and the daemons that live in it."""
+
+    def __init__(self, root: Path, config: str = TEAM) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self.write("clawfiles.toml", config)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    # --- daemons
+
+    def start(self, *options: str, wait: bool = True, before: tuple[str, ...] = (), **env: str) -> int:
+        """Start a daemon and wait until it says how it is; its pid."""
+        log = str(self.root.parent / "daemon.log")
+        args = ["daemon", "run", "--log", "json", "--log-file", log, *options]
+        process = self.popen(*args, before=before, env=env)
+        if wait:
+            self.until(lambda: (s := self.status()) is not None and s.last_tick is not None, "the daemon starts")
+        return process.pid
+
+    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
+        found = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
+        command = [*before, sys.executable, "-m", "claw_files", "-C", str(self.root), *args]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, env=found | {"PYTHONPATH": str(ROOT)} | (env or {}), **pipes)
+        self.processes.append(process)
+        return process
+
+    def run(self, *args: str, by: str = "sam") -> "subprocess.CompletedProcess[str]":
+        """A command, in a process of its own."""
+        process = self.popen(*args, "--agent", by)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        return subprocess.CompletedProcess(args, process.returncode, out.decode(), err.decode())
+
+    def ok(self, *args: str, by: str = "sam") -> str:
+        done = self.run(*args, by=by)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def daemon(self) -> Any:
+        """The daemon that was started last."""
+        return next(process for process in reversed(self.processes) if "run" in process.args)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.daemon.pid, number)
+
+    def ends(self) -> int:
+        """Wait for the daemon's end; its exit status."""
+        status: int = self.daemon.wait(timeout=PATIENCE_SECONDS)
+        return status
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.ends()
+
+    def status(self) -> DaemonState | None:
+        return standing.load(str(self.root))
+
+    @property
+    def state(self) -> DaemonState:
+        found = self.status()
+        assert found is not None, "no daemon runs"
+        return found
+
+    def log(self, event: str = "") -> list[dict[str, Any]]:
+        """The lines of the log, of one kind or all."""
+        path = self.root.parent / "daemon.log"
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [line for line in lines if not event or line["event"] == event]
+
+    # --- files
+
+    def write(self, path: str, text: str) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def add(self, path: str, text: str) -> None:
+        with (self.root / path).open("a") as file:
+            file.write(text)
+
+    def read(self, path: str) -> str:
+        return (self.root / path).read_text()
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(os.listdir(self.root / folder)) if (self.root / folder).exists() else []
+
+    def app(self) -> App:
+        return App(str(self.root), os.environ, "sam")
+
+    def task(self, task: str) -> State:
+        workspace = self.app().workspace
+        return workspace.in_force(workspace.load(TaskId(task)).task).state
+
+    def lines(self) -> int:
+        return len(self.app().workspace.entries())
+
+    def live(self) -> list[str]:
+        return [run.id for run in self.app().runtime.live() if run.alive]
+
+    def audit(self, **wanted: str) -> list[dict[str, Any]]:
+        text = "".join(self.read(f"audit/{name}") for name in self.names("audit"))
+        facts = [json.loads(line) for line in text.splitlines()]
+        return [line for line in facts if all(line.get(key) == value for key, value in wanted.items())]
+
+    def new(self, to: str, title: str = "A bug") -> str:
+        """A task that was delegated by another process; its id."""
+        return self.ok("task", "new", title, "--to", to).split()[0]
+
+    @staticmethod
+    def until(seen: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
+        """Wait until it is so; how long that took, in seconds."""
+        start = time.monotonic()
+        while not seen():
+            assert time.monotonic() - start < seconds, f"not within {seconds:g} s: {what}"
+            time.sleep(0.02)
+        return time.monotonic() - start
+
+    def close(self) -> None:
+        self.write("go", "")
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
+        runtime = self.app().runtime
+        for run in runtime.live():
+            runtime.stop(run.id)
+        self.until(lambda: not self.live(), "what ran has ended")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path / "team")
+    yield made
+    made.close()

@@ -1,0 +1,174 @@
+"""Beside the tick: the doctor's visit, health pings, metrics, words to the service manager, and disks that refuse."""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from claw_files.daemon.health import Health
+from claw_files.daemon.log import Log
+from claw_files.daemon.sync import sync
+from claw_files.testing.office import TEAM, Office
+from tests.daemon.conftest import Home
+
+
+@pytest.fixture
+def log(office: Office) -> Log:
+    return Log(office.clock, lambda line: None)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    more = '\n[agents.coder]\ncommand = ["a-program-that-is-not-there"]\n[heartbeat]\nack = "5m"\n'
+    return Office(tmp_path / "sam", TEAM + more)
+
+
+def test_the_doctors_visit_mends_and_tells_the_rest_once_for_each_content(office: Office, log: Log) -> None:
+    office.new()
+    office.write("dead-letter/tc-9.md", "---\nid: TC-9\ntitle: X\nstatus: backlog\nrecorded: backlog\n---\n")
+    office.write("status/no-task.txt", "what is this?")
+
+    sync(office.app(), log)
+    office.settle()
+    assert office.exists("status/tc-9.md")
+
+    sync(office.app(), log)
+    office.settle()
+    told = office.box("sentry")
+    sync(office.app(), log)
+
+    assert office.box("sentry") == told
+    assert "status/no-task.txt" in office.message("sentry", told[-1])
+
+
+def test_a_command_that_is_not_there_is_told_once_for_each_silence(office: Office, log: Log) -> None:
+    office.tick()
+    health = Health(office.app(), log)
+    health.ask()
+    health.ask()
+    first = office.box("sentry")
+    assert [name.rpartition(".")[0] for name in first] == ["health.coder"]
+
+    config = office.read("clawfiles.toml")
+    office.write("clawfiles.toml", config.replace("a-program-that-is-not-there", "sh"))
+    health.take_over(office.app())
+    health.ask()
+    assert office.boxes("sentry") == {"done": first}
+    office.write("clawfiles.toml", config)
+    office.clock.sleep(60)
+    health.take_over(office.app())
+    health.ask()
+
+    assert len(office.box("sentry")) == 1
+
+
+def test_a_daemon_that_starts_anew_does_not_tell_of_the_same_silence_again(office: Office, log: Log) -> None:
+    Health(office.app(), log).ask()
+    office.clock.sleep(60)
+
+    Health(office.app(), log).ask()
+
+    assert len(office.box("sentry")) == 1
+
+
+def test_an_alert_that_lies_unread_climbs(office: Office, log: Log) -> None:
+    health = Health(office.app(), log)
+    health.ask()
+    office.settle()
+    assert office.box("sam") == []
+
+    office.clock.sleep(301)
+    health.turn()
+    office.settle()
+
+    assert office.box("sam") == office.box("sentry")
+
+
+def test_an_agent_that_looks_for_itself_is_judged_only_while_it_has_something_to_do(office: Office, log: Log) -> None:
+    office.clock.sleep(86_400)
+    Health(office.app(), log).ask()
+    assert not any("iris" in name for name in office.box("sentry"))
+    office.delegated("iris")
+    office.clock.sleep(46 * 60)
+
+    Health(office.app(), log).ask()
+
+    assert any(name.startswith("health.iris.") for name in office.box("sentry"))
+
+
+def test_a_ping_that_wants_a_turn_waits_for_its_answer(office: Office, log: Log) -> None:
+    office.write(
+        "clawfiles.toml", office.read("clawfiles.toml").replace("[agents.iris]", '[agents.iris]\nping = "turn"')
+    )
+    health = Health(office.app(), log)
+    health.ask()
+    assert [name.rpartition(".")[0] for name in office.box("iris")] == ["ping.iris"]
+    office.clock.sleep(11)
+    health.turn()
+    assert any(name.startswith("health.iris.") for name in office.box("sentry"))
+    office.app("iris").messages.inbox("iris")  # type: ignore[arg-type]
+
+    health.ask()
+    office.app("iris").messages.inbox("iris")  # type: ignore[arg-type]
+    health.turn()
+
+    assert not any(name.startswith("health.iris.") for name in office.box("sentry"))
+
+
+def test_the_metrics_tell_what_was_done(home: Home) -> None:
+    home.write("clawfiles.toml", home.read("clawfiles.toml") + '\n[daemon]\nmetrics = "../metrics.prom"\n')
+    home.start()
+    path = home.root.parent / "metrics.prom"
+
+    home.until(path.exists, "they are written", 5.0)
+
+    text = path.read_text()
+    assert "# TYPE clawfiles_ticks_total counter" in text
+    assert "clawfiles_rescans_total 1" in text
+
+
+def test_the_service_manager_is_told(home: Home) -> None:
+    address = str(home.root.parent / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(10)
+        home.start(NOTIFY_SOCKET=address, WATCHDOG_USEC="2000000")
+        told = {manager.recv(100) for _ in range(2)}
+        home.ok("daemon", "stop")
+        while b"STOPPING=1" not in told:
+            told.add(manager.recv(100))
+
+    assert {b"READY=1", b"WATCHDOG=1", b"STOPPING=1"} <= told
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(home: Home) -> None:
+    """A limit on the size of files stands for the full disk: every write of more than nothing fails."""
+    task = home.new("iris")
+    home.start()
+    subprocess.run(["prlimit", "--pid", str(home.daemon.pid), "--fsize=0:0"], check=True)
+    home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
+    with pytest.raises(AssertionError):
+        home.until(lambda: home.lines() == 0, "it cannot be acted on", 3.0)
+    assert home.daemon.poll() is None
+
+    subprocess.run(["prlimit", "--pid", str(home.daemon.pid), "--fsize=unlimited:unlimited"], check=False)
+    home.kill()
+    home.start()
+
+    home.until(lambda: home.lines() == 0, "it is acted on when there is room", 5.0)
+
+
+def test_a_read_only_folder_is_told_and_acted_on_when_it_can_be_written_again(home: Home) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    task = home.new("iris")
+    home.start()
+    (home.root / "status").chmod(0o555)
+    home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
+    home.until(lambda: home.state.last_tick and home.state.last_tick.problems, "it is told", 5.0)
+
+    (home.root / "status").chmod(0o755)
+
+    home.until(lambda: home.lines() == 0, "it is acted on", 5.0)

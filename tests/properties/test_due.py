@@ -1,0 +1,133 @@
+"""`next_due` is never later than the first thing that a tick would decide although no file changes."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claw_files.model import Box, Need, Run, State
+from claw_files.rules.due import next_due
+from claw_files.rules.snapshot import Look, Place, Snapshot, Told
+from claw_files.rules.tick import plan_tick
+from claw_files.testing import builders as a
+from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
+
+MORE = """
+[quiet_hours]
+windows = ["03:00-08:00", "22:00-23:30"]
+[limits]
+runs = 2
+spawns_per_minute = 2
+[schedules.report]
+cron = "45 8 * * *"
+do = { event = "report" }
+"""
+SETTINGS = a.settings(MORE)
+WEEK = timedelta(days=7)
+
+moments = st.integers(-43_200, 43_200).map(lambda seconds: START + timedelta(seconds=seconds))
+near = st.integers(-7_200, 7_200).map(lambda seconds: START + timedelta(seconds=seconds))
+maybe = st.one_of(st.none(), near, moments)
+agents = st.sampled_from([PETER, IRIS, WORKER, SAM])
+
+
+@st.composite
+def looks(draw: st.DrawFn, number: int) -> Look:
+    agent = draw(agents)
+    state = draw(st.sampled_from(list(State)))
+    label = f"l{number}" if agent == WORKER else None
+    task = a.task(
+        f"TC-{number}",
+        state,
+        assignee=agent,
+        type=draw(st.sampled_from([None, "bug", "code-review", "checked"])),
+        lease=draw(maybe),
+        eta=draw(maybe),
+        not_before=draw(maybe),
+        updated=draw(near),
+        attempt=draw(st.integers(1, 3)),
+        failures=draw(st.integers(0, 3)),
+        label=label,
+        timeout=timedelta(minutes=10) if label else None,
+        need=draw(st.sampled_from([None, Need(agent=IRIS, question="Which region?")])),
+        requested_by=draw(st.sampled_from([SAM, BOSS])),
+        reason=draw(st.sampled_from([None, "no key"])),
+    )
+    sent = draw(st.booleans())
+    message = a.message(task, sent=draw(near), ack_by=draw(maybe), sends=draw(st.integers(1, 2))) if sent else False
+    run: Run | None = None
+    if draw(st.booleans()):
+        ended = draw(st.sampled_from([None, START]))
+        run = a.run(task, ended, started=draw(near))
+    return a.look(
+        task,
+        sent=message,
+        box=draw(st.sampled_from(list(Box))),
+        at=draw(near),
+        run=run,
+        last_word=draw(maybe),
+        note=draw(st.sampled_from(["", "half way"])),
+        announced=draw(maybe),
+        place=Place.DEAD_LETTER if state is State.DEAD else Place.STATUS,
+    )
+
+
+def told_of(found: list[Look], draw: st.DrawFn) -> dict[str, Told]:
+    """What the rules ask about, some of it told: found by planning again with what was answered."""
+    told: dict[str, Told] = {}
+    for _ in range(4):
+        snap = Snapshot(settings=SETTINGS, looks=tuple(found), told=told)
+        for moment in (START, START + WEEK):
+            for action in plan_tick(snap, moment):
+                name = f"{action.agent}/{action.key}"
+                if action.key and action.agent and name not in told and draw(st.integers(0, 3)):
+                    told[name] = Told(box=draw(st.sampled_from(list(Box))), sent=draw(near))
+    return told
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    found = [draw(looks(number)) for number in range(1, draw(st.integers(1, 2)) + 1)]
+    live = tuple(look.run for look in found if look.run and look.run.alive)
+    outcomes = {
+        agent: tuple((at, draw(st.booleans())) for at in sorted(draw(st.lists(near, max_size=4))))
+        for agent in (PETER, WORKER)
+    }
+    waiting = tuple(
+        a.note(to, f"note-{n}", sent=START) for n, to in enumerate(draw(st.lists(st.just(PETER), max_size=2)))
+    )
+    held = {BOSS: tuple(a.note(BOSS, f"held-{n}", sent=draw(near)) for n in range(draw(st.integers(0, 2))))}
+    return Snapshot(
+        settings=SETTINGS,
+        looks=tuple(found),
+        told=told_of(found, draw),
+        live=live,
+        waiting=waiting,
+        outcomes=outcomes,
+        held=held,
+        marks={"report": draw(near)} if draw(st.booleans()) else {"report": START},
+        spawned=tuple(draw(st.lists(near, max_size=3))),
+    )
+
+
+def decided(snap: Snapshot, at: datetime) -> set[tuple[object, ...]]:
+    """What is decided, apart from the time that a line would get."""
+    return {(action.act, action.task, action.agent, action.key) for action in plan_tick(snap, at)}
+
+
+@given(snapshots(), near)
+@settings(max_examples=300, deadline=None)
+def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapshot, now: datetime) -> None:
+    """Walked from one due time to the next, for days: each must come before anything is new."""
+    end = now + timedelta(hours=14)
+    while now < end:
+        already = decided(snap, now)
+
+        due = next_due(snap, now)
+
+        assert due is None or due > now
+        last = min((due or end) - timedelta(microseconds=1), end)
+        for at in (now + (last - now) / 2, last):
+            news = decided(snap, at) - already
+            assert not news, f"due {due}, but at {at}: {news}"
+        now = due or end
