@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +20,9 @@ from claw_files.patterns import pattern
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import lock_within, try_lock, write_all, writing
 from claw_files.system.gate import Gate
+
+if TYPE_CHECKING:
+    from filelock import UnixFileLock
 
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -44,17 +48,38 @@ class Locks:
 
         Raises Busy, which names the holder as far as it is known, and BadId.
         """
-        held = self.acquire(name, patience, who)
+        fd = self._acquire(_checked(name, "lock"), time.monotonic() + patience.total_seconds())
         try:
+            self._sign(fd, who)
             yield
         finally:
-            held.release()
+            with suppress(OSError):
+                os.ftruncate(fd, 0)
+            os.close(fd)
 
     def acquire(self, name: str, patience: timedelta, who: str) -> "Held":
-        """The lock `name`, held until it is released or this process ends: as `hold`, for what lasts."""
-        fd = self._acquire(_checked(name, "lock"), time.monotonic() + patience.total_seconds())
-        self._sign(fd, who)
-        return Held(fd, os.path.join(self._gate.root, self._private, f"{name}.lock"))
+        """The lock `name`, held until it is released or this process ends, as for `hold`; by filelock, for what lasts.
+
+        It is the same lock as that of `hold`, and filelock looks after threads and forks as well. Commands that hold a
+        lock for a moment do without it: to import it takes longer than most of them need.
+        """
+        from filelock import Timeout, UnixFileLock
+
+        path, fds = os.path.join(self._gate.root, self._private, f"{_checked(name, 'lock')}.lock"), list[int]()
+        with writing(path), self._gate.making(self._private, 0o700, sync=False):
+            lock = UnixFileLock(
+                path,
+                timeout=patience.total_seconds(),
+                mode=0o600,
+                fallback_to_soft=False,  # a soft lock would outlive a crash
+                on_acquired=fds.append,
+            )
+            try:
+                lock.acquire()
+            except Timeout:
+                raise Busy(name, self.holder(name)) from None
+        self._sign(fds[-1], who)
+        return Held(lock, fds[-1], path)
 
     def is_held(self, name: str) -> bool:
         """Whether a process holds the lock now; asking takes it for an instant."""
@@ -108,8 +133,8 @@ class Locks:
 class Held:
     """A lock that is held."""
 
-    def __init__(self, fd: int, path: str) -> None:
-        self._fd, self._path = fd, path
+    def __init__(self, lock: "UnixFileLock", fd: int, path: str) -> None:
+        self._lock, self._fd, self._path = lock, fd, path
 
     def is_there(self) -> bool:
         """Whether its file still has its name: once it is deleted, another process can take the lock, too."""
@@ -119,7 +144,7 @@ class Held:
         """Let go; the signature goes first."""
         with suppress(OSError):
             os.ftruncate(self._fd, 0)
-        os.close(self._fd)
+        self._lock.release()
 
 
 def _is_at(fd: int, name: str, folder: int | None = None) -> bool:
