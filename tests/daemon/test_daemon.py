@@ -3,10 +3,10 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 from claw_files.model import State
+from claw_files.system.proc import supervisor_of
 from tests.daemon.conftest import Home
 
 
@@ -107,11 +107,8 @@ def test_a_run_whose_supervisor_was_killed_with_the_daemon_is_lost(home: Home) -
     home.start()
     task = home.new("slow")
     home.until(lambda: home.state.runs, "it runs")
-    supervisor = int(
-        subprocess.run(
-            ["pgrep", "-f", f"supervisor.py {task.lower()}.1-s1"], capture_output=True, text=True, check=True
-        ).stdout.split()[0]
-    )
+    supervisor = supervisor_of(str(home.root / "runs" / f"{task.lower()}.1-s1"))
+    assert supervisor is not None
     home.kill()
     os.kill(supervisor, signal.SIGKILL)
     home.start()
