@@ -6,6 +6,7 @@ from claw_files.config.settings import (
     Agent,
     Heartbeat,
     Limits,
+    OpenClaw,
     Quiet,
     Rate,
     Route,
@@ -27,6 +28,7 @@ __all__ = [
     "Agent",
     "Heartbeat",
     "Limits",
+    "OpenClaw",
     "Quiet",
     "Rate",
     "Route",
@@ -75,6 +77,7 @@ def _build(found: "Reading") -> Settings:
         quiet_hours=Quiet(**{**quiet, "timezone": quiet["timezone"] or workspace.timezone}),
         limits=Limits(**found.section(("limits",), "limits"), per_model=_per_model(found)),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
+        openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
     )
 
 
@@ -107,7 +110,7 @@ def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
             "name": name,
             "kind": AgentKind(values["kind"]),
             "runtime": Runtime(runtime),
-            "session": values["session"] or f"agent:{name}:main",
+            "session": values["session"] or f"agent:{(values['openclaw_agent'] or name).lower()}:main",
         }
     )
 
