@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import msgspec
 
 from claw_files import __version__, config, words
 from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
-from claw_files.model import AgentId, RunId, TaskId
+from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -18,7 +19,8 @@ from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
-    from claw_files.model import Message, Runtime
+    from claw_files.model import Message
+    from claw_files.openclaw.steering import Steered
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -222,7 +224,34 @@ class App:
         """The tick; commands that have sent something use its `wake`."""
         from claw_files.services.heartbeat import Heartbeat
 
-        return Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        push = self._push if self.settings.openclaw.push_ledger else None
+        return Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules, push)
+
+    def _push(self) -> str | None:
+        from claw_files.services.pushing import Pushing
+
+        return Pushing(self.workspace, self.cache, self._env).push()
+
+    def ping(self, agent: AgentId, patience: timedelta) -> str | None:
+        """Why the agent could not be woken now, in one sentence; None where nothing is known against it.
+
+        OpenClaw's gateway is asked for its agents; a command is only started, so there is nothing to ask.
+        """
+        if self.settings.agent(agent).runtime is not Runtime.OPENCLAW:
+            return None
+        from claw_files.openclaw.health import ping
+
+        return ping(self.settings, self.root, self._env, agent, patience)
+
+    def steer(self, run: RunId, text: str) -> "Steered":
+        """Put a correction into the turn that the run of an OpenClaw agent waits for.
+
+        Raises GatewayAway, GatewayRefused.
+        """
+        from claw_files.openclaw.access import access
+        from claw_files.openclaw.steering import steer
+
+        return steer(access(self.settings.openclaw, self.root, self._env), self.root, run, text)
 
     def _acting(self) -> "Acting":
         from claw_files.services.acting import Acting

@@ -21,6 +21,7 @@ from claw_files.openclaw import Target
 from claw_files.openclaw.access import access
 from claw_files.openclaw.bridge import Bridge, Job
 from claw_files.openclaw.client import Gateway
+from claw_files.openclaw.protocol import ADMIN
 
 MESSAGE_BYTES = 8 << 20
 CONFIG_BYTES = 1 << 20
@@ -60,7 +61,7 @@ def main(environ: Mapping[str, str]) -> int:
         outcome = bridge.run()
     except Stopped:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        return _given_up(bridge, lambda: Gateway(way.url, way.token, patience=timedelta(seconds=1)))
+        return _given_up(bridge, lambda: Gateway(way.url, way.token, ADMIN, timedelta(seconds=1)))
     except (ClawError, OSError) as wrong:
         return _failed(wrong)
     print(outcome.said)  # noqa: T201 - the log of the run

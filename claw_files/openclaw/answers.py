@@ -76,7 +76,9 @@ def segment(messages: list[dict[str, Any]], key: str) -> Segment | None:
     for one in messages[first + 1 :]:
         if one.get("role") == "user" and one.get("idempotencyKey") and not _content(one).startswith(RESUMED):
             break
-        if one.get("role") == "assistant":
+        if one.get("role") == "assistant" and not one.get(
+            "idempotencyKey"
+        ):  # with a key it is a correction from outside
             said, is_complete = _content(one), one.get("stopReason") not in ("toolUse", "aborted", "error")
             usage = (usage or Usage()) + _part(one)
     return Segment(said=said, is_complete=is_complete, usage=usage)

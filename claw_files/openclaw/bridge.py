@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from claw_files.digest import digest
-from claw_files.errors import GatewayAway
+from claw_files.errors import GatewayAway, GatewayRefused
 from claw_files.model import Value
 from claw_files.openclaw import Target, answers, doubt
 from claw_files.openclaw.answers import Outcome
@@ -52,6 +52,7 @@ class Bridge:
         self._mark = mark
         self.sent = read(job.folder)
         self._left = 0
+        self._refusal = ""  # what the final answer to the newest send said, if it was an error
 
     @property
     def key(self) -> str:
@@ -73,7 +74,10 @@ class Bridge:
                 tries += 1
 
     def give_up(self, gateway: Gateway) -> None:
-        """Ask the gateway to end the turn: whoever ends our run means the agent's."""
+        """Ask the gateway to end the turn: whoever ends our run means the agent's.
+
+        The gateway lets only the connection that began a turn end it, or one opened with `protocol.ADMIN`.
+        """
         if self.sent is not None:
             gateway.call("chat.abort", {"sessionKey": self.sent.session, "runId": self.sent.key}, timedelta(seconds=1))
 
@@ -117,13 +121,18 @@ class Bridge:
         session = self.sent.session if self.sent else self.job.target.session
         waited = gateway.call("agent.wait", {"runId": key, "timeoutMs": 0})
         history = gateway.call("chat.history", {"sessionKey": session, "limit": MESSAGES, "inputRunIds": [key]})
-        return doubt.seen(key, gateway.hello.boot, waited, history), history
+        refusal = self._refusal if key == self.key else ""
+        return doubt.seen(key, gateway.hello.boot, waited, history, refusal), history
 
     def _send(self, gateway: Gateway, step: Step) -> Outcome | None:
         """Write down, then send; the outcome, or None when the gateway has to be looked at again."""
         renewal = (self.sent.renewal if self.sent else 1) + (step is Step.RENEW)
         key = doubt.key_of(self.job.run, self._mark, renewal)
         target, boot = self.job.target, gateway.hello.boot
+        if step is Step.RENEW:
+            self._say(f"the gateway took {self.key} and never began it; it is sent as {key}")
+            self._pause(PAUSES[2])
+        self._refusal = ""
         self._record(Sent(key=key, session=target.session, boot=boot, renewal=renewal))
         number = gateway.ask(
             "agent",
@@ -156,15 +165,19 @@ class Bridge:
         """The turn's final answer, which comes a moment after its end is known; None when it does not come."""
         try:
             return answers.final(gateway.answer(number, "agent", timedelta(seconds=5)))
-        except GatewayAway:
-            return None
+        except GatewayAway as away:
+            self._refusal = away.reason
+        except GatewayRefused as refused:
+            self._refusal = refused.reason
+        return None
 
     def _over(self, gateway: Gateway, history: dict[str, Any]) -> Outcome:
         """The outcome of a turn that is over: what the gateway remembers of it, and the transcript for what it used."""
         told = answers.transcript(history.get("messages") or [], self.key)
         waited = gateway.call("agent.wait", {"runId": self.key, "timeoutMs": 0})
         if waited.get("status") in ("ok", "error"):
-            return self._done(replace(answers.waited(waited), usage=told.usage))
+            outcome = answers.waited(waited)
+            return self._done(replace(outcome, said=outcome.said or self._refusal or told.said, usage=told.usage))
         return self._done(told)
 
     def _done(self, outcome: Outcome) -> Outcome:

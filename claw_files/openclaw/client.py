@@ -1,7 +1,7 @@
 """A connection to OpenClaw's gateway. One thread uses it; it is closed at the end of a `with`."""
 
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from time import monotonic
 from types import TracebackType
@@ -32,7 +32,8 @@ class Gateway:
         self.url = url
         self._number = 0
         self._kept: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
-        self._socket = _open(url, patience)
+        self._opened = ExitStack()
+        self._socket = _open(url, patience, self._opened)
         try:
             self._read(monotonic() + patience.total_seconds())  # the challenge; loopback needs no answer to it
             self.hello = protocol.hello(
@@ -53,7 +54,7 @@ class Gateway:
     def close(self) -> None:
         """Close the connection; what the gateway is doing goes on."""
         with suppress(OSError):
-            self._socket.close()
+            self._opened.close()
 
     def call(self, method: str, params: dict[str, Any], patience: timedelta = ANSWER) -> dict[str, Any]:
         """The answer's payload."""
@@ -100,14 +101,14 @@ class Gateway:
             self._kept.popitem(last=False)
 
 
-def _open(url: str, patience: timedelta) -> "ClientConnection":
+def _open(url: str, patience: timedelta, opened: ExitStack) -> "ClientConnection":
     try:
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
     except ImportError:
         raise NotInstalled("OpenClaw's gateway", "openclaw") from None
     try:
-        return connect(
+        way = connect(
             url,
             compression=None,  # the gateway does not speak it
             proxy=None if protocol.is_loopback(url) else True,
@@ -116,6 +117,7 @@ def _open(url: str, patience: timedelta) -> "ClientConnection":
             close_timeout=1,
             ping_interval=None,  # every request of ours has a time of its own
         )
+        return opened.enter_context(way)
     except (WebSocketException, OSError, EOFError) as wrong:
         raise GatewayAway(url, _why(wrong)) from None
 

@@ -12,6 +12,9 @@ from claw_files.openclaw import protocol
 from claw_files.openclaw.answers import segment
 
 INTERRUPTED = frozenset({"interrupted", "cancelled"})
+RENEWALS = 9  # of one message; what is refused more often has another reason
+# What the gateway says of a turn that it took and never began, because it was restarting.
+NEVER_BEGUN = ("SESSION_WORK_START_CHANGED", "Pending input ownership ended")
 
 
 class Step(StrEnum):
@@ -43,6 +46,7 @@ class Seen(Value, frozen=True):
     is_answered: bool = False  # and the turn's last answer stands below it
     pending: str = ""  # queued, interrupted, cancelled: taken and not begun
     is_active: bool = False  # something goes on in the session
+    is_refused: bool = False  # the gateway said that it never began, and never will
 
 
 def plan(sent: Sent | None, seen: Seen) -> Step:
@@ -52,10 +56,13 @@ def plan(sent: Sent | None, seen: Seen) -> Step:
         sent: what was written down before it was last sent; None when nothing was.
         seen: what the gateway shows now.
     """
+    may_renew = sent is None or sent.renewal < RENEWALS
+    if seen.is_refused and not seen.is_begun and may_renew:
+        return Step.RENEW
     if seen.waited in ("ok", "error"):
         return Step.OVER
     if seen.pending in INTERRUPTED:
-        return Step.RENEW
+        return Step.RENEW if may_renew else Step.OVER
     if seen.pending:
         return Step.WAIT
     if seen.is_begun:
@@ -71,8 +78,9 @@ def _begun(seen: Seen) -> Step:
     return Step.WAIT if seen.is_active else Step.LEFT
 
 
-def seen(key: str, boot: str, waited: dict[str, Any], history: dict[str, Any]) -> Seen:
-    """What the answers to `agent.wait` and `chat.history` say about `key`."""
+def seen(key: str, boot: str, waited: dict[str, Any], history: dict[str, Any], refusal: str = "") -> Seen:
+    """What the answers to `agent.wait` and `chat.history` say about `key`; `refusal` is what its final answer said."""
+    error = refusal + protocol.text(waited, "error") + protocol.text(protocol.record(waited, "error"), "message")
     found = segment(protocol.records(history, "messages"), key)
     items = protocol.records(protocol.record(history, "pendingInputs"), "items")
     pending = next((protocol.text(item, "state", 40) for item in items if item.get("runId") == key), "")
@@ -83,6 +91,7 @@ def seen(key: str, boot: str, waited: dict[str, Any], history: dict[str, Any]) -
         is_answered=bool(found and found.is_complete),
         pending=pending,
         is_active=protocol.record(history, "sessionInfo").get("hasActiveRun") is True,
+        is_refused=any(words in error for words in NEVER_BEGUN),
     )
 
 

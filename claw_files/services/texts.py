@@ -58,7 +58,7 @@ def quoted(text: str, source: AgentId | str) -> str:
     return words.quote(text, str(source), token(4))
 
 
-def from_afar(message: Message, agent: Agent, root: str, run: Run) -> str:
+def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str) -> str:
     """What an agent of another program has to be told beside its message: where the team's files are, and who it is.
 
     Its commands have nothing of ours in their environment: what a command that we start is given stands here instead.
@@ -68,7 +68,7 @@ def from_afar(message: Message, agent: Agent, root: str, run: Run) -> str:
     text = f"\n---\nYou are {agent.name}. Paths and commands above are meant for {root}, the team's folder.\n"
     if message.task and agent.workspace:
         text += f"`status/{words.file_name(message.task)}` in your own workspace counts, too.\n"
-    return text + f"To run `clawfiles ...`, write: `{given} clawfiles ...`\n"
+    return text + f"To run `clawfiles ...`, write: `{given} {shlex.quote(program)} ...`\n"
 
 
 def wake_text(message: Message, run: RunId) -> str:

@@ -1,5 +1,6 @@
 """Waking agents: the run of a message, the run of a route's own check."""
 
+import os
 import sys
 from datetime import timedelta
 
@@ -91,7 +92,7 @@ class Waking:
             order,
             command=(sys.executable, "-I", PROGRAM),
             given=Given.STDIN,
-            message=order.message + texts.from_afar(message, agent, self._ws.root, order.run),
+            message=order.message + texts.from_afar(message, agent, self._ws.root, order.run, _program()),
             env=(*agent.env, openclaw.token_env, *ENVIRONMENT),
             cwd=None,
         )
@@ -183,3 +184,9 @@ def _extra(message: Message, model: str | None) -> dict[str, str]:
         "CLAWFILES_FROM": str(message.sender),
     }
     return extra | ({"CLAWFILES_MODEL": model} if model else {})
+
+
+def _program() -> str:
+    """Our command for a shell that another program starts: by its path, where it lies beside this Python."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "clawfiles")
+    return beside if os.path.exists(beside) else "clawfiles"
