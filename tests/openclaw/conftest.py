@@ -30,7 +30,7 @@ RULES = [
         {"say": "done by command."},
     ]),
     Rule(TASK + FILE, [write("looked at it"), {"say": "{task} is done."}]),
-    Rule(r"^CORRECTION", [{"say": "corrected."}]),
+    Rule(r"CORRECTION", [{"say": "corrected."}]),
     Rule(r"Follow the heartbeat monitor", [{"say": "NO_REPLY"}]),
 ]  # fmt: skip
 

@@ -222,7 +222,7 @@ def test_a_message_that_was_queued_when_the_gateway_was_killed_is_sent_once_more
 
     done = team.settled(task, "tc-1.1-s1")
     assert done["status"] == "done", team.text("tc-1.1-s1", "stderr.log")
-    assert team.record("tc-1.1-s1")["renewal"] == 2
+    assert team.record("tc-1.1-s1")["renewal"] >= 2
     assert model.turns("Look at the login") == 1
 
 
@@ -336,7 +336,7 @@ def test_the_doctor_and_ping_say_what_is_missing(team: Team, gateway: Gateway) -
     assert "knows no agent 'nobody'" in str(app().ping(AgentId("peter"), timedelta(seconds=5)))
 
     team.change('openclaw_agent = "nobody"', 'workspace = "../elsewhere"')
-    assert f"is read: {gateway.workspace('peter')}" in team("doctor", status=1)
+    assert f"are read: {gateway.workspace('peter')}" in team("doctor", status=1)
 
     team.env["OPENCLAW_GATEWAY_TOKEN"] = "wrong"
     assert "openclaw-gateway" in team("doctor", status=1)
