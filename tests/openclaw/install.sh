@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs Node and OpenClaw from npm into OC_BASE, once (about 850 MB, about a minute), and prints that folder.
-# `install.sh CMD ARG...` then runs CMD in a network namespace that holds nothing but a loopback: nothing can leave the
-# machine, and no port is ever taken. OC_NETNS=0 runs it in the ordinary network, where `unshare` is not permitted.
+# `install.sh CMD ARG...` then runs CMD where there is no network but a loopback, with OC_PATH for its PATH.
 set -euo pipefail
 OPENCLAW=${OC_VERSION:-2026.9.6}
 NODE=24.21.0
@@ -18,10 +17,4 @@ if [ "$(cat "$OC_BASE/installed" 2>/dev/null)" != "$OPENCLAW $NODE" ]; then  # a
   echo "$OPENCLAW $NODE" >"$OC_BASE/installed"
 fi
 [ $# -gt 0 ] || { echo "$OC_BASE"; exit; }
-[ "${OC_NETNS:-1}" = 1 ] || exec "$@"
-LOOPBACK='import fcntl, os, socket, struct, sys
-fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 0x41))
-os.execvp(sys.argv[1], sys.argv[1:])'
-unshare --map-root-user --net true 2>/dev/null ||
-  { echo "no network namespace here; OC_NETNS=0 runs it in the ordinary network" >&2; exit 1; }
-exec unshare --map-root-user --net python3 -c "$LOOPBACK" "$@"
+exec "$(dirname "$0")/../loopback.sh" "$@"
