@@ -1,7 +1,7 @@
 """`make demo-openclaw`: the workday of the example workspace, with sam and peter living in a real OpenClaw gateway.
 
-Only their model is a script: where one would decide what to do, it has them run the example's own scripts with OpenClaw's
-`exec` tool, with what the message gives their commands. The workers and the importer stay programs that are started here.
+Only their model is a script: where one would decide, it has them run the example's own scripts with OpenClaw's
+`exec` tool, with what the message gives their commands. The workers and the importer stay programs of ours.
 """
 
 import os
