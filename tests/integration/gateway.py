@@ -7,6 +7,7 @@ and has another boot id. What a turn does is up to the test: `end` ends it.
 import itertools
 import json
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -61,6 +62,7 @@ class Counterpart:
         self.steered: list[Json] = []
         self.aborted: list[str] = []
         self.refusals: list[str] = []  # with which the next turns are refused after they were taken
+        self.on_turn: Callable[[], object] = lambda: None  # what an agent does in its turn
         self.is_instant = True  # a turn ends as soon as it was begun
         self.server: Server = serve(self._serve, "127.0.0.1", 0, compression=None)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -156,6 +158,7 @@ class Counterpart:
         self.messages.append({"role": "user", "content": params["message"], "idempotencyKey": f"{key}:user"})
         if connection is not None:
             self.waits[key] = (connection, number)
+        self.on_turn()
         if self.is_instant:
             self.end(key)
         return None

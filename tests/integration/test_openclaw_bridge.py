@@ -226,7 +226,7 @@ def test_an_input_that_never_began_is_sent_under_another_key(
     assert desk.file("openclaw.json")["renewal"] == 2
 
 
-@pytest.mark.parametrize("words", doubt.NEVER_BEGUN)
+@pytest.mark.parametrize("words", ["SESSION_WORK_START_CHANGED", "Pending input ownership ended; submit a new turn"])
 def test_a_turn_that_was_taken_and_refused_by_a_gateway_that_restarts_is_sent_under_another_key(
     desk: Desk, counterpart: Counterpart, words: str
 ) -> None:
