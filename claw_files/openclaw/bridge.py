@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from claw_files.digest import digest
 from claw_files.errors import GatewayAway, GatewayRefused
@@ -184,7 +184,7 @@ class Bridge:
         if self.sent is not None:
             self._record(replace(self.sent, state="done"))
         if outcome.usage is not None:
-            write(self.job.folder, "usage.json", msgspec.to_builtins(outcome.usage))
+            write(self.job.folder, "usage.json", asdict(outcome.usage))  # every key, also what is not known
         return outcome
 
     def _record(self, sent: Sent) -> None:

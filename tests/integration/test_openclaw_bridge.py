@@ -492,3 +492,13 @@ def test_the_token_of_openclaws_own_configuration_is_used_when_nobody_else_may_r
     file.chmod(0o644)
     with pytest.raises(GatewayRefused):
         access(OpenClaw(), str(tmp_path), environ)
+
+
+def test_usage_has_every_key_also_where_the_gateway_knows_no_price(desk: Desk, counterpart: Counterpart) -> None:
+    real = counterpart.end
+    bare = {"status": "ok", "result": {"payloads": [], "meta": {"agentMeta": {"usage": {"output": 3}}}}}
+    counterpart.end = lambda key, final=FINAL: real(key, bare)  # type: ignore[method-assign]
+
+    desk.run()
+
+    assert desk.file("usage.json") == {"input": 0, "output": 3, "cost": None, "model": ""}

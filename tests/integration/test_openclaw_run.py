@@ -183,3 +183,18 @@ def test_without_the_library_the_sentence_says_what_to_install(team: Team, monke
     monkeypatch.setitem(sys.modules, "websockets.exceptions", None)
 
     assert "pip install 'clawfiles[openclaw]'" in str(team.app.ping(PETER, timedelta(seconds=1)))
+
+
+@pytest.mark.parametrize(("is_steerable", "when"), [(True, "now"), (None, "at its next look")])
+def test_a_correction_takes_effect_now_where_the_gateway_lets_it(
+    team: Team, is_steerable: bool | None, when: str
+) -> None:
+    team.counterpart.is_instant, team.counterpart.is_steerable = False, is_steerable
+    team.delegate()
+    team.wait_for(lambda: team.counterpart.sent and "accepted" in team.log("openclaw.json"))
+
+    told = team.app.steering.steer(AgentId("sam"), "peter", "not the login: the logout")
+
+    assert told.takes_effect == when
+    assert "not the login: the logout" in team.counterpart.steered[0]["args"]["message"]
+    assert "not the login: the logout" in team.log("steer.md")

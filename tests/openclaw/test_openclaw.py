@@ -272,9 +272,9 @@ def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, mode
     wait_for("the turn to begin", lambda: model.turns("SLOWLY look"))
     way = Access(url=team.gateway.url, token=TOKEN)
 
-    answer = steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: write nothing")
+    told = json.loads(team("subagents", "steer", "peter", "CORRECTION: write nothing", "--json"))
 
-    assert answer.how is How.STEERED
+    assert told["takes_effect"] == "now"
     team.ended("tc-1.1-s1")
     assert "corrected." in team.text("tc-1.1-s1", "stdout.log")
     assert not (team.gateway.workspace("peter") / "status/tc-1.md").exists()
