@@ -7,6 +7,7 @@ between any two steps, and the gateway, too: nothing is sent that was taken alre
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -154,12 +155,13 @@ class Bridge:
 
     def _wait(self, gateway: Gateway, number: str | None = None) -> Outcome | None:
         """Wait for the turn's end; None when it is time to look again."""
-        milliseconds = int(LOOK.total_seconds() * 1000)
-        while True:
-            answer = gateway.call("agent.wait", {"runId": self.key, "timeoutMs": milliseconds}, LOOK + SLACK)
-            if answer.get("status") not in ("ok", "error"):
-                return None
+        milliseconds, begin = int(LOOK.total_seconds() * 1000), monotonic()
+        answer = gateway.call("agent.wait", {"runId": self.key, "timeoutMs": milliseconds}, LOOK + SLACK)
+        if answer.get("status") in ("ok", "error"):
             return self._final(gateway, number) if number else None
+        if monotonic() - begin < PAUSES[1]:  # it answers at once, whatever the reason: do not ask it all the time
+            self._pause(PAUSES[1])
+        return None
 
     def _final(self, gateway: Gateway, number: str) -> Outcome | None:
         """The turn's final answer, which comes a moment after its end is known; None when it does not come."""
