@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench prove real-agents clean
+.PHONY: demo test check bench prove test-agents test-openclaw bench-openclaw demo-openclaw clean
 
 demo: $(STAMP)  ## the workday of the example workspace, with real agent processes
 	@$(BIN)/clawfiles demo
 
 test: $(STAMP)  ## every test but the long proofs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not realagents"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not realagents and not openclaw"
 
 check: $(STAMP)  ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -19,12 +19,20 @@ bench: $(STAMP)  ## what things cost, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py
 
 prove: $(STAMP)  ## the long proofs: kill storms, every crash point, large property runs
-	@$(BIN)/python -m pytest -m "slow and not realagents"
+	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw"
 
-real-agents: $(STAMP)  ## Claude Code, Codex and Gemini CLI, with a scripted model and no network
-	@echo "needs the programs claude, codex, gemini on the PATH, or CLAWFILES_REAL_AGENTS=FOLDER where npm installed them;"
-	@echo "and Linux with unshare and ip: they run in a network namespace that holds nothing but loopback"
-	@unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest -m realagents -rs tests/realagents
+test-agents: $(STAMP)  ## Claude Code, Codex and Gemini CLI, with a scripted model and no network; installs them once by npm
+	@CLAWFILES_REAL_AGENTS="$$(tests/realagents/install.sh)" \
+	  tests/loopback.sh $(BIN)/python -m pytest -m realagents -rs tests/realagents
+
+test-openclaw: $(STAMP)  ## a real OpenClaw gateway with a scripted model and no network; installs both once (850 MB)
+	@tests/openclaw/install.sh $(BIN)/python -m pytest -m openclaw -rs tests/openclaw
+
+bench-openclaw: $(STAMP)  ## a day's looking, OpenClaw's heartbeat beside ours, counted at a scripted model; 16 minutes
+	@tests/openclaw/install.sh $(BIN)/python benchmarks/heartbeats.py
+
+demo-openclaw: $(STAMP)  ## the workday again, with sam and peter living in a real OpenClaw gateway
+	@tests/openclaw/install.sh $(BIN)/python tests/openclaw/day.py
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -3,13 +3,23 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
+from claw_files.errors import (
+    BadValue,
+    CannotRead,
+    ClawError,
+    GatewayAway,
+    GatewayRefused,
+    NoAgentNamed,
+    NotInstalled,
+    NoWorkspace,
+)
 from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
@@ -18,7 +28,7 @@ from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
-    from claw_files.model import Message, Runtime
+    from claw_files.model import Message, Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -224,7 +234,8 @@ class App:
         from claw_files.services import standing
         from claw_files.services.heartbeat import Heartbeat
 
-        heartbeat = Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        push = self._push if self.settings.openclaw.push_ledger else None
+        heartbeat = Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules, push)
         heartbeat.starts = standing.draining_until(self.root) is None
         return heartbeat
 
@@ -238,6 +249,22 @@ class App:
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
             standing.check_takes_work(self.root, self.clock.now())
+
+    def _push(self) -> str | None:
+        from claw_files.services.pushing import Pushing
+
+        return Pushing(self.workspace, self.cache, self._env).push()
+
+    def ping(self, agent: AgentId, patience: timedelta) -> str | None:
+        """Why the agent could not be woken now, in one sentence; None where nothing is known against it.
+
+        OpenClaw's gateway is asked for its agents; a command is only started, so there is nothing to ask.
+        """
+        if self.settings.agent(agent).runtime is not Runtime.OPENCLAW:
+            return None
+        from claw_files.openclaw.health import ping
+
+        return ping(self.settings, self.root, self._env, agent, patience)
 
     def _acting(self) -> "Acting":
         from claw_files.services.acting import Acting
@@ -305,7 +332,17 @@ class App:
     @property
     def _steers(self) -> "Mapping[Runtime, Steer]":
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
-        return {}
+        return {Runtime.OPENCLAW: self._steer_openclaw}
+
+    def _steer_openclaw(self, run: "Run", message: "Message") -> bool:
+        """Put the correction into the turn that the run waits for; False where that cannot be done now."""
+        from claw_files.openclaw.access import access
+        from claw_files.openclaw.steering import How, steer
+
+        with suppress(GatewayAway, GatewayRefused, NotInstalled):
+            way = access(self.settings.openclaw, self.root, self._env)
+            return steer(way, self.root, run.id, message.body).how is How.STEERED
+        return False
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

@@ -285,6 +285,45 @@ class CannotWrite(ClawError):
         return f"cannot write {self.path}: {self.reason} ({tail})"
 
 
+class GatewayAway(ClawError):
+    """OpenClaw's gateway does not answer, is starting, or went away; the same may work a little later."""
+
+    code, exit_status = "gateway-away", 8
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"OpenClaw's gateway at {self.url} does not answer: {self.reason}; look at `openclaw gateway status`"
+
+
+class GatewayRefused(ClawError):
+    """OpenClaw's gateway said no; trying again changes nothing. `reason` says what it said, or what it lacks."""
+
+    code, exit_status = "gateway-refused", 8
+
+    def __init__(self, what: str, reason: str, instead: str = "") -> None:
+        super().__init__(what, reason, instead)
+        self.what, self.reason, self.instead = what, reason, instead
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.reason}" + (f"; {self.instead}" if self.instead else "")
+
+
+class NotInstalled(ClawError):
+    """A library that only some need is missing."""
+
+    code, exit_status = "not-installed", 6
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, extra)
+        self.what, self.extra = what, extra
+
+    def __str__(self) -> str:
+        return f"{self.what} needs a library that is not installed: pip install 'clawfiles[{self.extra}]'"
+
+
 class RunFailed(ClawError):
     """The run failed or timed out."""
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "services", "views", "figures", "doctor", "app", "daemon", "demo", "cli", "__main__"),
+    *("runtimes", "openclaw", "services", "views", "figures", "doctor", "app", "daemon", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
@@ -24,13 +24,13 @@ LONGEST = 400
 
 # What only some rooms may do. A room is named by itself; a single module by its path.
 DOORS = {
-    "open": {"system", "locks", "resources", "runtimes", "cli/base.py", "demo", "testing"},
-    "print": {"demo"},
+    "open": {"system", "locks", "resources", "runtimes", "openclaw", "cli/base.py", "demo", "testing"},
+    "print": {"demo", "openclaw/__main__.py"},
     "input": {"cli"},
-    "os.open": {"system", "locks", "runtimes", "doctor", "cli/door.py", "demo", "daemon/log.py"},
+    "os.open": {"system", "locks", "runtimes", "openclaw", "doctor", "cli/door.py", "demo", "daemon/log.py"},
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
-    "subprocess.run": {"cli/crontab.py", "demo"},
+    "subprocess.run": {"cli/crontab.py", "demo", "openclaw/installed.py"},
     "subprocess.Popen": {"runtimes"},
     "yaml.load": {"documents"},
     "os.system": set[str](),

@@ -9,6 +9,7 @@ from claw_files.config.settings import (
     Health,
     Heartbeat,
     Limits,
+    OpenClaw,
     Price,
     Quiet,
     Rate,
@@ -34,6 +35,7 @@ __all__ = [
     "Health",
     "Heartbeat",
     "Limits",
+    "OpenClaw",
     "Price",
     "Quiet",
     "Rate",
@@ -87,6 +89,7 @@ def _build(found: "Reading") -> Settings:
         daemon=Daemon(**found.section(("daemon",), "daemon")),
         health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
+        openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
     )
 
 
@@ -119,7 +122,7 @@ def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
             "name": name,
             "kind": AgentKind(values["kind"]),
             "runtime": Runtime(runtime),
-            "session": values["session"] or f"agent:{name}:main",
+            "session": values["session"] or f"agent:{(values['openclaw_agent'] or name).lower()}:main",
         }
     )
 

@@ -57,6 +57,12 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
         found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
     if agent.runtime is Runtime.COMMAND and not agent.command:
         found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
+    if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
+        found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
+    if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:
+        found.problem(
+            (*path, "session"), f'is of another agent than openclaw_agent: "agent:{agent.there}:main" is its own'
+        )
     if name in ("self", "coordinator", "none"):
         found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):

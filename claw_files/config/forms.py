@@ -172,6 +172,16 @@ def _variable(value: Any) -> str:
     return str(value)
 
 
+def _gateway(value: Any) -> str:
+    """A WebSocket address; without TLS on this machine only, because the token goes over it."""
+    found = re.fullmatch(r"(wss?)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[!-~]*)?", _text(value), re.ASCII)
+    if not found:
+        raise ValueError('wants an address such as "ws://127.0.0.1:18789"')
+    if found[1] == "ws" and not re.fullmatch(r"localhost|\[::1\]|127(\.[0-9]{1,3}){3}", found[2]):
+        raise ValueError("would send the token in the clear; use wss://, or a tunnel that ends on 127.0.0.1")
+    return str(value)
+
+
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -220,6 +230,8 @@ FORMS = {
     "money": Form("amount", _money),
     "rate": Form("rate", _rate),
     "command": Form("list of texts", _command),
+    "variable": Form("name of a variable", _variable),
+    "gateway": Form("address", _gateway),
     "variables": Form("list of names", _each(_variable, "names")),
     "channels": Form("list of channels", _each(_channel, "channels")),
     "path": Form("path in the workspace", inside),

@@ -48,6 +48,19 @@ class Agent(Value, frozen=True):
     compartment: bool = False
     channels: tuple[str, ...] = ()
     ping: Literal["process", "turn", "off"] = "process"
+    openclaw_agent: str | None = None  # its id in OpenClaw; None: the one that its session names
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether we start something for its messages: a command of its own, or the bridge to its gateway."""
+        return self.runtime in (Runtime.COMMAND, Runtime.OPENCLAW)
+
+    @property
+    def there(self) -> str:
+        """Its id in OpenClaw, in lower case as OpenClaw keeps it."""
+        parts = self.session.split(":")
+        named = parts[1] if len(parts) > 2 and parts[0] == "agent" else self.name
+        return (self.openclaw_agent or named).lower()
 
 
 class Route(Value, frozen=True):
@@ -147,6 +160,15 @@ class Schedule(Value, frozen=True):
     catch_up: Literal["once", "skip"] = "once"
 
 
+class OpenClaw(Value, frozen=True):
+    """How the gateway of OpenClaw is reached."""
+
+    url: str = "ws://127.0.0.1:18789"
+    token_env: str = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the variable's name
+    token_file: str | None = None
+    push_ledger: bool = False
+
+
 class Settings(Value, frozen=True):
     """The whole configuration. Everything but the workspace's coordinator and its agent has a default."""
 
@@ -161,6 +183,7 @@ class Settings(Value, frozen=True):
     daemon: Daemon
     health: Health
     schedules: dict[str, Schedule]
+    openclaw: OpenClaw = OpenClaw()
 
     @property
     def coordinator(self) -> AgentId:

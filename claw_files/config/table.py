@@ -51,6 +51,7 @@ TABLE: tuple[Setting, ...] = (
         ("compartment", "flag", False, "Its work is invisible to the others."),
         ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
         ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
+        ("openclaw_agent", "text", None, "Its id in OpenClaw. Not given: the one in its session, agent:ID:..."),
     ),
     *_of(
         "routes.*",
@@ -121,6 +122,13 @@ TABLE: tuple[Setting, ...] = (
         ("do.event", "text", None, "The type of the event to emit."),
         ("do.task", "text", None, "The title of the task to make."),
         ("catch_up", "catch_up", "once", "After downtime: the latest missed time once, or skip it."),
+    ),
+    *_of(
+        "openclaw",
+        ("url", "gateway", "ws://127.0.0.1:18789", "Where the gateway listens."),
+        ("token_env", "variable", "OPENCLAW_GATEWAY_TOKEN", "The variable that holds the gateway's token."),
+        ("token_file", "text", None, "A file of yours alone (mode 0600) that holds the token, if no variable does."),
+        ("push_ledger", "flag", False, "Copy the ledger into the coordinator's heartbeat scratch when it changes."),
     ),
 )  # fmt: skip
 

@@ -4,15 +4,17 @@ What an alert is about stands in the monitor's inbox: a daemon that starts anew 
 """
 
 import os
+import threading
 from datetime import datetime
+from queue import SimpleQueue
 
 from claw_files.app import App
 from claw_files.daemon.log import Log
-from claw_files.model import AgentId, Audit, Box, Kind, Message, Runtime
+from claw_files.model import AgentId, Audit, Box, Kind, Message
 from claw_files.rules import health
 from claw_files.rules.health import How, Ping, Silence
 from claw_files.rules.snapshot import Snapshot
-from claw_files.runtimes import LOST, Pinging
+from claw_files.runtimes import LOST
 from claw_files.runtimes.supervisor import resolved
 from claw_files.services.looking import run_id
 from claw_files.system.proc import with_our_programs
@@ -27,6 +29,8 @@ class Health:
         self._app, self._log, self._clock = app, log, app.clock
         self._silent: dict[AgentId, Silence] = {}
         self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
+        self._asking: set[AgentId] = set()  # whose gateways are being asked now
+        self._answers: SimpleQueue[tuple[AgentId, str | None]] = SimpleQueue()
         self._climb_at = 0.0
         self._known = False
 
@@ -44,12 +48,15 @@ class Health:
         for ping in health.plan_pings(app.settings, snap.live):
             if ping.how is How.TURN:
                 self._begin_turn(ping.agent)
+            elif ping.how is How.HOOK:
+                self._begin_asking(ping.agent)
             elif ping.agent not in self._asked:
                 self._judge(ping.agent, self._answer(ping, snap))
         self._alert()
 
     def turn(self) -> None:
         """About once a second: answers that came or did not, alerts that lie unread."""
+        self._hear()
         for agent, (message, until) in list(self._asked.items()):
             if self._has_answered(message):
                 del self._asked[agent]
@@ -76,9 +83,31 @@ class Health:
             case How.SIGN:
                 return health.silence(snap, ping.agent, self._clock.now())
             case _:
-                runtime: object = self._app.runtime
-                patience = self._app.settings.health.answer
-                return runtime.ping(ping.agent, patience) if isinstance(runtime, Pinging) else None
+                raise ValueError(ping.how)  # a turn and a gateway answer later
+
+    def _begin_asking(self, agent: AgentId) -> None:
+        """Ask the agent's gateway in a thread: the heartbeat does not wait for one that hangs."""
+        if agent in self._asking:
+            return
+        app, answers = self._app, self._answers
+        self._asking.add(agent)
+
+        def ask() -> None:
+            try:
+                answers.put((agent, app.ping(agent, app.settings.health.answer)))
+            except Exception as wrong:  # noqa: BLE001 - whatever went wrong in the thread, it is its answer
+                answers.put((agent, f"{agent} could not be asked: {wrong}"))
+
+        threading.Thread(target=ask, daemon=True).start()
+
+    def _hear(self) -> None:
+        """Judge what gateways have answered since."""
+        while not self._answers.empty():
+            agent, silence = self._answers.get()
+            self._asking.discard(agent)
+            if agent in self._app.settings.agents:
+                self._judge(agent, silence)
+                self._alert()
 
     def _lacks_program(self, agent: AgentId) -> str | None:
         command = [part.replace("{workspace}", self._app.root) for part in self._app.settings.agents[agent].command]
@@ -107,7 +136,7 @@ class Health:
         found = ws.find_message(message.to, str(message.key))
         if found is None or found[1] is Box.DONE:
             return True
-        if self._app.settings.agents[message.to].runtime is not Runtime.COMMAND:
+        if not self._app.settings.agents[message.to].is_woken:
             return found[1] is not Box.NEW
         run = self._app.runtime.look(run_id(message))
         return run is not None and run.ended is not None and run.exit == 0

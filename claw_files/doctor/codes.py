@@ -30,6 +30,31 @@ GROUPS: Final = (
             'move the file to clawfiles/LEDGER.md and put ledger = "clawfiles/LEDGER.md" under [workspace]',
         ),
         (
+            "openclaw-library",
+            "the library that speaks with OpenClaw's gateway is missing: its agents are never woken",
+            "pip install 'clawfiles[openclaw]'",
+        ),
+        (
+            "openclaw-gateway",
+            "OpenClaw's gateway cannot be asked: its agents are not woken now",
+            "see that it runs (openclaw gateway status), and url and token under [openclaw]",
+        ),
+        (
+            "openclaw-agent",
+            "OpenClaw knows no agent of that id: tasks for it fail",
+            "add it there (openclaw agents add), or set openclaw_agent under [agents.{agent}]",
+        ),
+        (
+            "openclaw-workspace",
+            "OpenClaw has this agent work in another folder than the one whose reports are read",
+            "set workspace under [agents.{agent}] to the folder that is named",
+        ),
+        (
+            "openclaw-old",
+            "this version of OpenClaw reads HEARTBEAT.md, and has no scratch that push_ledger could write to",
+            "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
+        ),
+        (
             "runtime-missing",
             "this runtime is not available yet: the agent is never woken, and tasks for it fail",
             'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',

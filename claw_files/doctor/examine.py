@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from claw_files.doctor.checks import inboxes, ledger, leftovers, names, setting, tasks
+from claw_files.doctor.checks import inboxes, ledger, leftovers, names, openclaw, setting, tasks
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.agents, setting.filesystem),
+    *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway),
     *(names.nodes, names.names),
     *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),
     *(ledger.lines, ledger.watching, ledger.unseen),

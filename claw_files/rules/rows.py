@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, Runtime, State, Task
+from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State, Task
 from claw_files.rules import budgets, quiet, resilience
 from claw_files.rules.case import (
     WAIT,
@@ -72,7 +72,7 @@ def _hand_on(case: Case, why: str) -> Decision:
 def waits_for_its_turn(case: Case) -> bool:
     """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
     agent = case.snap.settings.agents.get(case.agent) if case.agent else None
-    return bool(agent and agent.runtime is Runtime.COMMAND and case.look.box is Box.NEW and case.look.run is None)
+    return bool(agent and agent.is_woken and case.look.box is Box.NEW and case.look.run is None)
 
 
 def _ack_overdue(case: Case) -> bool:

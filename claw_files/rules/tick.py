@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.model import AgentId, Key, Kind, Message, Runtime, State, TaskId
+from claw_files.model import AgentId, Key, Kind, Message, State, TaskId
 from claw_files.rules import budgets, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
@@ -150,7 +150,7 @@ def _about_to_arrive(actions: Sequence[Action], settings: Settings) -> list[Mess
     for action in actions:
         kind = _ARRIVES.get(action.act) or action.kind
         agent = settings.agents.get(action.agent) if action.agent else None
-        if kind is None or agent is None or agent.runtime is not Runtime.COMMAND:
+        if kind is None or agent is None or not agent.is_woken:
             continue
         found.append(
             Message(

@@ -1,10 +1,9 @@
 """How an agent is woken: not at all (inbox), or by a command with a supervisor. All pass `tests/contract/`."""
 
-from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from claw_files.model import AgentId, Run, RunId, Value
+from claw_files.model import Run, RunId, Value
 
 LOST = "lost"  # the reason of a run whose supervisor is gone and has not written its end
 
@@ -58,11 +57,3 @@ class AgentRuntime(Protocol):
 
     def end_lost(self, run_id: RunId) -> Run | None:
         """Kill what a run without a supervisor left and write its end; a run that is not lost is left alone."""
-
-
-@runtime_checkable
-class Pinging(Protocol):
-    """A runtime that can ask an agent whether it is there, without a model call."""
-
-    def ping(self, agent: AgentId, patience: timedelta) -> str | None:
-        """Why the agent counts as silent; None: it answered within `patience`. Raises nothing."""

@@ -68,7 +68,9 @@ class Heartbeat:
         looking: Looking,
         make_acting: "Callable[[], Acting]",
         schedules: Schedules,
+        afterwards: Callable[[], str | None] | None = None,
     ) -> None:
+        self._afterwards = afterwards  # what follows a tick without its lock; it answers with what went wrong
         self._ws = workspace
         self._runtime = runtime
         self._looking = looking
@@ -93,6 +95,11 @@ class Heartbeat:
         if dry_run:
             snap, planned = self._plan(only)
             return self._ticked(planned, len(snap.looks))
+        ticked = self._locked(only)
+        wrong = self._afterwards() if self._afterwards else None
+        return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
+
+    def _locked(self, only: TaskId | None) -> Ticked:
         snap, planned = self._plan(only)
         if not planned and not self._is_left_over():
             return self._ticked((), len(snap.looks))

@@ -28,7 +28,6 @@ from claw_files.model import (
     Result,
     Run,
     RunId,
-    Runtime,
     State,
     Task,
     TaskId,
@@ -114,7 +113,7 @@ class Looking:
 
     def _is_woken(self, agent: AgentId) -> bool:
         known = self._ws.settings.agents.get(agent)
-        return known is not None and known.runtime is not Runtime.INBOX
+        return known is not None and known.is_woken
 
     def _is_worker(self, agent: AgentId | None) -> bool:
         known = self._ws.settings.agents.get(agent) if agent else None
@@ -281,7 +280,7 @@ class Looking:
 
     def _new_messages(self) -> Iterable[tuple[Message, bool]]:
         for agent in self._ws.settings.agents.values():
-            if agent.runtime is not Runtime.COMMAND or agent.kind is AgentKind.HUMAN:
+            if not agent.is_woken or agent.kind is AgentKind.HUMAN:
                 continue
             for message in self._new_of(agent.name):
                 is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")

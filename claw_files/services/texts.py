@@ -1,10 +1,12 @@
 """The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
 
 import re
+import shlex
 from string import Template
 
 from claw_files import words
-from claw_files.model import AgentId, Message, RunId, Task
+from claw_files.config import Agent
+from claw_files.model import AgentId, Message, Run, RunId, Task
 from claw_files.resources import template
 from claw_files.system.noise import token
 
@@ -54,6 +56,20 @@ def _resume(task: Task, checkpoint: str | None) -> str:
 def quoted(text: str, source: AgentId | str) -> str:
     """An agent's text as data for another one: marked, bounded, with its source, behind a fence nobody can guess."""
     return words.quote(text, str(source), token(4))
+
+
+def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str) -> str:
+    """What an agent of another program has to be told beside its message: where the team's files are, and who it is.
+
+    Its commands have nothing of ours in their environment: what a command that we start is given stands here instead.
+    """
+    known = {"WORKSPACE": root, "AGENT": agent.name, "RUN": run.id, "TASK": run.task, "GENERATION": run.generation}
+    known |= {"KIND": message.kind.value, "MESSAGE_ID": message.id}
+    given = " ".join(f"CLAWFILES_{name}={shlex.quote(str(value))}" for name, value in known.items() if value)
+    text = f"\n---\nYou are {agent.name}. Paths and commands above are meant for {root}, the team's folder.\n"
+    if message.task and agent.workspace:
+        text += f"`status/{words.file_name(message.task)}` in your own workspace counts, too.\n"
+    return text + f"To run `clawfiles ...`, write: `{given} {shlex.quote(program)} ...`\n"
 
 
 def wake_text(message: Message, run: RunId) -> str:

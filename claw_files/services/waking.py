@@ -1,11 +1,15 @@
 """Waking agents: the run of a message, the run of a route's own check."""
 
+import os
+import sys
 from datetime import timedelta
 
 from msgspec.structs import replace
 
+from claw_files.config import Agent
 from claw_files.errors import ClawError
-from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, State, Task
+from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
+from claw_files.openclaw import ENVIRONMENT, PROGRAM
 from claw_files.rules import delegation, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
@@ -63,6 +67,8 @@ class Waking:
             label=task.label if task else None,
             extra=_extra(message, (task.model if task else None) or agent.model),
         )
+        if agent.runtime is Runtime.OPENCLAW:
+            order = self._bridged(order, agent, message)
         audit = Audit(
             action="wake",
             task=message.task,
@@ -79,6 +85,18 @@ class Waking:
             self._ws.note(audit)
         self.read(message)
         return started
+
+    def _bridged(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
+        """The order for an agent that lives in OpenClaw: the bridge is started here, and carries the message there."""
+        openclaw = self._ws.settings.openclaw
+        return replace(
+            order,
+            command=(sys.executable, "-I", PROGRAM),
+            given=Given.STDIN,
+            message=order.message + texts.from_afar(message, agent, self._ws.root, order.run, _program()),
+            env=(*agent.env, openclaw.token_env, *ENVIRONMENT),
+            cwd=None,
+        )
 
     def read(self, message: Message) -> None:
         """Move the message to cur/: its run has it."""
@@ -167,3 +185,9 @@ def _extra(message: Message, model: str | None) -> dict[str, str]:
         "CLAWFILES_FROM": str(message.sender),
     }
     return extra | ({"CLAWFILES_MODEL": model} if model else {})
+
+
+def _program() -> str:
+    """Our command for a shell that another program starts: by its path, where it lies beside this Python."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "clawfiles")
+    return beside if os.path.exists(beside) else "clawfiles"

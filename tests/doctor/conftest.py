@@ -36,6 +36,10 @@ class Clinic(Office):
         self.settle()
         return done
 
+    def openclaw(self, config: str) -> None:
+        """OpenClaw's configuration on this machine."""
+        (self.root.parent / "openclaw.json").write_text(config)
+
     def age(self, path: str, seconds: float) -> None:
         """Let the file be that old."""
         os.utime(self.root / path, (self.now - seconds,) * 2, follow_symlinks=False)

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -55,10 +56,51 @@ def soul_beside_the_ledger(clinic) -> None:
 
 
 @case("runtime-missing", "clawfiles.toml", 5)
-def openclaw_runtime(clinic) -> None:
-    clinic.write(
-        "clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\nruntime = "openclaw"\n'
-    )
+def acp_runtime(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\n')
+
+
+PETER_THERE = f'{SAM}[agents.peter]\nruntime = "openclaw"\n'
+
+
+@case("openclaw-gateway", "clawfiles.toml")
+def a_gateway_that_is_not_there(clinic) -> None:
+    clinic.patch.setenv("OPENCLAW_GATEWAY_TOKEN", "x")
+    clinic.write("clawfiles.toml", f'{PETER_THERE}[openclaw]\nurl = "ws://127.0.0.1:1"\n')
+
+
+@case("openclaw-library", "clawfiles.toml")
+def no_library(clinic) -> None:
+    clinic.patch.setenv("OPENCLAW_GATEWAY_TOKEN", "x")
+    clinic.patch.setitem(sys.modules, "websockets.exceptions", None)
+    clinic.write("clawfiles.toml", PETER_THERE)
+
+
+@case("openclaw-agent", "clawfiles.toml", 5)
+def an_agent_that_is_not_in_the_new_configuration(clinic) -> None:
+    clinic.openclaw("{agents: {entries: {main: {workspace: '/x'}, iris: {workspace: '/y'}}}}")
+    clinic.write("clawfiles.toml", PETER_THERE)
+
+
+@case("openclaw-agent", "clawfiles.toml", 5)
+def an_agent_that_is_not_in_the_old_configuration(clinic) -> None:
+    clinic.openclaw("{agents: {list: [{id: 'main'}, {id: 'iris'}]}}")
+    clinic.write("clawfiles.toml", PETER_THERE)
+
+
+@case("openclaw-workspace", "clawfiles.toml", 5)
+def an_agent_that_works_elsewhere(clinic) -> None:
+    clinic.openclaw("{agents: {defaults: {workspace: '~/desk'}, list: [{id: 'peter'}, {id: 'main'}]}}")
+    clinic.write("clawfiles.toml", f'{PETER_THERE}workspace = "../peter"\n')
+
+
+@case("openclaw-old", "clawfiles.toml")
+def an_openclaw_that_reads_heartbeat_md(clinic) -> None:
+    program = clinic.root.parent / "openclaw"
+    program.write_text("#!/bin/sh\necho 'OpenClaw 2026.7.35 (abc)'\n")
+    program.chmod(0o755)
+    clinic.patch.setenv("PATH", f"{clinic.root.parent}:{os.environ['PATH']}")
+    clinic.write("clawfiles.toml", f"{PETER_THERE}[openclaw]\npush_ledger = true\n")
 
 
 @case("compartment-open", "clawfiles.toml", 5)
@@ -479,8 +521,13 @@ def half_delivered_brief(clinic) -> None:
 
 
 @pytest.fixture(autouse=True)
-def real_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setting, "MOUNTS", setting.MOUNTS)  # put back after the test
+def machine(monkeypatch: pytest.MonkeyPatch, clinic) -> None:
+    """What a case may change of the machine is put back after its test; no OpenClaw of this machine is seen."""
+    monkeypatch.setattr(setting, "MOUNTS", setting.MOUNTS)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("OPENCLAW_CONFIG_PATH", str(clinic.root.parent / "openclaw.json"))
+    monkeypatch.delenv("OPENCLAW_GATEWAY_TOKEN", raising=False)
+    clinic.patch = monkeypatch
 
 
 @pytest.mark.parametrize("name", CASES)

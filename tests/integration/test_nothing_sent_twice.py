@@ -69,7 +69,7 @@ def test_a_release_that_dies_at_any_write_is_finished_or_undone_but_never_sent_a
 
 
 def test_an_agent_whose_runtime_is_not_built_yet_keeps_its_messages(tmp_path: Path) -> None:
-    (tmp_path / "clawfiles.toml").write_text(CONFIG + '[agents.iris]\nruntime = "openclaw"\n')
+    (tmp_path / "clawfiles.toml").write_text(CONFIG + '[agents.iris]\nruntime = "acp"\n')
     app = App(str(tmp_path), {}, None)
     app.messages.send(SAM, AgentId("iris"), "hello")
 

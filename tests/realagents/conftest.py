@@ -1,7 +1,7 @@
 """A workspace whose agent is a real program, and a model on loopback for it to ask.
 
-The programs are not ours to install: they are looked for in the folder that CLAWFILES_REAL_AGENTS names (where
-`npm install` was run, or the folder of the programs itself), then on the PATH. What is not found is skipped.
+They are looked for in the folder that CLAWFILES_REAL_AGENTS names (where `npm install` was run, or the folder of the
+programs itself), then on the PATH. What is not found is skipped; `make test-agents` installs it first.
 """
 
 import json

@@ -48,7 +48,7 @@ def test_the_program_has_its_message_its_key_and_the_instructions_of_the_workspa
     team.task("Look at the login")
 
     assert model.first.key == "not-a-secret"
-    assert "TC-1: Look at the login" in model.first.text
+    assert r"TC-1: \u201cLook at the login\u201d" in model.first.text  # as JSON spells it
     assert "Working in this workspace (clawfiles)" in model.first.text
 
 

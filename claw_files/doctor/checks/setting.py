@@ -30,16 +30,16 @@ def agents(s: Survey) -> Iterator[Finding]:
     """Agents whose settings promise more than there is."""
     raw = s.tree.read(CONFIG).decode("utf-8", "replace") if s.settings else ""
     for agent in s.settings.agents.values() if s.settings else ():
-        if agent.runtime in (Runtime.OPENCLAW, Runtime.ACP):
+        if agent.runtime is Runtime.ACP:
             yield found(
-                "runtime-missing", CONFIG, _line(raw, agent.name, "runtime"), str(agent.runtime), "", agent.name
+                "runtime-missing", CONFIG, line_of(raw, agent.name, "runtime"), str(agent.runtime), "", agent.name
             )
         if agent.compartment:
-            line = _line(raw, agent.name, "compartment")
+            line = line_of(raw, agent.name, "compartment")
             yield found("compartment-open", CONFIG, line, agent.name, agent=agent.name)
 
 
-def _line(raw: str, agent: str, key: str) -> int | None:
+def line_of(raw: str, agent: str, key: str) -> int | None:
     """The line of the key in the agent's table; that of the table where the key is written otherwise."""
     table = None
     for number, line in enumerate(raw.splitlines(), 1):

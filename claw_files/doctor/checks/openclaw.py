@@ -1,0 +1,46 @@
+"""Agents that are woken through OpenClaw's gateway: whether it can be asked, and knows them as we do."""
+
+import os
+from collections.abc import Iterator
+
+from claw_files.config import Agent, Settings
+from claw_files.doctor.checks.setting import line_of
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import CONFIG, Survey
+from claw_files.errors import NotInstalled
+from claw_files.model import Runtime
+from claw_files.openclaw import health, installed
+
+
+def gateway(s: Survey) -> Iterator[Finding]:
+    """What is missing between us and the agents there. Asked only where an agent is woken so."""
+    there = [agent for agent in s.settings.agents.values() if agent.runtime is Runtime.OPENCLAW] if s.settings else []
+    if not there or s.settings is None:
+        return
+    state = health.look(s.settings, s.tree.root, os.environ)
+    known: tuple[installed.Agent, ...] | None = state.agents
+    if isinstance(state.problem, NotInstalled):
+        yield found("openclaw-library", CONFIG)
+    elif state.problem is not None:
+        yield found("openclaw-gateway", CONFIG, detail=str(state.problem))
+    if state.problem is not None:
+        known = installed.agents(os.environ)  # what the command or the configuration on this machine says
+    raw = s.tree.read(CONFIG).decode("utf-8", "replace")
+    for agent in there if known is not None else ():
+        yield from _agent(s, agent, {one.id: one for one in known or ()}, raw)
+    yield from _old(s.settings, state.version or installed.version(os.environ))
+
+
+def _agent(s: Survey, agent: Agent, known: dict[str, installed.Agent], raw: str) -> Iterator[Finding]:
+    line = line_of(raw, agent.name, "runtime")
+    if agent.there not in known:
+        yield found("openclaw-agent", CONFIG, line, agent.there, "", agent.name)
+        return
+    told = known[agent.there].workspace
+    if health.differs(told, agent.workspace or ".", s.tree.root):
+        yield found("openclaw-workspace", CONFIG, line, told, "", agent.name)
+
+
+def _old(settings: Settings, version: str) -> Iterator[Finding]:
+    if settings.openclaw.push_ledger and version and not installed.is_new(version):
+        yield found("openclaw-old", CONFIG, detail=version)

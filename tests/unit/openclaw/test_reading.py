@@ -1,0 +1,127 @@
+"""What OpenClaw's files and answers mean, in the layouts that are in use."""
+
+import pytest
+
+from claw_files.config import parse
+from claw_files.errors import InvalidConfig
+from claw_files.openclaw import answers, health, installed, json5
+from claw_files.openclaw.answers import Usage
+from claw_files.openclaw.installed import Agent
+
+NEW = "{agents: {defaults: {workspace: '~/ws'}, entries: {Main: {}, peter: {workspace: '~/desk'}}}}"
+OLD = '{"agents": {"list": [{"id": "main"}, {"id": "Peter", "workspace": "/desk"}], "defaults": {"workspace": "/ws"}}}'
+
+
+def test_agents_and_their_workspaces_are_found_in_the_new_layout_and_in_the_old() -> None:
+    new = installed.configured(json5.loads(NEW), "/home/me")
+    old = installed.configured(json5.loads(OLD), "/home/me")
+
+    assert new == (Agent(id="main", workspace="/home/me/ws/Main"), Agent(id="peter", workspace="/home/me/desk"))
+    assert old == (Agent(id="main", workspace="/ws/main"), Agent(id="peter", workspace="/desk"))
+
+
+def test_without_agents_there_is_the_one_called_main() -> None:
+    assert installed.configured({}, "/home/me") == (Agent(id="main", workspace=""),)
+    assert (
+        installed.configured({"agents": {"defaults": {"workspace": "~/ws"}}}, "/home/me")[0].workspace == "/home/me/ws"
+    )
+
+
+def test_rows_that_make_no_sense_are_passed_over() -> None:
+    rows = [{"id": 7}, "x", {"id": "peter", "workspace": ["a"]}, {}, None]
+
+    assert installed.listed(rows) == (Agent(id="peter"),)
+    assert installed.listed({"id": "peter"}) == ()
+
+
+def test_json_as_people_write_it_is_read() -> None:
+    text = """{ // a comment
+      name: 'it\\'s "me"', "url": "http://x//y", /* , } */ list: [1, 2,], flag: true, $odd: null,
+    }"""
+
+    assert json5.loads(text) == {"name": 'it\'s "me"', "url": "http://x//y", "list": [1, 2], "flag": True, "$odd": None}
+
+
+@pytest.mark.parametrize("text", ["", "{", "{a: }", "[" * 100_000, "x" * (1 << 21), "{a: 0x10}"])
+def test_what_is_no_json_is_an_error_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        json5.loads(text)
+
+
+def test_the_version_tells_whether_heartbeat_md_is_read() -> None:
+    assert [installed.is_new(version) for version in ("2026.7.35", "2026.8.1", "2026.9.6", "2027.1.0")] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_turn_in_the_transcript_ends_where_somebody_else_begins() -> None:
+    usage = {"input": 10, "output": 2, "cost": {"total": 0.5}}
+    messages = [
+        {"role": "user", "content": "before", "idempotencyKey": "a:user"},
+        {"role": "user", "content": "mine", "idempotencyKey": "k:user"},
+        {"role": "assistant", "content": [{"type": "toolCall"}], "stopReason": "toolUse", "usage": usage},
+        {"role": "user", "content": f"{answers.RESUMED} by ...", "idempotencyKey": "r:user"},
+        {"role": "assistant", "content": "a correction from outside", "idempotencyKey": "c:user"},
+        {"role": "assistant", "content": [{"text": "the end"}], "stopReason": "stop", "usage": usage, "model": "m"},
+        {"role": "user", "content": "after", "idempotencyKey": "b:user"},
+        {"role": "assistant", "content": [{"text": "not mine"}], "stopReason": "stop"},
+    ]
+
+    found = answers.segment(messages, "k")
+
+    assert found == answers.Segment(
+        said="the end", is_complete=True, usage=Usage(input=20, output=4, cost=1.0, model="m")
+    )
+    assert answers.segment(messages[:3], "k").is_complete is False  # type: ignore[union-attr]
+    assert answers.segment(messages, "other") is None
+
+
+@pytest.mark.parametrize("odd", [None, "x", [], {"usage": []}, {"usage": {"input": "many", "output": -1, "cost": 7}}])
+def test_usage_that_makes_no_sense_counts_as_nothing(odd: object) -> None:
+    outcome = answers.final({"status": "ok", "result": {"meta": {"agentMeta": odd}}})
+
+    assert outcome.is_good
+    assert outcome.usage in (None, Usage())
+
+
+def test_a_workspace_that_is_told_differs_only_if_it_is_another_folder() -> None:
+    assert not health.differs("", "../peter", "/team")
+    assert not health.differs("/peter", "../peter", "/team")
+    assert health.differs("/other", "../peter", "/team")
+
+
+def settings(text: str) -> str:
+    return f'[workspace]\ncoordinator = "sam"\n[agents.sam]\n{text}\n'
+
+
+def test_an_agent_is_found_there_by_its_session_its_id_or_its_name() -> None:
+    text = '[agents.peter]\nruntime = "openclaw"\n[agents.iris]\nopenclaw_agent = "Ops"\n'
+    text += '[agents.max]\nsession = "agent:x:y"\n'
+    agents = parse(settings(text).encode()).agents
+
+    there = {name: (agents[name].there, agents[name].session) for name in ("peter", "iris", "max")}  # type: ignore[index]
+    assert there == {
+        "peter": ("peter", "agent:peter:main"),
+        "iris": ("ops", "agent:ops:main"),
+        "max": ("x", "agent:x:y"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[openclaw]\nurl = "ws://192.168.1.7:18789"', "in the clear"),
+        ('[openclaw]\nurl = "ws://127.0.0.1.example.org:1"', "in the clear"),
+        ('[openclaw]\nurl = "http://127.0.0.1"', "wants an address"),
+        ('[openclaw]\ntoken_env = "A B"', "names of environment variables"),
+        ('[openclaw]\ntoken = "secret"', "unknown key"),
+        ('[agents.w]\nkind = "worker"\nruntime = "openclaw"', "for named agents"),
+        ('[agents.p]\nopenclaw_agent = "a"\nsession = "agent:b:main"', "of another agent"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidConfig, match=sentence):
+        parse(settings(text).encode())
