@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import (
-    BadValue,
-    CannotRead,
-    ClawError,
-    GatewayAway,
-    GatewayRefused,
-    NoAgentNamed,
-    NotInstalled,
-    NoWorkspace,
-)
+from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
 from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
@@ -28,7 +19,6 @@ from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
-    from claw_files.model import Message, Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -332,17 +322,9 @@ class App:
     @property
     def _steers(self) -> "Mapping[Runtime, Steer]":
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
-        return {Runtime.OPENCLAW: self._steer_openclaw}
+        from claw_files.openclaw.steering import correct
 
-    def _steer_openclaw(self, run: "Run", message: "Message") -> bool:
-        """Put the correction into the turn that the run waits for; False where that cannot be done now."""
-        from claw_files.openclaw.access import access
-        from claw_files.openclaw.steering import How, steer
-
-        with suppress(GatewayAway, GatewayRefused, NotInstalled):
-            way = access(self.settings.openclaw, self.root, self._env)
-            return steer(way, self.root, run.id, message.body).how is How.STEERED
-        return False
+        return {Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.root, self._env, run, message)}
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

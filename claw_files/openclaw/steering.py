@@ -6,15 +6,18 @@ one, when that was begun by `agent` as ours are; `queueMode: "interrupt"` ends t
 """
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from time import monotonic, sleep
 from typing import Any
 
 from claw_files import words
-from claw_files.errors import GatewayRefused
-from claw_files.model import RunId, Value
-from claw_files.openclaw.access import Access
+from claw_files.config import Settings
+from claw_files.errors import GatewayAway, GatewayRefused, NotInstalled
+from claw_files.model import Message, Run, RunId, Value
+from claw_files.openclaw.access import Access, access
 from claw_files.openclaw.client import Gateway
 from claw_files.openclaw.doubt import Sent
 from claw_files.openclaw.protocol import record, text
@@ -87,3 +90,10 @@ def _read(answer: dict[str, Any]) -> Steered:
     if _NOT_YET in error:
         return Steered(how=How.NOT_RUNNING, why=words.said(error, 200))
     raise GatewayRefused("OpenClaw's gateway took no correction", words.said(error or str(answer), 200), _ALLOW)
+
+
+def correct(settings: Settings, root: str, env: Mapping[str, str], run: Run, message: Message) -> bool:
+    """Put the message into the turn that the run waits for; False where that cannot be done now."""
+    with suppress(GatewayAway, GatewayRefused, NotInstalled):
+        return steer(access(settings.openclaw, root, env), root, run.id, message.body).how is How.STEERED
+    return False
