@@ -19,6 +19,7 @@ from claw_files.system.files import Content
 from claw_files.workspace import CONFIG, Workspace
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.model import Message
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
