@@ -4,6 +4,11 @@
 none of them, and a command only itself.
 """
 
-from claw_files.cli.door import main, run
+import gc
+
+# Loading modules makes many objects and no garbage: looking for some over and over is a tenth of a short command's time.
+gc.set_threshold(50_000)
+
+from claw_files.cli.door import main, run  # noqa: E402 - the line above is for what is loaded here
 
 __all__ = ["main", "run"]

@@ -146,6 +146,8 @@ class CommandRuntime:
 
     def _unended(self) -> list[RunId]:
         """Every run without an end, by reading all: needed only once after .clawfiles was deleted."""
+        if not os.path.lexists(self._runs):
+            return []
         from claw_files.runtimes import staging
 
         if not staging.is_folder(self._runs):

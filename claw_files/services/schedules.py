@@ -2,13 +2,16 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from claw_files import words
 from claw_files.config import Schedule
 from claw_files.errors import ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
-from claw_files.services.delegations import Delegations, SpawnOrder
 from claw_files.workspace import Workspace
+
+if TYPE_CHECKING:  # most ticks find nothing due
+    from claw_files.services.delegations import Delegations
 
 BOXES = ("new", "done", "failed")
 FORM = "%Y%m%dT%H%M%SZ"
@@ -17,7 +20,7 @@ FORM = "%Y%m%dT%H%M%SZ"
 class Schedules:
     """Turning due times into tasks and workers, each exactly once."""
 
-    def __init__(self, workspace: Workspace, delegations: Delegations) -> None:
+    def __init__(self, workspace: Workspace, delegations: "Delegations") -> None:
         self._ws = workspace
         self._delegations = delegations
 
@@ -88,6 +91,8 @@ class Schedules:
         self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
 
     def _spawn(self, schedule: Schedule, at: datetime) -> None:
+        from claw_files.services.delegations import SpawnOrder
+
         by = schedule.combine or self._ws.settings.coordinator
         for label in schedule.spawn:
             task_id = self._id(schedule, at, label)
