@@ -1,30 +1,29 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from claw_files import __version__, config, words
-from claw_files.errors import BadValue, CannotRead, ClawError, NoAgentNamed, NoWorkspace
+from claw_files import words
+from claw_files.errors import BadValue, ClawError, NoAgentNamed
+from claw_files.finding import find_root, set_up
 from claw_files.model import AgentId, RunId, Runtime, TaskId
-from claw_files.system.cache import Cache
-from claw_files.system.clock import Clock, SystemClock
-from claw_files.system.disk import DiskFiles
-from claw_files.system.files import Content
-from claw_files.workspace import CONFIG, Workspace
+from claw_files.site import PRIVATE, Site
+from claw_files.system.clock import Clock
+from claw_files.workspace.places import Places
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.doctor.repair import Repair
+    from claw_files.doctor.repair_inside import Closing
     from claw_files.model import Message
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
     from claw_files.services.checkpoints import Checkpoints
     from claw_files.services.claims import ClaimService
+    from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
     from claw_files.services.heartbeat import Heartbeat
@@ -36,73 +35,72 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
-    from claw_files.services.setup import Done
     from claw_files.services.steering import Steer, Steering
     from claw_files.services.tasks import TaskService
 
-PRIVATE = ".clawfiles"
+__all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up"]
 
 
-class App:
-    """One workspace and who acts in it. Services are made when they are first asked for."""
+class App(Site):
+    """One workspace, or one compartment of it, and who acts in it. Services are made when they are first asked for."""
 
-    def __init__(self, root: str, env: Mapping[str, str], agent: str | None, clock: Clock | None = None) -> None:
-        self.root = root
-        self._env = env
-        self._named = agent or env.get("CLAWFILES_AGENT") or None
-        self.clock: Clock = clock or SystemClock()
+    def _places(self) -> "Places":
+        from claw_files.services.compartments import Inside, Outside
 
-    @cached_property
-    def settings(self) -> config.Settings:
-        """The checked configuration. Raises InvalidConfig, CannotRead."""
-        content = self.files.read(CONFIG)
-        return self._kept(content) or self._parsed(content)
-
-    def _kept(self, content: Content) -> config.Settings | None:
-        """The settings as they were checked when the file's bytes were the same, by the same version of us."""
-        raw = self.cache.load("config")
-        head = f"{__version__} {content.digest}\n".encode()
-        if raw is None or not raw.startswith(head):
-            return None
-        try:
-            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
-        except msgspec.MsgspecError:
-            return None
-
-    def _parsed(self, content: Content) -> config.Settings:
-        settings = config.parse(content.data, CONFIG)
-        self.cache.save("config", f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings))
-        return settings
-
-    @cached_property
-    def cache(self) -> Cache:
-        return Cache(self.root)
-
-    @cached_property
-    def files(self) -> DiskFiles:
-        """Raises CannotRead where something else lies in the place of our own folder: we would lock and write there."""
-        private = os.path.join(self.root, PRIVATE)
-        if os.path.lexists(private) and (os.path.islink(private) or not os.path.isdir(private)):
-            raise CannotRead(PRIVATE, "not-a-folder", "it must be a folder of its own, no link; move it away")
-        return DiskFiles(self.root, clock=self.clock)
-
-    @cached_property
-    def workspace(self) -> Workspace:
-        from claw_files.locks import Claims, Locks
-
-        return Workspace(
-            self.root,
-            self.settings,
-            self.files,
-            Locks(self.root, self.clock),
-            Claims(self.root),
-            self.clock,
-            outside=self._outside,
-            cache=self.cache,
+        if not self._compartmental:
+            return Places()
+        if self.home:
+            return Inside(self.home, lambda: self.outer.workspace, lambda: self.outer.moving)
+        return Outside(
+            self._compartmental.__contains__,
+            lambda agent: self.compartment(agent).workspace,
+            lambda: [app.workspace for app in self.compartments()],
+            self._locks,
         )
 
-    def _outside(self, folder: str) -> DiskFiles:
-        return DiskFiles(os.path.join(self.root, folder), clock=self.clock)
+    @cached_property
+    def moving(self) -> "MovingIn":
+        from claw_files.services.compartments import MovingIn
+
+        inner = lambda agent: self.compartment(agent).workspace  # noqa: E731
+        return MovingIn(self.workspace, self.looking, inner, self._compartmental)
+
+    @property
+    def has_compartments(self) -> bool:
+        """Whether the configuration names an agent with one."""
+        return bool(self._compartmental)
+
+    def closing(self, repair: "Callable[[App], Repair]") -> "Closing":
+        """What mends the compartments, each with a `repair` of its own."""
+        from claw_files.doctor.repair_inside import Closing
+
+        return Closing(self.workspace, self.moving, [(it.workspace, repair(it)) for it in self.compartments()])
+
+    # --- where a task is
+
+    def place_to_see(self, task: TaskId) -> "App":
+        """Where to look at the task: here, or from a compartment outside of it."""
+        is_outside = self.home and not self.workspace.find(task) and self.outer.workspace.find(task)
+        return self.outer if is_outside else self
+
+    def place_to_act(self, task: TaskId) -> "App":
+        """Where to act on the task: as `place_to_see`; and in a compartment for who may, who is shown nothing of it.
+
+        Raises NotFound for one in a compartment that is not the actor's business.
+        """
+        app = self.place_to_see(task)
+        if app.hidden:
+            app.board.check(task, self.actor)
+        if not self.home and self._compartmental and not self.workspace.find(task):
+            for inner in self.compartments():
+                if inner.workspace.find(task):
+                    inner.board.check_asked(task, self.actor)
+                    return inner
+        return app
+
+    def wake(self) -> None:
+        """Wake whoever has a message waiting, wherever it lies."""
+        self.outer.heartbeat.wake()
 
     # --- who acts, and in which run
 
@@ -129,13 +127,6 @@ class App:
         from claw_files.rules import visibility
 
         return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
-
-    def task_named(self, text: str) -> TaskId:
-        """The id of the task that a command is about. Raises BadId; NotFound for one in a compartment of others."""
-        task = words.task_id(text)
-        if self.hidden:
-            self.board.check(task, self.actor)
-        return task
 
     @property
     def inside(self) -> TaskId | None:
@@ -217,7 +208,9 @@ class App:
     def looking(self) -> "Looking":
         from claw_files.services.looking import Looking
 
-        return Looking(self.workspace, self.runtime, self.checkpoints, self.schedules)
+        others = lambda: [app.looking for app in self._others()]  # noqa: E731
+        looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
+        return Looking(*looks, others) if self._compartmental else Looking(*looks)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -225,9 +218,13 @@ class App:
         from claw_files.services import standing
         from claw_files.services.heartbeat import Heartbeat
 
-        push = self._push if self.settings.openclaw.push_ledger else None
-        heartbeat = Heartbeat(self.workspace, self.runtime, self.looking, self._acting, self.schedules, push)
-        heartbeat.starts = standing.draining_until(self.root) is None
+        parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        push = self._push if self.settings.openclaw.push_ledger and not self.home else None
+        if self.home or not self._compartmental:
+            heartbeat = Heartbeat(*parts, push)
+        else:
+            heartbeat = Heartbeat(*parts, push, self.moving, lambda: [app.heartbeat for app in self.compartments()])
+        heartbeat.starts = standing.draining_until(self.base) is None
         return heartbeat
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
@@ -239,7 +236,7 @@ class App:
         from claw_files.services import standing
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
-            standing.check_takes_work(self.root, self.clock.now())
+            standing.check_takes_work(self.base, self.clock.now())
 
     def _push(self) -> str | None:
         from claw_files.services.pushing import Pushing
@@ -255,7 +252,7 @@ class App:
             return None
         from claw_files.openclaw.health import ping
 
-        return ping(self.settings, self.root, self._env, agent, patience)
+        return ping(self.settings, self.base, self._env, agent, patience)
 
     def _acting(self) -> "Acting":
         from claw_files.services.acting import Acting
@@ -300,7 +297,9 @@ class App:
 
         rows = (row.task() for row in self.workspace.rows() if not row.error)
         found = {task.id for task in rows if visibility.hides(self.hidden, task)}
-        return {*found, *(task for agent in self.hidden for task in self.workspace.tasks_given(agent))}
+        inner = [app.workspace for app in self._others()] if self._compartmental else []
+        names = {name.removesuffix(".md").upper() for ws in inner for _, name in ws.task_ids()}
+        return {*found, *names, *(task for agent in self.hidden for task in self.workspace.tasks_given(agent))}
 
     @cached_property
     def sessions(self) -> "Sessions":
@@ -325,7 +324,7 @@ class App:
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
         from claw_files.openclaw.steering import correct
 
-        return {Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.root, self._env, run, message)}
+        return {Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)}
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""
@@ -338,7 +337,7 @@ class App:
         from claw_files.runtimes.command import CommandRuntime
         from claw_files.system.processes import SystemProcesses
 
-        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env)
+        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=bool(self.home))
 
     def _stop_runs(self, task: TaskId) -> None:
         for run in self.runtime.live() if self.workspace.files.names("runs") else []:
@@ -356,36 +355,3 @@ def open_workspace(start: str | None, env: Mapping[str, str], agent: str | None,
     Raises NoWorkspace.
     """
     return App(find_root(start, env), env, agent, clock)
-
-
-def set_up(root: str, template: str, program: str | None) -> "list[Done]":
-    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept."""
-    from claw_files.errors import CannotWrite
-    from claw_files.services.setup import Setup
-
-    try:
-        os.makedirs(root, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(root, error.strerror or str(error)) from None
-    return Setup(DiskFiles(root), lambda raw: config.parse(raw, CONFIG).workspace.ledger).init(template, program)
-
-
-def find_root(start: str | None, env: Mapping[str, str]) -> str:
-    """The absolute path of the folder with clawfiles.toml. Raises NoWorkspace."""
-    named = env.get("CLAWFILES_WORKSPACE")
-    if not start and named:
-        if _is_workspace(os.path.abspath(named)):
-            return os.path.abspath(named)
-        raise NoWorkspace(named)
-    folder = os.path.abspath(start or os.getcwd())
-    while not _is_workspace(folder):
-        above = os.path.dirname(folder)
-        if above == folder:
-            raise NoWorkspace(os.path.abspath(start or os.getcwd()))
-        folder = above
-    return folder
-
-
-def _is_workspace(folder: str) -> bool:
-    """Whether clawfiles.toml is there, readable or not: what is wrong with it is told when it is read."""
-    return os.path.lexists(os.path.join(folder, CONFIG))

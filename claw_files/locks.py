@@ -299,6 +299,17 @@ class Claims:
         """As `Given.is_spent`."""
         return self.given(task).is_spent(generation)
 
+    def adopt(self, task: TaskId, other: "Claims") -> None:
+        """Begin with what `other` gave of the task, which has moved here; nothing, where something was given here."""
+        try:
+            data = other._gate.read(other._path(task), _CAP_BYTES).data
+        except (NotFound, CannotRead):
+            return
+        with writing(self._path(task)), ExitStack() as opened:
+            folder, fd = self._opened(task, opened)
+            if os.fstat(fd).st_size == 0:
+                self._add(fd, folder, data)
+
     def forget(self, task: TaskId) -> None:
         """Remove the task's claim file: at archiving only, or a zombie could claim an old generation anew."""
         with suppress(NotFound, FileNotFoundError), self._gate.folder(self._folder) as folder:

@@ -14,7 +14,8 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
     app = open_app()
     _ = app.agent  # a wrong name is told; who acts is the coordinator
-    app.workspace.only_looks = dry_run or check
+    for place in (app, *(app.compartments() if app is app.outer else ())):
+        place.workspace.only_looks = dry_run or check
     if not app.heartbeat.starts:
         warn("the daemon is stopping: nothing is started")
     ticked = app.heartbeat.tick(dry_run=dry_run or check)
@@ -23,7 +24,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     for problem in ticked.problems:
         warn(problem)
     show(views.tick_json(ticked), lambda: views.tick_text(ticked))
-    return 1 if check and ticked.actions else 0
+    return 1 if check and (ticked.actions or ticked.hidden) else 0
 
 
 @command("brief", example="clawfiles brief --date 2026-03-07 --agent dimitrios")
@@ -50,5 +51,6 @@ def explain(task_id: str) -> None:
     """Why a task stands where it stands, and what happens next: one screen, from the rules that the heartbeat uses."""
     from claw_files import views, words
 
-    found = open_app().explaining.explain(words.task_id(task_id))
+    task = words.task_id(task_id)
+    found = open_app().place_to_see(task).explaining.explain(task)
     show(views.explain_json(found), lambda: views.explain_text(found))

@@ -28,7 +28,7 @@ def doctor(repair: bool, agent: str | None, patience: str) -> int:
         return _probe(agent, patience)
     app = open_app(agent)
     mended = _mended(app) if repair else []
-    findings = examine(app.root, app.clock.now().timestamp())
+    findings = examine(app.root, app.clock.now().timestamp(), app.base)
     notices = _notices(app) if shared("json") or sys.stderr.isatty() else []
     if not shared("json"):
         for notice in notices:
@@ -64,8 +64,13 @@ def _mended(app: "App") -> "list[Mended]":
     except InvalidFile as wrong:
         warn(f"nothing can be mended before the configuration is right: {wrong}")
         return []
-    done = repair.mend()
-    for sentence in repair.failed:
+    done, failed = repair.mend(), repair.failed
+    if app is app.outer and app.has_compartments:
+        closing = app.closing(
+            lambda place: Repair(place.workspace, place.files, place.runtime, app.coordinator_or_actor)
+        )
+        done, failed = [*done, *closing.mend()], [*failed, *closing.failed]
+    for sentence in failed:
         warn(f"not mended: {sentence}")
     return done
 

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 def delegate(task_id: str, to: str | None, check: str | None) -> None:
     """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
     from claw_files import words
+    from claw_files.errors import NotFound
 
     app = open_app()
     app.check_takes_work()
     by, receiver = app.actor, app.settings.agent(to).name if to else None
     at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
-    _show_delegated(app, app.delegations.delegate(app.task_named(task_id), by, receiver, at, app.inside))
+    task = words.task_id(task_id)
+    place = app.place_to_act(task)
+    if place.is_blind and receiver != place.home:
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+    done = place.delegations.delegate(task, by, receiver, at, app.inside, sender=app.delegations)
+    _show_delegated(app, done)
 
 
 @command(
@@ -97,19 +103,20 @@ def spawn(
         runtime=runtime,
         sandbox=sandbox,
     )
-    spawned = app.delegations.spawn(order, app.actor, app.inside)
+    place = app.place_to_see(order.task) if order.task else app
+    spawned = place.delegations.spawn(order, app.actor, app.inside)
     if not wait:
         _show_delegated(app, spawned)
         return
-    app.heartbeat.wake()
-    wait_for_result(app, spawned)
+    app.wake()
+    wait_for_result(place, spawned)
 
 
 def _show_delegated(app: "App", done: "Delegated") -> None:
     """Wake whoever can be woken, and say what was accepted."""
     from claw_files.words import render_instant
 
-    app.heartbeat.wake()
+    app.wake()
     if done.warning:
         warn(done.warning)
     document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
@@ -161,7 +168,7 @@ def send_to(
     kind = Kind.QUESTION if question else Kind.ANNOUNCE
     sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
     if sent.status != "silent":
-        app.heartbeat.wake()
+        app.wake()
     _show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
 
 
@@ -185,7 +192,7 @@ def answer(message_id: str, text: str) -> None:
     """Answer a question from your inbox: the answer goes straight to who asked."""
     app = open_app()
     sent = app.messages.answer(app.actor, message_id, text)
-    app.heartbeat.wake()
+    app.wake()
     _show_sent(sent)
 
 

@@ -24,7 +24,7 @@ def cron(only_print: bool) -> None:
 
     app = open_app()
     app.settings  # noqa: B018 - a heartbeat that could not read its configuration helps nobody
-    block = crontab.cron_block(app.root)
+    block = crontab.cron_block(app.base)
     changed = False if only_print else crontab.install(block)
     told = "the heartbeat runs each minute" if changed else "it was there already"
     text = safe(block, lines=True).rstrip() if only_print else f"{told}; `crontab -l` shows it"

@@ -17,7 +17,8 @@ def route(task_id: str | None, task_type: str | None) -> None:
         raise click.UsageError("say either --explain TASK or --type T")
     app = open_app()
     if task_id:
-        task_type = app.board.show(words.task_id(task_id)).task.type
+        task = words.task_id(task_id)
+        task_type = app.place_to_see(task).board.show(task).task.type
     choice = routing.pick(app.settings, task_type)
     why = routing.explain(app.settings, task_type)
     document = {"type": task_type, "agent": choice.agent if choice else None, "how": choice.how if choice else None}

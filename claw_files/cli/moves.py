@@ -9,7 +9,7 @@ from claw_files.cli.base import TEXT, Command, command, open_app, shared, show
 
 if TYPE_CHECKING:
     from claw_files.app import App
-    from claw_files.model import Task, TaskId
+    from claw_files.model import Lease, Task, TaskId
 
 _GENERATION = click.option(
     "--generation", type=click.IntRange(min=0), metavar="N", help="The generation you hold, as `claim` printed it."
@@ -21,15 +21,20 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
 
     def decorate(function: Callable[..., "Task"]) -> Command:
         def callback(task_id: str, generation: int | None = None, **options: Any) -> None:
-            from claw_files import views
+            from claw_files import views, words
 
             app = open_app()
-            task = app.task_named(task_id)
+            task = words.task_id(task_id)
+            place = app.place_to_act(task)
             if holder:
                 options["generation"] = app.generation(task, generation)
-            moved = function(app, app.actor, task, **options)
+            if place.is_blind:
+                moved = _blindly(task, lambda: function(place, app.actor, task, **options))
+                show({"id": moved.id, "status": moved.state}, f"{moved.id} is {moved.state}")
+                return
+            moved = function(place, app.actor, task, **options)
             show(
-                views.task_json(app.board.show(task, own=True)) if shared("json") else None,
+                views.task_json(place.board.show(task, own=True)) if shared("json") else None,
                 lambda: views.move_text(moved),
             )
 
@@ -39,6 +44,19 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
         return command(name, example=example)(click.argument("task_id", metavar="TASK")(with_options))
 
     return decorate
+
+
+def _blindly(task: "TaskId", move: Callable[[], "Task"]) -> "Task":
+    """What the move returns. Raises nothing that tells of the compartment the task lies in."""
+    from claw_files.errors import Busy, ClawError, MoveRefused
+
+    try:
+        return move()
+    except Busy:
+        raise Busy(str(task), "somebody") from None
+    except ClawError:
+        right = "its agent knows how it stands"
+        raise MoveRefused("compartments", f"{task} cannot be moved so, from where it stands", right) from None
 
 
 @command(
@@ -53,7 +71,7 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
 
     Prints the generation; who names it again has its lease renewed. With --next and nothing ready it exits 3.
     """
-    from claw_files import views
+    from claw_files import views, words
     from claw_files.errors import NothingReady
 
     if take_next == bool(task_id):
@@ -62,14 +80,37 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
         raise click.UsageError("--type goes with --next")
     app = open_app()
     if task_id:
-        task = app.task_named(task_id)
-        lease = app.claims.claim(task, app.actor, app.generation(task, generation))
+        lease = _claim(app, words.task_id(task_id), generation)
     else:
-        found = app.claims.claim_next(app.actor, task_type)
+        found = app.claims.claim_next(app.actor, task_type) or _claim_next_outside(app, task_type)
         if found is None:
             raise NothingReady(app.actor, task_type)
         lease = found
     show(views.lease_json(lease), lambda: views.lease_text(lease))
+
+
+def _claim(app: "App", task: "TaskId", generation: int | None) -> "Lease":
+    """The lease on the task, which is moved in first where the agent has a compartment."""
+    from claw_files.errors import NotFound
+
+    place, generation = app.place_to_act(task), app.generation(task, generation)
+    if place.is_blind:
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+    if place is not app:
+        app.outer.moving.bring(task, app.actor, lambda found: place.claims.check(found, app.actor))
+    return app.claims.claim(task, app.actor, generation)
+
+
+def _claim_next_outside(app: "App", task_type: str | None) -> "Lease | None":
+    """From a compartment, the best task that is ready outside."""
+    from claw_files.errors import Busy, Conflict, NotFound, Refused
+
+    for task in app.outer.claims.ready(app.actor, task_type) if app.home == app.agent else ():
+        try:
+            return _claim(app, task.id, None)
+        except (Conflict, Refused, NotFound, Busy):
+            continue
+    return None
 
 
 @_move("progress", 'clawfiles progress TC-47 "half of the endpoints read" --eta 11:00 --agent peter', holder=True)
@@ -185,6 +226,8 @@ def archive(older_than: str | None) -> None:
     app = open_app()
     age = words.duration(older_than, "--older-than") if older_than else None
     swept = app.tasks.archive(app.coordinator_or_actor, age)
+    for inner in app.compartments() if app is app.outer else ():
+        inner.tasks.archive(app.coordinator_or_actor, age)
     moved = ", ".join(swept.moved) or "none"
     told = f"archived: {moved}" + (f"\nstill in the ledger: {', '.join(swept.watched)}" if swept.watched else "")
     show({"archived": swept.moved, "watched": swept.watched}, told)

@@ -50,13 +50,16 @@ def new(
     if receiver:
         app.check_takes_work()
         app.delegations.check(actor, receiver, app.inside)
-    made = app.tasks.new(order, actor, app.inside)
+    place = app.place_of(receiver)
+    for earlier in order.after:
+        app.place_to_act(earlier)
+    made = place.tasks.new(order, actor, app.inside if place is app or place.home else None)
     if warning := estimate_warning(made.estimate):
         warn(warning)
     if receiver:
-        app.delegations.delegate(made.id, actor, receiver, inside=app.inside)
-        app.heartbeat.wake()
-    shown = app.board.show(made.id, own=True)
+        place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
+        app.wake()
+    shown = place.board.show(made.id, own=True)
     show(views.task_json(shown), f"{made.id}" + (f" delegated to {receiver}" if receiver else ""))
 
 
@@ -86,7 +89,8 @@ def show_task(task_id: str) -> None:
     """Show one task: its facts, how its holder stands, its text. The archive is searched, too."""
     from claw_files import views, words
 
-    shown = open_app().board.show(words.task_id(task_id))
+    task = words.task_id(task_id)
+    shown = open_app().place_to_see(task).board.show(task)
     show(views.task_json(shown, body=True), lambda: views.task_text(shown))
 
 

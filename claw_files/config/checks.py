@@ -63,6 +63,8 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
         found.problem(
             (*path, "session"), f'is of another agent than openclaw_agent: "agent:{agent.there}:main" is its own'
         )
+    if agent.compartment and (agent.kind is not AgentKind.NAMED or name == settings.coordinator):
+        found.problem((*path, "compartment"), "is for named agents, and not for the coordinator, whose ledger it is")
     if name in ("self", "coordinator", "none"):
         found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):

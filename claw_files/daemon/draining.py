@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from claw_files.app import App
 from claw_files.daemon.log import Log
 from claw_files.daemon.loop import Loop
 from claw_files.errors import ClawError
@@ -34,28 +35,32 @@ class Drain:
 
     def finish(self) -> None:
         """Save what is left of the runs that are still there, end them, and wait until they are gone."""
-        runtime = self._loop.app.runtime
-        left = self._live()
-        for run in left:
-            self._save(run)
-            self._log.say("ended", "its time to finish is over", run=run.id)
-            runtime.stop(run.id)
+        for app, run in self._live():
+            self._save(app, run)
+            self._log.say("ended", "its time to finish is over", run=_named(app, run))
+            app.runtime.stop(run.id)
         end = self._clock.monotonic() + END_SECONDS
         while (rest := self._live()) and self._clock.monotonic() < end:
-            for run in rest:
-                runtime.end_lost(run.id)
+            for app, run in rest:
+                app.runtime.end_lost(run.id)
             self._clock.sleep(_POLL_SECONDS)
-        for run in self._live():
-            self._log.say("left", "it hangs in the kernel and cannot be ended", run=run.id)
+        for app, run in self._live():
+            self._log.say("left", "it hangs in the kernel and cannot be ended", run=_named(app, run))
 
-    def _live(self) -> list[Run]:
-        return self._loop.app.runtime.live()
+    def _live(self) -> list[tuple[App, Run]]:
+        """What runs, in compartments, too, and where."""
+        places = (self._loop.app, *self._loop.app.compartments())
+        return [(place, run) for place in places for run in place.runtime.live()]
 
-    def _save(self, run: Run) -> None:
-        app = self._loop.app
+    def _save(self, app: App, run: Run) -> None:
         try:
             path = Saving(app.workspace, app.checkpoints).save(run)
         except (ClawError, OSError) as wrong:
-            self._log.say("not saved", str(wrong), run=run.id)
+            self._log.say("not saved", "" if app.home else str(wrong), run=_named(app, run))
             return
-        self._log.say("saved", f"what there is of it is in {path}", run=run.id)
+        self._log.say("saved", "" if app.home else f"what there is of it is in {path}", run=_named(app, run))
+
+
+def _named(app: App, run: Run) -> str:
+    """How the log, which others read, calls the run."""
+    return f"one in compartments/{app.home}" if app.home else run.id

@@ -6,16 +6,19 @@ from contextlib import suppress
 
 from claw_files.app import PRIVATE, App
 from claw_files.errors import ClawError
+from claw_files.patterns import pattern
 from claw_files.services.standing import CANARY, FOLDER
 from claw_files.system.files import Files, Survey
 from claw_files.system.paths import is_dropping
 from claw_files.workspace import CONFIG
+from claw_files.workspace.places import FOLDER as COMPARTMENTS
 
 RUNS = f"{PRIVATE}/runs"
 OWN = f"{PRIVATE}/{FOLDER}"
 CANARY_PATH = f"{OWN}/{CANARY}"
 _FIXED = ("status", "dead-letter", "checkpoints", "events", "events/new", "inbox", RUNS)
 
+_IN_COMPARTMENT = pattern(rf"^{COMPARTMENTS}/[^/]*/")
 _INNER = ("archive", "old")  # status/archive, checkpoints/old
 
 
@@ -26,12 +29,16 @@ class Folders:
         self._app = app
         self._ledger = app.settings.workspace.ledger
         agents = app.settings.agents.values()
-        self._inboxes = [path for agent in agents for path in (f"inbox/{agent.name}", f"inbox/{agent.name}/new")]
+        inboxes = [path for agent in agents for path in (f"inbox/{agent.name}", f"inbox/{agent.name}/new")]
+        self._homes = [f"{COMPARTMENTS}/{agent.name}" for agent in agents if agent.compartment]
+        self._fixed = [*_FIXED, *(f"{home}/{path}" for home in self._homes for path in _FIXED)]
+        self._inboxes = [*inboxes, *(f"{home}/{path}" for home in self._homes for path in inboxes)]
         self._outside = sorted({agent.workspace for agent in agents if agent.workspace})
 
     def all(self) -> list[str]:
         """Absolute paths; a folder of ours that is a link is none."""
-        own = ["", OWN, *_FIXED, *self._inboxes, self._ledger.rpartition("/")[0]]
+        ledgers = [f"{home}/{self._ledger}".rpartition("/")[0] for home in self._homes]
+        own = ["", OWN, *self._fixed, *self._inboxes, self._ledger.rpartition("/")[0], *self._homes, *ledgers]
         inside = [os.path.join(self._app.root, path) if path else self._app.root for path in dict.fromkeys(own)]
         return [path for path in inside if path == self._app.root or not os.path.islink(path)] + [
             os.path.join(os.path.normpath(os.path.join(self._app.root, folder)), "status") for folder in self._outside
@@ -48,12 +55,15 @@ class Folders:
             return False
         if not folder:
             return path in (self._ledger, CONFIG, *_FIXED)
-        return True
+        home = next((home for home in self._homes if f"{path}/".startswith(f"{home}/")), None)
+        if home and folder in (home, COMPARTMENTS):
+            return path.removeprefix(f"{home}/") in (self._ledger, *_FIXED)
+        return home is not None or not folder.startswith(COMPARTMENTS)
 
     def survey(self) -> dict[str, frozenset[Survey]]:
         """Everything that counts, by (relative) folder: one stat a name."""
         outside = [os.path.normpath(f"{folder}/status") for folder in self._outside]
-        return {folder: self.survey_of(folder) for folder in ("", *_FIXED, *self._inboxes, *outside)}
+        return {folder: self.survey_of(folder) for folder in ("", *self._fixed, *self._inboxes, *outside)}
 
     def survey_of(self, folder: str) -> frozenset[Survey]:
         """What one (relative) folder holds; of the root only what counts."""
@@ -66,7 +76,7 @@ class Folders:
         return _survey(self._app.files, folder)
 
     def _single(self) -> Iterator[Survey]:
-        for path in (self._ledger, CONFIG):
+        for path in (self._ledger, CONFIG, *(f"{home}/{self._ledger}" for home in self._homes)):
             if stamp := self._app.files.stamp(path):
                 yield path, stamp.mtime_ns, stamp.size_bytes, stamp.inode
 
@@ -74,7 +84,8 @@ class Folders:
 def _survey(files: Files, folder: str) -> frozenset[Survey]:
     """What a folder holds; of folders in it only the names, because what happens in them changes their times."""
     with suppress(ClawError):  # something else lies in its place: the tick tells
-        if folder in ("inbox", "events") or (folder.startswith("inbox/") and folder.count("/") == 1):
+        inner = _IN_COMPARTMENT.sub("", folder)
+        if inner in ("inbox", "events") or (inner.startswith("inbox/") and inner.count("/") == 1):
             return frozenset((name, 0, 0, 0) for name in files.names(folder))
         return frozenset(entry for entry in files.survey(folder) if entry[0] not in _INNER)
     return frozenset()

@@ -138,7 +138,7 @@ class Health:
             return True
         if not self._app.settings.agents[message.to].is_woken:
             return found[1] is not Box.NEW
-        run = self._app.runtime.look(run_id(message))
+        run = self._app.place_of(message.to).runtime.look(run_id(message))
         return run is not None and run.ended is not None and run.exit == 0
 
     # --- what follows

@@ -51,6 +51,7 @@ class Loop:
         self._backoff = 0.0
         self._noted = set[str]()
         self._queue: Snapshot | None = None
+        self._has_runs = False  # anywhere
         self.take_over(app)
 
     def take_over(self, app: App) -> None:
@@ -77,7 +78,10 @@ class Loop:
 
     def _has_lost_run(self) -> bool:
         """Whether a run's supervisor was killed: it leaves no file that would tell."""
-        return bool(self.runs) and any(run.reason == LOST for run in self.app.runtime.live())
+        if not self._has_runs:
+            return False
+        places = (self.app, *self.app.compartments())
+        return any(run.reason == LOST for place in places for run in place.runtime.live())
 
     def pause(self) -> float:
         """How long nothing has to be done, in seconds; at most one."""
@@ -116,9 +120,9 @@ class Loop:
             self._failed(f"a bug of ours: {type(wrong).__name__}: {wrong}")
         else:
             self._ticked(ticked)
-        if (snap := self.app.heartbeat.seen) is not None:
-            self._learn(snap)
-            self.app.heartbeat.seen = None
+        here = self.app.heartbeat.seen
+        if seen := self.app.heartbeat.take_seen():
+            self._learn(here, seen)
 
     def _failed(self, sentence: str) -> None:
         self.log.news("tick failed", sentence)
@@ -153,14 +157,19 @@ class Loop:
         done: set[tuple[object, ...]] = {
             (action.act, action.task, action.agent, action.key) for action in ticked.actions
         }
+        done |= {("hidden",)} if ticked.hidden else set()
         self._rounds = self._rounds + 1 if done & self._done else 0
         self._done = done
         self._again |= bool(done)
         if self._rounds >= AT_ONCE_ROUNDS:
             self._not_before = self._clock.monotonic() + STRETCH_SECONDS
 
-    def _learn(self, snap: Snapshot) -> None:
-        self.due = next_due(snap, self._clock.now())
+    def _learn(self, snap: Snapshot | None, seen: list[Snapshot]) -> None:
+        """What comes next, in compartments, too; of what is there only what lies outside of them is told."""
+        self.due = min((at for one in seen if (at := next_due(one, self._clock.now()))), default=None)
+        self._has_runs = any(one.live for one in seen)
+        if snap is None:
+            return
         self.runs, self.waiting = snap.live, snap.waiting
         self._queue = replace(snap, looks=(), told={}, tried={}, ready=(), held={})  # all that waits depend on
 

@@ -6,7 +6,7 @@ from claw_files.daemon.log import Log
 from claw_files.digest import digest
 from claw_files.doctor.examine import examine
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.repair import Repair
+from claw_files.doctor.repair import Mended, Repair
 from claw_files.errors import Busy
 from claw_files.model import Audit, Kind
 
@@ -18,7 +18,7 @@ def sync(app: App, log: Log) -> None:
     findings = _examine(app)
     if any(one.repairable for one in findings):
         try:
-            for mended in Repair(app.workspace, app.files, app.runtime, app.settings.coordinator).mend():
+            for mended in _mend(app):
                 log.say("mended", mended.as_text())
         except Busy as busy:
             log.say("sync", f"nothing was mended: {busy}")
@@ -26,6 +26,13 @@ def sync(app: App, log: Log) -> None:
     log.say("sync", f"{len(findings)} findings")
     if findings:
         _tell(app, findings)
+
+
+def _mend(app: App) -> list[Mended]:
+    def repair(place: App) -> Repair:
+        return Repair(place.workspace, place.files, place.runtime, app.settings.coordinator)
+
+    return [*repair(app).mend(), *(app.closing(repair).mend() if app.has_compartments else ())]
 
 
 def _examine(app: App) -> list[Finding]:

@@ -60,11 +60,6 @@ GROUPS: Final = (
             'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',
         ),
         (
-            "compartment-open",
-            "compartment = true keeps this agent's work out of what commands show, but the others can read its files",
-            "put nothing secret into its tasks; keep it in a workspace of its own, under another user",
-        ),
-        (
             "weak-filesystem",
             "this file system cannot exchange two names: an edit made at the very moment of a write may be lost",
             "keep the workspace on a local disk (ext4, xfs, btrfs), or edit by commands only",
@@ -83,6 +78,13 @@ GROUPS: Final = (
         ("folder-as-file", "a folder with the name of a file: it is not read", "move it out of the workspace"),
         ("no-permission", "it cannot be opened: permission denied", "let its owner make it readable (chmod u+rw)"),
         ("open-private", "a private folder that others may enter", "take their rights away (chmod go-rwx)"),
+        ("compartment-open", "a compartment that others may enter, or something in it that is open to them", REPAIR),
+        ("compartment-outside", "of an agent with a compartment, and outside of it, where others read", REPAIR),
+        (
+            "compartment-ill",
+            "something in the compartment is wrong or odd; what it is, is for its agent",
+            "type `clawfiles doctor` with {agent} in CLAWFILES_AGENT",
+        ),
         ("too-large", "over 1 MiB: it is not read", "move what is long into another file"),
         ("too-many-files", "over 20,000 files in one folder: the rest is not looked at", "type `clawfiles archive`"),
         ("too-deep", "folders more than four deep: nothing below is looked at", "move them out of the workspace"),

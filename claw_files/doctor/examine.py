@@ -1,15 +1,17 @@
 """The whole check: every subject in a fixed order; one that cannot go on does not keep the others from looking."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from claw_files.doctor.checks import inboxes, ledger, leftovers, names, openclaw, setting, tasks
+from claw_files.doctor.checks import compartments, inboxes, ledger, leftovers, names, openclaw, setting, tasks
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway),
     *(names.nodes, names.names),
+    *(compartments.modes, compartments.outside),
     *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),
     *(ledger.lines, ledger.watching, ledger.unseen),
     *(inboxes.missing, inboxes.orphans, inboxes.doubles, inboxes.strangers, inboxes.stale),
@@ -17,19 +19,26 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
 )
 
 
-def examine(root: str, now: float) -> list[Finding]:
+def examine(root: str, now: float, base: str | None = None) -> list[Finding]:
     """Everything that is wrong or odd in the workspace at `root`; nothing is changed. Empty is healthy.
+
+    Of a compartment in it is told that something is wrong there, not what.
 
     Args:
         now: seconds since 1970, for ages.
+        base: the folder of clawfiles.toml, to look at one compartment alone.
     """
-    survey = Survey(root, now)
+    survey = Survey(root, now, None if base in (None, root) else base)
     findings: list[Finding] = []
     for check in CHECKS:
         try:
             findings += check(survey)
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one check must not hide what the others see
             findings.append(found("check-failed", detail=f"{check.__name__}: {type(wrong).__name__}: {wrong}"))
+    for agent in compartments.agents_of(survey):
+        path = f"{compartments.FOLDER}/{agent}"
+        if survey.tree.node(path) and (inside := examine(os.path.join(root, path), now, root)):
+            findings.append(found("compartment-ill", path, detail=f"{len(inside)} findings", agent=agent))
     # What reading met comes first. The same thing said of one file by two checks is said once.
     return list(dict.fromkeys((*survey.odd, *(one for one in findings if (one.code, one.path) not in _told(survey)))))
 

@@ -52,7 +52,7 @@ class Repair:
 
     def mend(self) -> list[Mended]:
         """What was done, in order. Raises Busy while a heartbeat is at work."""
-        with self._ws.locks.hold("tick", PATIENCE, "clawfiles doctor --repair"):
+        with self._ws.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
             # A crash's leavings first, each step on what the one before left.
             done = [*self._recover(), *self._runs()]
             for step in (self._torn, self._twins, self._misplaced, self._stale, self._lines):
@@ -60,7 +60,7 @@ class Repair:
         return done
 
     def _findings(self) -> list[Finding]:
-        return examine(self._ws.root, self._ws.clock.now().timestamp())
+        return examine(self._ws.root, self._ws.clock.now().timestamp(), self._ws.base)
 
     def _safely(self, what: str, step: Callable[..., Iterator[Mended]], *args: object) -> list[Mended]:
         try:
@@ -91,7 +91,8 @@ class Repair:
         return self._safely("recover", step)
 
     def _survey(self) -> Survey:
-        return Survey(self._ws.root, self._ws.clock.now().timestamp())
+        base = self._ws.base if self._ws.base != self._ws.root else None
+        return Survey(self._ws.root, self._ws.clock.now().timestamp(), base)
 
     def _runs(self) -> list[Mended]:
         """End runs that have neither supervisor nor process, those without a lock file included."""

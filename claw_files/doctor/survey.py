@@ -40,8 +40,10 @@ class Letter(Value, frozen=True):
 class Survey:
     """What there is. Everything is looked at once, when the survey is made; `odd` holds what could not be read."""
 
-    def __init__(self, root: str, now: float) -> None:
-        self.tree, self.now = Tree(root), now
+    def __init__(self, root: str, now: float, base: str | None = None) -> None:
+        """`base` is the folder of clawfiles.toml, where that is another one: then this is a compartment."""
+        self.tree, self.now, self.is_inner = Tree(root), now, base is not None
+        self._base = Tree(base or root)
         self.odd: list[Finding] = []
         self._folders: dict[str, Folder] = {}
         self.settings = self._settings()
@@ -118,17 +120,17 @@ class Survey:
     # --- reading
 
     def _settings(self) -> config.Settings | None:
-        raw = self._raw(CONFIG)
+        raw = self._raw(CONFIG, tree=self._base)
         try:
             return config.parse(raw, CONFIG) if raw is not None else None
         except InvalidConfig as wrong:
             self.odd += [found("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
         return None
 
-    def _raw(self, path: str, cap_bytes: int = 1 << 20) -> bytes | None:
+    def _raw(self, path: str, cap_bytes: int = 1 << 20, tree: Tree | None = None) -> bytes | None:
         """The bytes of a file; None where there is none, or it cannot be read, which is noted."""
         try:
-            return self.tree.read(path, cap_bytes)
+            return (tree or self.tree).read(path, cap_bytes)
         except FileNotFoundError:
             return None
         except Unread as wrong:

@@ -49,7 +49,7 @@ def main(environ: Mapping[str, str]) -> int:
     """Live through one run; the exit code."""
     message = sys.stdin.buffer.read(MESSAGE_BYTES).decode("utf-8", "replace")
     try:
-        root = environ["CLAWFILES_WORKSPACE"]
+        root = environ.get("CLAWFILES_BASE") or environ["CLAWFILES_WORKSPACE"]
         with open(os.path.join(root, "clawfiles.toml"), "rb") as file:
             settings = config.parse(file.read(CONFIG_BYTES))
         way = access(settings.openclaw, root, environ)

@@ -92,8 +92,15 @@ def _read(answer: dict[str, Any]) -> Steered:
     raise GatewayRefused("OpenClaw's gateway took no correction", words.said(error or str(answer), 200), _ALLOW)
 
 
-def correct(settings: Settings, root: str, env: Mapping[str, str], run: Run, message: Message) -> bool:
-    """Put the message into the turn that the run waits for; False where that cannot be done now."""
+def correct(
+    settings: Settings, base: str, root: str, env: Mapping[str, str], run: Run, message: Message
+) -> bool:
+    """Put the message into the turn that the run waits for; False where that cannot be done now.
+
+    Args:
+        base: the folder of clawfiles.toml.
+        root: where the run's folder lies: there, or in a compartment.
+    """
     with suppress(GatewayAway, GatewayRefused, NotInstalled):
-        return steer(access(settings.openclaw, root, env), root, run.id, message.body).how is How.STEERED
+        return steer(access(settings.openclaw, base, env), root, run.id, message.body).how is How.STEERED
     return False

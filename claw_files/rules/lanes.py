@@ -58,9 +58,10 @@ class _Room:
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
         self.settings, self.now, self.outcomes, self.spent = snap.settings, now, snap.outcomes, snap.spent
-        self.left = snap.settings.limits.runs - len(snap.live)
-        self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in snap.live)
-        self.agents = Counter(run.agent for run in snap.live)
+        live = (*snap.live, *snap.elsewhere)
+        self.left = snap.settings.limits.runs - len(live)
+        self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in live)
+        self.agents = Counter(run.agent for run in live)
         self.kept = set[str]()  # lanes in which an earlier message waits
         self.started = {model: list(times) for model, times in snap.started.items()}
         self.spawned = list(snap.spawned)
@@ -131,15 +132,18 @@ def plan_waits(snap: Snapshot, now: datetime) -> tuple[Wait, ...]:
     """Every waiting message, oldest first, with what is ahead of it; those that nothing holds may start now.
 
     Args:
-        snap: `live`, `waiting`, `spawned`, `started` and `outcomes` count. Messages sent at the same moment keep
-            their order.
+        snap: `live`, `waiting`, `spawned`, `started` and `outcomes` count, and what is `elsewhere`, which takes its
+            room in its order and is not in the answer. Messages sent at the same moment keep their order.
         now: aware, UTC.
     """
     room, queue, found = _Room(snap, now), dict[object, list[str]](), list[Wait]()
-    for message in sorted(snap.waiting, key=lambda m: m.sent or now):
+    hidden = {id(message) for message in snap.waiting_elsewhere}
+    for message in sorted((*snap.waiting, *snap.waiting_elsewhere), key=lambda m: m.sent or now):
         mine, model = lane(snap.settings, message.to, message.key), model_of(snap.settings, message)
         wait = Wait(message=message, since=message.sent, lane=mine, model=model)
         held = room.hold(wait)
+        if id(message) in hidden:
+            continue
         found.append(_behind(wait, held, queue, snap) if held else wait)
         for group in (None, mine, message.to, ("model", model)):
             queue.setdefault(group, []).append(message.id)

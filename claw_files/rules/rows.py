@@ -89,7 +89,7 @@ def _lane_is_busy(case: Case) -> bool:
     settings, agent = case.snap.settings, case.agent
     assert agent is not None
     mine = lane(settings, agent, case.key())
-    if any(lane(settings, run.agent, run.key) == mine for run in case.snap.live):
+    if any(lane(settings, run.agent, run.key) == mine for run in (*case.snap.live, *case.snap.elsewhere)):
         return True
     others = (look for look in case.snap.looks if look.task and look.task.state is State.IN_PROGRESS)
     held = (look for look in others if look.task and look.task.assignee == agent and look.task.id != case.task.id)

@@ -4,8 +4,10 @@ A compartment's agent is not forbidden to others, it is not there: what names it
 nothing. A session may be seen by its agent, by who spawned it, by the coordinator and by people.
 """
 
+from msgspec.structs import replace
+
 from claw_files.config import Settings
-from claw_files.model import AgentId, Task
+from claw_files.model import AgentId, AgentKind, Task
 
 
 def hidden_from(settings: Settings, viewer: AgentId | None) -> frozenset[AgentId]:
@@ -16,6 +18,25 @@ def hidden_from(settings: Settings, viewer: AgentId | None) -> frozenset[AgentId
 def hides(hidden: frozenset[AgentId], task: Task) -> bool:
     """Whether the task is one of the hidden agents' own: theirs to do, or spawned by one of them."""
     return bool(hidden & {task.assignee, task.spawner})
+
+
+def inside(settings: Settings, home: AgentId) -> Settings:
+    """The configuration as it holds in the compartment of `home`: nothing in it goes to anybody outside by itself.
+
+    Routes end with the agent and the workers; schedules and `auto` are for what lies outside.
+    """
+    routes = {
+        name: replace(route, to=tuple(agent for agent in route.to if is_inside(settings, home, agent)))
+        for name, route in settings.routes.items()
+    }
+    heartbeat = replace(settings.heartbeat, auto=False)
+    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={})
+
+
+def is_inside(settings: Settings, home: AgentId, agent: AgentId) -> bool:
+    """Whether work in the compartment of `home` may be given to `agent`: to itself, and to any worker."""
+    known = settings.agents.get(agent)
+    return agent == home or (known is not None and known.kind is AgentKind.WORKER)
 
 
 def told_outside(settings: Settings, holder: AgentId | None, to: AgentId, text: str, short: str) -> str:

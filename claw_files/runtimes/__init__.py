@@ -20,12 +20,13 @@ class StartOrder(Value, frozen=True):
     """All it takes to start one run. Everything but `message` and the ids comes from the operator's configuration."""
 
     run: Run  # id, agent, key, task, generation, epoch, timeout, started; the command is filled in from below
-    workspace: str  # absolute; CLAWFILES_WORKSPACE and {workspace}
+    workspace: str  # absolute; CLAWFILES_WORKSPACE, and {workspace} unless `base` says otherwise
     command: tuple[str, ...] = ()  # with {workspace}, {task}, {message_file}, {run_dir}, {label} still to be filled
     message: str = ""
     given: Given = Given.STDIN
     env: tuple[str, ...] = ()  # names it may see beside PATH, HOME, LANG, TZ and CLAWFILES_*
     cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
+    base: str | None = None  # absolute: the folder of clawfiles.toml, for {workspace}; of a run in a compartment
     label: str | None = None  # of a worker; CLAWFILES_LABEL and {label}
     extra: dict[str, str] = {}  # noqa: RUF012 - more CLAWFILES_* values
 

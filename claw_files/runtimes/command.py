@@ -34,11 +34,13 @@ class CommandRuntime:
         environ: Mapping[str, str],
         grace: timedelta = timedelta(seconds=2),
         cap_bytes: int = 1 << 20,
+        closed: bool = False,
     ) -> None:
+        """With `closed`, runs and what they leave are for their owner alone."""
         # One spelling whoever asks: a run's processes are found by the path of its folder.
         root = os.path.realpath(root)
         self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
-        self._grace, self._cap_bytes = grace, cap_bytes
+        self._grace, self._cap_bytes, self._closed = grace, cap_bytes, closed
         self._runs = os.path.join(root, "runs")
         self._locks = RunLocks(os.path.join(root, ".clawfiles", "runs"))
 
@@ -64,7 +66,7 @@ class CommandRuntime:
         from claw_files.runtimes import staging
 
         staged = os.path.join(self._root, ".clawfiles", "runs-new", f"{order.run.id}.{token(4)}")
-        plan = staging.Plan(order, self._environ, staged, folder, self._locks.path(order.run.id))
+        plan = staging.Plan(order, self._environ, staged, folder, self._locks.path(order.run.id), self._closed)
         waits, go = os.pipe()
         try:
             staging.stage(plan)
@@ -112,7 +114,7 @@ class CommandRuntime:
         if run.reason == LOST:
             return self.end_lost(run_id) is not None
         # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
-        os.close(os.open(os.path.join(self._folder(run_id), "stop"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+        os.close(os.open(os.path.join(self._folder(run_id), "stop"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self._processes.ask_to_end(self._folder(run_id))
         return True
 
@@ -129,7 +131,7 @@ class CommandRuntime:
             if lock is None or run is None or run.ended or not self._processes.kill_left(self._folder(run_id)):
                 return self.look(run_id)
             ended = replace(run, ended=self._clock.now(), reason=LOST)
-            staging.write_end(self._folder(run_id), ended)
+            staging.write_end(self._folder(run_id), ended, self._closed)
             self._locks.forget(run_id)
             return ended
 

@@ -26,8 +26,17 @@ _CAP_BYTES = 1 << 20
 class Plan:
     """A start order with everything filled in: paths, command, environment."""
 
-    def __init__(self, order: StartOrder, environ: Mapping[str, str], staged: str, folder: str, lock: str) -> None:
-        self.order, self.staged, self.folder, self.lock = order, staged, folder, lock
+    def __init__(
+        self,
+        order: StartOrder,
+        environ: Mapping[str, str],
+        staged: str,
+        folder: str,
+        lock: str,
+        closed: bool = False,
+    ) -> None:
+        """With `closed`, what the run leaves is for its owner alone, and its agent begins with that umask."""
+        self.order, self.staged, self.folder, self.lock, self.closed = order, staged, folder, lock, closed
         self.message_file = os.path.join(folder, "message.md")
         self.cwd = os.path.join(order.workspace, order.cwd or "")
         self.command = tuple(self._fill(item) for item in order.command)
@@ -38,7 +47,11 @@ class Plan:
     def _fill(self, item: str) -> str:
         """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""
         run = self.order.run
-        values = {"workspace": self.order.workspace, "task": run.task, "message_file": self.message_file}
+        values = {
+            "workspace": self.order.base or self.order.workspace,
+            "task": run.task,
+            "message_file": self.message_file,
+        }
         values |= {"run_dir": self.folder, "label": self.order.label}
         return _PLACEHOLDER.sub(lambda found: values[found[1]] or "", item)
 
@@ -47,6 +60,7 @@ class Plan:
         order, run = self.order, self.order.run
         own = {"WORKSPACE": order.workspace, "AGENT": run.agent, "RUN": run.id, "TASK": run.task, "LABEL": order.label}
         own["RUN_DIR"] = self.folder
+        own["BASE"] = order.base if order.base != order.workspace else None  # of a run in a compartment
         own["GENERATION"] = None if run.generation is None else str(run.generation)
         own["MESSAGE"] = order.message if order.given is Given.ENV else None
         own["MESSAGE_FILE"] = self.message_file if order.given is Given.FILE else None
@@ -72,16 +86,16 @@ def _texts(order: StartOrder) -> Iterator[tuple[str, str]]:
 def stage(plan: Plan) -> None:
     """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
     os.makedirs(os.path.dirname(plan.staged), mode=0o700, exist_ok=True)
-    os.makedirs(os.path.dirname(plan.folder), exist_ok=True)
+    os.makedirs(os.path.dirname(plan.folder), mode=0o700 if plan.closed else 0o777, exist_ok=True)
     _sweep(os.path.dirname(plan.staged))
-    os.mkdir(plan.staged)
+    os.mkdir(plan.staged, 0o700 if plan.closed else 0o777)
     message = os.path.join(plan.staged, "message.md")
     fd = os.open(message, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(fd, "wb") as file:
         file.write(plan.order.message.encode())
         file.flush()
         os.fsync(fd)
-    write_durably(plan.staged, "run.md", render(plan.run))
+    write_durably(plan.staged, "run.md", render(plan.run), 0o600 if plan.closed else 0o644)
 
 
 def _sweep(folder: str, age_seconds: float = 3600) -> None:
@@ -102,6 +116,7 @@ def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]
         ("folder", plan.folder),
         ("lock", plan.lock),
         ("cwd", plan.cwd),
+        ("umask", "077" if plan.closed else ""),
         ("stdin", plan.message_file if plan.order.given is Given.STDIN else ""),
         ("limit", "" if limit is None else str(limit.total_seconds())),
         ("grace", str(grace.total_seconds())),
@@ -168,12 +183,12 @@ def is_name(name: str) -> bool:
     return True
 
 
-def write_end(folder: str, run: Run) -> None:
+def write_end(folder: str, run: Run, closed: bool = False) -> None:
     """Write the end of a run that nobody supervises any more, with the last lines of its logs."""
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(folder, mode=0o700 if closed else 0o777, exist_ok=True)
     _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
-    write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))))
+    write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))), 0o600 if closed else 0o644)
 
 
 def _keep_foreign(folder: str) -> None:

@@ -39,6 +39,7 @@ class Order:
         self.inode, self.head = int(one["inode"]), one["head"]
         self.staged, self.folder, self.lock = one["staged"], one["folder"], one["lock"]
         self.cwd, self.stdin = one["cwd"], one["stdin"]
+        self.umask = int(one["umask"], 8) if one["umask"] else None
         self.limit = float(one["limit"]) if one["limit"] else None
         self.grace, self.cap_bytes = float(one["grace"]), int(one["cap"])
         self.command = [value for name, value in fields if name == "arg"]
@@ -252,10 +253,10 @@ def quoted(text: str) -> str:
     return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
 
 
-def write_durably(folder: str, name: str, text: str) -> None:
+def write_durably(folder: str, name: str, text: str, mode: int = 0o644) -> None:
     """Replace a file so that the new content survives a power cut once this returns."""
     temporary = os.path.join(folder, f".{name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with open(fd, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
         file.flush()
@@ -308,6 +309,8 @@ def main() -> None:
     close_others()
     with open(ORDER, "rb") as file:
         order = Order(file.read())
+    if order.umask is not None:
+        os.umask(order.umask)  # for what we write, and for what the agent does
     wakeup, woken = os.pipe()
     os.set_blocking(woken, False)
     supervision = Supervision(order, wakeup)

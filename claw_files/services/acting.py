@@ -219,15 +219,22 @@ class Acting:
         text = action.text
         if action.act is Act.INFORM and look and look.result:
             text += "\n\n" + texts.quoted(look.result.body, f"worker {look.result.label}")
-        holder = look.task.assignee if look and look.task else None
+        holder, told = look.task.assignee if look and look.task else None, _SHORT.get(action.act, "needs a look")
         if action.act is Act.ASK:
             text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + texts.quoted(text, holder or "it")
         else:
-            short = f"{action.task} {_SHORT.get(action.act, 'needs a look')}."
-            text = visibility.told_outside(self._ws.settings, holder, action.agent, text, short)
+            text = visibility.told_outside(self._ws.settings, holder, action.agent, text, f"{action.task} {told}.")
         reply_to = holder if action.act in (Act.ASK, Act.ESCALATE) else None
         self._messages.tell(
-            action.key, action.agent, text, action.kind, action.task, self._audit(action), reply_to=reply_to or self._me
+            action.key,
+            action.agent,
+            text,
+            action.kind,
+            action.task,
+            self._audit(action),
+            reply_to=reply_to or self._me,
+            short=told,
+            whole=action.act is Act.ASK,
         )
 
     def _stop(self, action: Action, look: Look | None) -> None:

@@ -71,6 +71,15 @@ class Board:
         if found.requested_by != by and self._is_hidden(found):
             raise NotFound("task", task, "`clawfiles task list` shows what there is")
 
+    def check_asked(self, task: TaskId, by: AgentId) -> None:
+        """Raises NotFound for a task in this compartment that `by`, from outside, may not even know of."""
+        if visibility.is_boss(self._ws.settings, by):
+            return
+        with suppress(ClawError):
+            if self._ws.load(task).task.requested_by == by:
+                return
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+
     def listing(self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None) -> Listing:
         """Open and closed tasks, without the archive; of one state or one agent when asked.
 

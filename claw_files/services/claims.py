@@ -42,14 +42,14 @@ class ClaimService:
             task = ws.in_force(ws.load(task_id).task)
             if task.state is State.IN_PROGRESS:
                 return self._renew(task, agent, generation)
-            self._check(task, agent)
+            self.check(task, agent)
             number = self._generation(task, agent)
             if generation is not None:
                 self._check_named(task, agent, generation, number)
             return self._take(task, agent, number)
 
-    def _check(self, task: Task, agent: AgentId) -> None:
-        """Refuse before anything is written."""
+    def check(self, task: Task, agent: AgentId) -> None:
+        """Refuse before anything is written; raises what `claim` raises for a task that is not in progress."""
         now = self._ws.clock.now()
         transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
         waiting = [earlier for earlier in task.after if not self._is_done(earlier)]
@@ -61,7 +61,7 @@ class ClaimService:
 
     def _is_done(self, task_id: TaskId) -> bool:
         try:
-            return self._ws.in_force(self._ws.load(task_id).task).state is State.DONE
+            return self._ws.in_force(self._ws.load_anywhere(task_id).task).state is State.DONE
         except NotFound:
             return False
 

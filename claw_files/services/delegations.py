@@ -20,7 +20,6 @@ from claw_files.model import (
     Kind,
     Message,
     RunId,
-    Size,
     State,
     Task,
     TaskId,
@@ -28,7 +27,10 @@ from claw_files.model import (
 )
 from claw_files.rules import delegation, routing, transitions
 from claw_files.services import texts
+from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, worker_of
 from claw_files.workspace import Workspace, task_message_key
+
+__all__ = ["Delegated", "Delegations", "SpawnOrder"]
 
 LOCK_PATIENCE = timedelta(seconds=10)
 AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
@@ -46,26 +48,6 @@ class Delegated(Value, frozen=True):
     run: RunId | None = None
 
 
-class SpawnOrder(Value, frozen=True):
-    """The contract of a spawn; label and size are required, cleanup is always keep."""
-
-    text: str
-    label: str | None = None
-    size: str | None = None
-    worker: AgentId | None = None
-    task: TaskId | None = None
-    timeout: timedelta | None = None
-    model: str | None = None
-    cwd: str | None = None
-    group: str | None = None
-    group_size: int | None = None
-    attempts: int | None = None
-    type: str | None = None
-    mode: str = "run"
-    runtime: str | None = None
-    sandbox: str = "inherit"
-
-
 class Delegations:
     """Everything that puts a task message into an inbox."""
 
@@ -81,8 +63,12 @@ class Delegations:
         to: AgentId | None = None,
         check: datetime | None = None,
         inside: TaskId | None = None,
+        sender: "Delegations | None" = None,
     ) -> Delegated:
         """Route the task, write the ledger line, send the message; accepted means durable.
+
+        Args:
+            sender: where `by` works, if that is another place than this one: its chain of senders counts.
 
         Raises what the rules of delegation raise, AlreadyClaimed when it is in progress, Conflict when it is
         delegated already.
@@ -94,7 +80,8 @@ class Delegations:
         settings = ws.settings
         if settings.agent(agent).kind is AgentKind.WORKER:
             return self._delegate_to_worker(task, agent, by)
-        chain = self.check(by, agent, inside)
+        chain = (sender or self).check(by, agent, inside)
+        self._check_place(task, agent)
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
@@ -118,6 +105,12 @@ class Delegations:
             )
         if task.assignee and self._ws.find_message(task.assignee, task_message_key(task)):
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+
+    def _check_place(self, task: Task, agent: AgentId) -> None:
+        """Raises Refused for work that would leave a compartment."""
+        if self._ws.places.is_closed and not self._ws.places.has_tasks_of(agent):
+            right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
+            raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
 
     def _pick(self, task: Task) -> AgentId:
         settings = self._ws.settings
@@ -168,8 +161,13 @@ class Delegations:
             return self.deliver_held(task_id, agent, by, chain)
 
     def deliver_held(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
-        """Reserve the generation, name the assignee, put the message into new/. Repeating it changes nothing more."""
+        """Reserve the generation, name the assignee, put the message into new/. Repeating it changes nothing more.
+
+        For an agent with a compartment, the task is moved in first.
+        """
         ws = self._ws
+        if not ws.places.has_tasks_of(agent) and not ws.places.is_closed and (there := ws.places.inbox_of(agent)):
+            return Delegations(there)._receive(task_id, agent, by, chain, ws.entry(task_id))
         task = self._ensure(task_id, agent, by)
         key = task_message_key(task)
         if task.assignee == agent and (found := ws.find_message(agent, key)):
@@ -188,6 +186,29 @@ class Delegations:
             return self._put_back(message, found[1], replace(audit, action="resend", why="delegated again"))
         return ws.deliver(message, replace(audit, action="send", why=f"attempt {task.attempt}"))
 
+    def _receive(
+        self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...], line: Entry | None
+    ) -> Message:
+        """Take the task in from outside, where its lock is held, and deliver it here: the line inside comes first."""
+        ws = self._ws
+        at = (line.at if line else None) or words.next_look(ws.clock.now(), ws.settings.heartbeat.check[0])
+        new = Entry(task=task_id, agent=agent, spawner=line.spawner if line else None, at=at)
+        audit = Audit(action="moved in", task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
+        with ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
+            self._write_line(new, audit)
+            self._fetch(task_id, agent, held=True)
+            return self.deliver_held(task_id, agent, by, chain)
+
+    def _fetch(self, task_id: TaskId, agent: AgentId, held: bool = False) -> bool:
+        """`Places.fetch`; where the task is somebody else's meanwhile, the line that called for it goes."""
+        try:
+            return self._ws.places.fetch(task_id, agent, held)
+        except Conflict:
+            if entry := self._ws.entry(task_id):
+                audit = Audit(action="unwatch", task=task_id, agent=agent, why="it went to somebody else outside")
+                self._ws.replace_entry(entry, None, audit)
+            raise
+
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
         """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
         found = self._ws.find_message(agent, f"{task.id.lower()}.{task.attempt - 1}")
@@ -202,6 +223,10 @@ class Delegations:
         try:
             task = ws.in_force(ws.load(task_id).task)
         except NotFound:
+            if self._fetch(task_id, agent):
+                return self._ensure(task_id, agent, by)
+            if any(it.find(task_id) for it in ws.places.others()):
+                raise Conflict(f"{task_id} lies in a compartment") from None
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
             return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
@@ -293,12 +318,12 @@ class Delegations:
         ws = self._ws
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None
-        label, size = words.label(order.label), self._size(order.size)
+        label, size = words.label(order.label), size_of(order.size)
         delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
-        worker = self._worker(order)
+        worker = worker_of(ws.settings, order)
         delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
-        self._check_label(label, order.task)
-        self._check_group(order.group, by)
+        check_label(ws, label, order.task)
+        check_group(ws, order.group, by)
         timeout = order.timeout or size.limit
         now = ws.clock.now()
         spawner = by if by != ws.settings.coordinator else None
@@ -340,43 +365,6 @@ class Delegations:
             label=label,
             run=RunId(f"{message.key}-s1"),
         )
-
-    @staticmethod
-    def _size(text: str) -> Size:
-        try:
-            return Size(text.upper())
-        except ValueError:
-            raise Refused(
-                "spawn-contract", f"size {text[:20]!r} is none of S, M, L", "S 300 s, M 600 s, L 1200 s"
-            ) from None
-
-    def _worker(self, order: SpawnOrder) -> AgentId:
-        settings = self._ws.settings
-        if order.worker:
-            return settings.agent(order.worker).name
-        choice = routing.pick(settings, order.type, urgent=True) if order.type else None
-        if choice:
-            return choice.agent
-        workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
-        if len(workers) == 1:
-            return workers[0]
-        known = ", ".join(workers) or "none"
-        raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
-
-    def _check_label(self, label: str, task: TaskId | None) -> None:
-        """One open task for each label: its result file has one writer."""
-        for entry in self._ws.entries():
-            try:
-                other = self._ws.load(entry.task).task
-            except (NotFound, Conflict):
-                continue
-            if other.label == label and other.id != task and not other.state.is_closed:
-                raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
-
-    def _check_group(self, group: str | None, by: AgentId) -> None:
-        """A group has one report: what came later under its name would be reported to nobody."""
-        if group and self._ws.told().get(f"{by}/group.{group}.report"):
-            raise Refused("groups", f"group {group!r} has had its report", "choose another name")
 
 
 def _without_heading(body: str, task: TaskId) -> str:

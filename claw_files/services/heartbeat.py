@@ -4,7 +4,9 @@
 commands and agents go on working meanwhile. No lock is held while a process runs or an agent answers.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -24,6 +26,7 @@ from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
     from claw_files.services.acting import Acting
+    from claw_files.services.compartments import MovingIn
     from claw_files.services.usages import Usages
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
@@ -55,6 +58,7 @@ class Ticked(Value, frozen=True):
     entries: int = 0
     woken: tuple[AgentId, ...] = ()
     busy: str | None = None  # another tick was running; it named itself
+    hidden: bool = False  # whether there was something to do in a compartment
     problems: tuple[str, ...] = ()  # what could not be done now, and is tried again at the next tick
 
 
@@ -69,9 +73,20 @@ class Heartbeat:
         make_acting: "Callable[[], Acting]",
         schedules: Schedules,
         afterwards: Callable[[], str | None] | None = None,
+        moving: "MovingIn | None" = None,
+        inner: "Callable[[], Sequence[Heartbeat]]" = tuple,
     ) -> None:
-        self._afterwards = afterwards  # what follows a tick without its lock; it answers with what went wrong
+        """One workspace, and after it its compartments.
+
+        Args:
+            afterwards: what follows a tick without its lock; it answers with what went wrong.
+            moving: moves in what lies outside of a compartment and belongs in it.
+            inner: the heartbeats of the compartments.
+        """
+        self._afterwards = afterwards
         self._ws = workspace
+        self._moving = moving
+        self._inner = inner
         self._runtime = runtime
         self._looking = looking
         self._make_acting = make_acting
@@ -79,6 +94,26 @@ class Heartbeat:
         self._problems: list[str] = []
         self.starts = True  # False while a daemon is draining: no tick of it starts a run
         self.seen: Snapshot | None = None  # what the last tick saw, for whoever asks what comes next
+
+    def _followers(self) -> "list[Heartbeat]":
+        """The heartbeats of the compartments, with what holds for this one."""
+        found = list(self._inner())
+        for one in found:
+            one.starts, one._ws.epoch = self.starts, self._ws.epoch
+        return found
+
+    def take_seen(self) -> "list[Snapshot]":
+        """What the last tick saw, here first, then in the compartments; a second time nothing."""
+        beats = [self, *self._inner()]
+        found = [beat.seen for beat in beats if beat.seen is not None]
+        for beat in beats:
+            beat.seen = None
+        return found
+
+    @property
+    def name(self) -> str:
+        """The path of its workspace from the folder of the configuration; "." for the workspace itself."""
+        return os.path.relpath(self._ws.root, self._ws.base)
 
     @cached_property
     def _acting(self) -> "Acting":
@@ -92,6 +127,13 @@ class Heartbeat:
             dry_run: decide only; nothing is written, not even what a crash left is finished.
             only: look at one task's line alone, and wake whoever waits.
         """
+        ticked = self._tick_here(dry_run, only)
+        inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
+        hidden = any(it.actions or it.hidden for _, it in inside)
+        problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
+        return replace(ticked, hidden=hidden, problems=(*ticked.problems, *problems)) if inside else ticked
+
+    def _tick_here(self, dry_run: bool, only: TaskId | None) -> Ticked:
         if dry_run:
             snap, planned = self._plan(only)
             return self._ticked(planned, len(snap.looks))
@@ -104,7 +146,7 @@ class Heartbeat:
         if not planned and not self._is_left_over():
             return self._ticked((), len(snap.looks))
         try:
-            with self._ws.locks.hold("tick", AT_ONCE, "clawfiles heartbeat"):
+            with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):
                 return self._tick(only)
         except Busy as busy:
             if busy.what != "tick":
@@ -146,6 +188,8 @@ class Heartbeat:
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
+        if self._moving and self._moving.is_due():
+            return True
         files = self._ws.files
         if isinstance(files, Recovering) and files.has_leftovers():
             return True
@@ -163,6 +207,8 @@ class Heartbeat:
         for run in self._runtime.live():
             if run.reason == LOST or not run.alive:
                 self._safely(f"run {run.id}", self._end_lost, run)
+        for move in self._moving.moves() if self._moving else ():
+            self._safely("compartments", move)
 
     def _end_lost(self, run: Run) -> None:
         if self._runtime.end_lost(run.id):
@@ -209,12 +255,16 @@ class Heartbeat:
     # --- waking
 
     def wake(self) -> tuple[AgentId, ...]:
-        """Wake whoever has a message waiting, unless a tick is at it: for commands that have just sent one."""
-        try:
-            with self._ws.locks.hold("tick", AT_ONCE, "clawfiles send"):
-                return tuple(action.agent for action in self._wake() if action.agent)
-        except Busy:
-            return ()
+        """Wake whoever has a message waiting, unless a tick is at it: for commands that have just sent one.
+
+        In compartments, too; who was woken there is not in the answer.
+        """
+        woken: tuple[AgentId, ...] = ()
+        with suppress(Busy), self._ws.ticking.hold("tick", AT_ONCE, "clawfiles send"):
+            woken = tuple(action.agent for action in self._wake() if action.agent)
+        for one in self._followers():
+            one.wake()
+        return woken
 
     def _wake(self) -> list[Action]:
         self._looking.forget()
@@ -232,6 +282,11 @@ class Heartbeat:
             if action.agent
             and self._safely(f"wake {action.agent}", self._acting.wake, messages[action.agent, action.key])
         ]
+
+
+def _hidden_problem(one: Heartbeat, ticked: Ticked) -> str:
+    home = one.name.rpartition("/")[2]
+    return f"{one.name}: {len(ticked.problems)} problems; `clawfiles heartbeat --agent {home}` names them"
 
 
 def _same(one: Action, other: Action) -> bool:

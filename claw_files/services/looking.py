@@ -5,13 +5,12 @@ ended has nothing more to say.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
@@ -32,34 +31,39 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules import routing
+from claw_files.rules import delegation, routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
-from claw_files.rules.probes import is_probe
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.endings import journal_line, outcomes, started
 from claw_files.services.schedules import Schedules
 from claw_files.system.files import Content, Files
 from claw_files.workspace import Workspace, restore, task_message_key
 
 Seen = TypeVar("Seen")
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
-WENT_WELL = frozenset({"done", "review", "finish", "approve"})
 JOURNAL_CAP_BYTES = 64 << 20
-SECOND = timedelta(seconds=1)
 
 
 class Looking:
     """Reads the workspace for one tick; nothing here writes, but for setting unreadable inbox files aside."""
 
     def __init__(
-        self, workspace: Workspace, runtime: AgentRuntime, checkpoints: Checkpoints, schedules: Schedules
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        checkpoints: Checkpoints,
+        schedules: Schedules,
+        others: "Callable[[], Sequence[Looking]]" = tuple,
     ) -> None:
+        """`others` look at the other places under the same limits: compartments, or what lies around one."""
         self._ws = workspace
         self._runtime = runtime
         self._checkpoints = checkpoints
         self._schedules = schedules
+        self._others = others
         self._runs: list[str] | None = None
         self.problems: dict[str, None] = {}  # what could not be looked at, each once
 
@@ -75,24 +79,30 @@ class Looking:
         `plan_line` asks for none of that, and a full inbox must not be read again for every line.
         """
         settings = self._ws.settings
-        waiting = self.waiting() if shared else ()
+        waiting, others = self.waiting() if shared else (), self._others()
         failed = any(look.task and look.task.state is State.FAILED for look in looks)
-        journal = self._journal() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
+        journal = self._journals() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
         return Snapshot(
             settings=settings,
             looks=looks,
             told=self._ws.told(),
-            live=tuple(self._runtime.live()),
+            live=self.live(),
+            elsewhere=tuple(run for other in others for run in other.live()),
             waiting=waiting,
-            outcomes=_outcomes(journal),
+            waiting_elsewhere=tuple(it for other in others for it in other.waiting()) if waiting else (),
+            outcomes=outcomes(journal),
             tried={look.entry.task: self._tried(look.task) for look in looks if look.task and look.task.attempt > 1},
             ready=self._ready(looks) if shared and settings.heartbeat.auto else (),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
-            started=_started(journal),
+            started=started(journal),
         )
+
+    def live(self) -> tuple[Run, ...]:
+        """Runs that have not ended."""
+        return tuple(self._runtime.live())
 
     def waits(self) -> tuple[Wait, ...]:
         """What waits to be woken now, oldest first, with what is ahead of it."""
@@ -165,10 +175,10 @@ class Looking:
         people = [who for who in (task.requested_by, *task.followers) if who and self._ws.settings.is_human(who)]
         if task.state is not State.IN_PROGRESS or not people:
             return {}
-        head, files = f"{task_key(task, 'progress')}.", self._ws.files
-        boxes = [f"inbox/{person}/{box}" for person in people for box in Box]
-        paths = (f"{box}/{name}" for box in boxes for name in files.names(box) if name.startswith(head))
-        times = [stamp.mtime for path in paths if (stamp := files.stamp(path))]
+        head = f"{task_key(task, 'progress')}."
+        boxes = [(self._ws.home(person).files, f"inbox/{person}/{box}") for person in people for box in Box]
+        paths = ((files, f"{box}/{name}") for files, box in boxes for name in files.names(box) if name.startswith(head))
+        times = [stamp.mtime for files, path in paths if (stamp := files.stamp(path))]
         return {"note": body.last_note(content.data.decode("utf-8", "replace")), "announced": max(times, default=None)}
 
     def _unreadable(self, entry: Entry, wrong: ClawError) -> Look:
@@ -255,10 +265,11 @@ class Looking:
 
     def _is_there(self, path: str, task: Task) -> bool:
         agent = self._ws.settings.agents.get(task.assignee) if task.assignee else None
-        for folder in (None, task.cwd, agent.workspace if agent else None):
-            files = self._ws.files if folder is None else self._ws.outside(folder)
+        own = self._ws.outside(agent.workspace) if agent and agent.workspace else None
+        cwd = f"{task.cwd}/" if task.cwd and delegation.is_inside(task.cwd) else ""
+        for files, there in ((self._ws.files, path), (self._ws.files, cwd + path), (own, path)):
             with suppress(CannotRead):  # a path that leads out, or through a link, names nothing that was made here
-                if files is not None and files.stamp(path) is not None:
+                if files is not None and files.stamp(there) is not None:
                     return True
         return False
 
@@ -280,15 +291,19 @@ class Looking:
 
     def _new_messages(self) -> Iterable[tuple[Message, bool]]:
         for agent in self._ws.settings.agents.values():
-            if not agent.is_woken or agent.kind is AgentKind.HUMAN:
+            if not agent.is_woken or agent.kind is AgentKind.HUMAN or not self._is_here(agent.name):
                 continue
             for message in self._new_of(agent.name):
                 is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
                 yield message, is_begun is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
-        people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
+        agents = self._ws.settings.agents.values()
+        people = [agent.name for agent in agents if agent.kind is AgentKind.HUMAN and self._is_here(agent.name)]
         return {person: tuple(self._new_of(person)) for person in people}
+
+    def _is_here(self, agent: AgentId) -> bool:
+        return self._ws.home(agent) is self._ws
 
     def _new_of(self, agent: AgentId) -> list[Message]:
         return self._told_of(lambda: self._ws.messages_in(agent, Box.NEW))
@@ -325,7 +340,7 @@ class Looking:
         open_ones = []
         for before in task.after[:1000]:
             try:
-                if self._ws.in_force(self._ws.load(before).task).state is not State.DONE:
+                if self._ws.in_force(self._ws.load_anywhere(before).task).state is not State.DONE:
                     open_ones.append(before)
             except ClawError:
                 open_ones.append(before)
@@ -333,7 +348,13 @@ class Looking:
 
     def outcomes(self) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
         """How each agent's work ended in the last two days, oldest first; True: it went well."""
-        return _outcomes(self._journal())
+        return outcomes(self._journals())
+
+    def _journals(self) -> list[tuple[datetime, Audit]]:
+        """The same as `_journal`, of all places."""
+        others = self._others()
+        found = [*self._journal(), *(line for other in others for line in other._journal())]
+        return sorted(found, key=lambda line: line[0]) if others else found
 
     def _journal(self) -> list[tuple[datetime, Audit]]:
         """The decisions of today and yesterday about runs and their ends, oldest first."""
@@ -344,39 +365,8 @@ class Looking:
                 raw = self._ws.files.read(f"audit/{day:%Y-%m-%d}.jsonl", cap_bytes=JOURNAL_CAP_BYTES).data
             except ClawError:
                 continue
-            found += [line for text in raw.splitlines() if (line := _journal_line(text))]
+            found += [line for text in raw.splitlines() if (line := journal_line(text))]
         return found
-
-
-_INTERESTING = (b'"fail"', b'"wake"', b'"done"', b'"review"', b'"finish"', b'"approve"')
-
-
-def _journal_line(text: bytes) -> tuple[datetime, Audit] | None:
-    if not any(word in text for word in _INTERESTING):
-        return None
-    try:
-        facts = msgspec.json.decode(text)
-        return datetime.fromisoformat(facts.pop("timestamp")), msgspec.convert(facts, Audit)
-    except (ValueError, KeyError, AttributeError, msgspec.MsgspecError):
-        return None
-
-
-def _outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
-    """How each agent's work ended, oldest first: what its breaker is derived from."""
-    found: dict[AgentId, list[tuple[datetime, bool]]] = {}
-    for at, line in journal:
-        if line.agent and not is_probe(line.task) and (line.action == "fail" or line.action in WENT_WELL):
-            found.setdefault(line.agent, []).append((at, line.action != "fail"))
-    return {agent: tuple(ends) for agent, ends in found.items()}
-
-
-def _started(journal: list[tuple[datetime, Audit]]) -> dict[str, tuple[datetime, ...]]:
-    """When runs were started with each model: what its rate is derived from."""
-    found: dict[str, list[datetime]] = {}
-    for at, line in journal:
-        if line.action == "wake" and line.model:
-            found.setdefault(line.model, []).append(at + SECOND)  # lines have whole seconds: it was before the next
-    return {model: tuple(times) for model, times in found.items()}
 
 
 def _is_run_of(name: str, key: str) -> bool:

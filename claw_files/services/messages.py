@@ -87,9 +87,18 @@ class Messages:
         by: AgentId | None = None,
         reply_to: AgentId | None = None,
         critical: bool = False,
+        short: str = "needs a look",
+        whole: bool = False,
     ) -> Message:
-        """Deliver something that happens once: the file is named by its key, so a second time finds it there."""
+        """Deliver something that happens once: the file is named by its key, so a second time finds it there.
+
+        Args:
+            short: all that is told outside of a compartment, after the task's id.
+            whole: `text` may leave the compartment, because its agent chose to ask.
+        """
         ws = self._ws
+        if ws.places.is_closed and not whole and ws.home(to) is not ws:
+            text = f"{task} {short}."
         message = Message(
             id=key,
             key=Key(key),

@@ -93,7 +93,13 @@ class Outcomes:
         )
         key = f"{task.id.lower()}.{task.attempt}.dead"
         self._messages.tell(
-            key, person, text, Kind.ANNOUNCE, task.id, replace(self._audit(action), key=key, agent=person)
+            key,
+            person,
+            text,
+            Kind.ANNOUNCE,
+            task.id,
+            replace(self._audit(action), key=key, agent=person),
+            short="is a dead letter",
         )
         self._ws.move(self._ws.load(task.id), "dead-letter", self._audit(action))
 
@@ -111,13 +117,15 @@ class Outcomes:
     def reopen(self, action: Action, look: Look | None) -> None:
         """Told first: what was told is the memory that it happens once."""
         assert action.task and look and look.task and action.agent
-        self._messages.tell(action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, self._audit(action))
+        audit = self._audit(action)
+        told = (action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, audit)
+        self._messages.tell(*told, short="is reopened")
         generation = self._ws.next_generation(look.task, look.message)
         now = self._ws.clock.now()
         self._ws.update(
             action.task,
             lambda t: transitions.reopen(t, self._tick, generation, now, action.why),
-            self._audit(action),
+            audit,
             keep_mtime=True,
         )
 

@@ -46,11 +46,12 @@ class Spending:
         self._unread: list[str] = []
 
     def now(self) -> Spent | None:
-        """What this month has cost so far; None where there is no budget."""
+        """What this month has cost so far, in compartments, too; None where there is no budget."""
         if not self._ws.settings.budgets.is_set:
             return None
         month = costs.month_of(self._ws.clock.now(), self._ws.zone)
-        found = (one for day in self._days_of(month) for one in day.charges)
+        places = (self, *(Spending(other) for other in self._ws.places.others()))
+        found = (one for place in places for day in place._days_of(month) for one in day.charges)
         return costs.spent(found, month, self._ws.zone)
 
     def without_money(self) -> tuple[AgentId, ...]:

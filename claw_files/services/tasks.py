@@ -69,7 +69,7 @@ class TaskService:
         Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist.
         """
         for earlier in order.after:
-            self._ws.load(earlier)
+            self._ws.load_anywhere(earlier)
         task = self._draft(order, by, inside)
         audit = Audit(action="task new", agent=order.to, actor=by, why=task.title)
         return self._ws.create_numbered(task, audit, order.body)

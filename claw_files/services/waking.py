@@ -33,8 +33,7 @@ class Waking:
 
     def wake(self, message: Message) -> bool:
         """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
-        settings = self._ws.settings
-        agent = settings.agents[message.to]
+        ws, agent = self._ws, self._ws.settings.agents[message.to]
         task = self._task_of(message)
         if task is not None and _is_over(message, task):
             audit = Audit(
@@ -58,12 +57,13 @@ class Waking:
         )
         order = StartOrder(
             run=run,
-            workspace=self._ws.root,
+            workspace=ws.root,
             command=agent.command,
             message=texts.wake_text(self._whole(message), run.id),
             given=Given(agent.message),
             env=agent.env,
-            cwd=self._folder(task) or agent.workspace,
+            base=ws.base,
+            cwd=self._folder(task) or (agent.workspace and os.path.join(ws.base, agent.workspace)),
             label=task.label if task else None,
             extra=_extra(message, (task.model if task else None) or agent.model),
         )
@@ -166,7 +166,7 @@ class Waking:
             started=self._ws.clock.now(),
             timeout=VERIFY_LIMIT,
         )
-        self._runtime.start(StartOrder(run=run, workspace=self._ws.root, command=route.verify))
+        self._runtime.start(StartOrder(run=run, workspace=self._ws.root, base=self._ws.base, command=route.verify))
         why = " ".join(route.verify)
         self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
 

@@ -38,10 +38,21 @@ class DiskFiles:
     """
 
     def __init__(
-        self, root: str, private: str = ".clawfiles", clock: Clock | None = None, *, durable: bool = True
+        self,
+        root: str,
+        private: str = ".clawfiles",
+        clock: Clock | None = None,
+        *,
+        durable: bool = True,
+        closed: bool = False,
     ) -> None:
-        """`durable=False` leaves out fsync: for tests that count on processes dying, not on power failing."""
-        self._gate = Gate(os.path.abspath(root))
+        """What `root` holds.
+
+        Args:
+            durable: False leaves out fsync: for tests that count on processes dying, not on power failing.
+            closed: everything is made for its owner alone, whatever the umask.
+        """
+        self._gate = Gate(os.path.abspath(root), 0o700 if closed else 0o777)
         self._private = Private(self._gate, private, durable)
         self._clock: Clock = clock or SystemClock()
         self._durable = durable
@@ -156,7 +167,7 @@ class DiskFiles:
         with writing(path) as step, self._making(folder) as fd:
             if path == journal_path(self._clock.now()):
                 self._journal_is_plain(fd, name)
-            append_line(fd, name, line, path, self._durable, step)
+            append_line(fd, name, line, path, self._durable, step, self._gate.mask)
 
     def folder(self, path: str, mode: int = 0o755) -> None:
         split(path)
@@ -238,7 +249,15 @@ class DiskFiles:
         mtime_ns: int | None,
     ) -> None:
         """Write the new content beside everything, durably. Its name says that it is complete only when it is."""
-        new_file(bench, intent.name + PART, new, sync=self._durable, like=like, mtime_ns=mtime_ns)
+        new_file(
+            bench,
+            intent.name + PART,
+            new,
+            sync=self._durable,
+            like=like,
+            mtime_ns=mtime_ns,
+            mask=self._gate.mask,
+        )
         self._private.write_note(bench, intent, note)
         os.rename(intent.name + PART, intent.name, src_dir_fd=bench, dst_dir_fd=bench)
 
@@ -310,7 +329,7 @@ class DiskFiles:
                 os.rename(folder, f"{folder}.{time.time_ns()}.kept", src_dir_fd=root, dst_dir_fd=root)
         with self._gate.making(folder, sync=self._durable) as fd:
             self._journal_is_plain(fd, name)
-            append_line(fd, name, line, path, self._durable, Step())
+            append_line(fd, name, line, path, self._durable, Step(), self._gate.mask)
 
     def _journal_is_plain(self, fd: int, name: str) -> None:
         """Move aside what bears the journal's name and is no plain file: no write may fail for it, now or later."""
@@ -322,7 +341,8 @@ class DiskFiles:
             os.rename(name, kept, src_dir_fd=fd, dst_dir_fd=fd)
             why = f"{name} was no plain file; it is {kept} now"
             now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-            append_line(fd, name, json_line(_SET_ASIDE | {"timestamp": now, "why": why}), name, self._durable, Step())
+            line = json_line(_SET_ASIDE | {"timestamp": now, "why": why})
+            append_line(fd, name, line, name, self._durable, Step(), self._gate.mask)
 
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:

@@ -118,13 +118,18 @@ def new_file(
     sync: bool,
     like: os.stat_result | None = None,
     mtime_ns: int | None = None,
+    mask: int = 0o777,
 ) -> None:
-    """Create `name` with `data`, with the mode and owner of `like`; durable when `sync`. Never replaces."""
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder_fd)
+    """Create `name` with `data`, with the mode and owner of `like`; durable when `sync`. Never replaces.
+
+    Of any mode, `mask` says what may be left.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(name, flags, 0o666 & mask, dir_fd=folder_fd)
     try:
         write_all(fd, data)
         if like:
-            _resemble(fd, like)
+            _resemble(fd, like, mask)
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
         if sync:
@@ -136,22 +141,22 @@ def new_file(
     os.close(fd)  # some file systems report a failed write only here
 
 
-def _resemble(fd: int, like: os.stat_result) -> None:
-    own = os.fstat(fd)
+def _resemble(fd: int, like: os.stat_result, mask: int) -> None:
+    own, mode = os.fstat(fd), stat.S_IMODE(like.st_mode) & mask
     if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
         # A tick run by root must not take the files away from the agents; without that right it stays as it is.
         with suppress(OSError):
             os.fchown(fd, like.st_uid, like.st_gid)
-    if stat.S_IMODE(own.st_mode) != stat.S_IMODE(like.st_mode):
-        os.fchmod(fd, stat.S_IMODE(like.st_mode))
+    if stat.S_IMODE(own.st_mode) != mode:
+        os.fchmod(fd, mode)
 
 
-def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step) -> None:
+def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step, mask: int = 0o777) -> None:
     """Add `line` to `name` in one piece, created when absent; what a crash tore off before is ended first.
 
     `step.unknown` is set once the line stands there. Raises CannotRead for what is no plain file.
     """
-    fd = _open_to_append(folder_fd, name, path)
+    fd = _open_to_append(folder_fd, name, path, mask)
     try:
         with locked(fd, path):
             size_bytes = os.fstat(fd).st_size
@@ -170,9 +175,9 @@ def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, s
         os.close(fd)
 
 
-def _open_to_append(folder_fd: int, name: str, path: str) -> int:
+def _open_to_append(folder_fd: int, name: str, path: str, mask: int) -> int:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o666, dir_fd=folder_fd)
+    fd = os.open(name, flags, 0o666 & mask, dir_fd=folder_fd)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
         return fd

@@ -46,8 +46,9 @@ class Gate:
     lies in it. Locks belong to a descriptor, so whoever is handed one gets one of its own.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, mask: int = 0o777) -> None:
+        """`mask` is what is left of the mode of each file and folder that is made: 0o700 in a compartment."""
+        self.root, self.mask = root, mask
         self._fd = -1
         self._identity = (0, 0)
         self._opened: dict[str, _Folder] = {}
@@ -126,7 +127,7 @@ class Gate:
         parent, _, name = path.rpartition("/")
         with self.making(parent, mode, sync) if parent else self.folder("") as fd:
             with suppress(FileExistsError):
-                os.mkdir(name, mode, dir_fd=fd)
+                os.mkdir(name, mode & self.mask, dir_fd=fd)
             if sync:
                 os.fsync(fd)
 

@@ -107,7 +107,7 @@ class Private:
         spelled = spell(path)
         if spelled.startswith("@"):
             with self.folder("long") as fd, suppress(FileExistsError):
-                new_file(fd, spelled, os.fsencode(path), sync=self._durable)
+                new_file(fd, spelled, os.fsencode(path), sync=self._durable, mask=self._gate.mask)
                 self.sync(fd)
         return Intent.plan(spelled, base, new, now)
 
@@ -125,7 +125,7 @@ class Private:
     def write_note(self, bench: int, intent: Intent, note: bytes | None) -> None:
         """Leave the journal's line where recovery finds it. Not synced: a power cut costs its words, not its fact."""
         if note is not None:
-            new_file(bench, intent.name + NOTE, note, sync=False)
+            new_file(bench, intent.name + NOTE, note, sync=False, mask=self._gate.mask)
 
     def discard(self, bench: int, intent: Intent) -> None:
         """Forget a try that changed nothing. The note goes first: a note alone means that its write was made."""

@@ -8,18 +8,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from claw_files.app import App
-from claw_files.locks import Claims, Locks
+from claw_files.locks import Claims
 from claw_files.model import AgentId, Box, State, Task, TaskId
 from claw_files.services.heartbeat import Ticked
 from claw_files.services.tasks import NewTask
 from claw_files.system.disk import DiskFiles
 from claw_files.testing.clock import FakeClock
-from claw_files.workspace import Workspace
 
 TEAM = """
 [workspace]
@@ -47,19 +45,18 @@ WAIT_SECONDS = 30.0
 class _App(App):
     """As the real one, without fsync and with files of the test's choice."""
 
-    def __init__(self, office: "Office", agent: str | None) -> None:
-        super().__init__(str(office.root), dict(os.environ), agent, office.clock)
+    def __init__(self, office: "Office", agent: str | None, home: AgentId | None = None) -> None:
+        super().__init__(str(office.root), dict(os.environ), agent, office.clock, home)
         self._office = office
 
-    @cached_property
-    def files(self) -> DiskFiles:
-        return self._office.make_files(str(self._office.root))
+    def _make_files(self, root: str, closed: bool) -> DiskFiles:
+        return self._office.make_files(root, closed=True) if closed else self._office.make_files(root)
 
-    @cached_property
-    def workspace(self) -> Workspace:
-        root = str(self._office.root)
-        locks, claims = Locks(root, self.clock), self._office.make_claims(root)
-        return Workspace(root, self.settings, self.files, locks, claims, self.clock, outside=self._outside)
+    def _make_claims(self) -> Claims:
+        return self._office.make_claims(self.root)
+
+    def _beside(self, home: AgentId) -> "_App":
+        return _App(self._office, self._named, home)
 
 
 class Office:
@@ -68,7 +65,9 @@ class Office:
     def __init__(self, root: Path, config: str = TEAM, clock: FakeClock | None = None) -> None:
         self.root = root
         self.clock = clock or FakeClock()
-        self.make_files: Callable[[str], DiskFiles] = lambda path: DiskFiles(path, clock=self.clock, durable=False)
+        self.make_files: Callable[..., DiskFiles] = lambda path, **more: DiskFiles(
+            path, clock=self.clock, durable=False, **more
+        )
         self.make_claims: Callable[[str], Claims] = lambda path: Claims(path, durable=False)
         self._born = time.time() - 1
         assert self.clock.now().timestamp() < self._born, "the office's clock must be behind the real one"

@@ -27,6 +27,7 @@ from claw_files.system.files import Content, Files
 from claw_files.workspace import index
 from claw_files.workspace.inboxes import Inboxes
 from claw_files.workspace.index import Row
+from claw_files.workspace.places import Places
 
 CONFIG = "clawfiles.toml"
 _MONTH = pattern(r"[0-9]{4}-[0-9]{2}")
@@ -57,8 +58,20 @@ class Workspace(Inboxes):
         outside: Callable[[str], Files] | None = None,
         epoch: str | None = None,
         cache: NoCache | None = None,
+        places: Places | None = None,
+        base: str | None = None,
+        ticking: Locks | None = None,
     ) -> None:
+        """What lies at `root`.
+
+        Args:
+            base: the folder of clawfiles.toml, where that is another one.
+            ticking: where the lock of the tick lies, where that is not `locks`: all places share one.
+        """
         self.root = root
+        self.base = base or root
+        self.places = places or Places()
+        self.ticking = ticking or locks
         self.settings = settings
         self.files = files
         self.locks = locks
@@ -112,6 +125,10 @@ class Workspace(Inboxes):
         path, place = self._found(task)
         content = self.files.read(path)
         return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
+
+    def load_anywhere(self, task: TaskId) -> Loaded:
+        """The same, also where it lies in another place: for asking how a task stands that this one comes after."""
+        return next((it for it in (self, *self.places.others()) if it.find(task)), self).load(task)
 
     def _found(self, task: TaskId) -> tuple[str, Place]:
         if found := self.find(task):
@@ -217,16 +234,20 @@ class Workspace(Inboxes):
 
     def create_numbered(self, task: Task, audit: Audit, body: str = "") -> Task:
         """Create the task under the next free number; raises Conflict when there is none."""
-        for number in range(self._next_number(), 1 << 31):
-            task = replace(task, id=words.task_id(f"{self.settings.workspace.prefix}-{number}"))
-            try:
-                return self.create(task, replace(audit, task=task.id), body)
-            except Conflict:  # somebody took the number meanwhile
-                continue
+        with self.places.numbering():
+            for number in range(self._next_number(), 1 << 31):
+                task = replace(task, id=words.task_id(f"{self.settings.workspace.prefix}-{number}"))
+                try:
+                    return self.create(task, replace(audit, task=task.id), body)
+                except Conflict:  # somebody took the number meanwhile
+                    continue
         raise Conflict("no task number is free")
 
     def _next_number(self) -> int:
-        """One more than the highest number in use, ledger lines and archive included: a number never comes back."""
+        return max(it.highest_number() for it in (self, *self.places.others())) + 1
+
+    def highest_number(self) -> int:
+        """The highest number in use here, ledger lines and archive included: a number never comes back."""
         folders = [
             "status",
             "dead-letter",
@@ -237,7 +258,7 @@ class Workspace(Inboxes):
         prefix = f"{self.settings.workspace.prefix.lower()}-"
         tails = [name[len(prefix) :] for name in names if name.lower().startswith(prefix)]
         # A file may be called tc-99999999999: no number of ours, and nothing may come after it.
-        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0) + 1
+        return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0)
 
     def _months(self) -> list[str]:
         """Folders of the archive, "2026-03"; what else lies there is somebody's."""

@@ -17,6 +17,7 @@ from claw_files.model import AgentId, Audit, Box, Message, TaskId
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
+from claw_files.workspace.places import Places
 
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 ASIDE_AT_ONCE = 500
@@ -35,6 +36,11 @@ class Inboxes:
     only_looks: bool = False
 
     epoch: str | None
+    places: Places
+
+    def home(self, agent: AgentId) -> "Inboxes":
+        """The workspace in which the agent's inbox lies: this one, where nobody has a compartment."""
+        return self.places.inbox_of(agent) or self
 
     def line(self, audit: Audit) -> bytes:
         """One line of the journal, as JSON with every promised key."""
@@ -44,6 +50,9 @@ class Inboxes:
 
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same key that is there already stays."""
+        there = self.home(message.to)
+        if there is not self:
+            return self._deliver_across(there, message, audit)
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
@@ -52,6 +61,15 @@ class Inboxes:
         raw = messages.render(message)
         self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
         return message
+
+    def _deliver_across(self, there: "Inboxes", message: Message, audit: Audit) -> Message:
+        """Deliver where the inbox lies. The journal there tells all, but of what leaves a compartment only the key."""
+        if not self.places.is_closed:
+            return there.deliver(message, audit)
+        if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
+            self.files.append(f"audit/{self.clock.now():%Y-%m-%d}.jsonl", self.line(audit))
+        told = Audit(action=audit.action, task=message.task, agent=message.to, key=message.key)
+        return there.deliver(message, replace(told, why="from a compartment"))
 
     def _place_body(self, message: Message) -> Message:
         self.files.folder(f"inbox/{message.to}/bodies")
@@ -69,19 +87,21 @@ class Inboxes:
                 raise NotFound("message", message.id)
             return messages.render(message)
 
-        self.files.commit(path, change, self.line(audit))
+        self.home(message.to).files.commit(path, change, self.line(audit))
 
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:  # noqa: A002 - its name
         """Move a message between boxes."""
-        self.files.folder(f"inbox/{agent}/{target}")
+        files = self.home(agent).files
+        files.folder(f"inbox/{agent}/{target}")
         try:
-            self.files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
+            files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
         except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
-            self.files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
+            files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
 
     def message_ids(self, agent: AgentId, box: Box) -> list[str]:
         """Ids of the messages in one box, oldest first."""
-        return [name.removesuffix(".md") for name in self.files.names(f"inbox/{agent}/{box}") if name.endswith(".md")]
+        names = self.home(agent).files.names(f"inbox/{agent}/{box}")
+        return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
     def read_message(self, agent: AgentId, box: Box, id: str) -> Message:  # noqa: A002
         """One message. Whose it is and what it is called follow from where it lies, never from what it says.
@@ -89,7 +109,7 @@ class Inboxes:
         Raises NotFound, InvalidFile, CannotRead.
         """
         path = f"inbox/{agent}/{box}/{id}.md"
-        message = messages.parse(self.files.read(path).data, path)
+        message = messages.parse(self.home(agent).files.read(path).data, path)
         return message if (message.to, message.id) == (agent, id) else replace(message, to=agent, id=id)
 
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
@@ -102,7 +122,7 @@ class Inboxes:
                 continue  # somebody moved it meanwhile
             except InvalidFile as wrong:
                 aside += 1  # of a flood, so many each time: each is made durable, and good messages wait behind it
-                if aside <= ASIDE_AT_ONCE and not self.only_looks:
+                if aside <= ASIDE_AT_ONCE and not self.only_looks and self.home(agent) is self:
                     self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
         return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
 
@@ -135,7 +155,7 @@ class Inboxes:
     def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
         for box in Box:
-            if self.files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+            if self.home(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return self.read_message(agent, box, key), box
             for id in self.message_ids(agent, box):  # noqa: A001
                 if id.endswith(f"-{key}"):
@@ -174,12 +194,13 @@ class _ToldView(Mapping[str, Told]):
     """Looks for the message file when it is asked; a tick asks only about its entries."""
 
     def __init__(self, inboxes: Inboxes) -> None:
-        self._files = inboxes.files
+        self._inboxes = inboxes
 
     def __getitem__(self, name: str) -> Told:
         agent, key = name.split("/", 1)
+        files = self._inboxes.home(AgentId(agent)).files
         for box in Box:
-            if stamp := self._files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+            if stamp := files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return Told(box=box, sent=stamp.mtime)
         raise KeyError(name)
 

@@ -103,11 +103,31 @@ def an_openclaw_that_reads_heartbeat_md(clinic) -> None:
     clinic.write("clawfiles.toml", f"{PETER_THERE}[openclaw]\npush_ledger = true\n")
 
 
-@case("compartment-open", "clawfiles.toml", 5)
-def compartment(clinic) -> None:
+def with_compartment(clinic) -> None:
     clinic.write(
         "clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.shield]\ncompartment = true\n'
     )
+
+
+@case("compartment-open", "compartments/shield")
+def open_compartment(clinic) -> None:
+    with_compartment(clinic)
+    clinic.write("compartments/shield/audit/note.txt", "x")
+    for path in ("compartments", "compartments/shield", "compartments/shield/audit"):
+        (clinic.root / path).chmod(0o700)
+    (clinic.root / "compartments/shield/audit/note.txt").chmod(0o644)
+
+
+@case("compartment-outside", "status/tc-1.md")
+def left_outside(clinic) -> None:
+    with_compartment(clinic)
+    clinic.status("TC-1", "status: done\nassignee: shield")
+
+
+@case("compartment-ill", "compartments/shield")
+def ill_compartment(clinic) -> None:
+    with_compartment(clinic)
+    clinic.write("compartments/shield/status/tc-1.md", "---\nid: TC-1\nstatus: nonsense\n---\n")
 
 
 @case("weak-filesystem", ".")

@@ -17,7 +17,7 @@ from claw_files.model import State, Task, TaskId
 from claw_files.rules import by_hand
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if path.name != "repair.py")
+MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith("repair"))
 # What asks OpenClaw's gateway reads nothing of the workspace and writes nothing.
 OURS = re.compile(r"claw_files\.(?:(?:model|words|errors|config|doctor)(?:\.|$)|openclaw(?:\.(?:health|installed))?$)")
 WRITES = {

@@ -15,7 +15,7 @@ from claw_files.words import safe
 AHEAD_SECONDS: Final = 300
 _TOP: Final = (
     *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "conflicts", "quarantine"),
-    *("workflows", "audit", "compartments"),
+    *("workflows", "audit"),
 )
 _DEVICES: Final = frozenset({"con", "prn", "aux", "nul"} | {f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10)})
 _MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")
@@ -27,11 +27,11 @@ _WINDOWS: Final = frozenset('<>:"|?*\\')
 
 def nodes(s: Survey) -> Iterator[Finding]:
     """Everything that is no plain file or folder, is too large, too deep or from the future."""
-    for top in (*_TOP, PRIVATE, "runs"):
+    for top in (*_TOP, PRIVATE, "runs", "compartments"):
         node = s.tree.node(top)
         if node and node.kind != "folder":
             yield found("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
-        elif node and node.mode & 0o077 and top in (PRIVATE, "compartments"):
+        elif node and node.mode & 0o077 and top == PRIVATE:
             yield found("open-private", top, detail=f"mode {node.mode:o}")
     for top in _TOP:
         yield from _below(s, top, 1)
@@ -57,8 +57,6 @@ def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
     elif depth >= DEEPEST:
         yield found("too-deep", node.path)
     elif not node.path.startswith(("conflicts/", "quarantine/")):
-        if node.mode & 0o077 and node.path.startswith("compartments/"):
-            yield found("open-private", node.path, detail=f"mode {node.mode:o}")
         yield from _below(s, node.path, depth + 1)
 
 

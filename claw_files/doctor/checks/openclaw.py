@@ -14,8 +14,10 @@ from claw_files.openclaw import health, installed
 
 def gateway(s: Survey) -> Iterator[Finding]:
     """What is missing between us and the agents there. Asked only where an agent is woken so."""
-    there = [agent for agent in s.settings.agents.values() if agent.runtime is Runtime.OPENCLAW] if s.settings else []
-    if not there or s.settings is None:
+    if s.settings is None or s.is_inner:
+        return
+    there = [agent for agent in s.settings.agents.values() if agent.runtime is Runtime.OPENCLAW]
+    if not there:
         return
     state = health.look(s.settings, s.tree.root, os.environ)
     known: tuple[installed.Agent, ...] | None = state.agents

@@ -28,15 +28,14 @@ def openclaw(s: Survey) -> Iterator[Finding]:
 
 def agents(s: Survey) -> Iterator[Finding]:
     """Agents whose settings promise more than there is."""
-    raw = s.tree.read(CONFIG).decode("utf-8", "replace") if s.settings else ""
-    for agent in s.settings.agents.values() if s.settings else ():
+    if s.settings is None or s.is_inner:
+        return
+    raw = s.tree.read(CONFIG).decode("utf-8", "replace")
+    for agent in s.settings.agents.values():
         if agent.runtime is Runtime.ACP:
             yield found(
                 "runtime-missing", CONFIG, line_of(raw, agent.name, "runtime"), str(agent.runtime), "", agent.name
             )
-        if agent.compartment:
-            line = line_of(raw, agent.name, "compartment")
-            yield found("compartment-open", CONFIG, line, agent.name, agent=agent.name)
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:

@@ -1,0 +1,52 @@
+"""Compartments, from outside: who else may enter, and what lies outside that belongs in. Nothing in one is named."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.reading import Node
+from claw_files.doctor.survey import BOXES, Survey
+
+FOLDER: Final = "compartments"
+_DEEPEST: Final = 8
+
+
+def agents_of(s: Survey) -> list[str]:
+    """The agents with a compartment; none in a compartment itself."""
+    if s.settings is None or s.is_inner:
+        return []
+    return [agent.name for agent in s.settings.agents.values() if agent.compartment]
+
+
+def modes(s: Survey) -> Iterator[Finding]:
+    """Compartments that others may enter, or in which something is open to them: told with how much, not what."""
+    if s.is_inner:
+        return
+    top = s.tree.node(FOLDER)
+    if top and top.kind == "folder" and top.mode & 0o077:
+        yield found("compartment-open", FOLDER, detail=f"mode {top.mode:o}")
+    for node in s.folder(FOLDER).nodes:
+        if node.kind != "folder":
+            yield found("link" if node.kind == "link" else "special-file", node.path)
+        elif number := _open(s, node, 1):
+            yield found("compartment-open", node.path, detail=f"{number} of its folders and files")
+
+
+def _open(s: Survey, node: Node, depth: int) -> int:
+    own = int(bool(node.mode & 0o077) and node.kind in ("file", "folder"))
+    if node.kind != "folder" or depth > _DEEPEST:
+        return own
+    return own + sum(_open(s, below, depth + 1) for below in s.folder(node.path).nodes)
+
+
+def outside(s: Survey) -> Iterator[Finding]:
+    """What belongs to an agent with a compartment and lies where others read it."""
+    agents = agents_of(s)
+    for it in s.tasks:
+        if it.task and it.task.assignee in agents:
+            yield found("compartment-outside", it.node.path, task=it.id)
+    for agent in agents:
+        paths = [f"checkpoints/{agent}.md", f"status/{agent}.md"]
+        yield from (found("compartment-outside", path) for path in paths if s.tree.node(path))
+        if any(s.folder(f"inbox/{agent}/{box}").nodes for box in BOXES):
+            yield found("compartment-outside", f"inbox/{agent}")

@@ -1,0 +1,70 @@
+"""What a spawn asks for, and what must hold before a worker is started for it."""
+
+from datetime import timedelta
+
+from claw_files.config import Settings
+from claw_files.errors import Conflict, NotFound, Refused
+from claw_files.model import AgentId, AgentKind, Size, TaskId, Value
+from claw_files.rules import routing
+from claw_files.workspace import Workspace
+
+
+class SpawnOrder(Value, frozen=True):
+    """The contract of a spawn; label and size are required, cleanup is always keep."""
+
+    text: str
+    label: str | None = None
+    size: str | None = None
+    worker: AgentId | None = None
+    task: TaskId | None = None
+    timeout: timedelta | None = None
+    model: str | None = None
+    cwd: str | None = None
+    group: str | None = None
+    group_size: int | None = None
+    attempts: int | None = None
+    type: str | None = None
+    mode: str = "run"
+    runtime: str | None = None
+    sandbox: str = "inherit"
+
+
+def size_of(text: str) -> Size:
+    """The size of that name. Raises Refused."""
+    try:
+        return Size(text.upper())
+    except ValueError:
+        raise Refused(
+            "spawn-contract", f"size {text[:20]!r} is none of S, M, L", "S 300 s, M 600 s, L 1200 s"
+        ) from None
+
+
+def worker_of(settings: Settings, order: SpawnOrder) -> AgentId:
+    """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused."""
+    if order.worker:
+        return settings.agent(order.worker).name
+    choice = routing.pick(settings, order.type, urgent=True) if order.type else None
+    if choice:
+        return choice.agent
+    workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
+    if len(workers) == 1:
+        return workers[0]
+    known = ", ".join(workers) or "none"
+    raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
+
+
+def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
+    """One open task for each label: its result file has one writer."""
+    for entry in ws.entries():
+        try:
+            other = ws.load(entry.task).task
+        except (NotFound, Conflict):
+            continue
+        if other.label == label and other.id != task and not other.state.is_closed:
+            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
+
+
+def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:
+    """A group has one report: what came later under its name would be reported to nobody."""
+    if group and ws.told().get(f"{by}/group.{group}.report"):
+        raise Refused("groups", f"group {group!r} has had its report", "choose another name")

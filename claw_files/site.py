@@ -1,0 +1,212 @@
+"""Where we are: the configuration, the files, and the compartments beside them, found from who acts."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from claw_files import __version__, config
+from claw_files.errors import CannotRead
+from claw_files.finding import around_of
+from claw_files.model import AgentId, AgentKind
+from claw_files.system.cache import Cache
+from claw_files.system.clock import Clock, SystemClock
+from claw_files.system.disk import DiskFiles
+from claw_files.system.files import Content
+from claw_files.workspace import CONFIG, Workspace
+from claw_files.workspace.places import FOLDER, Places
+
+if TYPE_CHECKING:
+    from claw_files.locks import Claims, Locks
+
+PRIVATE = ".clawfiles"
+OUTSIDE = AgentId("")  # in no compartment, whoever acts
+
+
+class Site:
+    """One workspace, or one compartment of it: its configuration, its files, and the places beside it."""
+
+    def __init__(
+        self,
+        base: str,
+        env: Mapping[str, str],
+        agent: str | None,
+        clock: Clock | None = None,
+        home: AgentId | None = None,
+    ) -> None:
+        """What lies at `base`, the folder of clawfiles.toml.
+
+        Args:
+            home: the agent whose compartment is meant; OUTSIDE for none; not given: who acts decides.
+        """
+        self.base = base
+        self._env = env
+        self._named = agent or env.get("CLAWFILES_AGENT") or None
+        self._home = home
+        self._known: dict[AgentId, Self] = {}
+        self.clock: Clock = clock or SystemClock()
+
+    # --- the configuration
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """The checked configuration, as it holds here. Raises InvalidConfig, CannotRead."""
+        if not self.home:
+            return self._whole
+        from claw_files.rules import visibility
+
+        return visibility.inside(self._whole, self.home)
+
+    @cached_property
+    def _whole(self) -> config.Settings:
+        content = self._around.read(CONFIG)
+        return self._kept(content) or self._parsed(content)
+
+    def _kept(self, content: Content) -> config.Settings | None:
+        """The settings as they were checked when the file's bytes were the same, by the same version of us."""
+        raw = Cache(self.base).load("config")
+        head = f"{__version__} {content.digest}\n".encode()
+        if raw is None or not raw.startswith(head):
+            return None
+        try:
+            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
+        except msgspec.MsgspecError:
+            return None
+
+    def _parsed(self, content: Content) -> config.Settings:
+        settings = config.parse(content.data, CONFIG)
+        raw = f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings)
+        Cache(self.base).save("config", raw)
+        return settings
+
+    # --- the files
+
+    @cached_property
+    def home(self) -> AgentId:
+        """The agent in whose compartment we are: who acts, or who spawned the worker that does; OUTSIDE for none."""
+        if self._home is not None or not self._named:
+            return self._home or OUTSIDE
+        known = self._whole.agents.get(AgentId(self._named.lower()))
+        if known is None or known.compartment:
+            return known.name if known else OUTSIDE
+        folder = self._env.get("CLAWFILES_WORKSPACE", "") if known.kind is AgentKind.WORKER else ""
+        name = os.path.basename(os.path.abspath(folder)) if folder and around_of(folder) != folder else ""
+        return AgentId(name) if name in self._compartmental else OUTSIDE
+
+    @cached_property
+    def root(self) -> str:
+        """The folder in which everything lies but the configuration."""
+        return os.path.join(self.base, FOLDER, self.home) if self.home else self.base
+
+    @cached_property
+    def _around(self) -> DiskFiles:
+        return self._checked(self.base, closed=False)
+
+    @cached_property
+    def files(self) -> DiskFiles:
+        """Raises CannotRead where something else lies in the place of our own folder: we would lock and write there."""
+        if not self.home:
+            return self._around
+        for path in (FOLDER, f"{FOLDER}/{self.home}"):
+            self._around.folder(path, 0o700)
+        return self._checked(self.root, closed=True)
+
+    def _checked(self, root: str, closed: bool) -> DiskFiles:
+        private = os.path.join(root, PRIVATE)
+        if os.path.lexists(private) and (os.path.islink(private) or not os.path.isdir(private)):
+            raise CannotRead(PRIVATE, "not-a-folder", "it must be a folder of its own, no link; move it away")
+        return self._make_files(root, closed)
+
+    def _make_files(self, root: str, closed: bool) -> DiskFiles:
+        return DiskFiles(root, clock=self.clock, closed=closed)
+
+    def _make_claims(self) -> "Claims":
+        from claw_files.locks import Claims
+
+        return Claims(self.root)
+
+    @cached_property
+    def cache(self) -> Cache:
+        return Cache(self.root)
+
+    @cached_property
+    def _locks(self) -> "Locks":
+        """Those that all places share."""
+        from claw_files.locks import Locks
+
+        return Locks(self.base, self.clock)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        from claw_files.locks import Locks
+
+        return Workspace(
+            self.root,
+            self.settings,
+            self.files,
+            Locks(self.root, self.clock) if self.home else self._locks,
+            self._make_claims(),
+            self.clock,
+            outside=self._outside,
+            cache=self.cache,
+            places=self._places(),
+            base=self.base,
+            ticking=self._locks,
+        )
+
+    def _outside(self, folder: str) -> DiskFiles:
+        return DiskFiles(os.path.join(self.base, folder), clock=self.clock)
+
+    # --- compartments
+
+    @cached_property
+    def _compartmental(self) -> tuple[AgentId, ...]:
+        """The agents with a compartment."""
+        return tuple(agent.name for agent in self._whole.agents.values() if agent.compartment)
+
+    @property
+    def outer(self) -> Self:
+        """The workspace around the compartments; itself outside of them."""
+        return self._at(OUTSIDE)
+
+    def compartment(self, agent: AgentId) -> Self:
+        """The agent's compartment, for whoever acts here; its folder is made at the first look into it."""
+        return self._at(agent)
+
+    def _at(self, home: AgentId) -> Self:
+        """The one of that home: all that were made from one know one another."""
+        self._known.setdefault(self.home, self)
+        if home not in self._known:
+            self._known[home] = made = self._beside(home)
+            made._known = self._known
+        return self._known[home]
+
+    def compartments(self) -> list[Self]:
+        """The compartments that there are."""
+        there = (name for name in self._compartmental if os.path.isdir(os.path.join(self.base, FOLDER, name)))
+        return [self.compartment(name) for name in there]
+
+    def _others(self) -> list[Self]:
+        """The places beside this one."""
+        return [app for app in (self.outer, *self.outer.compartments()) if app is not self]
+
+    def _beside(self, home: AgentId) -> Self:
+        return type(self)(self.base, self._env, self._named, self.clock, home)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether who acts is not of this compartment: it may act by a task's id, and is shown nothing of it."""
+        return bool(self.home) and self._home is not None and (self._named or "").lower() != self.home
+
+    def place_of(self, agent: AgentId | None) -> Self:
+        """Where a task lies that is given to the agent."""
+        if agent in self._compartmental:
+            return self.compartment(agent)
+        is_worker = agent is not None and self._whole.agents[agent].kind is AgentKind.WORKER
+        return self if agent is None or is_worker else self.outer
+
+    def _places(self) -> Places:
+        """What the workspace knows of the others."""
+        return Places()
