@@ -324,7 +324,9 @@ class App(Site):
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
         from claw_files.openclaw.steering import correct
 
-        return {Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)}
+        return {
+            Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)
+        }
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

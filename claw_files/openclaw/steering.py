@@ -92,9 +92,7 @@ def _read(answer: dict[str, Any]) -> Steered:
     raise GatewayRefused("OpenClaw's gateway took no correction", words.said(error or str(answer), 200), _ALLOW)
 
 
-def correct(
-    settings: Settings, base: str, root: str, env: Mapping[str, str], run: Run, message: Message
-) -> bool:
+def correct(settings: Settings, base: str, root: str, env: Mapping[str, str], run: Run, message: Message) -> bool:
     """Put the message into the turn that the run waits for; False where that cannot be done now.
 
     Args:

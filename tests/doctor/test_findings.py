@@ -128,6 +128,7 @@ def left_outside(clinic) -> None:
 def ill_compartment(clinic) -> None:
     with_compartment(clinic)
     clinic.write("compartments/shield/status/tc-1.md", "---\nid: TC-1\nstatus: nonsense\n---\n")
+    clinic.age("compartments/shield/status/tc-1.md", 10)
 
 
 @case("weak-filesystem", ".")
