@@ -195,7 +195,9 @@ def test_nothing_of_a_life_in_a_compartment_is_in_a_file_or_an_output_outside(
     assert f"agent:research:subagent:{SECRET}" in typed(office, capsys, "--agent", "shield", "sessions", "list")[1]
 
 
-def test_everything_in_a_compartment_is_for_its_owner_alone_whatever_the_umask(office: Office) -> None:
+def test_everything_in_a_compartment_is_for_its_owner_alone_whatever_the_umask(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = os.umask(0)
     try:
         office.delegated("shield", title="An old one")
@@ -207,6 +209,7 @@ def test_everything_in_a_compartment_is_for_its_owner_alone_whatever_the_umask(o
         office.app().wake()
         ended(office)
         office.tick()
+        assert typed(office, capsys, "--agent", "shield", "task", "new", "one by a real command")[0] == 0
     finally:
         os.umask(before)
 

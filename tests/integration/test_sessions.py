@@ -13,7 +13,7 @@ import pytest
 
 from claw_files.cli import run as call
 from claw_files.errors import NotFound, Refused, Usage
-from claw_files.model import AgentId, RunId, State
+from claw_files.model import AgentId, RunId, State, TaskId
 from claw_files.rules.sessions import Session, Status, Wanted
 from claw_files.services.delegations import SpawnOrder
 from claw_files.testing.office import TEAM, WAIT_SECONDS, Office
@@ -403,7 +403,7 @@ def test_a_compartment_is_in_no_list_history_log_or_error_of_others(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = office.delegated("shield", title="The secret audit")
-    office.app().claims.claim(office.app().workspace.entries()[0].task, AgentId("shield"))
+    office.app("shield").claims.claim(TaskId(secret), AgentId("shield"))
     office.tick()
 
     looks = [
@@ -431,8 +431,8 @@ def test_a_compartment_is_in_no_list_history_log_or_error_of_others(
 
 def test_of_a_compartments_task_the_requester_hears_no_more_than_that_it_is_done(office: Office) -> None:
     secret = office.delegated("shield", title="The secret audit", type=None)
-    office.app().claims.claim(office.app().workspace.entries()[0].task, AgentId("shield"))
-    office.app("shield").tasks.done(office.app().workspace.entries()[0].task, AgentId("shield"), "found a hole")
+    office.app("shield").claims.claim(TaskId(secret), AgentId("shield"))
+    office.app("shield").tasks.done(TaskId(secret), AgentId("shield"), "found a hole")
     office.tick()
 
     told = office.message("sam", f"{secret.lower()}.1.done")
