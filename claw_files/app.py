@@ -339,7 +339,7 @@ class App(Site):
         from claw_files.runtimes.command import CommandRuntime
         from claw_files.system.processes import SystemProcesses
 
-        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=bool(self.home))
+        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=self.root != self.base)
 
     def _stop_runs(self, task: TaskId) -> None:
         for run in self.runtime.live() if self.workspace.files.names("runs") else []:

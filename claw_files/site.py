@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from claw_files import __version__, config
-from claw_files.errors import CannotRead
+from claw_files.errors import CannotRead, InvalidFile
 from claw_files.finding import around_of
 from claw_files.model import AgentId, AgentKind
 from claw_files.system.cache import Cache
@@ -95,10 +96,13 @@ class Site:
         name = os.path.basename(os.path.abspath(folder)) if folder and around_of(folder) != folder else ""
         return AgentId(name) if name in self._compartmental else OUTSIDE
 
-    @cached_property
+    @property
     def root(self) -> str:
-        """The folder in which everything lies but the configuration."""
-        return os.path.join(self.base, FOLDER, self.home) if self.home else self.base
+        """The folder in which everything lies but the configuration; under a wrong one, where that lies."""
+        with suppress(InvalidFile):  # the doctor works all the same
+            if self.home:
+                return os.path.join(self.base, FOLDER, self.home)
+        return self.base
 
     @cached_property
     def _around(self) -> DiskFiles:
@@ -177,6 +181,8 @@ class Site:
 
     def _at(self, home: AgentId) -> Self:
         """The one of that home: all that were made from one know one another."""
+        if home == self.home:
+            return self
         self._known.setdefault(self.home, self)
         if home not in self._known:
             self._known[home] = made = self._beside(home)

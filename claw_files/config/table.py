@@ -48,7 +48,7 @@ TABLE: tuple[Setting, ...] = (
         ("workspace", "text", None, "Where it works, if not here; its status/ there is read as its reports."),
         ("model", "text", None, "The model it works with: for limits, and for the audit."),
         ("quiet_hours", "windows", [], "Windows beside the workspace's, in the zone of [quiet_hours]."),
-        ("compartment", "flag", False, "Its work lies in compartments/NAME, invisible to the others; for named agents."),
+        ("compartment", "flag", False, "Its work lies in compartments/NAME, unseen by the others."),
         ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
         ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
         ("openclaw_agent", "text", None, "Its id in OpenClaw. Not given: the one in its session, agent:ID:..."),

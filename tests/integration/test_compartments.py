@@ -598,3 +598,14 @@ def test_what_is_wrong_in_a_compartment_is_named_to_its_agent_alone(
     monkeypatch.setenv("CLAWFILES_AGENT", "shield")
     status, out, _ = typed(office, capsys, "doctor")
     assert (status, SECRET in out) == (1, True)
+
+
+def test_under_a_wrong_configuration_the_doctor_still_looks(
+    office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.write("clawfiles.toml", "[agents.shield\n")
+    monkeypatch.setenv("CLAWFILES_AGENT", "shield")
+
+    status, out, _ = typed(office, capsys, "doctor")
+
+    assert (status, "invalid-config" in out) == (1, True)
