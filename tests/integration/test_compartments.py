@@ -609,3 +609,4 @@ def test_under_a_wrong_configuration_the_doctor_still_looks(
     status, out, _ = typed(office, capsys, "doctor")
 
     assert (status, "invalid-config" in out) == (1, True)
+    office.write("clawfiles.toml", config())
