@@ -6,7 +6,7 @@ none of them, and a command only itself.
 
 import gc
 
-# Loading modules makes many objects and no garbage: looking for some over and over is a tenth of a short command's time.
+# Loading modules makes many objects and no garbage: looking for some again and again is a tenth of a short command.
 gc.set_threshold(50_000)
 
 from claw_files.cli.door import main, run  # noqa: E402 - the line above is for what is loaded here
