@@ -38,7 +38,9 @@ class Hints:
 
     def wait(self, seconds: float) -> bool:
         """Wait for a hint or a signal, at most so long; whether one came."""
-        ready, _, _ = select.select([self._read], [], [], max(0.0, seconds))
+        poll = select.poll()  # not select, which knows no descriptor beyond 1023
+        poll.register(self._read, select.POLLIN)
+        ready = poll.poll(max(0.0, seconds) * 1000)
         with suppress(OSError):
             while ready and os.read(self._read, 65536):
                 pass
