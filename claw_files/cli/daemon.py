@@ -1,5 +1,6 @@
 """`daemon run`, `status` and `stop`."""
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
     from claw_files.daemon.watching import watcher
     from claw_files.errors import CannotWrite
 
+    gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
     first = open_app()
     try:
         write = LogFile(os.path.abspath(log_file)) if log_file else to_stderr
