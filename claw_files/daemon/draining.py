@@ -39,7 +39,7 @@ class Drain:
         for run in left:
             self._save(run)
             self._log.say("ended", "its time to finish is over", run=run.id)
-            runtime.stop(run.id)
+            runtime.stop(run.id, drained=True)
         end = self._clock.monotonic() + END_SECONDS
         while (rest := self._live()) and self._clock.monotonic() < end:
             for run in rest:
