@@ -16,7 +16,6 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
-from claw_files.runtimes.supervisor import STOP, write_durably
 from claw_files.system.clock import Clock
 from claw_files.system.noise import token
 from claw_files.system.processes import Processes
@@ -107,6 +106,8 @@ class CommandRuntime:
         return [run for run in found if run is not None and (run.alive or run.ended is None)]
 
     def stop(self, run_id: RunId, drained: bool = False) -> bool:
+        from claw_files.runtimes.supervisor import STOP, write_durably
+
         run = self.look(run_id)
         if run is None or run.ended:
             return False
