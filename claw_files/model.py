@@ -196,6 +196,9 @@ class Message(Value, frozen=True):
     run: RunId | None = None  # a correction for this run alone: it wakes nobody
 
 
+DRAINED = "drained"  # the reason of a run that a daemon ended because it stopped: nobody failed
+
+
 class Run(Value, frozen=True):
     """One run of an agent, as `runs/RUN-ID/run.md` tells it."""
 
@@ -212,7 +215,7 @@ class Run(Value, frozen=True):
     timeout: timedelta | None = None
     ended: datetime | None = None
     exit: int | None = None  # negative: ended by that signal
-    reason: str | None = None  # "exited", "timed out", "lost", "could not start: ..."
+    reason: str | None = None  # "exited", "timed out", "lost", DRAINED, "could not start: ..."
     usage: dict[str, str] = {}  # written by the tick that noted it in the journal
     tail: str = ""  # the last lines of its output
     alive: bool = False  # looked up, never read from the file

@@ -31,7 +31,7 @@ DOORS = {
     "os.open": {"system", "locks", "runtimes", "openclaw", "doctor", "cli/door.py", "demo", "daemon/log.py"},
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
-    "subprocess.run": {"cli/crontab.py", "demo", "openclaw/installed.py"},
+    "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py"},
     "subprocess.Popen": {"runtimes"},
     "yaml.load": {"documents"},
     "os.system": set[str](),

@@ -2,13 +2,12 @@
 
 import os
 import shlex
-import subprocess
-import sys
 
-from claw_files.errors import BadValue, CannotWrite, NotFound
+from claw_files.cli.calling import call, this_program
+from claw_files.errors import BadValue, CannotWrite, NotFound, RunFailed
 from claw_files.system.proc import with_our_programs
 
-_WAIT_SECONDS = 20
+_HINT = "`clawfiles install cron --print` prints the lines to add"
 
 
 def cron_block(root: str) -> str:
@@ -22,12 +21,15 @@ def cron_block(root: str) -> str:
     # Cron knows almost no PATH, and reads "%" as the end of the command.
     path = shlex.quote(with_our_programs(os.environ.get("PATH", os.defpath)))
     where = shlex.quote(root)
-    line = f"cd {where} && PATH={path} CLAWFILES_WORKSPACE={where} {_program()} heartbeat >/dev/null"
+    line = f"cd {where} && PATH={path} CLAWFILES_WORKSPACE={where} {shlex.join(this_program())} heartbeat >/dev/null"
     return f"{begin}\n* * * * * {line.replace('%', chr(92) + '%')}\n{end}\n"
 
 
 def install(block: str) -> bool:
-    """Put the block into the user's crontab; False when it stands there already. Raises NotFound, CannotWrite."""
+    """Put the block into the user's crontab; False when it stands there already.
+
+    Raises NotFound, CannotWrite, RunFailed.
+    """
     before = _crontab()
     after = with_block(before, block)
     if after == before:
@@ -36,43 +38,66 @@ def install(block: str) -> bool:
     return True
 
 
+def remove(root: str) -> str:
+    """Take the workspace's block out of the user's crontab, and return it; "" when there is none.
+
+    A crontab that holds nothing else is removed. Raises as `install`.
+    """
+    before = _crontab()
+    after, block = without_block(before, root)
+    if block:
+        _run(["crontab", "-"] if after else ["crontab", "-r"], after)
+    return block
+
+
+def block_of(root: str) -> str:
+    """The workspace's block as it stands in the user's crontab; "" when there is none. Raises as `install`."""
+    return without_block(_crontab(), root)[1]
+
+
 def is_installed(root: str) -> bool:
     """Whether the user's crontab, as far as it can be read, calls the heartbeat of the workspace at `root`."""
     try:
         lines = _crontab().splitlines()
-    except (NotFound, CannotWrite):
+    except (NotFound, CannotWrite, RunFailed):
         return False
     return any("heartbeat" in line and root in line.replace("\\%", "%") for line in lines if not line.startswith("#"))
 
 
 def with_block(crontab: str, block: str) -> str:
     """The crontab with the block, in place of an older one between the same marks, else at its end."""
-    lines = block.splitlines()
-    begin, end = lines[0], lines[-1]
-    there = crontab.splitlines()
-    if begin in there and end in there[there.index(begin) :]:
-        first = there.index(begin)
-        last = there.index(end, first)
-        return "\n".join([*there[:first], *lines, *there[last + 1 :]]) + "\n"
+    lines, there = block.splitlines(), crontab.splitlines()
+    if span := _span(there, lines[0], lines[-1]):
+        return "\n".join([*there[: span[0]], *lines, *there[span[1] :]]) + "\n"
     gap = "" if not crontab or crontab.endswith("\n") else "\n"
     return f"{crontab}{gap}{block}"
+
+
+def without_block(crontab: str, root: str) -> tuple[str, str]:
+    """The crontab without the workspace's block, and that block; "" where there is none."""
+    there = crontab.splitlines()
+    span = _span(there, *_marks(root))
+    if span is None:
+        return crontab, ""
+    rest, block = [*there[: span[0]], *there[span[1] :]], there[span[0] : span[1]]
+    return "".join(f"{line}\n" for line in rest), "".join(f"{line}\n" for line in block)
+
+
+def _span(lines: list[str], begin: str, end: str) -> tuple[int, int] | None:
+    """Where the lines from one mark to the other stand: the first, and the one after the last."""
+    if begin not in lines or end not in lines[lines.index(begin) :]:
+        return None
+    first = lines.index(begin)
+    return first, lines.index(end, first) + 1
 
 
 def _marks(root: str) -> tuple[str, str]:
     return f"# clawfiles begin {root}", f"# clawfiles end {root}"
 
 
-def _program() -> str:
-    """How cron finds this program: by an absolute path."""
-    called = os.path.abspath(sys.argv[0])
-    if os.path.basename(called) == "clawfiles" and os.access(called, os.X_OK):
-        return shlex.quote(called)
-    return f"{shlex.quote(os.path.abspath(sys.executable))} -m claw_files"
-
-
 def _crontab() -> str:
     """The user's crontab as it is; empty when there is none. Anything else that goes wrong must not empty it."""
-    found = _call(["crontab", "-l"], "")
+    found = call(["crontab", "-l"], _HINT)
     if found.returncode == 0:
         return found.stdout
     if "no crontab for" in found.stderr.lower():
@@ -81,25 +106,6 @@ def _crontab() -> str:
 
 
 def _run(command: list[str], text: str) -> None:
-    done = _call(command, text)
+    done = call(command, _HINT, text)
     if done.returncode:
         raise CannotWrite("crontab", done.stderr.strip()[:200] or f"it ended with {done.returncode}")
-
-
-def _call(command: list[str], text: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(  # noqa: S603 - a fixed command, looked up on the user's own PATH
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=_WAIT_SECONDS,
-            env=environment,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise NotFound("program", "crontab", "`clawfiles install cron --print` prints the lines to add") from None
-    except subprocess.TimeoutExpired:
-        raise CannotWrite("crontab", "crontab did not answer in time") from None

@@ -77,8 +77,11 @@ def _mended(app: "App") -> "list[Mended]":
 
 def _notices(app: "App") -> list[str]:
     """What may be as it should, and is worth knowing."""
-    from claw_files.cli.crontab import is_installed
+    from claw_files.cli import crontab, systemd
 
-    if is_installed(app.root):
+    if systemd.is_installed(app.root) or crontab.is_installed(app.root):
         return []
-    return ["no-cron: your crontab does not call the heartbeat; `clawfiles install cron` adds it"]
+    return [
+        "no-cron: neither your crontab nor a unit of yours runs the heartbeat; "
+        "`clawfiles install cron` or `clawfiles install systemd` adds it"
+    ]

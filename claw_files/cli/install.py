@@ -1,9 +1,12 @@
-"""`install cron` and `completion`."""
+"""`install cron`, `install systemd` and `completion`."""
+
+from collections.abc import Sequence
 
 import click
 
 from claw_files.cli.base import Command, command, group, open_app, show
 
+_LONGEST = 1 << 16  # letters of what is shown: a PATH may be long, and what is printed must be whole
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -13,22 +16,61 @@ def install() -> None:
 
 
 @install.command("cron", cls=Command, example="clawfiles install cron --print")
-@click.option("--print", "only_print", is_flag=True, help="Print the lines, install nothing.")
-def cron(only_print: bool) -> None:
+@click.option("--print", "only_print", is_flag=True, help="Print the lines, change nothing.")
+@click.option("--remove", "removes", is_flag=True, help="Take the lines out again, and no others.")
+def cron(only_print: bool, removes: bool) -> None:
     """Add a marked block to your crontab that runs the heartbeat each minute.
 
     All other lines stay; doing it again changes nothing more.
     """
     from claw_files.cli import crontab
-    from claw_files.words import safe
 
     app = open_app()
+    if removes:
+        block = crontab.block_of(app.root) if only_print else crontab.remove(app.root)
+        said = "taken out of your crontab" if block else "your crontab has no lines for this workspace"
+        facts = {"block": block, "installed": False, "changed": bool(block) and not only_print}
+        show(facts, _told("" if only_print and block else said, block))
+        return
     app.settings  # noqa: B018 - a heartbeat that could not read its configuration helps nobody
     block = crontab.cron_block(app.base)
     changed = False if only_print else crontab.install(block)
-    told = "the heartbeat runs each minute" if changed else "it was there already"
-    text = safe(block, lines=True).rstrip() if only_print else f"{told}; `crontab -l` shows it"
-    show({"block": block, "installed": not only_print, "changed": changed}, text)
+    said = "now in your crontab" if changed else "in your crontab already"
+    show({"block": block, "installed": not only_print, "changed": changed}, _told("" if only_print else said, block))
+
+
+@install.command("systemd", cls=Command, example="clawfiles install systemd --print\nclawfiles install systemd --now")
+@click.option("--print", "only_print", is_flag=True, help="Print the unit, change nothing.")
+@click.option("--remove", "removes", is_flag=True, help="Delete the unit again.")
+@click.option("--now", is_flag=True, help="Type the systemctl lines, too.")
+@click.option("--name", metavar="NAME", help="The unit's: clawfiles-NAME.service; not given: the folder's.")
+def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> None:
+    """Write a unit that runs the daemon, as yours and without root, into ~/.config/systemd/user.
+
+    Units of others stay; doing it again changes nothing more.
+    """
+    from claw_files.cli import systemd as units
+
+    app = open_app()
+    place, acts = units.place_of(app.root, name), not only_print
+    if removes:
+        done = units.remove(place, now) if acts else units.Done(place=place, text=units.standing(place))
+        said = f"deleted: {place.path}" if done.text else f"there is no {place.path}"
+    else:
+        text = units.unit_text(app.root, app.settings.daemon.drain)
+        done = units.install(place, text, now) if acts else units.Done(place=place, text=text)
+        said = f"{'written to' if done.changed else 'there already:'} {place.path}"
+    facts = {"name": place.name, "path": place.path, "unit": done.text, "changed": done.changed}
+    facts |= {"installed": acts and not removes, "commands": list(done.commands)}
+    show(facts, _told(said if acts or not done.text else "", done.text, done.commands))
+
+
+def _told(said: str, text: str, commands: Sequence[str] = ()) -> str:
+    """What was written, where, and what is left to type."""
+    from claw_files.words import safe
+
+    type_now = "\n".join(("now type:", *(f"  {command}" for command in commands))) if commands else ""
+    return "\n".join(safe(part, _LONGEST, lines=True).rstrip() for part in (text, said, type_now) if part)
 
 
 @command("completion", example='eval "$(clawfiles completion bash)"')

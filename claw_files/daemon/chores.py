@@ -47,7 +47,7 @@ class Chores:
             self._visit.join(CLOSE_SECONDS)
 
     def _begin_visit(self) -> None:
-        """In a thread, with an app of its own: with very many files it takes seconds, and agents do not wait for it."""
+        """In a thread, with an app of its own: agents do not wait for it."""
         if self._visit is not None and self._visit.is_alive():
             return
         app = self._open()

@@ -38,7 +38,7 @@ class Drain:
         for app, run in self._live():
             self._save(app, run)
             self._log.say("ended", "its time to finish is over", run=_named(app, run))
-            app.runtime.stop(run.id)
+            app.runtime.stop(run.id, drained=True)
         end = self._clock.monotonic() + END_SECONDS
         while (rest := self._live()) and self._clock.monotonic() < end:
             for app, run in rest:

@@ -29,6 +29,7 @@ from claw_files.system.watches import filesystem_of, tells_events
 from claw_files.workspace import CONFIG
 
 MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
+ENDING = timedelta(seconds=60)  # beside the drain: saving and ending what is left takes its time, too
 LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
 
 
@@ -207,8 +208,11 @@ class Session:
     def _end(self) -> None:
         """Drain; a second signal skips what is left of the wait."""
         limit = standing.stop_order(self._root, self._epoch)
-        self._drain.begin(self.loop.app.settings.daemon.drain if limit is None else limit)
+        limit = self.loop.app.settings.daemon.drain if limit is None else limit
+        self._drain.begin(limit)
         self._notify("STOPPING=1")
+        # A unit knows the drain of the day it was written; now it may be a longer one.
+        self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + ENDING).total_seconds() * 1e6)}")
         self._save(at_once=True)
         while not self._drain.is_over() and self._signals.ends < 2 and identity(self._root) == self._identity:
             self._wait()

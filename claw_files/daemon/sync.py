@@ -1,16 +1,23 @@
 """The doctor's regular visit: what has one meaning is mended, the rest told to the monitor, once for each content."""
 
+import errno
+import subprocess
+import sys
+from typing import Final
+
+import msgspec
+
 from claw_files import words
 from claw_files.app import App
 from claw_files.daemon.log import Log
 from claw_files.digest import digest
-from claw_files.doctor.examine import examine
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.repair import Mended, Repair
 from claw_files.errors import Busy
 from claw_files.model import Audit, Kind
 
-SHOWN = 50
+SHOWN: Final = 50
+LIMIT_SECONDS: Final = 600.0
 
 
 def sync(app: App, log: Log) -> None:
@@ -36,7 +43,17 @@ def _mend(app: App) -> list[Mended]:
 
 
 def _examine(app: App) -> list[Finding]:
-    return examine(app.root, app.clock.now().timestamp())
+    """What the doctor finds, in a process of its own with low priority. Raises OSError where it does not end well."""
+    # -P: nothing is imported from wherever the daemon stands, which may be a folder that agents write to.
+    command = [sys.executable, "-P", "-m", "claw_files.daemon.visit", app.root, str(app.clock.now().timestamp())]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603
+        return msgspec.json.decode(done.stdout, type=list[Finding])
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, f"the doctor did not end within {LIMIT_SECONDS:g} s") from None
+    except msgspec.MsgspecError:
+        said = words.safe(done.stderr.decode("utf-8", "replace").strip()[-300:])
+        raise OSError(errno.EPROTO, f"the doctor ended with {done.returncode}: {said}") from None
 
 
 def _tell(app: App, findings: list[Finding]) -> None:

@@ -29,6 +29,7 @@ SENTENCES = {  # what the heartbeat does, by the name of the action; the others 
     "wake": "wakes {agent}{about}",
     "fail": "{task} has failed: {why}",
     "retry": "{task} gets another attempt: {why}",
+    "again": "{task} is begun again: {why}",
     "dead-letter": "{task} is out of attempts and goes to dead-letter/",
     "escalate": "tells {agent}: {why}",
     "finish": "{task} has a result: {why}",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import Kind, Report, State
+from claw_files.model import DRAINED, Kind, Report, State
 from claw_files.rules import by_hand, rows
 from claw_files.rules.case import (
     WAIT,
@@ -166,6 +166,17 @@ def unknown_agent(case: Case) -> Decision | None:
     return escalate(case, "unknown-agent", text, start=case.snap.settings.coordinator)
 
 
+def drained(case: Case) -> Decision | None:
+    """A daemon that stopped ended its run: a new attempt at once, and no failure. What is done stays done."""
+    run, result = case.run, case.look.result
+    if run is None or run.reason != DRAINED or not _is_over(case):
+        return None
+    if result is not None and result.run in (None, run.id) and not result.partial:
+        return None
+    why = f"the daemon stopped and ended run {run.id}; what it left was saved"
+    return (case.act(Act.AGAIN, why, what="drained"),)
+
+
 def worker_result(case: Case) -> Decision | None:
     """A worker's run has ended: its result file moves the task, exit code 0 alone does not."""
     run, result = case.run, case.look.result
@@ -225,6 +236,7 @@ ROWS: tuple[Row, ...] = (
     closed,
     ticked,
     unknown_agent,
+    drained,
     worker_result,
     worker_running,
     run_ended,

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State, Task
+from claw_files.model import DRAINED, AgentId, AgentKind, Box, Kind, Liveness, Run, State, Task
 from claw_files.rules import budgets, quiet, resilience
 from claw_files.rules.case import (
     WAIT,
@@ -287,7 +287,13 @@ def audience(case: Case) -> list[AgentId]:
 
 
 def _wants_check(case: Case) -> bool:
-    return bool(_check_of(case)) and case.look.verify is None
+    return bool(_check_of(case)) and _checked_by(case) is None
+
+
+def _checked_by(case: Case) -> Run | None:
+    """The run of the route's check; one that a daemon ended when it stopped has checked nothing."""
+    run = case.look.verify
+    return None if run and not run.alive and run.reason == DRAINED else run
 
 
 def _check_of(case: Case) -> tuple[str, ...]:
@@ -299,7 +305,7 @@ def _lacks(case: Case) -> str | None:
     """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
     if case.look.missing:
         return f"promised outputs are missing: {listed(case.look.missing)}"
-    run = case.look.verify
+    run = _checked_by(case)
     if run is None or not _check_of(case):
         return None
     if run.alive or run.ended is None:

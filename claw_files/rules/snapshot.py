@@ -90,6 +90,7 @@ class Act(StrEnum):
     FINISH = "finish"  # a worker's result moves its task
     FAIL = "fail"
     RETRY = "retry"
+    AGAIN = "again"  # a new attempt after a run that a daemon ended when it stopped; nobody failed
     NUDGE = "nudge"
     ASK = "ask"
     REVIEW = "review"

@@ -12,7 +12,7 @@ TO_WAKE, TO_ACK, UNREAD = "from send to wake", "from wake to acknowledgement", "
 IN_REVIEW, BLOCKED = "in review", "blocked"
 _MOVES = ("claim", "progress", "beat", "done", "review", "fail", "block", "need", "release")
 _SAYS = frozenset({*_MOVES, "record", "carry"})  # what tells that an agent did something
-_OVER = frozenset({"approve", "cancel", "dead-letter", "close", "unwatch", "release", "retry", "next-agent"})
+_OVER = frozenset({"approve", "cancel", "dead-letter", "close", "unwatch", "release", "retry", "next-agent", "again"})
 _WORD = pattern(r".*?(?:-> |reports )(\w+)")
 _RUN = pattern(r"(?P<key>.+\.[0-9]+)-s(?P<send>[0-9]+)")
 
@@ -137,6 +137,8 @@ class _Fold:
     def _moved(self, story: _Story, line: Line) -> None:
         if _is_word_of_agent(line):
             self._acknowledged(story, line)
+        if line.action == "again":
+            self._drained(story, line)
         if line.action in ("resend", "fail", "next-agent"):
             story.first = None
         if line.action == "fail" and line.at >= self.since:
@@ -144,6 +146,13 @@ class _Fold:
         if line.action == "dead-letter" and line.at >= self.since and line.task:
             self.dead[line.task] = None
         self._stood(story, line)
+
+    def _drained(self, story: _Story, line: Line) -> None:
+        """A daemon that stopped ended the attempt: it is none of the agent's, nor is a wake it had no time for."""
+        story.attempts.discard(line.key.removesuffix(".drained"))
+        counts = self.wakes.get(story.first) if story.first else None
+        if counts and story.woken and story.woken >= self.since:
+            counts[0] -= 1
 
     def _acknowledged(self, story: _Story, line: Line) -> None:
         story.started = story.started or line.at
@@ -264,7 +273,8 @@ def _ends(done: Collection[_Story], failed: Mapping[str, int]) -> tuple[Ends, ..
 
 
 def _acting(counts: Mapping[tuple[str, str], Sequence[int]]) -> tuple[Acting, ...]:
-    return tuple(Acting(agent=key[0], model=key[1], woken=n[0], acted=n[1]) for key, n in sorted(counts.items()))
+    found = sorted((key, n) for key, n in counts.items() if n[0])
+    return tuple(Acting(agent=key[0], model=key[1], woken=n[0], acted=n[1]) for key, n in found)
 
 
 def _times(name: str, lengths: Sequence[timedelta], is_open: int = 0) -> Times:

@@ -315,6 +315,22 @@ def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: in
     )
 
 
+def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
+    """`task` in backlog for a new attempt by the same agent, whose run was ended through no fault of its own."""
+    if task.state is not S.BACKLOG:
+        check(task, S.BACKLOG, actor, "G")
+    return replace(
+        task,
+        state=S.BACKLOG,
+        attempt=task.attempt + 1,
+        generation=generation,
+        reason=why,
+        lease=None,
+        eta=None,
+        updated=now,
+    )
+
+
 def die(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` dead: out of attempts."""
     check(task, S.DEAD, actor, "N")

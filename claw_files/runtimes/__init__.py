@@ -53,8 +53,11 @@ class AgentRuntime(Protocol):
     def live(self) -> list[Run]:
         """Runs that have not ended, lost ones included, by id."""
 
-    def stop(self, run_id: RunId) -> bool:
-        """Ask for the run's end, and return at once whether it is one to be ended; `look` tells when it is over."""
+    def stop(self, run_id: RunId, drained: bool = False) -> bool:
+        """Ask for the run's end, and return at once whether it is one to be ended; `look` tells when it is over.
+
+        `drained`: because the daemon stops; then that is its reason, unless somebody asked for its end before.
+        """
 
     def end_lost(self, run_id: RunId) -> Run | None:
         """Kill what a run without a supervisor left and write its end; a run that is not lost is left alone."""

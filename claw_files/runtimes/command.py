@@ -13,7 +13,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files.errors import CannotWrite, InvalidFile
-from claw_files.model import AgentId, Key, Run, RunId
+from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
 from claw_files.system.clock import Clock
@@ -107,14 +107,17 @@ class CommandRuntime:
                 self._locks.forget(run.id)  # left by a crash after the end was written
         return [run for run in found if run is not None and (run.alive or run.ended is None)]
 
-    def stop(self, run_id: RunId) -> bool:
+    def stop(self, run_id: RunId, drained: bool = False) -> bool:
+        from claw_files.runtimes.supervisor import STOP, write_durably
+
         run = self.look(run_id)
         if run is None or run.ended:
             return False
         if run.reason == LOST:
             return self.end_lost(run_id) is not None
         # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
-        os.close(os.open(os.path.join(self._folder(run_id), "stop"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        if not os.path.lexists(os.path.join(self._folder(run_id), STOP)):
+            write_durably(self._folder(run_id), STOP, f"{DRAINED}\n" if drained else "", 0o600)
         self._processes.ask_to_end(self._folder(run_id))
         return True
 

@@ -19,7 +19,7 @@ class InboxRuntime:
         """Nothing."""
         return []
 
-    def stop(self, run_id: RunId) -> bool:
+    def stop(self, run_id: RunId, drained: bool = False) -> bool:
         """False: there is nothing to stop."""
         return False
 

@@ -23,6 +23,7 @@ from claw_files.system import proc
 from claw_files.system.capture import Capture, Tail, fenced, last_lines
 
 LOCK, ORDER, GO = 3, 4, 5
+STOP = "stop"  # in the run's folder: somebody asks for its end
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOOK_SECONDS = 1.0  # how often a stop request is looked for; the one who asks also sends a signal
 REAP_SECONDS = 1.0
@@ -121,8 +122,8 @@ class Supervision:
         """Return how the run ends, or nothing while it goes on."""
         if self.exit is not None:
             return "exited" if self.exit >= 0 else f"ended by {signal_name(-self.exit)}"
-        if self.asked_to_stop or os.path.lexists(os.path.join(self.order.folder, "stop")):
-            return "stopped"
+        if self.asked_to_stop or os.path.lexists(os.path.join(self.order.folder, STOP)):
+            return "drained" if order_in(self.order.folder) == b"drained" else "stopped"
         return "timed out" if time.monotonic() >= self.limit_at else ""
 
     def _end(self, left: set[int]) -> None:
@@ -157,6 +158,20 @@ class Supervision:
         lines = "".join(f"{key}: {value}\n" for key, value in facts.items())
         os.makedirs(self.order.folder, exist_ok=True)  # an agent may have tidied it away
         write_durably(self.order.folder, "run.md", f"{self.order.head}{lines}---\n{body}")
+
+
+def order_in(folder: str) -> bytes:
+    """Return the word in the request for the run's end; it never is more than one."""
+    try:
+        fd = os.open(os.path.join(folder, STOP), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 20).strip()
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def resolved(command: list[str], path: str) -> str:

@@ -64,6 +64,7 @@ class Acting:
             Act.FINISH: outcomes.finish,
             Act.FAIL: outcomes.fail,
             Act.RETRY: outcomes.retry,
+            Act.AGAIN: outcomes.again,
             Act.DEAD_LETTER: outcomes.dead_letter,
             Act.VERIFY: self._verify,
             Act.REOPEN: outcomes.reopen,

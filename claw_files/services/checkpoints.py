@@ -70,11 +70,16 @@ class Checkpoints:
         stamp = self._ws.files.stamp(path)
         if stamp is None:
             return None
-        target = f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000:06d}.md"
+        target = self.aside_path(label, stamp)
         self._ws.files.folder("checkpoints/old")
         audit = Audit(action="set aside", actor=by, key=path, why=f"a new run of {label} begins")
         self._ws.files.move(path, target, self._ws.line(audit))
         return target
+
+    @staticmethod
+    def aside_path(label: str, stamp: Stamp) -> str:
+        """Where the result that was written then lies once a new run of the label has begun."""
+        return f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000:06d}.md"
 
     @staticmethod
     def path(agent: AgentId) -> str:

@@ -27,6 +27,7 @@ from claw_files.model import (
 )
 from claw_files.rules import delegation, routing, transitions
 from claw_files.services import texts
+from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, worker_of
 from claw_files.workspace import Workspace, task_message_key
 
@@ -244,8 +245,10 @@ class Delegations:
         key = task_message_key(task)
         run = RunId(f"{key}-s1")
         body = _without_heading(frontmatter.parse(loaded.content.data, loaded.path).body, task.id)
-        checkpoint = f"checkpoints/subagent-{task.label}.md" if task.label else f"checkpoints/{agent}.md"
-        has_checkpoint = ws.files.stamp(checkpoint) is not None
+        checkpoint = Checkpoints.worker_path(task.label) if task.label else Checkpoints.path(agent)
+        stamp = ws.files.stamp(checkpoint)
+        if stamp and task.label:  # it is moved there before its worker starts
+            checkpoint = Checkpoints.aside_path(task.label, stamp)
         return Message(
             id=f"{now:%Y%m%dT%H%M%SZ}-{key}",
             key=key,
@@ -261,7 +264,7 @@ class Delegations:
             reply_to=task.spawner or by,
             status_hash=loaded.content.digest,
             definition=status.definition(task) | ({"failures": str(task.failures)} if task.failures else {}),
-            body=texts.task_text(task, body, run, checkpoint if has_checkpoint else None),
+            body=texts.task_text(task, body, run, checkpoint if stamp else None),
         )
 
     def resend(self, task_id: TaskId, agent: AgentId, by: AgentId, why: str) -> Message:

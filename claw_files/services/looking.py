@@ -4,6 +4,7 @@ It reads only what the entries name. The run is looked at before the files it ma
 ended has nothing more to say.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -166,7 +167,7 @@ class Looking:
             box=found[1] if found else None,
             run=run,
             missing=self._missing(task),
-            verify=self._runtime.look(RunId(f"{task_key(task, 'verify')}-s1")) if task.state is State.DONE else None,
+            verify=self._verify_of(task),
             **self._progress(task, loaded.content),
         )
 
@@ -213,6 +214,13 @@ class Looking:
         # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
         first = datetime.min.replace(tzinfo=UTC)
         return max(found, key=lambda r: (r.agent == task.assignee, r.alive, r.started or first), default=None)
+
+    def _verify_of(self, task: Task) -> Run | None:
+        """The newest run of the route's own check."""
+        key = f"{task_key(task, 'verify')}-s"
+        names = self._run_names(key) if task.state is State.DONE else []
+        numbers = [int(name[len(key) :]) for name in names if re.fullmatch("[0-9]{1,9}", name[len(key) :])]
+        return self._runtime.look(RunId(f"{key}{max(numbers)}")) if numbers else None
 
     def _run_names(self, key: str) -> list[str]:
         """Names of runs that begin with the key; the folder is listed once, in order."""
@@ -327,13 +335,10 @@ class Looking:
                 continue
             task = self._ws.in_force(row.task())
             is_free = task.state is State.BACKLOG and task.assignee is None and task.id not in watched
-            if is_free and task.type in self._ws.settings.routes and self._is_ready(task):
+            if is_free and task.type in self._ws.settings.routes and not self.blockers(task):
                 found.append(task)
         oldest = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda t: (words.rank(t.priority), t.created or oldest, t.id)))
-
-    def _is_ready(self, task: Task) -> bool:
-        return not self.blockers(task)
 
     def blockers(self, task: Task) -> tuple[TaskId, ...]:
         """Tasks that must be done before this one and are not."""

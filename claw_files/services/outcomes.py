@@ -1,5 +1,8 @@
 """How attempts end: finished, failed, tried again, dead, reopened; and the combined report of a group."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from claw_files import words
@@ -57,15 +60,17 @@ class Outcomes:
         self._ws.update(action.task, lambda t: transitions.fail(t, self._tick, now, reason), audit, keep_mtime=True)
 
     def retry(self, action: Action, look: Look | None) -> None:
+        self._attempt(action, look, lambda t, gen, now: transitions.next_attempt(t, self._tick, action.agent, gen, now))
+
+    def again(self, action: Action, look: Look | None) -> None:
+        self._attempt(action, look, lambda t, gen, now: transitions.again(t, self._tick, gen, now, action.why))
+
+    def _attempt(self, action: Action, look: Look | None, rule: Callable[[Task, int, datetime], Task]) -> None:
+        """A new attempt with a new generation, looked at after the interval."""
         assert action.task and look and look.task
         generation = self._ws.next_generation(look.task, look.message)
         now = self._ws.clock.now()
-        self._ws.update(
-            action.task,
-            lambda t: transitions.next_attempt(t, self._tick, action.agent, generation, now),
-            self._audit(action),
-            keep_mtime=True,
-        )
+        self._ws.update(action.task, lambda t: rule(t, generation, now), self._audit(action), keep_mtime=True)
         at = words.next_look(now, self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:

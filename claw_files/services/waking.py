@@ -158,8 +158,9 @@ class Waking:
         assert look.task
         route = self._ws.settings.route(look.task.type)
         assert route is not None
+        before = look.verify.id.rpartition("-s")[2] if look.verify else "0"
         run = Run(
-            id=RunId(f"{action.key}-s1"),
+            id=RunId(f"{action.key}-s{int(before) + 1}"),
             agent=AgentId(f"verify-{look.task.type}"),
             key=Key(action.key),
             task=look.task.id,

@@ -1,6 +1,8 @@
-"""Writing a file that is nobody's but ours and holds nothing that could be lost."""
+"""Files outside of what a workspace keeps: nobody's but ours, and holding nothing that could be lost."""
 
+import errno
 import os
+import stat
 
 from claw_files.system.noise import token
 
@@ -16,3 +18,18 @@ def replace_file(path: str, data: bytes) -> None:
     except OSError:
         os.unlink(part)
         raise
+
+
+def load_file(path: str, cap_bytes: int) -> bytes | None:
+    """The bytes of the plain file at `path`, at most `cap_bytes` and one more; None where nothing is.
+
+    Raises OSError for a link, a folder and everything else that is no plain file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", path)
+        return file.read(cap_bytes + 1)

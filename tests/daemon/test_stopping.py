@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from claw_files.model import State
+from claw_files.model import RunId, State, TaskId
 from tests.daemon.conftest import TEAM, Home, command
 
 # Agents that do not want to end.
@@ -122,6 +122,81 @@ def test_what_still_runs_at_the_end_of_the_drain_is_saved_and_ended(busy: Home) 
     assert task in checkpoint and "half of the review" in checkpoint and "reading the checkout" in checkpoint
     worker = home.read("checkpoints/subagent-mail.md")
     assert "status: partial" in worker and "half of the review" in worker
+
+
+def stop(home: Home) -> None:
+    """End the daemon without waiting for what runs."""
+    home.ok("daemon", "stop", "--drain", "0")
+    assert home.ends() == 0
+
+
+def test_restarts_of_the_daemon_never_make_a_dead_letter(busy: Home) -> None:
+    home = busy
+    task = home.new("half")
+    for attempt in range(1, 5):  # three failures would be the end of it
+        run = f"{task.lower()}.{attempt}-s1"
+        home.start()
+        home.until(lambda run=run: home.names(f"runs/{run}").count("partial.md"), "it is half way")
+        stop(home)
+        assert home.app().runtime.look(RunId(run)).reason == "drained"
+
+    message = home.read("runs/" + run + "/message.md")
+    assert "attempt 4" in message and f"ended run {task.lower()}.3-s1" in message and "checkpoints/half.md" in message
+    assert f"Left of run {task.lower()}.3-s1" in home.read("checkpoints/half.md")
+    found = home.app().workspace.load(TaskId(task)).task
+    assert (found.attempt, found.failures) == (4, 0)
+    assert home.audit(action="fail") == []
+    generations = [line["why"] for line in home.audit(action="again", task=task)]
+    assert len(generations) == 3
+
+
+def test_a_heartbeat_begins_again_what_a_drain_ended(busy: Home) -> None:
+    home = busy
+    home.start()
+    task = home.new("slow")
+    home.until(lambda: home.state.runs, "it runs")
+    first = home.app().workspace.load(TaskId(task)).task.generation
+    stop(home)
+
+    home.write("go", "")
+    home.ok("heartbeat")
+
+    home.until(lambda: home.task(task) is State.DONE, "it is done at the second attempt")
+    found = home.app().workspace.load(TaskId(task)).task
+    assert (found.attempt, found.failures) == (2, 0)
+    assert found.generation > first
+
+
+def test_a_drained_worker_is_told_where_its_partial_result_lies(busy: Home) -> None:
+    home = busy
+    home.start()
+    home.ok("spawn", "look into the mail", "--label", "mail", "--size", "S")
+    home.until(lambda: any(home.names(f"runs/{run}").count("partial.md") for run in home.live()), "it is half way")
+    stop(home)
+
+    home.start()
+
+    home.until(lambda: home.state.runs, "it runs again")
+    (run,) = home.state.runs
+    message = home.read(f"runs/{run}/message.md")
+    (aside,) = home.names("checkpoints/old")
+    assert run.endswith(".2-s1")
+    assert f"checkpoints/old/{aside}" in message
+    assert "half of the review" in home.read(f"checkpoints/old/{aside}")
+
+
+def test_a_run_that_somebody_killed_before_the_drain_has_failed(busy: Home) -> None:
+    home = busy
+    home.start()
+    home.new("deaf")
+    home.until(lambda: home.state.runs, "it runs")
+    (run,) = home.state.runs
+    (home.root / f"runs/{run}/stop").touch()
+    stop(home)
+
+    assert home.app().runtime.look(RunId(run)).reason == "stopped"
+    home.ok("heartbeat")
+    assert home.audit(action="fail")
 
 
 def test_nothing_is_left_of_agents_that_do_not_want_to_end(busy: Home) -> None:

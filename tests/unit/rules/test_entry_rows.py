@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from claw_files.model import AgentId, Box, Kind, Need, State
+from claw_files.rules import transitions
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Spent, Told
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+TICK = transitions.Actor(id=SAM, coordinator=True, tick=True)
 ACK, CHECK, SILENT = 5 * MINUTE, 30 * MINUTE, 45 * MINUTE
 
 
@@ -242,6 +244,60 @@ def test_a_workers_result_waits_while_its_task_is_blocked() -> None:
     task = a.worker_task(state=State.BLOCKED, reason="budget")
 
     assert acts(a.look(task, sent=True, run=a.run(task, ended=START), result=a.result(task))) == [Act.ESCALATE]
+
+
+# --- the daemon stopped
+
+
+@pytest.mark.parametrize("state", [State.BACKLOG, State.IN_PROGRESS])
+def test_a_run_that_a_stopping_daemon_ended_is_begun_again_at_once_and_counts_as_no_failure(state: State) -> None:
+    task = a.task(state=state, failures=2)
+    run = a.run(task, ended=START, reason="drained", exit=-15)
+
+    (again,) = plan(a.look(task, sent=True, run=run, at=START + HOUR))
+
+    assert (again.act, again.key, again.agent) == (Act.AGAIN, "tc-47.1.drained", PETER)
+    after = transitions.again(task, TICK, 2, START, again.why)
+    assert (after.state, after.attempt, after.generation, after.failures) == (State.BACKLOG, 2, 2, 2)
+    assert "tc-47.1-s1" in (after.reason or "")
+
+
+def test_a_drained_workers_whole_result_counts_and_a_partial_one_does_not() -> None:
+    task = a.worker_task(state=State.IN_PROGRESS)
+    run = a.run(task, ended=START, reason="drained")
+
+    def after(**result: object) -> list[Act]:
+        return acts(a.look(task, sent=True, run=run, result=a.result(task, **result)))  # type: ignore[arg-type]
+
+    assert after() == [Act.FINISH]
+    assert after(status=State.FAILED) == [Act.FINISH]
+    assert after(status=State.FAILED, partial=True) == [Act.AGAIN]
+    assert after(run="tc-60.0-s1") == [Act.AGAIN], "that of another run"
+    assert acts(a.look(task, sent=True, run=run)) == [Act.AGAIN]
+
+
+def test_what_its_agent_had_said_before_the_daemon_stopped_counts() -> None:
+    for state, told in ((State.REVIEW, Act.REVIEW), (State.FAILED, Act.RETRY), (State.BLOCKED, Act.ESCALATE)):
+        task = a.task(state=state, failures=1 if state is State.FAILED else 0, reason="no key")
+
+        assert acts(a.look(task, sent=True, run=a.run(task, ended=START, reason="drained")), HOUR) == [told]
+
+
+def test_a_cancelled_task_is_not_begun_again() -> None:
+    task = a.task(state=State.CANCELLED)
+
+    assert acts(a.look(task, sent=True, run=a.run(task, ended=START, reason="drained"))) == [Act.CLOSE]
+
+
+def test_a_check_that_a_stopping_daemon_ended_is_run_once_more() -> None:
+    task = a.task(state=State.DONE, type="checked")
+
+    def after(**fields: object) -> list[Act]:
+        return acts(a.look(task, sent=True, verify=a.run(task, **fields)))  # type: ignore[arg-type]
+
+    assert after(ended=START, reason="drained", exit=-15) == [Act.VERIFY]
+    assert after(ended=START, exit=1) == [Act.REOPEN]
+    assert after() == []
 
 
 # --- the run ended

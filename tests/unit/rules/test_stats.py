@@ -205,3 +205,14 @@ def test_no_order_of_lines_makes_a_length_negative_or_more_act_than_were_woken(l
     assert all(row.median >= timedelta(0) for row in (*found.by_type, *found.by_agent, *found.waits))
     assert all(row.acted <= row.woken for row in (*found.first_wakes, *found.probes))
     assert all(row.open <= row.count for row in found.waits)
+
+
+def test_an_attempt_that_a_stopping_daemon_ended_is_none_of_the_agents() -> None:
+    drained = line(3, "again", key="tc-1.1.drained")
+    begun_again = [sent(4, attempt=2), woken(5, attempt=2), line(6, "claim"), line(20, "done")]
+
+    found = fold(sent(0), woken(2, model="m"), drained, *begun_again)
+
+    (peter,) = found.ends
+    assert (peter.done, peter.failed, peter.attempts, peter.success) == (1, 0, 1.0, 1.0)
+    assert [(row.model, row.woken, row.acted) for row in found.first_wakes] == [("-", 1, 1)]

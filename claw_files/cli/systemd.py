@@ -1,0 +1,262 @@
+"""Handing the daemon to systemd: one unit of the user's, marked as ours, and never a unit of anybody else's.
+
+The first line of a unit names its workspace and has a short name of all that follows: so a unit that somebody edited,
+or that is another workspace's, is told from ours and left alone. `man systemd.syntax` and `man systemd.service` tell
+what each kind of line reads as special.
+"""
+
+import os
+import re
+from datetime import timedelta
+from typing import Final
+
+from claw_files.cli.calling import call, this_program
+from claw_files.digest import digest
+from claw_files.errors import BadValue, CannotWrite, Conflict, RunFailed
+from claw_files.model import Value
+from claw_files.system.plain import load_file, replace_file
+from claw_files.system.proc import with_our_programs
+
+ENDING: Final = timedelta(seconds=60)  # beside the drain, as in daemon.service
+_HINT: Final = "without --now the lines to type are shown"
+_CAP_BYTES: Final = 1 << 16
+_MARK: Final = re.compile(r"# clawfiles unit for (?P<root>[^\n]*), (?P<digest>[0-9a-f]{16})\n(?P<rest>.*)", re.DOTALL)
+_UNSTARTABLE: Final = frozenset("\"'\\")  # "Executable name contains special characters"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+_UNIT: Final = """\
+[Unit]
+Description=clawfiles daemon ({description})
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+Environment={path}
+WorkingDirectory={folder}
+ExecStart={start}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=10s
+TimeoutStartSec=5min
+# SIGTERM drains. This is longer than the drain, which the daemon tells when it takes longer.
+TimeoutStopSec={stop}s
+WatchdogSec=2min
+# The daemon ends runs itself. When it is killed, they go on under their supervisors, and the next one finds them.
+KillMode=process
+OOMPolicy=continue
+
+[Install]
+WantedBy=default.target
+"""
+
+
+class Place(Value, frozen=True):
+    """Where a workspace's unit stands, or would."""
+
+    root: str
+    name: str  # "clawfiles-team.service"
+    path: str  # absolute
+
+
+class Done(Value, frozen=True):
+    """What was done about a unit, and the lines that are left to type."""
+
+    place: Place
+    text: str  # of the unit: as it is to stand there, or stood there
+    changed: bool = False
+    commands: tuple[str, ...] = ()
+
+
+def place_of(root: str, name: str | None) -> Place:
+    """Where the unit of the workspace at `root`, an absolute path, stands.
+
+    Without a name it is the one that the workspace's unit has already, else the folder's own. Raises BadValue.
+    """
+    found = _file_name(name) if name else _installed(root) or _file_name(_name_of(root))
+    return Place(root=root, name=found, path=os.path.join(_folder(), found))
+
+
+def unit_text(root: str, drain: timedelta) -> str:
+    """The unit of the workspace's daemon, whose drain takes that long. Raises BadValue for what no unit can hold."""
+    path = with_our_programs(os.environ.get("PATH", os.defpath))
+    for what, text in (("workspace", root), ("PATH", path), ("program", this_program()[0])):
+        _check(what, text)
+    body = _UNIT.format(
+        description=_literal(root),
+        path=_word(f"PATH={path}"),
+        folder=_literal(root).rstrip("/") + "/",
+        start=_command([*this_program(), "-C", root, "daemon", "run"]),
+        stop=int((drain + ENDING).total_seconds()),
+    )
+    return f"# clawfiles unit for {root}, {digest(body.encode())}\n{body}"
+
+
+def is_installed(root: str) -> bool:
+    """Whether the user has a unit of the workspace at `root`."""
+    return _installed(root) is not None
+
+
+def standing(place: Place) -> str:
+    """The workspace's unit as it stands there; "" when there is none. Raises Conflict."""
+    return _ours(place) or ""
+
+
+def install(place: Place, text: str, now: bool) -> Done:
+    """Write the unit where it does not stand already; `now` types what makes systemd run it.
+
+    Raises Conflict where something else stands in its place, CannotWrite, NotFound without a systemctl, RunFailed.
+    """
+    _check_manager(now)
+    before = _ours(place)
+    if before != text:
+        _write(place, text)
+    manager, changed = "systemctl --user", before != text
+    again = (f"{manager} restart {place.name}",) if before and changed else ()
+    commands = (f"{manager} daemon-reload", f"{manager} enable --now {place.name}", *again)
+    if now:
+        _type(*commands)
+    return Done(place=place, text=text, changed=changed, commands=() if now else commands)
+
+
+def remove(place: Place, now: bool) -> Done:
+    """Delete the unit, and the link that enabled it; `now` ends its daemon first. Raises as `install`."""
+    _check_manager(now)
+    text = _ours(place)
+    if text is None:
+        return Done(place=place, text="")
+    stop, reload = f"systemctl --user stop {place.name}", "systemctl --user daemon-reload"
+    if now:
+        _type(stop)
+    _delete(place)
+    if now:
+        _type(reload)
+    return Done(place=place, text=text, changed=True, commands=() if now else (stop, reload))
+
+
+def _check_manager(now: bool) -> None:
+    """Before anything is written: without a systemctl it would be half done."""
+    if now:
+        call(["systemctl", "--version"], _HINT)
+
+
+def _type(*commands: str) -> None:
+    """A start and a stop may take minutes: systemd has a limit for both, so there is none here. Raises RunFailed."""
+    for command in commands:
+        done = call(command.split(), _HINT, wait_seconds=None)
+        if done.returncode:
+            said = done.stderr.strip()[:300] or f"it ended with {done.returncode}"
+            raise RunFailed(command, f"{said}; {_HINT}")
+
+
+def _write(place: Place, text: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(place.path), exist_ok=True)
+        replace_file(place.path, text.encode())
+    except OSError as wrong:
+        raise CannotWrite(place.path, wrong.strerror or str(wrong)) from None
+
+
+def _delete(place: Place) -> None:
+    """The unit, and the link by which it was enabled: that would lead nowhere."""
+    link = os.path.join(_folder(), "default.target.wants", place.name)
+    try:
+        os.unlink(place.path)
+        if os.path.islink(link) and os.path.join(os.path.dirname(link), os.readlink(link)) == place.path:
+            os.unlink(link)
+    except OSError as wrong:
+        raise CannotWrite(place.path, wrong.strerror or str(wrong)) from None
+
+
+# --- whose it is
+
+
+def _ours(place: Place) -> str | None:
+    """What stands at the place, if it is ours; None for nothing. Raises Conflict for everything else."""
+    try:
+        raw = load_file(place.path, _CAP_BYTES)
+    except OSError:
+        raise _foreign(place, "it is a link, or no plain file") from None
+    if raw is None:
+        return None
+    text = raw.decode("utf-8", "surrogateescape")
+    found = _MARK.fullmatch(text)
+    if found is None:
+        raise _foreign(place, "it was not made by clawfiles")
+    if found["root"] != place.root:
+        raise _foreign(place, f"it is that of the workspace {found['root']}")
+    if digest(raw.partition(b"\n")[2]) != found["digest"]:
+        why = f"it was edited by hand; keep the changes with `systemctl --user edit {place.name}`, delete it"
+        raise Conflict(f"{place.path} is left alone: {why}, and try again")
+    return text
+
+
+def _foreign(place: Place, why: str) -> Conflict:
+    return Conflict(f"{place.path} is left alone: {why}; choose another name with --name NAME")
+
+
+def _installed(root: str) -> str | None:
+    """The file name of the workspace's unit, whatever it is called."""
+    folder = _folder()
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for name in names:
+        if name.startswith("clawfiles-") and name.endswith(".service") and _root_of(os.path.join(folder, name)) == root:
+            return name
+    return None
+
+
+def _root_of(path: str) -> str | None:
+    try:
+        raw = load_file(path, _CAP_BYTES)
+    except OSError:
+        return None
+    found = _MARK.fullmatch((raw or b"").decode("utf-8", "surrogateescape"))
+    return found["root"] if found else None
+
+
+def _folder() -> str:
+    """The user's own units. XDG_CONFIG_HOME is not asked: a shell's is rarely that of the user's systemd."""
+    return os.path.join(os.path.expanduser("~"), ".config", "systemd", "user")
+
+
+def _file_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadValue("--name", name, "letters, digits, '.', '_' and '-', a letter or digit first, 100 at most")
+    return f"clawfiles-{name}.service"
+
+
+def _name_of(root: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", os.path.basename(root)).strip("-._")
+    return plain[:100] or "workspace"
+
+
+# --- how a unit is spelled
+
+
+def _check(what: str, text: str) -> None:
+    """Refuse what no line of a unit can hold: it is UTF-8, and a line ends at a line break."""
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise BadValue(what, text, "a path without control characters, which a unit cannot hold")
+    if what == "program" and _UNSTARTABLE.intersection(text):
+        raise BadValue(what, text, "a path without quotes and backslashes, which systemd does not start")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadValue(what, text, "a path in UTF-8, which a unit must be") from None
+
+
+def _literal(text: str) -> str:
+    """For a line that is read as it stands, but for "%", and for a space or a backslash at its very end."""
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """One word of a line that is split into words, in double quotes."""
+    escaped = text.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _command(words: list[str]) -> str:
+    """A command line; where it holds a "$", the colon says that it names no variable (systemd 244 and newer)."""
+    line = " ".join(_word(word) for word in words)
+    return f":{line}" if "$" in line else line
