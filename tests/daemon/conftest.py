@@ -74,7 +74,9 @@ class Home:
         args = ["daemon", "run", "--log", "json", "--log-file", log, *options]
         process = self.popen(*args, before=before, env=env)
         if wait:
-            self.until(lambda: (s := self.status()) is not None and s.last_tick is not None, "the daemon starts")
+            # Until it has said so itself, what the one before it said stands there.
+            mine = lambda s: s.last_tick is not None and (before or s.pid == process.pid)  # noqa: E731
+            self.until(lambda: (s := self.status()) is not None and mine(s), "the daemon starts")
         return process.pid
 
     def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
