@@ -77,11 +77,20 @@ class Home:
             self.until(lambda: (s := self.status()) is not None and s.last_tick is not None, "the daemon starts")
         return process.pid
 
-    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
+    @property
+    def command(self) -> list[str]:
+        """How the program is called here."""
+        return [sys.executable, "-m", "claw_files", "-C", str(self.root)]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """In what environment: that of nobody's run."""
         found = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
-        command = [*before, sys.executable, "-m", "claw_files", "-C", str(self.root), *args]
+        return found | {"PYTHONPATH": str(ROOT)}
+
+    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, env=found | {"PYTHONPATH": str(ROOT)} | (env or {}), **pipes)
+        process = subprocess.Popen([*before, *self.command, *args], env=self.env | (env or {}), **pipes)
         self.processes.append(process)
         return process
 
