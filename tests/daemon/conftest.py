@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from claw_files.app import App
-from claw_files.model import State, TaskId
+from claw_files.model import AgentId, State, TaskId
 from claw_files.services import standing
 from claw_files.services.standing import State as DaemonState
+from claw_files.services.tasks import NewTask
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30.0
@@ -173,8 +174,13 @@ class Home:
         return [line for line in facts if all(line.get(key) == value for key, value in wanted.items())]
 
     def new(self, to: str, title: str = "A bug") -> str:
-        """A task that was delegated by another process; its id."""
-        return self.ok("task", "new", title, "--to", to).split()[0]
+        """A task, delegated as `task new --to` does; its id. In this process: the command takes ten times as long."""
+        app, sam, agent = self.app(), AgentId("sam"), AgentId(to)
+        app.check_takes_work()
+        task = app.tasks.new(NewTask(title=title), sam).id
+        app.delegations.delegate(task, sam, agent)
+        app.heartbeat.wake()
+        return task
 
     @staticmethod
     def until(seen: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:

@@ -40,14 +40,14 @@ class Finding(NamedTuple):
 class Checker:
     """Looks at one workspace again and again."""
 
-    def __init__(self, root: Path, told: Path) -> None:
-        """`told` is the file of what commands have answered with success."""
-        self.root, self._told = root, told
+    def __init__(self, root: Path, told: Path, warm_seconds: float = WARM_SECONDS) -> None:
+        """`told` is the file of what commands have answered with success; younger daemons may still grow."""
+        self.root, self._told, self._warm = root, told, warm_seconds
         config = tomllib.loads((root / "clawfiles.toml").read_text())
         self._runs = config.get("limits", {}).get("runs", 4)
         workers = {name for name, agent in config["agents"].items() if agent.get("kind") == "worker"}
         self._lanes = config["agents"].keys() - workers
-        self._first: dict[int, tuple[float, int, int]] = {}  # of each daemon: when it was warm, memory, descriptors
+        self._first: dict[int, tuple[int, int]] = {}  # of each daemon when it was warm: memory, descriptors
 
     # --- looks
 
@@ -187,17 +187,16 @@ class Checker:
 
     def _growth(self, pid: int) -> Iterator[Finding]:
         try:
+            if _age(pid) < self._warm:
+                return
             status = Path(f"/proc/{pid}/status").read_text()
             kb, fds = int(status.split("VmRSS:")[1].split()[0]), len(os.listdir(f"/proc/{pid}/fd"))
         except (OSError, IndexError):
             return  # it was killed
-        now = time.monotonic()
-        warm, first_kb, first_fds = self._first.setdefault(pid, (now + WARM_SECONDS, kb, fds))
-        if now < warm:
-            self._first[pid] = (warm, max(kb, first_kb), max(fds, first_fds))
-        elif kb > first_kb + GROWTH_KB:
+        first_kb, first_fds = self._first.setdefault(pid, (kb, fds))
+        if kb > first_kb + GROWTH_KB:
             yield Finding("memory", f"process {pid}", f"{first_kb} KB when it was warm, {kb} KB now")
-        elif fds > first_fds + GROWTH_FDS:
+        if fds > first_fds + GROWTH_FDS:
             yield Finding("descriptors", f"process {pid}", f"{first_fds} when it was warm, {fds} now")
 
     # --- reading
@@ -238,6 +237,12 @@ class Checker:
             for place in [*places, *self.root.glob("conflicts/*")]
             if place.is_file()
         )
+
+
+def _age(pid: int) -> float:
+    """Since when a process lives, in seconds."""
+    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
 
 
 def _is_open(facts: dict[str, str]) -> bool:

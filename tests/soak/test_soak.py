@@ -14,7 +14,7 @@ from tests.soak.world import COMMANDED, World, stopped, told
 
 MINUTES = float(os.environ.get("SOAK_MINUTES") or 0.5)
 IS_LONG = MINUTES >= 2
-LIFE_SECONDS, LOOK_SECONDS = (30.0, 10.0) if IS_LONG else (8.0, 5.0)
+LIFE_SECONDS, LOOK_SECONDS, WARM_SECONDS = (30.0, 10.0, 10.0) if IS_LONG else (8.0, 5.0, 4.0)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 @pytest.mark.timeout(MINUTES * 60 + 600)
 def test_in_a_busy_office_nothing_is_lost_doubled_or_left_open(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    world = World(home, seed=int(os.environ.get("SOAK_SEED") or 7))
+    world = World(home, seed=int(os.environ.get("SOAK_SEED") or 7), warm_seconds=WARM_SECONDS)
 
     world.live(MINUTES * 60, LIFE_SECONDS, LOOK_SECONDS)
 

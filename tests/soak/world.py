@@ -86,7 +86,7 @@ REMARKED = ("iris", "slow", "moody", "fails", "silent")  # the others write over
 class World:
     """One home with everybody in it."""
 
-    def __init__(self, home: Home, seed: int) -> None:
+    def __init__(self, home: Home, seed: int, warm_seconds: float) -> None:
         self.home, self.root, self.beside = home, home.root, home.root.parent
         self._chance, self._lock = random.Random(seed), threading.Lock()
         self._over, self._given_up = threading.Event(), threading.Event()
@@ -96,7 +96,7 @@ class World:
         self.findings: list[Finding] = []
         self.counts = dict.fromkeys(("kills", "looks", "commands", "remarks", "groups"), 0)
         self._set_up()
-        self.checker = Checker(self.root, self.beside / "told.jsonl")
+        self.checker = Checker(self.root, self.beside / "told.jsonl", warm_seconds)
 
     def _set_up(self) -> None:
         text = CONFIG
