@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench prove test-agents test-openclaw bench-openclaw demo-openclaw clean
+.PHONY: demo test check bench prove storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
+MINUTES ?= 10
 
 demo: $(STAMP)  ## the workday of the example workspace, with real agent processes
 	@$(BIN)/clawfiles demo
@@ -20,6 +21,12 @@ bench: $(STAMP)  ## what things cost, as ratios within one run
 
 prove: $(STAMP)  ## the long proofs: kill storms, every crash point, large property runs
 	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw"
+
+storm: $(STAMP)  ## of these: the daemon killed a hundred times under load
+	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw" tests/daemon/test_kill_storm.py
+
+soak: $(STAMP)  ## a busy office whose daemon is killed every half minute, looked at all the time, for MINUTES=10
+	@SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/soak/test_soak.py
 
 test-agents: $(STAMP)  ## Claude Code, Codex and Gemini CLI, with a scripted model and no network; installs them once by npm
 	@CLAWFILES_REAL_AGENTS="$$(tests/realagents/install.sh)" \

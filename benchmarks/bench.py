@@ -230,6 +230,9 @@ def ticks() -> None:
 def awake() -> None:
     table("rescans of the daemon", "listing", daemon.rescans(median))
     table("reactions of the daemon", "median", daemon.reactions())
+    medians, latest = daemon.starts_of_agents()
+    table("message saved to agent started, median", "bare", medians)
+    table("message saved to agent started, 99th of 100", "bare", latest)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
 from claw_files.daemon.watch import Watch
 from claw_files.errors import ClawError
-from claw_files.model import Message, Run
+from claw_files.model import Box, Message, Run
 from claw_files.rules.due import next_due
 from claw_files.rules.lanes import long_waits, plan_waits, sentence
 from claw_files.rules.snapshot import Snapshot
@@ -63,16 +63,17 @@ class Loop:
     def turn(self) -> None:
         """One pass: what was heard, what a rescan finds, a tick if there is a reason for one."""
         now, mono = self._clock.now(), self._clock.monotonic()
-        heard = self.watch.sort(self.hints.take())
+        heard, again = self.watch.sort(self.hints.take()), self._again
         self.watch.turn()
         if self.watch.wants_rescan or mono >= self._rescan_at or self._rescan_at - mono > self._rescan_every():
             heard |= self.watch.rescan()
             self._rescan_at = mono + self._rescan_every()
             self._again = True
         self.config_changed |= CONFIG in heard
+        message = not again and are_messages(heard)  # its agent need not wait for the look at all lines
         self._again |= bool(heard) or self._has_lost_run()
         if (self._again or (self.due is not None and now >= self.due)) and mono >= self._not_before:
-            self._tick()
+            self._tick(message)
             self.lag_seconds = self._clock.monotonic() - mono if heard else self.lag_seconds
         self._tell_waits(now)
 
@@ -109,11 +110,11 @@ class Loop:
 
     # --- the tick
 
-    def _tick(self) -> None:
+    def _tick(self, message: bool) -> None:
         """Tick; whatever goes wrong is told and tried again, within a second."""
         self._again = False
         try:
-            ticked = self.app.heartbeat.tick()
+            ticked = self.app.heartbeat.tick(message=message)
         except (ClawError, OSError) as wrong:
             self._failed(str(wrong))
         except Exception as wrong:  # noqa: BLE001 - a bug of ours in one tick must not end the daemon: it is told
@@ -184,3 +185,9 @@ class Loop:
             if wait.message.id not in self._noted:
                 self._noted.add(wait.message.id)
                 self.log.say("waits", sentence(wait, now), key=str(wait.message.key), agent=wait.message.to)
+
+
+def are_messages(paths: set[str]) -> bool:
+    """Whether these are names in boxes for new messages, at least one and nothing else."""
+    parts = [path.split("/") for path in paths]
+    return bool(parts) and all(len(names) == 4 and names[::2] == ["inbox", Box.NEW] for names in parts)

@@ -22,7 +22,7 @@ CANARY_SECONDS = 60.0
 CANARY_PATIENCE = 4.0
 ASLEEP_SECONDS = 3.0  # between two looks: this process, or the machine, was stopped
 EVENTS_AGAIN_SECONDS = 600.0  # after which watching is tried again where the system had no watches left
-# An event may be later than the survey that found its change: watchdog keeps a move out of a folder for half a second.
+# An event may be later than the survey that found its change: it comes through three threads.
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.7, 3.0
 
 Make = Callable[[bool, Callable[[str], None]], Watcher]

@@ -75,6 +75,7 @@ class Events:
         """Raises OSError when the system has no inotify instances left."""
         from watchdog.observers import Observer
 
+        _pair_no_moves()
         # watchdog 7.1 prints its whole table of watches when it replaces one.
         warnings.filterwarnings("ignore", module=r"watchdog\.observers\.inotify")
         self._tell = tell
@@ -146,6 +147,18 @@ class _Handler:
             for path in (event.src_path, event.dest_path):
                 if path:
                     self._tell(os.fsdecode(path))
+
+
+def _pair_no_moves() -> None:
+    """Let watchdog tell a move out of a folder at once, and with it whatever comes after.
+
+    It would keep it for half a second, and everything behind it in the same folder, to tell of both ends in one event.
+    Here each end is a path at which something happened; and who reads a message moves it out of new/.
+    """
+    with suppress(ImportError):
+        from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
+
+        InotifyMoveEventGrouper.delay = 0.0
 
 
 def _wanted_events() -> list[Any]:

@@ -6,7 +6,6 @@ commands and agents go on working meanwhile. No lock is held while a process run
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -120,44 +119,45 @@ class Heartbeat:
         """Made when there is something to do: most ticks find nothing, and cron starts us every minute."""
         return self._make_acting()
 
-    def tick(self, dry_run: bool = False, only: TaskId | None = None) -> Ticked:
+    def tick(self, dry_run: bool = False, only: TaskId | None = None, message: bool = False) -> Ticked:
         """Decide and act once. A second tick at the same time answers with `busy` and does nothing.
 
         Args:
             dry_run: decide only; nothing is written, not even what a crash left is finished.
             only: look at one task's line alone, and wake whoever waits.
+            message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
         """
-        ticked = self._tick_here(dry_run, only)
+        ticked = self._tick_here(dry_run, only, message)
         inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
         hidden = any(it.actions or it.hidden for _, it in inside)
         problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
         return replace(ticked, hidden=hidden, problems=(*ticked.problems, *problems)) if inside else ticked
 
-    def _tick_here(self, dry_run: bool, only: TaskId | None) -> Ticked:
+    def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> Ticked:
         if dry_run:
             snap, planned = self._plan(only)
-            return self._ticked(planned, len(snap.looks))
-        ticked = self._locked(only)
+            return replace(self._ticked(planned, len(snap.looks)), woken=())
+        self._problems = []
+        ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
         wrong = self._afterwards() if self._afterwards else None
         return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
 
-    def _locked(self, only: TaskId | None) -> Ticked:
+    def _locked(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
         snap, planned = self._plan(only)
-        if not planned and not self._is_left_over():
-            return self._ticked((), len(snap.looks))
+        if not planned and not self._problems and not self._is_left_over():
+            return self._ticked(woken, len(snap.looks))
         try:
             with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):
-                return self._tick(only)
+                return self._tick(only, woken)
         except Busy as busy:
             if busy.what != "tick":
                 raise
-            return replace(self._ticked((), 0), busy=busy.holder or "another process")
+            return replace(self._ticked(woken, 0), busy=busy.holder or "another process")
 
-    def _tick(self, only: TaskId | None) -> Ticked:
-        self._problems = []
+    def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
         self._recover()
         snap, planned = self._plan(only)
-        done: list[Action] = []
+        done = list(woken)
         for task in dict.fromkeys(action.task for action in planned if action.task and not action.alone):
             self._safely(f"{task}", self._act_on, task, done)
         if done:  # what followed from it concerns groups and people in this tick already
@@ -171,10 +171,8 @@ class Heartbeat:
                 done.append(action)
         self._safely("events", self._schedules.handle)
         done += self._wake()
-        woken = tuple(dict.fromkeys(a.agent for a in done if a.act is Act.WAKE and a.agent))
-        return replace(
-            self._ticked(tuple(done), len(snap.looks)), woken=woken, problems=(*self._looking.problems, *self._problems)
-        )
+        problems = tuple(dict.fromkeys((*self._looking.problems, *self._problems)))
+        return replace(self._ticked(tuple(done), len(snap.looks)), problems=problems)
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
@@ -183,8 +181,9 @@ class Heartbeat:
         return snap, planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
 
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
-        now, settings = self._ws.clock.now(), self._ws.settings
-        return Ticked(at=now, coordinator=settings.coordinator, epoch=self._ws.epoch, actions=actions, entries=entries)
+        now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
+        woken = tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent))
+        return Ticked(at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken)
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
@@ -259,12 +258,17 @@ class Heartbeat:
 
         In compartments, too; who was woken there is not in the answer.
         """
-        woken: tuple[AgentId, ...] = ()
-        with suppress(Busy), self._ws.ticking.hold("tick", AT_ONCE, "clawfiles send"):
-            woken = tuple(action.agent for action in self._wake() if action.agent)
+        woken = tuple(action.agent for action in self._wake_at_once() if action.agent)
         for one in self._followers():
             one.wake()
         return woken
+
+    def _wake_at_once(self) -> list[Action]:
+        try:
+            with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles send"):
+                return self._wake()
+        except Busy:
+            return []
 
     def _wake(self) -> list[Action]:
         self._looking.forget()

@@ -43,7 +43,6 @@ class Waking:
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
-        self._put_away(agent.name)
         now = self._ws.clock.now()
         run = Run(
             id=run_id(message),
@@ -83,6 +82,7 @@ class Waking:
         started = self._runtime.start(order)
         if started:
             self._ws.note(audit)
+        self._put_away(agent.name)  # not before the start: the agent need not wait for it
         self.read(message)
         return started
 

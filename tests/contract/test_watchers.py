@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from claw_files.daemon.watching import Events, Polling, Watcher
 from claw_files.testing.watcher import FakeWatcher
@@ -92,6 +93,21 @@ def _other(root: Path) -> Path:
     other = root / "written-elsewhere"
     other.write_text("a third")
     return other
+
+
+def test_a_move_out_of_a_folder_keeps_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InotifyMoveEventGrouper, "delay", 3600.0)
+    bench = Bench(Events, tmp_path)
+    folder = bench.folder("new")
+    (folder / "first").write_text("one")
+    bench.watcher.watch([str(folder)])
+
+    (folder / "first").rename(tmp_path / "read")
+    (folder / "second").write_text("two")
+
+    bench.hears(folder / "first")
+    bench.hears(folder / "second")
+    bench.watcher.close()
 
 
 def test_a_folder_that_was_replaced_is_told_and_heard_again(bench: Bench) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from claw_files.app import App
-from claw_files.model import State, TaskId
+from claw_files.model import AgentId, State, TaskId
 from claw_files.services import standing
 from claw_files.services.standing import State as DaemonState
+from claw_files.services.tasks import NewTask
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30.0
@@ -79,11 +80,20 @@ class Home:
             self.until(lambda: (s := self.status()) is not None and mine(s), "the daemon starts")
         return process.pid
 
-    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
+    @property
+    def command(self) -> list[str]:
+        """How the program is called here."""
+        return [sys.executable, "-m", "claw_files", "-C", str(self.root)]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """In what environment: that of nobody's run."""
         found = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
-        command = [*before, sys.executable, "-m", "claw_files", "-C", str(self.root), *args]
+        return found | {"PYTHONPATH": str(ROOT)}
+
+    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, env=found | {"PYTHONPATH": str(ROOT)} | (env or {}), **pipes)
+        process = subprocess.Popen([*before, *self.command, *args], env=self.env | (env or {}), **pipes)
         self.processes.append(process)
         return process
 
@@ -166,8 +176,13 @@ class Home:
         return [line for line in facts if all(line.get(key) == value for key, value in wanted.items())]
 
     def new(self, to: str, title: str = "A bug") -> str:
-        """A task that was delegated by another process; its id."""
-        return self.ok("task", "new", title, "--to", to).split()[0]
+        """A task, delegated as `task new --to` does; its id. In this process: the command takes ten times as long."""
+        app, sam, agent = self.app(), AgentId("sam"), AgentId(to)
+        app.check_takes_work()
+        task = app.tasks.new(NewTask(title=title), sam).id
+        app.delegations.delegate(task, sam, agent)
+        app.heartbeat.wake()
+        return task
 
     @staticmethod
     def until(seen: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:

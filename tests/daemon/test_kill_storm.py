@@ -32,7 +32,7 @@ def storm(home: Home, kills: int, seed: int) -> None:
     for number in range(kills):
         home.start(wait=False)
         if len(given) - sum(home.task(task) is State.DONE for task in given) < AGENTS:
-            given += [give(home, name) for name in names[: max(1, AGENTS * TASKS_EACH // max(1, min(kills, 12)))]]
+            given += [home.new(name) for name in names[: max(1, AGENTS * TASKS_EACH // max(1, min(kills, 12)))]]
         time.sleep(chance.uniform(0.1, 1.2))
         home.kill()
         assert number >= 0
@@ -46,17 +46,6 @@ def storm(home: Home, kills: int, seed: int) -> None:
     assert home.audit(action="fail") == []
     epochs = [int(line["epoch"]) for line in home.audit(action="daemon start")]
     assert epochs == sorted(set(epochs))
-
-
-def give(home: Home, agent: str) -> str:
-    """A task, delegated as a command would; its id."""
-    from claw_files.model import AgentId
-    from claw_files.services.tasks import NewTask
-
-    app = home.app()
-    task = app.tasks.new(NewTask(title="A bug", to=AgentId(agent)), AgentId("sam")).id
-    app.delegations.delegate(task, AgentId("sam"), AgentId(agent))
-    return task
 
 
 def test_five_kills_under_load_run_no_task_twice_and_lose_none(home: Home) -> None:

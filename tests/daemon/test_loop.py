@@ -26,7 +26,7 @@ class Room:
     """An office with a loop in it."""
 
     def __init__(self, root: Path) -> None:
-        self.office = Office(root, TEAM)
+        self.office = Office(root, TEAM + "[agents.coder]\ncommand = ['/bin/true']\n")
         self.said: list[str] = []
         self.made: list[FakeWatcher] = []
         self.watches_left = True
@@ -199,7 +199,7 @@ def test_a_tick_that_fails_is_tried_again_within_a_second(room: Room, monkeypatc
     room.turn()
     ticks = 0
 
-    def failing(*_: object) -> None:
+    def failing(**_: object) -> None:
         nonlocal ticks
         ticks += 1
         raise OSError(28, "No space left on device")
@@ -235,7 +235,7 @@ def test_what_is_decided_again_in_every_tick_keeps_nobody_busy(room: Room, monke
     room.turn()
     real, ticks = room.loop.app.heartbeat.tick, 0
 
-    def again() -> Ticked:
+    def again(message: bool) -> Ticked:
         nonlocal ticks
         ticks += 1
         return replace(real(), actions=(Action(act=Act.NUDGE, key="tc-1.1.nudge"),))
@@ -247,3 +247,26 @@ def test_what_is_decided_again_in_every_tick_keeps_nobody_busy(room: Room, monke
 
     assert ticks <= 5
     assert room.loop.pause() > 0.5
+
+
+@pytest.mark.parametrize(("beside", "first"), [((), "wake"), (("status/iris.md",), "resend")])
+def test_a_message_that_comes_alone_wakes_its_agent_before_the_lines_are_looked_at(
+    room: Room, beside: tuple[str, ...], first: str
+) -> None:
+    room.office.delegated("iris")
+    room.office.write("inbox/coder/new/.keep", "")
+    room.turn()
+    room.turn(SECOND)
+    room.said.clear()
+    assert room.loop.due is not None
+    room.office.clock.advance(room.loop.due - room.office.clock.now())  # the line has something to do as well
+
+    room.save("inbox/coder/new/m-1.md", "---\nid: m-1\nkey: m-1\nkind: announce\nfrom: sam\nto: coder\n---\nHello.\n")
+    for path in beside:
+        room.save(path, "nothing new\n")
+    room.loop.turn()
+
+    words = [line.split()[1] for line in room.said]
+    room.office.runs_end()
+    assert sorted(words) == ["resend", "wake"]
+    assert words[0] == first

@@ -1,0 +1,42 @@
+"""A busy office with a daemon that is killed again and again; an independent checker looks at all that must be so.
+
+`make soak` lets it go on for ten minutes, or `MINUTES=`; here it is the better part of one.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.conftest import Home
+from tests.soak.world import COMMANDED, World, stopped, told
+
+MINUTES = float(os.environ.get("SOAK_MINUTES") or 0.5)
+IS_LONG = MINUTES >= 2
+LIFE_SECONDS, LOOK_SECONDS, WARM_SECONDS = (30.0, 10.0, 10.0) if IS_LONG else (8.0, 5.0, 4.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path / "team")
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(MINUTES * 60 + 600)
+def test_in_a_busy_office_nothing_is_lost_doubled_or_left_open(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(home, seed=int(os.environ.get("SOAK_SEED") or 7), warm_seconds=WARM_SECONDS)
+
+    world.live(MINUTES * 60, LIFE_SECONDS, LOOK_SECONDS)
+
+    assert (world.findings, world.problems) == ([], [])
+    assert world.checker.rest() == []
+    assert stopped(home) == 0
+    doctor = home.popen("doctor")
+    assert (doctor.communicate(timeout=60)[0], doctor.returncode) == (b"nothing found\n", 0)
+    words = told(world.beside / "told.jsonl")
+    made = {line["task"] for line in words if line["what"] == "new"}
+    assert world.counts["kills"] >= 1 and world.counts["looks"] >= 2 and len(made) > len(COMMANDED)
+    with capsys.disabled():
+        print(f"\n  {len(made)} tasks, {len(home.names('runs'))} runs, {world.counts}")
