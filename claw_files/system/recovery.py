@@ -4,6 +4,7 @@
 """
 
 import os
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(minutes=10)
 _SETTLED = timedelta(seconds=2)
 _CAP_BYTES = 1 << 24
+_LATE = "late-"  # and the length before them: in place of the new content's hash, once late lines were added
 
 Found = list[tuple[str, str]]
 
@@ -138,15 +140,27 @@ class Recovery:
             return None
         content = _content_or_none(kept, name)
         if content and content.digest == intent.base_digest:
-            if over:
-                forget(kept, name)
-            return None
+            return self._let_go(kept, name, intent, content) if over else None
         return self._settle(kept, name, intent, content, over)
 
     def _is_untouched(self, kept: int, name: str, intent: Intent) -> bool:
         """Whether size and time say that nobody wrote since; the last look, after ten minutes, reads all the same."""
         found = os.stat(name, dir_fd=kept, follow_symlinks=False)
         return found.st_size == intent.base_bytes and found.st_mtime < intent.at.timestamp() - 1
+
+    def _let_go(self, kept: int, name: str, intent: Intent, content: Content) -> tuple[str, str] | None:
+        """Forget the version, unless late lines of it are gone from the live file.
+
+        An editor that had read the file before they were added, and saved after, does that to its own lines.
+        """
+        path, lines = self._path(intent), _late_lines(content.data, intent)
+        with suppress(NotFound, CannotRead):
+            live = set(self._files.read(path, _CAP_BYTES).data.splitlines()) if lines else set[bytes]()
+            if any(line not in live for line in lines):
+                self._to_conflicts(kept, name, f"lines that were added to {path} late are not there any more")
+                return self._tell(name, path, "somebody's version is in conflicts/")
+        forget(kept, name)
+        return None
 
     def _settle(
         self, kept: int, name: str, intent: Intent, content: Content | None, over: bool
@@ -173,7 +187,8 @@ class Recovery:
         except NotFound:
             self._to_conflicts(kept, name, f"lines were added to {path}, which is not there any more")
             return self._tell(name, path, "late lines are in conflicts/")
-        further = msgspec.structs.replace(intent, base=mark(taken))
+        late = intent.new if intent.new.startswith(_LATE) else f"{_LATE}{intent.base_bytes}"
+        further = msgspec.structs.replace(intent, base=mark(taken), new=late)
         os.rename(name, further.name, src_dir_fd=kept, dst_dir_fd=kept)
         return path, "late lines added"
 
@@ -218,6 +233,12 @@ def _tail(data: bytes, intent: Intent) -> bytes | None:
     """What was added to the version that `intent` displaced; None when something else happened to it."""
     size = intent.base_bytes
     return data[size:] if size and digest(data[:size]) == intent.base_digest else None
+
+
+def _late_lines(data: bytes, intent: Intent) -> list[bytes]:
+    """The lines that were added to the live file from this version."""
+    size = intent.new.removeprefix(_LATE) if intent.new.startswith(_LATE) else ""
+    return [line for line in data[int(size) :].splitlines() if line.strip()] if size.isdigit() else []
 
 
 def _joined(live: bytes | None, tail: bytes, path: str) -> bytes:

@@ -71,6 +71,22 @@ def test_ten_minutes_later_a_last_look_takes_even_half_a_line_and_drops_the_vers
     assert os.listdir(world.root / ".clawfiles/kept") == []
 
 
+def test_late_lines_that_the_editor_itself_writes_over_are_in_conflicts(world: World) -> None:
+    with world.path.open("ab", buffering=0) as editor:
+        world.files.commit(PATH, ours, b"{}")
+        stale = world.path.read_bytes()
+        editor.write(b"late\n")
+    world.files.adopt()
+    assert b"late\n" in world.path.read_bytes()
+    world.path.write_bytes(stale + b"later\n")
+    world.clock.advance(timedelta(minutes=11))
+
+    assert world.files.adopt() == [(PATH, "somebody's version is in conflicts/")]
+
+    assert world.path.read_bytes() == stale + b"later\n"
+    assert any(b"late\n" in path.read_bytes() for path in world.root.glob("conflicts/*"))
+
+
 def test_an_open_editor_that_rewrites_what_we_displaced_goes_to_conflicts_once_it_is_through(world: World) -> None:
     with world.path.open("r+b", buffering=0) as editor:
         world.files.commit(PATH, ours, b"{}")
