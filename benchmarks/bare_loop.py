@@ -40,7 +40,7 @@ def react(root: str, agent: str, notes: str, name: str) -> None:
     order = os.open(f"{staged}/.order", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     os.unlink(f"{staged}/.order")
     fields = {"inode": os.stat(staged).st_ino, "head": head, "staged": staged, "folder": folder, "lock": lock}
-    fields |= {"cwd": root, "stdin": f"{folder}/message.md", "limit": "", "grace": "2", "cap": str(1 << 20)}
+    fields |= {"cwd": root, "umask": "", "stdin": f"{folder}/message.md", "limit": "", "grace": "2", "cap": "1048576"}
     given = [*fields.items(), *(("arg", part) for part in ("/bin/sh", notes)), ("env", f"CLAWFILES_RUN_DIR={folder}")]
     os.write(order, "\0".join(f"{key}={value}" for key, value in given).encode())
     os.lseek(order, 0, os.SEEK_SET)

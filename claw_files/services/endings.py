@@ -1,18 +1,57 @@
 """How runs began and ended, as the journal tells it: what breakers and rates are derived from."""
 
 from datetime import datetime, timedelta
+from zlib import crc32
 
 import msgspec
 
-from claw_files.model import AgentId, Audit
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, Audit, Value
 from claw_files.rules.probes import is_probe
+from claw_files.workspace import Workspace
 
 WENT_WELL = frozenset({"done", "review", "finish", "approve"})
 SECOND = timedelta(seconds=1)
+JOURNAL_CAP_BYTES = 64 << 20
 _INTERESTING = (b'"fail"', b'"wake"', b'"done"', b'"review"', b'"finish"', b'"approve"')
 
 
-def journal_line(text: bytes) -> tuple[datetime, Audit] | None:
+class _Day(Value, frozen=True):
+    """What was read of one day's journal: its first bytes, and the lines in them that matter."""
+
+    size_bytes: int = 0
+    checksum: int = 0
+    lines: tuple[tuple[datetime, Audit], ...] = ()
+
+
+class Endings:
+    """Reads the journal of one workspace; who asks again has only what is new parsed."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self._days: dict[str, _Day] = {}
+
+    def of_two_days(self) -> list[tuple[datetime, Audit]]:
+        """The decisions of today and yesterday about runs and their ends, oldest first."""
+        now = self._ws.clock.now()
+        paths = [f"audit/{day:%Y-%m-%d}.jsonl" for day in (now - timedelta(days=1), now)]
+        self._days = {path: self._day(path) for path in paths}
+        return [line for path in paths for line in self._days[path].lines]
+
+    def _day(self, path: str) -> _Day:
+        try:
+            raw = self._ws.files.read(path, cap_bytes=JOURNAL_CAP_BYTES).data
+        except ClawError:
+            return _Day()
+        before, view, end = self._days.get(path, _Day()), memoryview(raw), raw.rfind(b"\n") + 1
+        if crc32(view[: before.size_bytes]) != before.checksum:  # somebody changed what was only to grow
+            before = _Day()
+        fresh = view[before.size_bytes : end]
+        lines = [line for text in bytes(fresh).splitlines() if (line := _journal_line(text))]
+        return _Day(size_bytes=end, checksum=crc32(fresh, before.checksum), lines=(*before.lines, *lines))
+
+
+def _journal_line(text: bytes) -> tuple[datetime, Audit] | None:
     """When a line about a run or its end was written, and the line; None for any other."""
     if not any(word in text for word in _INTERESTING):
         return None

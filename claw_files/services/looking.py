@@ -38,14 +38,13 @@ from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
-from claw_files.services.endings import journal_line, outcomes, started
+from claw_files.services.endings import Endings, outcomes, started
 from claw_files.services.schedules import Schedules
 from claw_files.system.files import Content, Files
 from claw_files.workspace import Workspace, restore, task_message_key
 
 Seen = TypeVar("Seen")
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
-JOURNAL_CAP_BYTES = 64 << 20
 
 
 class Looking:
@@ -65,6 +64,7 @@ class Looking:
         self._checkpoints = checkpoints
         self._schedules = schedules
         self._others = others
+        self._endings = Endings(workspace)
         self._runs: list[str] | None = None
         self.problems: dict[str, None] = {}  # what could not be looked at, each once
 
@@ -356,22 +356,10 @@ class Looking:
         return outcomes(self._journals())
 
     def _journals(self) -> list[tuple[datetime, Audit]]:
-        """The same as `_journal`, of all places."""
+        """The decisions of today and yesterday about runs and their ends, here and in all other places."""
         others = self._others()
-        found = [*self._journal(), *(line for other in others for line in other._journal())]
+        found = [*self._endings.of_two_days(), *(line for other in others for line in other._endings.of_two_days())]
         return sorted(found, key=lambda line: line[0]) if others else found
-
-    def _journal(self) -> list[tuple[datetime, Audit]]:
-        """The decisions of today and yesterday about runs and their ends, oldest first."""
-        now = self._ws.clock.now()
-        found: list[tuple[datetime, Audit]] = []
-        for day in (now - timedelta(days=1), now):
-            try:
-                raw = self._ws.files.read(f"audit/{day:%Y-%m-%d}.jsonl", cap_bytes=JOURNAL_CAP_BYTES).data
-            except ClawError:
-                continue
-            found += [line for text in raw.splitlines() if (line := journal_line(text))]
-        return found
 
 
 def _is_run_of(name: str, key: str) -> bool:

@@ -132,7 +132,7 @@ def test_a_stopped_and_continued_daemon_goes_on_as_if_nothing_had_been(home: Hom
     home.start()
     home.signal(signal.SIGSTOP)
     home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
-    time.sleep(5)
+    time.sleep(3.5)
 
     home.signal(signal.SIGCONT)
 

@@ -155,7 +155,7 @@ def at_the_same_instant(home: Home, times: int) -> None:
 
 
 def test_of_two_daemons_started_at_the_same_instant_one_lives(home: Home) -> None:
-    at_the_same_instant(home, 3)
+    at_the_same_instant(home, 2)
 
 
 @pytest.mark.slow

@@ -189,6 +189,8 @@ def test_displaced_versions_are_looked_at_again_after_ten_minutes(clinic) -> Non
     clinic.app("peter").claims.claim(task, "peter")
     clinic.settle()
     clinic.clock.advance(timedelta(minutes=11))
+    assert "kept-left" not in clinic.codes()  # the next heartbeat takes it away
+    clinic.clock.advance(timedelta(minutes=2))
     assert "kept-left" in clinic.codes()
 
     assert [it.code for it in clinic.repair()] == ["kept-left"]

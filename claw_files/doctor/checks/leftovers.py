@@ -14,6 +14,7 @@ from claw_files.doctor.reading import Node, Unread
 from claw_files.doctor.survey import PRIVATE, Survey
 
 OLD_SECONDS: Final = 600
+TICK_SECONDS: Final = 120  # beyond which somebody's heartbeat has not come: it takes away what is old enough
 JOURNAL_BYTES: Final = 64 << 20
 STARTING_SECONDS: Final = 10
 _MOST_BAD: Final = 20
@@ -79,10 +80,10 @@ def _fact(line: bytes) -> dict[str, object] | None:
 
 def private(s: Survey) -> Iterator[Finding]:
     """Half-done writes and displaced versions that nobody looked at again."""
-    for folder, code in (("swap", "swap-left"), ("kept", "kept-left")):
+    for folder, code, old in (("swap", "swap-left", OLD_SECONDS), ("kept", "kept-left", OLD_SECONDS + TICK_SECONDS)):
         for node in s.folder(f"{PRIVATE}/{folder}").nodes:
             begun = _begun(node.name)
-            if begun is not None and s.now - begun > OLD_SECONDS:
+            if begun is not None and s.now - begun > old:
                 target = node.name.partition("~")[0].replace("%", "/")
                 yield found(code, node.path, detail=target)
 
