@@ -323,13 +323,21 @@ class DiskFiles:
         """Add one line to today's journal (UTC), durably. Raises OSError: the caller knows what it was about."""
         path = journal_path(self._clock.now())
         folder, name = split(path)
+        try:
+            opened = self._gate.making(folder, sync=self._durable)
+        except CannotRead:
+            self._move_aside(folder)
+            opened = self._gate.making(folder, sync=self._durable)
+        with opened as fd:
+            self._journal_is_plain(fd, name)
+            append_line(fd, name, line, path, self._durable, Step(), self._gate.mask)
+
+    def _move_aside(self, folder: str) -> None:
+        """Give the journal's folder its name back from what is no folder."""
         with self._gate.folder("") as root:
             found = _status(root, folder)
             if found is not None and not stat.S_ISDIR(found.st_mode):
                 os.rename(folder, f"{folder}.{time.time_ns()}.kept", src_dir_fd=root, dst_dir_fd=root)
-        with self._gate.making(folder, sync=self._durable) as fd:
-            self._journal_is_plain(fd, name)
-            append_line(fd, name, line, path, self._durable, Step(), self._gate.mask)
 
     def _journal_is_plain(self, fd: int, name: str) -> None:
         """Move aside what bears the journal's name and is no plain file: no write may fail for it, now or later."""

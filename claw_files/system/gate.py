@@ -4,11 +4,11 @@ Agents and people write into this folder: what carries the name of a task may be
 that never answers, or a terabyte of nothing. Check and use happen on one descriptor: there is no moment in between.
 """
 
+import _thread
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 
 import msgspec
 
@@ -39,6 +39,21 @@ class _Folder(msgspec.Struct, frozen=True):
     inode: int
 
 
+class _Own:
+    """A descriptor of one's own, closed at the end of the block."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        return self._fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
 class Gate:
     """Opens what lies below `root`; remembers which folder that was, so that a replaced root is noticed.
 
@@ -52,6 +67,7 @@ class Gate:
         self._fd = -1
         self._identity = (0, 0)
         self._opened: dict[str, _Folder] = {}
+        self._one = _thread.allocate_lock()  # no thread may close a folder while another is about to use it
 
     def root_fd(self, path: str = "") -> int:
         """The descriptor of the root, open until this object goes.
@@ -82,17 +98,13 @@ class Gate:
             if fd >= 0:
                 os.close(fd)
 
-    @contextmanager
-    def folder(self, path: str) -> Iterator[int]:
+    def folder(self, path: str) -> AbstractContextManager[int]:
         """A descriptor of the folder `path` ("" is the root). Raises NotFound (what="folder") or CannotRead."""
-        fd = os.open(".", _FOLDER, dir_fd=self._folder_fd(path))
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+        with self._one:
+            return _Own(os.open(".", _FOLDER, dir_fd=self._folder_fd(path)))
 
     def _folder_fd(self, path: str) -> int:
-        """The descriptor that we keep of the folder."""
+        """The descriptor that we keep of the folder; asked for and used under the lock."""
         known = self._opened.get(path)
         if known and self._is_still(path, known):
             return known.fd
@@ -113,15 +125,13 @@ class Gate:
             return False
         return (now.st_dev, now.st_ino) == (known.device, known.inode)
 
-    @contextmanager
-    def making(self, path: str, mode: int = 0o755, sync: bool = True) -> Iterator[int]:
+    def making(self, path: str, mode: int = 0o755, sync: bool = True) -> AbstractContextManager[int]:
         """The same; made, durably when `sync`, when it is not there."""
         try:
-            self._folder_fd(path)
+            return self.folder(path)
         except NotFound:
             self._make(path, mode, sync)
-        with self.folder(path) as fd:
-            yield fd
+            return self.folder(path)
 
     def _make(self, path: str, mode: int, sync: bool) -> None:
         parent, _, name = path.rpartition("/")
@@ -147,7 +157,8 @@ class Gate:
     def _open_in(self, folder: str, name: str, path: str) -> int:
         """A descriptor of the file, by way of its folder's."""
         try:
-            return os.open(name, _FILE, dir_fd=self._folder_fd(folder))
+            with self._one:
+                return os.open(name, _FILE, dir_fd=self._folder_fd(folder))
         except (FileNotFoundError, NotFound):
             raise NotFound("file", path) from None
         except OSError as error:
