@@ -1,5 +1,17 @@
-"""`python -m claw_files`."""
+"""`python -m claw_files`, and what the installed program runs."""
 
-from claw_files.cli import main
+import gc
+from typing import NoReturn
 
-main()
+
+def start() -> NoReturn:
+    """Run the command line of this process."""
+    # Loading modules makes many objects and no garbage: looking for some again and again is a tenth of a short command.
+    gc.set_threshold(50_000)
+    from claw_files.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    start()

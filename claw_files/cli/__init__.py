@@ -4,11 +4,6 @@
 none of them, and a command only itself.
 """
 
-import gc
-
-# Loading modules makes many objects and no garbage: looking for some again and again is a tenth of a short command.
-gc.set_threshold(50_000)
-
-from claw_files.cli.door import main, run  # noqa: E402 - the line above is for what is loaded here
+from claw_files.cli.door import main, run
 
 __all__ = ["main", "run"]

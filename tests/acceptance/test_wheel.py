@@ -53,4 +53,4 @@ def test_the_wheel_holds_templates_and_the_example_workspace(installed: Path) ->
 def test_the_wheel_names_its_command(installed: Path) -> None:
     (points,) = installed.glob("*.dist-info/entry_points.txt")
 
-    assert "clawfiles = claw_files.cli:main" in points.read_text()
+    assert "clawfiles = claw_files.__main__:start" in points.read_text()

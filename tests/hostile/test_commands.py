@@ -201,7 +201,8 @@ def test_output_is_capped_escaped_and_no_completion(site, flood: str) -> None:
     (log,) = (site.root / "runs").glob("*/stdout.log")
     assert log.stat().st_size <= (1 << 20) + 4096
     shown = site.ok("task", "show", "TC-1", "--json").json
-    assert shown["status"] != "done" and "without a result" in shown["reason"]
+    journal = "".join(path.read_text() for path in (site.root / "audit").iterdir())
+    assert shown["status"] != "done" and "without a result" in journal  # a slow tick may try it again already
     assert not RAW.search(run.replace("\t", " "))
     for line in (["explain", "TC-1"], ["task", "show", "TC-1"], ["log"]):
         site.ok(*line)  # and clean
