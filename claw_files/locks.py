@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TIDIED_AWAY = 100  # so many times a claim file may be deleted before we have it
+_TIDIED_AWAY_SECONDS = 10.0  # so long a claim file may be deleted again and again before we have it
 _CAP_BYTES = 1 << 20
 
 
@@ -235,7 +235,7 @@ class Claims:
 
     def _seize(self, task: TaskId, generation: int, agent: AgentId) -> int:
         """The claim file, locked by us, our claim durable in it; made again as often as somebody tidies it away."""
-        for _ in range(_TIDIED_AWAY):
+        for _ in _tries():
             with suppress(FileNotFoundError, NotFound), ExitStack() as unless_ours:
                 folder, fd = self._opened(task, unless_ours)
                 free, given, torn = try_lock(fd), *_read(fd)
@@ -254,7 +254,7 @@ class Claims:
 
         The same again is fine. Raises NotYours when another agent has it, Busy, CannotWrite.
         """
-        for _ in range(_TIDIED_AWAY):
+        for _ in _tries():
             with writing(self._path(task)), suppress(FileNotFoundError, NotFound), ExitStack() as opened:
                 folder, fd = self._opened(task, opened)
                 given, torn = _read(fd)
@@ -317,6 +317,13 @@ class Claims:
 
     def _path(self, task: TaskId) -> str:
         return f"{self._folder}/{_name(task)}"
+
+
+def _tries() -> Iterator[None]:
+    """One try after the other, as long as it may take to be faster than somebody who tidies up."""
+    end = time.monotonic() + _TIDIED_AWAY_SECONDS
+    while time.monotonic() < end:
+        yield None
 
 
 def _read(fd: int) -> tuple[Given, bytes]:
