@@ -63,11 +63,17 @@ def test_every_file_of_the_repository_that_a_page_names_exists() -> None:
     assert [f"{page}: {path}" for page, path in sorted(named) if not any(ROOT.glob(path.rstrip("/")))] == []
 
 
+def test_every_page_that_the_code_names_exists() -> None:
+    modules = [path for folder in ("claw_files", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    named = {(path.name, page) for path in modules for page in re.findall(r"docs/[\w/.-]+\.md", path.read_text())}
+    assert [f"{module}: {page}" for module, page in sorted(named) if not (ROOT / page).exists()] == []
+
+
 def is_command(words: list[str]) -> bool:
     """Whether the words begin with a command of ours: "task new", "doctor"."""
-    found = root.get_command(None, words[0])  # type: ignore[arg-type]
+    found = root.get_command(None, words[0])
     if isinstance(found, Group) and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]):
-        return words[1] in found.list_commands(None)  # type: ignore[arg-type]
+        return words[1] in found.list_commands(None)
     return found is not None
 
 
