@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.sessions import Sessions
     from claw_files.services.steering import Steer, Steering
     from claw_files.services.tasks import TaskService
+    from claw_files.workspace import Workspace
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up"]
 
@@ -53,7 +54,7 @@ class App(Site):
             return Inside(self.home, lambda: self.outer.workspace, lambda: self.outer.moving)
         return Outside(
             self._compartmental.__contains__,
-            lambda agent: self.compartment(agent).workspace,
+            self._inside,
             lambda: [app.workspace for app in self.compartments()],
             self._locks,
         )
@@ -62,8 +63,11 @@ class App(Site):
     def moving(self) -> "MovingIn":
         from claw_files.services.compartments import MovingIn
 
-        inner = lambda agent: self.compartment(agent).workspace  # noqa: E731
-        return MovingIn(self.workspace, self.looking, inner, self._compartmental)
+        return MovingIn(self.workspace, self.looking, self._inside, self._compartmental)
+
+    def _inside(self, agent: AgentId) -> "Workspace":
+        """What lies in the agent's compartment."""
+        return self.compartment(agent).workspace
 
     @property
     def has_compartments(self) -> bool:
@@ -208,9 +212,10 @@ class App(Site):
     def looking(self) -> "Looking":
         from claw_files.services.looking import Looking
 
-        others = lambda: [app.looking for app in self._others()]  # noqa: E731
         looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
-        return Looking(*looks, others) if self._compartmental else Looking(*looks)
+        if not self._compartmental:
+            return Looking(*looks)
+        return Looking(*looks, lambda: [app.looking for app in self._others()])
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":

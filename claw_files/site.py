@@ -60,6 +60,10 @@ class Site:
 
         return visibility.inside(self._whole, self.home)
 
+    def check_settings(self) -> None:
+        """Raises InvalidConfig, CannotRead for a configuration that is wrong, also where nobody needs it yet."""
+        _ = self.settings
+
     @cached_property
     def _whole(self) -> config.Settings:
         content = self._around.read(CONFIG)

@@ -11,8 +11,10 @@ from claw_files.cli.base import Command, group, open_app, shared, show
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from claw_files.app import App
+    from claw_files.daemon.watching import Tell, Watcher
+
 NOT_RUNNING = 3
-_SPARE_SECONDS = 30.0  # beside the drain: ending what is left takes its time, too
 _POLL_SECONDS = 0.05
 
 
@@ -43,12 +45,17 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
         write = LogFile(os.path.abspath(log_file)) if log_file else to_stderr
     except OSError as wrong:
         raise CannotWrite(log_file or "", wrong.strerror or str(wrong)) from None
-    root, log = first.root, Log(first.clock, write, log_form == "json")
+    root, log = first.base, Log(first.clock, write, log_form == "json")
     log.catch_threads()
     hints, signals = Hints(), Signals()
     signals.install(hints)
-    make = lambda polling, tell: watcher(poll or polling, tell)  # noqa: E731
-    opened = lambda: open_workspace(root, os.environ, shared("agent"))  # noqa: E731
+
+    def opened() -> "App":
+        return open_workspace(root, os.environ, shared("agent")).outer
+
+    def make(polling: bool, tell: "Tell") -> "Watcher":
+        return watcher(poll or polling, tell)
+
     Service(root, opened, first.clock, log, make, signals, hints, os.environ).run()
 
 
@@ -59,7 +66,7 @@ def status() -> int:
     from claw_files.services import standing
 
     app = open_app()
-    found = standing.load(app.root)
+    found = standing.load(app.base)
     if found is None:
         show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
         return NOT_RUNNING
@@ -73,22 +80,21 @@ def stop(drain: str | None) -> None:
     """Stop the daemon and wait until it has ended; fine when none runs."""
     import signal
     from contextlib import suppress
-    from datetime import timedelta
 
     from claw_files.errors import Busy
     from claw_files.services import standing
 
     app = open_app()
     limit = _length(drain) if drain else app.settings.daemon.drain
-    found = standing.load(app.root)
+    found = standing.load(app.base)
     if found is None:
         show({"running": False}, "no daemon runs here")
         return
-    standing.order_stop(app.root, found.epoch, limit)
+    standing.order_stop(app.base, found.epoch, limit)
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
-    end = app.clock.monotonic() + (limit + timedelta(seconds=_SPARE_SECONDS)).total_seconds()
-    while app.workspace.locks.is_held(standing.LOCK):
+    end = app.clock.monotonic() + (limit + standing.ENDING).total_seconds()
+    while standing.is_running(app.base):
         if app.clock.monotonic() > end:
             raise Busy("daemon", f"process {found.pid}, which does not end")
         app.clock.sleep(_POLL_SECONDS)

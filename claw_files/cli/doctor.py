@@ -79,7 +79,7 @@ def _notices(app: "App") -> list[str]:
     """What may be as it should, and is worth knowing."""
     from claw_files.cli import crontab, systemd
 
-    if systemd.is_installed(app.root) or crontab.is_installed(app.root):
+    if systemd.is_installed(app.base) or crontab.is_installed(app.base):
         return []
     return [
         "no-cron: neither your crontab nor a unit of yours runs the heartbeat; "

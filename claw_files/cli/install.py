@@ -27,12 +27,12 @@ def cron(only_print: bool, removes: bool) -> None:
 
     app = open_app()
     if removes:
-        block = crontab.block_of(app.root) if only_print else crontab.remove(app.root)
+        block = crontab.block_of(app.base) if only_print else crontab.remove(app.base)
         said = "taken out of your crontab" if block else "your crontab has no lines for this workspace"
         facts = {"block": block, "installed": False, "changed": bool(block) and not only_print}
         show(facts, _told("" if only_print and block else said, block))
         return
-    app.settings  # noqa: B018 - a heartbeat that could not read its configuration helps nobody
+    app.check_settings()  # a heartbeat that could not read its configuration helps nobody
     block = crontab.cron_block(app.base)
     changed = False if only_print else crontab.install(block)
     said = "now in your crontab" if changed else "in your crontab already"
@@ -52,12 +52,12 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
     from claw_files.cli import systemd as units
 
     app = open_app()
-    place, acts = units.place_of(app.root, name), not only_print
+    place, acts = units.place_of(app.base, name), not only_print
     if removes:
         done = units.remove(place, now) if acts else units.Done(place=place, text=units.standing(place))
         said = f"deleted: {place.path}" if done.text else f"there is no {place.path}"
     else:
-        text = units.unit_text(app.root, app.settings.daemon.drain)
+        text = units.unit_text(app.base, app.settings.daemon.drain)
         done = units.install(place, text, now) if acts else units.Done(place=place, text=text)
         said = f"{'written to' if done.changed else 'there already:'} {place.path}"
     facts = {"name": place.name, "path": place.path, "unit": done.text, "changed": done.changed}

@@ -14,10 +14,10 @@ from claw_files.cli.calling import call, this_program
 from claw_files.digest import digest
 from claw_files.errors import BadValue, CannotWrite, Conflict, RunFailed
 from claw_files.model import Value
+from claw_files.services.standing import ENDING
 from claw_files.system.plain import load_file, replace_file
 from claw_files.system.proc import with_our_programs
 
-ENDING: Final = timedelta(seconds=60)  # beside the drain, as in daemon.service
 _HINT: Final = "without --now the lines to type are shown"
 _CAP_BYTES: Final = 1 << 16
 _MARK: Final = re.compile(r"# clawfiles unit for (?P<root>[^\n]*), (?P<digest>[0-9a-f]{16})\n(?P<rest>.*)", re.DOTALL)

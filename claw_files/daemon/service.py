@@ -29,7 +29,6 @@ from claw_files.system.watches import filesystem_of, tells_events
 from claw_files.workspace import CONFIG
 
 MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
-ENDING = timedelta(seconds=60)  # beside the drain: saving and ending what is left takes its time, too
 LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
 
 
@@ -75,7 +74,7 @@ class Service:
                 continue
             try:
                 app = self.open()
-                _ = app.settings
+                app.check_settings()
             except ClawError as wrong:
                 self.log.news("no workspace", str(wrong))
                 continue
@@ -212,7 +211,7 @@ class Session:
         self._drain.begin(limit)
         self._notify("STOPPING=1")
         # A unit knows the drain of the day it was written; now it may be a longer one.
-        self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + ENDING).total_seconds() * 1e6)}")
+        self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + standing.ENDING).total_seconds() * 1e6)}")
         self._save(at_once=True)
         while not self._drain.is_over() and self._signals.ends < 2 and identity(self._root) == self._identity:
             self._wait()

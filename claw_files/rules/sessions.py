@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import msgspec
+
 from claw_files.config import Settings
 from claw_files.errors import NotFound, Usage
-from claw_files.model import AgentId, AgentKind, Result, Run, RunId, Runtime, State, Task, TaskId, Value
+from claw_files.model import DRAINED, AgentId, AgentKind, Result, Run, RunId, Runtime, State, Task, TaskId, Value
 from claw_files.rules.lanes import Wait
 
 
@@ -63,7 +65,7 @@ class Session(Value, frozen=True):
     title: str | None = None  # the task's
     spawner: AgentId | None = None
     said: str | None = None  # what it said last, in one line
-    usage: dict[str, str] = {}  # noqa: RUF012 - tokens and cost, as far as it told them
+    usage: dict[str, str] = msgspec.field(default_factory=dict)  # tokens and cost, as far as it told them
     messages: tuple[Spoken, ...] = ()  # the last ones, oldest first
     wait: Wait | None = None  # of the first message that waits for its turn
     runs: tuple[RunId, ...] = ()  # all that are known, oldest first
@@ -169,7 +171,7 @@ def _without_word(run: Run | None, result: Result | None) -> Status:
 
 
 def _how_ended(run: Run) -> Status:
-    reasons = {"timed out": Status.TIMEOUT, "stopped": Status.KILLED}
+    reasons = {"timed out": Status.TIMEOUT, "stopped": Status.KILLED, DRAINED: Status.KILLED}
     if run.reason in reasons:
         return reasons[run.reason]
     return Status.DONE if run.exit == 0 else Status.FAILED

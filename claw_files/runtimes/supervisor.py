@@ -24,6 +24,7 @@ from claw_files.system.capture import Capture, Tail, fenced, last_lines
 
 LOCK, ORDER, GO = 3, 4, 5
 STOP = "stop"  # in the run's folder: somebody asks for its end
+DRAINED = "drained"  # as in claw_files.model, which would cost every run its import
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOOK_SECONDS = 1.0  # how often a stop request is looked for; the one who asks also sends a signal
 REAP_SECONDS = 1.0
@@ -123,7 +124,7 @@ class Supervision:
         if self.exit is not None:
             return "exited" if self.exit >= 0 else f"ended by {signal_name(-self.exit)}"
         if self.asked_to_stop or os.path.lexists(os.path.join(self.order.folder, STOP)):
-            return "drained" if order_in(self.order.folder) == b"drained" else "stopped"
+            return DRAINED if order_in(self.order.folder) == DRAINED.encode() else "stopped"
         return "timed out" if time.monotonic() >= self.limit_at else ""
 
     def _end(self, left: set[int]) -> None:

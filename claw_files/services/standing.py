@@ -10,6 +10,7 @@ from claw_files.locks import Locks
 from claw_files.model import Value
 from claw_files.system.cache import Cache
 
+ENDING = timedelta(seconds=60)  # beside the drain: saving and ending what is left takes its time, too
 LOCK = "daemon"
 FOLDER = "daemon"  # in .clawfiles
 STATE, CANARY, STOP = "state", "canary", "stop"
@@ -20,7 +21,7 @@ class WatchHealth(Value, frozen=True):
 
     backend: str = ""  # "events" or "polling"
     last_canary: datetime | None = None  # when the canary's event came back last
-    faults: dict[str, int] = {}  # noqa: RUF012 - how often each was met
+    faults: dict[str, int] = msgspec.field(default_factory=dict)  # how often each was met
     last_fault: str | None = None
     missed: int = 0  # changes that a rescan found and no event had told
     rescans: int = 0
@@ -59,10 +60,15 @@ def private(root: str) -> Cache:
     return Cache(root, folder=FOLDER)
 
 
+def is_running(root: str) -> bool:
+    """Whether a daemon holds the workspace."""
+    return Locks(root).is_held(LOCK)
+
+
 def load(root: str) -> State | None:
     """What the daemon that runs now says; None when none runs, or it has not said anything yet."""
     raw = private(root).load(STATE)
-    if raw is None or not Locks(root).is_held(LOCK):
+    if raw is None or not is_running(root):
         return None
     try:
         return msgspec.json.decode(raw, type=State)

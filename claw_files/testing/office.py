@@ -5,6 +5,7 @@ Its clock has to be behind the real one: what is written gets the time of the re
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -40,6 +41,11 @@ bug = { to = ["peter", "iris", "self"] }
 reviewed = { to = ["peter"], review = "coordinator" }
 """
 WAIT_SECONDS = 30.0
+
+
+def python(script: str) -> str:
+    """The line of a configuration that makes an agent of a Python script, which finds the standard library alone."""
+    return f"command = [{sys.executable!r}, '-S', '-c', '''{script}''']"
 
 
 class _App(App):
@@ -103,12 +109,16 @@ class Office:
             if is_ours and path.stat().st_mtime > self._born:
                 os.utime(path, (now, now))
 
+    def until(self, seen: Callable[[], object], what: str) -> None:
+        """Wait, in real time, until it is so."""
+        end = time.monotonic() + WAIT_SECONDS
+        while not seen():
+            assert time.monotonic() < end, f"not within {WAIT_SECONDS:g} s: {what}"
+            time.sleep(0.02)
+
     def runs_end(self) -> None:
         """Wait until no run is alive any more."""
-        until = time.monotonic() + WAIT_SECONDS
-        while any(run.alive for run in self.app().runtime.live()):
-            assert time.monotonic() < until, "a run does not end"
-            time.sleep(0.02)
+        self.until(lambda: not any(run.alive for run in self.app().runtime.live()), "every run has ended")
         self.settle()
 
     def stop(self) -> None:
@@ -184,7 +194,7 @@ class Office:
 
     # --- what people type
 
-    def new(self, title: str = "A bug", type: str | None = "bug", to: str | None = None, **more: Any) -> str:  # noqa: A002
+    def new(self, title: str = "A bug", type: str | None = "bug", to: str | None = None, **more: Any) -> str:
         """A new task; its id."""
         order = NewTask(title=title, type=type, to=AgentId(to) if to else None, **more)
         made = self.app().tasks.new(order, AgentId("sam"))

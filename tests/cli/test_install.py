@@ -217,6 +217,19 @@ def test_the_unit_is_written_once_and_shown_with_its_place(desk, units: Path) ->
     assert sorted(os.listdir(units)) == ["clawfiles-team.service"]
 
 
+def test_an_agent_of_a_compartment_installs_for_the_whole_workspace(desk, units: Path, crontab) -> None:
+    file = crontab()
+    config = desk.read("clawfiles.toml")
+    block = desk.ok("install", "cron", "--json").json["block"]
+    unit = desk.ok("install", "systemd", "--json").json["unit"]
+    desk.write("clawfiles.toml", f"{config}\n[agents.shield]\ncompartment = true\n")
+
+    assert desk.ok("install", "systemd", "--json", by="shield").json["unit"] == unit
+    assert desk.ok("install", "cron", "--remove", "--json", by="shield").json["block"] == block
+    assert desk.ok("install", "systemd", "--remove", "--json", by="shield").json["changed"] is True
+    assert not file.exists()
+
+
 def test_printing_a_unit_writes_nothing(desk, home: Path, units: Path) -> None:
     printed = desk.ok("install", "systemd", "--print").out
 

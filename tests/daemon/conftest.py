@@ -17,6 +17,8 @@ from claw_files.model import AgentId, State, TaskId
 from claw_files.services import standing
 from claw_files.services.standing import State as DaemonState
 from claw_files.services.tasks import NewTask
+from claw_files.testing import office
+from claw_files.testing.office import python
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30.0
@@ -34,27 +36,11 @@ with open(f"status/{os.environ['CLAWFILES_TASK'].lower()}.md", "a") as file:
 """
 
 
-def command(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-S', '-c', '''{script}''']"
-
-
-TEAM = f"""
-[workspace]
-coordinator = "sam"
-monitor = "sentry"
-
-[agents.sam]
-reports_to = "dimitrios"
-[agents.sentry]
-reports_to = "sam"
-[agents.iris]
+TEAM = f"""{office.TEAM.partition("[routes]")[0]}
 [agents.coder]
-{command(WRITES)}
+{python(WRITES)}
 [agents.slow]
-{command(WAITS)}
-[agents.dimitrios]
-kind = "human"
-channels = ["file:announcements.md"]
+{python(WAITS)}
 """
 
 
@@ -75,10 +61,13 @@ class Home:
         args = ["daemon", "run", "--log", "json", "--log-file", log, *options]
         process = self.popen(*args, before=before, env=env)
         if wait:
-            # Until it has said so itself, what the one before it said stands there.
-            mine = lambda s: s.last_tick is not None and (before or s.pid == process.pid)  # noqa: E731
-            self.until(lambda: (s := self.status()) is not None and mine(s), "the daemon starts")
+            self.until(lambda: self._has_started(None if before else process.pid), "the daemon starts")
         return process.pid
+
+    def _has_started(self, pid: int | None) -> bool:
+        """Until it has said so itself, what the one before it said stands there."""
+        said = self.status()
+        return said is not None and said.last_tick is not None and pid in (None, said.pid)
 
     @property
     def command(self) -> list[str]:

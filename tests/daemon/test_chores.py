@@ -1,8 +1,6 @@
-"""Beside the tick: the doctor's visit, health pings, metrics, words to the service manager, and disks that refuse."""
+"""Beside the tick: the doctor's visit, health pings, metrics, words to the service manager."""
 
-import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,10 +106,10 @@ def test_a_ping_that_wants_a_turn_waits_for_its_answer(office: Office, log: Log)
     office.clock.sleep(11)
     health.turn()
     assert any(name.startswith("health.iris.") for name in office.box("sentry"))
-    office.app("iris").messages.inbox("iris")  # type: ignore[arg-type]
+    office.app("iris").messages.inbox("iris")
 
     health.ask()
-    office.app("iris").messages.inbox("iris")  # type: ignore[arg-type]
+    office.app("iris").messages.inbox("iris")
     health.turn()
 
     assert not any(name.startswith("health.iris.") for name in office.box("sentry"))
@@ -141,34 +139,3 @@ def test_the_service_manager_is_told(home: Home) -> None:
             told.add(manager.recv(100))
 
     assert {b"READY=1", b"WATCHDOG=1", b"STOPPING=1"} <= told
-
-
-def test_a_full_disk_is_told_and_nothing_is_lost(home: Home) -> None:
-    """A limit on the size of files stands for the full disk: every write of more than nothing fails."""
-    task = home.new("iris")
-    home.start()
-    subprocess.run(["prlimit", "--pid", str(home.daemon.pid), "--fsize=0:0"], check=True)
-    home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
-    with pytest.raises(AssertionError):
-        home.until(lambda: home.lines() == 0, "it cannot be acted on", 3.0)
-    assert home.daemon.poll() is None
-
-    subprocess.run(["prlimit", "--pid", str(home.daemon.pid), "--fsize=unlimited:unlimited"], check=False)
-    home.kill()
-    home.start()
-
-    home.until(lambda: home.lines() == 0, "it is acted on when there is room", 5.0)
-
-
-def test_a_read_only_folder_is_told_and_acted_on_when_it_can_be_written_again(home: Home) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    task = home.new("iris")
-    home.start()
-    (home.root / "status").chmod(0o555)
-    home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
-    home.until(lambda: home.state.last_tick and home.state.last_tick.problems, "it is told", 5.0)
-
-    (home.root / "status").chmod(0o755)
-
-    home.until(lambda: home.lines() == 0, "it is acted on", 5.0)

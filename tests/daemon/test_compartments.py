@@ -6,7 +6,8 @@ from pathlib import Path
 
 from claw_files.app import App
 from claw_files.model import State, TaskId
-from tests.daemon.conftest import TEAM, WAITS, WRITES, Home, command
+from claw_files.testing.office import python
+from tests.daemon.conftest import TEAM, WAITS, WRITES, Home
 
 
 def at(home: Home) -> App:
@@ -37,7 +38,7 @@ def test_a_file_saved_in_a_compartment_is_acted_on_at_once(home: Home) -> None:
 
 
 def test_a_run_in_a_compartment_is_started_followed_and_never_named(home: Home) -> None:
-    inside = with_shield(home, command(WRITES))
+    inside = with_shield(home, python(WRITES))
     home.start()
 
     task = home.new("shield", "zanzibar")
@@ -49,7 +50,7 @@ def test_a_run_in_a_compartment_is_started_followed_and_never_named(home: Home) 
 
 
 def test_a_drained_daemon_ends_what_runs_in_a_compartment(home: Home) -> None:
-    with_shield(home, command(WAITS))
+    with_shield(home, python(WAITS))
     home.start()
     home.new("shield")
     home.until(lambda: at(home).runtime.live(), "it runs")
@@ -57,4 +58,16 @@ def test_a_drained_daemon_ends_what_runs_in_a_compartment(home: Home) -> None:
     home.ok("daemon", "stop", "--drain", "0")
 
     assert at(home).runtime.live() == []
+    assert home.ends() == 0
+
+
+def test_an_agent_of_a_compartment_starts_asks_and_stops_the_one_daemon_of_the_workspace(home: Home) -> None:
+    with_shield(home, "")
+
+    home.start(CLAWFILES_AGENT="shield")
+    task = home.new("coder")
+
+    home.until(lambda: home.task(task) is State.DONE, "what lies outside is done", 10.0)
+    assert home.run("daemon", "status", by="shield").returncode == 0
+    assert home.ok("daemon", "stop", by="shield").startswith("stopped process")
     assert home.ends() == 0

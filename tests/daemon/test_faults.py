@@ -52,7 +52,7 @@ def start(home: Home, *options: str, before: tuple[str, ...] = ()) -> None:
     args = ["-c", SABOTAGE, "-C", str(home.root), "daemon", "run", "--log", "json", "--log-file", log, *options]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([*before, sys.executable, *args], env=env, cwd=home.root, **pipes)  # type: ignore[call-overload]
+    process = subprocess.Popen([*before, sys.executable, *args], env=env, cwd=home.root, **pipes)
     home.processes.append(process)
     home.until(lambda: (s := home.status()) is not None and s.watch.last_canary is not None, "the daemon sees")
 

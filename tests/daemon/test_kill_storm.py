@@ -6,7 +6,8 @@ import time
 import pytest
 
 from claw_files.model import State
-from tests.daemon.conftest import TEAM, Home, command
+from claw_files.testing.office import python
+from tests.daemon.conftest import TEAM, Home
 
 AGENTS, TASKS_EACH = 4, 3
 
@@ -26,16 +27,15 @@ def storm(home: Home, kills: int, seed: int) -> None:
     """Kill and start the daemon `kills` times while there is work; then let it finish."""
     chance = random.Random(seed)
     names = [f"worker-{number}" for number in range(AGENTS)]
-    agents = "".join(f"[agents.{name}]\n{command(WORKS)}\n" for name in names)
+    agents = "".join(f"[agents.{name}]\n{python(WORKS)}\n" for name in names)
     home.write("clawfiles.toml", TEAM + agents + "[limits]\nruns = 3\n[heartbeat]\nack = '1h'\n")
     given: list[str] = []
-    for number in range(kills):
+    for _ in range(kills):
         home.start(wait=False)
         if len(given) - sum(home.task(task) is State.DONE for task in given) < AGENTS:
             given += [home.new(name) for name in names[: max(1, AGENTS * TASKS_EACH // max(1, min(kills, 12)))]]
         time.sleep(chance.uniform(0.1, 1.2))
         home.kill()
-        assert number >= 0
     home.start()
     home.until(lambda: home.lines() == 0, "everything that was given is done", 60.0)
 

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from claw_files.model import RunId, State, TaskId
-from tests.daemon.conftest import TEAM, Home, command
+from claw_files.testing.office import python
+from tests.daemon.conftest import TEAM, Home
 
 # Agents that do not want to end.
 STUBBORN = {
@@ -29,8 +30,8 @@ time.sleep(600)
 """
 STUBBORN_TEAM = (
     TEAM
-    + "".join(f"[agents.{name}]\n{command(script)}\n" for name, script in STUBBORN.items())
-    + f"[agents.half]\n{command(PARTIAL)}\n[agents.research]\nkind = 'worker'\n{command(PARTIAL)}\n"
+    + "".join(f"[agents.{name}]\n{python(script)}\n" for name, script in STUBBORN.items())
+    + f"[agents.half]\n{python(PARTIAL)}\n[agents.research]\nkind = 'worker'\n{python(PARTIAL)}\n"
     + "[limits]\nruns = 8\n"
 )
 
@@ -246,9 +247,7 @@ def test_a_daemon_killed_in_its_drain_leaves_nobody_refused(home: Home) -> None:
 def test_a_saved_configuration_is_in_force_at_once(home: Home) -> None:
     home.start()
 
-    home.write(
-        "clawfiles.toml", home.read("clawfiles.toml") + "[agents.anna]\n" + command("open('anna-was-here', 'w')")
-    )
+    home.write("clawfiles.toml", home.read("clawfiles.toml") + "[agents.anna]\n" + python("open('anna-was-here', 'w')"))
     home.until(lambda: home.log("reload"), "it is read", 5.0)
 
     home.new("anna")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.cli import run
 from claw_files.testing.office import Office
 
 
@@ -13,3 +14,11 @@ def office(tmp_path: Path) -> Iterator[Office]:
     made = Office(tmp_path / "sam")
     yield made
     made.stop()
+
+
+def typed(office: Office, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """What a command, typed in the office, exits with and prints: status, output, errors."""
+    capsys.readouterr()
+    status = run(["-C", str(office.root), *arguments])
+    said = capsys.readouterr()
+    return status, said.out, said.err

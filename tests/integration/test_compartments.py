@@ -4,8 +4,6 @@ import gc
 import json
 import os
 import stat
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -14,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from claw_files.cli import run as call
 from claw_files.errors import Conflict, NotFound, Refused
 from claw_files.model import AgentId, State, TaskId
 from claw_files.services.delegations import SpawnOrder
 from claw_files.system.disk import DiskFiles
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, WAIT_SECONDS, Office
+from claw_files.testing.office import TEAM, Office, python
+from tests.integration.conftest import typed
 
 SAM, PETER, IRIS, SHIELD = (AgentId(name) for name in ("sam", "peter", "iris", "shield"))
 SECRET = "zanzibar"
@@ -41,10 +39,6 @@ while not os.path.exists(os.environ["GO"]): time.sleep(0.01)
 """
 
 
-def command(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-c', '''{script}''']"
-
-
 def config(shield: str = "compartment = true", more: str = "") -> str:
     team, _, routes = TEAM.partition("[routes]")
     return f"""{team}
@@ -53,7 +47,7 @@ reports_to = "sam"
 {shield}
 [agents.research]
 kind = "worker"
-{command(WORKS)}
+{python(WORKS)}
 [routes]{routes}
 fallen = {{ to = ["peter", "shield"] }}
 guarded = {{ to = ["shield", "peter"] }}
@@ -76,18 +70,11 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 def ended(office: Office) -> None:
     """Wait until nothing runs anywhere."""
-    until = time.monotonic() + WAIT_SECONDS
-    while any(run.alive for app in (office.app(), *office.app().compartments()) for run in app.runtime.live()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    office.until(
+        lambda: not any(app.runtime.live() for app in (office.app(), *office.app().compartments())),
+        "every run has ended",
+    )
     office.settle()
-
-
-def typed(office: Office, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = call(["-C", str(office.root), *arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def inside(office: Office) -> Path:
@@ -400,7 +387,7 @@ def test_a_way_in_that_is_cut_off_at_any_step_is_finished_by_the_next_tick(
         office.new(title="An open secret")
         if begin is by_tick:
             office.write("HEARTBEAT.md", "- TC-1 delegated to shield, check at 2026-03-07 10:00\n")
-        died = dies_at(office, step, lambda office=office: begin(office))  # type: ignore[misc]
+        died = dies_at(office, step, lambda office=office: begin(office))
         began = bool(office.lines) or bool(office.app("shield").workspace.entries())
         for _ in range(2):
             office.tick(after=MINUTE)
@@ -479,10 +466,12 @@ def test_what_comes_after_a_task_that_went_in_waits_for_it(office: Office) -> No
 
 @pytest.mark.parametrize(("first", "second"), [("slow", "shield"), ("shield", "slow")])
 def test_the_limit_of_runs_counts_what_runs_in_a_compartment(first: str, second: str, office: Office) -> None:
-    shield = f"compartment = true\n{command(WAITS)}\nenv = ['GO']"
-    slow = f"[agents.slow]\n{command(WAITS)}\nenv = ['GO']\n[limits]\nruns = 1\n"
+    shield = f"compartment = true\n{python(WAITS)}\nenv = ['GO']"
+    slow = f"[agents.slow]\n{python(WAITS)}\nenv = ['GO']\n[limits]\nruns = 1\n"
     office.write("clawfiles.toml", config(shield, slow))
-    live = lambda: [run.agent for app in (office.app(), office.app("shield")) for run in app.runtime.live()]  # noqa: E731
+
+    def live() -> list[str]:
+        return [run.agent for app in (office.app(), office.app("shield")) for run in app.runtime.live()]
 
     office.delegated(first)
     office.tick()
@@ -500,8 +489,8 @@ def test_the_limit_of_runs_counts_what_runs_in_a_compartment(first: str, second:
 
 
 def test_a_message_in_a_compartment_keeps_its_place_in_the_order(office: Office) -> None:
-    shield = f"compartment = true\n{command(WAITS)}\nenv = ['GO']"
-    slow = f"[agents.slow]\n{command(WAITS)}\nenv = ['GO']\n[limits]\nruns = 1\n"
+    shield = f"compartment = true\n{python(WAITS)}\nenv = ['GO']"
+    slow = f"[agents.slow]\n{python(WAITS)}\nenv = ['GO']\n[limits]\nruns = 1\n"
     office.write("clawfiles.toml", config(shield, slow))
     office.delegated("shield")
     office.clock.advance(MINUTE)
@@ -514,7 +503,7 @@ def test_a_message_in_a_compartment_keeps_its_place_in_the_order(office: Office)
 
 
 def test_a_message_to_it_wakes_it_at_once(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    office.write("clawfiles.toml", config(f"compartment = true\n{command(WAITS)}\nenv = ['GO']"))
+    office.write("clawfiles.toml", config(f"compartment = true\n{python(WAITS)}\nenv = ['GO']"))
 
     assert typed(office, capsys, "--agent", "sam", "send", "shield", "are you there?")[0] == 0
 

@@ -13,7 +13,7 @@ from claw_files.model import AgentId, State
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.services.heartbeat import Ticked
 from claw_files.system.disk import DiskFiles
-from claw_files.testing.office import TEAM, Office
+from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -42,20 +42,16 @@ with open(f"checkpoints/subagent-{label}.md", "w") as file:
 """
 
 
-def command(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-c', '''{script}''']"
-
-
 CONFIG = f"""{TEAM.partition("[routes]")[0]}
 [agents.importer]
-{command(DIES)}
+{python(DIES)}
 [agents.coder]
-{command(WRITES)}
+{python(WRITES)}
 [agents.slow]
-{command(WAITS)}
+{python(WAITS)}
 [agents.research]
 kind = "worker"
-{command(WORKS)}
+{python(WORKS)}
 
 [routes]
 bug = {{ to = ["peter", "iris", "self"] }}

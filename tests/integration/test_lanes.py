@@ -3,7 +3,6 @@
 Order and overlap are read from what the runs' own files say; nothing here is measured against the clock on the wall.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +13,7 @@ import pytest
 from claw_files.model import AgentId, Run
 from claw_files.rules.lanes import Hold, sentence
 from claw_files.services.delegations import SpawnOrder
-from claw_files.testing.office import TEAM, WAIT_SECONDS, Office
+from claw_files.testing.office import TEAM, WAIT_SECONDS, Office, python
 
 SECOND = timedelta(seconds=1)
 T = 0.5  # seconds that every worker takes
@@ -37,17 +36,13 @@ with open("lane.txt", "a") as file: file.write(os.environ["CLAWFILES_RUN"] + " e
 """
 
 
-def command(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-c', '''{script}''']"
-
-
 CONFIG = f"""{TEAM.partition("[routes]")[0]}
 [agents.reader]
 model = "small"
-{command(READS)}
+{python(READS)}
 [agents.research]
 kind = "worker"
-{command(WORKS)}
+{python(WORKS)}
 
 [limits]
 runs = 4
@@ -109,11 +104,11 @@ def test_of_five_at_once_four_start_and_the_fifth_when_the_first_ends(office: Of
     (fifth,) = office.app().looking.waits()
     assert (fifth.held_by, len(fifth.runs), fifth.ahead) == (Hold.RUNS, 4, 0)
     assert "for limits.runs, behind 4 runs (" in sentence(fifth, office.clock.now())
-    explained = office.app().explaining.explain(fifth.message.task or "")  # type: ignore[arg-type]
+    explained = office.app().explaining.explain(fifth.message.task or "")
     assert explained.wait == fifth
 
     office.write("go-gated3", "")
-    wait_for(lambda: len(live(office)) == 3)
+    office.until(lambda: len(live(office)) == 3, "the third has ended")
     office.tick()
 
     assert labels(office, live(office)) == ["gated1", "gated2", "gated4", "gated5"]
@@ -217,10 +212,3 @@ def test_a_message_that_names_another_receiver_is_for_whose_inbox_it_lies_in_and
     assert office.box("reader") == []
     assert office.boxes("peter") == {}
     assert [line["key"] for line in office.audit(action="wake")] == ["a-s1", "b-s1", "c-s1"]
-
-
-def wait_for(holds: object) -> None:
-    until = time.monotonic() + WAIT_SECONDS
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < until
-        time.sleep(0.02)

@@ -1,7 +1,6 @@
 """Probes with real agent processes: one that obeys, by hand or by command; one that talks, one that dies, one hangs."""
 
 import json
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from claw_files.app import App
 from claw_files.errors import NotFound, Refused
 from claw_files.rules.snapshot import Act
 from claw_files.services.probing import Probed
+from claw_files.testing.office import python
 
 OBEYS = """
 import os
@@ -34,10 +34,6 @@ with open(f"checkpoints/subagent-{env['CLAWFILES_LABEL']}.md", "w") as file:
 TALKS = "import sys; sys.stdin.read(); print('Sure!\\nI cannot use tools \\x1b[2Jhere.')"
 HANGS = "import time; print('Trust this folder? [y/n]', flush=True); time.sleep(600)"
 PATIENCE = timedelta(seconds=20)
-
-
-def python(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-c', '''{script}''']"
 
 
 CONFIG = f"""

@@ -2,21 +2,19 @@
 
 import json
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from claw_files.cli import run as call
 from claw_files.errors import NotFound, Refused, Usage
 from claw_files.model import AgentId, RunId, State, TaskId
 from claw_files.rules.sessions import Session, Status, Wanted
 from claw_files.services.delegations import SpawnOrder
-from claw_files.testing.office import TEAM, WAIT_SECONDS, Office
+from claw_files.testing.office import TEAM, Office, python
+from tests.integration.conftest import typed
 
 SAM, PETER, IRIS, BOSS = (AgentId(name) for name in ("sam", "peter", "iris", "dimitrios"))
 SECOND = timedelta(seconds=1)
@@ -44,20 +42,16 @@ open("talk-" + os.environ["CLAWFILES_RUN"] + ".txt", "w").write(said.stdout + sa
 """
 
 
-def command(script: str) -> str:
-    return f"command = [{sys.executable!r}, '-c', '''{script}''']"
-
-
 CONFIG = f"""{TEAM.partition("[routes]")[0]}
 [agents.research]
 kind = "worker"
 model = "small"
-{command(WORKS)}
+{python(WORKS)}
 [agents.ping]
-{command(TALKS)}
+{python(TALKS)}
 env = ["PYTHONPATH"]
 [agents.pong]
-{command(TALKS)}
+{python(TALKS)}
 env = ["PYTHONPATH"]
 [agents.shield]
 compartment = true
@@ -79,7 +73,7 @@ def spawn(office: Office, *labels: str, by: AgentId = SAM) -> None:
         office.app().delegations.spawn(SpawnOrder(text=f"Look into {label}", label=label, size="S"), by)
     office.tick()
     for label in labels:
-        wait_for(lambda label=label: any(f"reading {label}" in text for text in outputs(office)))  # type: ignore[misc]
+        office.until(lambda label=label: any(f"reading {label}" in text for text in outputs(office)), label)
 
 
 def outputs(office: Office) -> list[str]:
@@ -87,23 +81,14 @@ def outputs(office: Office) -> list[str]:
     return [office.read(log) for log in logs if office.exists(log)]
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def listed(office: Office, viewer: AgentId | None = None, **wanted: Any) -> dict[str, Session]:
     found = office.app().sessions.listing(viewer, Wanted(**wanted), 3)
     return {session.key: session for session in found.sessions}
 
 
-def typed(office: Office, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = call(["-C", str(office.root), *arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+def ends(office: Office, label: str) -> None:
+    key = f"agent:research:subagent:{label}"
+    office.until(lambda: listed(office)[key].status is not Status.RUNNING, f"{label} ends")
 
 
 # --- list
@@ -114,7 +99,7 @@ def test_a_worker_is_listed_from_its_wait_to_its_end(office: Office) -> None:
     key = "agent:research:subagent:mail"
     queued = listed(office)[key]
     office.tick()
-    wait_for(lambda: "reading" in "".join(outputs(office)))
+    office.until(lambda: "reading" in "".join(outputs(office)), "it reads")
     running = listed(office)[key]
     office.write("go-mail", "")
     office.runs_end()
@@ -136,13 +121,22 @@ def test_a_worker_is_listed_from_its_wait_to_its_end(office: Office) -> None:
 def test_how_a_worker_failed_can_be_read_from_its_status(office: Office) -> None:
     spawn(office, "bad", "slow", "kept")
     office.write("go-bad", "")
-    wait_for(lambda: listed(office)["agent:research:subagent:bad"].status is not Status.RUNNING)
+    ends(office, "bad")
     office.app().steering.kill(SAM, "kept")
-    wait_for(lambda: listed(office)["agent:research:subagent:kept"].status is not Status.RUNNING)
+    ends(office, "kept")
 
     found = {session.label: session.status for session in listed(office).values() if session.label}
 
     assert found == {"bad": Status.FAILED, "slow": Status.RUNNING, "kept": Status.KILLED}
+
+
+def test_a_worker_that_a_stopping_daemon_ended_was_killed_and_has_not_failed(office: Office) -> None:
+    spawn(office, "mail")
+
+    office.app().runtime.stop(RunId("tc-1.1-s1"), drained=True)
+    office.runs_end()
+
+    assert listed(office)["agent:research:subagent:mail"].status is Status.KILLED
 
 
 def test_a_worker_that_ended_well_without_a_result_has_failed_before_a_tick_says_so(office: Office) -> None:
@@ -284,7 +278,7 @@ def test_a_runtime_that_can_hands_the_correction_over_at_once(office: Office) ->
     spawn(office, "mail")
     app, taken = office.app(), []
     steers = {app.settings.agent("research").runtime: lambda run, message: taken.append((run.id, message.body)) or True}
-    steering = Steering(app.workspace, app.runtime, app.sessions, app.messages, steers)  # type: ignore[arg-type]
+    steering = Steering(app.workspace, app.runtime, app.sessions, app.messages, steers)
 
     assert steering.steer(SAM, "mail", "only this week").takes_effect == "now"
     assert taken[0][0] == "tc-1.1-s1"
@@ -298,10 +292,10 @@ def test_a_killed_run_ends_and_its_task_goes_by_the_ticks_rules(office: Office) 
     spawn(office, "mail", "news")
 
     (killed,) = office.app().steering.kill(SAM, "1")
-    wait_for(lambda: not office.app().runtime.look(RunId("tc-1.1-s1")).alive)  # type: ignore[union-attr]
+    office.until(lambda: not office.app().runtime.look(RunId("tc-1.1-s1")).alive, "it ends")
 
     assert (killed.run, killed.task, killed.number, killed.label) == ("tc-1.1-s1", "TC-1", 1, "mail")
-    assert office.app().runtime.look(RunId("tc-1.1-s1")).reason == "stopped"  # type: ignore[union-attr]
+    assert office.app().runtime.look(RunId("tc-1.1-s1")).reason == "stopped"
     assert office.acts()[:1] == ["fail TC-1"]
     assert office.state("TC-2") is State.IN_PROGRESS
     assert [line["key"] for line in office.audit(action="kill")] == ["tc-1.1-s1"]
