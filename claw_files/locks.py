@@ -287,18 +287,6 @@ class Claims:
         except (NotFound, CannotRead):
             return Given(b"")
 
-    def highest(self, task: TaskId) -> int:
-        """As `Given.highest`."""
-        return self.given(task).highest
-
-    def reserved(self, task: TaskId, generation: int) -> AgentId | None:
-        """As `Given.reserved`."""
-        return self.given(task).reserved(generation)
-
-    def is_spent(self, task: TaskId, generation: int) -> bool:
-        """As `Given.is_spent`."""
-        return self.given(task).is_spent(generation)
-
     def adopt(self, task: TaskId, other: "Claims") -> None:
         """Begin with what `other` gave of the task, which has moved here; nothing, where something was given here."""
         try:

@@ -266,9 +266,6 @@ def history_text(history: "History") -> str:
     return "\n\n".join(blocks)
 
 
-# --- explain
-
-
 # --- the daemon
 
 
@@ -300,6 +297,9 @@ def daemon_text(found: "DaemonState") -> str:
 
 def _when(at: datetime | None) -> str:
     return render_instant(at) if at else "never"
+
+
+# --- explain
 
 
 def explain_json(found: "Explanation") -> dict[str, Any]:

@@ -6,10 +6,10 @@ import msgspec
 
 from claw_files.errors import ClawError
 from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES
 
 START = "daemon start"
 PATH = ".clawfiles/epoch"
-_CAP_BYTES = 64 << 20
 
 
 class _Line(msgspec.Struct):
@@ -40,7 +40,7 @@ def _in_journal(files: Files) -> int:
     days = [name for name in files.names("audit") if name.endswith(".jsonl")]
     for name in reversed(days):
         with suppress(ClawError):
-            raw = files.read(f"audit/{name}", _CAP_BYTES).data
+            raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
             if found := max((_of(line) for line in raw.splitlines() if START.encode() in line), default=0):
                 return found
     return 0

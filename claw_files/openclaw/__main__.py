@@ -83,7 +83,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _tell(sentence: str) -> None:
-    print(f"clawfiles: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"clawfiles: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - the log of the run
 
 
 def _failed(wrong: Exception) -> int:

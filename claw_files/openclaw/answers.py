@@ -2,29 +2,13 @@
 
 from typing import Any
 
-from claw_files.model import Value
+from msgspec.structs import replace
+
+from claw_files.model import Usage, Value
 from claw_files.openclaw.protocol import record, records, text
 
 RESUMED = "[System] Your previous turn was interrupted"  # how OpenClaw takes a turn up again after a restart
 SAID_LETTERS = 20_000
-
-
-class Usage(Value, frozen=True):
-    """What a turn used; `runs/RUN-ID/usage.json`."""
-
-    input: int = 0
-    output: int = 0
-    cost: float | None = None  # dollars; None where the gateway knows no price
-    model: str = ""
-
-    def __add__(self, other: "Usage") -> "Usage":
-        known = [one.cost for one in (self, other) if one.cost is not None]
-        return Usage(
-            input=self.input + other.input,
-            output=self.output + other.output,
-            cost=sum(known) if known else None,
-            model=other.model or self.model,
-        )
 
 
 class Outcome(Value, frozen=True):
@@ -76,11 +60,10 @@ def segment(messages: list[dict[str, Any]], key: str) -> Segment | None:
     for one in messages[first + 1 :]:
         if one.get("role") == "user" and one.get("idempotencyKey") and not _content(one).startswith(RESUMED):
             break
-        if one.get("role") == "assistant" and not one.get(
-            "idempotencyKey"
-        ):  # with a key it is a correction from outside
+        # An assistant's message with a key is a correction from outside.
+        if one.get("role") == "assistant" and not one.get("idempotencyKey"):
             said, is_complete = _content(one), one.get("stopReason") not in ("toolUse", "aborted", "error")
-            usage = (usage or Usage()) + _part(one)
+            usage = _added(usage or Usage(), _part(one))
     return Segment(said=said, is_complete=is_complete, usage=usage)
 
 
@@ -91,23 +74,34 @@ def _content(message: dict[str, Any]) -> str:
 
 
 def _whole(meta: dict[str, Any]) -> Usage:
-    usage = record(meta, "usage")
+    used = _used(record(meta, "usage"), meta)
     cost = _money(meta.get("costUsd"))
-    return Usage(
-        input=_tokens(usage, "input", "cacheRead", "cacheWrite"),
-        output=_tokens(usage, "output"),
-        cost=cost if cost is not None else _money(record(usage, "cost").get("total")),
-        model=_model(meta),
-    )
+    return used if cost is None else replace(used, cost=cost)
 
 
 def _part(message: dict[str, Any]) -> Usage:
-    usage = record(message, "usage")
+    return _used(record(message, "usage"), message)
+
+
+def _used(usage: dict[str, Any], about: dict[str, Any]) -> Usage:
+    """The figures as OpenClaw has them; the cost is in dollars, None where it knows no price."""
     return Usage(
         input=_tokens(usage, "input", "cacheRead", "cacheWrite"),
         output=_tokens(usage, "output"),
+        cached=_tokens(usage, "cacheRead"),
         cost=_money(record(usage, "cost").get("total")),
-        model=_model(message),
+        model=_model(about),
+    )
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    costs = [cost for cost in (one.cost, other.cost) if cost is not None]
+    return Usage(
+        input=one.input + other.input,
+        output=one.output + other.output,
+        cached=one.cached + other.cached,
+        cost=sum(costs) if costs else None,
+        model=other.model or one.model,
     )
 
 
@@ -120,12 +114,13 @@ def _tokens(usage: dict[str, Any], *keys: str) -> int:
 
 
 def _money(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < 1e9 else None  # type: ignore[arg-type,operator]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value < 1e9 else None
 
 
-def _model(found: dict[str, Any]) -> str:
-    return "/".join(filter(None, (text(found, "provider", 60), text(found, "model", 120))))
+def _model(found: dict[str, Any]) -> str | None:
+    return "/".join(filter(None, (text(found, "provider", 60), text(found, "model", 120)))) or None
 
 
 def _error(payload: dict[str, Any]) -> str:

@@ -15,13 +15,13 @@ _PART = pattern(
     re.DOTALL,
 )
 _LITERALS = frozenset({"true", "false", "null"})
-DEEPEST_BYTES = 1 << 20
+LARGEST_LETTERS = 1 << 20
 
 
 def loads(source: str) -> Any:
     """The value that the text spells."""
-    if len(source) > DEEPEST_BYTES:
-        raise ValueError("over 1 MiB")
+    if len(source) > LARGEST_LETTERS:
+        raise ValueError("over a million letters")
     try:
         return json.loads(_PART.sub(_plain, source))
     except RecursionError:

@@ -6,6 +6,7 @@ copy of the task or raises; none of them reads a file or a clock.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -286,49 +287,27 @@ def approve(task: Task, actor: Actor, now: datetime) -> Task:
 def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
     """`task` in backlog for a new attempt by the same agent, with the reason."""
     check(task, S.BACKLOG, actor, "I")
-    return replace(
-        task,
-        state=S.BACKLOG,
-        attempt=task.attempt + 1,
-        generation=generation,
-        reason=why,
-        completed=None,
-        lease=None,
-        eta=None,
-        updated=now,
-    )
+    return _new_attempt(task, generation, now, reason=why, completed=None)
 
 
 def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
     """`task` in backlog for its next attempt, by `agent`."""
     if task.state is not S.BACKLOG:
         check(task, S.BACKLOG, actor, "M")
-    return replace(
-        task,
-        state=S.BACKLOG,
-        attempt=task.attempt + 1,
-        assignee=agent,
-        generation=generation,
-        lease=None,
-        eta=None,
-        updated=now,
-    )
+    return _new_attempt(task, generation, now, assignee=agent)
 
 
 def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
     """`task` in backlog for a new attempt by the same agent, whose run was ended through no fault of its own."""
     if task.state is not S.BACKLOG:
         check(task, S.BACKLOG, actor, "G")
-    return replace(
-        task,
-        state=S.BACKLOG,
-        attempt=task.attempt + 1,
-        generation=generation,
-        reason=why,
-        lease=None,
-        eta=None,
-        updated=now,
-    )
+    return _new_attempt(task, generation, now, reason=why)
+
+
+def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
+    """`task` in backlog for one attempt more, held by nobody, with these changes."""
+    attempt = {"attempt": task.attempt + 1, "generation": generation}
+    return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 
 def die(task: Task, actor: Actor, now: datetime) -> Task:

@@ -90,7 +90,8 @@ class Board:
             is_wanted = not row.error and status in (None, row.state) and agent in (None, row.assignee)
             return is_wanted and not self._is_hidden_row(row)
 
-        rows = (self._first(wanted, limit) if limit is not None else None) or self._ws.rows()
+        first = None if limit is None else self._first(wanted, limit)
+        rows = self._ws.rows() if first is None else first
         found = sorted((row for row in rows if wanted(row)), key=Row.order)[:limit]
         tasks = tuple(self._shown(row.task(), row.path) for row in found)
         unreadable = ((row.path, row.error) for row in rows if row.error and not self._is_hidden_row(row))

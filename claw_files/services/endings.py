@@ -8,11 +8,11 @@ import msgspec
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, Audit, Value
 from claw_files.rules.probes import is_probe
+from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 from claw_files.workspace import Workspace
 
 WENT_WELL = frozenset({"done", "review", "finish", "approve"})
 SECOND = timedelta(seconds=1)
-JOURNAL_CAP_BYTES = 64 << 20
 _INTERESTING = (b'"fail"', b'"wake"', b'"done"', b'"review"', b'"finish"', b'"approve"')
 
 
@@ -34,13 +34,13 @@ class Endings:
     def of_two_days(self) -> list[tuple[datetime, Audit]]:
         """The decisions of today and yesterday about runs and their ends, oldest first."""
         now = self._ws.clock.now()
-        paths = [f"audit/{day:%Y-%m-%d}.jsonl" for day in (now - timedelta(days=1), now)]
+        paths = journal_paths(now - timedelta(days=1), now)
         self._days = {path: self._day(path) for path in paths}
         return [line for path in paths for line in self._days[path].lines]
 
     def _day(self, path: str) -> _Day:
         try:
-            raw = self._ws.files.read(path, cap_bytes=JOURNAL_CAP_BYTES).data
+            raw = self._ws.files.read(path, JOURNAL_BYTES).data
         except ClawError:
             return _Day()
         before, view, end = self._days.get(path, _Day()), memoryview(raw), raw.rfind(b"\n") + 1

@@ -1,17 +1,17 @@
 """What the journal tells about one task, for its dead letter and for `explain`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from claw_files import words
 from claw_files.errors import ClawError
 from claw_files.model import Task, TaskId
+from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 from claw_files.workspace import Workspace
 
 DAYS = 14
 LINES = 200
-CAP_BYTES = 64 << 20
 
 
 def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str, str]]:
@@ -19,10 +19,9 @@ def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str,
     now = ws.clock.now()
     first = max(since or now - timedelta(days=DAYS), now - timedelta(days=DAYS))
     found: list[dict[str, str]] = []
-    for number in range((now.date() - first.astimezone(UTC).date()).days + 1):
-        day = first.astimezone(UTC).date() + timedelta(days=number)
+    for path in journal_paths(first, now):
         try:
-            raw = ws.files.read(f"audit/{day}.jsonl", cap_bytes=CAP_BYTES).data
+            raw = ws.files.read(path, JOURNAL_BYTES).data
         except ClawError:
             continue
         found += _of(raw, task)

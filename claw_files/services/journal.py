@@ -8,8 +8,8 @@ from typing import Any
 from claw_files.errors import ClawError
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES
 
-CAP_BYTES = 64 << 20
 POLL_SECONDS = 0.5
 
 
@@ -64,7 +64,7 @@ class Journal:
 
     def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
         try:
-            raw = self._files.read(f"audit/{name}", cap_bytes=CAP_BYTES).data
+            raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
         except ClawError:  # doctor names it
             return []
         lines = (_decoded(line) for line in raw.split(b"\n"))

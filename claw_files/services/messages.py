@@ -113,7 +113,7 @@ class Messages:
         )
         return ws.deliver(message, audit)
 
-    def answer(self, by: AgentId, id: str, text: str) -> Sent:  # noqa: A002 - the message's id
+    def answer(self, by: AgentId, id: str, text: str) -> Sent:
         """Answer a question from the inbox of `by`, straight to whom it names; a silent word ends the conversation."""
         ws = self._ws
         question, box = self._lookup(by, id)
@@ -157,7 +157,7 @@ class Messages:
                 continue  # another process of this agent read it at the same moment
         return found
 
-    def finish(self, agent: AgentId, id: str) -> Message:  # noqa: A002
+    def finish(self, agent: AgentId, id: str) -> Message:
         """Move a message to done/."""
         message, box = self._lookup(agent, id)
         audit = Audit(action="inbox done", task=message.task, agent=agent, actor=agent, key=message.key, why="finished")
@@ -178,7 +178,7 @@ class Messages:
                 return sent
             clock.sleep(POLL)
 
-    def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:  # noqa: A002
+    def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:
         wanted = words.message_id(id)
         found = self._ws.find_message(agent, wanted)
         if found is None:

@@ -25,7 +25,7 @@ class People:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def announce(self, person: AgentId, id: str) -> None:  # noqa: A002 - the message's id
+    def announce(self, person: AgentId, id: str) -> None:
         """Hand one message to every channel of the person; then it leaves new/."""
         message = self._ws.read_message(person, Box.NEW, id)
         text = channels.item(message, self._ws.zone)
@@ -57,7 +57,7 @@ class People:
         Returns the brief's path. Repeating it after a crash delivers only what was not delivered.
         """
         path = self.path(person, end)
-        held = [m for m in (self._held(person, id) for id in ids) if m is not None]  # noqa: A001
+        held = [m for m in (self._held(person, id) for id in ids) if m is not None]
         waiting = self._ws.messages_in(person, Box.CUR)
         audit = Audit(action="brief", agent=person, key=key, why=f"{len(held)} items held back until {end:%H:%M} UTC")
         self._ws.files.folder("briefs")
@@ -88,7 +88,7 @@ class People:
         now = self._ws.clock.now()
         self._ws.files.commit(path, lambda there: briefs.mark(there or raw, channel, fresh, now), self._ws.line(note))
 
-    def _held(self, person: AgentId, id: str) -> Message | None:  # noqa: A002
+    def _held(self, person: AgentId, id: str) -> Message | None:
         try:
             return self._ws.read_message(person, Box.NEW, id)
         except NotFound:

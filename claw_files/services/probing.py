@@ -21,6 +21,7 @@ from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.delegations import Delegations
 from claw_files.services.heartbeat import Heartbeat
 from claw_files.services.looking import Looking
+from claw_files.services.printed import last_bytes
 from claw_files.services.tasks import TaskService
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace, task_message_key
@@ -203,13 +204,8 @@ class Probing:
             return ""
         if run.ended:
             return _last(run.tail)
-        texts = [self._output(f"runs/{run.id}/{name}") for name in ("stdout.log", "stderr.log")]
-        return _last("\n".join(text for text in texts if text))
-
-    def _output(self, path: str) -> str:
-        with suppress(ClawError):
-            return self._ws.files.read(path, cap_bytes=2 << 20).data[-8192:].decode("utf-8", "replace")
-        return ""
+        logs = (last_bytes(self._ws, run.id, log) for log in ("stdout.log", "stderr.log"))
+        return _last(b"\n".join(filter(None, logs)).decode("utf-8", "replace"))
 
     def _advice(self, agent: Agent, run: Run | None, state: State) -> tuple[str, ...]:
         return probes.advice(agent.name, run, state) if run else (self._why_asleep(agent),)

@@ -10,10 +10,10 @@ from claw_files.rules.sessions import Session
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import history
 from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.printed import LOG_BYTES
 from claw_files.services.sessions import Sessions
 from claw_files.workspace import Workspace
 
-READ_BYTES = 2 << 20  # of one file: logs are kept to half of that
 _FILES = (  # of a run's folder: what its record calls them; of a log the end is worth more than the beginning
     ("message", "message.md"),
     ("steer", "steer.md"),
@@ -98,7 +98,7 @@ class Records:
     def _file(self, what: str, path: str, run: Run | None, at: datetime | None) -> Record | None:
         """One file as it is; nothing where it is not there, or nothing stands in it."""
         try:
-            content = self._ws.files.read(path, cap_bytes=READ_BYTES)
+            content = self._ws.files.read(path, LOG_BYTES)
         except ClawError:
             return None
         if not content.data:

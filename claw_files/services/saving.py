@@ -6,15 +6,15 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import checkpoints as forms
-from claw_files.errors import ClawError, NotFound
+from claw_files.errors import ClawError
 from claw_files.model import Audit, Checkpoint, Result, Run, State, Task
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.printed import last_bytes
 from claw_files.system.capture import last_lines
 from claw_files.workspace import Workspace
 
 PARTIAL_CHARACTERS = 20_000
-LOG_BYTES = 2 << 20
 
 
 class Saving:
@@ -92,12 +92,8 @@ class Saving:
     def _text(self, path: str) -> str:
         try:
             return self._ws.files.read(path).data.decode("utf-8", "replace").strip()
-        except (ClawError, NotFound):
+        except ClawError:
             return ""
 
     def _tail(self, run: Run) -> str:
-        raw = b""
-        for name in ("stdout.log", "stderr.log"):
-            with suppress(ClawError):
-                raw += self._ws.files.read(f"runs/{run.id}/{name}", LOG_BYTES).data[-4096:]
-        return last_lines(raw)
+        return last_lines(b"".join(last_bytes(self._ws, run.id, log) for log in ("stdout.log", "stderr.log")))

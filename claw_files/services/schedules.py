@@ -117,7 +117,7 @@ class Schedules:
         if self._ws.entry(task_id) is None and not self._is_over(task_id):
             self._delegations.delegate(task_id, by)
 
-    def _create(self, task_id: TaskId, title: str, type: str | None, by: AgentId) -> None:  # noqa: A002 - its name
+    def _create(self, task_id: TaskId, title: str, type: str | None, by: AgentId) -> None:
         now = self._ws.clock.now()
         task = Task(id=task_id, title=title, type=type, requested_by=by, created=now, updated=now)
         try:

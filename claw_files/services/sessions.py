@@ -16,11 +16,10 @@ from claw_files.rules.sessions import Seen, Session, Spoken, Wanted
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import Looking
+from claw_files.services.printed import last_bytes
 from claw_files.workspace import Workspace
 
 RUNS = 1000  # the newest that are read for a list; live ones besides
-LOG_BYTES = 2 << 20  # logs are kept to half of that
-TAIL_BYTES = 4096
 TEXT = 400  # characters of a message in a list
 Key = tuple[AgentId, str | None]  # agent and label: what tells one session from another
 
@@ -194,7 +193,7 @@ class Sessions:
         """The session with what it said last, its usage and its last `messages`."""
         run = self._runtime.look(session.run) if session.run else None
         result = self._result(session.label, session.run) if session.label and session.run else None
-        said = result.body if result else (run.tail or self._output(run.id)) if run else ""
+        said = result.body if result else (run.tail or self._printed(run.id)) if run else ""
         return replace(
             session,
             said=_last_line(said),
@@ -202,12 +201,8 @@ class Sessions:
             messages=tuple(self.spoken(session, messages)) if messages else (),
         )
 
-    def _output(self, run: RunId) -> str:
-        """The end of what a run has printed so far; its last lines stand in run.md only when it is over."""
-        with suppress(ClawError):
-            raw = self._ws.files.read(f"runs/{run}/stdout.log", cap_bytes=LOG_BYTES).data
-            return raw[-TAIL_BYTES:].decode("utf-8", "replace")
-        return ""
+    def _printed(self, run: RunId) -> str:
+        return last_bytes(self._ws, run).decode("utf-8", "replace")
 
     def spoken(self, session: Session, limit: int) -> list[Spoken]:
         """Its last messages, oldest first, each shortened; of a worker only those about its task."""

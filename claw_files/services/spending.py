@@ -14,9 +14,9 @@ from claw_files.model import AgentId, TaskId, Value
 from claw_files.rules import budgets, costs
 from claw_files.rules.costs import By, Woken
 from claw_files.rules.snapshot import Spent
+from claw_files.system.paths import JOURNAL_BYTES
 from claw_files.workspace import Workspace
 
-CAP_BYTES = 64 << 20
 _KEPT = "spending"
 _NEEDLES = (b'"action":"usage"', b'"action":"wake"')
 
@@ -106,7 +106,7 @@ class Spending:
         if stamp and kept and kept.stamp == (stamp.mtime_ns, stamp.size_bytes, stamp.inode):
             return kept
         try:
-            content = self._ws.files.read(f"audit/{name}", cap_bytes=CAP_BYTES)
+            content = self._ws.files.read(f"audit/{name}", JOURNAL_BYTES)
         except ClawError:
             self._unread.append(name.removesuffix(".jsonl"))
             return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,11 +13,11 @@ from claw_files.model import RunId, TaskId, Value
 from claw_files.rules import stats
 from claw_files.rules.stats import Line, Stats
 from claw_files.runtimes import AgentRuntime
+from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 from claw_files.workspace import Workspace
 
 BEFORE = timedelta(days=14)  # of the journal that are read before, for what began there
 MOST_RUNS = 5000  # whose end is looked up
-CAP_BYTES = 64 << 20
 
 
 class Told(Value, frozen=True):
@@ -48,7 +48,7 @@ class Statistics:
         lines = list(self._lines(since - BEFORE, now))
         types = self._types({line.task for line in lines if line.task})
         settings = self._ws.settings
-        reviewed = {route.type for route in settings.routes.values() if self._is_reviewed(route.review)}
+        reviewed = {route.type for route in settings.routes.values() if route.review != "none"}
         found = stats.fold(lines, since, now, types, reviewed)
         return Told(
             since=since,
@@ -59,20 +59,14 @@ class Statistics:
             unread=tuple(self._unread),
         )
 
-    @staticmethod
-    def _is_reviewed(review: str) -> bool:
-        return review != "none"
-
     def _lines(self, first: datetime, now: datetime) -> Iterator[Line]:
-        for number in range((now.date() - first.astimezone(UTC).date()).days + 1):
-            day = first.astimezone(UTC).date() + timedelta(days=number)
-            path = f"audit/{day}.jsonl"
+        for path in journal_paths(first, now):
             if self._ws.files.stamp(path) is None:
                 continue
             try:
-                raw = self._ws.files.read(path, cap_bytes=CAP_BYTES).data
+                raw = self._ws.files.read(path, JOURNAL_BYTES).data
             except ClawError:
-                self._unread.append(f"{day}")
+                self._unread.append(path.removeprefix("audit/").removesuffix(".jsonl"))
                 continue
             for text in raw.split(b"\n"):
                 if text.strip() and (line := self._line(text)):

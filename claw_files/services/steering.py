@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from claw_files import words
 from claw_files.errors import NotFound, Refused, Usage
 from claw_files.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, TaskId, Value
-from claw_files.rules import delegation, sessions
+from claw_files.rules import delegation, sessions, visibility
 from claw_files.rules.sessions import Session, SessionKind, Status
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.messages import Messages
@@ -138,9 +138,7 @@ class Steering:
         return tuple(killed for it, run in runs if run and run.alive and (killed := self._kill(by, it, run)))
 
     def _may(self, by: AgentId, session: Session) -> bool:
-        from claw_files.rules.visibility import may_steer
-
-        return may_steer(self._ws.settings, by, session.agent, session.spawner)
+        return visibility.may_steer(self._ws.settings, by, session.agent, session.spawner)
 
     def _kill(self, by: AgentId, session: Session, run: Run) -> Killed | None:
         """None when it ended by itself meanwhile."""
@@ -148,8 +146,9 @@ class Steering:
             return None
         audit = Audit(action="kill", task=run.task, agent=run.agent, actor=by, key=run.id, why=f"stopped by {by}")
         self._ws.note(audit)
-        facts = {"key": session.key, "number": session.number, "label": session.label}
-        return Killed(run=run.id, agent=run.agent, task=run.task, **facts)  # type: ignore[arg-type] # fields by name
+        return Killed(
+            key=session.key, run=run.id, agent=run.agent, task=run.task, number=session.number, label=session.label
+        )
 
 
 def _over(session: Session) -> str:

@@ -18,10 +18,10 @@ from claw_files.rules.snapshot import Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import uncounted
 from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.printed import LOG_BYTES
 from claw_files.services.spending import Spending
 from claw_files.workspace import Workspace
 
-OUTPUT_CAP_BYTES = 2 << 20
 LONGEST = timedelta(days=31)  # how far back the journal is searched for what may have been noted
 
 
@@ -185,7 +185,7 @@ class Usages:
 
     def _read(self, path: str) -> bytes | None:
         try:
-            return self._ws.files.read(path, cap_bytes=OUTPUT_CAP_BYTES).data
+            return self._ws.files.read(path, LOG_BYTES).data
         except ClawError:
             return None
 

@@ -1,13 +1,14 @@
 """Names before they reach the disk: which paths are looked at, and which names in a folder are nobody's work."""
 
 import os
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from claw_files.errors import CannotRead
 from claw_files.patterns import pattern
 
 NAME_BYTES = 255  # what Linux file systems take for one name
+JOURNAL_BYTES = 64 << 20  # of one day's journal; a larger one is written and not read
 
 # vim, Emacs, nano and our own kind leave these beside the file that is edited; none is a task or a message.
 _DROPPING = pattern(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")
@@ -36,6 +37,12 @@ def is_dropping(name: str) -> bool:
     return _DROPPING.search(name) is not None
 
 
-def journal_path(at: datetime) -> str:
-    """Where the journal of that day (UTC) is."""
-    return f"audit/{at:%Y-%m-%d}.jsonl"
+def journal_path(day: date) -> str:
+    """Where the journal of that day is; a datetime must be in UTC."""
+    return f"audit/{day:%Y-%m-%d}.jsonl"
+
+
+def journal_paths(first: datetime, last: datetime) -> list[str]:
+    """Where the journals from one instant (aware) to another are, oldest first, whether there are any or not."""
+    start, end = (at.astimezone(UTC).date() for at in (first, last))
+    return [journal_path(start + timedelta(days=number)) for number in range((end - start).days + 1)]

@@ -7,7 +7,7 @@ from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp, Survey
-from claw_files.system.paths import is_dropping, split
+from claw_files.system.paths import is_dropping, journal_path, split
 from claw_files.testing.clock import FakeClock
 
 
@@ -192,7 +192,7 @@ class MemoryFiles:
         self._notes.popitem()
 
     def _today(self) -> str:
-        return f"audit/{self._clock.now():%Y-%m-%d}.jsonl"
+        return journal_path(self._clock.now())
 
     def _is_folder(self, path: str) -> bool:
         return path in self._folders or any(name.startswith(path + "/") for name in self._files)

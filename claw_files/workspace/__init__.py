@@ -82,12 +82,6 @@ class Workspace(Inboxes):
         self._outside = outside
         self.cache = cache or NoCache()
 
-    # --- the journal
-
-    def note(self, audit: Audit) -> None:
-        """Write a decision into the journal that changes no file."""
-        self.files.append(f"audit/{self.clock.now():%Y-%m-%d}.jsonl", self.line(audit))
-
     # --- tasks
 
     def find(self, task: TaskId) -> tuple[str, Place] | None:
@@ -306,7 +300,7 @@ class Workspace(Inboxes):
 
     def next_generation(self, task: Task, message: Message | None = None) -> int:
         """One more than the highest ever seen: agents overwrite files, so the claim files and the message count too."""
-        seen = (task.generation, self.claims.highest(task.id), (message.generation or 0) if message else 0)
+        seen = (task.generation, self.claims.given(task.id).highest, (message.generation or 0) if message else 0)
         return max(seen) + 1
 
     def move(self, loaded: Loaded, folder: str, audit: Audit) -> None:

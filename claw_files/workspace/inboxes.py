@@ -17,6 +17,7 @@ from claw_files.model import AgentId, Audit, Box, Message, TaskId
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
+from claw_files.system.paths import journal_path
 from claw_files.workspace.places import Places
 
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
@@ -48,6 +49,10 @@ class Inboxes:
         facts["epoch"] = audit.epoch or self.epoch
         return words.json_line(facts)
 
+    def note(self, audit: Audit) -> None:
+        """Write a decision into the journal that changes no file."""
+        self.files.append(journal_path(self.clock.now()), self.line(audit))
+
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same key that is there already stays."""
         there = self.home(message.to)
@@ -67,7 +72,7 @@ class Inboxes:
         if not self.places.is_closed:
             return there.deliver(message, audit)
         if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
-            self.files.append(f"audit/{self.clock.now():%Y-%m-%d}.jsonl", self.line(audit))
+            self.note(audit)
         told = Audit(action=audit.action, task=message.task, agent=message.to, key=message.key)
         return there.deliver(message, replace(told, why="from a compartment"))
 
@@ -89,7 +94,7 @@ class Inboxes:
 
         self.home(message.to).files.commit(path, change, self.line(audit))
 
-    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:  # noqa: A002 - its name
+    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:
         """Move a message between boxes."""
         files = self.home(agent).files
         files.folder(f"inbox/{agent}/{target}")
@@ -103,7 +108,7 @@ class Inboxes:
         names = self.home(agent).files.names(f"inbox/{agent}/{box}")
         return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
-    def read_message(self, agent: AgentId, box: Box, id: str) -> Message:  # noqa: A002
+    def read_message(self, agent: AgentId, box: Box, id: str) -> Message:
         """One message. Whose it is and what it is called follow from where it lies, never from what it says.
 
         Raises NotFound, InvalidFile, CannotRead.
@@ -115,7 +120,7 @@ class Inboxes:
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
         """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
         found, aside = [], 0
-        for id in self.message_ids(agent, box):  # noqa: A001
+        for id in self.message_ids(agent, box):
             try:
                 found.append(self.read_message(agent, box, id))
             except NotFound:
@@ -157,7 +162,7 @@ class Inboxes:
         for box in Box:
             if self.home(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return self.read_message(agent, box, key), box
-            for id in self.message_ids(agent, box):  # noqa: A001
+            for id in self.message_ids(agent, box):
                 if id.endswith(f"-{key}"):
                     return self.read_message(agent, box, id), box
         return None
@@ -165,7 +170,7 @@ class Inboxes:
     def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
         """The task message of the newest attempt that the agent was given, wherever it lies."""
         form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
-        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}  # noqa: A001
+        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}
         with suppress(ClawError):
             if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
                 return found[0]
@@ -174,7 +179,7 @@ class Inboxes:
     def tasks_given(self, agent: AgentId) -> set[TaskId]:
         """The tasks that the agent was ever given, by the names of their messages."""
         form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
-        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box))  # noqa: A001
+        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box))
         return {TaskId(named[1].upper()) for named in names if named}
 
     def put_away(self, key: str, audit: Audit) -> None:

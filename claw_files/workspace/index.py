@@ -97,7 +97,7 @@ def in_order(names: Iterable[tuple[str, str]], read: Reading) -> Iterator[Row]:
             yield row
 
 
-def _order(id: str) -> tuple[str, int, str]:  # noqa: A002
+def _order(id: str) -> tuple[str, int, str]:
     series, _, tail = id.rpartition("-")
     return (series, int(tail[:18]) if tail.isascii() and tail.isdigit() else 0, id)  # msgpack has 64 bits
 

@@ -112,7 +112,7 @@ def race(root: Path, tasks: int, durable: bool, tidy: bool, claiming: Claiming =
     cleaner = in_child(lambda: tidy_up(root)) if tidy else None
     start = time.monotonic() + 0.3
     children = [
-        in_child(lambda agent=f"agent-{n}": compete(root, agent, tasks, durable, claiming, start))  # type: ignore[misc]
+        in_child(lambda agent=f"agent-{n}": compete(root, agent, tasks, durable, claiming, start))
         for n in range(PROCESSES)
     ]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
@@ -160,7 +160,7 @@ def test_recovery_leaves_alone_what_a_living_process_is_writing(tmp_path: Path) 
     def write() -> None:
         files = DiskFiles(str(root), durable=False)
         for n in range(100):
-            files.commit(f"status/{os.getpid()}.md", lambda data, n=n: f"{n}\n".encode(), b"%d" % n)  # type: ignore[misc]
+            files.commit(f"status/{os.getpid()}.md", lambda data, n=n: f"{n}\n".encode(), b"%d" % n)
 
     recovering = in_child(recover)
     children = [in_child(write) for _ in range(4)]
@@ -205,4 +205,4 @@ def test_a_claimant_that_died_before_the_status_is_outbid_and_a_living_one_is_no
     os.waitpid(child, 0)
 
     assert claim(DiskFiles(str(root)), claims, 0, "iris")
-    assert claims.highest(TaskId("TC-0")) == 1
+    assert claims.given(TaskId("TC-0")).highest == 1

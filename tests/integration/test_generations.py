@@ -36,7 +36,7 @@ def test_a_claim_that_was_cut_short_may_be_taken_over(tmp_path: Path) -> None:
     with claims.take(TaskId("TC-1"), 1, AgentId("iris")):
         pass
 
-    assert claims.is_spent(TaskId("TC-1"), 1)
+    assert claims.given(TaskId("TC-1")).is_spent(1)
 
 
 def test_writing_the_file_back_to_backlog_by_hand_gives_the_next_claim_a_new_generation(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
 
     def dies(*args: object) -> None:
         if step != "before":
-            hand_over(*args)  # type: ignore[arg-type]
+            hand_over(*args)
         raise Crash
 
     with monkeypatch.context() as patch:

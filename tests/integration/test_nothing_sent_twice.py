@@ -33,7 +33,7 @@ def dying_at(root: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> bool:
             count[0] += 1
             if count[0] == step:
                 raise Crash
-            return real(*args, **named)  # type: ignore[operator]
+            return real(*args, **named)
 
         monkeypatch.setattr(app.files, name, counting)
     try:

@@ -107,7 +107,13 @@ def test_a_message_is_sent_once_and_its_answer_comes_back(desk: Desk, counterpar
 def test_what_the_turn_used_is_written_down(desk: Desk) -> None:
     desk.run()
 
-    assert desk.file("usage.json") == {"input": 123, "output": 16, "cost": 0.25, "model": "loopback/scripted"}
+    assert desk.file("usage.json") == {
+        "input": 123,
+        "output": 16,
+        "cached": 20,
+        "cost": 0.25,
+        "model": "loopback/scripted",
+    }
 
 
 def test_a_turn_that_went_wrong_is_told_with_what_the_gateway_said(desk: Desk, counterpart: Counterpart) -> None:
@@ -116,7 +122,7 @@ def test_a_turn_that_went_wrong_is_told_with_what_the_gateway_said(desk: Desk, c
     failing = desk.bridge()
     counterpart.is_instant = True
     real = counterpart.end
-    counterpart.end = lambda key, final=FINAL: real(key, {"status": "error", "summary": "provider down"})  # type: ignore[method-assign]
+    counterpart.end = lambda key, final=FINAL: real(key, {"status": "error", "summary": "provider down"})
 
     outcome = failing.run()
 
@@ -235,7 +241,7 @@ def test_a_turn_that_was_taken_and_refused_by_a_gateway_that_restarts_is_sent_un
     outcome = desk.run()
 
     assert outcome.is_good
-    assert counterpart.sent == [desk.bridge().sent.key.removesuffix(":2"), desk.bridge().sent.key]  # type: ignore[union-attr]
+    assert counterpart.sent == [desk.bridge().sent.key.removesuffix(":2"), desk.bridge().sent.key]
 
 
 def test_a_turn_that_fails_for_another_reason_is_not_sent_again(desk: Desk, counterpart: Counterpart) -> None:
@@ -386,7 +392,7 @@ def test_a_correction_reaches_the_turn_that_the_run_waits_for(
     killed(desk, monkeypatch, "agent")
     way = Access(url=counterpart.url, token=TOKEN)
 
-    answer = steer(way, str(desk.root), "tc-1.1-s1", "not the login: the logout")  # type: ignore[arg-type]
+    answer = steer(way, str(desk.root), "tc-1.1-s1", "not the login: the logout")
 
     assert answer.how is How.STEERED
     assert counterpart.steered[0]["args"]["message"] == "not the login: the logout"
@@ -399,8 +405,8 @@ def test_a_correction_for_a_turn_that_is_over_or_was_never_begun_is_not_sent(
     way = Access(url=counterpart.url, token=TOKEN)
     killed(desk, monkeypatch, "agent")
 
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x").how is How.NOT_RUNNING  # type: ignore[arg-type]
-    assert steer(way, str(desk.root), "tc-9.1-s1", "x").how is How.NOT_RUNNING  # type: ignore[arg-type]
+    assert steer(way, str(desk.root), "tc-1.1-s1", "x").how is How.NOT_RUNNING
+    assert steer(way, str(desk.root), "tc-9.1-s1", "x").how is How.NOT_RUNNING
     assert counterpart.steered == []
 
 
@@ -412,10 +418,10 @@ def test_a_turn_that_takes_no_correction_and_a_gateway_that_allows_none_are_told
     way, at_once = Access(url=counterpart.url, token=TOKEN), timedelta(0)
 
     counterpart.is_steerable = False
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x", at_once).how is How.NOT_RUNNING  # type: ignore[arg-type]
+    assert steer(way, str(desk.root), "tc-1.1-s1", "x", at_once).how is How.NOT_RUNNING
     counterpart.is_steerable = None
     with pytest.raises(GatewayRefused, match=r"gateway\.tools\.allow"):
-        steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)  # type: ignore[arg-type]
+        steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)
 
 
 # --- the ledger in the scratch
@@ -497,8 +503,8 @@ def test_the_token_of_openclaws_own_configuration_is_used_when_nobody_else_may_r
 def test_usage_has_every_key_also_where_the_gateway_knows_no_price(desk: Desk, counterpart: Counterpart) -> None:
     real = counterpart.end
     bare = {"status": "ok", "result": {"payloads": [], "meta": {"agentMeta": {"usage": {"output": 3}}}}}
-    counterpart.end = lambda key, final=FINAL: real(key, bare)  # type: ignore[method-assign]
+    counterpart.end = lambda key, final=FINAL: real(key, bare)
 
     desk.run()
 
-    assert desk.file("usage.json") == {"input": 0, "output": 3, "cost": None, "model": ""}
+    assert desk.file("usage.json") == {"input": 0, "output": 3, "cached": 0, "cost": None, "model": None}

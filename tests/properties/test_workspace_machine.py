@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
     @rule(task=TASKS, state=STATES)
     def a_file_is_written_anew(self, task: str, state: str) -> None:
         self.rewritten.add(task)
-        if self.office.app().workspace.claims.highest(TaskId(task)) < max(self.granted.get(task, {0: ""})):
+        if self.office.app().workspace.claims.given(TaskId(task)).highest < max(self.granted.get(task, {0: ""})):
             self.generations_are_lost(task)  # .clawfiles vanished before: nothing that is left knows how far we were
         self.notes[task] = set()
         note = f"note-{self.next()}"
@@ -319,10 +319,10 @@ class Machine(RuleBasedStateMachine):
 
 QUICK = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 TestWorkspace = Machine.TestCase
-TestWorkspace.settings = settings(max_examples=50, stateful_step_count=30, **QUICK)  # type: ignore[arg-type]
+TestWorkspace.settings = settings(max_examples=50, stateful_step_count=30, **QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-class TestWorkspaceForLong(Machine.TestCase):  # type: ignore[misc,valid-type]
-    settings = settings(max_examples=2000, stateful_step_count=50, **QUICK)  # type: ignore[arg-type]
+class TestWorkspaceForLong(Machine.TestCase):
+    settings = settings(max_examples=2000, stateful_step_count=50, **QUICK)

@@ -4,8 +4,8 @@ import pytest
 
 from claw_files.config import parse
 from claw_files.errors import InvalidConfig
+from claw_files.model import Usage
 from claw_files.openclaw import answers, health, installed, json5
-from claw_files.openclaw.answers import Usage
 from claw_files.openclaw.installed import Agent
 
 NEW = "{agents: {defaults: {workspace: '~/ws'}, entries: {Main: {}, peter: {workspace: '~/desk'}}}}"
@@ -58,7 +58,7 @@ def test_the_version_tells_whether_heartbeat_md_is_read() -> None:
 
 
 def test_a_turn_in_the_transcript_ends_where_somebody_else_begins() -> None:
-    usage = {"input": 10, "output": 2, "cost": {"total": 0.5}}
+    usage = {"input": 7, "cacheRead": 3, "output": 2, "cost": {"total": 0.5}}
     messages = [
         {"role": "user", "content": "before", "idempotencyKey": "a:user"},
         {"role": "user", "content": "mine", "idempotencyKey": "k:user"},
@@ -73,9 +73,9 @@ def test_a_turn_in_the_transcript_ends_where_somebody_else_begins() -> None:
     found = answers.segment(messages, "k")
 
     assert found == answers.Segment(
-        said="the end", is_complete=True, usage=Usage(input=20, output=4, cost=1.0, model="m")
+        said="the end", is_complete=True, usage=Usage(input=20, output=4, cached=6, cost=1.0, model="m")
     )
-    assert answers.segment(messages[:3], "k").is_complete is False  # type: ignore[union-attr]
+    assert answers.segment(messages[:3], "k").is_complete is False
     assert answers.segment(messages, "other") is None
 
 
@@ -102,7 +102,7 @@ def test_an_agent_is_found_there_by_its_session_its_id_or_its_name() -> None:
     text += '[agents.max]\nsession = "agent:x:y"\n'
     agents = parse(settings(text).encode()).agents
 
-    there = {name: (agents[name].there, agents[name].session) for name in ("peter", "iris", "max")}  # type: ignore[index]
+    there = {name: (agents[name].there, agents[name].session) for name in ("peter", "iris", "max")}
     assert there == {
         "peter": ("peter", "agent:peter:main"),
         "iris": ("ops", "agent:ops:main"),
