@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import compare
 import daemon
@@ -124,21 +125,23 @@ def syncs_of(act: Act) -> list[str]:
         known.add(found.st_ino)
         real(fd)
 
-    os.fsync = noting  # type: ignore[assignment]
-    try:
+    with patch.object(os, "fsync", noting):
         act()
         kinds.clear()
         act()
-    finally:
-        os.fsync = real
     return kinds
 
 
 def writes() -> None:
     with office(1_000, 20) as app:
         ws, ids, notes = app.workspace, iter(range(21, 1_000)), iter(range(1_000_000))
-        claim: Act = lambda: app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER)  # noqa: E731
-        note: Act = lambda: app.files.commit("notes.md", lambda _: b"%d\n" % next(notes), b"{}\n")  # noqa: E731
+
+        def claim() -> None:
+            app.claims.claim(TaskId(f"TC-{next(ids)}"), PETER)
+
+        def note() -> None:
+            app.files.commit("notes.md", lambda _: b"%d\n" % next(notes), b"{}\n")
+
         claim()
         syncs = syncs_of(claim)
         rows = [

@@ -109,7 +109,7 @@ def starts_of_agents(times: int = 200) -> tuple[list[tuple[str, float]], list[tu
             pairs = [(_start(bare, number), _start(app.root, number)) for number in range(times + 5)][5:]
     loops = [sorted(found) for found in zip(*pairs, strict=True)]
     names = ("a bare loop: the same writes and supervisor", "the daemon")
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         [(name, found[int(len(found) * part)]) for name, found in zip(names, loops, strict=True)]
         for part in (0.5, 0.99)
     )

@@ -5,6 +5,7 @@ type checker reads do not.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -153,3 +154,15 @@ def test_the_page_tells_every_room() -> None:
     rooms = {room_of(name) for name in NAMES if name} - {"__main__"}
 
     assert {room for room in rooms if f"| `{room}" not in page} == set()
+
+
+SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?:: ?[A-Z0-9, ]+|\[[^]]*\])?(?P<why>.*)")
+
+
+@pytest.mark.parametrize("folder", ["claw_files", "tests", "benchmarks"])
+def test_whoever_tells_a_checker_to_look_away_says_why(folder: str) -> None:
+    files = (ROOT.parent / folder).rglob("*.py")
+    lines = ((path, line) for path in files if path != Path(__file__) for line in path.read_text().splitlines())
+    found = ((path, line, SUPPRESSION.search(line)) for path, line in lines)
+    silent = [f"{path.name}: {line.strip()}" for path, line, match in found if match and not match["why"].strip(" -#")]
+    assert silent == []

@@ -28,20 +28,18 @@ def _shared() -> list[click.Option]:
     ]
 
 
-class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
-    """Text as it may stand in a file: no bytes that are not UTF-8, no NUL."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            self.fail("it is not UTF-8", param, ctx)
-        return value if "\0" not in value else self.fail("it has a NUL in it", param, ctx)
+def text(value: str) -> str:
+    """The type of a parameter that may stand in a file: no bytes that are not UTF-8, no NUL."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not UTF-8") from None
+    if "\0" in value:
+        raise click.BadParameter("it has a NUL in it")
+    return value
 
 
-TEXT = Text()
+TEXT = text
 
 
 class Ended(Exception):

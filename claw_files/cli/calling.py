@@ -18,7 +18,7 @@ def call(
     """
     environment = {**os.environ, "LC_ALL": "C"}
     try:
-        return subprocess.run(  # noqa: S603 - a fixed command, looked up on the user's own PATH
+        return subprocess.run(  # noqa: S603 - our callers' own words and no shell; the PATH is the user's
             command,
             input=text,
             capture_output=True,

@@ -1,6 +1,7 @@
 """The commands that move a task."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
     """A command on one task: the function makes the move, given the app, who acts, and the task; this shows it."""
 
     def decorate(function: Callable[..., "Task"]) -> Command:
+        @wraps(function)  # its help and its own parameters
         def callback(task_id: str, generation: int | None = None, **options: Any) -> None:
             from claw_files import views, words
 
@@ -38,8 +40,6 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
                 lambda: views.move_text(moved),
             )
 
-        callback.__doc__ = function.__doc__
-        callback.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
         with_options = _GENERATION(callback) if holder else callback
         return command(name, example=example)(click.argument("task_id", metavar="TASK")(with_options))
 

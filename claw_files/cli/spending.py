@@ -1,10 +1,14 @@
 """`cost` and `stats`: what the work cost, and how it went."""
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import command, open_app, show
+
+if TYPE_CHECKING:
+    from claw_files.rules.costs import By
 
 
 @command("cost", example="clawfiles cost --month 2026-03 --by task")
@@ -16,7 +20,7 @@ from claw_files.cli.base import command, open_app, show
     show_default=True,
     help="What the rows are.",
 )
-def cost(month: str | None, by: str) -> None:
+def cost(month: str | None, by: "By") -> None:
     """What work has cost, as agents reported it, against the budgets. Months are those of the workspace's zone."""
     from claw_files import figures
     from claw_files.rules import costs
@@ -27,7 +31,7 @@ def cost(month: str | None, by: str) -> None:
         raise click.BadParameter(f"{month[:40]!r} is no month such as 2026-03", param_hint="'--month'")
     if month is None and by != "month":
         month = costs.month_of(app.clock.now(), app.workspace.zone)
-    billed = Spending(app.workspace).billed(by, month)  # type: ignore[arg-type] # one of the choices
+    billed = Spending(app.workspace).billed(by, month)
     show(figures.bill_json(billed, app.settings), lambda: figures.bill_text(billed, app.settings))
 
 

@@ -164,7 +164,7 @@ class OpenClaw(Value, frozen=True):
     """How the gateway of OpenClaw is reached."""
 
     url: str = "ws://127.0.0.1:18789"
-    token_env: str = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the variable's name
+    token_env: str = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - no secret: the name of the variable that holds it
     token_file: str | None = None
     push_ledger: bool = False
 

@@ -149,7 +149,7 @@ class Health:
             return
         self._known = True
         ws = self._app.workspace
-        ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]  # noqa: A001
+        ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]
         for name in ids:
             parts = name.split(".")
             if parts[0] == "health" and len(parts) >= 3 and AgentId(".".join(parts[1:-1])) in self._app.settings.agents:

@@ -47,7 +47,9 @@ def _examine(app: App) -> list[Finding]:
     # -P: nothing is imported from wherever the daemon stands, which may be a folder that agents write to.
     command = [sys.executable, "-P", "-m", "claw_files.daemon.visit", app.root, str(app.clock.now().timestamp())]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=LIMIT_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - this Python and a module of ours, no shell
+            command, capture_output=True, timeout=LIMIT_SECONDS, check=False
+        )
         return msgspec.json.decode(done.stdout, type=list[Finding])
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"the doctor did not end within {LIMIT_SECONDS:g} s") from None

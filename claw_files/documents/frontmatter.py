@@ -40,8 +40,8 @@ class Document(Value, frozen=True):
     start: int | None = None  # None: there is no front matter
     end: int = 0
     body_start: int = 0
-    meta: dict[str, Data] = {}  # noqa: RUF012 - msgspec copies it
-    lines: dict[str, int] = {}  # noqa: RUF012 - the line in the file, from 1, on which each key stands
+    meta: dict[str, Data] = msgspec.field(default_factory=dict)
+    lines: dict[str, int] = msgspec.field(default_factory=dict)  # where each key stands: from 1
 
     @property
     def body(self) -> str:

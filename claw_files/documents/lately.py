@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar, cast
 
 KEPT: Final = 32
 LONGEST: Final = 1 << 14  # bytes or characters; what is longer is read anew, so that little memory is held
@@ -16,12 +16,12 @@ def lately(reading: Callable[P, R]) -> Callable[P, R]:
 
     Its arguments are hashable, the first is the text, and nobody changes what it returns.
     """
-    remembered = lru_cache(KEPT)(reading)
+    remembered = cast("Callable[P, R]", lru_cache(KEPT)(reading))
 
     @wraps(reading)
     def read(*args: P.args, **kwargs: P.kwargs) -> R:
         text = args[0]
         assert isinstance(text, (bytes, str)), "the text comes first"
-        return remembered(*args, **kwargs) if len(text) <= LONGEST else reading(*args, **kwargs)  # type: ignore[arg-type]  # hashable: asked of callers
+        return remembered(*args, **kwargs) if len(text) <= LONGEST else reading(*args, **kwargs)
 
     return read

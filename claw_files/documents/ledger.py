@@ -104,8 +104,8 @@ def _starts_naming(raw: bytes, task: TaskId, skipped: int) -> Iterator[int]:
 
 def duplicates(found: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """The entries that are not the first of their task: the first acts, these are to be reported."""
-    seen: set[TaskId] = set()
-    return tuple(entry for entry in found if entry.task in seen or seen.add(entry.task))  # type: ignore[func-returns-value]
+    first: dict[TaskId, Entry] = {}
+    return tuple(entry for entry in found if first.setdefault(entry.task, entry) is not entry)
 
 
 def _has_prefix(task: TaskId, prefix: str) -> bool:

@@ -23,7 +23,7 @@ def parse(raw: bytes, path: str) -> Message:
     for key in ("id", "key", "kind", "from", "to"):
         record.needed(key)
     sender, to, kind = record.agent("from"), record.agent("to"), record.read("kind", _kind)
-    if sender is None or to is None or kind is None:  # pragma: no cover - needed() has seen to it
+    if sender is None or to is None or kind is None:  # needed() has seen to it, and the type checker has not
         raise InvalidFile(path, "missing-key", "the front matter is not complete", 1)
     return Message(
         id=record.read("id", lambda text: words.key(text, "message id")) or "",

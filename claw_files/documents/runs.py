@@ -13,7 +13,7 @@ def parse(raw: bytes, path: str) -> Run:
     for key in ("run", "agent", "key"):
         record.needed(key)
     agent = record.agent("agent")
-    if agent is None:  # pragma: no cover - needed() has seen to it
+    if agent is None:  # needed() has seen to it, and the type checker has not
         raise InvalidFile(path, "missing-key", "the front matter is not complete", 1)
     return Run(
         id=RunId(record.read("run", lambda text: words.key(text, "run id")) or ""),

@@ -68,7 +68,7 @@ def of_output(raw: bytes) -> Usage | None:
 
 
 def of_json(raw: bytes) -> Usage | None:
-    """What `runs/RUN-ID/usage.json` says: `{"input", "output", "cost", "model"}`."""
+    """What `runs/RUN-ID/usage.json` says: `{"input", "output", "cached", "cost", "model"}`."""
     found = _decoded(raw.decode("utf-8", "replace"))
     return _plain(found) if isinstance(found, dict) else None
 
@@ -236,9 +236,10 @@ def charge(line: Mapping[str, Any]) -> Charge | None:
 
 def instant(line: Mapping[str, Any]) -> datetime | None:
     """When a line of the journal was written, UTC; None where it does not say so."""
-    with suppress(ValueError, TypeError):
-        at = datetime.fromisoformat(line.get("timestamp"))  # type: ignore[arg-type]
-        return at.astimezone(UTC) if at.tzinfo else None
+    text = line.get("timestamp")
+    with suppress(ValueError, OverflowError):
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return at.astimezone(UTC) if at and at.tzinfo else None
     return None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -73,7 +74,7 @@ class Case(Value, frozen=True):
     def was_told(self, agent: AgentId, key: str) -> bool:
         return self.snap.told.get(f"{agent}/{key}") is not None
 
-    def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: object) -> Action:
+    def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: Any) -> Action:
         """An action on this entry's task."""
         return Action(
             act=act,
@@ -82,7 +83,7 @@ class Case(Value, frozen=True):
             key=self.key(what),
             why=why,
             entry=self.look.entry,
-            **more,  # type: ignore[arg-type] # the remaining fields of Action, by name
+            **more,
         )
 
 

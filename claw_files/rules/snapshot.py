@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from claw_files.config import Settings
 from claw_files.model import AgentId, Box, Entry, Kind, Message, Report, Result, Run, Task, TaskId, Value
 
@@ -122,7 +124,7 @@ class Action(Value, frozen=True):
     text: str = ""  # what is told
     entry: Entry | None = None
     alone: bool = False  # follows from no single entry's row: carried out as it was planned
-    details: dict[str, Any] = {}  # noqa: RUF012
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def as_json(self) -> dict[str, str | None]:
         """The five keys that `heartbeat --json` promises."""

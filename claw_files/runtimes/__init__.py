@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from claw_files.model import Run, RunId, Value
 
 LOST = "lost"  # the reason of a run whose supervisor is gone and has not written its end
@@ -28,7 +30,7 @@ class StartOrder(Value, frozen=True):
     cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
     base: str | None = None  # absolute: the folder of clawfiles.toml, for {workspace}; of a run in a compartment
     label: str | None = None  # of a worker; CLAWFILES_LABEL and {label}
-    extra: dict[str, str] = {}  # noqa: RUF012 - more CLAWFILES_* values
+    extra: dict[str, str] = msgspec.field(default_factory=dict)  # more CLAWFILES_* values
 
 
 class AgentRuntime(Protocol):

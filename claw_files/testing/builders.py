@@ -6,6 +6,7 @@ Read them with the module's name: `from claw_files.testing import builders as a`
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from claw_files import config
 from claw_files.config import Settings
@@ -64,34 +65,41 @@ def settings(more: str = "") -> Settings:
     return config.parse((TEAM + more).encode())
 
 
-def task(id: str = "TC-47", state: State = State.BACKLOG, **fields: object) -> Task:  # noqa: A002 - what it is
+def task(id: str = "TC-47", state: State = State.BACKLOG, **fields: Any) -> Task:
     """A task of Peter's that stands in its file as clawfiles wrote it; `recorded` differs after an edit by hand."""
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "assignee": PETER,
         "recorded": state,
         "generation": 1,
         "updated": START,
         "title": "A bug",
     }
-    return Task(id=TaskId(id), state=state, **{**given, **fields})  # type: ignore[arg-type] # fields by name
+    return Task(id=TaskId(id), state=state, **{**given, **fields})
 
 
-def worker_task(label: str = "email-check", state: State = State.BACKLOG, **fields: object) -> Task:
+def worker_task(label: str = "email-check", state: State = State.BACKLOG, **fields: Any) -> Task:
     """A task that was spawned for the worker `research`, with ten minutes."""
-    given = {"id": "TC-60", "assignee": WORKER, "label": label, "spawner": SAM, "timeout": timedelta(minutes=10)}
-    return task(**{**given, "state": state, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "id": "TC-60",
+        "assignee": WORKER,
+        "label": label,
+        "spawner": SAM,
+        "timeout": timedelta(minutes=10),
+    }
+    return task(**{**given, "state": state, **fields})
 
 
-def entry(task: Task, **fields: object) -> Entry:
+def entry(task: Task, **fields: Any) -> Entry:
     """The line of the task, due at `START`."""
     line = f"- {task.id} delegated to {task.assignee or 'peter'}, check at 2026-03-07 09:45"
-    return Entry(**{"task": task.id, "agent": task.assignee, "at": START, "line": line, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"task": task.id, "agent": task.assignee, "at": START, "line": line}
+    return Entry(**{**given, **fields})
 
 
-def message(task: Task, **fields: object) -> Message:
+def message(task: Task, **fields: Any) -> Message:
     """The task message of the task's attempt, sent at `START`, to be acknowledged in five minutes."""
     key = task_key(task)
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "id": f"{START:%Y%m%dT%H%M%SZ}-{key}",
         "key": key,
         "kind": Kind.TASK,
@@ -103,19 +111,19 @@ def message(task: Task, **fields: object) -> Message:
         "sent": START,
         "ack_by": START + timedelta(minutes=5),
     }
-    return Message(**{**given, **fields})  # type: ignore[arg-type]
+    return Message(**{**given, **fields})
 
 
-def note(to: AgentId, key: str, **fields: object) -> Message:
+def note(to: AgentId, key: str, **fields: Any) -> Message:
     """An announcement, sent at `START`."""
-    given = {"id": key, "key": Key(key), "kind": Kind.ANNOUNCE, "sender": SAM, "to": to, "sent": START}
-    return Message(**{**given, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"id": key, "key": Key(key), "kind": Kind.ANNOUNCE, "sender": SAM, "to": to, "sent": START}
+    return Message(**{**given, **fields})
 
 
-def run(task: Task, ended: datetime | None = None, **fields: object) -> Run:
+def run(task: Task, ended: datetime | None = None, **fields: Any) -> Run:
     """The run that the task's message started at `START`; alive unless it has `ended`."""
     key = task_key(task)
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "id": RunId(f"{key}-s1"),
         "agent": task.assignee or PETER,
         "key": key,
@@ -127,29 +135,34 @@ def run(task: Task, ended: datetime | None = None, **fields: object) -> Run:
         "exit": 0 if ended else None,
         "alive": ended is None,
     }
-    return Run(**{**given, **fields})  # type: ignore[arg-type]
+    return Run(**{**given, **fields})
 
 
-def report(task: Task, state: State, at: datetime, **fields: object) -> Report:
+def report(task: Task, state: State, at: datetime, **fields: Any) -> Report:
     """What Peter says about the task in a file of his own."""
-    given = {"task": task.id, "author": PETER, "path": "status/peter.md"}
-    return Report(state=state, at=at, **{**given, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"task": task.id, "author": PETER, "path": "status/peter.md"}
+    return Report(state=state, at=at, **{**given, **fields})
 
 
-def result(task: Task, status: State = State.DONE, **fields: object) -> Result:
+def result(task: Task, status: State = State.DONE, **fields: Any) -> Result:
     """What the worker's first run left behind."""
-    given = {"label": task.label, "run": RunId(f"{task_key(task)}-s1"), "task": task.id, "agent": WORKER}
-    return Result(status=status, **{**given, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "label": task.label,
+        "run": RunId(f"{task_key(task)}-s1"),
+        "task": task.id,
+        "agent": WORKER,
+    }
+    return Result(status=status, **{**given, **fields})
 
 
-def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields: object) -> Look:
+def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields: Any) -> Look:
     """What the tick read for the task: `sent=True` for its message as `message` builds it, in `box`.
 
     The fields of the entry that tests change (`at`, `dated`, `ticked`, `spawner`) are taken out of `fields`.
     """
     of_line = {name: fields.pop(name) for name in ("at", "dated", "ticked", "spawner") if name in fields}
     found = message(task) if sent is True else sent or None
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "entry": entry(task, **of_line),
         "task": task,
         "place": Place.STATUS,
@@ -157,15 +170,15 @@ def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields:
         "message": found,
         "box": box if found else None,
     }
-    return Look(**{**given, **fields})  # type: ignore[arg-type]
+    return Look(**{**given, **fields})
 
 
-def snapshot(*looks: Look, told: Mapping[str, Told] | Iterable[str] = (), more: str = "", **fields: object) -> Snapshot:
+def snapshot(*looks: Look, told: Mapping[str, Told] | Iterable[str] = (), more: str = "", **fields: Any) -> Snapshot:
     """The workspace with these lines; `told` are names such as "peter/tc-47.1.nudge", read long ago, or who they are.
 
     The runs of the looks that are alive are its live runs. `more` is TOML for `settings`.
     """
     known = told if isinstance(told, Mapping) else {name: Told(box=Box.DONE, sent=START) for name in told}
     live = tuple(look.run for look in looks if look.run and look.run.alive)
-    given: dict[str, object] = {"settings": settings(more), "looks": looks, "told": known, "live": live}
-    return Snapshot(**{**given, **fields})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"settings": settings(more), "looks": looks, "told": known, "live": live}
+    return Snapshot(**{**given, **fields})

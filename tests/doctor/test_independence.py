@@ -130,7 +130,7 @@ def test_what_one_reader_refuses_the_other_refuses(raw: bytes) -> None:
         tasks.parse(raw, "tc-1.md", 0, UTC)
 
 
-LEDGER = re.search(r"<!-- example: ledger .*?-->\n```markdown\n(.*?)^```$", FORMAT, re.M | re.S)[1]  # type: ignore[index]
+LEDGER = re.search(r"<!-- example: ledger .*?-->\n```markdown\n(.*?)^```$", FORMAT, re.M | re.S)[1]
 LINES = """- TC-1 delegated to peter, check at 2026-03-07 10:00
 TC-2 delegated to Peter, check at 10:00
 - [ ] **TC-3** → Peter (check 10:00)

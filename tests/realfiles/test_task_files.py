@@ -124,7 +124,7 @@ def test_an_edit_of_the_task_changes_the_lines_of_its_keys_only(name: str) -> No
         ({"priority": "p0"}, {"priority"}),
         ({"summary": "A word that was not there"}, {"summary"}),
     ):
-        task = replace(before, **change)  # type: ignore[arg-type] # fields by name
+        task = replace(before, **change)
         new = status.edit(raw, before, task, path)
         pinned = {"heard", "eta", "need"} if re.search(rb"ETA|estimated|Needs:", parts(raw).body) else set()
         begun = {"id", "title", "status"} if not parts(raw).front else set()

@@ -102,9 +102,7 @@ class World:
         text = CONFIG
         for name, script in AGENTS.items():
             path = self.beside / f"{name}.sh"
-            path.write_text(
-                (BEGIN + script).replace("{beside}", str(self.beside)).replace("{{", "{").replace("}}", "}")
-            )
+            path.write_text((BEGIN + script).replace("{beside}", str(self.beside)))
             kind = 'kind = "worker"\n' if name == "research" else ""
             text += f'[agents.{name}]\n{kind}command = ["/bin/sh", "{path}"]\n'
         self.home.write("clawfiles.toml", text)

@@ -22,11 +22,11 @@ def plan(
     look: Look, after: timedelta = timedelta(0), snap: Snapshot | None = None, **around: object
 ) -> tuple[Action, ...]:
     """What is decided `after` START for the look, alone in its snapshot unless one is given."""
-    return plan_entry(look, snap or a.snapshot(look, **around), START + after)  # type: ignore[arg-type]
+    return plan_entry(look, snap or a.snapshot(look, **around), START + after)
 
 
 def acts(*args: object, **kwargs: object) -> list[Act]:
-    return [action.act for action in plan(*args, **kwargs)]  # type: ignore[arg-type]
+    return [action.act for action in plan(*args, **kwargs)]
 
 
 # --- pending, unreadable
@@ -267,7 +267,7 @@ def test_a_drained_workers_whole_result_counts_and_a_partial_one_does_not() -> N
     run = a.run(task, ended=START, reason="drained")
 
     def after(**result: object) -> list[Act]:
-        return acts(a.look(task, sent=True, run=run, result=a.result(task, **result)))  # type: ignore[arg-type]
+        return acts(a.look(task, sent=True, run=run, result=a.result(task, **result)))
 
     assert after() == [Act.FINISH]
     assert after(status=State.FAILED) == [Act.FINISH]
@@ -293,7 +293,7 @@ def test_a_check_that_a_stopping_daemon_ended_is_run_once_more() -> None:
     task = a.task(state=State.DONE, type="checked")
 
     def after(**fields: object) -> list[Act]:
-        return acts(a.look(task, sent=True, verify=a.run(task, **fields)))  # type: ignore[arg-type]
+        return acts(a.look(task, sent=True, verify=a.run(task, **fields)))
 
     assert after(ended=START, reason="drained", exit=-15) == [Act.VERIFY]
     assert after(ended=START, exit=1) == [Act.REOPEN]
@@ -440,7 +440,7 @@ def test_a_message_from_a_clock_that_was_put_back_is_overdue() -> None:
 
 def twice(**task: object) -> Look:
     """A task of Iris's whose message was sent twice and lies unread."""
-    mine = a.task(**{"assignee": IRIS, "type": "bug", **task})  # type: ignore[arg-type]
+    mine = a.task(**{"assignee": IRIS, "type": "bug", **task})
     return a.look(mine, sent=a.message(mine, sends=2), box=Box.NEW)
 
 
@@ -560,7 +560,7 @@ def test_progress_made_in_quiet_hours_is_not_kept_for_later() -> None:
 
 def needy(**task: object) -> Look:
     given = {"state": State.BLOCKED, "reason": "which key?", "need": Need(agent=IRIS, question="which key?")}
-    return a.look(a.task(**{**given, **task}), sent=True)  # type: ignore[arg-type]
+    return a.look(a.task(**{**given, **task}), sent=True)
 
 
 def test_a_need_is_asked_for_directly_and_once() -> None:
@@ -653,12 +653,12 @@ def test_a_review_that_misses_outputs_goes_back_once_before_the_reviewer_hears_o
 # --- failed
 
 
-def fails(*agos: timedelta) -> dict[AgentId, tuple]:  # type: ignore[type-arg]
+def fails(*agos: timedelta) -> dict[AgentId, tuple]:
     return {PETER: tuple((START - ago, False) for ago in agos)}
 
 
-def failed(failures: int = 1, id: str = "TC-47", **task: object) -> Look:  # noqa: A002
-    return a.look(a.task(id, State.FAILED, failures=failures, reason="boom", **task), sent=True)  # type: ignore[arg-type]
+def failed(failures: int = 1, id: str = "TC-47", **task: object) -> Look:
+    return a.look(a.task(id, State.FAILED, failures=failures, reason="boom", **task), sent=True)
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4)])
@@ -812,5 +812,5 @@ def test_the_page_tells_the_rows_in_their_order_and_each_names_its_test() -> Non
     page = (Path(__file__).parents[3] / "docs/explanation/heartbeat.md").read_text()
     told = re.findall(r"^\| (\w+) \| [^|]+ \| [^|]+ \| (test_\w+) \|$", page, re.MULTILINE)
 
-    assert list(dict.fromkeys(name for name, _ in told)) == [row.__name__ for row in ROWS]  # type: ignore[attr-defined]
+    assert list(dict.fromkeys(name for name, _ in told)) == [row.__name__ for row in ROWS]
     assert {test for _, test in told} <= globals().keys()

@@ -19,11 +19,11 @@ def member(number: int, state: State = State.DONE, **more: object) -> Look:
     of_look = {name: more.pop(name) for name in ("at", "missing", "spawner", "run", "place") if name in more}
     fields = {"id": f"TC-{number}", "group": "morning", "group_size": 5, "reason": None, **more}
     place = Place.DEAD_LETTER if state is State.DEAD else Place.STATUS
-    return a.look(a.worker_task(f"w{number}", state, **fields), **{"place": place, **of_look})  # type: ignore[arg-type]
+    return a.look(a.worker_task(f"w{number}", state, **fields), **{"place": place, **of_look})
 
 
 def plan(*looks: Look, told: tuple[str, ...] = (), **around: object) -> list[Action]:
-    return [step for step in plan_tick(a.snapshot(*looks, told=told, **around), START) if step.act is not Act.WAKE]  # type: ignore[arg-type]
+    return [step for step in plan_tick(a.snapshot(*looks, told=told, **around), START) if step.act is not Act.WAKE]
 
 
 def test_with_2_of_5_failed_the_report_holds_3_and_names_the_2() -> None:

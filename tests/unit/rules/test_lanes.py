@@ -28,7 +28,7 @@ def waits(*waiting: Message, more: str = "", now: datetime = START + MINUTE, **a
 
 
 def holds(*waiting: Message, **around: object) -> list[Hold | None]:
-    return [wait.held_by for wait in waits(*waiting, **around)]  # type: ignore[arg-type]
+    return [wait.held_by for wait in waits(*waiting, **around)]
 
 
 def test_of_five_at_once_the_fifth_waits_for_a_slot_and_knows_what_is_ahead() -> None:

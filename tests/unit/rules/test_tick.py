@@ -20,11 +20,11 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def plan(*looks: Look, after: timedelta = timedelta(0), **around: object) -> list[Action]:
-    return list(plan_tick(a.snapshot(*looks, **around), START + after))  # type: ignore[arg-type]
+    return list(plan_tick(a.snapshot(*looks, **around), START + after))
 
 
 def acts(*looks: Look, **kwargs: object) -> list[Act]:
-    return [action.act for action in plan(*looks, **kwargs)]  # type: ignore[arg-type]
+    return [action.act for action in plan(*looks, **kwargs)]
 
 
 # --- lines
@@ -277,7 +277,7 @@ def looks(draw: st.DrawFn, number: int) -> Look:
     )
 
 
-class ToldSome(dict):  # type: ignore[type-arg]
+class ToldSome(dict):
     """Whoever was told what: decided by the name alone, so that a plan asked twice hears the same."""
 
     def __init__(self, seed: int) -> None:
@@ -354,7 +354,7 @@ def test_what_was_told_is_not_told_again(snap: Snapshot, now: datetime) -> None:
     said = [action for action in plan_tick(snap, now) if action.act in once]
     told = {f"{action.agent}/{action.key}": Told(box=Box.DONE, sent=now) for action in said}
 
-    class Both(dict):  # type: ignore[type-arg]
+    class Both(dict):
         def get(self, name: str, default: object = None) -> object:
             return told.get(name) or snap.told.get(name) or default
 

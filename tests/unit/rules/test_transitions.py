@@ -25,7 +25,7 @@ stranger = t.Actor(id=IRIS, may_take=False)
 
 
 def task(state: State, **fields: object) -> Task:
-    return a.task(state=state, **fields)  # type: ignore[arg-type]
+    return a.task(state=state, **fields)
 
 
 # --- the table: one test for each of its rows

@@ -35,7 +35,7 @@ def app(tmp_path: Path) -> App:
 
 
 def new(app: App, title: str = "API security review", **fields: object) -> TaskId:
-    return app.tasks.new(NewTask(title=title, **fields), SAM).id  # type: ignore[arg-type]
+    return app.tasks.new(NewTask(title=title, **fields), SAM).id
 
 
 def killed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -135,7 +135,7 @@ def test_an_expired_lease_alone_gives_the_task_to_nobody(app: App) -> None:
     task = new(app)
     app.claims.claim(task, PETER)
 
-    app.clock.advance(timedelta(days=2))  # type: ignore[attr-defined]
+    app.clock.advance(timedelta(days=2))
 
     with pytest.raises(AlreadyClaimed):
         app.claims.claim(task, IRIS)
@@ -168,7 +168,7 @@ def test_a_task_before_its_backoff_is_not_ready(app: App) -> None:
     app.workspace.update(task, lambda found: replace(found, not_before=later), Audit(action="retry"))
 
     assert app.claims.ready(PETER) == []
-    app.clock.advance(timedelta(seconds=9))  # type: ignore[attr-defined]
+    app.clock.advance(timedelta(seconds=9))
     assert [ready.id for ready in app.claims.ready(PETER)] == [task]
 
 
@@ -212,7 +212,7 @@ def test_a_live_run_is_stopped_before_its_task_is_cancelled(app: App) -> None:
 
     task = new(app)
     stopped: list[tuple[TaskId, State]] = []
-    service = TaskService(app.workspace, lambda id: stopped.append((id, app.board.show(id).task.state)))  # noqa: A006
+    service = TaskService(app.workspace, lambda id: stopped.append((id, app.board.show(id).task.state)))
 
     with pytest.raises(Refused):
         service.cancel(task, IRIS)
