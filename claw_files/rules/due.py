@@ -32,7 +32,7 @@ def _instants(snap: Snapshot, now: datetime) -> Iterator[datetime]:
         yield from _of_line(look, snap, now)
     yield from _of_told(snap, now)
     yield from _of_agents(snap)
-    yield from (at + MINUTE for at in snap.spawned)
+    yield from (edge for at in snap.spawned for edge in (at - MINUTE, at + MINUTE))
     yield from (message.sent for message in snap.waiting if message.sent)  # one from a clock ahead gives way until then
     yield from (wait.until for wait in plan_waits(snap, now) if wait.until)
     yield from _of_schedules(snap, now)
@@ -129,10 +129,12 @@ def _of_told(snap: Snapshot, now: datetime) -> Iterator[datetime]:
 
 
 def _of_agents(snap: Snapshot) -> Iterator[datetime]:
-    """When a breaker becomes half-open."""
+    """When a breaker becomes half-open; and when one opens by a failure that was dated ahead of a clock set back."""
+    pause = snap.settings.limits.breaker_pause
     for ends in snap.outcomes.values():
         if ends:
-            yield ends[-1][0] + snap.settings.limits.breaker_pause
+            yield ends[-1][0] - pause
+            yield ends[-1][0] + pause
 
 
 def _of_schedules(snap: Snapshot, now: datetime) -> Iterator[datetime]:

@@ -36,13 +36,14 @@ def breaker(outcomes: Sequence[tuple[datetime, bool]], limit: int, pause: timede
     """The breaker after these outcomes of an agent: (when, whether it succeeded), in the order they happened.
 
     `limit` failures in a row open it. After `pause` it is half-open: the next outcome closes it or opens it anew.
-    A failure dated further ahead than `pause`, because a clock was set back, holds nothing up.
+    A failure dated further ahead than `pause`, because a clock was set back, holds nothing up. What is said changes at
+    the instants last - pause and last + pause, and `rules.due` counts on that.
     """
     row = _failures_in_a_row(outcomes)
     if not row or row < limit:
         return Breaker(state="closed", failures=row)
     last = outcomes[-1][0]
-    if abs(now - last) >= pause:
+    if not -pause <= now - last < pause:
         return Breaker(state="half-open", failures=row)
     return Breaker(state="open", until=last + pause, failures=row)
 
@@ -55,9 +56,9 @@ def rate_allows(times: Iterable[datetime], limit_count: int, per: timedelta, now
 def rate_free_at(times: Iterable[datetime], limit_count: int, per: timedelta, now: datetime) -> datetime:
     """When one more is allowed: `now`, or later.
 
-    Times ahead of `now` by `per` or more, from before a clock was set back, do not count.
+    Times ahead of `now` by more than `per`, from before a clock was set back, do not count.
     """
-    recent = sorted(at for at in times if abs(now - at) < per)
+    recent = sorted(at for at in times if -per <= now - at < per)
     return recent[-limit_count] + per if len(recent) >= limit_count else now
 
 

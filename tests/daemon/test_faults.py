@@ -147,10 +147,10 @@ def test_a_root_that_is_moved_away_and_back_is_waited_for(home: Home) -> None:
     home.root.rename(aside)
     home.until(lambda: home.log("no workspace"), "it is told", NOTICED)
     assert home.daemon.poll() is None
-    aside.rename(home.root)
+    aside.rename(home.root)  # with what the daemon had said of itself: that is there at once
 
-    home.until(lambda: home.status() is not None, "it is back", AGAIN)
-    assert (home.state.epoch, faults(home, "no-workspace")) == ("2", 1)
+    home.until(lambda: (said := home.status()) is not None and said.epoch == "2", "it is back", AGAIN)
+    assert faults(home, "no-workspace") == 1
     sees(home)
 
 

@@ -131,3 +131,19 @@ def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapsh
             news = decided(snap, at) - already
             assert not news, f"due {due}, but at {at}: {news}"
         now = due or end
+
+
+def test_a_breaker_that_a_clock_set_back_opens_later_is_due_then() -> None:
+    """Three failures dated ahead hold nothing up at first: ten minutes before the last of them they begin to."""
+    later = START + timedelta(minutes=30)
+    failed = a.look(a.task("TC-1", State.FAILED, assignee=PETER, type="bug", attempt=1, updated=START))
+    snap = Snapshot(settings=SETTINGS, looks=(failed,), outcomes={PETER: ((later, False),) * 3})
+    opens = later - timedelta(minutes=10)
+    at = START
+
+    while at < opens:
+        due = next_due(snap, at)
+        assert due is not None
+        at = due
+
+    assert at == opens
