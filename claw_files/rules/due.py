@@ -67,6 +67,7 @@ def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
     if message.ack_by:
         yield message.ack_by
     if message.sent:
+        yield message.sent  # from a clock ahead, it is not taken for sent until then
         yield message.sent + snap.settings.heartbeat.ack
 
 
