@@ -173,23 +173,28 @@ def warn(sentence: str) -> None:
 
 
 def read_text(path: str | None) -> str:
-    """The text of the file that an option names, or of standard input for "-"; "" for None. Raises InvalidFile."""
+    """The text of the file that an option names, or of standard input for "-"; "" for None.
+
+    Raises InvalidFile; Refused for more than is accepted in any text.
+    """
     if path is None:
         return ""
     from claw_files.errors import InvalidFile
+    from claw_files.rules import sizes
 
     try:
         if path == "-":
-            return sys.stdin.buffer.read(_MOST_BYTES).decode()
-        with open(path, "rb") as file:
-            return file.read(_MOST_BYTES).decode()
+            raw = sys.stdin.buffer.read(sizes.ACCEPTED_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                raw = file.read(sizes.ACCEPTED_BYTES + 1)
+        if len(raw) > sizes.ACCEPTED_BYTES:
+            raise sizes.too_large(f"{'standard input' if path == '-' else path} is over 1 MB")
+        return raw.decode()
     except UnicodeDecodeError:
         raise InvalidFile(path, "not-utf8", "it is not UTF-8 text") from None
     except OSError as error:
         raise InvalidFile(path, "cannot-read", error.strerror or str(error)) from None
-
-
-_MOST_BYTES = 1 << 20
 
 
 def task_ids(texts: Sequence[str]) -> tuple[Any, ...]:

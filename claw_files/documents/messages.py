@@ -8,9 +8,6 @@ from claw_files.documents.records import render as _render
 from claw_files.errors import InvalidFile
 from claw_files.model import Key, Kind, Message, RunId
 
-BODY_BYTES: Final = 10 * 1024  # a larger body goes to bodies/ and is referred to
-REFERENCE_BYTES: Final = 1024 * 1024  # beyond this only a reference is accepted
-
 _SILENT: Final = frozenset({"NO_REPLY", "HEARTBEAT_OK", "REPLY_SKIP", "ANNOUNCE_SKIP"})
 
 
@@ -82,20 +79,6 @@ def render(message: Message) -> bytes:
         "task_definition": message.definition,
     }
     return _render(values, message.body)
-
-
-def is_large(body: str) -> bool:
-    """Whether the body belongs into a file of its own (over 10 KB)."""
-    return _size(body) > BODY_BYTES
-
-
-def is_too_large(body: str) -> bool:
-    """Whether only a reference to it is accepted (over 1 MB)."""
-    return _size(body) > REFERENCE_BYTES
-
-
-def _size(body: str) -> int:
-    return len(body.encode("utf-8", "backslashreplace"))
 
 
 def is_silent(text: str) -> bool:

@@ -10,6 +10,7 @@ from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import texts
+from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.delegations import Delegations
 from claw_files.services.messages import Messages
 from claw_files.services.outcomes import Outcomes, audit_of
@@ -219,7 +220,7 @@ class Acting:
         assert action.agent is not None and action.kind is not None
         text = action.text
         if action.act is Act.INFORM and look and look.result:
-            text += "\n\n" + texts.quoted(look.result.body, f"worker {look.result.label}")
+            text += "\n\n" + texts.found(look.result, Checkpoints.worker_path(look.result.label))
         holder, told = look.task.assignee if look and look.task else None, _SHORT.get(action.act, "needs a look")
         if action.act is Act.ASK:
             text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + texts.quoted(text, holder or "it")

@@ -6,6 +6,7 @@ from claw_files import words
 from claw_files.documents import checkpoints as forms
 from claw_files.errors import NotFound
 from claw_files.model import AgentId, Audit, Checkpoint, Result, RunId, Task
+from claw_files.rules import sizes
 from claw_files.system.files import Stamp
 from claw_files.workspace import Workspace
 
@@ -24,7 +25,11 @@ class Checkpoints:
         pending: tuple[str, ...],
         body: str,
     ) -> Checkpoint:
-        """Write the agent's checkpoint; what is completed now is in none of the other lists."""
+        """Write the agent's checkpoint; what is completed now is in none of the other lists.
+
+        Raises Refused for a text over 1 MB, InvalidFile for lists that are too long for front matter.
+        """
+        sizes.check(body)
         now = self._ws.clock.now().replace(microsecond=0)
         fresh = Checkpoint(agent=agent, updated=now, body=body)
         done = tuple(dict.fromkeys(completed))
@@ -33,7 +38,10 @@ class Checkpoints:
         fresh = replace(fresh, completed=done, in_progress=begun, pending=left)
         self._ws.files.folder("checkpoints")
         audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
-        self._ws.files.commit(self.path(agent), lambda _: forms.render(fresh), self._ws.line(audit))
+        raw = forms.render(fresh)
+        sizes.check_file(raw, self.path(agent))
+        forms.parse(raw, self.path(agent), agent)  # lists that front matter cannot hold must not replace a good one
+        self._ws.files.commit(self.path(agent), lambda _: raw, self._ws.line(audit))
         return fresh
 
     def load(self, agent: AgentId) -> Checkpoint:

@@ -25,7 +25,7 @@ from claw_files.model import (
     TaskId,
     Value,
 )
-from claw_files.rules import delegation, routing, transitions
+from claw_files.rules import delegation, routing, sizes, transitions
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, worker_of
@@ -319,6 +319,7 @@ class Delegations:
         Raises Refused where the contract lacks something, the label is taken, or the depth is reached.
         """
         ws = self._ws
+        sizes.check(order.text)
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)

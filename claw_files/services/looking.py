@@ -243,6 +243,10 @@ class Looking:
             return None
         try:
             return self._checkpoints.result(task.label, run.id)
+        except CannotRead as wrong:
+            said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
+            failed = Result(label=task.label, status=State.FAILED, run=run.id, body=said)
+            return failed if wrong.problem == "too-large" else None
         except ClawError:
             return None  # unreadable: the run left no result; the file stays where it is
 

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import messages as forms
-from claw_files.errors import BadValue, NotFound, Refused
+from claw_files.errors import NotFound
 from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
-from claw_files.rules import delegation, quiet
+from claw_files.rules import delegation, quiet, sizes
 from claw_files.services import texts
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
@@ -52,7 +52,7 @@ class Messages:
         delegation.check_message(ws.settings, to)
         if forms.is_silent(text):
             return Sent(status="silent")
-        self._check_size(text)
+        sizes.check(text)
         chain = delegation.check_turn(by, after)
         is_reply = after is not None and to == (after.reply_to or after.sender)
         message = self._compose(by, to, text, kind, task, critical)
@@ -70,8 +70,8 @@ class Messages:
 
     def correct(self, by: AgentId, to: AgentId, text: str, task: TaskId | None, run: RunId | None) -> Message:
         """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
-        self._check_size(text)
-        body = words.quote(texts.plain(text), str(by), token(4), kind="correction", rule="what is asked for now")
+        sizes.check(text)
+        body = texts.corrected(text, by)
         message = replace(self._compose(by, to, text, Kind.STEER, task, False), body=body, run=run)
         audit = Audit(action="steer", task=task, agent=to, actor=by, key=run or message.key, why=text)
         return self._ws.deliver(message, audit)
@@ -120,12 +120,12 @@ class Messages:
         if forms.is_silent(text):
             self.finish(by, question.id)
             return Sent(status="silent")
-        self._check_size(text)
+        sizes.check(text)
         to = question.reply_to or question.sender
         key = f"{question.key}.answer"
         audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
         body = (
-            f"Answer from {by} to your question:\n\n{texts.quoted(question.body[:500], to)}\n\n{texts.quoted(text, by)}"
+            f"Answer from {by} to your question:\n\n{texts.quoted(question.body[:500], to)}\n\n{texts.whole(text, by)}"
         )
         message = Message(
             id=key,
@@ -190,7 +190,7 @@ class Messages:
         # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
         name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
         person = self._ws.settings.is_human(to)
-        body = texts.plain(text) if person or self._ws.settings.is_human(by) else texts.quoted(text, by)
+        body = texts.plain(text) if person or self._ws.settings.is_human(by) else texts.whole(text, by)
         return Message(
             id=name,
             key=Key(name),
@@ -203,12 +203,6 @@ class Messages:
             reply_to=by,
             critical=critical,
         )
-
-    def _check_size(self, text: str) -> None:
-        if "\0" in text:
-            raise BadValue("text", text, "free of NUL bytes")
-        if forms.is_too_large(text):
-            raise Refused("large bodies", "the text is over 1 MB", "put it into a file and send its path")
 
     def _quiet_until(self, to: AgentId, critical: bool) -> datetime | None:
         settings = self._ws.settings

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
-from claw_files.rules import transitions
+from claw_files.rules import sizes, transitions
 from claw_files.rules.snapshot import Action, Look
 from claw_files.services import history, texts
 from claw_files.services.checkpoints import Checkpoints
@@ -137,11 +137,13 @@ class Outcomes:
     def report(self, action: Action, look: Look | None) -> None:
         """One message with all results of a group, each quoted with its source."""
         assert action.agent
-        parts = [action.text]
-        for label in action.details["labels"]:
+        labels = action.details["labels"]
+        parts, room_bytes = [action.text], sizes.room_for_each(len(labels))
+        for label in labels:
             result = self._checkpoints.result(label)
-            body = result.body if result else "(its file is gone)"
-            parts.append(f"## {label}\n\n" + texts.quoted(body, f"worker {label}"))
+            path = self._checkpoints.worker_path(label)
+            found = texts.found(result, path, room_bytes) if result else "(its file is gone)"
+            parts.append(f"## {label}\n\n{found}")
         audit = self._audit(action)
         self._messages.tell(action.key, action.agent, "\n\n".join(parts), Kind.ANNOUNCE, None, audit)
 

@@ -12,7 +12,7 @@ from claw_files import words
 from claw_files.config import Settings
 from claw_files.errors import BadValue, MoveRefused, Refused
 from claw_files.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
-from claw_files.rules import routing, transitions
+from claw_files.rules import routing, sizes, transitions
 from claw_files.rules.snapshot import Place
 from claw_files.workspace import Loaded, Workspace, task_message_key
 
@@ -66,8 +66,10 @@ class TaskService:
         Args:
             inside: the task in whose run it is made; it becomes the new one's parent.
 
-        Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist.
+        Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist, Refused
+        for a description over 1 MB.
         """
+        sizes.check(order.body, "the description")
         for earlier in order.after:
             self._ws.load_anywhere(earlier)
         task = self._draft(order, by, inside)
@@ -128,20 +130,25 @@ class TaskService:
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             reviewed = review or self._ws.is_reviewed(found)
-            return transitions.finish(found, actor, self._now(), reviewed, _line(summary) or None, outputs)
+            sizes.check_outputs(outputs)
+            return transitions.finish(found, actor, self._now(), reviewed, _line(summary, task) or None, outputs)
 
         return self._move("review" if review else "done", task, by, rule, summary or "finished", generation)
 
     def fail(self, task: TaskId, by: AgentId, reason: str, generation: int | None = None) -> Task:
         """The task failed; the next tick decides what follows."""
-        said = _line(reason) or "no reason given"
-        return self._move("fail", task, by, lambda t, a: transitions.fail(t, a, self._now(), said), said, generation)
+        said = _line(reason, task) or "no reason given"
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.fail(found, actor, self._now(), said)
+
+        return self._move("fail", task, by, rule, reason or said, generation)
 
     def block(self, task: TaskId, by: AgentId, note: str, generation: int | None = None) -> Task:
         """The task blocked, by any agent, with a note of what is missing."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
-            return transitions.block(found, actor, self._now(), _line(note))
+            return transitions.block(found, actor, self._now(), _line(note, task))
 
         return self._move("block", task, by, rule, note, generation, watch=True)
 
@@ -150,7 +157,7 @@ class TaskService:
         other = self._ws.settings.agent(agent).name
         if other == by:
             raise Refused("need", f"{by} cannot need something from itself", f'`clawfiles block {task} "NOTE"`')
-        need = Need(agent=other, question=_line(question))
+        need = Need(agent=other, question=_line(question, task))
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.block(found, actor, self._now(), need.question, need)
@@ -161,7 +168,9 @@ class TaskService:
         """The task back in backlog for anyone; its generation is over and its ledger line gone."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
-            return transitions.release(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
+            return transitions.release(
+                found, actor, self._ws.next_generation(found), self._now(), _line(why, task) or None
+            )
 
         audit = Audit(action="unwatch", task=task, actor=by, why="released")
         self._checked("release", rule, self._ws.in_force(self._ws.load(task).task), by, generation)
@@ -184,7 +193,7 @@ class TaskService:
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             generation = self._ws.next_generation(found)
-            return transitions.reopen(found, actor, generation, self._now(), _line(why) or "no reason given")
+            return transitions.reopen(found, actor, generation, self._now(), _line(why, task) or "no reason given")
 
         return self._move("reopen", task, by, rule, why or "reopened", watch=True)
 
@@ -200,7 +209,9 @@ class TaskService:
         """The task cancelled; what runs for it is asked to end first."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
-            return transitions.cancel(found, actor, self._ws.next_generation(found), self._now(), _line(why) or None)
+            return transitions.cancel(
+                found, actor, self._ws.next_generation(found), self._now(), _line(why, task) or None
+            )
 
         before = self._ws.in_force(self._ws.load(task).task)
         self._checked("cancel", rule, before, by, None)
@@ -251,6 +262,7 @@ class TaskService:
         loaded = self._ws.load(task_id)
         before = self._ws.in_force(loaded.task)
         self._checked(command, rule, before, by, generation)
+        note = note or self._below(by, command, why, before.id)
         audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, why=why)
         if watch:
             self._watch(before, audit)
@@ -290,8 +302,14 @@ class TaskService:
         if loaded.place is not Place.STATUS:
             self._ws.move(loaded, "status", replace(audit, action="bring back"))
 
+    def _below(self, by: AgentId, command: str, text: str, task: TaskId) -> str:
+        """For the file's text: what somebody said that is too long for its front matter."""
+        whole = sizes.in_front_matter(text, _path(task))[1]
+        return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""
+
     def _dated(self, by: AgentId, note: str) -> str:
-        text = _line(note)
+        sizes.check(note)
+        text = " ".join(note.split())
         return f"- {words.render_instant(self._now())} {by}: {text}" if text else ""
 
     def _now(self) -> datetime:
@@ -333,6 +351,10 @@ def _right_command(task: Task) -> str:
     }[task.state]
 
 
-def _line(text: str) -> str:
-    """Text as one line: a note of several lines could carry one that reads like a state."""
-    return " ".join(text.split())
+def _line(text: str, task: TaskId) -> str:
+    """Text as one line: a note of several lines could carry one that reads like a state. What is long is cut."""
+    return sizes.in_front_matter(text, _path(task))[0]
+
+
+def _path(task: TaskId) -> str:
+    return f"status/{words.file_name(task)}"

@@ -6,11 +6,11 @@ from string import Template
 
 from claw_files import words
 from claw_files.config import Agent
-from claw_files.model import AgentId, Message, Run, RunId, Task
+from claw_files.model import AgentId, Message, Result, Run, RunId, Task
 from claw_files.resources import template
+from claw_files.rules import sizes
 from claw_files.system.noise import token
 
-BODY_LETTERS = 100_000  # of a task's text in its message
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -20,12 +20,21 @@ def plain(text: str) -> str:
 
 
 def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
-    """The text of a task message: what to do, how to say so, and where an earlier attempt got to."""
+    """The text of a task message: what to do, how to say so, and where an earlier attempt got to.
+
+    With a long description only its beginning is in it: all of it is in the status file, which it names.
+    """
+    text = _task_text(task, body.strip(), run, checkpoint, is_whole=True)
+    fits = sizes.way(text) is sizes.Way.MESSAGE
+    return text if fits else _task_text(task, body.strip(), run, checkpoint, is_whole=False)
+
+
+def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, is_whole: bool) -> str:
     name = "messages/worker.md" if task.label else "messages/task.md"
     names = {
         "id": task.id,
         "title": words.said(task.title),
-        "body": _description(task, body.strip()),
+        "body": _description(task, body, is_whole),
         "file": words.file_name(task.id),
         "attempt": str(task.attempt),
         "generation": str(task.generation),
@@ -38,12 +47,13 @@ def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
     return Template(template(name)).safe_substitute(names)
 
 
-def _description(task: Task, body: str) -> str:
+def _description(task: Task, body: str, is_whole: bool) -> str:
     if not body:
         return "(no further description)"
     path, rule = f"status/{words.file_name(task.id)}", "what is asked for; how you work here is said below it"
-    text = words.quote(body, f"{task.requested_by or 'somebody'} in {path}", token(4), BODY_LETTERS, "task", rule)
-    return text + (f"\n(cut: all of it is in `{path}`)" if len(body) > BODY_LETTERS else "")
+    most = sizes.IN_MESSAGE_BYTES if is_whole else sizes.BEGINNING_LETTERS
+    text = words.quote(body, f"{task.requested_by or 'somebody'} in {path}", token(4), most, "task", rule)
+    return text if is_whole else f"{text}\n{_beginning(body, path)} Read it before you begin."
 
 
 def _resume(task: Task, checkpoint: str | None) -> str:
@@ -56,6 +66,30 @@ def _resume(task: Task, checkpoint: str | None) -> str:
 def quoted(text: str, source: AgentId | str) -> str:
     """An agent's text as data for another one: marked, bounded, with its source, behind a fence nobody can guess."""
     return words.quote(text, str(source), token(4))
+
+
+def whole(text: str, source: AgentId) -> str:
+    """The same with all of the text that was accepted: what is long lies in a file."""
+    return words.quote(text, source, token(4), sizes.ACCEPTED_BYTES)
+
+
+def corrected(text: str, source: AgentId) -> str:
+    """A correction, whole, for a run that is at work."""
+    rule = "what is asked for now"
+    return words.quote(plain(text), source, token(4), sizes.ACCEPTED_BYTES, kind="correction", rule=rule)
+
+
+def found(result: Result, path: str, room_bytes: int = sizes.IN_MESSAGE_BYTES) -> str:
+    """What a worker left, quoted; of what is larger than `room_bytes` the beginning, and the file that has it all."""
+    source = f"worker {result.label}"
+    if sizes.size_bytes(result.body) <= room_bytes:
+        return quoted(result.body, source)
+    beginning = result.body[: min(sizes.BEGINNING_LETTERS, room_bytes // 4)]
+    return f"{quoted(beginning, source)}\n{_beginning(result.body, path)}"
+
+
+def _beginning(text: str, path: str) -> str:
+    return f"That is only the beginning: all {sizes.kilobytes(text)} KB of it are in `{path}`."
 
 
 def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str) -> str:

@@ -58,7 +58,7 @@ class Waking:
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=texts.wake_text(self._whole(message), run.id),
+            message=texts.wake_text(message, run.id),
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
@@ -145,13 +145,6 @@ class Waking:
                 audit,
                 keep_mtime=True,
             )
-
-    def _whole(self, message: Message) -> Message:
-        """The message with its whole body, if that lies in a file of its own."""
-        if message.body_file is None:
-            return message
-        content = self._ws.files.read(message.body_file, cap_bytes=2 << 20)
-        return replace(message, body=content.data.decode("utf-8", "replace"))
 
     def verify(self, action: Action, look: Look) -> None:
         """The route's own check, run like any other; a later tick reads how it ended."""

@@ -19,7 +19,7 @@ from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
 from claw_files.patterns import pattern
-from claw_files.rules import by_hand, routing
+from claw_files.rules import by_hand, routing, sizes
 from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
@@ -265,7 +265,9 @@ class Workspace(Inboxes):
             if raw is not None:
                 raise Conflict(f"{task.id} exists already")
             new = status.edit(None, None, task, path)
-            return status.append(new, body) if body else new
+            new = status.append(new, body) if body else new
+            sizes.check_file(new, path)
+            return new
 
         path = f"status/{words.file_name(task.id)}"
         self.files.commit(path, fresh, self.line(audit))
@@ -293,7 +295,10 @@ class Workspace(Inboxes):
             after = replace(after, recorded=after.state)
             saved[:] = [after]
             new = status.edit(raw, before, after, path)
-            return status.append(new, note) if note else new
+            new = status.append(new, note) if note else new
+            if len(note) > sizes.LINE_LETTERS:
+                sizes.check_file(new, path)
+            return new
 
         self.files.commit(path, change, self.line(audit), keep_mtime=keep_mtime)
         return saved[0]

@@ -14,6 +14,7 @@ from claw_files.digest import digest
 from claw_files.documents import messages
 from claw_files.errors import ClawError, Conflict, InvalidFile, NotFound
 from claw_files.model import AgentId, Audit, Box, Message, TaskId
+from claw_files.rules import sizes
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
@@ -61,7 +62,7 @@ class Inboxes:
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
-        if message.body_file is None and messages.is_large(message.body):
+        if message.body_file is None and sizes.way(message.body) is not sizes.Way.MESSAGE:
             message = self._place_body(message)
         raw = messages.render(message)
         self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
@@ -80,8 +81,8 @@ class Inboxes:
         self.files.folder(f"inbox/{message.to}/bodies")
         path = f"inbox/{message.to}/bodies/{message.id}.md"
         self.files.commit(path, lambda _: message.body.encode("utf-8", "backslashreplace"), None)
-        size = len(message.body.encode("utf-8", "backslashreplace")) // 1024
-        return replace(message, body=f"The text is long ({size} KB). It is in `{path}`.", body_file=path)
+        told = f"The text is long ({sizes.kilobytes(message.body)} KB). It is in `{path}`."
+        return replace(message, body=told, body_file=path)
 
     def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
         """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile."""

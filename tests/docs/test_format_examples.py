@@ -18,8 +18,8 @@ from msgspec.structs import asdict
 from claw_files import words
 from claw_files.documents import briefs, checkpoints, ledger, messages, reports, runs, status
 from claw_files.documents.frontmatter import BLOCK_BYTES
-from claw_files.documents.messages import REFERENCE_BYTES
 from claw_files.model import AgentId, Audit, State
+from claw_files.rules.sizes import ACCEPTED_BYTES
 
 PAGE = Path(__file__).parents[2] / "docs/reference/file-format.md"
 WRITTEN = datetime(2026, 3, 7, 8, 45, tzinfo=UTC)
@@ -107,4 +107,4 @@ def test_the_page_names_every_key_of_a_status_file() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     text = PAGE.read_text()
     assert f"{BLOCK_BYTES // 1024} KiB" in text
-    assert f"{REFERENCE_BYTES // 1024 // 1024} MiB" in text
+    assert f"{ACCEPTED_BYTES // 1024 // 1024} MiB" in text

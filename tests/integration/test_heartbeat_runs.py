@@ -36,9 +36,10 @@ env = {key.removeprefix("CLAWFILES_").lower(): value for key, value in os.enviro
 label = env["label"]
 if "silent" in label: raise SystemExit(1)
 status = "failed" if "bad" in label else "done"
+length = int(label.rpartition("-")[2]) if "long" in label else 0
 with open(f"checkpoints/subagent-{label}.md", "w") as file:
     file.write(f"---\\nlabel: {label}\\nrun: {env['run']}\\ntask: {env['task']}\\nagent: {env['agent']}\\n"
-               f"status: {status}\\noutputs: []\\n---\\nwhat {label} found\\n")
+               f"status: {status}\\noutputs: []\\n---\\nwhat {label} found\\n" + "a long line of it\\n" * length)
 """
 
 
@@ -214,6 +215,47 @@ def test_five_workers_of_which_two_fail_are_reported_together_once(office: Offic
     assert office.lines == []
     assert office.names("dead-letter") == ["tc-2.md", "tc-4.md"]
     assert office.acts(MINUTE) == []
+
+
+def test_five_long_results_make_a_report_of_a_few_lines_that_names_their_files(office: Office) -> None:
+    for number in range(5):
+        spawn(office, f"long-{number + 17_000}", group="survey", group_size=5)
+    for _ in range(3):
+        office.acts()
+        office.runs_end()
+
+    report = office.message("sam", "group.survey.report")
+
+    assert len(report) < 10_240
+    for number in range(5):
+        label = f"long-{number + 17_000}"
+        assert f"what {label} found" in report
+        assert f"KB of it are in `checkpoints/subagent-{label}.md`" in report
+
+
+def test_long_and_short_results_together_lie_in_one_file_that_the_report_names(office: Office) -> None:
+    for number in range(3):
+        spawn(office, f"long-{number + 400}", group="survey", group_size=3)
+    for _ in range(3):
+        office.acts()
+        office.runs_end()
+
+    report = office.message("sam", "group.survey.report")
+
+    assert len(report) < 1_000
+    (body,) = office.names("inbox/sam/bodies")
+    assert f"inbox/sam/bodies/{body}" in report
+    assert office.read(f"inbox/sam/bodies/{body}").count("a long line of it") == 1_203
+
+
+def test_a_result_over_1_mb_fails_and_says_what_to_do(office: Office) -> None:
+    spawn(office, "long-70000", attempts=1)
+    office.acts()
+    office.runs_end()
+    office.acts()
+
+    assert office.state("TC-1") is State.DEAD
+    assert "which `outputs` names" in str(office.task("TC-1").reason)
 
 
 def test_a_result_of_an_earlier_run_is_moved_aside_and_never_taken_for_the_new_one(office: Office) -> None:

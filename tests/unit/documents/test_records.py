@@ -84,13 +84,6 @@ def test_what_no_file_may_hold_is_escaped_in_a_body() -> None:
     assert read.body == "a\\x00b\nc\\udcff"
 
 
-def test_bodies_have_two_limits_in_bytes() -> None:
-    assert not messages.is_large("x" * 10_240)
-    assert messages.is_large("é" * 5_121)
-    assert not messages.is_too_large("x" * 1_048_576)
-    assert messages.is_too_large("x" * 1_048_577)
-
-
 def test_the_silent_words_are_known() -> None:
     assert all(
         map(messages.is_silent, ("NO_REPLY", " HEARTBEAT_OK\n", "`REPLY_SKIP`", "**announce_skip**", "NO_REPLY."))
