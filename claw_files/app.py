@@ -20,8 +20,11 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.model import Message
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
+    from claw_files.services.batching import Batching
     from claw_files.services.board import Board
+    from claw_files.services.caching import Caching
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.choosing import Choosing
     from claw_files.services.claims import ClaimService
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
@@ -182,7 +185,25 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace)
+        return Delegations(self.workspace, lambda: self.choosing, lambda: self.caching)
+
+    @cached_property
+    def choosing(self) -> "Choosing":
+        from claw_files.services.choosing import Choosing
+
+        return Choosing(self.workspace, self.looking)
+
+    @cached_property
+    def caching(self) -> "Caching":
+        from claw_files.services.caching import Caching
+
+        return Caching(self.workspace, self.looking, self.checkpoints)
+
+    @cached_property
+    def batching(self) -> "Batching":
+        from claw_files.services.batching import Batching
+
+        return Batching(self.workspace, self.delegations)
 
     @cached_property
     def messages(self) -> "Messages":

@@ -133,6 +133,8 @@ class Task(Value, frozen=True):
     cwd: str | None = None
     group: str | None = None  # spawned together: one combined report for the spawner
     group_size: int | None = None
+    asked: str | None = None  # what tells its question from others, where its route answers again from a cache
+    cached_from: TaskId | None = None  # the task whose result this is: no run of its own found it
 
 
 class Lease(Value, frozen=True):
@@ -243,6 +245,7 @@ class Result(Value, frozen=True):
     completed: datetime | None = None
     outputs: tuple[str, ...] = ()
     usage: dict[str, str] = {}
+    cached_from: TaskId | None = None  # a copy of that task's result
     body: str = ""
 
 

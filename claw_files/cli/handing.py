@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @click.argument("task_id", metavar="TASK")
 @click.option("--to", metavar="AGENT", help="Not given: the route of its type decides.")
 @click.option("--check", metavar="WHEN", help="When to look at it: 10:00, +30m. Not given: `check` under [heartbeat].")
-def delegate(task_id: str, to: str | None, check: str | None) -> None:
+@click.option("--urgent", is_flag=True, help="The answer is needed now: its priority becomes critical.")
+def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> None:
     """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
     from claw_files import words
     from claw_files.errors import NotFound
@@ -31,7 +32,7 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
     place = app.place_to_act(task)
     if place.is_blind and receiver != place.home:
         raise NotFound("task", task, "`clawfiles task list` shows what there is")
-    done = place.delegations.delegate(task, by, receiver, at, app.inside, sender=app.delegations)
+    done = place.delegations.delegate(task, by, receiver, at, app.inside, sender=app.delegations, urgent=urgent)
     _show_delegated(app, done)
 
 
@@ -59,6 +60,13 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
 @click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
 @click.option("--sandbox", type=click.Choice(["inherit", "require"]), default="inherit", help="No sandbox is built in.")
 @click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
+@click.option(
+    "--items", metavar="FILE", help="Do TASK with each line or list item of a file, in batches; - reads stdin."
+)
+@click.option(
+    "--batch", type=click.IntRange(1, 1000), metavar="N", help="Items in one message. Not given: the route's."
+)
+@click.option("--no-cache", is_flag=True, help="Have it done, also where its route has a result of the same already.")
 @click.option("--wait", is_flag=True, help="Wait for its result; exits 8 when it failed.")
 def spawn(
     text: str,
@@ -77,6 +85,9 @@ def spawn(
     runtime: str | None,
     sandbox: str,
     cleanup: str,
+    items: str | None,
+    batch: int | None,
+    no_cache: bool,
     wait: bool,
 ) -> None:
     """Have a worker do one task in a run of its own; its result comes to you. Label and size are its contract."""
@@ -102,7 +113,13 @@ def spawn(
         mode=mode,
         runtime=runtime,
         sandbox=sandbox,
+        cache=not no_cache,
     )
+    if items or batch:
+        from claw_files.cli.batches import spawn_items
+
+        spawn_items(app, order, items, batch, wait)
+        return
     place = app.place_to_see(order.task) if order.task else app
     spawned = place.delegations.spawn(order, app.actor, app.inside)
     if not wait:
@@ -119,9 +136,16 @@ def _show_delegated(app: "App", done: "Delegated") -> None:
     app.wake()
     if done.warning:
         warn(done.warning)
+    told = f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}"
+    if done.cached:
+        told = f"from cache: {done.task} has the result of {done.cached}, in checkpoints/subagent-{done.label}.md"
+    show(delegated_json(done), told)
+
+
+def delegated_json(done: "Delegated") -> dict[str, Any]:
+    """What `delegate` and `spawn` answer with --json."""
     document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
-    document |= {"label": done.label, "run": done.run}
-    show(document, f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}")
+    return document | {"label": done.label, "run": done.run, "cached": done.cached}
 
 
 @command("send", example='clawfiles send peter "the staging host is back" --task TC-47 --agent sam')

@@ -8,21 +8,26 @@ from claw_files.cli.base import command, open_app, shared, show, task_ids
 @command("route", example="clawfiles route --explain TC-47")
 @click.option("--explain", "task_id", metavar="TASK", help="Why this task goes where it goes.")
 @click.option("--type", "task_type", metavar="T", help="Why tasks of this type go where they go.")
-def route(task_id: str | None, task_type: str | None) -> None:
-    """Explain who does a task, or tasks of a type, and why; changes nothing."""
+@click.option("--urgent", is_flag=True, help="With --type: as if the answer were needed now.")
+def route(task_id: str | None, task_type: str | None, urgent: bool) -> None:
+    """Explain who does a task, or tasks of a type, and why: agent, pool, model, cache, budget. Changes nothing."""
     from claw_files import words
-    from claw_files.rules import routing
+    from claw_files.rules.reasons import Asked
 
     if bool(task_id) == bool(task_type):
         raise click.UsageError("say either --explain TASK or --type T")
+    if urgent and task_id:
+        raise click.UsageError("--urgent goes with --type; a task is urgent by its priority")
     app = open_app()
     if task_id:
-        task = words.task_id(task_id)
-        task_type = app.place_to_see(task).board.show(task).task.type
-    choice = routing.pick(app.settings, task_type)
-    why = routing.explain(app.settings, task_type)
-    document = {"type": task_type, "agent": choice.agent if choice else None, "how": choice.how if choice else None}
-    show(document | {"review": choice.review if choice else None, "why": why}, words.safe("\n".join(why), lines=True))
+        place = app.place_to_see(words.task_id(task_id))
+        place.board.show(words.task_id(task_id))  # raises for one that whoever looks must not see
+        asked = place.choosing.asked(words.task_id(task_id))
+        found = place.choosing.reasons(asked)
+    else:
+        asked = Asked(type=task_type, urgent=urgent)
+        found = app.choosing.reasons(asked)
+    show(found.as_json(asked), words.safe("\n".join(found.why), limit=20_000, lines=True))
 
 
 @command("log", example="clawfiles log --task TC-47 --limit 20")

@@ -19,6 +19,7 @@ def task() -> None:
 @click.option("--type", "task_type", type=TEXT, metavar="T", help="Its type: routes and `takes` go by it.")
 @click.option("--to", metavar="AGENT", help="Who it is for: it is delegated at once.")
 @click.option("--priority", metavar="P", help="critical, high, normal or low, p0 to p3.")
+@click.option("--urgent", is_flag=True, help="The answer is needed now: its priority is critical.")
 @click.option("--estimate", metavar="LENGTH", help="What it would take a person: 30m.")
 @click.option("--after", multiple=True, metavar="TASK", help="A task that must be done before; may repeat.")
 @click.option("--body", metavar="FILE", help="A file with the description; - reads standard input.")
@@ -27,6 +28,7 @@ def new(
     task_type: str | None,
     to: str | None,
     priority: str | None,
+    urgent: bool,
     estimate: str | None,
     after: tuple[str, ...],
     body: str | None,
@@ -36,12 +38,14 @@ def new(
     from claw_files.rules.routing import estimate_warning
     from claw_files.services.tasks import NewTask
 
+    if urgent and priority:
+        raise click.UsageError("say either --urgent or --priority")
     app = open_app()
     actor = app.actor
     order = NewTask(
         title=title,
         type=task_type,
-        priority=priority,
+        priority="critical" if urgent else priority,
         estimate=words.duration(estimate, "--estimate") if estimate else None,
         after=task_ids(after),
         body=read_text(body),

@@ -3,7 +3,7 @@
 import re
 
 from claw_files.config.reading import Reading
-from claw_files.config.settings import Schedule, Settings, Window
+from claw_files.config.settings import Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
 from claw_files.model import AgentId, AgentKind, Runtime
 
@@ -16,6 +16,10 @@ def check(settings: Settings, found: Reading) -> None:
     for route in settings.routes.values():
         _check_names(settings, ("routes", route.type, "to"), route.to, found)
         _check_review(settings, route.type, route.review, found)
+        _check_pool(settings, route, found)
+        if route.cache and route.cache > settings.heartbeat.archive:
+            said = "is longer than heartbeat.archive: what is in the archive answers nobody any more"
+            found.problem(("routes", route.type, "cache"), said)
         if not route.to:
             found.problem(("routes", route.type), 'names nobody; say to = ["NAME", ..., "self"]')
     for schedule in settings.schedules.values():
@@ -57,6 +61,8 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
         found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
     if agent.runtime is Runtime.COMMAND and not agent.command:
         found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
+    if agent.model is None and any("{model}" in part for part in agent.command):
+        found.problem((*path, "command"), "has {model} in it, so the agent needs one: model = ...")
     if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
         found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
     if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:
@@ -84,6 +90,19 @@ def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:
 def _check_review(settings: Settings, task_type: str, review: str, found: Reading) -> None:
     if review not in ("none", "coordinator"):
         _check_names(settings, ("routes", task_type, "review"), (AgentId(review),), found)
+
+
+def _check_pool(settings: Settings, route: Route, found: Reading) -> None:
+    if not route.pool:
+        return
+    known = [settings.agents[name] for name in route.to if name in settings.agents and name != settings.coordinator]
+    named = [agent for agent in known if agent.kind is AgentKind.NAMED]
+    path = ("routes", route.type, "pool")
+    if len(named) < 2:
+        found.problem(path, "needs two or more named agents in `to`, beside the coordinator")
+    for agent in named:
+        if agent.compartment:
+            found.problem(path, f"cannot see what {agent.name} has to do in its compartment")
 
 
 def _check_price(model: str, found: Reading) -> None:

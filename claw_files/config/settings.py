@@ -72,6 +72,10 @@ class Route(Value, frozen=True):
     size: Size | None = None
     review: Review = "none"
     verify: tuple[str, ...] = ()
+    model: str | None = None
+    pool: bool = False  # the named agents in `to` take turns: least busy first
+    cache: timedelta | None = None  # a spawn that was answered within this time is not run again
+    batch: int | None = None  # how many items `spawn --items` puts into one message
 
 
 class Heartbeat(Value, frozen=True):

@@ -61,6 +61,7 @@ def parse_result(raw: bytes, path: str) -> Result:
         completed=record.instant("completed") or record.instant("ended"),
         outputs=record.texts("outputs"),
         usage=record.mapping("usage"),
+        cached_from=record.task("cached_from"),
         body=record.body,
     )
 
@@ -106,5 +107,6 @@ def render_result(result: Result) -> bytes:
         "completed": result.completed,
         "outputs": result.outputs,
         "usage": result.usage,
+        "cached_from": result.cached_from,
     }
     return _render(values, result.body)

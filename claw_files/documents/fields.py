@@ -154,6 +154,8 @@ FIELDS: Final = (
     _one("cwd"),
     _one("group"),
     _count("group_size"),
+    _one("asked"),
+    Field(key="cached_from", read=lambda data, _: words.task_id(_text(data)), show=_plain),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}
 EMPTY: Final = frozenset({"", "~", "-", "null", "none", "n/a"})

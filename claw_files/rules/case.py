@@ -155,7 +155,8 @@ def route_anew(case: Case, why: str, skip_broken: bool = False) -> Decision:
     """
     mine = (case.agent,) if case.agent else ()
     tried = (*case.snap.tried.get(case.task.id, ()), *mine)
-    while choice := routing.pick(case.snap.settings, case.task.type, tried=tried):
+    urgent, loads = routing.is_urgent(case.task), case.snap.loads
+    while choice := routing.pick(case.snap.settings, case.task.type, tried, urgent, loads):
         is_broken = skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"
         if not is_broken and not budgets.used_up(case.snap.settings, case.snap.spent, choice.agent):
             key = task_key(replace(case.task, attempt=case.task.attempt + 1))

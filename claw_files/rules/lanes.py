@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Message, Run, RunId, Value
-from claw_files.rules import budgets, resilience
+from claw_files.rules import budgets, resilience, routing
 from claw_files.rules.case import lane
 from claw_files.rules.snapshot import Act, Action, Snapshot
 
@@ -167,8 +167,9 @@ def _behind(wait: Wait, held: Held, queue: Mapping[object, list[str]], snap: Sna
 
 
 def model_of(settings: Settings, message: Message) -> str | None:
-    """The model that the message's run will work with: its task's, else its agent's."""
-    return message.definition.get("model") or settings.agents[message.to].model
+    """The model that the message's run will work with: its task's, its route's, or its agent's."""
+    told = message.definition
+    return routing.model_for(settings, message.to, told.get("type"), told.get("model"))
 
 
 def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:

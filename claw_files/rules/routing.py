@@ -1,10 +1,16 @@
-"""Who does a task: the route of its type, agent by agent, and what holds where there is no route."""
+"""Who does a task, how and with which model: the route of its type, and what holds where there is no route."""
 
 from datetime import timedelta
 from typing import Literal
 
+from msgspec.structs import replace
+
+from claw_files import words
 from claw_files.config import Agent, Route, Settings
-from claw_files.model import AgentId, AgentKind, Runtime, Size, Value
+from claw_files.errors import BadValue
+from claw_files.model import AgentId, AgentKind, Runtime, Size, Task, Value
+from claw_files.rules import pools
+from claw_files.rules.pools import Loads
 from claw_files.words import render_duration
 
 How = Literal["send", "spawn"]
@@ -23,28 +29,61 @@ class Choice(Value, frozen=True):
 
 
 def pick(
-    settings: Settings, task_type: str | None, tried: tuple[AgentId, ...] = (), urgent: bool = False
+    settings: Settings,
+    task_type: str | None,
+    tried: tuple[AgentId, ...] = (),
+    urgent: bool = False,
+    loads: Loads | None = None,
 ) -> Choice | None:
     """The next agent for a task of this type after those already tried, or None at the route's end.
 
-    Without a route, the agents that take the type come first, in the order of the file, then the coordinator. With
-    `urgent` (the answer is needed now) those that can be spawned come before those that are messaged. A route's order
-    is never changed.
+    Args:
+        urgent: as `candidates`.
+        loads: what everybody has before them, for routes with a pool.
     """
-    for agent in candidates(settings, task_type, urgent):
+    for agent in candidates(settings, task_type, urgent, loads):
         if agent not in tried:
             return _choice(settings, task_type, agent, tried)
     return None
 
 
-def candidates(settings: Settings, task_type: str | None, urgent: bool = False) -> tuple[AgentId, ...]:
-    """Everybody who may be picked for the type, in order."""
-    if route := settings.route(task_type):
-        return route.to
-    takers = [agent for agent in settings.agents.values() if task_type in agent.takes]
-    if urgent:
-        takers.sort(key=lambda agent: agent.kind is not AgentKind.WORKER)
-    return tuple(dict.fromkeys((*(agent.name for agent in takers), settings.coordinator)))
+def candidates(
+    settings: Settings, task_type: str | None, urgent: bool = False, loads: Loads | None = None
+) -> tuple[AgentId, ...]:
+    """Everybody who may be picked for the type, in order.
+
+    Without a route, the agents that take the type come first, in the order of the file, then the coordinator. With
+    `urgent` (the answer is needed now) those that can be spawned come before those that are messaged, unless the route
+    says `how`: then its order is never changed but for its pool.
+    """
+    route = settings.route(task_type)
+    if route:
+        found = pools.in_order(settings, route, loads or {})
+    else:
+        takers = [agent.name for agent in settings.agents.values() if task_type in agent.takes]
+        found = tuple(dict.fromkeys((*takers, settings.coordinator)))
+    if not urgent or (route and route.how):
+        return found
+    return tuple(sorted(found, key=lambda agent: settings.agents[agent].kind is not AgentKind.WORKER))
+
+
+def is_urgent(task: Task) -> bool:
+    """Whether its answer is needed now: its priority is the highest."""
+    try:
+        return words.rank(task.priority) == 0
+    except BadValue:  # written by hand
+        return False
+
+
+def made_urgent(task: Task) -> Task:
+    """The task with the highest priority; one that has it keeps its word."""
+    return task if is_urgent(task) else replace(task, priority="critical")
+
+
+def model_for(settings: Settings, agent: AgentId, task_type: str | None, own: str | None = None) -> str | None:
+    """The model that the agent works with on a task of this type: the task's own, the route's, or the agent's."""
+    route = settings.route(task_type)
+    return own or (route.model if route else None) or settings.agents[agent].model
 
 
 def how(agent: Agent, route: Route | None = None) -> How:
@@ -88,40 +127,10 @@ def estimate_warning(estimate: timedelta | None) -> str | None:
     return f"{said}: do it yourself" if estimate < _LEAST else f"{said}: split it into smaller tasks"
 
 
-def explain(
-    settings: Settings, task_type: str | None, tried: tuple[AgentId, ...] = (), urgent: bool = False
-) -> tuple[str, ...]:
-    """Why a task of this type goes where it goes, one sentence for each step of the decision."""
-    choice = pick(settings, task_type, tried, urgent)
-    said = [_source(settings, task_type)]
-    if tried:
-        said.append(f"already tried: {', '.join(tried)}")
-    if choice is None:
-        return (*said, "nobody is left: it is escalated")
-    said.append(f"next: {choice.agent}, by {choice.how}: {_reason(settings, choice)}")
-    said.append(f"review by {choice.review}" if choice.review else "no review: done is done")
-    if choice.verify:
-        said.append(f"verified by running {' '.join(choice.verify)}")
-    return tuple(said)
-
-
-def _choice(settings: Settings, task_type: str | None, name: AgentId, tried: tuple[AgentId, ...]) -> Choice:
-    agent, route = settings.agents[name], settings.route(task_type)
-    after = f", after {', '.join(tried)}" if tried else ""
-    return Choice(
-        agent=name,
-        how=how(agent, route),
-        size=route.size if route else None,
-        review=reviewer(settings, task_type),
-        verify=route.verify if route else (),
-        model=agent.model,
-        why=f"{_source(settings, task_type)}; {name} is next{after}",
-    )
-
-
-def _source(settings: Settings, task_type: str | None) -> str:
-    if settings.route(task_type):
-        return f"route {task_type}: {', '.join(candidates(settings, task_type))}"
+def source(settings: Settings, task_type: str | None) -> str:
+    """Where the order of the candidates comes from, in a few words."""
+    if route := settings.route(task_type):
+        return f"route {task_type}: {', '.join(route.to)}"
     if not task_type:
         return f"it has no type, so it goes to the coordinator, {settings.coordinator}"
     takers = candidates(settings, task_type)[:-1]
@@ -133,12 +142,15 @@ def _source(settings: Settings, task_type: str | None) -> str:
     return f"no route for {task_type}: {names}"
 
 
-def _reason(settings: Settings, choice: Choice) -> str:
-    kind = settings.agents[choice.agent].kind
-    if choice.agent == settings.coordinator:
-        return "the coordinator does it itself"
-    if choice.how == "spawn":
-        return (
-            "a worker is spawned for each task" if kind is AgentKind.WORKER else "the route asks for a run of its own"
-        )
-    return "a person is told" if kind is AgentKind.HUMAN else "a named agent is messaged"
+def _choice(settings: Settings, task_type: str | None, name: AgentId, tried: tuple[AgentId, ...]) -> Choice:
+    agent, route = settings.agents[name], settings.route(task_type)
+    after = f", after {', '.join(tried)}" if tried else ""
+    return Choice(
+        agent=name,
+        how=how(agent, route),
+        size=route.size if route else None,
+        review=reviewer(settings, task_type),
+        verify=route.verify if route else (),
+        model=model_for(settings, name, task_type),
+        why=f"{source(settings, task_type)}; {name} is next{after}",
+    )

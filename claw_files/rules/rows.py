@@ -266,9 +266,15 @@ def done(case: Case) -> Decision | None:
     if case.task.group:
         return WAIT  # the group's report closes it
     told = [who for who in audience(case) if not case.was_told(who, case.key("done"))]
-    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}." + _outcome(case.task)
+    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}{_cached(case.task)}." + _outcome(
+        case.task
+    )
     inform = [case.act(Act.INFORM, "done", who, "done", text=text, kind=Kind.ANNOUNCE) for who in told]
     return (*inform, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def _cached(task: Task) -> str:
+    return f", from cache: it is the result of {task.cached_from}" if task.cached_from else ""
 
 
 def _outcome(task: Task) -> str:
@@ -298,7 +304,7 @@ def _checked_by(case: Case) -> Run | None:
 
 def _check_of(case: Case) -> tuple[str, ...]:
     route = case.snap.settings.route(case.task.type)
-    return route.verify if route else ()
+    return route.verify if route and not case.task.cached_from else ()  # of a copy, the original was checked
 
 
 def _lacks(case: Case) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from claw_files.config import Settings
 from claw_files.model import AgentId, Box, Entry, Kind, Message, Report, Result, Run, Task, TaskId, Value
+from claw_files.rules.pools import Load
 
 
 class Place(StrEnum):
@@ -72,6 +73,7 @@ class Snapshot(Value, frozen=True):
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
+    loads: Mapping[AgentId, Load] = {}  # where a task here may go to a pool; else nobody asks
     spent: Spent | None = None  # where there are budgets and something waits; else nobody asks
 
 

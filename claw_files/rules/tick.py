@@ -6,9 +6,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.config import Settings
-from claw_files.model import AgentId, Key, Kind, Message, State, TaskId
-from claw_files.rules import budgets, quiet, routing, schedules
+from claw_files.model import AgentId, Key, Kind, Message, State, Task, TaskId
+from claw_files.rules import budgets, pools, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
@@ -32,7 +31,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
         actions += plan_line(look, snap, now)
     others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
-    waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
+    waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap))
     others += plan_wakes(replace(snap, waiting=waiting), now)
     others += plan_people(snap, now)
     actions += [replace(action, alone=True) for action in others]
@@ -144,9 +143,10 @@ def _why_not(case: Case) -> str:
 _ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}
 
 
-def _about_to_arrive(actions: Sequence[Action], settings: Settings) -> list[Message]:
+def _about_to_arrive(actions: Sequence[Action], snap: Snapshot) -> list[Message]:
     """The messages that the planned actions will put into inboxes of agents woken by us."""
-    found = []
+    settings, found = snap.settings, []
+    tasks = {task.id: task for task in (*snap.ready, *(look.task for look in snap.looks if look.task))}
     for action in actions:
         kind = _ARRIVES.get(action.act) or action.kind
         agent = settings.agents.get(action.agent) if action.agent else None
@@ -160,9 +160,16 @@ def _about_to_arrive(actions: Sequence[Action], settings: Settings) -> list[Mess
                 sender=settings.coordinator,
                 to=agent.name,
                 task=action.task,
+                definition=_named(tasks.get(action.task)) if action.act in _ARRIVES and action.task else {},
             )
         )
     return found
+
+
+def _named(task: Task | None) -> dict[str, str]:
+    """What the message will say of the task as far as it decides on the model."""
+    said = {"type": task.type, "model": task.model} if task else {}
+    return {key: value for key, value in said.items() if value}
 
 
 # --- the backlog, the clock, people
@@ -173,12 +180,12 @@ def plan_ready(snap: Snapshot) -> list[Action]:
     if not snap.settings.heartbeat.auto:
         return []
     free = snap.settings.limits.runs - sum(1 for look in snap.looks if look.task and not look.task.state.is_closed)
-    found = []
+    found, loads, poor = [], snap.loads, budgets.without_money(snap.settings, snap.spent)
     for task in snap.ready:
-        choice = routing.pick(snap.settings, task.type, tried=budgets.without_money(snap.settings, snap.spent))
+        choice = routing.pick(snap.settings, task.type, poor, routing.is_urgent(task), loads)
         if free <= 0 or choice is None:
             continue
-        free -= 1
+        free, loads = free - 1, pools.with_one_more(loads, choice.agent)
         key = f"{task.id.lower()}.{task.attempt}"
         found.append(Action(act=Act.DELEGATE, task=task.id, agent=choice.agent, key=key, why=choice.why))
     return found

@@ -19,7 +19,7 @@ from claw_files.system.capture import fenced, last_lines
 from claw_files.system.proc import with_our_programs
 
 SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
-_PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label)\}")
+_PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label|model)\}")
 _CAP_BYTES = 1 << 20
 
 
@@ -53,6 +53,7 @@ class Plan:
             "message_file": self.message_file,
         }
         values |= {"run_dir": self.folder, "label": self.order.label}
+        values |= {"model": self.order.extra.get("CLAWFILES_MODEL")}
         return _PLACEHOLDER.sub(lambda found: values[found[1]] or "", item)
 
     def _own(self) -> dict[str, str]:

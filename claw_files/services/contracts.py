@@ -1,12 +1,19 @@
 """What a spawn asks for, and what must hold before a worker is started for it."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from claw_files.config import Settings
 from claw_files.errors import Conflict, NotFound, Refused
-from claw_files.model import AgentId, AgentKind, Size, TaskId, Value
+from claw_files.model import AgentId, AgentKind, Result, Size, Task, TaskId, Value
 from claw_files.rules import routing
+from claw_files.rules.caching import fingerprint
+from claw_files.rules.pools import Loads
 from claw_files.workspace import Workspace
+
+if TYPE_CHECKING:
+    from claw_files.services.caching import Caching
 
 
 class SpawnOrder(Value, frozen=True):
@@ -27,6 +34,7 @@ class SpawnOrder(Value, frozen=True):
     mode: str = "run"
     runtime: str | None = None
     sandbox: str = "inherit"
+    cache: bool = True  # False: have it done, whatever was answered before
 
 
 def size_of(text: str) -> Size:
@@ -39,11 +47,11 @@ def size_of(text: str) -> Size:
         ) from None
 
 
-def worker_of(settings: Settings, order: SpawnOrder) -> AgentId:
+def worker_of(settings: Settings, order: SpawnOrder, loads: Loads) -> AgentId:
     """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused."""
     if order.worker:
         return settings.agent(order.worker).name
-    choice = routing.pick(settings, order.type, urgent=True) if order.type else None
+    choice = routing.pick(settings, order.type, urgent=True, loads=loads) if order.type else None
     if choice:
         return choice.agent
     workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
@@ -51,6 +59,29 @@ def worker_of(settings: Settings, order: SpawnOrder) -> AgentId:
         return workers[0]
     known = ", ".join(workers) or "none"
     raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
+
+
+class Terms(Value, frozen=True):
+    """What follows from an order once its worker is known."""
+
+    model: str | None = None  # that its run will work with
+    asked: str | None = None  # the mark of its question, where the route keeps answers
+    earlier: tuple[Task, Result] | None = None  # the task that answers it already
+
+
+def terms_of(
+    ws: Workspace, order: SpawnOrder, worker: AgentId, caching: "Callable[[], Caching] | None" = None
+) -> Terms:
+    """The terms of the order. Work on a task that exists has no answer yet, whatever its text."""
+    settings, own = ws.settings, ws.load(order.task).task if order.task else None
+    if own:
+        return Terms(model=routing.model_for(settings, worker, own.type, order.model or own.model))
+    model, route = routing.model_for(settings, worker, order.type, order.model), settings.route(order.type)
+    if route is None or route.cache is None:
+        return Terms(model=model)
+    asked = fingerprint(order.text, worker, model, order.cwd, order.type)
+    earlier = caching().earlier(asked, route) if caching and order.cache else None
+    return Terms(model=model, asked=asked, earlier=earlier)
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:

@@ -4,7 +4,9 @@ The order never changes, because each step alone suffices to redo the rest after
 reservation and the assignee, the message, the run.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -28,8 +30,12 @@ from claw_files.model import (
 from claw_files.rules import delegation, routing, sizes, transitions
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
-from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, worker_of
+from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, terms_of, worker_of
 from claw_files.workspace import Workspace, task_message_key
+
+if TYPE_CHECKING:  # read when somebody is chosen, or asked again
+    from claw_files.services.caching import Caching
+    from claw_files.services.choosing import Choosing
 
 __all__ = ["Delegated", "Delegations", "SpawnOrder"]
 
@@ -42,18 +48,27 @@ class Delegated(Value, frozen=True):
 
     task: TaskId
     agent: AgentId
-    message: str  # its id
     check: datetime
+    message: str | None = None  # its id; None where nothing was sent
     warning: str | None = None
     label: str | None = None
     run: RunId | None = None
+    cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
 
 
 class Delegations:
     """Everything that puts a task message into an inbox."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        choosing: "Callable[[], Choosing] | None" = None,
+        caching: "Callable[[], Caching] | None" = None,
+    ) -> None:
+        """Without `choosing` and `caching`, for what has been routed already, pools and caches are not looked at."""
         self._ws = workspace
+        self._choosing = choosing
+        self._caching = caching
 
     # --- by command
 
@@ -65,10 +80,12 @@ class Delegations:
         check: datetime | None = None,
         inside: TaskId | None = None,
         sender: "Delegations | None" = None,
+        urgent: bool = False,
     ) -> Delegated:
         """Route the task, write the ledger line, send the message; accepted means durable.
 
         Args:
+            urgent: its answer is needed now: it gets the highest priority.
             sender: where `by` works, if that is another place than this one: its chain of senders counts.
 
         Raises what the rules of delegation raise, AlreadyClaimed when it is in progress, Conflict when it is
@@ -77,6 +94,9 @@ class Delegations:
         ws = self._ws
         task = ws.in_force(ws.load(task_id).task)
         self._check_free(task)
+        if urgent and not routing.is_urgent(task):
+            audit = Audit(action="urgent", task=task.id, actor=by, why="its answer is needed now")
+            task = ws.update(task.id, routing.made_urgent, audit)
         agent = to or self._pick(task)
         settings = ws.settings
         if settings.agent(agent).kind is AgentKind.WORKER:
@@ -114,22 +134,14 @@ class Delegations:
             raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
 
     def _pick(self, task: Task) -> AgentId:
-        settings = self._ws.settings
-        choice = routing.pick(settings, task.type, tried=self._without_money()) or routing.pick(settings, task.type)
+        choice = self._choosing().pick(task) if self._choosing else routing.pick(self._ws.settings, task.type)
         if choice is None:
             raise Refused("routing", f"no route for {task.id}", f"`clawfiles delegate {task.id} --to AGENT`")
         return choice.agent
 
-    def _without_money(self) -> tuple[AgentId, ...]:
-        if not self._ws.settings.budgets.is_set:
-            return ()
-        from claw_files.services.spending import Spending
-
-        return Spending(self._ws).without_money()
-
     def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId) -> Delegated:
         route = self._ws.settings.route(task.type)
-        size = str(route.size) if route and route.size else None
+        size = str(route.size) if route and route.size else "M"
         order = SpawnOrder(text=task.title, label=task.id.lower(), size=size, worker=agent, task=task.id)
         return self.spawn(order, by)
 
@@ -175,9 +187,9 @@ class Delegations:
             return found[0]
         generation = ws.next_generation(task)
         ws.claims.reserve(task_id, generation, agent)
-        now = ws.clock.now()
+        now, model = ws.clock.now(), routing.model_for(ws.settings, agent, task.type, task.model)
         audit = Audit(
-            action="deliver", task=task_id, agent=agent, actor=by, key=key, model=task.model, why="reserved for it"
+            action="deliver", task=task_id, agent=agent, actor=by, key=key, model=model, why="reserved for it"
         )
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
         self._retire(task, agent, audit)
@@ -324,14 +336,15 @@ class Delegations:
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)
         delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
-        worker = worker_of(ws.settings, order)
+        worker = worker_of(ws.settings, order, self._choosing().loads(order.type) if self._choosing else {})
         delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
         check_label(ws, label, order.task)
         check_group(ws, order.group, by)
         timeout = order.timeout or size.limit
         now = ws.clock.now()
         spawner = by if by != ws.settings.coordinator else None
-        audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=order.model, why=label)
+        terms = terms_of(ws, order, worker, self._caching)
+        audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
 
         def contracted(task: Task) -> Task:
             return replace(
@@ -340,11 +353,12 @@ class Delegations:
                 size=size,
                 timeout=timeout,
                 spawner=by,
-                model=order.model,
+                model=order.model or task.model,
                 cwd=order.cwd,
                 group=order.group,
                 group_size=order.group_size,
                 attempts=order.attempts,
+                asked=terms.asked,
             )
 
         if order.task is None:
@@ -358,6 +372,8 @@ class Delegations:
         audit = replace(audit, task=task.id)
         entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
         self._write_line(entry, audit)
+        if terms.earlier and self._caching and self._caching().answer(task, *terms.earlier, by):
+            return Delegated(task=task.id, agent=worker, check=at, label=label, cached=terms.earlier[0].id)
         message = self.deliver(task.id, worker, by)
         warning = routing.estimate_warning(task.estimate)
         return Delegated(

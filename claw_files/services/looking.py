@@ -37,6 +37,7 @@ from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
+from claw_files.services import busy
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
 from claw_files.services.schedules import Schedules
@@ -82,6 +83,7 @@ class Looking:
         settings = self._ws.settings
         waiting, others = self.waiting() if shared else (), self._others()
         failed = any(look.task and look.task.state is State.FAILED for look in looks)
+        ready = self._ready(looks) if shared and settings.heartbeat.auto else ()
         journal = self._journals() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
         return Snapshot(
             settings=settings,
@@ -92,8 +94,9 @@ class Looking:
             waiting=waiting,
             waiting_elsewhere=tuple(it for other in others for it in other.waiting()) if waiting else (),
             outcomes=outcomes(journal),
-            tried={look.entry.task: self._tried(look.task) for look in looks if look.task and look.task.attempt > 1},
-            ready=self._ready(looks) if shared and settings.heartbeat.auto else (),
+            tried={look.entry.task: self.tried(look.task) for look in looks if look.task and look.task.attempt > 1},
+            ready=ready,
+            loads=busy.loads(self._ws, self.live, (*(look.task for look in looks if look.task), *ready)),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
@@ -239,13 +242,13 @@ class Looking:
         return min(max(times), self._ws.clock.now())
 
     def _result(self, task: Task, run: Run | None) -> Result | None:
-        if task.label is None or run is None:
+        if task.label is None or (run is None and task.cached_from is None):
             return None
         try:
-            return self._checkpoints.result(task.label, run.id)
+            return self._checkpoints.result(task.label, run.id if run else None)
         except CannotRead as wrong:
             said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
-            failed = Result(label=task.label, status=State.FAILED, run=run.id, body=said)
+            failed = Result(label=task.label, status=State.FAILED, run=run.id if run else None, body=said)
             return failed if wrong.problem == "too-large" else None
         except ClawError:
             return None  # unreadable: the run left no result; the file stays where it is
@@ -285,7 +288,7 @@ class Looking:
                     return True
         return False
 
-    def _tried(self, task: Task) -> tuple[AgentId, ...]:
+    def tried(self, task: Task) -> tuple[AgentId, ...]:
         """Agents that had the task in an earlier attempt."""
         agents = routing.candidates(self._ws.settings, task.type)
         earlier = [f"{task.id.lower()}.{n}" for n in range(max(1, task.attempt - 20), task.attempt)]
@@ -307,7 +310,17 @@ class Looking:
                 continue
             for message in self._new_of(agent.name):
                 is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
-                yield message, is_begun is not None
+                yield self._with_model(message), is_begun is not None
+
+    def _with_model(self, message: Message) -> Message:
+        """The message with what its task says now of the model, where rates go by that: an answer carries no more."""
+        if message.task is None or not self._ws.settings.limits.per_model:
+            return message
+        with suppress(ClawError):
+            task = self._ws.load(message.task).task
+            told = {"type": task.type, "model": task.model} if task.assignee == message.to else {}
+            return replace(message, definition={key: value for key, value in told.items() if value})
+        return message
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
         agents = self._ws.settings.agents.values()

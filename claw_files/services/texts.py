@@ -81,7 +81,9 @@ def corrected(text: str, source: AgentId) -> str:
 
 def found(result: Result, path: str, room_bytes: int = sizes.IN_MESSAGE_BYTES) -> str:
     """What a worker left, quoted; of what is larger than `room_bytes` the beginning, and the file that has it all."""
-    source = f"worker {result.label}"
+    source = f"worker {result.label}" + (
+        f", from cache: the result of {result.cached_from}" if result.cached_from else ""
+    )
     if sizes.size_bytes(result.body) <= room_bytes:
         return quoted(result.body, source)
     beginning = result.body[: min(sizes.BEGINNING_LETTERS, room_bytes // 4)]

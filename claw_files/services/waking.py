@@ -10,7 +10,7 @@ from claw_files.config import Agent
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
 from claw_files.openclaw import ENVIRONMENT, PROGRAM
-from claw_files.rules import delegation, transitions
+from claw_files.rules import delegation, routing, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
 from claw_files.runtimes import AgentRuntime, Given, StartOrder
@@ -43,7 +43,7 @@ class Waking:
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
-        now = self._ws.clock.now()
+        now, model = self._ws.clock.now(), self._model(message, task)
         run = Run(
             id=run_id(message),
             agent=agent.name,
@@ -64,7 +64,7 @@ class Waking:
             base=ws.base,
             cwd=self._folder(task) or (agent.workspace and os.path.join(ws.base, agent.workspace)),
             label=task.label if task else None,
-            extra=_extra(message, (task.model if task else None) or agent.model),
+            extra=_extra(message, model),
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
@@ -73,7 +73,7 @@ class Waking:
             task=message.task,
             agent=agent.name,
             parent_agent=message.sender,
-            model=(task.model if task else None) or agent.model,
+            model=model,
             key=run.id,
             why=f"{message.kind} from {message.sender}",
             actor=self._me,
@@ -85,6 +85,12 @@ class Waking:
         self._put_away(agent.name)  # not before the start: the agent need not wait for it
         self.read(message)
         return started
+
+    def _model(self, message: Message, task: Task | None) -> str | None:
+        """The model that the run works with: that of the task is for whoever does it, not for who reviews it."""
+        is_its = task is not None and message.to == task.assignee
+        named = (task.type, task.model) if task and is_its else (None, None)
+        return routing.model_for(self._ws.settings, message.to, *named)
 
     def _bridged(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
         """The order for an agent that lives in OpenClaw: the bridge is started here, and carries the message there."""

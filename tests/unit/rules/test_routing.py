@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from claw_files import config
-from claw_files.model import AgentId, Size
+from claw_files.model import AgentId, Size, Task, TaskId
 from claw_files.rules import routing
 
 SETTINGS = config.parse(b"""
@@ -26,6 +26,7 @@ kind = "human"
 takes = ["sign-off"]
 [routes]
 code-review = { to = ["peter", "research", "self"], how = "send", review = "coordinator", verify = ["pytest", "-q"] }
+either = { to = ["peter", "research", "self"], model = "cheap" }
 isolated = { to = ["peter", "looks", "ann", "self"], how = "spawn", size = "L", review = "ann" }
 """)
 
@@ -103,10 +104,36 @@ def test_an_estimate_outside_5_to_60_minutes_is_warned_about(minutes: int | None
     assert (warning is None) if says is None else (warning is not None and says in warning and "5 to 60" in warning)
 
 
-def test_the_explanation_names_route_next_review_and_end() -> None:
-    said = " | ".join(routing.explain(SETTINGS, "code-review", ids("peter")))
-    for part in ("route code-review", "already tried: peter", "next: research, by spawn", "review by sam", "pytest -q"):
-        assert part in said
-    assert "escalated" in routing.explain(SETTINGS, None, ids("sam"))[-1]
-    assert "taken by peter, research" in routing.explain(SETTINGS, "bug")[0]
-    assert "nobody takes it" in routing.explain(SETTINGS, "unheard-of")[0]
+def test_a_route_that_says_no_way_lets_the_urgent_ones_be_spawned() -> None:
+    assert order("either") == [("peter", "send"), ("research", "spawn"), ("sam", "send")]
+    assert order("either", urgent=True) == [("research", "spawn"), ("peter", "send"), ("sam", "send")]
+
+
+@pytest.mark.parametrize(
+    ("priority", "urgent"),
+    [(None, False), ("high", False), ("critical", True), ("Urgent", True), ("p0", True), ("at once!", False)],
+)
+def test_the_highest_priority_means_that_the_answer_is_needed_now(priority: str | None, urgent: bool) -> None:
+    task = Task(id=TaskId("TC-1"), priority=priority)
+
+    assert routing.is_urgent(task) is urgent
+    assert routing.is_urgent(routing.made_urgent(task))
+    if urgent:
+        assert routing.made_urgent(task) == task
+
+
+@pytest.mark.parametrize(
+    ("own", "task_type", "agent", "model"),
+    [
+        ("task's", "either", "peter", "task's"),
+        (None, "either", "peter", "cheap"),
+        (None, "either", "research", "cheap"),
+        (None, "code-review", "peter", "m"),
+        (None, None, "peter", "m"),
+        (None, "code-review", "research", None),
+    ],
+)
+def test_the_model_is_the_tasks_the_routes_or_the_agents(
+    own: str | None, task_type: str | None, agent: str, model: str | None
+) -> None:
+    assert routing.model_for(SETTINGS, AgentId(agent), task_type, own) == model

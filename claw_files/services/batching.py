@@ -1,0 +1,62 @@
+"""Spawning in batches: one task for every few items, all in one group, with one combined report."""
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.errors import BadValue, Refused
+from claw_files.model import AgentId, TaskId, Value
+from claw_files.rules import batches, delegation, sizes
+from claw_files.services.contracts import SpawnOrder, check_group, check_label
+from claw_files.services.delegations import Delegated, Delegations
+from claw_files.workspace import Workspace
+
+MOST = 1_000  # tasks in one group
+
+
+class Batched(Value, frozen=True):
+    """What was accepted: the tasks in the order of their items."""
+
+    group: str
+    items: int
+    batch: int  # how many in one message, at most
+    tasks: tuple[Delegated, ...]
+
+
+class Batching:
+    """Makes of one order and many items as many spawns as are needed; at most `limits.runs` of them start at once."""
+
+    def __init__(self, workspace: Workspace, delegations: Delegations) -> None:
+        self._ws = workspace
+        self._delegations = delegations
+
+    def spawn(
+        self, order: SpawnOrder, items_text: str, by: AgentId, inside: TaskId | None = None, size: int | None = None
+    ) -> Batched:
+        """Queue the items, `size` in one message (not given: as the route says, or 10).
+
+        Labels are the order's with "-1", "-2", ... behind it; the group is the order's, or bears its label.
+
+        Raises what a spawn raises, before any of them is made; Refused for over 1,000 batches.
+        """
+        sizes.check(items_text, "the list of items")
+        found = batches.items(items_text)
+        if not found:
+            raise BadValue("--items", items_text, "lines, or a Markdown list")
+        if order.task:
+            raise Refused("batches", "items are tasks of their own", "leave --task out")
+        delegation.check_contract(order.label, order.size)
+        route = self._ws.settings.route(order.type)
+        each = size or (route.batch if route else None) or batches.USUAL
+        split = batches.split(found, each)
+        if len(split) > MOST:
+            raise Refused("batches", f"{len(split)} batches are over {MOST:,}", "say a larger --batch, or fewer items")
+        group = words.label(order.group or order.label or "")
+        check_group(self._ws, group, by)
+        orders = []
+        for number, batch in enumerate(split, start=1):
+            label = words.label(f"{order.label}-{number}")
+            check_label(self._ws, label, None)
+            text = batches.text(order.text, batch, (number - 1) * each + 1, len(found), number, len(split))
+            orders.append(replace(order, text=text, label=label, group=group, group_size=len(split)))
+        tasks = tuple(self._delegations.spawn(one, by, inside) for one in orders)
+        return Batched(group=group, items=len(found), batch=each, tasks=tasks)

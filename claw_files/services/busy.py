@@ -1,0 +1,27 @@
+"""What agents have before them, read from the ledger, the runs and the inboxes: for routes with a pool."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from claw_files.errors import ClawError
+from claw_files.model import Box, Entry, Run, Task
+from claw_files.rules import pools
+from claw_files.rules.pools import Loads
+from claw_files.workspace import Workspace
+
+
+def loads(ws: Workspace, live: Callable[[], Sequence[Run]], tasks: Iterable[Task]) -> Loads:
+    """What everybody has to do, where one of these tasks may go to a pool; else nobody asks, and nothing is read."""
+    settings = ws.settings
+    if not any(route.pool for task in tasks if (route := settings.route(task.type))):
+        return {}
+    watched = [(entry, task) for entry in ws.entries() if (task := _task(ws, entry))]
+    agents = {agent for route in settings.routes.values() for agent in pools.members(settings, route)}
+    waiting = [message for agent in sorted(agents) for message in ws.messages_in(agent, Box.NEW)]
+    return pools.loads(watched, live(), waiting)
+
+
+def _task(ws: Workspace, entry: Entry) -> Task | None:
+    try:
+        return ws.in_force(ws.load(entry.task).task)
+    except ClawError:
+        return None

@@ -1,0 +1,59 @@
+"""Who gets a task, with all that the choice goes by: what agents have before them, and what money is left."""
+
+from collections.abc import Mapping
+
+from claw_files.model import AgentId, Task, TaskId
+from claw_files.rules import budgets, routing
+from claw_files.rules.pools import Loads
+from claw_files.rules.reasons import Asked, Reasons, reasons
+from claw_files.services import busy
+from claw_files.services.looking import Looking
+from claw_files.workspace import Workspace
+
+
+class Choosing:
+    """Reads; never writes."""
+
+    def __init__(self, workspace: Workspace, looking: Looking) -> None:
+        self._ws = workspace
+        self._looking = looking
+
+    def pick(self, task: Task) -> routing.Choice | None:
+        """Who is to do the task: nobody without money, unless nobody else is left. None at the route's end."""
+        settings, loads = self._ws.settings, self.loads(task.type)
+        urgent, poor = routing.is_urgent(task), tuple(self._without_money())
+        return routing.pick(settings, task.type, poor, urgent, loads) or routing.pick(
+            settings, task.type, urgent=urgent, loads=loads
+        )
+
+    def asked(self, task_id: TaskId) -> Asked:
+        """What the choice for this task is made for. Raises NotFound, InvalidFile, CannotRead."""
+        self._ws.only_looks = True
+        task = self._ws.in_force(self._ws.load(task_id).task)
+        return Asked(
+            type=task.type,
+            task=task.id,
+            urgent=routing.is_urgent(task),
+            model=task.model,
+            estimate=task.estimate,
+            assignee=task.assignee,
+            tried=self._looking.tried(task),
+        )
+
+    def reasons(self, asked: Asked) -> Reasons:
+        """Why a task like this goes to whom it goes."""
+        return reasons(self._ws.settings, asked, self.loads(asked.type), self._without_money())
+
+    def loads(self, task_type: str | None) -> Loads:
+        """What agents have before them, where tasks of the type go to a pool."""
+        return busy.loads(self._ws, self._looking.live, [Task(id=TaskId(""), type=task_type)])
+
+    def _without_money(self) -> Mapping[AgentId, str]:
+        settings = self._ws.settings
+        if not settings.budgets.is_set:
+            return {}
+        from claw_files.services.spending import Spending
+
+        spent = Spending(self._ws).now()
+        told = {agent: budgets.used_up(settings, spent, agent) for agent in settings.agents}
+        return {agent: why for agent, why in told.items() if why}
