@@ -44,7 +44,8 @@ def loads(
         if agent and task.state in AT_IT:
             mine.setdefault(agent, set()).add(task.id)
     runs = Counter(run.agent for run in live if run.task not in mine.get(run.agent, ()))
-    messages = Counter(it.to for it in waiting if it.task not in mine.get(it.to, ()))
+    others = (it for it in waiting if it.generation is None)  # a task's own message is its task
+    messages = Counter(it.to for it in others if it.task not in mine.get(it.to, ()))
     agents = {*mine, *runs, *messages}
     return {it: Load(tasks=len(mine.get(it, ())), runs=runs[it], messages=messages[it]) for it in agents}
 

@@ -1,0 +1,398 @@
+"""Models, pools, caches and batches with real runs, and why a task goes where it goes."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claw_files.errors import BadValue, Refused
+from claw_files.model import AgentId, State, TaskId
+from claw_files.services.delegations import Delegated, SpawnOrder
+from claw_files.testing.office import TEAM, Office, python
+
+from .conftest import typed
+
+SAM = AgentId("sam")
+MINUTE = timedelta(minutes=1)
+
+WORKS = """
+import os, sys, time
+while os.path.exists("wait"): time.sleep(0.01)
+env = {key.removeprefix("CLAWFILES_").lower(): value for key, value in os.environ.items()}
+label, asked = env["label"], sys.stdin.read()
+numbered = [line[2:] for line in asked.splitlines() if line[2:3].isdigit()]
+with open(f"checkpoints/subagent-{label}.md", "w") as file:
+    file.write(f"---\\nlabel: {label}\\nrun: {env['run']}\\ntask: {env['task']}\\nagent: {env['agent']}\\n"
+               f"status: done\\noutputs: []\\nusage: {{input: 7, output: 3, cost: 0.5}}\\n---\\n"
+               f"found by {env['run']} with {env.get('model')} {sys.argv[1:]}\\n" + "".join(f"{line}: yes\\n" for line in numbered))
+"""
+IDLES = "import sys; sys.stdin.read()"
+
+CONFIG = f"""{TEAM.partition("[routes]")[0]}
+[agents.ada]
+{python(IDLES)}
+[agents.bob]
+{python(IDLES)}
+[agents.research]
+kind = "worker"
+{python(WORKS)[:-1]}, '{{model}}']
+model = "usual"
+[agents.other]
+kind = "worker"
+{python(WORKS)}
+[agents.shield]
+compartment = true
+{python(IDLES)}
+
+[routes]
+pooled = {{ to = ["ada", "bob", "self"], pool = true }}
+digging = {{ to = ["research", "self"], cache = "1h", model = "small" }}
+checked = {{ to = ["research"], cache = "1h", verify = ["test", "-e", "all-is-well"] }}
+triage = {{ to = ["research"], batch = 4 }}
+quick = {{ to = ["ada", "research", "self"] }}
+
+[limits]
+runs = 2
+"""
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path / "sam", CONFIG)
+    yield made
+    (made.root / "wait").unlink(missing_ok=True)
+    made.stop()
+
+
+def spawn(office: Office, label: str, by: str = "sam", **more: Any) -> Delegated:
+    given = {"text": "Dig here\n\nDeep.", "label": label, "size": "S", "type": "digging"}
+    place = office.app(by)
+    done = place.delegations.spawn(SpawnOrder(**{**given, **more}), AgentId(by))
+    office.settle()
+    return done
+
+
+def ended(office: Office) -> list[str]:
+    """Ticks until nothing more happens; the names of what was done."""
+    said: list[str] = []
+    while acts := office.acts():
+        said += acts
+        office.runs_end()
+    return said
+
+
+# --- models
+
+
+@pytest.mark.parametrize(
+    ("more", "model"),
+    [
+        ({"type": "digging"}, "small"),
+        ({"type": "digging", "model": "large"}, "large"),
+        ({"type": "triage"}, "usual"),
+        ({"type": None, "worker": "research"}, "usual"),
+    ],
+)
+def test_the_model_of_the_spawn_counts_before_the_routes_and_that_before_the_agents(
+    office: Office, more: dict[str, Any], model: str
+) -> None:
+    spawn(office, "dig", **more)
+    ended(office)
+
+    assert f"with {model} ['{model}']" in office.read("checkpoints/subagent-dig.md")
+    for action in ("spawn", "deliver", "wake"):
+        assert {line["model"] for line in office.audit(action=action)} == {model}, action
+
+
+def test_a_task_keeps_its_own_model_when_it_is_spawned(office: Office) -> None:
+    office.write("status/tc-7.md", "---\nid: TC-7\ntitle: Dig\nstatus: backlog\ntype: digging\nmodel: mine\n---\n")
+
+    spawn(office, "dig", task=TaskId("TC-7"))
+    ended(office)
+
+    assert "with mine" in office.read("checkpoints/subagent-dig.md")
+
+
+def test_the_rate_of_a_model_counts_what_a_route_names(office: Office) -> None:
+    office.add("clawfiles.toml", 'per_model = { "small" = "1/min" }\n')
+    spawn(office, "one")
+    office.clock.advance(timedelta(seconds=1))
+    spawn(office, "two", text="Dig there")
+
+    assert office.acts() == ["wake TC-1"]
+    office.runs_end()
+    assert "wake TC-2" not in office.acts()
+    assert "wake TC-2" in office.acts(MINUTE + timedelta(seconds=1))
+
+
+# --- pools
+
+
+def test_tasks_for_a_pool_go_to_who_has_least_to_do(office: Office) -> None:
+    assert [office.task(office.delegated(type="pooled")).assignee for _ in range(5)] == ["ada", "bob"] * 2 + ["ada"]
+    office.write("status/tc-1.md", "Status: BLOCKED - no key\n")  # ada waits for somebody with it
+
+    assert office.task(office.delegated(type="pooled")).assignee == "ada"
+    assert office.task(office.delegated(type="pooled")).assignee == "bob"
+
+
+def test_the_backlog_is_handed_out_evenly_too(office: Office) -> None:
+    office.add("clawfiles.toml", "[heartbeat]\nauto = true\n")
+    for _ in range(2):
+        office.new(type="pooled")
+
+    office.acts()
+
+    assert {office.task(task).assignee for task in ("TC-1", "TC-2")} == {"ada", "bob"}
+
+
+def test_messages_that_wait_make_somebody_busy(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    office.app().messages.send(SAM, AgentId("ada"), "read this")
+    task = office.new(type="pooled", estimate=timedelta(hours=3))
+
+    status, out, _ = typed(office, capsys, "route", "--explain", task)
+
+    assert status == 0
+    assert "pool, least busy first: bob has nothing; ada has 1 other message\nnext: bob, by send" in out
+    assert "split it into smaller tasks" in out
+    shown = json.loads(typed(office, capsys, "route", "--explain", task, "--json")[1])
+    assert set(shown) == {
+        *("task", "type", "urgent", "agent", "how", "size", "model", "model_from"),
+        *("pool", "cache", "batch", "budget", "review", "why"),
+    }
+    assert (shown["task"], shown["agent"], shown["pool"]) == (task, "bob", {"ada": 1, "bob": 0})
+    office.delegate(task)
+    assert office.task(task).assignee == "bob"
+
+
+# --- needed now
+
+
+def test_an_urgent_task_is_spawned_for_and_another_one_messaged(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    can_wait, urgent, becomes = (office.new(type="quick", priority=it) for it in (None, "critical", None))
+    assert "urgent: who is spawned comes first: research" in typed(office, capsys, "route", "--explain", urgent)[1]
+
+    office.delegate(can_wait)
+    office.delegate(urgent)
+    assert typed(office, capsys, "delegate", becomes, "--urgent", "--agent", "sam")[0] == 0
+
+    assert [office.task(task).assignee for task in (can_wait, urgent, becomes)] == ["ada", "research", "research"]
+    assert office.task(becomes).priority == "critical"
+    assert len(office.audit(action="urgent", task=becomes)) == 1
+    assert json.loads(typed(office, capsys, "route", "--type", "quick", "--urgent", "--json")[1])["agent"] == "research"
+
+
+def test_a_new_task_is_made_urgent_by_its_priority(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(office, capsys, "task", "new", "now", "--type", "quick", "--urgent", "--agent", "sam")[0] == 0
+    assert office.task("TC-1").priority == "critical"
+    assert typed(office, capsys, "task", "new", "now", "--urgent", "--priority", "low", "--agent", "sam")[0] == 2
+
+
+# --- caches
+
+
+def test_the_same_spawn_within_the_time_is_answered_at_once_and_nothing_runs(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spawn(office, "first")
+    ended(office)
+    office.clock.advance(30 * MINUTE)
+
+    done = spawn(office, "second")
+
+    assert (done.cached, done.run, done.message) == ("TC-1", None, None)
+    assert office.state("TC-2") is State.DONE
+    result = office.read("checkpoints/subagent-second.md")
+    assert "found by tc-1.1-s1" in result
+    assert "cached_from: TC-1" in result
+    assert "cost" not in result
+    assert office.task("TC-2").cached_from == "TC-1"
+    (line,) = office.audit(action="from cache")
+    assert (line["task"], line["key"], line["agent"], line["model"]) == ("TC-2", "TC-1", "research", None)
+    assert ended(office) == ["inform TC-2", "close TC-2"]
+    told = office.message("sam", "tc-2.1.done")
+    assert "from cache: it is the result of TC-1" in told
+    assert "found by tc-1.1-s1" in told
+    assert office.names("runs") == ["tc-1.1-s1"]
+    assert office.lines == []
+    assert [line["task"] for line in office.audit(action="usage")] == ["TC-1"]  # paid for once
+    findings = json.loads(typed(office, capsys, "doctor", "--json")[1])
+    assert "tc-2" not in json.dumps([it for it in findings["findings"] if it["code"] != "kept-left"])
+
+
+def test_the_cli_says_that_it_is_from_cache_and_with_wait_shows_it(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = ("spawn", "Dig here\n\nDeep.", "--label", "first", "--size", "S", "--type", "digging", "--agent", "sam")
+
+    assert typed(office, capsys, *same, "--wait")[0] == 0
+    typed(office, capsys, "heartbeat")
+
+    status, out, _ = typed(office, capsys, *same)
+    assert (status, "from cache: TC-2 has the result of TC-1" in out) == (0, True)
+    status, out, _ = typed(office, capsys, *same, "--wait", "--json")
+    assert (status, "found by tc-1.1-s1" in json.loads(out)["result"]) == (0, True)
+    assert json.loads(out)["cached_from"] == "TC-1"  # not TC-2: only who had a run answers
+
+    assert (
+        "found by tc-4.1-s1" in json.loads(typed(office, capsys, *same, "--no-cache", "--wait", "--json")[1])["result"]
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"text": "Dig there"},
+        {"model": "large"},
+        {"cwd": "status"},
+        {"type": "checked"},
+        {"worker": AgentId("other")},
+        {"cache": False},
+    ],
+)
+def test_another_question_has_a_run_of_its_own(office: Office, more: dict[str, Any]) -> None:
+    spawn(office, "first")
+    ended(office)
+
+    assert spawn(office, "second", **more).cached is None
+
+
+def test_what_is_too_old_or_failed_or_not_verified_or_gone_answers_nobody(office: Office) -> None:
+    spawn(office, "first")
+    ended(office)
+    office.clock.advance(61 * MINUTE)
+    assert spawn(office, "late").cached is None
+    office.app().tasks.cancel(TaskId("TC-2"), SAM)
+    ended(office)
+
+    spawn(office, "unchecked", type="checked")
+    office.acts()
+    office.runs_end()
+    assert office.acts() == ["finish TC-3", "verify TC-3"]
+    office.settle()
+    assert office.state("TC-3") is State.DONE
+    assert spawn(office, "meanwhile", type="checked").cached is None
+    ended(office)
+    assert spawn(office, "afterwards", type="checked").cached is None  # its check has failed
+    office.write("all-is-well", "")
+    office.app().tasks.cancel(TaskId("TC-5"), SAM)
+    spawn(office, "good", type="checked", text="All is well")
+    ended(office)
+    assert spawn(office, "again", type="checked", text="All is well").cached == "TC-6"
+    assert "verify TC-7" not in ended(office)
+    (office.root / "checkpoints/subagent-good.md").unlink()
+    assert spawn(office, "gone", type="checked", text="All is well").cached is None
+
+
+def test_a_tick_that_comes_between_line_and_answer_gives_one_run_and_no_answer(office: Office) -> None:
+    """The line alone suffices to redo the rest: a crash before the answer costs a run and loses nothing."""
+    spawn(office, "first")
+    ended(office)
+    app = office.app()
+    caching, delegations = app.caching, app.delegations
+    real = caching.answer
+
+    def interrupted(*given: Any) -> bool:
+        office.settle()
+        office.tick()
+        return real(*given)
+
+    caching.answer = interrupted  # type: ignore[method-assign] # another process ticks at the worst moment
+    done = delegations.spawn(SpawnOrder(text="Dig here\n\nDeep.", label="second", size="S", type="digging"), SAM)
+
+    assert (done.cached, done.run) == (None, "tc-2.1-s1")
+    office.runs_end()
+    ended(office)
+    assert "found by tc-2.1-s1" in office.read("checkpoints/subagent-second.md")
+
+
+def test_a_group_is_reported_with_what_came_from_a_cache(office: Office) -> None:
+    spawn(office, "first")
+    ended(office)
+    spawn(office, "old", group="both", group_size=2)
+    spawn(office, "new", text="Dig there", group="both", group_size=2)
+    ended(office)
+
+    report = office.message("sam", "group.both.report")
+
+    assert "worker old, from cache: the result of TC-1" in report
+    assert "found by tc-3.1-s1" in report
+
+
+def test_nothing_is_answered_across_the_wall_of_a_compartment(office: Office) -> None:
+    spawn(office, "inside", by="shield")
+    office.until(
+        lambda: office.acts() or office.exists("compartments/shield/checkpoints/subagent-inside.md"), "a result"
+    )
+    office.until(lambda: not office.tick().hidden, "it was told")
+
+    assert spawn(office, "outside").cached is None
+
+    assert spawn(office, "again", by="shield").cached == "TC-1"
+
+
+# --- batches
+
+
+def batch(office: Office, items: str, **more: Any) -> Any:
+    order = SpawnOrder(**{"text": "Is it a bug?", "label": "tickets", "size": "S", "type": "triage", **more})
+    made = office.app().batching.spawn(order, items, SAM)
+    office.settle()
+    return made
+
+
+def test_ten_items_are_three_messages_at_most_two_runs_at_once_and_one_report(office: Office) -> None:
+    office.write("wait", "")
+
+    made = batch(office, "# Tickets\n" + "".join(f"- ticket {number}\n" for number in range(1, 11)))
+
+    assert (made.group, made.items, made.batch, len(made.tasks)) == ("tickets", 10, 4, 3)
+    assert office.acts() == ["wake TC-1", "wake TC-2"]  # limits.runs
+    (office.root / "wait").unlink()
+    office.runs_end()
+    ended(office)
+    assert office.names("runs") == ["tc-1.1-s1", "tc-2.1-s1", "tc-3.1-s1"]
+    assert "Items 5 to 8 of 10" in office.message("research", "tc-2.1")
+    report = office.message("sam", "group.tickets.report")
+    assert [report.count(f"{number}. ticket {number}: yes") for number in range(1, 11)] == [1] * 10
+    assert office.box("sam") == ["group.tickets.report"]
+    assert office.lines == []
+
+
+def test_batches_come_from_the_command_line_too(
+    office: Office, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "items.txt").write_text("one\ntwo\nthree\n")
+    what = ("spawn", "Is it a bug?", "--label", "t", "--size", "S", "--agent", "sam", "--type", "triage")
+
+    status, out, _ = typed(office, capsys, *what, "--items", str(tmp_path / "items.txt"), "--batch", "2", "--json")
+
+    made = json.loads(out)
+    assert (status, made["items"], made["batch"], made["group"]) == (0, 3, 2, "t")
+    assert [task["label"] for task in made["tasks"]] == ["t-1", "t-2"]
+    assert typed(office, capsys, *what, "--batch", "2")[0] == 2
+    assert typed(office, capsys, *what, "--items", "nowhere")[0] == 6
+    assert typed(office, capsys, *what, "--items", str(tmp_path / "items.txt"), "--wait")[0] == 2
+
+
+def test_a_batch_that_is_refused_makes_no_task_at_all(office: Office) -> None:
+    with pytest.raises(BadValue):
+        batch(office, "\n\n")
+    with pytest.raises(Refused):
+        batch(office, "one", label=None)
+    with pytest.raises(Refused):
+        batch(office, "\n".join(map(str, range(4_001))))
+    with pytest.raises(Refused):
+        batch(office, "x" * ((1 << 20) + 1))
+    with pytest.raises(Refused):
+        batch(office, "one", task=TaskId("TC-1"))
+    spawn(office, "tickets-2")
+    with pytest.raises(Refused):
+        batch(office, "1\n2\n3\n4\n5\n6")  # one label of them is in use
+
+    assert office.names("status") == ["tc-1.md"]
