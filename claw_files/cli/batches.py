@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 def spawn_items(app: "App", order: "SpawnOrder", items: str | None, batch: int | None, wait: bool) -> None:
     """Queue the items of the file in batches, and say what was accepted."""
-    from claw_files.cli.handing import delegated_json
-
     if items is None:
         raise click.UsageError("--batch goes with --items")
     if wait or order.group_size:
@@ -27,4 +25,4 @@ def spawn_items(app: "App", order: "SpawnOrder", items: str | None, batch: int |
     document = {"status": "accepted", "group": made.group, "items": made.items, "batch": made.batch}
     tasks = first.task if first is last else f"{first.task} to {last.task}"
     told = f"accepted: {made.items} items in {len(made.tasks)} messages, {tasks}, reported together as {made.group}"
-    show(document | {"tasks": [delegated_json(it) for it in made.tasks]}, told)
+    show(document | {"tasks": [it.as_json() for it in made.tasks]}, told)

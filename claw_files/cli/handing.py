@@ -139,13 +139,7 @@ def _show_delegated(app: "App", done: "Delegated") -> None:
     told = f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}"
     if done.cached:
         told = f"from cache: {done.task} has the result of {done.cached}, in checkpoints/subagent-{done.label}.md"
-    show(delegated_json(done), told)
-
-
-def delegated_json(done: "Delegated") -> dict[str, Any]:
-    """What `delegate` and `spawn` answer with --json."""
-    document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
-    return document | {"label": done.label, "run": done.run, "cached": done.cached}
+    show(done.as_json(), told)
 
 
 @command("send", example='clawfiles send peter "the staging host is back" --task TC-47 --agent sam')

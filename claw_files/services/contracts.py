@@ -1,12 +1,12 @@
 """What a spawn asks for, and what must hold before a worker is started for it."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from claw_files.config import Settings
 from claw_files.errors import Conflict, NotFound, Refused
-from claw_files.model import AgentId, AgentKind, Result, Size, Task, TaskId, Value
+from claw_files.model import AgentId, AgentKind, Result, RunId, Size, Task, TaskId, Value
 from claw_files.rules import routing
 from claw_files.rules.caching import fingerprint
 from claw_files.rules.pools import Loads
@@ -35,6 +35,24 @@ class SpawnOrder(Value, frozen=True):
     runtime: str | None = None
     sandbox: str = "inherit"
     cache: bool = True  # False: have it done, whatever was answered before
+
+
+class Delegated(Value, frozen=True):
+    """What `delegate` and `spawn` answer."""
+
+    task: TaskId
+    agent: AgentId
+    check: datetime
+    message: str | None = None  # its id; None where nothing was sent
+    warning: str | None = None
+    label: str | None = None
+    run: RunId | None = None
+    cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `delegate --json` and `spawn --json` promise."""
+        found = {"status": "accepted", "task": self.task, "agent": self.agent, "id": self.message, "check": self.check}
+        return found | {"label": self.label, "run": self.run, "cached": self.cached}
 
 
 def size_of(text: str) -> Size:

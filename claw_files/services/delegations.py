@@ -25,12 +25,19 @@ from claw_files.model import (
     State,
     Task,
     TaskId,
-    Value,
 )
 from claw_files.rules import delegation, routing, sizes, transitions
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
-from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, terms_of, worker_of
+from claw_files.services.contracts import (
+    Delegated,
+    SpawnOrder,
+    check_group,
+    check_label,
+    size_of,
+    terms_of,
+    worker_of,
+)
 from claw_files.workspace import Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again
@@ -41,19 +48,6 @@ __all__ = ["Delegated", "Delegations", "SpawnOrder"]
 
 LOCK_PATIENCE = timedelta(seconds=10)
 AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
-
-
-class Delegated(Value, frozen=True):
-    """What `delegate` and `spawn` answer."""
-
-    task: TaskId
-    agent: AgentId
-    check: datetime
-    message: str | None = None  # its id; None where nothing was sent
-    warning: str | None = None
-    label: str | None = None
-    run: RunId | None = None
-    cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
 
 
 class Delegations:

@@ -27,7 +27,8 @@ numbered = [line[2:] for line in asked.splitlines() if line[2:3].isdigit()]
 with open(f"checkpoints/subagent-{label}.md", "w") as file:
     file.write(f"---\\nlabel: {label}\\nrun: {env['run']}\\ntask: {env['task']}\\nagent: {env['agent']}\\n"
                f"status: done\\noutputs: []\\nusage: {{input: 7, output: 3, cost: 0.5}}\\n---\\n"
-               f"found by {env['run']} with {env.get('model')} {sys.argv[1:]}\\n" + "".join(f"{line}: yes\\n" for line in numbered))
+               f"found by {env['run']} with {env.get('model')} {sys.argv[1:]}\\n"
+               + "".join(f"{line}: yes\\n" for line in numbered))
 """
 IDLES = "import sys; sys.stdin.read()"
 
