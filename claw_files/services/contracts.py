@@ -66,12 +66,16 @@ def size_of(text: str) -> Size:
 
 
 def worker_of(settings: Settings, order: SpawnOrder, loads: Loads) -> AgentId:
-    """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused."""
+    """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused.
+
+    Of a route's agents the first worker is meant: the others are messaged.
+    """
     if order.worker:
         return settings.agent(order.worker).name
-    choice = routing.pick(settings, order.type, urgent=True, loads=loads) if order.type else None
-    if choice:
-        return choice.agent
+    named = routing.candidates(settings, order.type, urgent=True, loads=loads) if order.type else ()
+    named_workers = [agent for agent in named if settings.agents[agent].kind is AgentKind.WORKER]
+    if named:
+        return (*named_workers, *named)[0]
     workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
     if len(workers) == 1:
         return workers[0]
