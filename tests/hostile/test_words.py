@@ -69,10 +69,10 @@ def test_a_description_of_900_kb_is_cut_and_says_where_the_rest_is(site) -> None
 
     site.ok("heartbeat")
 
-    (name,) = site.names("inbox/peter/bodies")
-    whole = site.read(f"inbox/peter/bodies/{name}")
-    assert len(whole) < 110_000 and "(cut: all of it is in `status/tc-9.md`)" in whole
-    assert "word word" not in site.read(f"inbox/peter/new/{name}")
+    (name,) = site.names("inbox/peter/new")
+    message = site.read(f"inbox/peter/new/{name}")
+    assert len(message) < 10_240 and "all 878 KB of it are in `status/tc-9.md`" in message
+    assert site.names("inbox/peter/bodies") == []
 
 
 QUOTED = '"' + FORGED.replace('"', "'").replace("\n", "\\n") + '"'
