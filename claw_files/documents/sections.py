@@ -12,7 +12,9 @@ from claw_files.patterns import pattern
 
 BEGIN: Final = "<!-- clawfiles begin -->"
 END: Final = "<!-- clawfiles end -->"
-_MARK = pattern(r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE)  # up to the line's end: damaged ones, too
+_MARK = pattern(
+    r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE
+)  # up to the line's end: damaged ones, too
 _INSTEAD = f"put the lines {BEGIN} and {END} there once each, in this order, or delete both"
 
 

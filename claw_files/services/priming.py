@@ -13,8 +13,8 @@ from claw_files.workspace.places import FOLDER
 
 SKILL = "skills/clawfiles/SKILL.md"
 MOST_WORDS = 300  # of everything that is printed
-_LIST_WORDS = 24  # of a list that the configuration makes as long as it likes
-_NAME_LETTERS = 40
+_LIST_WORDS = 16  # of a list that the configuration makes as long as it likes
+_NAME_WORDS, _NAME_LETTERS = 6, 40  # of a path, a type, a channel
 
 
 class Primer(Value, frozen=True):
@@ -46,9 +46,9 @@ def prime(settings: Settings, name: AgentId | None) -> Primer:
     names = {
         "name": agent.name,
         "coordinator": settings.coordinator,
-        "ledger": safe(settings.workspace.ledger, _NAME_LETTERS),
+        "ledger": _short(settings.workspace.ledger),
         "facts": "".join(f" {fact}" for fact in _facts(settings, agent, role)),
-        "agents": _some(_described(it) for it in _others(settings, agent)),
+        "agents": _some(map(_described, _others(settings, agent))) or "none",
         "there": " of your own folder" if agent.workspace else "",
     }
     text = Template(template(f"prime/{role}.md")).substitute(names).strip()
@@ -68,26 +68,28 @@ def _facts(settings: Settings, agent: Agent, role: str) -> Iterable[str]:
     if agent.reports_to and role != "worker":
         yield f"You report to {agent.reports_to}."
     if role == "named":
-        types = list(dict.fromkeys((*agent.takes, *(name for name, to in settings.routes.items() if agent.name in to.to))))
-        yield f"You do: {_some(map(_short, types))}." if types else "You do what you are given."
+        routed = (route.type for route in settings.routes.values() if agent.name in route.to)
+        types = _some(map(_short, dict.fromkeys((*agent.takes, *routed))))
+        yield f"You do: {types}." if types else "You do what you are given."
     if role == "human" and agent.channels:
         yield f"You are told in {_some(map(_short, agent.channels))}."
     yield _woken(agent)
     if agent.workspace:
         yield f"You work in `{_short(agent.workspace)}`; its `status/` is read as your reports."
     if agent.compartment:
-        yield f"Nobody else sees your work: it lies in `{FOLDER}/{agent.name}/`, and commands find it there."
+        yield f"Nobody else sees your work: it lies in `{FOLDER}/{agent.name}/`."
 
 
 def _woken(agent: Agent) -> str:
     if agent.runtime is Runtime.INBOX:
-        waits = "" if agent.kind is AgentKind.HUMAN else f"Nobody starts you: `clawfiles inbox --wait --agent {agent.name}`. "
+        is_human = agent.kind is AgentKind.HUMAN
+        waits = "" if is_human else f"Nobody starts you: `clawfiles inbox --wait --agent {agent.name}`. "
         return f"{waits}Add `--agent {agent.name}` to each command, or set `CLAWFILES_AGENT`."
     if agent.runtime is Runtime.OPENCLAW:
         return "Messages reach you in OpenClaw and spell out how to call clawfiles there."
     if agent.runtime is Runtime.ACP:
         return "Messages reach you as prompts, one at a time."
-    return "You are started for one message and end after it; who you are and your task are in the environment."
+    return "You are started for one message and end after it; name and task are in your environment."
 
 
 def _others(settings: Settings, agent: Agent) -> list[Agent]:
@@ -103,7 +105,7 @@ def _described(agent: Agent) -> str:
 
 
 def _some(items: Iterable[str], most_words: int = _LIST_WORDS) -> str:
-    """The first of the items, with commas, and how many more there are; "nobody" where there is none."""
+    """The first of the items, with commas, and how many more there are."""
     every = list(items)
     shown: list[str] = []
     for item in every:
@@ -111,8 +113,10 @@ def _some(items: Iterable[str], most_words: int = _LIST_WORDS) -> str:
             break
         shown.append(item)
     more = len(every) - len(shown)
-    return (", ".join(shown) + (f" and {more} more" if more else "")) or "nobody"
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _short(text: str) -> str:
-    return safe(" ".join(text.split()), _NAME_LETTERS).replace("`", "'")
+    words = text.split()
+    cut = " ".join(words[:_NAME_WORDS]) + ("…" if len(words) > _NAME_WORDS else "")
+    return safe(cut, _NAME_LETTERS).replace("`", "'")

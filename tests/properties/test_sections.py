@@ -8,7 +8,7 @@ from claw_files.documents.sections import BEGIN, END, inside, put, take
 from claw_files.errors import InvalidFile
 
 PATH = "AGENTS.md"
-PIECES = ["a", "b c", "\n", "\r\n", "\r", "\n\n", " ", "\t", "é", "\ufeff", "\u2028", "# A\n", "<!-- x -->", "<!--", "-->"]
+PIECES = ["a", "b c", "\n", "\r\n", "\r", "\n\n", " ", "\t", "é", "\ufeff", "\u2028", "# A\n", "<!-- x -->", "<!--"]
 TEXTS = st.one_of(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.text(max_size=40))
 CONTENTS = st.one_of(st.none(), TEXTS.map(str.encode), st.binary(max_size=30))
 INNER = st.lists(st.sampled_from(["- rule", "", "## Head", "é"]), min_size=1, max_size=4).map("\n".join)
