@@ -1,4 +1,4 @@
-"""docs/tutorial/research-develop-deploy/run.sh, run as a person runs it: real processes that share nothing but a folder."""
+"""docs/tutorial/research-develop-deploy/run.sh, run as a person runs it: real processes that share only a folder."""
 
 import json
 import os

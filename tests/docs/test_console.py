@@ -2,8 +2,8 @@
 
 A `console` block that begins with `$ clawfiles` is run, command by command, in a scratch folder of its page; what it
 prints is compared with what stands there; `...` stands for any text. A page prepares what it needs with comments that
-no reader sees: `<!-- before: shell -->`, where REPOSITORY names the folder of the sources, and `<!-- write: PATH -->` or
-`<!-- append: PATH -->` above a block whose text goes into that file.
+no reader sees: `<!-- before: shell -->`, where REPOSITORY names the folder of the sources; and `<!-- write: PATH -->`
+or `<!-- append: PATH -->` above a block whose text goes into that file.
 """
 
 import os
