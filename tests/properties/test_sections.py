@@ -105,3 +105,11 @@ def test_without_a_section_there_is_nothing_to_take_out() -> None:
     assert take(b"mine", PATH) == b"mine"
     assert take(None, PATH) is None
     assert inside(b"mine", PATH) is None
+
+
+def test_the_section_ends_its_lines_as_the_file_does() -> None:
+    assert b"\n" not in put(b"mine\r\n", "a\nb", PATH).replace(b"\r\n", b"")
+    assert b"\r" not in put(b"mine\n", "a\nb", PATH)
+    by_an_editor = put(b"mine\n", "a", PATH).replace(b"\n", b"\r\n")
+    assert put(by_an_editor, "a\nb", PATH) == put(b"mine\r\n", "a\nb", PATH)
+    assert take(by_an_editor, PATH) == b"mine\r\n"
