@@ -103,6 +103,20 @@ def test_a_command_that_does_not_exist_would_be_found(words: str) -> None:
         check_command(words.split())
 
 
+# What the MCP server offers under these names.
+TOOLS = {
+    *("inbox", "subagents", "sessions_spawn", "sessions_send", "sessions_list", "sessions_history"),
+    *("task_new", "task_claim", "task_progress", "task_done", "task_fail"),
+}
+
+
+@pytest.mark.parametrize("name", list(ROLES))
+def test_tools_are_called_by_the_names_they_have(name: str | None) -> None:
+    named = set(re.findall(r"`((?:task|sessions)_\w+|inbox|subagents)`", primer(name).text))
+    assert named <= TOOLS
+    assert bool(named) is (ROLES[name] not in ("worker", "human"))
+
+
 def test_the_instructions_name_commands_that_exist_and_point_at_prime() -> None:
     text = INSTRUCTIONS.read_text()
     assert ["prime"] in commands(text)
