@@ -15,6 +15,7 @@ END: Final = "<!-- clawfiles end -->"
 _MARK = pattern(
     r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE
 )  # up to the line's end: damaged ones, too
+MOST_BYTES: Final = 1 << 20  # what the gate reads of one file: a larger one could not be brought up to date again
 _INSTEAD = f"put the lines {BEGIN} and {END} there once each, in this order, or delete both"
 
 
@@ -26,8 +27,16 @@ def put(raw: bytes | None, inner: str, path: str) -> bytes:
         inner: the section's text without marks, in lines that end with \\n.
         path: for the error.
 
-    Raises InvalidFile where the marks are damaged, doubled or out of order, or the file is no UTF-8 text.
+    Raises InvalidFile where the marks are damaged, doubled or out of order, the file is no UTF-8 text, or it would
+    become too large.
     """
+    new = _put(raw, inner, path)
+    if len(new) > MOST_BYTES:
+        raise InvalidFile(path, "too-large", f"with our section it would be larger than {MOST_BYTES} bytes")
+    return new
+
+
+def _put(raw: bytes | None, inner: str, path: str) -> bytes:
     span = _span(raw, path)
     if span:
         text = (raw or b"").decode()

@@ -63,6 +63,7 @@ class Setup:
         ledger = self._ledger_of(raw)
         if program:
             self._check(program)
+            sections.put(self._read(INSTRUCTIONS[program]), template("instructions.md"), INSTRUCTIONS[program])
         done = [self._write(CONFIG, raw), *(self._folder(folder) for folder in FOLDERS)]
         done.append(self._write(ledger, template(f"workspaces/{name}/HEARTBEAT.md").encode()))
         if program:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claw_files.documents.sections import BEGIN, END, inside, put, take
+from claw_files.documents.sections import BEGIN, END, MOST_BYTES, inside, put, take
 from claw_files.errors import InvalidFile
 
 PATH = "AGENTS.md"
@@ -113,3 +113,11 @@ def test_the_section_ends_its_lines_as_the_file_does() -> None:
     by_an_editor = put(b"mine\n", "a", PATH).replace(b"\n", b"\r\n")
     assert put(by_an_editor, "a\nb", PATH) == put(b"mine\r\n", "a\nb", PATH)
     assert take(by_an_editor, PATH) == b"mine\r\n"
+
+
+def test_a_file_that_would_become_too_large_to_be_read_again_is_refused() -> None:
+    room = MOST_BYTES - len(put(b"", "x", PATH))
+
+    assert len(put(b"a" * room, "x", PATH)) == MOST_BYTES
+    with pytest.raises(InvalidFile, match="too-large"):
+        put(b"a" * (room + 1), "x", PATH)
