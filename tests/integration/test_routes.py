@@ -141,13 +141,15 @@ def test_tasks_for_a_pool_go_to_who_has_least_to_do(office: Office) -> None:
 
 
 def test_the_backlog_is_handed_out_evenly_too(office: Office) -> None:
-    office.add("clawfiles.toml", "[heartbeat]\nauto = true\n")
-    for _ in range(2):
+    office.add("clawfiles.toml", "[heartbeat]\nauto = true\n[limits]\nruns = 9\n")
+    office.write("clawfiles.toml", office.read("clawfiles.toml").replace("[limits]\nruns = 2\n", ""))
+    office.delegated(type="pooled")
+    for _ in range(3):
         office.new(type="pooled")
 
-    office.acts()
+    assert [act for act in office.acts() if "delegate" in act] == ["delegate TC-2", "delegate TC-3", "delegate TC-4"]
 
-    assert {office.task(task).assignee for task in ("TC-1", "TC-2")} == {"ada", "bob"}
+    assert [office.task(f"TC-{number}").assignee for number in range(1, 5)] == ["ada", "bob", "ada", "bob"]
 
 
 def test_messages_that_wait_make_somebody_busy(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,19 @@
 """The least busy of a pool: a rule over what is given, alive and waiting."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claw_files import config
-from claw_files.model import AgentId, State
+from claw_files.model import AgentId, Box, State
 from claw_files.rules import pools, routing
 from claw_files.rules.pools import Load
+from claw_files.rules.snapshot import Act
+from claw_files.rules.tick import plan_tick
 from claw_files.testing import builders as a
+from claw_files.testing.clock import START
 
 NAMES = [AgentId(name) for name in ("peter", "iris", "ada", "bob")]
 SETTINGS = config.parse(b"""
@@ -85,3 +89,14 @@ def test_each_thing_is_counted_once_and_what_waits_for_others_not_at_all() -> No
     assert found == {a.PETER: Load(tasks=2, runs=1, messages=1), a.IRIS: Load(messages=1)}
     assert str(found[a.PETER]) == "2 tasks, 1 other run, 1 other message"
     assert str(Load()) == "nothing"
+
+
+def test_a_message_that_nobody_read_goes_on_to_the_least_busy_of_the_pool() -> None:
+    task = a.task(assignee=a.IRIS, type="shared")
+    look = a.look(task, sent=a.message(task, sends=2), box=Box.NEW)
+    pool = '[routes.shared]\nto = ["iris", "peter", "sentry", "self"]\npool = true\n'
+    snap = a.snapshot(look, more=pool, loads={a.PETER: Load(tasks=1), a.IRIS: Load(tasks=1)})
+
+    (action,) = plan_tick(snap, START + timedelta(hours=1))
+
+    assert (action.act, action.agent) == (Act.NEXT_AGENT, a.SENTRY)
