@@ -34,7 +34,8 @@ class Protocol(H11Protocol):
             self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head, self._stuck = _cancelled(self._head), _cancelled(self._stuck)
+        _cancel(self._head, self._stuck)
+        self._head = self._stuck = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -50,7 +51,8 @@ class Protocol(H11Protocol):
     def _watch_head(self) -> None:
         """Let the clock run while the head of a request is not whole, and only then."""
         if self.conn.their_state is not h11.IDLE:
-            self._head = _cancelled(self._head)
+            _cancel(self._head)
+            self._head = None
         elif self._head is None and not self.transport.is_closing():
             self._head = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
@@ -67,7 +69,8 @@ class Protocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stuck = _cancelled(self._stuck)
+        _cancel(self._stuck)
+        self._stuck = None
 
     def send_400_response(self, msg: str) -> None:
         """Called while the error is handled that says what is wrong."""
@@ -90,9 +93,10 @@ class Protocol(H11Protocol):
         self.transport.close()
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer:
-        timer.cancel()
+def _cancel(*timers: asyncio.TimerHandle | None) -> None:
+    for timer in timers:
+        if timer:
+            timer.cancel()
 
 
 def _answer(refusal: Refusal) -> bytes:
