@@ -41,5 +41,8 @@ def serve(port: int, host: str, allow_remote: bool, cert: str | None, key: str |
     if auth == "loopback":
         warn("everybody on this machine is believed to be whom they name: auth under [serve]")
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    show({"url": url, "auth": auth}, f"serving {url}")
-    running.run(Callers(app.base, os.environ, place.is_local), place.hosts(port, app.settings), listening, tls)
+    running.run(
+        Callers(app.base, os.environ, place.is_local),
+        running.Listening(listening, place.hosts(port, app.settings), tls),
+        lambda: show({"url": url, "auth": auth}, f"serving {url}"),
+    )

@@ -6,7 +6,7 @@ import ipaddress
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -105,9 +105,13 @@ class _Server(uvicorn.Server):
 
     ended_by: int | None = None
 
-    def __init__(self, config: uvicorn.Config, web: Web) -> None:
+    def __init__(self, config: uvicorn.Config, web: Web, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._web = web
+        self._web, self._ready = web, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -126,15 +130,26 @@ class _Server(uvicorn.Server):
         self._web.close()
 
 
-def run(callers: Callers, hosts: list[str], listening: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Answer until a signal ends it. Raises KeyboardInterrupt where that was Ctrl-C."""
-    ended_by = asyncio.run(_run(callers, hosts, listening, tls))
+class Listening(NamedTuple):
+    """A socket, the values of `Host` that mean it, and what TLS needs."""
+
+    socket: socket.socket
+    hosts: list[str]
+    tls: ssl.SSLContext | None = None
+
+
+def run(callers: Callers, listening: Listening, ready: Callable[[], None]) -> None:
+    """Answer until a signal ends it; `ready` is called once both are listened for.
+
+    Raises KeyboardInterrupt where that was Ctrl-C.
+    """
+    ended_by = asyncio.run(_run(callers, listening, ready))
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
 
 
-async def _run(callers: Callers, hosts: list[str], listening: socket.socket, tls: ssl.SSLContext | None) -> int | None:
-    web = Web(callers, hosts, "https" if tls else "http")
+async def _run(callers: Callers, listening: Listening, ready: Callable[[], None]) -> int | None:
+    web = Web(callers, listening.hosts, "https" if listening.tls else "http")
     config = uvicorn.Config(
         web.app,
         http=Protocol,
@@ -152,10 +167,10 @@ async def _run(callers: Callers, hosts: list[str], listening: socket.socket, tls
         backlog=_BACKLOG,
     )
     config.load()
-    config.ssl = tls
-    server = _Server(config, web)
+    config.ssl = listening.tls
+    server = _Server(config, web, ready)
     try:
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=[listening.socket])
     finally:
         web.close()
         await asyncio.to_thread(web.join)
