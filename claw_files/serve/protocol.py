@@ -12,10 +12,11 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from claw_files import views
+from claw_files.serve.guard import HEADER_BYTES, URL_BYTES
 from claw_files.serve.refusals import SECURITY, Refusal
 
 HEAD_SECONDS = 5.0  # for the first line and the headers, from the moment on at which they could come
-HEAD_BYTES = 16 << 10
+HEAD_BYTES = HEADER_BYTES + URL_BYTES  # that are kept of a head that is not whole yet
 STUCK_SECONDS = 10.0  # a client that reads nothing for so long is not there
 MOST_CONNECTIONS = 64
 

@@ -120,7 +120,7 @@ class Served:
             for part in parts:
                 with contextlib.suppress(ConnectionError):  # it may have heard enough
                     wire.sendall(part)
-            return read(wire)
+            return _read(wire)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), WAIT_SECONDS)
@@ -151,7 +151,7 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "CLAWFILES_DEBUG": "1"}
 
 
-def read(wire: socket.socket) -> Answer | None:
+def _read(wire: socket.socket) -> Answer | None:
     """The next answer on the connection; None when it was closed without one."""
     response = HTTPResponse(wire)
     try:
@@ -172,7 +172,7 @@ def _answer(response: HTTPResponse) -> Answer:
     return Answer(response.status, headers, response.read())
 
 
-def until(seen: Callable[[], object], what: str) -> None:
+def _until(seen: Callable[[], object], what: str) -> None:
     """Wait until it is so."""
     end = time.monotonic() + WAIT_SECONDS
     while not seen():
@@ -199,3 +199,29 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture
 def served(serve: Callable[..., Served]) -> Served:
     return serve()
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for tests that must not change anything: afterwards every byte is what it was."""
+    served = Served(tmp_path_factory.mktemp("board") / "team")
+    task = served.task(type="bug")
+    assert task == "TC-1"
+    before = served.tree()
+    yield served
+    assert served("GET", f"/api/tasks/{task}").status == 200
+    assert served.tree() == before
+    assert served.end() == 0
+    assert served.complaints == ""
+
+
+@pytest.fixture
+def read() -> Callable[[socket.socket], Answer | None]:
+    """Reads the next answer on a connection."""
+    return _read
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object], str], None]:
+    """Waits until something is so."""
+    return _until
