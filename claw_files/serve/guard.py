@@ -1,0 +1,148 @@
+"""What every request is looked at for before anybody knows what it asks: pages of strangers, rebound names, sizes.
+
+A browser on this machine runs pages of anybody. It says in `Host` which name it looked up, in `Origin` and
+`Sec-Fetch-Site` whose page asks; a form cannot send JSON, and nothing here ever answers a question of CORS.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from claw_files import views
+from claw_files.serve.refusals import SECURITY, Refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+URL_BYTES = 4096
+MOST_HEADERS = 64
+BODY_BYTES = 1_500_000
+BODY_SECONDS = 5.0
+_DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 16 << 20
+_CHANGING = ("POST", "PATCH")
+
+
+class Guard:
+    """An ASGI application around another one, which gets requests with their whole body in `scope["state"]["body"]`."""
+
+    def __init__(self, app: App, hosts: Iterable[str], scheme: str = "http") -> None:
+        """`hosts` are the values of `Host` that mean this server, in lower case and with their port."""
+        self._app = app
+        self._hosts = frozenset(host.encode() for host in hosts)
+        self._origins = frozenset(f"{scheme}://{host}".encode() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_safely(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *SECURITY]
+            await send(message)
+
+        try:
+            self._check(scope)
+            scope["state"]["body"] = await _body(scope, receive)
+        except Refusal as refusal:
+            await _refuse(refusal, receive, send_safely)
+            return
+        except _Gone:
+            return
+        await self._app(scope, receive, send_safely)
+
+    def _check(self, scope: Scope) -> None:
+        """Raises Refusal."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES:
+            raise Refusal("url-too-long", f"the path and query are longer than {URL_BYTES} bytes")
+        if len(headers) > MOST_HEADERS:
+            raise Refusal("too-many-headers", f"there are more than {MOST_HEADERS} headers")
+        hosts = _all(headers, b"host")
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+            raise Refusal("wrong-host", "`Host` is no name of this server")
+        if any(origin not in self._origins for origin in _all(headers, b"origin")):
+            raise Refusal("cross-site", "a page of another origin asks")
+        if any(site not in (b"same-origin", b"none") for site in _all(headers, b"sec-fetch-site")):
+            raise Refusal("cross-site", "a page of another site asks")
+        if len(_all(headers, b"authorization")) > 1:
+            raise Refusal("bad-request", "`Authorization` stands there twice")
+        self._check_body(scope["method"], headers)
+
+    def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
+        length = _all(headers, b"content-length")
+        if _all(headers, b"transfer-encoding"):
+            raise Refusal("no-length", "a body needs its `Content-Length`, in one piece")
+        if method not in _CHANGING:
+            if length not in ([], [b"0"]):
+                raise Refusal("bad-request", f"a {method if method.isalpha() else 'request like this'} has no body")
+            return
+        if not length:
+            raise Refusal("no-length", "a body needs its `Content-Length`")
+        if len(length[0]) > 9 or int(length[0]) > BODY_BYTES:
+            raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
+        if not _is_json(_all(headers, b"content-type")) or _all(headers, b"content-encoding"):
+            raise Refusal("not-json", "the body must be `Content-Type: application/json`, not encoded further")
+
+
+class _Gone(Exception):
+    """Who asked is not there any more."""
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    if scope["method"] not in _CHANGING:
+        return b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _all_of(receive)
+    except TimeoutError:
+        raise Refusal("too-slow", f"the body did not come whole within {BODY_SECONDS:g} s") from None
+
+
+async def _all_of(receive: Receive) -> bytes:
+    parts = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        parts += message.get("body", b"")
+        if len(parts) > BODY_BYTES:
+            raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
+        if not message.get("more_body"):
+            return bytes(parts)
+
+
+async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
+    """Answer, and end the connection once what was on its way has come: else the answer would get lost with it."""
+    body = views.to_json(refusal.document()).encode()
+    headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await _drain(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    left = _DRAIN_BYTES
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
+
+
+def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]
+
+
+def _is_json(values: list[bytes]) -> bool:
+    if len(values) != 1:
+        return False
+    kind, _, more = (part.strip().lower() for part in values[0].partition(b";"))
+    return kind == b"application/json" and more in (b"", b"charset=utf-8", b'charset="utf-8"')
