@@ -36,8 +36,21 @@ def _calls() -> Iterator[Call]:
     def call(name: str, command: str, arguments: type[args.Arguments], function: Any, says: str, **more: Any) -> Call:
         return Call(name=name, command=command, arguments=arguments, function=function, says=says, **more)
 
-    yield call("task_new", "task new", args.TaskNew, on_tasks.new, "Make a task; `to` delegates it at once.")
-    yield call("task_list", "task list", args.TaskList, on_tasks.list_, "List tasks.", changes=False)
+    yield call(
+        "task_new",
+        "task new",
+        args.TaskNew,
+        on_tasks.new,
+        "Make a task; `to` delegates it at once. Lengths are like 30m.",
+    )
+    yield call(
+        "task_list",
+        "task list",
+        args.TaskList,
+        on_tasks.list_,
+        "List tasks: all, of one status, or of one agent.",
+        changes=False,
+    )
     yield call(
         "task_show", "task show", args.OneTask, on_tasks.show, "Show a task with its text and state.", changes=False
     )
@@ -87,9 +100,17 @@ def _calls() -> Iterator[Call]:
         "spawn",
         args.SessionsSpawn,
         on_sessions.spawn,
-        "Have a worker do one job in a run of its own; the result comes to your inbox.",
+        "Have a worker do one job in a run of its own; needs a label and a size (S 5, M 10, L 20 minutes). "
+        "The result comes to your inbox.",
     )
-    yield call("sessions_list", "sessions list", args.SessionsList, on_sessions.list_, "Who works.", changes=False)
+    yield call(
+        "sessions_list",
+        "sessions list",
+        args.SessionsList,
+        on_sessions.list_,
+        "Which agents and workers there are, and how they stand.",
+        changes=False,
+    )
     yield call(
         "sessions_history",
         "sessions history",
@@ -177,7 +198,7 @@ def _check_text(call: Call, key: str, value: object) -> None:
 def _sentence(call: Call, problem: str) -> str:
     """What msgspec says is wrong, as one sentence that names the argument."""
     what, _, place = problem.partition(" - at `$")
-    argument = place.strip(".`")
+    argument, what = place.strip(".`"), what.replace(" | null", "")
     if what.startswith("Object contains unknown field"):
         name = what.partition("`")[2].rstrip("`")
         known = msgspec.structs.fields(call.arguments)

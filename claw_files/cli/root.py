@@ -45,6 +45,7 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "prime": ("claw_files.cli.looking:prime", "Tell an agent how to work here."),
     "serve": ("claw_files.cli.serve:serve", "Serve the board over HTTP, on this machine."),
     "token": ("claw_files.cli.token:token", "Make the token by which a caller is taken for an agent."),
+    "mcp": ("claw_files.cli.mcp:mcp", "Serve the workspace to models, by MCP."),
     "install": ("claw_files.cli.install:install", "Let the heartbeat run by itself."),
     "completion": ("claw_files.cli.install:completion", "Print the completion script for a shell."),
 }
