@@ -66,7 +66,8 @@ class Place(NamedTuple):
         """The socket. Raises Busy where another program has the port, BadValue where it cannot be had."""
         address = self._address
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named, because asyncio turns Nagle's algorithm off only where it is: else each answer waits 40 ms.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((str(address), self.port))
