@@ -50,6 +50,10 @@ class Bearer:
             message = "show a token: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
             await _answer(send, 401, views.to_json({"error": {"code": "no-token", "message": message}}))
             return
+        if scope["method"] != "POST":  # a stream that would only ever be empty: there are no sessions
+            message = "only POST is answered here"
+            await _answer(send, 405, views.to_json({"error": {"code": "usage", "message": message}}))
+            return
         scope[_AGENT] = agent
         await self._app(scope, receive, send)
 
@@ -66,7 +70,8 @@ class Bearer:
 
 
 async def _answer(send: Send, status: int, body: str) -> None:
-    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer"), (b"connection", b"close")]
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers += {401: [(b"www-authenticate", b"Bearer")], 405: [(b"allow", b"POST")]}.get(status, [])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
 

@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 ROOT = Path(__file__).parents[2]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
 ENV |= {"PYTHONPATH": str(ROOT)}
 
