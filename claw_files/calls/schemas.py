@@ -16,7 +16,11 @@ def schema(call: Call, bounds: bool = True, without: Collection[str] = ()) -> di
         bounds: also say how long and how large; without them, what is too large is still refused when it comes.
         without: arguments that are not told of; they are still taken.
     """
-    fields = [field for field in msgspec.structs.fields(call.arguments) if field.encode_name not in without]
+    return _object(call.arguments, bounds, without)
+
+
+def _object(kind: type[msgspec.Struct], bounds: bool, without: Collection[str] = ()) -> dict[str, Any]:
+    fields = [field for field in msgspec.structs.fields(kind) if field.encode_name not in without]
     found: dict[str, Any] = {"type": "object"}
     found["properties"] = {field.encode_name: _of(field.type, bounds) for field in fields}
     if required := [field.encode_name for field in fields if field.required]:
@@ -35,6 +39,8 @@ def _of(kind: Any, bounds: bool) -> dict[str, Any]:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) is tuple:
         return {"type": "array", "items": _of(get_args(kind)[0], bounds)}
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _object(kind, bounds)
     return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}
 
 

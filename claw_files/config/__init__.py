@@ -15,6 +15,7 @@ from claw_files.config.settings import (
     Rate,
     Route,
     Schedule,
+    Serve,
     Settings,
     Window,
     Workspace,
@@ -41,6 +42,7 @@ __all__ = [
     "Rate",
     "Route",
     "Schedule",
+    "Serve",
     "Setting",
     "Settings",
     "Window",
@@ -90,6 +92,7 @@ def _build(found: "Reading") -> Settings:
         health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
+        serve=Serve(**found.section(("serve",), "serve")),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from claw_files.app import App
-from claw_files.errors import NotFound
+from claw_files.errors import Usage
 from claw_files.model import AgentId
 from claw_files.serve.refusals import Refusal
 from claw_files.words import safe
@@ -26,35 +26,38 @@ class Callers:
         """The workspace with `agent` acting; None is nobody, who sees what is no compartment's."""
         return App(self._root, self._env, agent)
 
-    def agent_of(self, authorization: str | None, named: str | None) -> AgentId | None:
-        """Who asks; None where nobody was named and nobody has to be.
+    def agent_of(self, authorization: str | None) -> AgentId | None:
+        """The agent whose token is shown; None where none is and none has to be.
 
         Args:
             authorization: the header's value, `Bearer TOKEN`.
-            named: who the request says that it is from; it has to be the token's agent.
 
-        Raises Refusal "no-token" and "not-you", InvalidConfig, and NotFound for an agent that there is not.
+        Raises Refusal "no-token", and InvalidConfig.
         """
         app = self.app(None)
-        if authorization is None:
-            if app.settings.serve.auth == "token" or not self._is_local:
-                raise self._unknown("no token was shown: `Authorization: Bearer TOKEN`")
-            return app.settings.agent(named).name if named else None
-        agent = app.tokens.agent_of(_token(authorization))
+        if authorization is None and self._is_local and app.settings.serve.auth == "loopback":
+            return None
+        agent = app.tokens.agent_of(_token(authorization)) if authorization is not None else None
         if agent is None:
-            raise self._unknown("the token is nobody's")
-        if named and not self._is_same(app, agent, named):
-            raise Refusal("not-you", f"the token is {agent}'s, and `agent` says {safe(named, 80)}")
+            why = "no token was shown" if authorization is None else "the token is nobody's"
+            told = f"{why}: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
+            raise Refusal("no-token", told, www_authenticate="Bearer")
         return agent
 
-    def _is_same(self, app: App, agent: AgentId, named: str) -> bool:
-        try:
-            return app.settings.agent(named).name == agent
-        except NotFound:
-            return False
+    def named(self, agent: AgentId | None, name: object) -> AgentId | None:
+        """Who asks, where the request itself says so: without a token it is taken at its word.
 
-    def _unknown(self, why: str) -> Refusal:
-        return Refusal("no-token", f"{why}; `clawfiles token NAME` says where one lies", www_authenticate="Bearer")
+        Raises Refusal "not-you" for a name that is not the token's agent, Usage, and NotFound.
+        """
+        if name is None:
+            return agent
+        if not isinstance(name, str):
+            raise Usage("`agent` must be a text: who asks")
+        if agent is None:
+            return self.app(None).settings.agent(name).name
+        if name.lower() != agent:
+            raise Refusal("not-you", f"the token is {agent}'s, and `agent` says {safe(name, 80)}")
+        return agent
 
 
 def _token(authorization: str) -> str:

@@ -18,6 +18,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 URL_BYTES = 4096
 MOST_HEADERS = 64
+HEADER_BYTES = 16 << 10
 BODY_BYTES = 1_500_000
 BODY_SECONDS = 5.0
 _DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 16 << 20
@@ -57,8 +58,8 @@ class Guard:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES:
             raise Refusal("url-too-long", f"the path and query are longer than {URL_BYTES} bytes")
-        if len(headers) > MOST_HEADERS:
-            raise Refusal("too-many-headers", f"there are more than {MOST_HEADERS} headers")
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
+            raise Refusal("too-many-headers", f"there are over {MOST_HEADERS} headers or {HEADER_BYTES} bytes of them")
         hosts = _all(headers, b"host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             raise Refusal("wrong-host", "`Host` is no name of this server")
@@ -68,6 +69,8 @@ class Guard:
             raise Refusal("cross-site", "a page of another site asks")
         if len(_all(headers, b"authorization")) > 1:
             raise Refusal("bad-request", "`Authorization` stands there twice")
+        if b"%2f" in scope["raw_path"].lower():
+            raise Refusal("no-such-path", "there is nothing here")  # no id has a slash in it
         self._check_body(scope["method"], headers)
 
     def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
@@ -118,9 +121,8 @@ async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
     body = views.to_json(refusal.document()).encode()
     headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
     headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send(
-        {"type": "http.response.start", "status": refusal.status, "headers": [*headers, (b"connection", b"close")]}
-    )
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     await _drain(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

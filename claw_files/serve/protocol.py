@@ -12,10 +12,11 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from claw_files import views
+from claw_files.serve.guard import HEADER_BYTES, URL_BYTES
 from claw_files.serve.refusals import SECURITY, Refusal
 
 HEAD_SECONDS = 5.0  # for the first line and the headers, from the moment on at which they could come
-HEAD_BYTES = 16 << 10
+HEAD_BYTES = HEADER_BYTES + URL_BYTES  # that are kept of a head that is not whole yet
 STUCK_SECONDS = 10.0  # a client that reads nothing for so long is not there
 MOST_CONNECTIONS = 64
 
@@ -34,7 +35,8 @@ class Protocol(H11Protocol):
             self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head, self._stuck = _cancelled(self._head), _cancelled(self._stuck)
+        _cancel(self._head, self._stuck)
+        self._head = self._stuck = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -50,7 +52,8 @@ class Protocol(H11Protocol):
     def _watch_head(self) -> None:
         """Let the clock run while the head of a request is not whole, and only then."""
         if self.conn.their_state is not h11.IDLE:
-            self._head = _cancelled(self._head)
+            _cancel(self._head)
+            self._head = None
         elif self._head is None and not self.transport.is_closing():
             self._head = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
@@ -67,7 +70,8 @@ class Protocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stuck = _cancelled(self._stuck)
+        _cancel(self._stuck)
+        self._stuck = None
 
     def send_400_response(self, msg: str) -> None:
         """Called while the error is handled that says what is wrong."""
@@ -90,9 +94,10 @@ class Protocol(H11Protocol):
         self.transport.close()
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer:
-        timer.cancel()
+def _cancel(*timers: asyncio.TimerHandle | None) -> None:
+    for timer in timers:
+        if timer:
+            timer.cancel()
 
 
 def _answer(refusal: Refusal) -> bytes:

@@ -3,13 +3,17 @@
 The application, the description at /openapi.json and `docs/reference/http.md` are made from it.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from claw_files.calls import CALLS, Call
 from claw_files.calls import arguments as args
 from claw_files.serve.moves import Patch
+
+if TYPE_CHECKING:
+    from claw_files.app import App
 
 Where = Literal["query", "body", "none"]
 
@@ -34,9 +38,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # of the operation
     call: str  # of the table of calls; "" where the application itself answers
     says: str
-    takes: type[args.Arguments] = args.Arguments
-    where: Where = "none"  # what `takes` names
+    takes: type[args.Arguments] = args.Arguments  # where there is no call
+    where: Where = "none"  # the arguments stand
     fixed: Mapping[str, object] = {}  # what the call is told beside
+    without: tuple[str, ...] = ()  # arguments of the call that are not taken here
     gives: str  # the name of a schema in `schemas`
     status: int = 200
     is_open: bool = False  # needs no token
@@ -54,6 +59,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The arguments of the call that nobody gives by name."""
+        return frozenset((*self.names, *self.fixed, *self.without))
+
+    @property
     def takes_agent(self) -> bool:
         """Whether `agent` beside the arguments says who asks."""
         return self.changes or self.is_mine
@@ -66,7 +76,6 @@ ROUTES: tuple[Row, ...] = (
         name="listTasks",
         call="task_list",
         says="The tasks, open and closed, without the archive.",
-        takes=args.TaskList,
         where="query",
         gives="Tasks",
     ),
@@ -76,7 +85,6 @@ ROUTES: tuple[Row, ...] = (
         name="newTask",
         call="task_new",
         says="Make a task; `to` delegates it at once.",
-        takes=args.TaskNew,
         where="body",
         gives="Task",
         status=201,
@@ -108,8 +116,8 @@ ROUTES: tuple[Row, ...] = (
         name="claimTask",
         call="task_claim",
         says="Take a task; exactly one agent gets it. Whoever names the generation it holds renews its lease.",
-        takes=args.TaskClaim,
         where="body",
+        without=("next", "type"),
         gives="Lease",
     ),
     Row(
@@ -118,7 +126,6 @@ ROUTES: tuple[Row, ...] = (
         name="delegateTask",
         call="task_delegate",
         says="Give a task to an agent; without `to` its route decides.",
-        takes=args.TaskDelegate,
         where="body",
         gives="Delegated",
     ),
@@ -128,9 +135,9 @@ ROUTES: tuple[Row, ...] = (
         name="claimNext",
         call="task_claim",
         says="Take the best task that is ready for you.",
-        takes=args.TaskClaim,
         where="body",
         fixed={"next": True},
+        without=("task", "generation"),
         gives="Lease",
     ),
     Row(
@@ -140,6 +147,7 @@ ROUTES: tuple[Row, ...] = (
         call="inbox",
         says="Your new messages, oldest first; they stay unread.",
         fixed={"action": "peek"},
+        without=("id", "timeoutSeconds"),
         gives="Messages",
         is_mine=True,
     ),
@@ -151,6 +159,7 @@ ROUTES: tuple[Row, ...] = (
         says="Your new messages, oldest first; from now on they are read.",
         where="body",
         fixed={"action": "read"},
+        without=("id", "timeoutSeconds"),
         gives="Messages",
     ),
     Row(
@@ -159,7 +168,6 @@ ROUTES: tuple[Row, ...] = (
         name="sendMessage",
         call="message_send",
         says="Send a message and return at once: accepted means that it is durably in the agent's inbox.",
-        takes=Message,
         where="body",
         gives="Sent",
     ),
@@ -169,7 +177,6 @@ ROUTES: tuple[Row, ...] = (
         name="answerMessage",
         call="answer",
         says="Answer a question from your inbox.",
-        takes=args.Answer,
         where="body",
         gives="Sent",
     ),
@@ -181,6 +188,7 @@ ROUTES: tuple[Row, ...] = (
         says="Put a message of yours away.",
         where="body",
         fixed={"action": "done"},
+        without=("timeoutSeconds",),
         gives="Finished",
     ),
     Row(
@@ -215,7 +223,7 @@ ROUTES: tuple[Row, ...] = (
 )
 
 
-def message_send(app: Any, asked: Message) -> Any:
+def _send(app: "App", asked: Message) -> object:
     """What `send` and `ask` of the shell do."""
     from claw_files import words
     from claw_files.calls import talk
@@ -225,5 +233,10 @@ def message_send(app: Any, asked: Message) -> Any:
     return talk.sent_json(talk.send(app, receiver, asked.text, task, None, asked.critical, asked.question))
 
 
-OWN: dict[str, Callable[[Any, Any], Any]] = {"message_send": message_send}
-"""Calls that only HTTP has."""
+OWN = {"message_send": Call(name="message_send", command="send", arguments=Message, says="Send.", function=_send)}
+"""Calls that only HTTP has: OpenClaw's agents know `sessions_send` instead."""
+
+
+def call_of(row: Row) -> Call | None:
+    """The call that answers the row; None where the application itself does."""
+    return OWN.get(row.call) or CALLS.get(row.call)

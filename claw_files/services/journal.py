@@ -89,12 +89,13 @@ class Journal:
         stamp = self._files.stamp(f"audit/{days[-1]}") if days else None
         return Position(day=days[-1].removesuffix(_SUFFIX) if days else "", offset=stamp.size_bytes if stamp else 0)
 
-    def since(self, start: Position, limit: int = 1000) -> list[tuple[Position, dict[str, Any]]]:
-        """Up to `limit` lines behind `start`, oldest first, each with the position behind it; torn ones are left out.
+    def since(self, start: Position, limit: int = 1000) -> list[tuple[Position, dict[str, Any] | None]]:
+        """Up to `limit` lines behind `start`, oldest first, each with the position behind it.
 
-        A line that is still being written counts once it is whole.
+        None stands for a line that is torn, or not to be seen here. One that is still being written counts once it is
+        whole.
         """
-        found: list[tuple[Position, dict[str, Any]]] = []
+        found: list[tuple[Position, dict[str, Any] | None]] = []
         for name in self._days():
             day = name.removesuffix(_SUFFIX)
             if day >= start.day and len(found) < limit:
@@ -102,7 +103,7 @@ class Journal:
                 found += islice(self._lines_since(name, first), limit - len(found))
         return found
 
-    def _lines_since(self, name: str, start: Position) -> Iterator[tuple[Position, dict[str, Any]]]:
+    def _lines_since(self, name: str, start: Position) -> Iterator[tuple[Position, dict[str, Any] | None]]:
         stamp = self._files.stamp(f"audit/{name}")
         if stamp is None or stamp.size_bytes == start.offset:
             return
@@ -114,8 +115,7 @@ class Journal:
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
             line = _decoded(part)
-            if line and not (self._hidden and self._is_hidden(line)):
-                yield Position(day=start.day, offset=offset), line
+            yield Position(day=start.day, offset=offset), None if line and self._is_hidden(line) else line
 
     def _days(self) -> list[str]:
         return [name for name in self._files.names("audit") if name.endswith(_SUFFIX)]
