@@ -122,6 +122,7 @@ def _listen(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((HOST, port))
+        made.listen()  # before the address is told: who connects from now on is answered once we are ready
     except OSError:
         made.close()
         raise Busy(f"port {port}", "another process") from None
