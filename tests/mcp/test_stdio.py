@@ -201,6 +201,7 @@ def test_a_wait_holds_up_no_other_call(team: Team) -> None:
         async with team.client("peter") as peter, team.client("sam") as sam:
             waits = [asyncio.create_task(called(peter, "inbox", timeoutSeconds=50)) for _ in range(12)]
             await called(peter, "task_list")
+            await called(peter, "task_list")  # all waits have been asked for meanwhile
             assert not any(wait.done() for wait in waits)
             await called(sam, "sessions_send", agentId="peter", message="now")
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
