@@ -17,6 +17,7 @@ from claw_files.errors import Busy, ClawError
 from claw_files.mcp.performing import Performing
 from claw_files.mcp.server import Context, Door
 from claw_files.model import AgentId
+from claw_files.serve.protocol import HEAD_BYTES, Protocol
 
 HOST, PATH = "127.0.0.1", "/mcp"
 BODY_BYTES = 4 << 20
@@ -108,6 +109,8 @@ def serve(base: str, env: Mapping[str, str], port: int) -> None:
     sys.stderr.flush()
     config = uvicorn.Config(
         application(base, env, port),
+        http=Protocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_level="warning",
         access_log=False,
         server_header=False,

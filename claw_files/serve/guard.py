@@ -22,11 +22,15 @@ HEADER_BYTES = 16 << 10
 BODY_BYTES = 1_500_000
 BODY_SECONDS = 5.0
 _DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 16 << 20
-_CHANGING = ("POST", "PATCH")
+_DIGITS = 9  # of a length that is looked at
+
+
+class Gone(Exception):
+    """Who asked is not there any more."""
 
 
 class Guard:
-    """An ASGI application around another one, which gets requests with their whole body in `scope["state"]["body"]`."""
+    """An ASGI application around another one, which finds in `scope["state"]["body"]` what reads the body."""
 
     def __init__(self, app: App, hosts: Iterable[str], scheme: str = "http") -> None:
         """`hosts` are the values of `Host` that mean this server, in lower case and with their port."""
@@ -37,21 +41,14 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-
-        async def send_safely(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *SECURITY]
-            await send(message)
-
+        exchange = _Exchange(scope, receive, send)
         try:
             self._check(scope)
-            scope["state"]["body"] = await _body(scope, receive)
         except Refusal as refusal:
-            await _refuse(refusal, receive, send_safely)
+            await exchange.refuse(refusal)
             return
-        except _Gone:
-            return
-        await self._app(scope, receive, send_safely)
+        scope["state"]["body"] = exchange.body
+        await self._app(scope, receive, exchange.send)
 
     def _check(self, scope: Scope) -> None:
         """Raises Refusal."""
@@ -71,74 +68,87 @@ class Guard:
             raise Refusal("bad-request", "`Authorization` stands there twice")
         if b"%2f" in scope["raw_path"].lower():
             raise Refusal("no-such-path", "there is nothing here")  # no id has a slash in it
-        self._check_body(scope["method"], headers)
 
-    def _check_body(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
-        length = _all(headers, b"content-length")
-        if _all(headers, b"transfer-encoding"):
+
+class _Exchange:
+    """One request and its answer. What is left of a body when the answer is there is thrown away, and the connection
+    ended: else whoever sends without end would keep it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._changes = scope["method"] in ("POST", "PATCH")
+        self._receive, self._send = receive, send
+        length = _all(self._headers, b"content-length")
+        self._is_read = length in ([], [b"0"]) and not _all(self._headers, b"transfer-encoding")
+
+    async def body(self) -> bytes:
+        """The whole body. Raises Refusal for one that there should not be, or not so, and Gone."""
+        self._check()
+        if not self._changes:
+            return b""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._all()
+        except TimeoutError:
+            raise Refusal("too-slow", f"the body did not come whole within {BODY_SECONDS:g} s") from None
+
+    def _check(self) -> None:
+        length = _all(self._headers, b"content-length")
+        if _all(self._headers, b"transfer-encoding"):
             raise Refusal("no-length", "a body needs its `Content-Length`, in one piece")
-        if method not in _CHANGING:
-            if length not in ([], [b"0"]):
-                raise Refusal("bad-request", f"a {method if method.isalpha() else 'request like this'} has no body")
+        if not self._changes:
+            if not self._is_read:
+                raise Refusal("bad-request", "a GET has no body")
             return
         if not length:
             raise Refusal("no-length", "a body needs its `Content-Length`")
-        if len(length[0]) > 9 or int(length[0]) > BODY_BYTES:
+        if len(length[0]) > _DIGITS or int(length[0]) > BODY_BYTES:
             raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
-        if not _is_json(_all(headers, b"content-type")) or _all(headers, b"content-encoding"):
+        if not _is_json(_all(self._headers, b"content-type")) or _all(self._headers, b"content-encoding"):
             raise Refusal("not-json", "the body must be `Content-Type: application/json`, not encoded further")
 
+    async def _all(self) -> bytes:
+        parts = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts += message.get("body", b"")
+            if not message.get("more_body"):
+                self._is_read = True
+                return bytes(parts)
 
-class _Gone(Exception):
-    """Who asked is not there any more."""
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Send a part of the answer."""
+        if message["type"] == "http.response.start":
+            ends = [] if self._is_read else [(b"connection", b"close")]
+            await self._send({**message, "headers": [*message.get("headers", []), *SECURITY, *ends]})
+        elif self._is_read or message.get("more_body"):
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            await self._send({**message, "body": b""})
 
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer what is not even looked at."""
+        body = views.to_json(refusal.document()).encode()
+        headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    if scope["method"] not in _CHANGING:
-        return b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _all_of(receive)
-    except TimeoutError:
-        raise Refusal("too-slow", f"the body did not come whole within {BODY_SECONDS:g} s") from None
-
-
-async def _all_of(receive: Receive) -> bytes:
-    parts = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        parts += message.get("body", b"")
-        if len(parts) > BODY_BYTES:
-            raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
-        if not message.get("more_body"):
-            return bytes(parts)
-
-
-async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
-    """Answer, and end the connection once what was on its way has come: else the answer would get lost with it."""
-    body = views.to_json(refusal.document()).encode()
-    headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    await _drain(receive)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drain(receive: Receive) -> None:
-    left = _DRAIN_BYTES
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body"):
-                    return
-    except TimeoutError:
-        return
+    async def _drain(self) -> None:
+        left = _DRAIN_BYTES
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+        except TimeoutError:
+            return
 
 
 def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from claw_files.serve.routes import ROUTES, Row, call_of
 from claw_files.serve.schemas import SCHEMAS, Schema
 
 _ID: Schema = {"type": "string", "maxLength": 200, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
-_OFTEN = (400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 502, 503)
+_OFTEN = (400, 401, 403, 404, 408, 409, 411, 412, 413, 414, 415, 421, 422, 431, 500, 502, 503)
 
 
 @cache
@@ -41,9 +41,10 @@ def arguments(row: Row) -> Schema:
     call = call_of(row) or Call(name=row.name, command="", arguments=row.takes, says=row.says, function=print)
     found = schema(call, without=row.hidden)
     required = set(found.get("required", ()))
-    shown = {name: one if name in required else _or_null(one, row) for name, one in found["properties"].items()}
+    fields = dict(found["properties"])
     if row.takes_agent:
-        shown["agent"] = {"type": "string", "maxLength": 512, "description": "Who asks; the token's agent."}
+        fields["agent"] = {"type": "string", "maxLength": 512, "description": "Who asks; the token's agent."}
+    shown = {name: one if name in required else _or_null(one, row) for name, one in fields.items()}
     return {**found, "properties": shown}
 
 
@@ -72,7 +73,7 @@ def _operation(row: Row) -> dict[str, Any]:
 def _statuses(row: Row) -> list[int]:
     """The errors that the row may be answered with."""
     rare = {401} if row.is_open else set[int]()
-    rare |= set() if row.changes else {409, 413, 415}
+    rare |= set() if row.changes else {408, 409, 413, 415}
     rare |= set() if row.name == "moveTask" else {412}
     return [status for status in _OFTEN if status not in rare]
 
@@ -87,9 +88,9 @@ def _parameters(row: Row) -> list[dict[str, Any]]:
 
 
 def _headers(row: Row) -> list[tuple[str, Schema]]:
-    text: Schema = {"type": "string", "pattern": "^[!-~]+$", "maxLength": 200}
+    text: Schema = {"type": "string"}
     if row.method == "POST":
-        return [("Idempotency-Key", text)]
+        return [("Idempotency-Key", {**text, "pattern": "^[ -~]+$", "maxLength": 200})]
     if row.name == "moveTask":
         return [("If-Match", text)]
     if row.name == "showTask":

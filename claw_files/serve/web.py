@@ -20,7 +20,7 @@ from claw_files.serve import openapi
 from claw_files.serve.answering import Answer, Answering, Asked
 from claw_files.serve.callers import Callers
 from claw_files.serve.events import Events
-from claw_files.serve.guard import Guard
+from claw_files.serve.guard import Gone, Guard
 from claw_files.serve.once import Once
 from claw_files.serve.refusals import RETRY_SECONDS, Refusal, status_of
 from claw_files.serve.routes import ROUTES, Row
@@ -66,22 +66,15 @@ class Web:
         return route
 
     async def _respond(self, row: Row, request: Request) -> Response:
-        asked = Asked(
-            row=row,
-            path={name: str(value) for name, value in request.path_params.items()},
-            query=request.scope["query_string"],
-            body=request.state.body,
-            authorization=request.headers.get("authorization"),
-            if_match=request.headers.get("if-match"),
-            if_none_match=request.headers.get("if-none-match"),
-        )
         try:
+            asked = await _read(row, request)
             if row.name == "events":
                 return await self._events.stream(asked, request.headers.get("last-event-id"))
-            answer = await self._answer(asked, request.headers.get("idempotency-key"))
+            return _response(await self._answer(asked, request.headers.get("idempotency-key")))
+        except Gone:
+            return Response(status_code=400)  # to nobody
         except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
-            answer = _answer_of(error)
-        return _response(answer)
+            return _response(_answer_of(error))
 
     async def _answer(self, asked: Asked, key: str | None) -> Answer:
         if asked.row.name == "description":
@@ -107,6 +100,19 @@ class Web:
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+async def _read(row: Row, request: Request) -> Asked:
+    """The request, whole. Raises Refusal and Gone."""
+    return Asked(
+        row=row,
+        path={name: str(value) for name, value in request.path_params.items()},
+        query=request.scope["query_string"],
+        body=await request.state.body(),
+        authorization=request.headers.get("authorization"),
+        if_match=request.headers.get("if-match"),
+        if_none_match=request.headers.get("if-none-match"),
+    )
 
 
 def _response(answer: Answer) -> Response:

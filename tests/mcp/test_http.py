@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,17 @@ def test_bodies_that_are_no_request_are_refused_and_the_next_is_served(team: Tea
     assert httpx2.get(address, headers=headers, timeout=60).status_code == 405
     assert httpx2.delete(address, headers=headers, timeout=60).status_code == 405
     assert status(json.dumps(ASKED).encode()) == 200
+
+
+def test_a_head_that_does_not_come_whole_ends_its_connection_and_no_other(team: Team) -> None:
+    address = team.serve()
+    port = int(address.rpartition(":")[2].partition("/")[0])
+
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as slow:
+        slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127")
+        assert post(address, Authorization=f"Bearer {team.token('peter')}").status_code == 200
+        assert b"too-slow" in slow.recv(4096)
+        assert slow.recv(4096) == b""
 
 
 def test_a_port_that_is_taken_is_told(team: Team) -> None:
