@@ -17,7 +17,8 @@ that is nearest; a null counts as not given. Times and lengths are as in [comman
 
 `sessions_send`, `sessions_spawn`, `sessions_list`, `sessions_history` and `subagents` have OpenClaw's arguments and
 answers as far as they mean something here. Of its own a spawn has `size`, else the smallest that `runTimeoutSeconds`
-fits in (S 300 s, M 600 s, L 1200 s); `taskName`, else `label`, names the worker's result.
+fits in (S 300 s, M 600 s, L 1200 s); `taskName`, else `label`, names the worker's result. A send without
+`timeoutSeconds` waits for nothing.
 """
 
 
