@@ -124,6 +124,27 @@ def test_a_wait_holds_up_nobody_and_a_change_is_told(team: Team) -> None:
     live(story())
 
 
+def test_who_listens_is_told_of_nothing_of_anothers(team: Team) -> None:
+    address, wanted = team.serve(), ["clawfiles://inbox"]
+    team.token("peter"), team.token("sam")
+
+    async def story() -> None:
+        async with (
+            team.caller(address, "peter") as peter,
+            team.caller(address, "sam") as sam,
+            peter.listen(resource_subscriptions=wanted) as peters,
+            sam.listen(resource_subscriptions=wanted) as sams,
+        ):
+            team.type("send", "peter", "for you", "--agent", "iris")
+            await anext(peters)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(sams), 0.5)
+            team.type("send", "sam", "and for you", "--agent", "iris")
+            await anext(sams)
+
+    live(story())
+
+
 def test_bodies_that_are_no_request_are_refused_and_the_next_is_served(team: Team) -> None:
     address = team.serve()
     headers = ACCEPT | {"Authorization": f"Bearer {team.token('peter')}", "Content-Type": "application/json"}
