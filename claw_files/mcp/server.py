@@ -15,7 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from mcp.shared.exceptions import MCPError
 
 from claw_files import __version__, views
-from claw_files.errors import ClawError
+from claw_files.errors import ClawError, Usage
 from claw_files.mcp import resources
 from claw_files.mcp.changes import Changes
 from claw_files.mcp.performing import Performing
@@ -127,7 +127,8 @@ class Door:
             return await self._listens.setdefault(agent, _Listens()).handler(context, asked)
 
     async def _subscribe(self, context: Context, asked: types.SubscribeRequestParams) -> types.EmptyResult:
-        agent, (uri,) = self._caller(context), _checked([str(asked.uri)])
+        agent, uri = self._caller(context), str(asked.uri)
+        _checked([uri, *(other for _, other in self._sessions)])
         if (agent, uri) not in self._sessions:
             self._sessions[agent, uri] = context.session
             await self._changes.watch(agent, uri)
@@ -158,7 +159,7 @@ def _checked(uris: list[str]) -> list[str]:
     """The addresses, each of something. Raises MCPError."""
     try:
         if len(uris) > _MOST_WATCHED:
-            raise ClawError(f"more than {_MOST_WATCHED} resources at once")
+            raise Usage(f"more than {_MOST_WATCHED} resources at once")
         for uri in uris:
             resources.found(uri)
     except ClawError as error:

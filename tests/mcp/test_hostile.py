@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from claw_files.calls.arguments import TEXT_BYTES
 
@@ -108,6 +109,21 @@ def test_text_of_others_cannot_move_a_terminal(team: Team) -> None:
             await called(sam, "task_new", title="a\x1b[31mred")
             _, sentence = await refused(sam, "task_list", agent="\x1b[2J")
             assert "\x1b" not in sentence
+
+    live(story())
+
+
+def test_nobody_listens_to_what_there_is_not_or_to_more_than_a_hundred(team: Team) -> None:
+    async def story() -> None:
+        async with team.client() as client:
+            for wanted, sentence in (
+                (["clawfiles://secrets"], "no resource"),
+                ([f"clawfiles://tasks/TC-{number}" for number in range(101)], "more than 100 resources"),
+            ):
+                with pytest.raises(MCPError, match=sentence):
+                    async with client.listen(resource_subscriptions=wanted):
+                        pass
+            await called(client, "task_list")
 
     live(story())
 
