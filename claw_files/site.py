@@ -49,6 +49,15 @@ class Site:
         self._known: dict[AgentId, Self] = {}
         self.clock: Clock = clock or SystemClock()
 
+    def close(self) -> None:
+        """Let go of everything that was opened here and beside; nothing of it may be used afterwards.
+
+        Only for who opens many: services know one another and the places beside them, so their descriptors would
+        stay open until the garbage collector comes by.
+        """
+        for place in (*self._known.values(), self):
+            vars(place).clear()
+
     # --- the configuration
 
     @cached_property

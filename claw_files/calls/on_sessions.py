@@ -28,7 +28,9 @@ def send(app: "App", asked: args.SessionsSend) -> Any:
         return _steered_json(app.steering.steer(app.actor, receiver.run or receiver.key, asked.message))
     task = words.task_id(asked.task) if asked.task else None
     patience = timedelta(seconds=asked.timeout_seconds) or None
-    sent = talk.send(app, receiver, asked.message, task, patience, asked.critical, question=True)
+    # An agent is asked for a turn; a person is told, and asked only by who waits.
+    question = patience is not None or not app.settings.is_human(receiver)
+    sent = talk.send(app, receiver, asked.message, task, patience, asked.critical, question)
     return _sent_json(sent, app.settings.agents[receiver].session)
 
 

@@ -28,9 +28,11 @@ class Changes:
     async def watch(self, agent: AgentId, uri: str) -> None:
         """Somebody watches it from now on; changes from after this are told."""
         self._watched[agent, uri] += 1
-        if self._watched[agent, uri] == 1:
-            self._seen |= await self._look(agent, [uri])
         self._somebody.set()
+        if (agent, uri) not in self._seen:
+            for watched, stamp in (await self._look(agent, [uri])).items():
+                if watched in self._watched:
+                    self._seen.setdefault(watched, stamp)
 
     def leave(self, agent: AgentId, uri: str) -> None:
         """One fewer watches it."""
@@ -43,13 +45,14 @@ class Changes:
     @asynccontextmanager
     async def watching(self, agent: AgentId, uris: Iterable[str]) -> AsyncIterator[None]:
         """Watch them inside the block."""
-        mine = list(dict.fromkeys(uris))
-        for uri in mine:
-            await self.watch(agent, uri)
+        begun = list[str]()
         try:
+            for uri in dict.fromkeys(uris):
+                begun.append(uri)
+                await self.watch(agent, uri)
             yield
         finally:
-            for uri in mine:
+            for uri in begun:
                 self.leave(agent, uri)
 
     async def run(self) -> None:
@@ -65,7 +68,7 @@ class Changes:
     async def _tell_changes(self, agent: AgentId) -> None:
         now = await self._look(agent, [uri for who, uri in self._watched if who == agent])
         for watched, stamp in now.items():
-            if watched in self._watched and self._seen.get(watched) != stamp:
+            if watched in self._seen and self._seen[watched] != stamp:
                 self._seen[watched] = stamp
                 await self._tell(*watched)
 

@@ -17,6 +17,7 @@ from claw_files.errors import Busy, ClawError
 from claw_files.mcp.performing import Performing
 from claw_files.mcp.server import Context, Door
 from claw_files.model import AgentId
+from claw_files.serve.protocol import HEAD_BYTES, Protocol
 
 HOST, PATH = "127.0.0.1", "/mcp"
 BODY_BYTES = 4 << 20
@@ -50,6 +51,10 @@ class Bearer:
             message = "show a token: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
             await _answer(send, 401, views.to_json({"error": {"code": "no-token", "message": message}}))
             return
+        if scope["method"] != "POST":  # a stream that would only ever be empty: there are no sessions
+            message = "only POST is answered here"
+            await _answer(send, 405, views.to_json({"error": {"code": "usage", "message": message}}))
+            return
         scope[_AGENT] = agent
         await self._app(scope, receive, send)
 
@@ -66,7 +71,8 @@ class Bearer:
 
 
 async def _answer(send: Send, status: int, body: str) -> None:
-    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer"), (b"connection", b"close")]
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers += {401: [(b"www-authenticate", b"Bearer")], 405: [(b"allow", b"POST")]}.get(status, [])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
 
@@ -103,6 +109,8 @@ def serve(base: str, env: Mapping[str, str], port: int) -> None:
     sys.stderr.flush()
     config = uvicorn.Config(
         application(base, env, port),
+        http=Protocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -117,6 +125,7 @@ def _listen(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((HOST, port))
+        made.listen()  # before the address is told: who connects from now on is answered once we are ready
     except OSError:
         made.close()
         raise Busy(f"port {port}", "another process") from None

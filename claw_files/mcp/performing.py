@@ -65,11 +65,16 @@ class Performing:
     ) -> T:
         """What `work` makes of the workspace, with `agent` acting, in a thread of its own."""
         clock = CallClock()
+
+        def call() -> T:
+            app = App(self._base, self._env, agent, clock)
+            try:
+                return work(app)
+            finally:
+                app.close()
+
         try:
-            return await anyio.to_thread.run_sync(
-                lambda: work(App(self._base, self._env, agent, clock)),
-                limiter=limiter or self._calls,
-                abandon_on_cancel=True,  # what is being written is finished; a wait ends at its next look
-            )
+            # On cancel, what is being written is finished in its thread, and a wait ends at its next look.
+            return await anyio.to_thread.run_sync(call, limiter=limiter or self._calls, abandon_on_cancel=True)
         finally:
             clock.gone.set()

@@ -44,7 +44,7 @@ def stamp(app: "App", uri: str) -> object:
     """A value that changes when the resource may have; costs a stat for each file. None where it cannot be told."""
     try:
         return _stamp(app, found(uri))
-    except ClawError:
+    except (ClawError, OSError):
         return None
 
 

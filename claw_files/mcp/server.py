@@ -15,7 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from mcp.shared.exceptions import MCPError
 
 from claw_files import __version__, views
-from claw_files.errors import ClawError
+from claw_files.errors import ClawError, Usage
 from claw_files.mcp import resources
 from claw_files.mcp.changes import Changes
 from claw_files.mcp.performing import Performing
@@ -27,6 +27,7 @@ Context = ServerRequestContext[Any, Any]
 Caller = Callable[[Context], AgentId]
 _LONGEST_ERROR = 4000
 _MOST_WATCHED = 100
+_MOST_LISTENING = 100
 
 
 class Door:
@@ -34,8 +35,7 @@ class Door:
 
     def __init__(self, performing: Performing, caller: Caller) -> None:
         self._performing, self._caller = performing, caller
-        self._bus = InMemorySubscriptionBus()
-        self._listen = ListenHandler(self._bus)
+        self._listens: dict[AgentId, _Listens] = {}  # one for each: another's inbox has the same address
         self._sessions: dict[tuple[AgentId, str], ServerSession] = {}  # of clients of the older protocol
         self._changes = Changes(performing, self._tell)
         self._tools = [types.Tool.model_validate(tool) for tool in listed()]
@@ -122,11 +122,13 @@ class Door:
         self, context: Context, asked: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
         uris = _checked(asked.notifications.resource_subscriptions or [])
-        async with self._changes.watching(self._caller(context), uris):
-            return await self._listen(context, asked)
+        agent = self._caller(context)
+        async with self._changes.watching(agent, uris):
+            return await self._listens.setdefault(agent, _Listens()).handler(context, asked)
 
     async def _subscribe(self, context: Context, asked: types.SubscribeRequestParams) -> types.EmptyResult:
-        agent, (uri,) = self._caller(context), _checked([str(asked.uri)])
+        agent, uri = self._caller(context), str(asked.uri)
+        _checked([uri, *(other for _, other in self._sessions)])
         if (agent, uri) not in self._sessions:
             self._sessions[agent, uri] = context.session
             await self._changes.watch(agent, uri)
@@ -139,16 +141,25 @@ class Door:
         return types.EmptyResult()
 
     async def _tell(self, agent: AgentId, uri: str) -> None:
-        await self._bus.publish(ResourceUpdated(uri))
+        if listens := self._listens.get(agent):
+            await listens.bus.publish(ResourceUpdated(uri))
         if session := self._sessions.get((agent, uri)):
             await session.send_resource_updated(uri)
+
+
+class _Listens:
+    """Those who listen as one agent."""
+
+    def __init__(self) -> None:
+        self.bus = InMemorySubscriptionBus()
+        self.handler = ListenHandler(self.bus, max_subscriptions=_MOST_LISTENING)
 
 
 def _checked(uris: list[str]) -> list[str]:
     """The addresses, each of something. Raises MCPError."""
     try:
         if len(uris) > _MOST_WATCHED:
-            raise ClawError(f"more than {_MOST_WATCHED} resources at once")
+            raise Usage(f"more than {_MOST_WATCHED} resources at once")
         for uri in uris:
             resources.found(uri)
     except ClawError as error:

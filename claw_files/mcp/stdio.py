@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -22,8 +21,7 @@ def serve(base: str, env: Mapping[str, str], agent: AgentId) -> None:
         async with stdio_server() as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
 
-    with suppress(*_GONE):
+    try:
         anyio.run(run)
-
-
-_GONE = (BrokenPipeError, ConnectionResetError)
+    except* (BrokenPipeError, ConnectionResetError):
+        pass  # the client went away while it was answered

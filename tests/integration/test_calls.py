@@ -185,6 +185,16 @@ def test_a_message_goes_to_an_agent_and_its_answer_comes_back(ask: Ask) -> None:
     assert ask("sam", "inbox") == {"messages": []}
 
 
+def test_an_agent_is_asked_for_a_turn_and_a_person_is_told(office: Office, ask: Ask) -> None:
+    ask("peter", "sessions_send", agentId="iris", message="here?", task="TC-1")
+    ask("peter", "sessions_send", agentId="dimitrios", message="all is well", critical=True)
+
+    (to_iris,), (to_person,) = (ask(name, "inbox", action="peek")["messages"] for name in ("iris", "dimitrios"))
+
+    assert (to_iris["kind"], to_iris["task"]) == ("question", "TC-1")
+    assert (to_person["kind"], to_person["critical"]) == ("announce", True)
+
+
 def test_a_wait_ends_with_the_reply_or_with_accepted(office: Office, ask: Ask) -> None:
     def reply() -> None:
         office.clock.on_sleep = None
