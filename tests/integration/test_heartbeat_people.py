@@ -94,18 +94,18 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
     send(office, "the backup was slow")
     send(office, "the mail is read")
     at(office, 8)
-    hand_over = channels.hand_over
+    write = channels.write
 
     def dies(*args: object) -> None:
         if step != "before":
-            hand_over(*args)
+            write(*args)
         raise Crash
 
     with monkeypatch.context() as patch:
         if step == "marked":
             patch.setattr(People, "_needs_reply", staticmethod(lambda _: (_ for _ in ()).throw(Crash())))
         else:
-            patch.setattr(channels, "hand_over", dies)
+            patch.setattr(channels, "write", dies)
         with pytest.raises(Crash):
             office.app().heartbeat.tick()
     send(office, "good morning")  # something new meanwhile

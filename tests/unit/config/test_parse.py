@@ -194,7 +194,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ("takes = [1]", "wants a text"),
         ('takes = "bug"', "in square brackets"),
         ('env = ["A=B"]', "without their values"),
-        ('channels = ["tgram://x"]', "not known to this version"),
+        ('channels = ["tgram:x"]', 'each wants "file:PATH"'),
         ('channels = ["file:../x"]', "inside the workspace"),
         ('quiet_hours = ["22-7"]', "window"),
         ('quiet_hours = ["00:00-12:00", "12:00-24:00"]', "no time of the day"),

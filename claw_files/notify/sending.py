@@ -1,0 +1,99 @@
+"""Delivering one text to one address, within a limit of time, in a process of its own.
+
+apprise has limits of its own, four seconds to connect and four without a byte, for most services; a mail server that
+says one letter every three seconds keeps to them for ever. So a process that takes too long is killed.
+"""
+
+import importlib
+import logging
+import os
+import re
+import select
+import signal
+from datetime import timedelta
+from typing import Any
+
+from claw_files.errors import NotInstalled
+
+REASON_BYTES = 500
+_DELIVERED = b"+"
+
+
+def library() -> Any:
+    """apprise. Raises NotInstalled."""
+    try:
+        return importlib.import_module("apprise")
+    except ImportError:
+        raise NotInstalled("a person's channel", "notify") from None
+
+
+def service(address: str) -> Any:
+    """What apprise makes of the address; None where it does not understand it. Raises NotInstalled."""
+    apprise = library()
+    logging.getLogger("apprise").handlers[:] = [logging.NullHandler()]  # it would print what it does not understand
+    asset = apprise.AppriseAsset(
+        async_mode=False, storage_mode=apprise.PersistentStoreMode.MEMORY, app_id="clawfiles", app_desc="clawfiles"
+    )
+    try:
+        return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+    except Exception:  # noqa: BLE001 - a plugin's fault in reading an address is that it does not understand it
+        return None
+
+
+def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
+    """Deliver; "" when the service took it, else why not, without a word of the address. Raises NotInstalled, OSError.
+
+    This process must have one thread: it forks.
+    """
+    library()
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _in_child(address, title, body, tell)
+    os.close(tell)
+    try:
+        has_ended, _, _ = select.select([told], [], [], limit.total_seconds())
+        said = os.read(told, REASON_BYTES) if has_ended else b""
+    finally:
+        os.close(told)
+        os.kill(pid, signal.SIGKILL)  # what has ended is not hurt by it
+        os.waitpid(pid, 0)
+    if not has_ended:
+        return f"no answer within {limit.total_seconds():g} s"
+    return "" if said == _DELIVERED else said.decode("utf-8", "replace") or "its process ended without a word"
+
+
+def _in_child(address: str, title: str, body: str, tell: int) -> None:
+    """Deliver and say how it went; never returns."""
+    try:
+        from claw_files.runtimes.supervisor import PR_SET_PDEATHSIG, prctl
+
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.write(tell, _said(address, title, body).encode() or _DELIVERED)
+    except Exception as wrong:  # noqa: BLE001 - whatever a plugin does is told, by its kind: a text could hold the address
+        os.write(tell, f"apprise failed with {type(wrong).__name__}".encode())
+    finally:
+        os._exit(0)
+
+
+def _said(address: str, title: str, body: str) -> str:
+    plugin, heard = service(address), _Heard()
+    if plugin is None:
+        return "apprise does not understand the address"
+    logging.getLogger("apprise").handlers[:] = [heard]
+    is_taken = plugin.notify(body=body, title=title, body_format=library().NotifyFormat.TEXT)
+    return "" if is_taken else heard.reason
+
+
+class _Heard(logging.Handler):
+    """What apprise says while it delivers: of it only what holds nothing of the address."""
+
+    reason = "it was not taken"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if found := re.search(r"error=([0-9]{3})\b", text):
+            self.reason = f"the service answered {found[1]}"
+        elif re.search(r"connect|socket|timed? ?out", text, re.IGNORECASE):
+            self.reason = "no connection"
