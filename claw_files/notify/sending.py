@@ -10,10 +10,12 @@ import os
 import re
 import select
 import signal
+import warnings
 from datetime import timedelta
 from typing import Any
 
 from claw_files.errors import NotInstalled
+from claw_files.runtimes.supervisor import PR_SET_PDEATHSIG, prctl
 
 REASON_BYTES = 500
 _DELIVERED = b"+"
@@ -28,14 +30,19 @@ def library() -> Any:
 
 
 def service(address: str) -> Any:
-    """What apprise makes of the address; None where it does not understand it. Raises NotInstalled."""
+    """What apprise makes of the address; None where it does not understand it. Raises NotInstalled.
+
+    The first time in a process it takes a second or so: apprise reads all its plugins.
+    """
     apprise = library()
     logging.getLogger("apprise").handlers[:] = [logging.NullHandler()]  # it would print what it does not understand
     asset = apprise.AppriseAsset(
         async_mode=False, storage_mode=apprise.PersistentStoreMode.MEMORY, app_id="clawfiles", app_desc="clawfiles"
     )
     try:
-        return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what its plugins import is theirs
+            return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     except Exception:  # noqa: BLE001 - a plugin's fault in reading an address is that it does not understand it
         return None
 
@@ -45,12 +52,14 @@ def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
 
     This process must have one thread: it forks.
     """
-    library()
+    plugin = service(address)
+    if plugin is None:
+        return "apprise does not understand the address"
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(told)
-        _in_child(address, title, body, tell)
+        _in_child(plugin, title, body, tell)
     os.close(tell)
     try:
         has_ended, _, _ = select.select([told], [], [], limit.total_seconds())
@@ -64,23 +73,19 @@ def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
     return "" if said == _DELIVERED else said.decode("utf-8", "replace") or "its process ended without a word"
 
 
-def _in_child(address: str, title: str, body: str, tell: int) -> None:
+def _in_child(plugin: Any, title: str, body: str, tell: int) -> None:
     """Deliver and say how it went; never returns."""
     try:
-        from claw_files.runtimes.supervisor import PR_SET_PDEATHSIG, prctl
-
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.write(tell, _said(address, title, body).encode() or _DELIVERED)
-    except Exception as wrong:  # noqa: BLE001 - whatever a plugin does is told, by its kind: a text could hold the address
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a sender that is killed is begun anew, and delivers all again
+        os.write(tell, _said(plugin, title, body).encode() or _DELIVERED)
+    except Exception as wrong:  # noqa: BLE001 - what a plugin does is told by its kind: a text could hold the address
         os.write(tell, f"apprise failed with {type(wrong).__name__}".encode())
     finally:
         os._exit(0)
 
 
-def _said(address: str, title: str, body: str) -> str:
-    plugin, heard = service(address), _Heard()
-    if plugin is None:
-        return "apprise does not understand the address"
+def _said(plugin: Any, title: str, body: str) -> str:
+    heard = _Heard()
     logging.getLogger("apprise").handlers[:] = [heard]
     is_taken = plugin.notify(body=body, title=title, body_format=library().NotifyFormat.TEXT)
     return "" if is_taken else heard.reason
