@@ -6,7 +6,7 @@ file does not, because whoever does the work writes in it.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -50,24 +50,28 @@ class Choices:
 
     def is_due(self) -> bool:
         """Whether a box was ticked that was not looked at: a stat of each file, which is read when it has changed."""
-        seen = self._seen()
-        unread = [path for _, path in self._files() if self._stamp(path) != seen.get(path)]
-        return any(self._ticked(path) for path in unread)
+        return bool(self._ticked_now())
 
     def take(self) -> None:
         """Carry out what is ticked. Raises what kept a file from being marked; the next tick goes on there."""
+        for person, path, choice in self._ticked_now():
+            self._take(person, path, choice)
+
+    def _ticked_now(self) -> list[tuple[AgentId, str, Choice]]:
+        """What is ticked in files that have changed; those in which nothing is are remembered."""
         seen = before = self._seen()
+        found: list[tuple[AgentId, str, Choice]] = []
         for person, path in self._files():
             stamp = self._stamp(path)
             if stamp is None or stamp == seen.get(path):
                 continue
-            found = self._ticked(path)
-            for choice in found:
-                self._take(person, path, choice)
-            if not found and self._ws.clock.now() - self._mtime(path) >= YOUNG:
+            here = [(person, path, choice) for choice in self._ticked(path)]
+            if not here and self._ws.clock.now() - stamp.mtime >= YOUNG:
                 seen = {**seen, path: stamp}
+            found += here
         if seen != before:
             self._ws.cache.save(NAME, msgspec.msgpack.encode(seen))
+        return found
 
     # --- where
 
@@ -97,10 +101,6 @@ class Choices:
         with suppress(ClawError):
             return self._ws.files.stamp(path)
         return None
-
-    def _mtime(self, path: str) -> datetime:
-        stamp = self._stamp(path)
-        return stamp.mtime if stamp else self._ws.clock.now()
 
     def _ticked(self, path: str) -> list[Choice]:
         """What is ticked in a file; not a last line that somebody is writing."""
