@@ -208,7 +208,7 @@ class Post(Value, frozen=True):
     queued: datetime | None = None
     critical: bool = False
     tries: int = 0  # that failed
-    tried: datetime | None = None  # the last of them
+    tried: datetime | None = None  # when it was tried last
     reason: str = ""  # why it failed
     had: tuple[str, ...] = ()  # the addresses of the channel that took it, by their number in it
 

@@ -34,13 +34,20 @@ class Sender:
         while self._outbox.ready(self._outbox.posts()):
             try:
                 with self._ws.locks.hold(LOCK, PATIENCE, "the sender"):
-                    while post := next(iter(self._outbox.ready(self._outbox.posts())), None):
-                        self._try(post)
+                    self._pass()
             except Busy:
                 return
 
-    def _try(self, post: Post) -> None:
-        """Deliver one post to every address that has not had it, and write down how it went."""
+    def _pass(self) -> None:
+        waiting = {post.id: post for post in self._outbox.posts()}
+        while post := next(iter(self._outbox.ready(list(waiting.values()))), None):
+            del waiting[post.id]
+            if after := self._try(post):
+                waiting[post.id] = after
+
+    def _try(self, post: Post) -> Post | None:
+        """Deliver one post to every address that has not had it, and write down how it went; the post if it stays."""
+        post = self._outbox.begun(post)  # on a disk that is full nothing is sent, rather than again and again
         try:
             reason, post = self._deliver(post)
         except ClawError as wrong:
@@ -48,9 +55,9 @@ class Sender:
         except Exception as wrong:  # noqa: BLE001 - a bug of ours here is told as a failed delivery, and tried again
             reason = f"a bug of ours: {type(wrong).__name__}"
         if reason:
-            self._outbox.failed(post, reason)
-        else:
-            self._outbox.delivered(post)
+            return self._outbox.failed(post, reason)
+        self._outbox.delivered(post)
+        return None
 
     def _deliver(self, post: Post) -> tuple[str, Post]:
         """Why it failed, or "", and the post with the addresses that have it."""

@@ -32,18 +32,21 @@ def ready(settings: Settings, posts: Sequence[Post], now: datetime) -> list[Post
 def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetime) -> bool:
     if post.channel not in channels_of(settings, post.to) or is_late(post, now, settings.notify.give_up):
         return True  # given up by the tick
-    if not post.critical and _quiet_until(settings, post, now):
+    if _quiet_until(settings, post, now):
         return True
     own = post.tried is not None and abs(now - post.tried) < pause(settings, post.tries)
-    return own or any(abs(now - at) < settings.notify.backoff for at in _failures(post, posts))
+    return own or any(abs(now - at) < settings.notify.backoff for at in _trials(post, posts))
 
 
-def _failures(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
-    """When posts for the same channel failed last."""
+def _trials(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
+    """When posts for the same channel were tried last, those that are waiting still."""
     return (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
 
 
 def _quiet_until(settings: Settings, post: Post, now: datetime) -> datetime | None:
+    """When the quiet hours end that hold the post back; None where none do."""
+    if post.critical and settings.quiet_hours.critical_passes:
+        return None
     return quiet.until(now, quiet.windows_of(settings, post.to), settings.quiet_hours.zone)
 
 

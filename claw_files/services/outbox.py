@@ -7,6 +7,7 @@ away keeps a tick waiting. A post that was delivered lies in `outbox/sent/`: its
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -44,8 +45,7 @@ class Outbox:
         id = f"{person}.{channel}.{name}"
         if any(self._ws.files.stamp(f"{folder}/{id}.md") for folder in (FOLDER, SENT, FAILED)):
             return
-        now = self._ws.clock.now().replace(microsecond=0)
-        raw = forms.render(replace(channels.post_of(item, person, id, channel), queued=now))
+        raw = forms.render(replace(channels.post_of(item, person, id, channel), queued=self._now()))
         self._ws.files.folder(FOLDER)
         self._ws.files.commit(f"{FOLDER}/{id}.md", lambda there: raw if there is None else there, None)
 
@@ -77,6 +77,12 @@ class Outbox:
 
     # --- how it went
 
+    def begun(self, post: Post) -> Post:
+        """Write down that it is tried now: a sender that is killed is not begun anew at once."""
+        after = replace(post, tried=self._now())
+        self.save(after)
+        return after
+
     def delivered(self, post: Post) -> None:
         """Every address of the channel has it."""
         self._ws.files.folder(SENT)
@@ -84,8 +90,7 @@ class Outbox:
 
     def failed(self, post: Post, reason: str) -> Post:
         """Count the failure; the post as it is now."""
-        now = self._ws.clock.now().replace(microsecond=0)
-        after = replace(post, tries=post.tries + 1, tried=now, reason=reason)
+        after = replace(post, tries=post.tries + 1, tried=self._now(), reason=reason)
         # The first of them is news; the others stand in the post, and are told when it takes too long.
         self.save(after, self._audit("not delivered", post, f"{post.channel}: {reason}") if not post.tries else None)
         return after
@@ -105,6 +110,9 @@ class Outbox:
         post = forms.parse(self._ws.files.read(f"{FOLDER}/{id}.md").data, f"{FOLDER}/{id}.md")
         self._ws.files.folder(FAILED)
         self._shift(post, FAILED, self._audit("give up", post, f"{post.channel}: {why}"))
+
+    def _now(self) -> datetime:
+        return self._ws.clock.now().replace(microsecond=0)
 
     def _shift(self, post: Post, folder: str, audit: Audit) -> None:
         self._ws.files.move(f"{FOLDER}/{post.id}.md", f"{folder}/{post.id}.md", self._ws.line(audit))
