@@ -146,6 +146,9 @@ def inside(value: Any) -> str:
     return path
 
 
+_NO_SCHEMES = ("file", "env", "addresses")
+
+
 def _channel(value: Any) -> str:
     """A channel as `config.channels` tells them; no error here may show it, because an address can hold a secret."""
     kind, _, rest = _text(value).strip().removeprefix("apprise:").partition(":")
@@ -155,7 +158,8 @@ def _channel(value: Any) -> str:
         return f"env:{rest}"
     if kind == "addresses" and rest and not rest.startswith("//"):
         return f"addresses:{rest}"
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,31}", kind, re.ASCII) and re.fullmatch(r"//[!-~]{0,4000}", rest):
+    is_scheme = kind not in _NO_SCHEMES and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,31}", kind, re.ASCII)
+    if is_scheme and re.fullmatch(r"//[!-~]{0,4000}", rest):
         return f"{kind}:{rest}"
     raise ValueError('each wants "file:PATH", "SCHEME://ADDRESS" as apprise has it, "env:NAME" or "addresses:FILE"')
 

@@ -110,6 +110,7 @@ class Act(StrEnum):
     EVENT = "event"
     ANNOUNCE = "announce"
     BRIEF = "brief"
+    CHOICE = "choice"  # a person ticked a box; carried out before anything is planned
     GIVE_UP = "give-up"  # a channel has not taken something for too long
 
 

@@ -19,6 +19,7 @@ from claw_files.errors import Busy, ClawError, NotFound, Refused
 from claw_files.model import AgentId, AgentKind, Audit, Message, TaskId
 from claw_files.patterns import pattern
 from claw_files.rules.entry import task_key
+from claw_files.rules.snapshot import Act, Action
 from claw_files.services.channels import CAP_BYTES
 from claw_files.services.messages import Messages
 from claw_files.services.tasks import TaskService
@@ -52,10 +53,18 @@ class Choices:
         """Whether a box was ticked that was not looked at: a stat of each file, which is read when it has changed."""
         return bool(self._ticked_now())
 
-    def take(self) -> None:
-        """Carry out what is ticked. Raises what kept a file from being marked; the next tick goes on there."""
+    def take(self) -> list[Action]:
+        """Carry out what is ticked; what that was. Raises Busy, and what kept a file from being marked."""
+        taken: list[Action] = []
+        wrong: ClawError | None = None
         for person, path, choice in self._ticked_now():
-            self._take(person, path, choice)
+            try:
+                taken.append(self._take(person, path, choice))
+            except ClawError as failed:
+                wrong = wrong or failed  # the others are not kept waiting
+        if wrong:
+            raise wrong
+        return taken
 
     def _ticked_now(self) -> list[tuple[AgentId, str, Choice]]:
         """What is ticked in files that have changed; those in which nothing is are remembered."""
@@ -113,7 +122,7 @@ class Choices:
 
     # --- what
 
-    def _take(self, person: AgentId, path: str, choice: Choice) -> None:
+    def _take(self, person: AgentId, path: str, choice: Choice) -> Action:
         now = words.render_local(self._ws.clock.now().replace(second=0, microsecond=0), self._ws.zone)
         mark, said = forms.taken, now
         try:
@@ -125,8 +134,10 @@ class Choices:
         except ClawError as wrong:
             mark, said = forms.refused, str(wrong)
         why = f"{choice.verb} {choice.what}: {mark.__name__}, {said}"
-        audit = Audit(action="choice", agent=person, actor=person, key=choice.key, why=why)
+        task = None if choice.verb == "answer" else TaskId(choice.what.upper())
+        audit = Audit(action="choice", task=task, agent=person, actor=person, key=choice.key, why=why)
         self._ws.files.commit(path, lambda raw: mark(raw or b"", choice, said), self._ws.line(audit))
+        return Action(act=Act.CHOICE, task=task, agent=person, key=choice.key, why=why)
 
     def _carry_out(self, person: AgentId, choice: Choice) -> None:
         """Do what was chosen. Raises Over, and what the command would raise."""

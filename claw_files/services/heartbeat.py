@@ -160,10 +160,10 @@ class Heartbeat:
 
     def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
         self._recover()
-        if self._choices:  # first: what follows from an approval belongs into this tick
-            self._safely("choices", self._choices.take)
+        # First: what follows from an approval belongs into this tick.
+        chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
         snap, planned = self._plan(only)
-        done = list(woken)
+        done = [*woken, *chosen]
         for task in dict.fromkeys(action.task for action in planned if action.task and not action.alone):
             self._safely(f"{task}", self._act_on, task, done)
         if done:  # what followed from it concerns groups and people in this tick already

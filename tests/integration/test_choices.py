@@ -198,7 +198,7 @@ def test_a_tick_that_dies_between_the_move_and_the_mark_is_finished(office: Offi
     carry_out = Choices._carry_out
 
     def dies(self: Choices, *args: object) -> None:
-        carry_out(self, *args)  # type: ignore[arg-type] - as it was called
+        carry_out(self, *args)
         raise Crash
 
     with monkeypatch.context() as patch:
