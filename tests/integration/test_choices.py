@@ -174,6 +174,16 @@ def test_a_box_in_the_file_of_somebody_who_was_not_asked_is_refused(office: Offi
     assert "(not taken: no message" in office.read("desk/maria.md")
 
 
+def test_a_file_that_two_people_share_holds_no_choice(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", CONFIG.replace("file:desk/maria.md", f"file:{PAPER}"))
+    task = in_review(office)
+    tick(office, f"approve {task}")
+
+    office.acts(MINUTE)
+
+    assert office.state(task) is State.REVIEW
+
+
 def test_the_brief_has_the_boxes_too(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", CONFIG + '[quiet_hours]\nwindows = ["08:00-09:00"]\n')
     task = in_review(office)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.app import App
+from claw_files.errors import CannotWrite
 from claw_files.model import AgentId
 from claw_files.sender import Sender
 
@@ -323,6 +324,23 @@ def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.
     Sender(team.app()).run()
 
     assert "pip install 'clawfiles[notify]'" in team.posts()[0]
+
+
+def test_on_a_disk_that_takes_nothing_nothing_is_sent(server: Server, start, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = start([server.address])
+    monkeypatch.setattr("claw_files.services.outbox.Outbox.start", lambda *_: None)
+    team.send("hello")
+    team.tick()
+
+    def full(*args: object, **more: object) -> None:
+        raise CannotWrite("outbox", "no space left on device")
+
+    monkeypatch.setattr("claw_files.system.disk.DiskFiles.commit", full)
+
+    with pytest.raises(CannotWrite):
+        Sender(team.app()).run()
+
+    assert server.asked == 0
 
 
 def test_two_senders_are_one(server: Server, start) -> None:

@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from claw_files.model import AgentId, Key, Post
+from claw_files.model import AgentId, Box, Key, Post
 from claw_files.rules import posts
-from claw_files.rules.snapshot import Act, Snapshot
+from claw_files.rules.due import next_due
+from claw_files.rules.snapshot import Act, Snapshot, Told
 from claw_files.testing import builders as a
-from claw_files.testing.builders import SENTRY, START
+from claw_files.testing.builders import SAM, SENTRY, START
 
 ME = AgentId("me")
 SETTINGS = a.settings("""
@@ -68,6 +69,19 @@ def test_what_takes_too_long_is_told_once_then_given_up() -> None:
     assert plan(*failing, after=11 * MINUTE) == [(Act.ESCALATE, SENTRY, key)]
     assert plan(*failing, after=24 * HOUR) == [(Act.ESCALATE, SENTRY, key), (Act.GIVE_UP, ME, "a")]
     assert ready(*failing, after=24 * HOUR) == ["b"]
+
+
+def test_what_was_told_and_lies_unread_is_due_when_it_goes_further_up() -> None:
+    key = f"channel.me.json-1.{START:%Y%m%d}"
+    waiting = post(tries=9, queued=START - HOUR, tried=START)
+    told = Told(box=Box.NEW, sent=START)
+    snap = Snapshot(settings=SETTINGS, outbox=(waiting,), told={f"{SENTRY}/{key}": told})
+    now = START + 2 * MINUTE
+
+    assert posts.plan_posts(snap, now) == []
+    assert next_due(snap, now) == START + SETTINGS.heartbeat.ack
+    (further,) = posts.plan_posts(snap, START + SETTINGS.heartbeat.ack)
+    assert further.agent == SAM
 
 
 def test_what_never_failed_is_never_late() -> None:
