@@ -158,7 +158,7 @@ def _channel(value: Any) -> str:
         return f"env:{rest}"
     if kind == "addresses" and rest and not rest.startswith("//"):
         return f"addresses:{rest}"
-    is_scheme = kind not in _NO_SCHEMES and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,31}", kind, re.ASCII)
+    is_scheme = kind not in _NO_SCHEMES and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", kind, re.ASCII)
     if is_scheme and re.fullmatch(r"//[!-~]{0,4000}", rest):
         return f"{kind}:{rest}"
     raise ValueError('each wants "file:PATH", "SCHEME://ADDRESS" as apprise has it, "env:NAME" or "addresses:FILE"')

@@ -70,7 +70,9 @@ class Outbox:
         try:
             if self.is_used and self.ready(self.posts()) and not self._ws.locks.is_held(LOCK):
                 program = os.path.join(os.path.dirname(os.path.abspath(claw_files.__file__)), "sender.py")
-                processes.detach([sys.executable, "-I", "-X", "utf8", program, self._ws.base], env, ())
+                # Not as a part of the run in which somebody may have typed `heartbeat`: that would end it.
+                mine = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
+                processes.detach([sys.executable, "-I", "-X", "utf8", program, self._ws.base], mine, ())
         except (ClawError, OSError) as wrong:
             return f"the sender was not started: {wrong}"
         return None

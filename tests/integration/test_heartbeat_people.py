@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId
+from claw_files.model import AgentId, TaskId
 from claw_files.services import channels
 from claw_files.services.people import People
 from claw_files.testing import Crash
@@ -84,6 +84,23 @@ def test_work_goes_on_in_the_quiet_hours(office: Office) -> None:
     office.write("status/tc-1.md", "TC-1: DONE\n")
 
     assert office.acts(MINUTE) == ["record TC-1", "inform TC-1", "close TC-1"]
+
+
+@pytest.mark.parametrize("how", ["approve", "reopen"])
+def test_who_decides_a_review_ends_the_wait_for_it(tmp_path: Path, how: str) -> None:
+    office = Office(tmp_path / "sam", TEAM + 'asked = { to = ["peter"], review = "dimitrios" }\n')
+    task = office.delegated(type="asked")
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+    office.acts(MINUTE)
+    office.acts(MINUTE)
+    assert "tc-1.1.review" in office.box("dimitrios", "cur")
+
+    if how == "approve":
+        office.app().tasks.approve(TaskId(task), AgentId("dimitrios"))
+    else:
+        office.app().tasks.reopen(TaskId(task), AgentId("dimitrios"), "no tests")
+
+    assert "tc-1.1.review" in office.box("dimitrios", "done")
 
 
 @pytest.mark.parametrize("step", ["before", "after", "marked"])
