@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config.channels import FILE
 from claw_files.documents import choices as forms
 from claw_files.documents.choices import Choice
 from claw_files.errors import Busy, ClawError, NotFound, Refused
-from claw_files.model import AgentId, AgentKind, Audit, Message, TaskId
+from claw_files.model import AgentId, AgentKind, Audit, Message, State, Task, TaskId
 from claw_files.patterns import pattern
 from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Act, Action
@@ -156,22 +157,32 @@ class Choices:
             raise Refused("choices", f"{question.id} is no question", "`clawfiles inbox` shows what it is")
         if not text:
             raise Refused("choices", "the answer is empty", "write it behind the colon, then tick the box again")
-        if self._ws.find_message(question.reply_to or question.sender, f"{question.key}.answer"):
-            raise Over("it has an answer")
-        self._messages.answer(person, question.id, text)
+        answered = self._ws.find_message(question.reply_to or question.sender, f"{question.key}.answer")
+        if answered is None:
+            self._messages.answer(person, question.id, text)
+        elif text not in answered[0].body:  # else a tick died after it
+            raise Over("it has another answer")
 
     def _review(self, person: AgentId, message: Message, choice: Choice) -> None:
         if not forms.is_review(message) or message.task is None:
             raise Refused("choices", f"{message.id} asks for no review", "`clawfiles inbox` shows what it asks for")
         workspace, tasks = self._find(message.task, person)
         task = workspace.in_force(workspace.load(message.task).task)
-        if task_key(task, "review") != choice.key:
-            raise Over(f"{task.id} is in attempt {task.attempt}")
-        if choice.verb == "approve" and task.state.is_closed:
-            raise Over(f"{task.id} is {task.state}")
         if choice.verb == "reopen" and not choice.text:
             raise Refused("choices", "it does not say why", "write it behind the colon, then tick the box again")
+        if _is_so(task, choice):
+            return  # a tick died after it, or the person typed the command as well
+        if task_key(task, "review") != choice.key:
+            raise Over(f"{task.id} is in attempt {task.attempt}")
         if choice.verb == "approve":
             tasks.approve(task.id, person)
         else:
             tasks.reopen(task.id, person, choice.text)
+
+
+def _is_so(task: Task, choice: Choice) -> bool:
+    """Whether the task stands as the choice wanted it, for the attempt that it is about."""
+    if choice.verb == "approve":
+        return task.state is State.DONE and task_key(task, "review") == choice.key
+    before = replace(task, attempt=task.attempt - 1)
+    return task.attempt > 1 and task_key(before, "review") == choice.key and task.reason == choice.text

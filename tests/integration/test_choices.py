@@ -221,7 +221,7 @@ def test_a_tick_that_dies_between_the_move_and_the_mark_is_finished(office: Offi
 
     assert office.state(task) is State.DONE
     assert len(office.audit(action="approve")) == 1
-    assert f"(over: {task} is done)" in line(office, f"- [x] approve {task}")
+    assert "(taken 2026-03-07 " in line(office, f"- [x] approve {task}")
 
 
 def test_only_the_line_changes_whatever_else_stands_in_the_file(office: Office) -> None:
