@@ -15,7 +15,7 @@ from claw_files.patterns import pattern
 MARK: Final = r"<!-- (?:choice|taken|over): [A-Za-z0-9._-]{1,200} -->"
 _TEXT = r"[^\r\n]{0,2000}?"
 _LINE = pattern(
-    r"^[ \t]{0,40}[-*+] \[(?P<box>[xX])\] (?P<verb>approve|reopen|answer) (?P<what>[A-Za-z0-9._-]{1,200}):?"
+    r"^[ \t]{0,40}[-*+] \[(?P<box>[xX])\] (?P<verb>approve|reopen|answer) (?P<what>[A-Za-z0-9][A-Za-z0-9._-]{0,199}):?"
     rf"(?P<before>{_TEXT})<!-- choice: (?P<key>[A-Za-z0-9._-]{{1,200}}) -->(?P<after>{_TEXT})(?P<end>\r?\n|\Z)",
     re.MULTILINE,
 )
