@@ -9,6 +9,7 @@ import pytest
 
 from claw_files.model import AgentId, TaskId
 from claw_files.services import channels
+from claw_files.services.outbox import Outbox
 from claw_files.services.people import People
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
@@ -76,6 +77,35 @@ def test_what_comes_up_in_the_quiet_hours_is_in_one_brief_at_their_end(office: O
     assert office.acts() == []
     assert office.acts(HOUR) == []
     assert office.app().people.read(AgentId("dimitrios"), office.clock.now()).count("slow") == 1
+
+
+def test_what_quiet_hours_held_back_goes_out_of_the_workspace_once_and_critical_things_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outbox, "start", lambda *_: None)
+    config = (TEAM + NIGHT).replace('["file:', '["json://127.0.0.1:9/", "file:')
+    office = Office(tmp_path / "sam", config)
+    at(office, 4)
+    send(office, "the backup was slow")
+    send(office, "the disk is full", critical=True)
+    office.acts()
+    (critical,) = posts(office)
+    assert "title: CRITICAL clawfiles\n" in critical
+    assert "the disk is full" in critical
+
+    at(office, 8)
+    office.acts()
+    office.acts(MINUTE)
+
+    (brief,) = (post for post in posts(office) if post != critical)
+    assert brief.count("the backup was slow") == 1
+    assert "the disk is full" not in brief
+    assert "key: brief.dimitrios.20260307T080000Z" in brief
+    assert told(office).count("the backup was slow") == 1
+
+
+def posts(office: Office) -> list[str]:
+    return [office.read(f"outbox/{name}") for name in office.names("outbox")]
 
 
 def test_work_goes_on_in_the_quiet_hours(office: Office) -> None:
