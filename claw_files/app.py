@@ -97,12 +97,17 @@ class App(Site):
         app = self.place_to_see(task)
         if app.hidden:
             app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
         if not self.home and self._compartmental and not self.workspace.find(task):
             for inner in self.compartments():
                 if inner.workspace.find(task):
-                    inner.board.check_asked(task, self.actor)
+                    inner.board.check_asked(task, by or self.actor)
                     return inner
-        return app
+        return self
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies."""
@@ -214,15 +219,7 @@ class App(Site):
     def choices(self) -> "Choices":
         from claw_files.services.choices import Choices
 
-        return Choices(self.workspace, self.messages, self._place_for)
-
-    def _place_for(self, task: TaskId, person: AgentId) -> "tuple[Workspace, TaskService]":
-        """Where the task lies and who moves it there, for a person; raises NotFound as `place_to_act` does."""
-        for app in () if self.workspace.find(task) else self.compartments():
-            if app.workspace.find(task):
-                app.board.check_asked(task, person)
-                return app.workspace, app.tasks
-        return self.workspace, self.tasks
+        return Choices(self.workspace, self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":

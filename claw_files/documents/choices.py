@@ -53,10 +53,12 @@ def offered(message: Message) -> list[str]:
 
 
 def commands(message: Message, person: AgentId) -> list[str]:
-    """The commands that do the same from a shell."""
+    """The commands by which the person answers from a shell."""
     by = f"--agent {person}"
     if is_review(message):
         return [f"clawfiles approve {message.task} {by}", f'clawfiles reopen {message.task} "WHY" {by}']
+    if message.kind is Kind.TASK and message.task:
+        return [f"clawfiles claim {message.task} {by}", f'clawfiles done {message.task} "WHAT CAME OF IT" {by}']
     return [f'clawfiles answer {message.id} "TEXT" {by}'] if is_question(message) else []
 
 

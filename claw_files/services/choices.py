@@ -7,7 +7,7 @@ file does not, because whoever does the work writes in it.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -35,9 +35,19 @@ BRIEFS = 7  # so many of a person's newest briefs are looked at
 YOUNG = timedelta(seconds=2)  # a file may change again without its time showing it
 _BRIEF = pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-(?P<person>.+))?\.md")
 
-Place = tuple[Workspace, TaskService]
+
+class Place(Protocol):
+    """Where a task lies, and who moves it there."""
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    @property
+    def tasks(self) -> TaskService: ...
+
+
 Find = Callable[[TaskId, AgentId], Place]
-"""Where a task lies and who moves it there, for a person. Raises NotFound for one that is not the person's business."""
+"""The place of a task, for a person. Raises NotFound for one that is not the person's business."""
 
 
 class Over(Exception):
@@ -166,8 +176,8 @@ class Choices:
     def _review(self, person: AgentId, message: Message, choice: Choice) -> None:
         if not forms.is_review(message) or message.task is None:
             raise Refused("choices", f"{message.id} asks for no review", "`clawfiles inbox` shows what it asks for")
-        workspace, tasks = self._find(message.task, person)
-        task = workspace.in_force(workspace.load(message.task).task)
+        place = self._find(message.task, person)
+        task = place.workspace.in_force(place.workspace.load(message.task).task)
         if choice.verb == "reopen" and not choice.text:
             raise Refused("choices", "it does not say why", "write it behind the colon, then tick the box again")
         if _is_so(task, choice):
@@ -175,9 +185,9 @@ class Choices:
         if task_key(task, "review") != choice.key:
             raise Over(f"{task.id} is in attempt {task.attempt}")
         if choice.verb == "approve":
-            tasks.approve(task.id, person)
+            place.tasks.approve(task.id, person)
         else:
-            tasks.reopen(task.id, person, choice.text)
+            place.tasks.reopen(task.id, person, choice.text)
 
 
 def _is_so(task: Task, choice: Choice) -> bool:

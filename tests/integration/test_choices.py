@@ -184,6 +184,25 @@ def test_a_file_that_two_people_share_holds_no_choice(tmp_path: Path) -> None:
     assert office.state(task) is State.REVIEW
 
 
+def test_a_box_moves_a_task_in_a_compartment_and_shows_nothing_of_it(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", CONFIG.replace("[routes]", "[agents.shield]\ncompartment = true\n[routes]"))
+    task = office.delegated("shield", type="asked", title="Hidden words")
+    path = f"compartments/shield/status/{task.lower()}.md"
+    for _ in range(2):
+        office.tick(MINUTE)
+    office.write(path, f"{office.read(path)}\n{task}: DONE\n")
+    for _ in range(3):
+        office.tick(MINUTE)
+    assert "Hidden" not in office.read(PAPER)
+    tick(office, f"approve {task}")
+
+    office.tick(MINUTE)
+
+    assert "(taken " in line(office, f"- [x] approve {task}")
+    assert "status: done" in office.read(path)
+    assert "Hidden" not in office.read(PAPER)
+
+
 def test_the_brief_has_the_boxes_too(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", CONFIG + '[quiet_hours]\nwindows = ["08:00-09:00"]\n')
     task = in_review(office)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,6 +44,11 @@ class Server:
                 said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if outer.mode == "hangs":
                     outer.go.wait(WAIT_SECONDS)
+                    return
+                if outer.mode == "drips":
+                    with suppress(OSError):
+                        while not outer.go.wait(0.2):
+                            self.wfile.write(b"H")
                     return
                 if outer.mode == "takes":
                     outer.taken.append(f"{said['title']}\n{said['message']}")
@@ -206,7 +212,12 @@ def test_an_address_is_written_nowhere(server: Server, start) -> None:
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [("refuses", "the service answered 500"), ("is down", "no connection"), ("hangs", "no answer within 1 s")],
+    [
+        ("refuses", "the service answered 500"),
+        ("is down", "no connection"),
+        ("hangs", "no answer within 1 s"),
+        ("says a letter now and then", "no answer within 1 s"),
+    ],
 )
 def test_a_service_that_is_away_keeps_nothing_waiting_and_gets_it_later_once(
     server: Server, start, trouble: str, reason: str

@@ -91,3 +91,6 @@ def test_what_is_offered_is_what_is_read_and_what_can_be_typed() -> None:
     assert [(it.verb, it.what) for it in found] == [("approve", "TC-1"), ("reopen", "TC-1"), ("answer", "q-1")]
     assert choices.commands(question, AgentId("me")) == ['clawfiles answer q-1 "TEXT" --agent me']
     assert choices.commands(told, AgentId("me")) == []
+    given = Message(id="t", key=Key("tc-1.1"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
+    assert [line.split()[1] for line in choices.commands(given, AgentId("me"))] == ["claim", "done"]
+    assert choices.offered(given) == []
