@@ -216,7 +216,7 @@ def test_an_address_is_written_nowhere(server: Server, start) -> None:
         ("refuses", "the service answered 500"),
         ("is down", "no connection"),
         ("hangs", "no answer within 1 s"),
-        ("says a letter now and then", "no answer within 1 s"),
+        ("drips", "no answer within 1 s"),
     ],
 )
 def test_a_service_that_is_away_keeps_nothing_waiting_and_gets_it_later_once(
