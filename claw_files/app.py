@@ -20,10 +20,9 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.model import Message
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
-    from claw_files.services.batching import Batching
     from claw_files.services.board import Board
-    from claw_files.services.caching import Caching
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.choices import Choices
     from claw_files.services.choosing import Choosing
     from claw_files.services.claims import ClaimService
     from claw_files.services.compartments import MovingIn
@@ -33,6 +32,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
+    from claw_files.services.outbox import Outbox
     from claw_files.services.people import People
     from claw_files.services.probing import Probing
     from claw_files.services.records import Records
@@ -98,12 +98,17 @@ class App(Site):
         app = self.place_to_see(task)
         if app.hidden:
             app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
         if not self.home and self._compartmental and not self.workspace.find(task):
             for inner in self.compartments():
                 if inner.workspace.find(task):
-                    inner.board.check_asked(task, self.actor)
+                    inner.board.check_asked(task, by or self.actor)
                     return inner
-        return app
+        return self
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies."""
@@ -185,25 +190,13 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace, lambda: self.choosing, lambda: self.caching)
+        return Delegations(self.workspace, lambda: self.choosing)
 
     @cached_property
     def choosing(self) -> "Choosing":
         from claw_files.services.choosing import Choosing
 
-        return Choosing(self.workspace, self.looking)
-
-    @cached_property
-    def caching(self) -> "Caching":
-        from claw_files.services.caching import Caching
-
-        return Caching(self.workspace, self.looking, self.checkpoints)
-
-    @cached_property
-    def batching(self) -> "Batching":
-        from claw_files.services.batching import Batching
-
-        return Batching(self.workspace, self.delegations)
+        return Choosing(self.workspace, self.looking, self.checkpoints)
 
     @cached_property
     def messages(self) -> "Messages":
@@ -221,7 +214,19 @@ class App(Site):
     def people(self) -> "People":
         from claw_files.services.people import People
 
-        return People(self.workspace)
+        return People(self.workspace, self.outbox)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from claw_files.services.outbox import Outbox
+
+        return Outbox(self.workspace)
+
+    @cached_property
+    def choices(self) -> "Choices":
+        from claw_files.services.choices import Choices
+
+        return Choices(self.workspace, self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":
@@ -235,8 +240,8 @@ class App(Site):
 
         looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
         if not self._compartmental:
-            return Looking(*looks)
-        return Looking(*looks, lambda: [app.looking for app in self._others()])
+            return Looking(*looks, outbox=self.outbox)
+        return Looking(*looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -245,13 +250,17 @@ class App(Site):
         from claw_files.services.heartbeat import Heartbeat
 
         parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
-        push = self._push if self.settings.openclaw.push_ledger and not self.home else None
-        if self.home or not self._compartmental:
-            heartbeat = Heartbeat(*parts, push)
+        if self.home:
+            heartbeat = Heartbeat(*parts)
+        elif not self._compartmental:
+            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
         else:
-            heartbeat = Heartbeat(*parts, push, self.moving, lambda: [app.heartbeat for app in self.compartments()])
+            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
         heartbeat.starts = standing.draining_until(self.base) is None
         return heartbeat
+
+    def _beats_inside(self) -> "list[Heartbeat]":
+        return [app.heartbeat for app in self.compartments()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
         """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
@@ -263,6 +272,14 @@ class App(Site):
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
             standing.check_takes_work(self.base, self.clock.now())
+
+    def _afterwards(self) -> str | None:
+        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        from claw_files.system.processes import SystemProcesses
+
+        wrong = [self.outbox.start(SystemProcesses(), self._env)]
+        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
+        return "; ".join(filter(None, wrong)) or None
 
     def _push(self) -> str | None:
         from claw_files.services.pushing import Pushing
@@ -288,9 +305,8 @@ class App(Site):
         workspace, runtime = self.workspace, self.runtime
         waking = Waking(workspace, runtime, self.checkpoints)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
-        return Acting(
-            workspace, runtime, waking, outcomes, self.delegations, self.messages, self.people, self.schedules
-        )
+        others = (self.delegations, self.messages, self.people, self.schedules)
+        return Acting(workspace, runtime, waking, outcomes, *others)
 
     @cached_property
     def explaining(self) -> "Explaining":
@@ -350,9 +366,8 @@ class App(Site):
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
         from claw_files.openclaw.steering import correct
 
-        return {
-            Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)
-        }
+        known = (self.settings, self.base, self.root, self._env)
+        return {Runtime.OPENCLAW: lambda run, message: correct(*known, run, message)}
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

@@ -102,6 +102,15 @@ class Quiet(Value, frozen=True):
         return _zone(self.timezone)
 
 
+class Notify(Value, frozen=True):
+    """How what goes to a person's channels outside of the workspace is delivered."""
+
+    timeout: timedelta = timedelta(seconds=15)
+    backoff: timedelta = timedelta(seconds=30)
+    alert: timedelta = timedelta(minutes=10)
+    give_up: timedelta = timedelta(days=1)
+
+
 class Rate(Value, frozen=True):
     """At most `count` in any stretch of `per`."""
 
@@ -174,6 +183,13 @@ class OpenClaw(Value, frozen=True):
     push_ledger: bool = False
 
 
+class Serve(Value, frozen=True):
+    """Who may ask over HTTP."""
+
+    auth: Literal["token", "loopback"] = "token"
+    hosts: tuple[str, ...] = ()  # names of this server beside those of the address it listens on, with their port
+
+
 class Settings(Value, frozen=True):
     """The whole configuration. Everything but the workspace's coordinator and its agent has a default."""
 
@@ -189,6 +205,8 @@ class Settings(Value, frozen=True):
     health: Health
     schedules: dict[str, Schedule]
     openclaw: OpenClaw = OpenClaw()
+    serve: Serve = Serve()
+    notify: Notify = Notify()
 
     @property
     def coordinator(self) -> AgentId:

@@ -1,9 +1,12 @@
-"""What agents have before them, read from the ledger, the runs and the inboxes: for routes with a pool."""
+"""What agents have before them, read from the ledger, the runs and the inboxes: for routes with a pool; and with which model."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
 
 from claw_files.errors import ClawError
-from claw_files.model import Box, Entry, Run, Task
+from claw_files.model import Box, Entry, Message, Run, Task
 from claw_files.rules import pools
 from claw_files.rules.pools import Loads
 from claw_files.workspace import Workspace
@@ -18,6 +21,17 @@ def loads(ws: Workspace, live: Callable[[], Sequence[Run]], tasks: Iterable[Task
     agents = {agent for route in settings.routes.values() for agent in pools.members(settings, route)}
     waiting = [message for agent in sorted(agents) for message in ws.messages_in(agent, Box.NEW)]
     return pools.loads(watched, live(), waiting)
+
+
+def with_model(ws: Workspace, message: Message) -> Message:
+    """The message with what its task says now of the model, where rates go by that: an answer carries no more."""
+    if message.task is None or not ws.settings.limits.per_model:
+        return message
+    with suppress(ClawError):
+        task = ws.load(message.task).task
+        told = {"type": task.type, "model": task.model} if task.assignee == message.to else {}
+        return replace(message, definition={key: value for key, value in told.items() if value})
+    return message
 
 
 def _task(ws: Workspace, entry: Entry) -> Task | None:

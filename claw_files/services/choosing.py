@@ -1,22 +1,36 @@
 """Who gets a task, with all that the choice goes by: what agents have before them, and what money is left."""
 
 from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from claw_files.model import AgentId, Task, TaskId
 from claw_files.rules import budgets, routing
 from claw_files.rules.pools import Loads
 from claw_files.rules.reasons import Asked, Reasons, reasons
 from claw_files.services import busy
+from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace
 
+if TYPE_CHECKING:  # read when a route keeps results
+    from claw_files.services.caching import Caching
+
 
 class Choosing:
-    """Reads; never writes."""
+    """Reads; only what it answers from a cache it writes."""
 
-    def __init__(self, workspace: Workspace, looking: Looking) -> None:
+    def __init__(self, workspace: Workspace, looking: Looking, checkpoints: Checkpoints) -> None:
         self._ws = workspace
         self._looking = looking
+        self._checkpoints = checkpoints
+
+    @cached_property
+    def caching(self) -> "Caching":
+        """What finds earlier results, for spawns whose route keeps them."""
+        from claw_files.services.caching import Caching
+
+        return Caching(self._ws, self._looking, self._checkpoints)
 
     def pick(self, task: Task) -> routing.Choice | None:
         """Who is to do the task: nobody without money, unless nobody else is left. None at the route's end."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from claw_files.config import Settings
 from claw_files.errors import Conflict, NotFound, Refused
@@ -13,7 +13,7 @@ from claw_files.rules.pools import Loads
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
-    from claw_files.services.caching import Caching
+    from claw_files.services.choosing import Choosing
 
 
 class SpawnOrder(Value, frozen=True):
@@ -48,11 +48,6 @@ class Delegated(Value, frozen=True):
     label: str | None = None
     run: RunId | None = None
     cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys that `delegate --json` and `spawn --json` promise."""
-        found = {"status": "accepted", "task": self.task, "agent": self.agent, "id": self.message, "check": self.check}
-        return found | {"label": self.label, "run": self.run, "cached": self.cached}
 
 
 def size_of(text: str) -> Size:
@@ -92,7 +87,7 @@ class Terms(Value, frozen=True):
 
 
 def terms_of(
-    ws: Workspace, order: SpawnOrder, worker: AgentId, caching: "Callable[[], Caching] | None" = None
+    ws: Workspace, order: SpawnOrder, worker: AgentId, choosing: "Callable[[], Choosing] | None" = None
 ) -> Terms:
     """The terms of the order. Work on a task that exists has no answer yet, whatever its text."""
     settings, own = ws.settings, ws.load(order.task).task if order.task else None
@@ -102,7 +97,7 @@ def terms_of(
     if route is None or route.cache is None:
         return Terms(model=model)
     asked = fingerprint(order.text, worker, model, order.cwd, order.type)
-    earlier = caching().earlier(asked, route) if caching and order.cache else None
+    earlier = choosing().caching.earlier(asked, route) if choosing and order.cache else None
     return Terms(model=model, asked=asked, earlier=earlier)
 
 

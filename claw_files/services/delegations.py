@@ -41,7 +41,6 @@ from claw_files.services.contracts import (
 from claw_files.workspace import Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again
-    from claw_files.services.caching import Caching
     from claw_files.services.choosing import Choosing
 
 __all__ = ["Delegated", "Delegations", "SpawnOrder"]
@@ -57,12 +56,10 @@ class Delegations:
         self,
         workspace: Workspace,
         choosing: "Callable[[], Choosing] | None" = None,
-        caching: "Callable[[], Caching] | None" = None,
     ) -> None:
-        """Without `choosing` and `caching`, for what has been routed already, pools and caches are not looked at."""
+        """Without `choosing`, for what has been routed already, pools and caches are not looked at."""
         self._ws = workspace
         self._choosing = choosing
-        self._caching = caching
 
     # --- by command
 
@@ -337,7 +334,7 @@ class Delegations:
         timeout = order.timeout or size.limit
         now = ws.clock.now()
         spawner = by if by != ws.settings.coordinator else None
-        terms = terms_of(ws, order, worker, self._caching)
+        terms = terms_of(ws, order, worker, self._choosing)
         audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
 
         def contracted(task: Task) -> Task:
@@ -366,7 +363,7 @@ class Delegations:
         audit = replace(audit, task=task.id)
         entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
         self._write_line(entry, audit)
-        if terms.earlier and self._caching and self._caching().answer(task, *terms.earlier, by):
+        if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
             return Delegated(task=task.id, agent=worker, check=at, label=label, cached=terms.earlier[0].id)
         message = self.deliver(task.id, worker, by)
         warning = routing.estimate_warning(task.estimate)

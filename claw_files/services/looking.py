@@ -24,6 +24,7 @@ from claw_files.model import (
     Box,
     Entry,
     Message,
+    Post,
     Report,
     Result,
     Run,
@@ -40,6 +41,7 @@ from claw_files.runtimes import AgentRuntime
 from claw_files.services import busy
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
+from claw_files.services.outbox import Outbox
 from claw_files.services.schedules import Schedules
 from claw_files.system.files import Content, Files
 from claw_files.workspace import Workspace, restore, task_message_key
@@ -58,8 +60,10 @@ class Looking:
         checkpoints: Checkpoints,
         schedules: Schedules,
         others: "Callable[[], Sequence[Looking]]" = tuple,
+        outbox: "Outbox | None" = None,
     ) -> None:
         """`others` look at the other places under the same limits: compartments, or what lies around one."""
+        self._outbox = outbox
         self._ws = workspace
         self._runtime = runtime
         self._checkpoints = checkpoints
@@ -99,6 +103,7 @@ class Looking:
             loads=busy.loads(self._ws, self.live, (*(look.task for look in looks if look.task), *ready)),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
+            outbox=self._posts() if shared else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
             started=started(journal),
@@ -310,22 +315,15 @@ class Looking:
                 continue
             for message in self._new_of(agent.name):
                 is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
-                yield self._with_model(message), is_begun is not None
-
-    def _with_model(self, message: Message) -> Message:
-        """The message with what its task says now of the model, where rates go by that: an answer carries no more."""
-        if message.task is None or not self._ws.settings.limits.per_model:
-            return message
-        with suppress(ClawError):
-            task = self._ws.load(message.task).task
-            told = {"type": task.type, "model": task.model} if task.assignee == message.to else {}
-            return replace(message, definition={key: value for key, value in told.items() if value})
-        return message
+                yield busy.with_model(self._ws, message), is_begun is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
         agents = self._ws.settings.agents.values()
         people = [agent.name for agent in agents if agent.kind is AgentKind.HUMAN and self._is_here(agent.name)]
         return {person: tuple(self._new_of(person)) for person in people}
+
+    def _posts(self) -> tuple[Post, ...]:
+        return tuple(self._told_of(self._outbox.posts)) if self._outbox else ()
 
     def _is_here(self, agent: AgentId) -> bool:
         return self._ws.home(agent) is self._ws

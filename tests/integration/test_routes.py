@@ -10,6 +10,7 @@ import pytest
 
 from claw_files.errors import BadValue, Refused
 from claw_files.model import AgentId, State, TaskId
+from claw_files.services.batching import Batching
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 
@@ -297,7 +298,7 @@ def test_a_tick_that_comes_between_line_and_answer_gives_one_run_and_no_answer(o
     spawn(office, "first")
     ended(office)
     app = office.app()
-    caching, delegations = app.caching, app.delegations
+    caching, delegations = app.choosing.caching, app.delegations
     real = caching.answer
 
     def interrupted(*given: Any) -> bool:
@@ -344,7 +345,8 @@ def test_nothing_is_answered_across_the_wall_of_a_compartment(office: Office) ->
 
 def batch(office: Office, items: str, **more: Any) -> Any:
     order = SpawnOrder(**{"text": "Is it a bug?", "label": "tickets", "size": "S", "type": "triage", **more})
-    made = office.app().batching.spawn(order, items, SAM)
+    app = office.app()
+    made = Batching(app.workspace, app.delegations).spawn(order, items, SAM)
     office.settle()
     return made
 
