@@ -1,4 +1,4 @@
-"""What agents have before them, read from the ledger, the runs and the inboxes: for routes with a pool; and with which model."""
+"""What agents have before them, for routes with a pool; and with which model what waits for them would be done."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
