@@ -8,7 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-TEXT_BYTES = 1 << 20
+from claw_files.rules.sizes import ACCEPTED_BYTES
+
+TEXT_BYTES = ACCEPTED_BYTES
+
 Text = Annotated[str, Meta(max_length=TEXT_BYTES)]
 Name = Annotated[str, Meta(max_length=512)]  # a task, an agent, a session, a time
 Texts = Annotated[tuple[Text, ...], Meta(max_length=1000)]

@@ -8,6 +8,7 @@ import msgspec
 from claw_files.calls import arguments as args
 from claw_files.calls import on_sessions, on_tasks
 from claw_files.errors import Usage
+from claw_files.rules import sizes
 from claw_files.words import safe
 
 if TYPE_CHECKING:
@@ -190,9 +191,10 @@ def _check_text(call: Call, key: str, value: object) -> None:
             size_bytes = len(text.encode())
         except UnicodeEncodeError:
             raise Usage(f"{call.name}: `{safe(key, 80)}` is not UTF-8") from None
-        if "\0" in text or size_bytes > args.TEXT_BYTES:
-            why = "has a NUL in it" if "\0" in text else "is over 1 MiB"
-            raise Usage(f"{call.name}: `{safe(key, 80)}` {why}")
+        if "\0" in text:
+            raise Usage(f"{call.name}: `{safe(key, 80)}` has a NUL in it")
+        if size_bytes > args.TEXT_BYTES:
+            raise sizes.too_large(f"{call.name}: `{safe(key, 80)}` is over 1 MB")
 
 
 def _sentence(call: Call, problem: str) -> str:

@@ -76,7 +76,7 @@ def test_a_megabyte_is_taken_and_more_is_refused(team: Team) -> None:
         async with team.client() as client:
             made = await called(client, "task_new", title="large", body="x" * (TEXT_BYTES - 100_000))
             code, sentence = await refused(client, "task_new", title="larger", body="x" * (TEXT_BYTES + 1))
-            assert (made["id"], code) == ("TC-1", "usage")
+            assert (made["id"], code) == ("TC-1", "refused")
             assert len(sentence) < 200
             assert (await refused(client, "task_new", title="y" * 600))[0] == "usage"
 
