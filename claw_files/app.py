@@ -15,9 +15,11 @@ from claw_files.system.clock import Clock
 from claw_files.workspace.places import Places
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.acp.hello import Met
+    from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message
+    from claw_files.model import Message, Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -281,8 +283,15 @@ class App(Site):
     def probing(self) -> "Probing":
         from claw_files.services.probing import Probing
 
-        looking, heartbeat = self.looking, self.heartbeat
-        return Probing(self.workspace, self.runtime, looking, heartbeat, self.delegations, self.tasks, self.checkpoints)
+        looking, heartbeat, delegations = self.looking, self.heartbeat, self.delegations
+        return Probing(
+            self.workspace, self.runtime, looking, heartbeat, delegations, self.tasks, self.checkpoints, self._meet
+        )
+
+    def _meet(self, agent: "Agent", say: "Callable[[str], None]") -> "Met":
+        from claw_files.acp.hello import meet
+
+        return meet(agent, self.base, self._env, say)
 
     @cached_property
     def board(self) -> "Board":
@@ -327,11 +336,18 @@ class App(Site):
     @property
     def _steers(self) -> "Mapping[Runtime, Steer]":
         """How a run of each runtime is corrected at once; the others look into their steer.md."""
-        from claw_files.openclaw.steering import correct
+        return {Runtime.OPENCLAW: self._correct_there, Runtime.ACP: self._correct_session}
 
-        return {
-            Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)
-        }
+    def _correct_there(self, run: "Run", message: "Message") -> str | None:
+        from claw_files.openclaw.steering import correct
+        from claw_files.services.steering import NOW
+
+        return NOW if correct(self.settings, self.base, self.root, self._env, run, message) else None
+
+    def _correct_session(self, run: "Run", message: "Message") -> str | None:
+        from claw_files.acp.steering import correct
+
+        return correct(self.root, run)
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

@@ -50,7 +50,7 @@ class Runtime(StrEnum):
     INBOX = "inbox"  # not at all: it looks for itself
     COMMAND = "command"
     OPENCLAW = "openclaw"
-    ACP = "acp"
+    ACP = "acp"  # by our client, which speaks to its program
 
 
 class Kind(StrEnum):

@@ -55,8 +55,12 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
     circle = _circle(settings, name)
     if circle and min(circle) == name:  # told once, not once for each in it
         found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
-    if agent.runtime is Runtime.COMMAND and not agent.command:
-        found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
+    if agent.has_command and not agent.command:
+        found.problem(
+            (*path, "runtime"), f'is "{agent.runtime}", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]'
+        )
+    if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.given:
+        found.problem((*path, "permissions"), 'is for runtime = "acp"; other programs ask nobody')
     if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
         found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
     if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:

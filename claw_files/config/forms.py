@@ -244,5 +244,8 @@ FORMS = {
     "size": Form("S \\| M \\| L", _one_of("S", "M", "L")),
     "watch": Form("auto \\| events \\| polling", _one_of("auto", "events", "polling")),
     "ping": Form("process \\| turn \\| off", _one_of("process", "turn", "off")),
+    "permissions": Form(
+        "approve-reads \\| approve-all \\| deny-all", _one_of("approve-reads", "approve-all", "deny-all")
+    ),
     "catch_up": Form("once \\| skip", _one_of("once", "skip")),
 }

@@ -49,11 +49,17 @@ class Agent(Value, frozen=True):
     channels: tuple[str, ...] = ()
     ping: Literal["process", "turn", "off"] = "process"
     openclaw_agent: str | None = None  # its id in OpenClaw; None: the one that its session names
+    permissions: Literal["approve-reads", "approve-all", "deny-all"] = "approve-reads"  # of an ACP agent
 
     @property
     def is_woken(self) -> bool:
-        """Whether we start something for its messages: a command of its own, or the bridge to its gateway."""
-        return self.runtime in (Runtime.COMMAND, Runtime.OPENCLAW)
+        """Whether we start something for its messages: a command of its own, or what speaks to it."""
+        return self.runtime is not Runtime.INBOX
+
+    @property
+    def has_command(self) -> bool:
+        """Whether its runs start a program that its configuration names."""
+        return self.runtime in (Runtime.COMMAND, Runtime.ACP)
 
     @property
     def there(self) -> str:

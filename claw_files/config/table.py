@@ -52,6 +52,7 @@ TABLE: tuple[Setting, ...] = (
         ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
         ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
         ("openclaw_agent", "text", None, "Its id in OpenClaw. Not given: the one in its session, agent:ID:..."),
+        ("permissions", "permissions", "approve-reads", "What an ACP agent may do when it asks, in its folder."),
     ),
     *_of(
         "routes.*",

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Literal
 
 from claw_files.config import Agent, Route, Settings
-from claw_files.model import AgentId, AgentKind, Runtime, Size, Value
+from claw_files.model import AgentId, AgentKind, Size, Value
 from claw_files.words import render_duration
 
 How = Literal["send", "spawn"]
@@ -56,7 +56,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
     if agent.kind is AgentKind.WORKER:
         return "spawn"
     wants_spawn = route is not None and route.how == "spawn"
-    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.runtime is Runtime.COMMAND else "send"
+    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.has_command else "send"
 
 
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:

@@ -30,6 +30,7 @@ class StartOrder(Value, frozen=True):
     cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
     base: str | None = None  # absolute: the folder of clawfiles.toml, for {workspace}; of a run in a compartment
     label: str | None = None  # of a worker; CLAWFILES_LABEL and {label}
+    alone: bool = False  # when it is to end, its own process is asked first, and what that started a moment later
     extra: dict[str, str] = msgspec.field(default_factory=dict)  # more CLAWFILES_* values
 
 

@@ -117,6 +117,7 @@ def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]
         ("lock", plan.lock),
         ("cwd", plan.cwd),
         ("umask", "077" if plan.closed else ""),
+        ("alone", "1" if plan.order.alone else ""),
         ("stdin", plan.message_file if plan.order.given is Given.STDIN else ""),
         ("limit", "" if limit is None else str(limit.total_seconds())),
         ("grace", str(grace.total_seconds())),

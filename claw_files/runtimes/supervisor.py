@@ -41,6 +41,7 @@ class Order:
         self.inode, self.head = int(one["inode"]), one["head"]
         self.staged, self.folder, self.lock = one["staged"], one["folder"], one["lock"]
         self.cwd, self.stdin = one["cwd"], one["stdin"]
+        self.alone = bool(one["alone"])
         self.umask = int(one["umask"], 8) if one["umask"] else None
         self.limit = float(one["limit"]) if one["limit"] else None
         self.grace, self.cap_bytes = float(one["grace"]), int(one["cap"])
@@ -134,9 +135,11 @@ class Supervision:
             self.kill_at = now + self.order.grace
         if now >= self.kill_at:
             send(left, signal.SIGKILL)
-        else:
-            send(left - self.told, signal.SIGTERM)
-            send(left - self.told, signal.SIGCONT)  # one that has stopped itself would not see TERM
+            return
+        if self.order.alone and self.agent in left and now < self.kill_at - self.order.grace / 2:
+            left = {self.agent}  # it has something to say to those that it started
+        send(left - self.told, signal.SIGTERM)
+        send(left - self.told, signal.SIGCONT)  # one that has stopped itself would not see TERM
         self.told |= left
 
     def _finish(self) -> None:

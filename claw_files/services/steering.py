@@ -12,8 +12,9 @@ from claw_files.services.messages import Messages
 from claw_files.services.sessions import Sessions
 from claw_files.workspace import Workspace
 
-Steer = Callable[[Run, Message], bool]
-"""Hands a correction to a run that is at work; False when it cannot be taken now, and the run has to look itself."""
+Steer = Callable[[Run, Message], str | None]
+"""Hands a correction to a run that is at work, and says when it takes effect; None where the run has to look itself.
+Raises Refused where it reaches nobody any more."""
 
 NOW, NEXT_LOOK = "now", "at its next look"
 
@@ -23,7 +24,7 @@ class Steered(Value, frozen=True):
 
     id: str
     session: Session
-    takes_effect: str  # "now" or "at its next look"
+    takes_effect: str  # "now", "at its next look" or "when its session is ready"
 
 
 class Killed(Value, frozen=True):
@@ -96,8 +97,8 @@ class Steering:
             return Steered(id=message.id, session=session, takes_effect=NEXT_LOOK)
         self._write(run, message)
         hand_over = self._steers.get(session.runtime) if session.runtime else None
-        took = hand_over is not None and hand_over(run, message)
-        return Steered(id=message.id, session=session, takes_effect=NOW if took else NEXT_LOOK)
+        when = hand_over(run, message) if hand_over else None
+        return Steered(id=message.id, session=session, takes_effect=when or NEXT_LOOK)
 
     def _at_work(self, session: Session) -> Run | None:
         """The run that is at work; None for an agent without runs that is."""

@@ -72,11 +72,15 @@ def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str)
     return text + f"To run `clawfiles ...`, write: `{given} {shlex.quote(program)} ...`\n"
 
 
-def wake_text(message: Message, run: RunId) -> str:
-    """What a woken agent is given: the message, how to answer it, and where a correction would lie."""
+def wake_text(message: Message, run: RunId, looks: bool = True) -> str:
+    """What a woken agent is given: the message, how to answer it, and where a correction would lie.
+
+    Args:
+        looks: whether it has to look for corrections itself.
+    """
     if message.kind.value == "question":
         how = f'Answer with: clawfiles answer {message.id} "TEXT" (REPLY_SKIP as the text: nothing to say)'
         return f"{message.body}\n\n{how}\n"
-    if message.kind.value == "task":
+    if message.kind.value == "task" and looks:
         return f"{message.body}\n\nLook into `runs/{run}/steer.md` now and then: a correction would lie there.\n"
     return message.body + "\n"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from claw_files import acp
 from claw_files.config import Agent
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
@@ -58,7 +59,7 @@ class Waking:
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=texts.wake_text(self._whole(message), run.id),
+            message=texts.wake_text(self._whole(message), run.id, looks=agent.runtime is not Runtime.ACP),
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
@@ -68,6 +69,8 @@ class Waking:
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
+        if agent.runtime is Runtime.ACP:
+            order = replace(order, command=acp.command(agent.command), given=Given.STDIN, alone=True)
         audit = Audit(
             action="wake",
             task=message.task,
