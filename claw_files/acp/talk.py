@@ -19,6 +19,8 @@ from claw_files.runtimes.supervisor import resolved, signal_name
 
 T = TypeVar("T")
 SIGN_IN: Final = -32000  # the protocol's code for "authentication required"
+LOOK_SECONDS: Final = 0.05  # whether the program has ended
+LAST_WORDS: Final = 0.5  # seconds in which an answer may come after its program has ended
 
 
 class Failed(Exception):
@@ -222,13 +224,17 @@ class Talk:
 
     async def _wait(self, answers: "set[asyncio.Future[Any]]", limit: timedelta | None) -> None:
         """Wait for one of the answers. Raises Failed when none can or does come, Ended when we are told to end."""
-        end, broken = asyncio.ensure_future(self.told_to_end.wait()), asyncio.ensure_future(self._broken.wait())
+        events = {
+            asyncio.ensure_future(one)
+            for one in (self.told_to_end.wait(), self._broken.wait(), self._exited(LAST_WORDS))
+        }
         try:
             seconds = limit.total_seconds() if limit else None
-            done, _ = await asyncio.wait({*answers, end, broken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({*answers, *events}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            end.cancel()
-            broken.cancel()
+            for event in events:
+                event.cancel()
+            await asyncio.gather(*events, return_exceptions=True)
         if self._broken.is_set():
             raise Failed(self._why)
         if done & answers:
@@ -237,6 +243,8 @@ class Talk:
             return
         if self.told_to_end.is_set():
             raise Ended
+        if self._process is not None and self._process.returncode is not None:
+            raise Failed(await self._why_closed())
         raise Failed(f"the agent did not {self._doing} within {words.render_duration(limit or timedelta(0))}")
 
     def _result(self, answer: "asyncio.Future[T]") -> T:
@@ -256,11 +264,26 @@ class Talk:
         assert self._process is not None and self._lines is not None
         if self._lines.problem:
             return self._lines.problem
-        with suppress(TimeoutError):
-            code = await asyncio.wait_for(self._process.wait(), self._limits.leave.total_seconds())
+        if (code := await self._exited_within(self._limits.leave.total_seconds())) is not None:
             how = f"exit {code}" if code >= 0 else signal_name(-code)
             return f"the agent ended before it did {self._doing} ({how}); stderr.log has what it said"
         return f"the agent closed its output before it did {self._doing}"
+
+    async def _exited(self, more: float = 0.0) -> int:
+        """The program's exit code, `more` seconds after its end.
+
+        asyncio's own `wait` also waits for the streams, which a process that the program has started may hold open.
+        """
+        assert self._process is not None
+        while (code := self._process.returncode) is None:
+            await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(more)
+        return code
+
+    async def _exited_within(self, seconds: float) -> int | None:
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._exited(), seconds)
+        return None
 
     # --- the end
 
@@ -275,8 +298,7 @@ class Talk:
         for end in (None, signal.SIGTERM, signal.SIGKILL):
             if end is not None:
                 _send(process, end)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), patience / 2)
+            if await self._exited_within(patience / 2) is not None:
                 break
         _send(process, signal.SIGKILL)
 

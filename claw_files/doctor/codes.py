@@ -55,9 +55,14 @@ GROUPS: Final = (
             "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
         ),
         (
-            "runtime-missing",
-            "this runtime is not available yet: the agent is never woken, and tasks for it fail",
-            'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',
+            "acp-library",
+            "the library that speaks with ACP agents is missing: they are never woken",
+            "pip install 'clawfiles[acp]'",
+        ),
+        (
+            "program-missing",
+            "the program of an agent is not there: runs of it cannot start, and tasks for it fail",
+            "install it, or let command in [agents.{agent}] name it by its path",
         ),
         (
             "weak-filesystem",

@@ -9,7 +9,7 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway),
+    *(setting.openclaw, setting.programs, setting.filesystem, openclaw.gateway),
     *(names.nodes, names.names),
     *(compartments.modes, compartments.outside),
     *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),

@@ -34,7 +34,7 @@ class Within:
 
     def relative(self, path: str) -> str:
         """The path from the root; "" is the root itself. Raises CannotRead (problem "escape") for one outside of it."""
-        absolute = os.path.join(self.root, path).rstrip("/")
+        absolute = os.path.normpath(os.path.join(self.root, path))
         if absolute == self.root:
             return ""
         if not absolute.startswith(self._front):

@@ -23,8 +23,8 @@ from acp import (
 )
 from acp.schema import (
     AgentCapabilities,
-    AuthMethodAgent,
     AuthenticateResponse,
+    AuthMethodAgent,
     Implementation,
     InitializeResponse,
     LoadSessionResponse,

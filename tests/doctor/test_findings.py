@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from claw_files.acp import installed
 from claw_files.cli.root import COMMANDS
 from claw_files.doctor.checks import setting
 from claw_files.doctor.codes import CODES
@@ -55,9 +56,15 @@ def soul_beside_the_ledger(clinic) -> None:
     clinic.write("AGENTS.md", "Do.\n")
 
 
-@case("runtime-missing", "clawfiles.toml", 5)
-def acp_runtime(clinic) -> None:
-    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\n')
+@case("acp-library", "clawfiles.toml")
+def no_library_for_acp(clinic) -> None:
+    clinic.patch.setattr(installed, "has_library", lambda: False)
+    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["sh"]\n')
+
+
+@case("program-missing", "clawfiles.toml", 6)
+def a_program_that_is_not_installed(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["codex-acp-not-there"]\n')
 
 
 PETER_THERE = f'{SAM}[agents.peter]\nruntime = "openclaw"\n'
