@@ -301,6 +301,16 @@ class Talk:
             if await self._exited_within(patience / 2) is not None:
                 break
         _send(process, signal.SIGKILL)
+        # What the program started may still hold its streams; left to the end of the loop, they make a noise there.
+        getattr(process, "_transport", _Closed).close()
+
+
+class _Closed:
+    """In place of what another Python may not have."""
+
+    @staticmethod
+    def close() -> None:
+        """Nothing."""
 
 
 class _Refusal(Failed):

@@ -7,6 +7,7 @@ message; what the agent saw is appended to `STATE_FOLDER/seen`, one JSON object 
 import asyncio
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -49,9 +50,15 @@ def seen(**facts: Any) -> None:
 
 
 def raw(text: str | bytes) -> None:
-    """Write beside the protocol."""
-    sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
+    """Write beside the protocol, on a stream that asyncio has made non-blocking."""
     sys.stdout.flush()
+    left = memoryview(text.encode() if isinstance(text, str) else text)
+    while left:
+        select.select([], [1], [])
+        try:
+            left = left[os.write(1, left) :]
+        except BlockingIOError:
+            continue
 
 
 class Scripted(Agent):
@@ -65,6 +72,7 @@ class Scripted(Agent):
 
     async def initialize(self, protocol_version: int, client_capabilities: Any = None, **_: Any) -> InitializeResponse:
         if "hang-at-initialize" in SCRIPT:
+            seen(act="hang")
             await asyncio.sleep(600)
         fs = client_capabilities.fs
         seen(act="initialize", write=fs.write_text_file, read=fs.read_text_file, terminal=client_capabilities.terminal)
