@@ -126,7 +126,9 @@ class Scripted(Agent):
         self.cancelled.clear()
         text = "".join(block.text for block in prompt)
         seen(act="prompt", session=session_id, text=text)
-        for line in text.splitlines():
+        task = os.environ.get("CLAWFILES_TASK")
+        obeys = ["!shell clawfiles claim " + str(task), "!shell clawfiles done " + str(task)]
+        for line in obeys if "obeys" in SCRIPT else text.splitlines():
             name, _, rest = line.strip().removeprefix("> ").partition(" ")
             if name.startswith("!"):
                 await getattr(self, "do_" + name[1:].replace("-", "_"))(session_id, rest)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Claude Code, Codex, Gemini CLI and two ACP programs from npm into a folder outside of the repository, once, and prints it: those
-# that are neither on the PATH nor in CLAWFILES_REAL_AGENTS, if that names a folder.
+# Installs Claude Code, Codex, Gemini CLI and two programs that speak ACP from npm into a folder outside of the
+# repository, once, and prints it: those that are neither on the PATH nor in CLAWFILES_REAL_AGENTS, if that names a folder.
 set -euo pipefail
 FOLDER=${CLAWFILES_REAL_AGENTS:-${XDG_CACHE_HOME:-$HOME/.cache}/clawfiles-agents}
 mkdir -p "$FOLDER"
