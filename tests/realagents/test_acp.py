@@ -86,7 +86,7 @@ def test_the_next_run_goes_on_with_the_session(hire: Hire, name: str) -> None:
 @every_program
 def test_the_doctor_meets_it_before_it_sends_anything(hire: Hire, name: str) -> None:
     team, model = hired(hire, name, "approve-all")
-    model.steps += [Shell("clawfiles claim {task}"), Shell("clawfiles done {task} x")]
+    model.steps += [Shell("clawfiles claim $CLAWFILES_TASK"), Shell("clawfiles done $CLAWFILES_TASK x")]
 
     said = team("doctor", "--agent", name, "--patience", "80s")
 
