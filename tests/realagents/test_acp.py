@@ -20,6 +20,9 @@ def hired(hire: Hire, name: str, mode: str) -> tuple[Team, Model]:
     """A team whose agent of that name speaks ACP."""
     program = found(PROGRAMS[name])
     team, model = hire(name)
+    # On the command line of `codex exec` this is "-c allow_login_shell=false".
+    codex = team.root.parent / "home/.codex/config.toml"
+    codex.write_text(f"allow_login_shell = false\n{codex.read_text()}")
     file = team.root / "clawfiles.toml"
     text = file.read_text().replace('runtime = "command"', f'runtime = "acp"\npermissions = "{mode}"')
     file.write_text(re.sub(r"^command = .*$", f'command = ["{program}"]', text, flags=re.MULTILINE))
