@@ -53,8 +53,8 @@ class Desk:
 
     @property
     def is_kept(self) -> bool:
-        """Whether its session goes on in its next run: not a worker's, and not where several runs would share it."""
-        return self.agent.kind is AgentKind.NAMED and self.agent.runs in (None, 1)
+        """Whether its session goes on in its next run: not what was spawned, and not where several runs would share it."""
+        return self.agent.kind is AgentKind.NAMED and not self.label and self.agent.runs in (None, 1)
 
     def last_session(self, folder: str) -> str | None:
         """The session to go on with; None where there is none, or it was another folder's."""

@@ -41,9 +41,9 @@ def meet(
     try:
         path = installed.program(agent, workspace, environ)
     except OSError as wrong:
-        line = installed.how_to_install(agent)
-        hint = f"{line}, or name it by its path in `command`" if line else "install it, or name it by its path"
-        return Met(problem=str(wrong), advice=(f"{hint} of [agents.{agent.name}]",))
+        how = installed.how_to_install(agent) or "install it"
+        where = f"`command` in [agents.{agent.name}]"
+        return Met(problem=str(wrong), advice=(f"{how}, or name its program by its path: {where}",))
     say(f"{path} is installed")
     if agent.runtime is not Runtime.ACP:
         return Met()

@@ -154,6 +154,7 @@ class Scripted(Agent):
         await self.cancelled.wait()
 
     async def do_ignore_cancel(self, session: str, rest: str) -> None:
+        seen(act="ignoring")
         await asyncio.sleep(600)
 
     async def do_block(self, session: str, rest: str) -> None:

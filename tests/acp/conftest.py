@@ -14,7 +14,6 @@ from claw_files.app import App
 from claw_files.model import AgentId, Run, RunId, TaskId
 from claw_files.services.tasks import NewTask
 
-pytest.importorskip("acp")
 PROGRAM = Path(__file__).with_name("agent.py")
 SAM, PETER, TASK, RUN = AgentId("sam"), AgentId("peter"), TaskId("TC-1"), RunId("tc-1.1-s1")
 CONFIG = """

@@ -7,7 +7,7 @@ import pytest
 
 from claw_files.model import Run
 
-from .conftest import RUN, Team
+from .conftest import PROGRAM, RUN, Team
 
 
 def check(team: Team, run: Run, sentence: str) -> None:
@@ -193,3 +193,33 @@ def test_what_cannot_be_written_down_is_not_allowed(tmp_path: Path) -> None:
 
     assert answer.outcome.outcome == "cancelled"
     assert "cannot be written down" in broken[0]
+
+
+def test_one_that_does_not_end_a_cancelled_turn_for_its_correction_fails(team: Team) -> None:
+    import asyncio
+    from datetime import timedelta
+
+    from claw_files.acp.hello import _Deaf
+    from claw_files.acp.talk import Failed, Limits, Talk
+
+    async def corrected() -> str:
+        while "ignoring" not in team_saw():
+            await asyncio.sleep(0.05)
+        return "correction"
+
+    def team_saw() -> str:
+        return str(team.saw("ignoring"))
+
+    async def talked() -> None:
+        talk = Talk(_Deaf(), lambda _: None, Limits(cancel=timedelta(seconds=1)))
+        try:
+            await talk.start([sys.executable, str(PROGRAM), str(team.state)], team.env, str(team.desk))
+            await talk.greet()
+            await talk.open(str(team.desk), None, "approve-reads")
+            await talk.turn("!ignore_cancel", corrected)
+        finally:
+            await talk.leave()
+
+    with pytest.raises(Failed, match="the agent did not end the turn that was cancelled within 1s"):
+        asyncio.run(talked())
+    assert len(team.saw("cancel")) == 1
