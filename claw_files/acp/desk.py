@@ -53,7 +53,7 @@ class Desk:
 
     @property
     def is_kept(self) -> bool:
-        """Whether its session goes on in its next run: not what was spawned, and not where several runs would share it."""
+        """Whether its next run goes on with the session: no spawned one, and none where several runs would share it."""
         return self.agent.kind is AgentKind.NAMED and not self.label and self.agent.runs in (None, 1)
 
     def last_session(self, folder: str) -> str | None:

@@ -59,7 +59,7 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
         found.problem(
             (*path, "runtime"), f'is "{agent.runtime}", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]'
         )
-    if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.given:
+    if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.values:
         found.problem((*path, "permissions"), 'is for runtime = "acp"; other programs ask nobody')
     if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
         found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
