@@ -138,7 +138,7 @@ class Client:
         return Asked(
             kind=call.get("kind"),
             outside=next((words.safe(one, 200) for one in places if not self._within.has(one)), None),
-            changes=changes,
+            changes=changes or bool(command),
             is_report=is_word or (not command and bool(places) and reports == places),
             options=options,
         )

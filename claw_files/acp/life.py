@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -131,7 +132,8 @@ class Life:
 
     def _stage(self, stage: Stage) -> None:
         self._record = replace(self._record, stage=stage)
-        write(self._desk.folder, self._record)
+        with suppress(OSError):  # an agent may have tidied the folder away
+            write(self._desk.folder, self._record)
 
     # --- what it used
 
@@ -152,7 +154,8 @@ class Life:
         cost = self._client.cost_of_run
         if self._used or cost is not None:
             used = self._used | {"cost": cost, "model": self._desk.agent.model}
-            write_durably(self._desk.folder, "usage.json", json.dumps(used) + "\n")
+            with suppress(OSError):
+                write_durably(self._desk.folder, "usage.json", json.dumps(used) + "\n")
 
 
 class _Remarks(logging.Handler):

@@ -40,7 +40,7 @@ class Asked(Value, frozen=True):
 
     kind: str | None = None  # as the agent calls it: read, edit, execute, ...
     outside: str | None = None  # a place of it that is not in the working folder
-    changes: bool = False  # it shows a change of a file, whatever it calls it
+    changes: bool = False  # it shows a change of a file, or runs a command, whatever it calls it
     is_report: bool = False  # it only says something about its own task
     options: tuple[Option, ...] = ()
 
@@ -75,7 +75,7 @@ def may(mode: str, asked: Asked) -> tuple[bool, str]:
     if mode == APPROVE_ALL:
         return True, APPROVE_ALL
     if asked.changes:
-        return False, f"{mode} allows no changes"
+        return False, f"{mode} allows no changes and no commands"
     if asked.kind in READS:
         return True, f"{mode}: {asked.kind}"
     return False, f"{mode} does not allow {asked.kind or 'what it does not name'}"
