@@ -38,14 +38,11 @@ def test_what_the_turns_used_is_noted(team: Team) -> None:
     assert json.loads(team.log("usage.json")) == {"input": 40, "output": 20, "cached": 30, "cost": None, "model": None}
 
 
-@pytest.mark.parametrize(
-    ("stop", "why"), [("refusal", "it refuses to go on"), ("max_tokens", "it reached the most tokens that it may use")]
-)
-def test_a_turn_that_ends_early_fails_with_the_reason(team: Team, stop: str, why: str) -> None:
-    run = team.work(f"!stop {stop}")
+def test_a_turn_that_ends_early_fails_with_the_reason(team: Team) -> None:
+    run = team.work("!stop refusal")
 
     assert run.exit == 1
-    assert team.said == [f"clawfiles: the agent ended its turn early: {why}"]
+    assert team.said == ["clawfiles: the agent ended its turn early: it refuses to go on"]
 
 
 # --- sessions
@@ -133,8 +130,6 @@ def test_a_program_that_wants_its_user_says_so_and_what_to_type(team: Team) -> N
     ("mode", "modes", "chosen"),
     [
         ("approve-reads", ("read-only", "agent", "full"), ["read-only"]),
-        ("deny-all", ("plan", "default", "yolo"), ["default"]),
-        ("approve-reads", ("yolo", "default"), []),
         ("approve-all", ("default", "yolo"), []),
     ],
 )
