@@ -19,6 +19,7 @@ from claw_files.runtimes.supervisor import resolved, signal_name
 
 T = TypeVar("T")
 SIGN_IN: Final = -32000  # the protocol's code for "authentication required"
+LONGEST_ID: Final = 500  # of a session: it stands in files that people read
 LOOK_SECONDS: Final = 0.05  # whether the program has ended
 LAST_WORDS: Final = 0.5  # seconds in which an answer may come after its program has ended
 
@@ -162,6 +163,8 @@ class Talk:
         self._client.forget()
         fresh = self._agent.new_session(cwd=folder, mcp_servers=[])
         opened = await self._step("open a session", fresh, self._limits.session)
+        if not 0 < len(opened.session_id) <= LONGEST_ID:
+            raise Failed("the agent's session has an id that cannot be kept: it is empty or too long")
         self.session = opened.session_id
         self._client.begin(self.session)
         return opened

@@ -100,7 +100,7 @@ class Scripted(Agent):
         until = STATE / "ready"
         while "wait-for-ready" in SCRIPT and not until.exists():
             await asyncio.sleep(0.01)
-        session = f"session-{os.getpid()}"
+        session = "x" * 501 if "long-id" in SCRIPT else f"session-{os.getpid()}"
         seen(act="new", session=session, cwd=cwd)
         return NewSessionResponse(session_id=session, modes=self._modes())
 

@@ -22,6 +22,7 @@ def check(team: Team, run: Run, sentence: str) -> None:
     [
         ("crash", "the agent ended before it did answer `initialize` (exit 1); stderr.log has what it said"),
         ("other-version", "the agent speaks version 9 of ACP, and we speak 1"),
+        ("long-id", "the agent's session has an id that cannot be kept"),
     ],
 )
 def test_one_that_cannot_begin(team: Team, words: str, sentence: str) -> None:
