@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "openclaw", "acp", "services", "views", "figures", "doctor", "finding", "site", "app"),
-    *("daemon", "demo", "cli", "__main__"),
+    *("runtimes", "openclaw", "acp", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
+    *("sender", "daemon", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
@@ -29,7 +29,10 @@ DOORS = {
     "open": {"system", "locks", "resources", "runtimes", "openclaw", "acp", "cli/base.py", "demo", "testing"},
     "print": {"demo", "openclaw/__main__.py", "acp/__main__.py", "acp/life.py"},
     "input": {"cli"},
-    "os.open": {"system", "locks", "runtimes", "openclaw", "acp", "doctor", "cli/door.py", "demo", "daemon/log.py"},
+    "os.open": {
+        *("system", "locks", "runtimes", "openclaw", "acp", "notify", "doctor"),
+        *("cli/door.py", "demo", "daemon/log.py"),
+    },
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
     "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py"},

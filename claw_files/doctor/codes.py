@@ -65,6 +65,16 @@ GROUPS: Final = (
             "install it, or let command in [agents.{agent}] name it by its path",
         ),
         (
+            "notify-library",
+            "the library that reaches people outside of the workspace is missing: their channels get nothing",
+            "pip install 'clawfiles[notify]'",
+        ),
+        (
+            "channel-unusable",
+            "a channel of a person that nothing can be delivered to",
+            "correct channels under [agents.{agent}]; the program apprise tries an address",
+        ),
+        (
             "weak-filesystem",
             "this file system cannot exchange two names: an edit made at the very moment of a write may be lost",
             "keep the workspace on a local disk (ext4, xfs, btrfs), or edit by commands only",
@@ -221,6 +231,11 @@ GROUPS: Final = (
             "brief-undelivered",
             "items of a brief that a channel has not had",
             "read them with `clawfiles brief`; then see whether the channel can be written to",
+        ),
+        (
+            "post-given-up",
+            "what a channel of a person has not taken for so long that it is tried no more",
+            "read it there; see that the channel works, then move it elsewhere",
         ),
         ("check-failed", "the doctor itself could not finish a check", "report it with the file, if you can"),
     ),

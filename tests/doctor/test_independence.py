@@ -18,9 +18,9 @@ from claw_files.rules import by_hand
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith("repair"))
-# What asks OpenClaw's gateway, or for a program, reads nothing of the workspace and writes nothing.
+# What asks OpenClaw's gateway, for a program or for an address reads nothing of the workspace and writes nothing.
 OURS = re.compile(
-    r"claw_files\.(?:(?:model|words|errors|config|doctor)(?:\.|$)"
+    r"claw_files\.(?:(?:model|words|errors|config|doctor|notify)(?:\.|$)"
     r"|openclaw(?:\.(?:health|installed))?$|acp(?:\.installed)?$)"
 )
 WRITES = {
