@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message, Run
+    from claw_files.model import Message
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
-    from claw_files.services.steering import Steer, Steering
+    from claw_files.services.steering import Steering
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
 
@@ -360,25 +360,11 @@ class App(Site):
 
     @cached_property
     def steering(self) -> "Steering":
+        from claw_files.services.handing_over import steers
         from claw_files.services.steering import Steering
 
-        return Steering(self.workspace, self.runtime, self.sessions, self.messages, self._steers)
-
-    @property
-    def _steers(self) -> "Mapping[Runtime, Steer]":
-        """How a run of each runtime is corrected at once; the others look into their steer.md."""
-        return {Runtime.OPENCLAW: self._correct_there, Runtime.ACP: self._correct_session}
-
-    def _correct_there(self, run: "Run", message: "Message") -> str | None:
-        from claw_files.openclaw.steering import correct
-        from claw_files.services.steering import NOW
-
-        return NOW if correct(self.settings, self.base, self.root, self._env, run, message) else None
-
-    def _correct_session(self, run: "Run", message: "Message") -> str | None:
-        from claw_files.acp.steering import correct
-
-        return correct(self.root, run)
+        ways = steers(self.settings, self.base, self.root, self._env)
+        return Steering(self.workspace, self.runtime, self.sessions, self.messages, ways)
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""
