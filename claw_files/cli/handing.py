@@ -1,15 +1,12 @@
 """Handing work and words to agents: `delegate`, `spawn`, `send`, `ask`, `answer`, `inbox`."""
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, command, group, open_app, shared, show, warn
 
 if TYPE_CHECKING:
-    from claw_files.app import App
-    from claw_files.model import AgentId
     from claw_files.services.delegations import Delegated
     from claw_files.services.messages import Sent
 
@@ -21,18 +18,11 @@ if TYPE_CHECKING:
 def delegate(task_id: str, to: str | None, check: str | None) -> None:
     """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
     from claw_files import words
-    from claw_files.errors import NotFound
+    from claw_files.calls import tasks
 
     app = open_app()
-    app.check_takes_work()
-    by, receiver = app.actor, app.settings.agent(to).name if to else None
     at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
-    task = words.task_id(task_id)
-    place = app.place_to_act(task)
-    if place.is_blind and receiver != place.home:
-        raise NotFound("task", task, "`clawfiles task list` shows what there is")
-    done = place.delegations.delegate(task, by, receiver, at, app.inside, sender=app.delegations)
-    _show_delegated(app, done)
+    _show_delegated(tasks.delegate(app, words.task_id(task_id), to, at))
 
 
 @command(
@@ -81,11 +71,11 @@ def spawn(
 ) -> None:
     """Have a worker do one task in a run of its own; its result comes to you. Label and size are its contract."""
     from claw_files import words
+    from claw_files.calls import talk
     from claw_files.cli.waiting import wait_for_result
     from claw_files.services.delegations import SpawnOrder
 
     app = open_app()
-    app.check_takes_work()
     order = SpawnOrder(
         text=text,
         label=label,
@@ -103,25 +93,21 @@ def spawn(
         runtime=runtime,
         sandbox=sandbox,
     )
-    place = app.place_to_see(order.task) if order.task else app
-    spawned = place.delegations.spawn(order, app.actor, app.inside)
-    if not wait:
-        _show_delegated(app, spawned)
-        return
-    app.wake()
-    wait_for_result(place, spawned)
+    place, spawned = talk.spawn(app, order)
+    if wait:
+        wait_for_result(place, spawned)
+    else:
+        _show_delegated(spawned)
 
 
-def _show_delegated(app: "App", done: "Delegated") -> None:
-    """Wake whoever can be woken, and say what was accepted."""
+def _show_delegated(done: "Delegated") -> None:
+    from claw_files.calls.talk import delegated_json
     from claw_files.words import render_instant
 
-    app.wake()
     if done.warning:
         warn(done.warning)
-    document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
-    document |= {"label": done.label, "run": done.run}
-    show(document, f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}")
+    told = f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}"
+    show(delegated_json(done), told)
 
 
 @command("send", example='clawfiles send peter "the staging host is back" --task TC-47 --agent sam')
@@ -147,42 +133,25 @@ def ask(to: str, question: str, task_id: str | None, wait: str | None, critical:
 
 
 def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
-    app = open_app()
-    send_to(app, app.settings.agent(to).name, text, task_id, wait, critical, question)
-
-
-def send_to(
-    app: "App", receiver: "AgentId", text: str, task_id: str | None, wait: str | None, critical: bool, question: bool
-) -> None:
-    """Send in the name of whoever acts, wake the receiver, and wait for the answer where that was asked for."""
     from claw_files import words
-    from claw_files.model import Kind
-    from claw_files.rules.delegation import check_wait
+    from claw_files.calls import talk
 
-    by = app.actor
-    app.check_takes_work(receiver)
+    app = open_app()
+    receiver, task = app.settings.agent(to).name, words.task_id(task_id) if task_id else None
     patience = words.duration(wait, "--wait") if wait else None
-    if patience:
-        check_wait(app.settings, by, receiver, app.lanes_held())
-    task = words.task_id(task_id) if task_id else None
-    kind = Kind.QUESTION if question else Kind.ANNOUNCE
-    sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
-    if sent.status != "silent":
-        app.wake()
-    _show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
+    show_sent(talk.send(app, receiver, text, task, patience, critical, question))
 
 
-def _show_sent(sent: "Sent") -> None:
-    from claw_files import views
+def show_sent(sent: "Sent") -> None:
+    """Say what became of a message, and what was answered."""
+    from claw_files.calls.talk import sent_json
     from claw_files.words import render_instant, safe
 
-    document: dict[str, Any] = {"status": sent.status}
-    document |= {"id": sent.id} if sent.id else {}
-    document |= {"until": sent.until} if sent.until else {}
-    document |= {"answer": views.message_json(sent.answer)} if sent.answer else {}
     told = f"{sent.status} {sent.id or ''}".rstrip()
     told += f" until {render_instant(sent.until)}" if sent.until else ""
-    show(document, f"{told}\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}" if sent.answer else told)
+    if sent.answer:
+        told += f"\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}"
+    show(sent_json(sent), told)
 
 
 @command("answer", example='clawfiles answer 20260307T084500Z-peter-1f2e3d "eu-west-1" --agent iris')
@@ -190,10 +159,9 @@ def _show_sent(sent: "Sent") -> None:
 @click.argument("text", type=TEXT)
 def answer(message_id: str, text: str) -> None:
     """Answer a question from your inbox: the answer goes straight to who asked."""
-    app = open_app()
-    sent = app.messages.answer(app.actor, message_id, text)
-    app.wake()
-    _show_sent(sent)
+    from claw_files.calls import talk
+
+    show_sent(talk.answer(open_app(), message_id, text))
 
 
 @group(
@@ -210,15 +178,10 @@ def inbox(context: click.Context, wait: bool, timeout: str | None, peek: bool) -
     if context.invoked_subcommand:
         return
     from claw_files import views, words
+    from claw_files.calls import talk
 
-    app = open_app()
-    agent, found = app.actor, []
-    limit = words.duration(timeout, "--timeout") if timeout else None
-    start = app.clock.monotonic()
-    while not (found := app.messages.inbox(agent, peek)) and wait:
-        if limit and timedelta(seconds=app.clock.monotonic() - start) >= limit:
-            break
-        app.clock.sleep(0.2)
+    patience = words.duration(timeout, "--timeout") if timeout else None
+    found = talk.read_inbox(open_app(), peek, wait, patience)
     show([views.message_json(message) for message in found], lambda: views.inbox_text(found))
 
 

@@ -1,15 +1,14 @@
 """`sessions list`, `history`, `send`; `subagents list`, `steer`, `kill`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, group, open_app, show
 
 if TYPE_CHECKING:
-    from claw_files.app import App
-    from claw_files.rules.sessions import Wanted
     from claw_files.services.sessions import Listing
+    from claw_files.services.steering import Steered
 
 
 @group("sessions", example="clawfiles sessions list --kinds subagent --active-minutes 30")
@@ -40,9 +39,11 @@ def list_sessions(
     kinds: str | None, active_minutes: int | None, limit: int, message_limit: int, agent: str | None
 ) -> None:
     """List sessions, the one that changed last first."""
-    app = open_app()
-    wanted = _wanted(app, kinds, active_minutes, limit, agent)
-    _show_list(app.sessions.listing(app.agent, wanted, message_limit), "sessions", numbered=False)
+    from claw_files.calls.talk import wanted
+
+    app, names = open_app(), [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
+    asked = wanted(app, names, active_minutes, limit, agent)
+    _show_list(app.sessions.listing(app.agent, asked, message_limit), "sessions", numbered=False)
 
 
 @subagents.command("list", cls=Command, example="clawfiles subagents list --active-minutes 60")
@@ -57,27 +58,11 @@ def list_sessions(
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N", help="At most N.")
 def list_subagents(active_minutes: int, limit: int) -> None:
     """List workers, and named agents at work in a run, in the order in which they started."""
+    from claw_files.calls.talk import wanted
+
     app = open_app()
-    wanted = _wanted(app, None, active_minutes, limit, None)
-    _show_list(app.sessions.subagents(app.agent, wanted), "subagents", numbered=True)
-
-
-def _wanted(app: "App", kinds: str | None, minutes: int | None, limit: int, agent: str | None) -> "Wanted":
-    from datetime import timedelta
-
-    from claw_files.errors import BadValue
-    from claw_files.rules.sessions import SessionKind, Wanted
-
-    names = [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
-    for name in names:
-        if name not in list(SessionKind):
-            raise BadValue("--kinds", name, f"one of {', '.join(SessionKind)}")
-    return Wanted(
-        kinds=tuple(SessionKind(name) for name in names),
-        agent=app.settings.agent(agent).name if agent else None,
-        active=timedelta(minutes=minutes) if minutes else None,
-        limit=limit,
-    )
+    asked = wanted(app, (), active_minutes, limit, None)
+    _show_list(app.sessions.subagents(app.agent, asked), "subagents", numbered=True)
 
 
 def _show_list(found: "Listing", name: str, numbered: bool) -> None:
@@ -118,15 +103,19 @@ def history(name: str, limit: int, max_bytes: int) -> None:
 @click.option("--wait", metavar="LENGTH", help="Wait so long for one reply; without it the reply comes as a message.")
 def send(name: str, text: str, wait: str | None) -> None:
     """Ask a session for a turn: accepted at once. To a worker at work it is a correction; one that ended is refused."""
-    from claw_files.cli.handing import send_to
-    from claw_files.rules.sessions import Session
+    from claw_files import words
+    from claw_files.calls import talk
+    from claw_files.cli.handing import show_sent
+    from claw_files.services.steering import Steered
 
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
-    if isinstance(receiver, Session):
-        _steer(app, receiver.run or receiver.key, text)
-        return
-    send_to(app, receiver, text, None, wait, critical=False, question=True)
+    patience = words.duration(wait, "--wait") if wait else None
+    answered = talk.send_to_session(app, receiver, text, patience)
+    if isinstance(answered, Steered):
+        _show_steered(answered)
+    else:
+        show_sent(answered)
 
 
 @subagents.command("steer", cls=Command, example='clawfiles subagents steer 12 "only the last week" --agent sam')
@@ -134,23 +123,21 @@ def send(name: str, text: str, wait: str | None) -> None:
 @click.argument("text", type=TEXT)
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
-    _steer(open_app(), name, text)
+    app = open_app()
+    _show_steered(app.steering.steer(app.actor, name, text))
 
 
-def _steer(app: "App", name: str, text: str) -> None:
-    done = app.steering.steer(app.actor, name, text)
-    session = done.session
-    document: dict[str, Any] = {"status": "accepted", "id": done.id, "takes_effect": done.takes_effect}
-    document |= {"key": session.key, "number": session.number, "run": session.run, "task": session.task}
-    show(document, f"accepted {done.id}: takes effect {done.takes_effect}")
+def _show_steered(done: "Steered") -> None:
+    from claw_files.calls.talk import steered_json
+
+    show(steered_json(done), f"accepted {done.id}: takes effect {done.takes_effect}")
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")
 @click.argument("name", metavar="NUMBER|LABEL|RUN|all", type=TEXT)
 def kill(name: str) -> None:
     """End a run, or all runs that you may end. Its task then goes on as after any failure; to stop that, cancel it."""
-    import msgspec
-
+    from claw_files.calls.talk import killed_json
     from claw_files.words import safe
 
     app = open_app()
@@ -159,4 +146,4 @@ def kill(name: str) -> None:
         f"stopping {it.run} of {it.agent}" + (f"; {it.task} may be tried again" if it.task else "") for it in killed
     ]
     text = safe("\n".join(lines) or "nothing runs", lines=True)
-    show({"killed": [msgspec.structs.asdict(it) for it in killed]}, text)
+    show(killed_json(killed), text)
