@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.choices import Choices
     from claw_files.services.claims import ClaimService
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
+    from claw_files.services.outbox import Outbox
     from claw_files.services.people import People
     from claw_files.services.probing import Probing
     from claw_files.services.records import Records
@@ -96,12 +98,17 @@ class App(Site):
         app = self.place_to_see(task)
         if app.hidden:
             app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
         if not self.home and self._compartmental and not self.workspace.find(task):
             for inner in self.compartments():
                 if inner.workspace.find(task):
-                    inner.board.check_asked(task, self.actor)
+                    inner.board.check_asked(task, by or self.actor)
                     return inner
-        return app
+        return self
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies."""
@@ -201,7 +208,19 @@ class App(Site):
     def people(self) -> "People":
         from claw_files.services.people import People
 
-        return People(self.workspace)
+        return People(self.workspace, self.outbox)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from claw_files.services.outbox import Outbox
+
+        return Outbox(self.workspace)
+
+    @cached_property
+    def choices(self) -> "Choices":
+        from claw_files.services.choices import Choices
+
+        return Choices(self.workspace, self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":
@@ -215,8 +234,8 @@ class App(Site):
 
         looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
         if not self._compartmental:
-            return Looking(*looks)
-        return Looking(*looks, lambda: [app.looking for app in self._others()])
+            return Looking(*looks, outbox=self.outbox)
+        return Looking(*looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -225,13 +244,17 @@ class App(Site):
         from claw_files.services.heartbeat import Heartbeat
 
         parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
-        push = self._push if self.settings.openclaw.push_ledger and not self.home else None
-        if self.home or not self._compartmental:
-            heartbeat = Heartbeat(*parts, push)
+        if self.home:
+            heartbeat = Heartbeat(*parts)
+        elif not self._compartmental:
+            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
         else:
-            heartbeat = Heartbeat(*parts, push, self.moving, lambda: [app.heartbeat for app in self.compartments()])
+            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
         heartbeat.starts = standing.draining_until(self.base) is None
         return heartbeat
+
+    def _beats_inside(self) -> "list[Heartbeat]":
+        return [app.heartbeat for app in self.compartments()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
         """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
@@ -243,6 +266,14 @@ class App(Site):
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
             standing.check_takes_work(self.base, self.clock.now())
+
+    def _afterwards(self) -> str | None:
+        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        from claw_files.system.processes import SystemProcesses
+
+        wrong = [self.outbox.start(SystemProcesses(), self._env)]
+        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
+        return "; ".join(filter(None, wrong)) or None
 
     def _push(self) -> str | None:
         from claw_files.services.pushing import Pushing
