@@ -39,7 +39,6 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.sessions import Sessions
     from claw_files.services.steering import Steer, Steering
     from claw_files.services.tasks import TaskService
-    from claw_files.services.tokens import Tokens
     from claw_files.workspace import Workspace
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
@@ -364,13 +363,6 @@ class App(Site):
         return {
             Runtime.OPENCLAW: lambda run, message: correct(self.settings, self.base, self.root, self._env, run, message)
         }
-
-    @cached_property
-    def tokens(self) -> "Tokens":
-        """What callers over HTTP and MCP show: of all agents, wherever we are."""
-        from claw_files.services.tokens import Tokens
-
-        return Tokens(self.base, self._whole)
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

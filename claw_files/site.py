@@ -21,6 +21,7 @@ from claw_files.workspace.places import FOLDER, Places
 
 if TYPE_CHECKING:
     from claw_files.locks import Claims, Locks
+    from claw_files.services.tokens import Tokens
 
 PRIVATE = ".clawfiles"
 OUTSIDE = AgentId("")  # in no compartment, whoever acts
@@ -175,6 +176,13 @@ class Site:
 
     def _outside(self, folder: str) -> DiskFiles:
         return DiskFiles(os.path.join(self.base, folder), clock=self.clock)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """What callers over HTTP and MCP show: of all agents, wherever we are."""
+        from claw_files.services.tokens import Tokens
+
+        return Tokens(self.base, self._whole)
 
     # --- compartments
 
