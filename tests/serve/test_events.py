@@ -33,7 +33,10 @@ class Stream:
 
     def ends(self) -> bool:
         """Whether nothing but the end comes."""
-        return b"data" not in self._response.read()
+        while line := self._response.readline():
+            if line.strip():
+                return False
+        return True
 
 
 @contextmanager
@@ -95,6 +98,7 @@ def test_what_happens_in_a_compartment_is_told_there_alone(served) -> None:
     with listening(served, "iris") as outside, listening(served, "shield") as inside:
         hidden = served.task("Secret", "shield", to="shield")
         served("PATCH", f"/api/tasks/{hidden}", {"status": "in_progress"}, "shield")
+        served("POST", "/api/messages", {"to": "shield", "text": "Not for iris."}, "sam")
         served.task("Open")
 
         told = outside.next()
