@@ -95,10 +95,13 @@ def test_one_task_can_be_listened_to(served) -> None:
 
 
 def test_what_happens_in_a_compartment_is_told_there_alone(served) -> None:
+    served.task("Before")
     with listening(served, "iris") as outside, listening(served, "shield") as inside:
         hidden = served.task("Secret", "shield", to="shield")
         served("PATCH", f"/api/tasks/{hidden}", {"status": "in_progress"}, "shield")
-        served("POST", "/api/messages", {"to": "shield", "text": "Not for iris."}, "sam")
+        [day] = (served.root / "audit").iterdir()  # a line from before it was a compartment, say
+        with day.open("a") as journal:
+            journal.write('{"timestamp": "2026-03-07T08:45:00Z", "action": "claim", "agent": "shield"}\n')
         served.task("Open")
 
         told = outside.next()
