@@ -10,7 +10,8 @@ LEFT_OUT = {"board", "task_beat"}  # a resource; and what `task_progress` does w
 UNTOLD = {  # arguments that are taken, and rarely needed
     "sessions_spawn": {"cleanup", "thread", "runtime", "taskName", "group", "groupSize", "attempts", "type"},
     "sessions_history": {"maxBytes"},
-    "sessions_list": {"messageLimit"},
+    "sessions_list": {"messageLimit", "limit"},
+    "subagents": {"recentMinutes"},
     "sessions_send": {"critical"},
 }
 TOOLS: dict[str, Call] = {name: call for name, call in CALLS.items() if name not in LEFT_OUT}
