@@ -1,5 +1,6 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -7,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from claw_files import words
-from claw_files.errors import BadValue, ClawError, NoAgentNamed
-from claw_files.finding import find_root, set_up
+from claw_files.errors import BadValue, ClawError, InvalidFile, NoAgentNamed
+from claw_files.finding import around_of, find_root, set_up
 from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
+from claw_files.system.disk import DiskFiles
 from claw_files.workspace.places import Places
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
@@ -155,6 +157,31 @@ class App(Site):
             return found[0] if found else None
         return None
 
+    def check_use(self, command: str) -> None:
+        """Raises Refused where whoever acts may not use the command, or not from inside this run.
+
+        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
+        """
+        from claw_files.rules import profiles
+
+        with suppress(InvalidFile):
+            if agent := AgentId((self._named or "").lower()):
+                if whose := self._run_of:
+                    profiles.check_run(self.settings, *whose, agent)
+                profiles.check_command(self._whole, agent, command)
+
+    @property
+    def _run_of(self) -> "tuple[RunId, AgentId] | None":
+        """The run of this workspace that we are part of, and whose its run.md says it is."""
+        folder, run = self._env.get("CLAWFILES_WORKSPACE"), self.run
+        if not run or not folder or around_of(folder) != self.base:
+            return None
+        with suppress(ClawError, ValueError):
+            text = DiskFiles(folder).read(f"runs/{words.key(run, 'run id')}/run.md").data
+            agent = re.search(rb"^agent: ([A-Za-z0-9._-]+)$", text.partition(b"\n---\n")[0], re.MULTILINE)
+            return (run, AgentId(agent[1].decode())) if agent else None
+        return None
+
     def generation(self, task: TaskId, named: int | None) -> int | None:
         """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
         text = self._env.get("CLAWFILES_GENERATION")
@@ -182,7 +209,7 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace)
+        return Delegations(self.workspace, lambda: self.runtime.lacks_sandbox())
 
     @cached_property
     def messages(self) -> "Messages":
@@ -194,7 +221,7 @@ class App(Site):
     def checkpoints(self) -> "Checkpoints":
         from claw_files.services.checkpoints import Checkpoints
 
-        return Checkpoints(self.workspace)
+        return Checkpoints(self.workspace, in_place="CLAWFILES_SANDBOX" in self._env)
 
     @cached_property
     def people(self) -> "People":

@@ -55,6 +55,11 @@ GROUPS: Final = (
             "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
         ),
         (
+            "no-sandbox",
+            "the profile of this agent wants a sandbox, and none can be built here: it is never woken",
+            "do what is named, or set sandbox under the profile of [agents.{agent}] to prefer or off",
+        ),
+        (
             "runtime-missing",
             "this runtime is not available yet: the agent is never woken, and tasks for it fail",
             'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',

@@ -8,6 +8,7 @@ from typing import Final
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
+from claw_files.runtimes.sandbox import problem
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
@@ -31,6 +32,10 @@ def agents(s: Survey) -> Iterator[Finding]:
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
+    required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]
+    if required and (why := problem(os.environ)):
+        for name in required:
+            yield found("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
     for agent in s.settings.agents.values():
         if agent.runtime is Runtime.ACP:
             yield found(
