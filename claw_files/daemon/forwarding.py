@@ -18,6 +18,7 @@ from contextlib import suppress
 
 REQUEST_BYTES, OUTPUT_BYTES = 4 << 20, 1 << 20
 WORDS, WORDS_BYTES = 256, 1 << 17
+DRAIN_SECONDS = 2.0
 READ_SECONDS = 10.0  # for a request to come in
 LIMIT_SECONDS = 600.0  # for the command, which may wait for an answer
 _LOOK_SECONDS = 0.25
@@ -30,6 +31,7 @@ def serve(connection: socket.socket, root: str, identity: Mapping[str, str], is_
         words, text = _request(_line(connection))
     except ValueError as wrong:
         _answer(connection, _USAGE, b"", f"clawfiles: the daemon refuses the call: {wrong}\n".encode())
+        _drain(connection)
         return
     _answer(connection, *_carry_out(connection, root, words, text, identity, is_over))
 
@@ -47,6 +49,16 @@ def _line(connection: socket.socket) -> bytes:
         data += part
     connection.settimeout(READ_SECONDS)
     return bytes(data.partition(b"\n")[0])
+
+
+def _drain(connection: socket.socket) -> None:
+    """Take what still comes, for a moment: closed with words unread, a socket would take our answer back."""
+    connection.shutdown(socket.SHUT_WR)
+    until = time.monotonic() + DRAIN_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        connection.settimeout(left)
+        if not connection.recv(65536):
+            return
 
 
 def _request(line: bytes) -> tuple[list[str], str | None]:

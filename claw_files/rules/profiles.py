@@ -21,8 +21,8 @@ def check_command(settings: Settings, agent: AgentId, command: str) -> None:
     if known is None:
         return
     if known.kind is AgentKind.WORKER and command in BOARD:
-        right = "write it into the result: whoever spawned it looks at that, and moves the task"
-        raise Refused("a worker never touches the board", f"{agent} is a worker and may not use `{command}`", right)
+        right = "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task"
+        raise Refused("workers report", f"{agent} is a worker and may not use `{command}`", right)
     profile = settings.profile(agent)
     if profile is None or profile.commands is None or any(begins(command, name) for name in profile.commands):
         return

@@ -62,9 +62,7 @@ class Waking:
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
-            cwd=self._folder(task)
-            or (agent.workspace and os.path.normpath(os.path.join(ws.base, agent.workspace)))
-            or profiles.folder_of(ws.settings, agent.name, task),
+            cwd=self._place(agent, task),
             memory=profile.memory if profile else None,
             sandbox=self._sandbox(agent, task),
             label=task.label if task else None,
@@ -133,6 +131,18 @@ class Waking:
         """Say of a run that would have been in a sandbox that it is in none."""
         if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
             self._ws.note(replace(audit, action="no sandbox", why=why))
+
+    def _place(self, agent: Agent, task: Task | None) -> str | None:
+        """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
+        ws = self._ws
+        if told := self._folder(task):
+            return told
+        if agent.workspace:
+            return os.path.normpath(os.path.join(ws.base, agent.workspace))
+        folder = profiles.folder_of(ws.settings, agent.name, task)
+        if folder and not os.path.isabs(folder):
+            ws.files.folder(folder)
+        return folder
 
     @staticmethod
     def _folder(task: Task | None) -> str | None:
