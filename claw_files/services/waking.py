@@ -2,12 +2,13 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from claw_files.config import Agent
-from claw_files.errors import ClawError
+from claw_files.errors import CannotWrite, ClawError, InvalidFile
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
 from claw_files.openclaw import ENVIRONMENT, PROGRAM
 from claw_files.rules import delegation, profiles, transitions
@@ -141,7 +142,8 @@ class Waking:
             return os.path.normpath(os.path.join(ws.base, agent.workspace))
         folder = profiles.folder_of(ws.settings, agent.name, task)
         if folder and not os.path.isabs(folder):
-            ws.files.folder(folder)
+            with suppress(InvalidFile, CannotWrite):  # the run's own end says what is wrong with it
+                ws.files.folder(folder)
         return folder
 
     @staticmethod

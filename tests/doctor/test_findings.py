@@ -55,6 +55,13 @@ def soul_beside_the_ledger(clinic) -> None:
     clinic.write("AGENTS.md", "Do.\n")
 
 
+@case("no-sandbox", "clawfiles.toml", 8)
+def profile_that_wants_bubblewrap(clinic) -> None:
+    profile = '[profiles.boxed]\nsandbox = "require"\n'
+    clinic.write("clawfiles.toml", f'{SAM}{profile}[agents.peter]\ncommand = ["true"]\nprofile = "boxed"\n')
+    clinic.patch.setenv("PATH", str(clinic.root))  # where there is no program at all
+
+
 @case("runtime-missing", "clawfiles.toml", 5)
 def acp_runtime(clinic) -> None:
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\n')
