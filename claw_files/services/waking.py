@@ -45,6 +45,7 @@ class Waking:
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
         now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
+        sandbox = self._sandbox(agent, task)
         run = Run(
             id=run_id(message),
             agent=agent.name,
@@ -59,13 +60,13 @@ class Waking:
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=texts.wake_text(self._whole(message), run.id),
+            message=texts.wake_text(self._whole(message), run.id) + (texts.in_sandbox(ws.root) if sandbox else ""),
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
             cwd=self._place(agent, task),
             memory=profile.memory if profile else None,
-            sandbox=self._sandbox(agent, task),
+            sandbox=sandbox,
             label=task.label if task else None,
             extra=_extra(message, (task.model if task else None) or agent.model),
         )
