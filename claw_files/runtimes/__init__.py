@@ -28,6 +28,7 @@ class Sandbox(Value, frozen=True):
     kept: tuple[str, ...] = ()  # absolute: files that must not lie in its working folder
     inbox: str = ""  # its folder
     own: tuple[str, ...] = ()  # files it may write; made, empty, where they are not there
+    outside: int = 0  # so many words of the command stay outside: a client of ours, which starts the rest
 
 
 class StartOrder(Value, frozen=True):

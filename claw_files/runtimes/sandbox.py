@@ -63,7 +63,8 @@ def fields(plan: Plan, sandbox: Sandbox, private: str) -> list[tuple[str, str]]:
     try:
         if why:
             raise Refused("sandbox", f"its profile wants a sandbox, and {why}")
-        command = (resolved(list(plan.command), plan.env["PATH"]), *plan.command[1:])
+        inner = plan.command[sandbox.outside :]
+        command = (resolved(list(inner), plan.env["PATH"]), *inner[1:])
         return _fields(plan, sandbox, command, private)
     except (OSError, ClawError) as error:
         said = (error.strerror if isinstance(error, OSError) else getattr(error, "message", "")) or str(error)
@@ -78,7 +79,8 @@ def _fields(plan: Plan, sandbox: Sandbox, command: tuple[str, ...], private: str
     return [
         ("door", door),
         *(("fresh", path) for path in fresh),
-        *(("arg", word) for word in argv(walls, command)),
+        *([] if sandbox.outside else [("walled", "1")]),
+        *(("arg", word) for word in (*plan.command[: sandbox.outside], *argv(walls, command))),
         *(("env", f"{name}={plan.env[name]}") for name in ("CLAWFILES_SOCKET", "CLAWFILES_SANDBOX")),
     ]
 

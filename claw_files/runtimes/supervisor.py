@@ -46,7 +46,7 @@ class Order:
         self.grace, self.cap_bytes = float(one["grace"]), int(one["cap"])
         self.memory_bytes = int(one["memory"]) if one["memory"] else None
         self.refused = one.get("refused", "")  # why it must not start
-        self.sandboxed = "door" in one  # its command is bubblewrap's
+        self.sandboxed = "walled" in one  # its command is bubblewrap's
         self.door = one.get("door", "")  # a folder and a file beside it that end with the run
         self.fresh = [value for name, value in fields if name == "fresh"]  # files that were made empty for it
         self.command = [value for name, value in fields if name == "arg"]

@@ -303,3 +303,37 @@ def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
         assert done.stdout.split()[-1:] in (["3"], ["4"], ["5"])
         assert "secret" not in done.stdout
         assert "Read-only file system" in done.stderr
+
+
+def test_a_client_of_ours_stays_outside_and_starts_the_rest_behind_the_walls(yard: Yard) -> None:
+    import sys
+    from datetime import UTC, datetime, timedelta
+
+    from claw_files.model import AgentId, Key, Run, RunId
+    from claw_files.runtimes import Sandbox, StartOrder
+
+    root = str(yard.root)
+    client = (
+        sys.executable,
+        "-c",
+        "import subprocess, sys; open('../../by-the-client', 'w'); subprocess.run(sys.argv[1:])",
+    )
+    order = StartOrder(
+        run=Run(
+            id=RunId("tc-1.1-s1"),
+            agent=AgentId("peter"),
+            key=Key("tc-1.1"),
+            started=datetime.now(UTC),
+            timeout=timedelta(seconds=30),
+        ),
+        workspace=root,
+        command=(*client, "sh", "-c", "touch mine; touch ../../forged"),
+        cwd="work/peter",
+        sandbox=Sandbox(required=True, hidden=(f"{root}/.clawfiles",), inbox="inbox/peter", outside=len(client)),
+    )
+
+    assert yard.app().runtime.start(order)
+    yard.run_md("tc-1.1-s1")
+
+    assert sorted(name for name in os.listdir(root) if name in ("by-the-client", "forged")) == ["by-the-client"]
+    assert (yard.root / "work/peter/mine").exists()
