@@ -17,7 +17,8 @@ class Walls(Value, frozen=True):
     readable: tuple[str, ...]  # folders and files outside of the workspace
     home: str | None  # becomes an empty one
     base: str  # the folder of clawfiles.toml
-    hidden: tuple[str, ...]  # folders below it that become empty
+    root: str  # of the workspace; in a compartment its folder, below `base`
+    hidden: tuple[str, ...]  # folders below these that become empty
     visible: tuple[str, ...]  # what can be read in them all the same
     writable: tuple[str, ...]
     door: str  # the folder that becomes DOOR
@@ -40,9 +41,10 @@ def argv(walls: Walls, command: tuple[str, ...]) -> list[str]:
     words += ["--tmpfs", walls.home] if walls.home else []
     for path in walls.readable:
         words += ["--ro-bind", path, path]
-    words += ["--ro-bind", walls.base, walls.base]
-    for path in walls.hidden:
-        words += ["--tmpfs", path]
+    for layer in dict.fromkeys((walls.base, walls.root)):  # the compartment lies in a folder that was hidden
+        words += ["--ro-bind", layer, layer]
+        for path in walls.hidden:
+            words += ["--tmpfs", path] if (walls.root if is_above(walls.root, path) else walls.base) == layer else []
     for path in walls.visible:
         words += ["--ro-bind", path, path]
     for path in walls.writable:

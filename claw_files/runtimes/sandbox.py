@@ -22,6 +22,7 @@ PROGRAM = "bwrap"
 INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
 DOORS = "doors"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
+_PRIVATE = (".clawfiles", "compartments")  # for their owner alone, whoever makes them
 _PROBE_SECONDS = 10.0
 _working = set[str]()  # programs that have built one for this process; a failure is not remembered
 
@@ -93,7 +94,7 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
     mode = 0o700 if plan.closed else 0o777
     root = plan.order.workspace
     for folder in (*sandbox.hidden, os.path.join(root, sandbox.inbox)):
-        os.makedirs(folder, 0o700 if plan.closed else 0o755, exist_ok=True)
+        os.makedirs(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755, exist_ok=True)
         _check_plain(folder)
     check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
     if is_above(root, plan.cwd):
@@ -148,7 +149,6 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
     readable += _programs(program, home, base)
     readable += [os.path.realpath(os.path.expanduser(path)) for path in sandbox.read]
     readable.append(os.path.realpath("/etc/resolv.conf"))  # which often lies in /run
-    visible = [plan.folder] if root == base else [root, plan.folder]
     own = [os.path.join(root, path) for path in (sandbox.inbox, *sandbox.own)]
     return Walls(
         program=resolved([PROGRAM], plan.env["PATH"]),
@@ -156,8 +156,9 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
         readable=tuple(path for path in dict.fromkeys(readable) if path in _SYSTEM or _is_extra(path)),
         home=home if has_home else None,
         base=base,
+        root=root,
         hidden=sandbox.hidden,
-        visible=tuple(visible),
+        visible=(plan.folder,),
         writable=(*own, plan.cwd),
         door=door,
         cwd=plan.cwd,

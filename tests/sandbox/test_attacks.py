@@ -1,5 +1,6 @@
 """What an agent in a real sandbox tries, and fails to do; and what it can do all the same."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -283,6 +284,7 @@ def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
             readable=("/usr", *(path for path in ("/bin", "/lib", "/lib64") if not os.path.islink(path))),
             home=None,
             base=scratch,
+            root=scratch,
             hidden=(f"{scratch}/hidden",),
             visible=(),
             writable=(f"{scratch}/work",),
@@ -337,3 +339,37 @@ def test_a_client_of_ours_stays_outside_and_starts_the_rest_behind_the_walls(yar
 
     assert sorted(name for name in os.listdir(root) if name in ("by-the-client", "forged")) == ["by-the-client"]
     assert (yard.root / "work/peter/mine").exists()
+
+
+def test_in_a_compartment_only_that_one_is_seen_and_its_private_folder_is_not(yard: Yard) -> None:
+    script = """
+import glob, json, os, subprocess
+W, BASE = os.environ["CLAWFILES_WORKSPACE"], os.environ["CLAWFILES_BASE"]
+def write(path):
+    try: open(path, "w").close()
+    except OSError: return False
+    return True
+found = {
+    "compartments": os.listdir(BASE + "/compartments"),
+    "private": os.listdir(W + "/.clawfiles") + os.listdir(BASE + "/.clawfiles"),
+    "inboxes": os.listdir(W + "/inbox") + os.listdir(BASE + "/inbox"),
+    "writes": [write(W + "/status/x.md"), write(BASE + "/status/x.md"), write(W + "/checkpoints/shield.md")],
+    "claims": subprocess.run(["clawfiles", "claim", os.environ["CLAWFILES_TASK"]], capture_output=True).returncode,
+}
+with open("part", "w") as file: json.dump(found, file)
+os.rename("part", "found.json")
+"""
+    yard.team(agent("shield", script, 'profile = "boxed"\ncompartment = true'), "[agents.other]\ncompartment = true\n")
+    yard.write("compartments/other/status/tc-9.md", "a secret")
+    yard.write(".clawfiles/x", "")
+    yard.start()
+    yard.ok("task", "new", "A secret", "--to", "shield")
+    path = yard.root / "compartments/shield/work/shield/found.json"
+    yard.until(path.exists, "shield has found out")
+
+    found = json.loads(path.read_text())
+
+    assert (found["compartments"], found["private"], found["inboxes"]) == (["shield"], [], ["shield"])
+    assert found["writes"] == [False, False, True]
+    assert found["claims"] == 0
+    assert path.parent.stat().st_mode & 0o077 == 0

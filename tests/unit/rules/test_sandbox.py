@@ -12,6 +12,7 @@ WALLS = Walls(
     readable=("/usr", "/home/u/.venv"),
     home="/home/u",
     base="/home/u/team",
+    root="/home/u/team",
     hidden=("/home/u/team/.clawfiles", "/home/u/team/inbox", "/home/u/team/runs"),
     visible=("/home/u/team/runs/tc-1.1-s1",),
     writable=("/home/u/team/inbox/peter", "/home/u/team/checkpoints/peter.md", "/home/u/team/work/peter"),
@@ -48,6 +49,18 @@ def test_what_is_hidden_is_covered_after_the_workspace_and_before_what_is_its_ow
     assert position(words, "--tmpfs", "/home/u/team/inbox") < position(words, "--bind", "/home/u/team/inbox/peter")
     assert position(words, "--tmpfs", "/home/u/team/runs") < position(words, "--ro-bind", WALLS.visible[0])
     assert position(words, "--ro-bind", DOOR) > base
+
+
+def test_what_is_hidden_in_a_compartment_is_covered_after_it_came_to_light() -> None:
+    root = "/home/u/team/compartments/shield"
+    hidden = ("/home/u/team/compartments", "/home/u/team/inbox", f"{root}/.clawfiles", f"{root}/inbox")
+
+    words = argv(replace(WALLS, root=root, hidden=hidden), COMMAND)
+
+    there = position(words, "--ro-bind", root)
+    assert position(words, "--ro-bind", WALLS.base) < position(words, "--tmpfs", "/home/u/team/compartments") < there
+    assert there < position(words, "--tmpfs", f"{root}/.clawfiles")
+    assert [option for option, _ in mounts(words)].count("--tmpfs") == len(hidden) + 2  # and the home, and /tmp
 
 
 def test_the_command_comes_last_and_no_word_of_it_is_an_option() -> None:
