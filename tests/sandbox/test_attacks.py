@@ -188,6 +188,7 @@ def test_term_reaches_the_agent_in_the_sandbox_and_it_may_tidy_up(yard: Yard) ->
     script = """
 import os, signal, sys, time
 def end(*_):
+    time.sleep(0.5)  # it is given two seconds
     open("tidied", "w").close()
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
