@@ -125,6 +125,7 @@ class Limits(Value, frozen=True):
     runs: int
     depth: int
     spawns_per_minute: int
+    unread: int
     per_model: dict[str, Rate]
     breaker: int
     breaker_pause: timedelta

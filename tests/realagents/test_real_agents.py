@@ -49,7 +49,16 @@ def test_the_program_has_its_message_its_key_and_the_instructions_of_the_workspa
 
     assert model.first.key == "not-a-secret"
     assert r"TC-1: \u201cLook at the login\u201d" in model.first.text  # as JSON spells it
-    assert "Working in this workspace (clawfiles)" in model.first.text
+    assert "Work with clawfiles" in model.first.text
+
+
+@every_program
+def test_the_program_tells_its_model_of_our_skill(hire: Hire, name: str) -> None:
+    team, model = hire(name)
+
+    team.task("Look at the login")
+
+    assert any("Work with other agents through a shared folder" in seen.text for seen in model.seen)
 
 
 @every_program

@@ -5,10 +5,13 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from tests.sandbox.conftest import Yard, agent
+from claw_files.daemon.doors import Door
+from tests.sandbox.conftest import TEAM, Yard, agent
 
 WORKS = """
 import json, os, subprocess
@@ -224,29 +227,27 @@ os.rename("part", "found.json")
     assert "pending: [all]" in yard.read("checkpoints/peter.md")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="it changes to another user, which only root may")
-def test_another_user_is_not_served(yard: Yard) -> None:
-    yard.team(agent("peter", STAYS))
-    yard.start()
-    yard.new("peter")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    path = yard.door("tc-1.1-s1")
-    os.chmod(path, 0o666)
-    os.chmod(os.path.dirname(path), 0o755)
-    fd = os.open(os.path.dirname(path), os.O_RDONLY)
-    pid = os.fork()
-    if pid == 0:
-        os.chdir(f"/proc/self/fd/{fd}")
-        os.setuid(65534)
-        try:
-            listener.connect("socket")
-            listener.sendall(b'{"argv": ["board"]}\n')
-            os._exit(1 if listener.recv(100) else 0)
-        except (BrokenPipeError, ConnectionResetError):
-            os._exit(0)
-        except OSError:
-            os._exit(2)
-    listener.close()
-    os.close(fd)
+def test_another_user_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ".clawfiles/doors/tc-1.1-s1"
+    folder.mkdir(parents=True)
+    (tmp_path / "clawfiles.toml").write_text(TEAM)
+    Path(f"{folder}.json").write_text(json.dumps({"CLAWFILES_WORKSPACE": str(tmp_path), "CLAWFILES_AGENT": "sam"}))
+    door = Door(str(folder), str(tmp_path), threading.BoundedSemaphore(1))
 
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    def answer() -> bytes:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            fd = os.open(folder, os.O_RDONLY)
+            connection.connect(f"/proc/self/fd/{fd}/socket")
+            os.close(fd)
+            with suppress(ConnectionError):
+                connection.sendall(b'{"argv": ["board"]}\n')
+                return connection.recv(65536)
+            return b""
+
+    try:
+        assert b'"status": 0' in answer()
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # whoever calls is then another one than we are
+        assert answer() == b""
+    finally:
+        door.close()
+        door.join()
