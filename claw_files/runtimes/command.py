@@ -135,9 +135,9 @@ class CommandRuntime:
         return True
 
     def lacks_sandbox(self) -> str | None:
-        from claw_files.runtimes import sandbox
+        from claw_files.runtimes.bubblewrap import problem
 
-        return sandbox.problem(self._environ)
+        return problem(self._environ)
 
     def end_lost(self, run_id: RunId) -> Run | None:
         from claw_files.runtimes import staging

@@ -7,49 +7,19 @@ which the daemon listens for the commands of that run, and of no other. Beside i
 import json
 import os
 import stat
-import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 
 from claw_files.errors import ClawError, Refused
 from claw_files.rules.sandbox import SOCKET, Walls, argv, check_folder, is_above
 from claw_files.runtimes import Sandbox
+from claw_files.runtimes.bubblewrap import PROGRAM, problem
 from claw_files.runtimes.staging import Plan
 from claw_files.runtimes.supervisor import resolved
 
-PROGRAM = "bwrap"
-INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
 DOORS = "doors"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
 _PRIVATE = (".clawfiles", "compartments")  # for their owner alone, whoever makes them
-_PROBE_SECONDS = 10.0
-_working = set[str]()  # programs that have built one for this process; a failure is not remembered
-
-
-def problem(environ: Mapping[str, str]) -> str | None:
-    """Why no sandbox can be built here, and what helps, in one sentence; None where one can. Tries it, once."""
-    try:
-        program = resolved([PROGRAM], environ.get("PATH", os.defpath))
-    except OSError:
-        return f"bubblewrap is not installed: {INSTALL}"
-    if program in _working:
-        return None
-    try:
-        done = subprocess.run(  # noqa: S603 - the system's program with words of ours, no shell
-            [program, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap does not work here: {error}"
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()[-200:]
-        return f"bubblewrap cannot make namespaces here ({said}): allow unprivileged user namespaces on this machine"
-    _working.add(program)
-    return None
 
 
 def fields(plan: Plan, sandbox: Sandbox, private: str) -> list[tuple[str, str]]:

@@ -98,6 +98,7 @@ class Delegations:
     def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
         """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
         inside_task, chain = self._inside(by, inside)
+        delegation.check_sandbox(self._ws.settings, self._ws.settings.agent(to).name, False, self._lacks_sandbox)
         return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
 
     def _check_free(self, task: Task) -> None:

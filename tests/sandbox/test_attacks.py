@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.rules.sandbox import Walls, argv
-from claw_files.runtimes.sandbox import PROGRAM
+from claw_files.runtimes.bubblewrap import PROGRAM
 from claw_files.runtimes.supervisor import resolved
 from tests.sandbox.conftest import SECRET, Yard, agent
 
@@ -242,6 +242,7 @@ def test_where_none_can_be_built_require_refuses_and_prefer_goes_without_and_say
     task = yard.new("iris")
 
     assert (refused.returncode, spawned.returncode) == (5, 5)
+    assert task == "TC-1"  # what was refused has made no task
     assert "peter may run in a sandbox only (rule: sandbox); bubblewrap is not installed: install" in refused.stderr
     assert '"no-sandbox"' in found
     assert "apt-get install bubblewrap" in found

@@ -8,7 +8,7 @@ from typing import Final
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
-from claw_files.runtimes.sandbox import problem
+from claw_files.runtimes.bubblewrap import problem
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
