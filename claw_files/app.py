@@ -1,6 +1,5 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -8,12 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from claw_files import words
-from claw_files.errors import BadValue, ClawError, InvalidFile, NoAgentNamed
-from claw_files.finding import around_of, find_root, set_up, take_out
+from claw_files.errors import BadValue, ClawError, NoAgentNamed
+from claw_files.finding import find_root, set_up, take_out
 from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
-from claw_files.system.disk import DiskFiles
 from claw_files.workspace.places import Places
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
@@ -24,6 +22,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.choices import Choices
     from claw_files.services.claims import ClaimService
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
@@ -32,6 +31,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
+    from claw_files.services.outbox import Outbox
     from claw_files.services.people import People
     from claw_files.services.probing import Probing
     from claw_files.services.records import Records
@@ -97,12 +97,17 @@ class App(Site):
         app = self.place_to_see(task)
         if app.hidden:
             app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
         if not self.home and self._compartmental and not self.workspace.find(task):
             for inner in self.compartments():
                 if inner.workspace.find(task):
-                    inner.board.check_asked(task, self.actor)
+                    inner.board.check_asked(task, by or self.actor)
                     return inner
-        return app
+        return self
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies."""
@@ -157,31 +162,6 @@ class App(Site):
             return found[0] if found else None
         return None
 
-    def check_use(self, command: str) -> None:
-        """Raises Refused where whoever acts may not use the command, or not from inside this run.
-
-        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
-        """
-        from claw_files.rules import profiles
-
-        with suppress(InvalidFile):
-            if agent := AgentId((self._named or "").lower()):
-                if whose := self._run_of:
-                    profiles.check_run(self.settings, *whose, agent)
-                profiles.check_command(self._whole, agent, command)
-
-    @property
-    def _run_of(self) -> "tuple[RunId, AgentId] | None":
-        """The run of this workspace that we are part of, and whose its run.md says it is."""
-        folder, run = self._env.get("CLAWFILES_WORKSPACE"), self.run
-        if not run or not folder or around_of(folder) != self.base:
-            return None
-        with suppress(ClawError, ValueError):
-            text = DiskFiles(folder).read(f"runs/{words.key(run, 'run id')}/run.md").data
-            agent = re.search(rb"^agent: ([A-Za-z0-9._-]+)$", text.partition(b"\n---\n")[0], re.MULTILINE)
-            return (run, AgentId(agent[1].decode())) if agent else None
-        return None
-
     def generation(self, task: TaskId, named: int | None) -> int | None:
         """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
         text = self._env.get("CLAWFILES_GENERATION")
@@ -227,7 +207,19 @@ class App(Site):
     def people(self) -> "People":
         from claw_files.services.people import People
 
-        return People(self.workspace)
+        return People(self.workspace, self.outbox)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from claw_files.services.outbox import Outbox
+
+        return Outbox(self.workspace)
+
+    @cached_property
+    def choices(self) -> "Choices":
+        from claw_files.services.choices import Choices
+
+        return Choices(self.workspace, self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":
@@ -241,8 +233,8 @@ class App(Site):
 
         looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
         if not self._compartmental:
-            return Looking(*looks)
-        return Looking(*looks, lambda: [app.looking for app in self._others()])
+            return Looking(*looks, outbox=self.outbox)
+        return Looking(*looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -251,13 +243,17 @@ class App(Site):
         from claw_files.services.heartbeat import Heartbeat
 
         parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
-        push = self._push if self.settings.openclaw.push_ledger and not self.home else None
-        if self.home or not self._compartmental:
-            heartbeat = Heartbeat(*parts, push)
+        if self.home:
+            heartbeat = Heartbeat(*parts)
+        elif not self._compartmental:
+            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
         else:
-            heartbeat = Heartbeat(*parts, push, self.moving, lambda: [app.heartbeat for app in self.compartments()])
+            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
         heartbeat.starts = standing.draining_until(self.base) is None
         return heartbeat
+
+    def _beats_inside(self) -> "list[Heartbeat]":
+        return [app.heartbeat for app in self.compartments()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
         """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
@@ -269,6 +265,14 @@ class App(Site):
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
             standing.check_takes_work(self.base, self.clock.now())
+
+    def _afterwards(self) -> str | None:
+        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        from claw_files.system.processes import SystemProcesses
+
+        wrong = [self.outbox.start(SystemProcesses(), self._env)]
+        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
+        return "; ".join(filter(None, wrong)) or None
 
     def _push(self) -> str | None:
         from claw_files.services.pushing import Pushing

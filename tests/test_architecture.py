@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "openclaw", "services", "views", "figures", "doctor", "finding", "site", "app"),
-    *("daemon", "demo", "cli", "__main__"),
+    *("runtimes", "openclaw", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
+    *("sender", "daemon", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
@@ -44,6 +44,7 @@ DOORS = {
         "locks",
         "runtimes",
         "openclaw",
+        "notify",
         "doctor",
         "cli/door.py",
         "demo",

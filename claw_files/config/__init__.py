@@ -9,6 +9,7 @@ from claw_files.config.settings import (
     Health,
     Heartbeat,
     Limits,
+    Notify,
     OpenClaw,
     Price,
     Profile,
@@ -36,6 +37,7 @@ __all__ = [
     "Health",
     "Heartbeat",
     "Limits",
+    "Notify",
     "OpenClaw",
     "Price",
     "Profile",
@@ -94,6 +96,7 @@ def _build(found: "Reading") -> Settings:
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
         profiles=profiles,
+        notify=Notify(**found.section(("notify",), "notify")),
     )
 
 

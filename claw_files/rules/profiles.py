@@ -70,6 +70,14 @@ def confined(settings: Settings, agent: AgentId, task: Task | None) -> Profile |
     return profile if profile and profile.sandbox != "off" else None
 
 
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """The files that the configuration names as holding secrets; relative to its folder, or absolute."""
+    channels = (channel for agent in settings.agents.values() for channel in agent.channels)
+    files = (channel.removeprefix("addresses:") for channel in channels if channel.startswith("addresses:"))
+    token = settings.openclaw.token_file
+    return (*files, *((token,) if token and not token.startswith("~") else ()))
+
+
 def folder_of(settings: Settings, agent: AgentId, task: Task | None) -> str | None:
     """Where a run works for which neither a spawn's contract nor the agent's `workspace` says it.
 

@@ -21,6 +21,7 @@ class Walls(Value, frozen=True):
     hidden: tuple[str, ...]  # folders below these that become empty
     visible: tuple[str, ...]  # what can be read in them all the same
     writable: tuple[str, ...]
+    covered: tuple[str, ...]  # files that cannot be read, wherever they lie
     door: str  # the folder that becomes DOOR
     cwd: str
     network: bool = True
@@ -49,6 +50,8 @@ def argv(walls: Walls, command: tuple[str, ...]) -> list[str]:
         words += ["--ro-bind", path, path]
     for path in walls.writable:
         words += ["--bind", path, path]
+    for path in walls.covered:
+        words += ["--ro-bind", "/dev/null", path]
     words += ["--ro-bind", walls.door, DOOR]
     for path in walls.hidden:
         words += ["--remount-ro", path]

@@ -25,6 +25,7 @@ class Sandbox(Value, frozen=True):
     network: bool = True
     read: tuple[str, ...] = ()  # absolute, or with ~ in front: what else it may read
     hidden: tuple[str, ...] = ()  # absolute: folders that it sees empty, but for what is its own
+    secrets: tuple[str, ...] = ()  # absolute: files that it must not read
     kept: tuple[str, ...] = ()  # absolute: files that must not lie in its working folder
     inbox: str = ""  # its folder
     own: tuple[str, ...] = ()  # files it may write; made, empty, where they are not there

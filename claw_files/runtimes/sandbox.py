@@ -130,6 +130,7 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
         hidden=sandbox.hidden,
         visible=(plan.folder,),
         writable=(*own, plan.cwd),
+        covered=tuple(path for path in sandbox.secrets if os.path.isfile(path) and not os.path.islink(path)),
         door=door,
         cwd=plan.cwd,
         network=sandbox.network,

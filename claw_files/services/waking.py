@@ -115,7 +115,7 @@ class Waking:
         if profile is None or agent.runtime is Runtime.OPENCLAW:
             return None
         compartments = any(one.compartment for one in ws.settings.agents.values())
-        inside = (".clawfiles", "inbox", "runs", profiles.WORK)
+        inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
         hidden = [os.path.join(ws.base, name) for name in (*inside, *(("compartments",) if compartments else ()))]
         hidden += [os.path.join(ws.root, name) for name in inside if ws.root != ws.base]
         label = task.label if task else None
@@ -124,6 +124,7 @@ class Waking:
             network=profile.network,
             read=profile.read,
             hidden=tuple(hidden),
+            secrets=tuple(os.path.normpath(os.path.join(ws.base, path)) for path in profiles.secrets(ws.settings)),
             kept=(os.path.join(ws.root, ws.settings.workspace.ledger), os.path.join(ws.base, CONFIG)),
             inbox=f"inbox/{agent.name}",
             own=(Checkpoints.worker_path(label) if label else Checkpoints.path(agent.name),),

@@ -60,6 +60,9 @@ FORBIDDEN = {{
     "its own run": lambda: write(W + "/runs/" + RUN + "/run.md", "a"),
     "a run of another": lambda: read(W + "/runs/tc-1.1-s1/run.md"),
     "the private folder": lambda: read(W + "/.clawfiles/secret"),
+    "the addresses of people": lambda: read(W + "/mine.txt"),
+    "the gateway's token": lambda: read(W + "/token"),
+    "the outbox": lambda: os.listdir(W + "/outbox")[0],
     "into the private folder": lambda: write(W + "/.clawfiles/x"),
     "under the private folder": unmount,
     "another's work": lambda: read(W + "/work/iris/secret"),
@@ -114,7 +117,11 @@ def test_what_is_tried_in_a_sandbox_fails_and_what_is_its_own_works(yard: Yard, 
     home = tmp_path / "home"
     home.mkdir()
     (home / "secret").write_text("the home's")
-    yard.team(agent("iris", STAYS, 'env = ["IRIS_KEY"]'), agent("peter", TRIES))
+    secrets = '[agents.me]\nkind = "human"\nchannels = ["addresses:mine.txt"]\n[openclaw]\ntoken_file = "token"\n'
+    yard.team(agent("iris", STAYS, 'env = ["IRIS_KEY"]'), agent("peter", TRIES), secrets)
+    for path in ("mine.txt", "token", "outbox/post.md"):
+        yard.write(path, "secret")
+    (yard.root / "mine.txt").chmod(0o600)
     yard.start(HOME=str(home), IRIS_KEY=SECRET)
     assert yard.ok("task", "new", "Stays", "--to", "iris").startswith("TC-1")
     yard.until(lambda: (yard.root / "pid").exists(), "iris is at work")
@@ -289,6 +296,7 @@ def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
             hidden=(f"{scratch}/hidden",),
             visible=(),
             writable=(f"{scratch}/work",),
+            covered=(),
             door=f"{scratch}/door",
             cwd=f"{scratch}/work",
         )

@@ -16,6 +16,7 @@ WALLS = Walls(
     hidden=("/home/u/team/.clawfiles", "/home/u/team/inbox", "/home/u/team/runs"),
     visible=("/home/u/team/runs/tc-1.1-s1",),
     writable=("/home/u/team/inbox/peter", "/home/u/team/checkpoints/peter.md", "/home/u/team/work/peter"),
+    covered=("/home/u/team/token",),
     door="/home/u/team/.clawfiles/doors/tc-1.1-s1",
     cwd="/home/u/team/work/peter",
 )
@@ -37,6 +38,7 @@ def test_only_what_is_named_can_be_written() -> None:
 
     assert [path for option, path in mounts(words) if option == "--bind"] == list(WALLS.writable)
     assert mounts(words)[-1] == ("--remount-ro", "/")
+    assert words[words.index("/dev/null") + 1] == "/home/u/team/token"
 
 
 def test_what_is_hidden_is_covered_after_the_workspace_and_before_what_is_its_own() -> None:
