@@ -127,3 +127,21 @@ def test_under_a_wrong_configuration_the_doctor_still_works(office, inside) -> N
 
     assert answer.status == 1
     assert "invalid-config" in answer.out
+
+
+def test_an_empty_checkpoint_is_none_and_in_a_sandbox_the_file_stays_the_same_one(
+    office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = office.write("checkpoints/peter.md", "")
+    assert office("checkpoint", "show", by="peter").status == 3
+    inode = file.stat().st_ino
+    monkeypatch.setenv("CLAWFILES_SANDBOX", "1")
+
+    assert office("checkpoint", "save", "much to do " * 20, "--pending", "all", by="peter").status == 0
+    assert office("checkpoint", "save", "--pending", "the rest", by="peter").status == 0
+
+    assert file.stat().st_ino == inode
+    assert office("checkpoint", "resume", by="peter").out == "the rest\n"
+    assert "much to do" not in file.read_text()
+    file.unlink()
+    assert office("checkpoint", "save", by="peter").status == 6
