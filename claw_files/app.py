@@ -191,7 +191,7 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace)
+        return Delegations(self.workspace, lambda: self.runtime.lacks_sandbox())
 
     @cached_property
     def messages(self) -> "Messages":
@@ -203,7 +203,7 @@ class App(Site):
     def checkpoints(self) -> "Checkpoints":
         from claw_files.services.checkpoints import Checkpoints
 
-        return Checkpoints(self.workspace)
+        return Checkpoints(self.workspace, in_place="CLAWFILES_SANDBOX" in self._env)
 
     @cached_property
     def people(self) -> "People":

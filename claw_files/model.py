@@ -131,6 +131,7 @@ class Task(Value, frozen=True):
     spawner: AgentId | None = None
     model: str | None = None
     cwd: str | None = None
+    sandbox: str | None = None  # "require": it runs in one or not at all
     group: str | None = None  # spawned together: one combined report for the spawner
     group_size: int | None = None
 

@@ -1,6 +1,7 @@
 """Where we are: the configuration, the files, and the compartments beside them, found from who acts."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from claw_files import __version__, config
-from claw_files.errors import CannotRead, InvalidFile
+from claw_files import __version__, config, words
+from claw_files.errors import CannotRead, ClawError, InvalidFile
 from claw_files.finding import around_of
-from claw_files.model import AgentId, AgentKind
+from claw_files.model import AgentId, AgentKind, RunId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -95,6 +96,33 @@ class Site:
         raw = f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings)
         Cache(self.base).save("config", raw)
         return settings
+
+    # --- what who acts may do
+
+    def check_use(self, command: str) -> None:
+        """Raises Refused where whoever acts may not use the command, or not from inside this run.
+
+        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
+        """
+        from claw_files.rules import profiles
+
+        with suppress(InvalidFile):
+            if agent := AgentId((self._named or "").lower()):
+                if whose := self._run_of:
+                    profiles.check_run(self.settings, *whose, agent)
+                profiles.check_command(self._whole, agent, command)
+
+    @property
+    def _run_of(self) -> "tuple[RunId, AgentId] | None":
+        """The run of this workspace that we are part of, and whose its run.md says it is."""
+        folder, run = self._env.get("CLAWFILES_WORKSPACE"), self._env.get("CLAWFILES_RUN")
+        if not run or not folder or around_of(folder) != self.base:
+            return None
+        with suppress(ClawError, ValueError):
+            text = DiskFiles(folder).read(f"runs/{words.key(run, 'run id')}/run.md").data
+            agent = re.search(rb"^agent: ([A-Za-z0-9._-]+)$", text.partition(b"\n---\n")[0], re.MULTILINE)
+            return (RunId(run), AgentId(agent[1].decode())) if agent else None
+        return None
 
     # --- the files
 

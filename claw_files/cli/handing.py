@@ -47,7 +47,12 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
 )
 @click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="A worker lives for one run.")
 @click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
-@click.option("--sandbox", type=click.Choice(["inherit", "require"]), default="inherit", help="No sandbox is built in.")
+@click.option(
+    "--sandbox",
+    type=click.Choice(["inherit", "require"]),
+    default="inherit",
+    help="require: in one or not at all.",
+)
 @click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
 @click.option("--wait", is_flag=True, help="Wait for its result; exits 8 when it failed.")
 def spawn(

@@ -65,6 +65,11 @@ GROUPS: Final = (
             "install it, or let command in [agents.{agent}] name it by its path",
         ),
         (
+            "no-sandbox",
+            "the profile of this agent wants a sandbox, and none can be built here: it is never woken",
+            "do what is named, or set sandbox under the profile of [agents.{agent}] to prefer or off",
+        ),
+        (
             "notify-library",
             "the library that reaches people outside of the workspace is missing: their channels get nothing",
             "pip install 'clawfiles[notify]'",

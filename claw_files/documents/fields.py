@@ -83,6 +83,12 @@ def _size(data: Data, _: Reading) -> Size:
         raise BadValue("size", _text(data), "S, M or L") from None
 
 
+def _sandbox(data: Data, _: Reading) -> str:
+    if _text(data).lower() != "require":
+        raise BadValue("sandbox", _text(data), "require")
+    return "require"
+
+
 def _plain(value: Any) -> str | None:
     return str(value) if value not in (None, "") else None
 
@@ -152,6 +158,7 @@ FIELDS: Final = (
     _who("spawner"),
     _one("model"),
     _one("cwd"),
+    Field(key="sandbox", read=_sandbox, show=_plain),
     _one("group"),
     _count("group_size"),
 )

@@ -1,10 +1,10 @@
 """Who may hand work to whom: one hop, no circles, a spawn's contract; and when a message counts as acknowledged."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from claw_files.config import Settings
-from claw_files.errors import Refused
-from claw_files.model import AgentId, AgentKind, Message, Report, State, Task
+from claw_files.errors import NoSandbox, Refused
+from claw_files.model import AgentId, AgentKind, Message, Report, Runtime, State, Task
 
 
 def check_hop(
@@ -53,18 +53,18 @@ def check_contract(label: str | None, size: str | None) -> None:
         raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
 
 
-def check_spawn(
-    settings: Settings, worker: AgentId, mode: str, runtime: str | None, sandbox: str, cwd: str | None
-) -> None:
+def check_spawn(settings: Settings, worker: AgentId, mode: str, runtime: str | None, cwd: str | None) -> None:
     """Raises Refused where a spawn asks for what its worker's configuration does not give."""
     own = settings.agent(worker).runtime
     if mode != "run":
         raise Refused("spawn-contract", f"{worker} is a worker and lives for one run", "leave --mode out")
     if runtime is not None and runtime != own:
         raise Refused("spawn-contract", f"{worker} runs by {own}, not {runtime}", "leave --runtime out")
-    if sandbox != "inherit":
-        message = f"no sandbox is built in, so {worker} cannot be promised one"
-        raise Refused("sandbox", message, "put one into its command in clawfiles.toml, and leave --sandbox out")
+    profile = settings.profile(worker)
+    fixed = profile.cwd if profile and (profile.cwd or "").find("{") < 0 else None
+    if cwd is not None and fixed and not f"{cwd}/".startswith(f"{fixed}/"):
+        message = f"{cwd[:80]!r} is not inside {fixed}, where the profile of {worker} has it work"
+        raise Refused("working folder", message, "say a folder inside that one, or leave --cwd out")
     if cwd is not None and not is_inside(cwd):
         raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "say a folder relative to it")
 
@@ -75,6 +75,22 @@ def is_inside(folder: str) -> bool:
     return (
         bool(folder) and not folder.startswith("/") and ".." not in parts and "\\" not in folder and "\0" not in folder
     )
+
+
+def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callable[[], str | None]) -> None:
+    """Raises NoSandbox for work that must be done in a sandbox where none can be built.
+
+    Args:
+        asked: the spawn itself asks for one.
+        lacks: why none can be built, in one sentence, or None; asked only where it matters.
+    """
+    profile = settings.profile(agent)
+    if not asked and not (profile and profile.sandbox == "require"):
+        return
+    if asked and settings.agents[agent].runtime not in (Runtime.COMMAND, Runtime.ACP):
+        raise NoSandbox("sandbox", f"{agent} is not started here, so it cannot be put into one", "leave --sandbox out")
+    if why := lacks():
+        raise NoSandbox("sandbox", f"{agent} may run in a sandbox only", why)
 
 
 def check_depth(settings: Settings, spawner: AgentId, depth: int) -> None:

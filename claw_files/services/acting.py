@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from claw_files.errors import Changed, Conflict, MoveRefused, NotFound
+from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
 from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.snapshot import Act, Action, Look
@@ -82,7 +82,7 @@ class Acting:
         """Carry out one decision. False when somebody else's move meanwhile made it pointless."""
         try:
             self._hands[action.act](action, look)
-        except (Changed, Conflict, MoveRefused, NotFound):
+        except (Changed, Conflict, MoveRefused, NoSandbox, NotFound):
             return False  # the next look decides anew, on what stands there now
         return True
 

@@ -4,6 +4,7 @@ The order never changes, because each step alone suffices to redo the rest after
 reservation and the assignee, the message, the run.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -52,8 +53,9 @@ class Delegated(Value, frozen=True):
 class Delegations:
     """Everything that puts a task message into an inbox."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, workspace: Workspace, lacks_sandbox: Callable[[], str | None] = lambda: None) -> None:
+        """`lacks_sandbox` says why no sandbox can be built here, if that is so."""
+        self._ws, self._lacks_sandbox = workspace, lacks_sandbox
 
     # --- by command
 
@@ -79,6 +81,7 @@ class Delegations:
         self._check_free(task)
         agent = to or self._pick(task)
         settings = ws.settings
+        delegation.check_sandbox(settings, agent, bool(task.label and task.sandbox), self._lacks_sandbox)
         if settings.agent(agent).kind is AgentKind.WORKER:
             return self._delegate_to_worker(task, agent, by)
         chain = (sender or self).check(by, agent, inside)
@@ -95,6 +98,7 @@ class Delegations:
     def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
         """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
         inside_task, chain = self._inside(by, inside)
+        delegation.check_sandbox(self._ws.settings, self._ws.settings.agent(to).name, False, self._lacks_sandbox)
         return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
 
     def _check_free(self, task: Task) -> None:
@@ -324,7 +328,8 @@ class Delegations:
         label, size = words.label(order.label), size_of(order.size)
         delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
         worker = worker_of(ws.settings, order)
-        delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
+        delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.cwd)
+        delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         check_label(ws, label, order.task)
         check_group(ws, order.group, by)
         timeout = order.timeout or size.limit
@@ -341,6 +346,7 @@ class Delegations:
                 spawner=by,
                 model=order.model,
                 cwd=order.cwd,
+                sandbox="require" if order.sandbox == "require" else None,
                 group=order.group,
                 group_size=order.group_size,
                 attempts=order.attempts,

@@ -33,7 +33,7 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules import delegation, routing
+from claw_files.rules import delegation, profiles, routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Spent
@@ -279,7 +279,8 @@ class Looking:
     def _is_there(self, path: str, task: Task) -> bool:
         agent = self._ws.settings.agents.get(task.assignee) if task.assignee else None
         own = self._ws.outside(agent.workspace) if agent and agent.workspace else None
-        cwd = f"{task.cwd}/" if task.cwd and delegation.is_inside(task.cwd) else ""
+        folder = task.cwd or (agent and profiles.folder_of(self._ws.settings, agent.name, task))
+        cwd = f"{folder}/" if folder and delegation.is_inside(folder) else ""
         for files, there in ((self._ws.files, path), (self._ws.files, cwd + path), (own, path)):
             with suppress(CannotRead):  # a path that leads out, or through a link, names nothing that was made here
                 if files is not None and files.stamp(there) is not None:

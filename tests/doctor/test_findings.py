@@ -67,6 +67,13 @@ def a_program_that_is_not_installed(clinic) -> None:
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["codex-acp-not-there"]\n')
 
 
+@case("no-sandbox", "clawfiles.toml", 8)
+def profile_that_wants_bubblewrap(clinic) -> None:
+    profile = '[profiles.boxed]\nsandbox = "require"\n'
+    clinic.write("clawfiles.toml", f'{SAM}{profile}[agents.peter]\ncommand = ["true"]\nprofile = "boxed"\n')
+    clinic.patch.setenv("PATH", str(clinic.root))  # where there is no program at all
+
+
 ME = f'{SAM}[agents.me]\nkind = "human"\n'
 
 

@@ -9,6 +9,7 @@ from claw_files.acp import installed
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
+from claw_files.runtimes.bubblewrap import problem
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
@@ -42,6 +43,10 @@ def programs(s: Survey) -> Iterator[Finding]:
             line, hint = line_of(raw, agent.name, "command"), installed.how_to_install(agent)
             detail = f"{wrong}; {hint}" if hint else str(wrong)
             yield found("program-missing", CONFIG, line, detail, "", agent.name)
+    required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]
+    if required and (why := problem(os.environ)):
+        for name in required:
+            yield found("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:
