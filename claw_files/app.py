@@ -17,7 +17,7 @@ from claw_files.workspace.places import Places
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message
+    from claw_files.model import Message, Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
+    from claw_files.services.flows import Flows
     from claw_files.services.heartbeat import Heartbeat
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
+    from claw_files.services.staying import Staying
     from claw_files.services.steering import Steer, Steering
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
@@ -182,7 +184,20 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
+        return Delegations(self.workspace, self.runs_around)
+
+    @cached_property
+    def _tick_delegations(self) -> "Delegations":
+        """Those of the tick: in whose process it runs is chance."""
+        from claw_files.services.delegations import Delegations
+
         return Delegations(self.workspace)
+
+    def runs_around(self) -> "list[Run]":
+        """The live runs that this process is part of, wherever they lie, the innermost first."""
+        named = self.runtime.look(self.run) if self.run else None
+        found = [run for app in (self, *self._others()) for run in app.runtime.around()]
+        return [*([named] if named and named.alive and named not in found else []), *found]
 
     @cached_property
     def messages(self) -> "Messages":
@@ -206,7 +221,7 @@ class App(Site):
     def schedules(self) -> "Schedules":
         from claw_files.services.schedules import Schedules
 
-        return Schedules(self.workspace, self.delegations)
+        return Schedules(self.workspace, self._tick_delegations)
 
     @cached_property
     def looking(self) -> "Looking":
@@ -268,7 +283,7 @@ class App(Site):
         waking = Waking(workspace, runtime, self.checkpoints)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         return Acting(
-            workspace, runtime, waking, outcomes, self.delegations, self.messages, self.people, self.schedules
+            workspace, runtime, waking, outcomes, self._tick_delegations, self.messages, self.people, self.schedules
         )
 
     @cached_property
@@ -311,6 +326,18 @@ class App(Site):
         from claw_files.services.sessions import Sessions
 
         return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
+
+    @cached_property
+    def flows(self) -> "Flows":
+        from claw_files.services.flows import Flows
+
+        return Flows(self.workspace, self.runtime, self.looking, self.hidden)
+
+    @cached_property
+    def staying(self) -> "Staying":
+        from claw_files.services.staying import Staying
+
+        return Staying(self.workspace)
 
     @cached_property
     def records(self) -> "Records":

@@ -10,6 +10,7 @@ from claw_files.cli.base import TEXT, Command, command, group, open_app, shared,
 if TYPE_CHECKING:
     from claw_files.app import App
     from claw_files.model import AgentId
+    from claw_files.rules.sessions import Session
     from claw_files.services.delegations import Delegated
     from claw_files.services.messages import Sent
 
@@ -55,9 +56,10 @@ def delegate(task_id: str, to: str | None, check: str | None) -> None:
 @click.option(
     "--attempts", type=click.IntRange(1, 100), metavar="N", help="How often it may fail before it is given up."
 )
-@click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="A worker lives for one run.")
+@click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="session: it stays.")
 @click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
 @click.option("--sandbox", type=click.Choice(["inherit", "require"]), default="inherit", help="No sandbox is built in.")
+@click.option("--thread", is_flag=True, help="Bind it to a channel's thread, where its runtime has threads.")
 @click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
 @click.option("--wait", is_flag=True, help="Wait for its result; exits 8 when it failed.")
 def spawn(
@@ -76,6 +78,7 @@ def spawn(
     mode: str,
     runtime: str | None,
     sandbox: str,
+    thread: bool,
     cleanup: str,
     wait: bool,
 ) -> None:
@@ -102,6 +105,7 @@ def spawn(
         mode=mode,
         runtime=runtime,
         sandbox=sandbox,
+        thread=thread,
     )
     place = app.place_to_see(order.task) if order.task else app
     spawned = place.delegations.spawn(order, app.actor, app.inside)
@@ -148,7 +152,24 @@ def ask(to: str, question: str, task_id: str | None, wait: str | None, critical:
 
 def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
     app = open_app()
+    if to.lower() not in app.settings.agents and (session := _session(app, to)):
+        from claw_files.cli.sessions import speak
+
+        speak(app, session, text, wait)
+        return
     send_to(app, app.settings.agent(to).name, text, task_id, wait, critical, question)
+
+
+def _session(app: "App", name: str) -> "Session | None":
+    """The session of that name, where there is one; whose agent does not exist, is told as always."""
+    from contextlib import suppress
+
+    from claw_files.errors import NotFound
+
+    with suppress(NotFound):
+        found = app.steering.receiver(app.actor, name)
+        return None if isinstance(found, str) else found
+    return None
 
 
 def send_to(
@@ -169,10 +190,11 @@ def send_to(
     sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
     if sent.status != "silent":
         app.wake()
-    _show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
+    show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
 
 
-def _show_sent(sent: "Sent") -> None:
+def show_sent(sent: "Sent") -> None:
+    """Print what a send answers."""
     from claw_files import views
     from claw_files.words import render_instant, safe
 
@@ -193,7 +215,7 @@ def answer(message_id: str, text: str) -> None:
     app = open_app()
     sent = app.messages.answer(app.actor, message_id, text)
     app.wake()
-    _show_sent(sent)
+    show_sent(sent)
 
 
 @group(

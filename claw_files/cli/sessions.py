@@ -1,4 +1,4 @@
-"""`sessions list`, `history`, `send`; `subagents list`, `steer`, `kill`."""
+"""`sessions list`, `history`, `send`, `close`; `subagents list`, `steer`, `kill`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ from claw_files.cli.base import TEXT, Command, group, open_app, show
 
 if TYPE_CHECKING:
     from claw_files.app import App
-    from claw_files.rules.sessions import Wanted
+    from claw_files.rules.sessions import Session, Wanted
     from claw_files.services.sessions import Listing
 
 
@@ -117,16 +117,51 @@ def history(name: str, limit: int, max_bytes: int) -> None:
 @click.argument("text", type=TEXT)
 @click.option("--wait", metavar="LENGTH", help="Wait so long for one reply; without it the reply comes as a message.")
 def send(name: str, text: str, wait: str | None) -> None:
-    """Ask a session for a turn: accepted at once. To a worker at work it is a correction; one that ended is refused."""
+    """Ask a session for a turn: accepted at once. A worker that stays has one for each message, in their order.
+
+    To another worker at work it is a correction; one that ended is refused.
+    """
     from claw_files.cli.handing import send_to
-    from claw_files.rules.sessions import Session
 
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
-    if isinstance(receiver, Session):
-        _steer(app, receiver.run or receiver.key, text)
+    if isinstance(receiver, str):
+        send_to(app, receiver, text, None, wait, critical=False, question=True)
+    else:
+        speak(app, receiver, text, wait)
+
+
+def speak(app: "App", session: "Session", text: str, wait: str | None) -> None:
+    """Give a worker's session its next message, or correct one that does not stay."""
+    from claw_files import words
+    from claw_files.cli.handing import show_sent
+    from claw_files.cli.waiting import wait_for_turn
+    from claw_files.model import Stay
+
+    if session.stays is not Stay.OPEN or session.task is None:
+        _steer(app, session.run or session.key, text)
         return
-    send_to(app, receiver, text, None, wait, critical=False, question=True)
+    patience = words.duration(wait, "--wait") if wait else None
+    app.check_takes_work()
+    sent = app.staying.send(app.actor, session.task, text)
+    if sent.id:
+        app.heartbeat.tick(only=session.task)
+    show_sent(wait_for_turn(app, sent, session.task, patience) if patience and sent.id else sent)
+
+
+@sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
+@click.argument("name", metavar="SESSION", type=TEXT)
+def close(name: str) -> None:
+    """End the session of a worker that stays: it takes no more messages; what it works on, it finishes."""
+    from claw_files.errors import Refused
+
+    app = open_app()
+    session = app.sessions.to_steer(app.actor, name)
+    if session.task is None or session.label is None:
+        raise Refused("sessions", f"{session.key} is no worker's", "it stays as long as clawfiles.toml names its agent")
+    ended = app.staying.close(app.actor, session.task)
+    told = f"closed {session.key}" + "".join(f"\nwithdrawn: {id}" for id in ended.withdrawn)
+    show({"key": session.key, "task": ended.task.id, "stays": ended.task.session, "withdrawn": ended.withdrawn}, told)
 
 
 @subagents.command("steer", cls=Command, example='clawfiles subagents steer 12 "only the last week" --agent sam')

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
-from claw_files.model import AgentId, AgentKind, Need, State, Task, Value
+from claw_files.model import AgentId, AgentKind, Need, State, Stay, Task, Value
 
 
 class Role(StrEnum):
@@ -288,6 +288,17 @@ def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -
     """`task` in backlog for a new attempt by the same agent, with the reason."""
     check(task, S.BACKLOG, actor, "I")
     return _new_attempt(task, generation, now, reason=why, completed=None)
+
+
+def next_turn(task: Task, actor: Actor, generation: int, now: datetime, turn: int, sender: AgentId) -> Task:
+    """`task` in backlog for the next message of its session, its failures counted anew; who sent it follows it."""
+    check(task, S.BACKLOG, actor, "I")
+    if task.session is not Stay.OPEN:
+        raise MoveRefused("sessions", f"the session of {task.id} is closed", "")
+    follows = sender not in (task.spawner, task.requested_by, *task.followers)
+    followers = (*task.followers, sender) if follows else task.followers
+    changes = {"turn": turn, "failures": 0, "followers": followers, "summary": None, "completed": None, "reason": None}
+    return _new_attempt(task, generation, now, **changes)
 
 
 def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
