@@ -84,7 +84,7 @@ TABLE: tuple[Setting, ...] = (
         "limits",
         ("runs", "positive", 4, "At once, overall."),
         ("depth", "count", 1, "How deep spawns may nest: 1 means that a worker cannot spawn."),
-        ("children", "positive", 5, "Open spawns of one task or session. Coordinator and people, outside of runs: no limit."),
+        ("children", "positive", 5, "Open spawns of one task or session; coordinator and people only inside of runs."),
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
         ("per_model.*", "rate", None, "Runs with this model are started at most so often: 15/min."),
         ("breaker", "positive", 3, "Failures in a row that stop an agent from being woken."),

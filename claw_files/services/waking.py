@@ -43,6 +43,9 @@ class Waking:
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
+        # Whoever is only told of a worker's task is not bound by its contract.
+        contract = task if task and message.kind is Kind.TASK and message.generation is not None else None
+        model = (contract.model if contract else None) or agent.model
         now = self._ws.clock.now()
         run = Run(
             id=run_id(message),
@@ -52,7 +55,7 @@ class Waking:
             generation=task.generation if task else message.generation,
             epoch=self._ws.epoch,
             started=now,
-            timeout=(task.timeout if task and task.label else None) or agent.timeout,
+            timeout=(contract.timeout if contract and contract.label else None) or agent.timeout,
         )
         order = StartOrder(
             run=run,
@@ -62,9 +65,9 @@ class Waking:
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
-            cwd=self._folder(task) or (agent.workspace and os.path.join(ws.base, agent.workspace)),
-            label=task.label if task else None,
-            extra=_extra(message, (task.model if task else None) or agent.model),
+            cwd=self._folder(contract) or (agent.workspace and os.path.join(ws.base, agent.workspace)),
+            label=contract.label if contract else None,
+            extra=_extra(message, model),
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
@@ -73,7 +76,7 @@ class Waking:
             task=message.task,
             agent=agent.name,
             parent_agent=message.sender,
-            model=(task.model if task else None) or agent.model,
+            model=model,
             key=run.id,
             why=f"{message.kind} from {message.sender}",
             actor=self._me,

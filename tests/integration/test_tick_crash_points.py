@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from claw_files.locks import Claims
-from claw_files.model import AgentId, State
+from claw_files.model import AgentId, State, TaskId
 from claw_files.runtimes.command import CommandRuntime
 from claw_files.services.delegations import SpawnOrder
 from claw_files.system.disk import DiskFiles
@@ -258,6 +258,16 @@ def finished(office: Office) -> None:
     office.runs_end()
 
 
+def turn(office: Office) -> None:
+    """A worker that stays has answered, and was asked two things more."""
+    app = office.app()
+    app.delegations.spawn(SpawnOrder(text="Read the mail", label="mail", size="S", mode="session"), AgentId("sam"))
+    office.tick()
+    office.runs_end()
+    for text in ("and the spam?", "and the drafts?"):
+        office.app().staying.send(AgentId("sam"), TaskId("TC-1"), text)
+
+
 def schedule(office: Office) -> None:
     office.add("clawfiles.toml", SCHEDULES)
     office.tick()  # counting starts
@@ -275,7 +285,7 @@ def many(office: Office) -> None:
 
 SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
-    ask, escalate, nudge, woken, announce, brief, spawned, finished, schedule, many,
+    ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
 ]  # fmt: skip
 
 
