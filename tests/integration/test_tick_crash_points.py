@@ -259,13 +259,12 @@ def finished(office: Office) -> None:
 
 
 def turn(office: Office) -> None:
-    """A worker that stays has answered, and was asked two things more."""
+    """A worker that stays has answered, and was asked something more."""
     app = office.app()
     app.delegations.spawn(SpawnOrder(text="Read the mail", label="mail", size="S", mode="session"), AgentId("sam"))
     office.tick()
     office.runs_end()
-    for text in ("and the spam?", "and the drafts?"):
-        office.app().staying.send(AgentId("sam"), TaskId("TC-1"), text)
+    office.app().staying.send(AgentId("sam"), TaskId("TC-1"), "and the spam?")
 
 
 def schedule(office: Office) -> None:
