@@ -1,18 +1,17 @@
 """Handing work and words to agents: `delegate`, `spawn`, `send`, `ask`, `answer`, `inbox`."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, command, group, open_app, shared, show, warn
+from claw_files.cli.speaking import send_to, show_sent, speak
 
 if TYPE_CHECKING:
     from claw_files.app import App
-    from claw_files.model import AgentId
     from claw_files.rules.sessions import Session
     from claw_files.services.delegations import Delegated
-    from claw_files.services.messages import Sent
 
 
 @command("delegate", example="clawfiles delegate TC-47 --to peter --check 10:00 --agent sam")
@@ -153,8 +152,6 @@ def ask(to: str, question: str, task_id: str | None, wait: str | None, critical:
 def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
     app = open_app()
     if to.lower() not in app.settings.agents and (session := _session(app, to)):
-        from claw_files.cli.sessions import speak
-
         speak(app, session, text, wait)
         return
     send_to(app, app.settings.agent(to).name, text, task_id, wait, critical, question)
@@ -170,41 +167,6 @@ def _session(app: "App", name: str) -> "Session | None":
         found = app.steering.receiver(app.actor, name)
         return None if isinstance(found, str) else found
     return None
-
-
-def send_to(
-    app: "App", receiver: "AgentId", text: str, task_id: str | None, wait: str | None, critical: bool, question: bool
-) -> None:
-    """Send in the name of whoever acts, wake the receiver, and wait for the answer where that was asked for."""
-    from claw_files import words
-    from claw_files.model import Kind
-    from claw_files.rules.delegation import check_wait
-
-    by = app.actor
-    app.check_takes_work(receiver)
-    patience = words.duration(wait, "--wait") if wait else None
-    if patience:
-        check_wait(app.settings, by, receiver, app.lanes_held())
-    task = words.task_id(task_id) if task_id else None
-    kind = Kind.QUESTION if question else Kind.ANNOUNCE
-    sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
-    if sent.status != "silent":
-        app.wake()
-    show_sent(app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent)
-
-
-def show_sent(sent: "Sent") -> None:
-    """Print what a send answers."""
-    from claw_files import views
-    from claw_files.words import render_instant, safe
-
-    document: dict[str, Any] = {"status": sent.status}
-    document |= {"id": sent.id} if sent.id else {}
-    document |= {"until": sent.until} if sent.until else {}
-    document |= {"answer": views.message_json(sent.answer)} if sent.answer else {}
-    told = f"{sent.status} {sent.id or ''}".rstrip()
-    told += f" until {render_instant(sent.until)}" if sent.until else ""
-    show(document, f"{told}\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}" if sent.answer else told)
 
 
 @command("answer", example='clawfiles answer 20260307T084500Z-peter-1f2e3d "eu-west-1" --agent iris')

@@ -1,14 +1,15 @@
 """`sessions list`, `history`, `send`, `close`; `subagents list`, `steer`, `kill`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, group, open_app, show
+from claw_files.cli.speaking import send_to, speak, steer_at
 
 if TYPE_CHECKING:
     from claw_files.app import App
-    from claw_files.rules.sessions import Session, Wanted
+    from claw_files.rules.sessions import Wanted
     from claw_files.services.sessions import Listing
 
 
@@ -121,32 +122,12 @@ def send(name: str, text: str, wait: str | None) -> None:
 
     To another worker at work it is a correction; one that ended is refused.
     """
-    from claw_files.cli.handing import send_to
-
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
     if isinstance(receiver, str):
         send_to(app, receiver, text, None, wait, critical=False, question=True)
     else:
         speak(app, receiver, text, wait)
-
-
-def speak(app: "App", session: "Session", text: str, wait: str | None) -> None:
-    """Give a worker's session its next message, or correct one that does not stay."""
-    from claw_files import words
-    from claw_files.cli.handing import show_sent
-    from claw_files.cli.waiting import wait_for_turn
-    from claw_files.model import Stay
-
-    if session.stays is not Stay.OPEN or session.task is None:
-        _steer(app, session.run or session.key, text)
-        return
-    patience = words.duration(wait, "--wait") if wait else None
-    app.check_takes_work()
-    sent = app.staying.send(app.actor, session.task, text)
-    if sent.id:
-        app.heartbeat.tick(only=session.task)
-    show_sent(wait_for_turn(app, sent, session.task, patience) if patience and sent.id else sent)
 
 
 @sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
@@ -169,15 +150,7 @@ def close(name: str) -> None:
 @click.argument("text", type=TEXT)
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
-    _steer(open_app(), name, text)
-
-
-def _steer(app: "App", name: str, text: str) -> None:
-    done = app.steering.steer(app.actor, name, text)
-    session = done.session
-    document: dict[str, Any] = {"status": "accepted", "id": done.id, "takes_effect": done.takes_effect}
-    document |= {"key": session.key, "number": session.number, "run": session.run, "task": session.task}
-    show(document, f"accepted {done.id}: takes effect {done.takes_effect}")
+    steer_at(open_app(), name, text)
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")
