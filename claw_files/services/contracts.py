@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.errors import Refused
-from claw_files.model import AgentId, AgentKind, Size, Stay, Task, TaskId, Value
+from claw_files.model import AgentId, AgentKind, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
 from claw_files.workspace import Workspace
 
@@ -92,7 +92,8 @@ def worker_of(settings: Settings, order: SpawnOrder) -> AgentId:
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
     """One open task for each label, and one open session: its result file has one writer."""
     for row in ws.rows():
-        other = ws.in_force(row.task()) if not row.error else None
+        is_gone = row.error or row.state in (State.DEAD, State.CANCELLED)
+        other = None if is_gone else ws.in_force(row.task())
         if other and other.label == label and other.id != task and flows.is_open(other):
             right = f"choose another label, or speak to it: `clawfiles sessions send {label} TEXT`"
             right = right if other.session and other.session is Stay.OPEN else "choose another label"

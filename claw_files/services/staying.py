@@ -9,6 +9,7 @@ from claw_files import words
 from claw_files.documents import messages as forms
 from claw_files.errors import BadValue, ClawError, Refused
 from claw_files.model import AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
+from claw_files.rules.snapshot import Place
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Sent
@@ -48,7 +49,8 @@ class Staying:
             raise Refused("large bodies", "the text is over 1 MB", "put it into a file and send its path")
         ws, now = self._ws, self._ws.clock.now()
         with ws.locks.hold(task_id.lower(), PATIENCE, f"{by}: a message for {task_id}"):
-            task = _taking(ws.in_force(ws.load(task_id).task))
+            loaded = ws.load(task_id)
+            task = _taking(ws.in_force(loaded.task), loaded.place)
             worker = task.assignee or AgentId("")
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
             key = turn_key(task.id, number)
@@ -88,9 +90,10 @@ class Staying:
             return Ended(task=task, withdrawn=tuple(put_away(ws, task, replace(audit, action="withdraw"), all_of=True)))
 
 
-def _taking(task: Task) -> Task:
-    """The task, if its session takes messages. Raises Refused."""
-    if task.session is Stay.OPEN and task.state not in (State.DEAD, State.CANCELLED):
+def _taking(task: Task, place: Place) -> Task:
+    """The task, if its session takes messages: one that was archived, or is a dead letter, does not. Raises Refused."""
+    is_there = place is Place.STATUS and task.state not in (State.DEAD, State.CANCELLED)
+    if task.session is Stay.OPEN and is_there:
         return task
     right = f'`clawfiles spawn "TASK" --worker {task.assignee} --label LABEL --size S|M|L --mode session` begins one'
     raise Refused("sessions", f"the session {task.label} of {task.id} is closed", right)

@@ -220,6 +220,29 @@ def test_a_flow_closes_the_session_that_has_nothing_to_do(office: Office) -> Non
     assert office.app().flows.listing(None).flows == ()
 
 
+def test_an_archived_session_is_closed_and_its_label_free(office: Office) -> None:
+    spawn(office)
+    goes_on(office)
+    office.app().tasks.archive(SAM, timedelta(0))
+
+    with pytest.raises(Refused, match="is closed"):
+        say(office, "are you there?")
+    spawn(office)
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_session_that_has_messages_waiting(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.write("wait", "")
+    spawn(office)
+    office.tick()
+    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    before = typed(office, capsys, "doctor")
+    say(office, "two")
+
+    assert typed(office, capsys, "doctor") == before
+
+
 def test_a_session_is_shown_as_one_and_its_history_has_what_was_said(office: Office) -> None:
     spawn(office)
     goes_on(office)
