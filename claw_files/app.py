@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from claw_files import words
 from claw_files.errors import BadValue, ClawError, NoAgentNamed
-from claw_files.finding import find_root, set_up
+from claw_files.finding import find_root, set_up, take_out
 from claw_files.model import AgentId, RunId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
 
-__all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up"]
+__all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
 
 class App(Site):

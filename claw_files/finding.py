@@ -11,19 +11,29 @@ from claw_files.workspace import CONFIG
 from claw_files.workspace.places import FOLDER
 
 if TYPE_CHECKING:
-    from claw_files.services.setup import Done
+    from claw_files.services.setup import Done, Setup
 
 
 def set_up(root: str, template: str, program: str | None) -> "list[Done]":
     """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept."""
     from claw_files.errors import CannotWrite
-    from claw_files.services.setup import Setup
 
     try:
         os.makedirs(root, exist_ok=True)
     except OSError as error:
         raise CannotWrite(root, error.strerror or str(error)) from None
-    return Setup(DiskFiles(root), lambda raw: config.parse(raw, CONFIG).workspace.ledger).init(template, program)
+    return _setup(root).init(template, program)
+
+
+def take_out(root: str, program: str) -> "list[Done]":
+    """Take out of the folder `root` what `set_up` had put in for the program; says what was taken out and kept."""
+    return _setup(root).remove(program)
+
+
+def _setup(root: str) -> "Setup":
+    from claw_files.services.setup import Setup
+
+    return Setup(DiskFiles(root), lambda raw: config.parse(raw, CONFIG).workspace.ledger)
 
 
 def find_root(start: str | None, env: Mapping[str, str]) -> str:

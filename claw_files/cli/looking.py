@@ -2,7 +2,7 @@
 
 import click
 
-from claw_files.cli.base import command, open_app, shared, show, task_ids
+from claw_files.cli.base import command, open_app, show, task_ids
 
 
 @command("route", example="clawfiles route --explain TC-47")
@@ -44,10 +44,10 @@ def log(follow: bool, limit: int, task_id: str | None) -> None:
 
 @command("prime", example="clawfiles prime --agent peter")
 def prime() -> None:
-    """Print a short text that tells an agent how to work here."""
-    from claw_files.resources import template
+    """Print what an agent must know to work here, for its role, in at most 300 words; the last line is its size."""
+    from claw_files.services import priming
 
-    text = template("instructions.md")
-    agent = open_app().agent if shared("agent") else None
-    text = f"You are {agent} in this workspace.\n\n{text}" if agent else text
-    show({"agent": agent, "text": text}, text.rstrip())
+    app = open_app()
+    done = priming.prime(app.settings, app.agent)
+    document = {"agent": done.agent, "role": done.role, "text": done.text, "words": done.words, "tokens": done.tokens}
+    show(document, f"{done.text}\n\n({done.words} words, about {done.tokens} tokens: characters / 4)")

@@ -110,6 +110,7 @@ class Limits(Value, frozen=True):
     depth: int
     children: int
     spawns_per_minute: int
+    unread: int
     per_model: dict[str, Rate]
     breaker: int
     breaker_pause: timedelta

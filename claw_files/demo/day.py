@@ -183,10 +183,10 @@ class Day:
         self._text("\nHEARTBEAT.md, where nothing is waited for any more:\n" + self._file("HEARTBEAT.md"))
         self._text("\nannouncements.md, all that dimitrios was told:\n" + self._file("announcements.md"))
         if keep is None:
-            self._text("\nTo look at the files of such a day: clawfiles demo --keep DIR. To begin: docs/tutorial.md")
+            self._text("\nTo look at the files of such a day: clawfiles demo --keep DIR. To begin: docs/tutorial/")
         else:
             self._text(f"\nLook around: cd {keep}, clawfiles log, clawfiles explain TC-89, reports/morning.md,")
-            self._text("dead-letter/tc-90.md, runs/. To begin with a workspace of your own: docs/tutorial.md")
+            self._text("dead-letter/tc-90.md, runs/. To begin with a workspace of your own: docs/tutorial/")
 
     # --- what must have come of it
 

@@ -191,6 +191,11 @@ GROUPS: Final = (
             "type `clawfiles heartbeat`; with a line in the ledger it sends it again",
         ),
         ("orphan-message", "a message about a task that does not exist", "finish it: `clawfiles inbox done ID`"),
+        (
+            "unsent-message",
+            "no line of the journal tells of it: somebody wrote it by hand, and whom it names may not be its author",
+            "ask whom it names; then finish it: `clawfiles inbox done ID`",
+        ),
         ("two-messages", "two messages of one key in one inbox; the first of new/, cur/, done/ counts", "keep one"),
         ("unreadable-message", "a message that cannot be read; it goes to quarantine/ when it is met", "send it anew"),
         ("unknown-inbox", "an inbox of nobody in clawfiles.toml: what lies there is read by nobody", "add the agent"),

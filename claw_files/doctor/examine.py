@@ -14,7 +14,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     *(compartments.modes, compartments.outside),
     *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),
     *(ledger.lines, ledger.watching, ledger.unseen),
-    *(inboxes.missing, inboxes.orphans, inboxes.doubles, inboxes.strangers, inboxes.stale),
+    *(inboxes.missing, inboxes.orphans, inboxes.unsent, inboxes.doubles, inboxes.strangers, inboxes.stale),
     *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),
 )
 

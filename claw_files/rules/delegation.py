@@ -126,6 +126,13 @@ def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Col
         raise Refused("waiting", message, "send without --wait; the answer comes as a message")
 
 
+def check_unread(settings: Settings, by: AgentId, to: AgentId, unread: int) -> None:
+    """Raises Refused where so many messages of `by` wait in the inbox of `to` that the others' would drown in them."""
+    if unread >= settings.limits.unread and not settings.is_human(by):
+        message = f"{unread} messages of {by} wait in the inbox of {to}, and limits.unread is {settings.limits.unread}"
+        raise Refused("full inboxes", message, f"wait until {to} has read them, and say what is left in one message")
+
+
 TIMES = 3  # that one agent may speak in one conversation: between two, a message and five replies
 
 

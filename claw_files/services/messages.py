@@ -46,13 +46,15 @@ class Messages:
         Args:
             after: the message that woke `by`; what goes back to its sender is a reply to it.
 
-        Raises Refused for a spawn-only worker, a body over 1 MB and a reply loop; NotFound.
+        Raises Refused for a spawn-only worker, a body over 1 MB, a reply loop and an inbox that `by` has filled;
+        NotFound.
         """
         ws = self._ws
         delegation.check_message(ws.settings, to)
         if forms.is_silent(text):
             return Sent(status="silent")
         self._check_size(text)
+        delegation.check_unread(ws.settings, by, to, ws.unread_of(to, by))
         chain = delegation.check_turn(by, after)
         is_reply = after is not None and to == (after.reply_to or after.sender)
         message = self._compose(by, to, text, kind, task, critical)

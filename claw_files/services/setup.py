@@ -1,11 +1,14 @@
-"""`init`: make a workspace, or add what one lacks. What exists is never touched."""
+"""`init`: make a workspace, or add what one lacks. Of what exists, only our own marked sections are ever changed."""
 
+import re
 from collections.abc import Callable
 from string import Template
 
-from claw_files.errors import ClawError, NotFound
+from claw_files.documents import sections
+from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import Value
 from claw_files.resources import template
+from claw_files.services.priming import SKILL
 from claw_files.system.files import Files
 
 FOLDERS = (
@@ -22,13 +25,16 @@ FOLDERS = (
     "audit",
 )
 CONFIG = "clawfiles.toml"
-# Where each program looks for instructions. OpenClaw tidies a HEARTBEAT.md in its workspace away: ours moves.
+# Where each program looks for instructions, and for skills.
 INSTRUCTIONS = {"openclaw": "AGENTS.md", "claude": "CLAUDE.md", "codex": "AGENTS.md", "gemini": "GEMINI.md"}
-_OPENCLAW_LEDGER = "clawfiles/LEDGER.md"
+_SHARED_SKILL = f".agents/{SKILL}"
+SKILLS = {"openclaw": _SHARED_SKILL, "claude": f".claude/{SKILL}", "codex": _SHARED_SKILL, "gemini": _SHARED_SKILL}
+_OPENCLAW_LEDGER = "clawfiles/LEDGER.md"  # OpenClaw tidies a HEARTBEAT.md in its workspace away: ours moves
+_FRONT_MATTER_ONLY = re.compile(rb"---\r?\n(?:(?!---)[^\n]*\n)*---\s*")
 
 
 class Done(Value, frozen=True):
-    """One line of what `init` did: `what` is "made", "kept" or "add yourself"."""
+    """One line of what `init` did: `what` says it in a word: made, updated, kept, taken out, removed, add yourself."""
 
     what: str
     path: str
@@ -43,23 +49,39 @@ class Setup:
         self._ledger_of = ledger_of
 
     def init(self, name: str, program: str | None) -> list[Done]:
-        """Everything that was made or kept, line by line.
+        """Everything that was made, brought up to date or kept, line by line.
 
         Args:
             name: of a folder of `templates/workspaces`.
-            program: one of INSTRUCTIONS, whose instructions are added, or None.
+            program: one of INSTRUCTIONS, whose instructions and skill are added, or None.
 
-        Raises NotFound for an unknown template, InvalidConfig for a configuration that is there and wrong: then
-        nothing is made.
+        Raises NotFound for an unknown template, InvalidConfig for a configuration that is there and wrong, InvalidFile
+        for instructions that our section cannot be put into: then nothing is made.
         """
         config = self._read(CONFIG)
         raw = config if config is not None else self._config(name, program)
         ledger = self._ledger_of(raw)
+        if program:
+            self._check(program)
+            sections.put(self._read(INSTRUCTIONS[program]), template("instructions.md"), INSTRUCTIONS[program])
         done = [self._write(CONFIG, raw), *(self._folder(folder) for folder in FOLDERS)]
         done.append(self._write(ledger, template(f"workspaces/{name}/HEARTBEAT.md").encode()))
         if program:
-            done += self._instruct(program, config is not None, ledger)
+            done += [self._put(INSTRUCTIONS[program], template("instructions.md")), self._skill(SKILLS[program])]
+            done += self._settings_to_add(program, config is not None, ledger)
         return done
+
+    def remove(self, program: str) -> list[Done]:
+        """What `init` had put in for the program and is taken out again; the workspace itself stays.
+
+        Raises as `init`; then nothing was changed.
+        """
+        self._check(program)
+        instructions, skill = INSTRUCTIONS[program], SKILLS[program]
+        done = [self._take(instructions)]
+        others = {file for other, file in INSTRUCTIONS.items() if SKILLS[other] == skill and file != instructions}
+        is_used = any(self._has_section(file) for file in others)
+        return [*done, Done(what="kept", path=skill) if is_used else self._take(skill)]
 
     def _config(self, name: str, program: str | None) -> bytes:
         agent = template(f"agents/{program}.toml") if program and program != "openclaw" else ""
@@ -68,16 +90,59 @@ class Setup:
         text = Template(template(f"workspaces/{name}/{CONFIG}"))
         return text.substitute(ledger=ledger, agent=f"\n{agent}" if agent else "", reviewer=reviewer).encode()
 
-    def _instruct(self, program: str, had_config: bool, ledger: str) -> list[Done]:
-        text, path = template("instructions.md"), INSTRUCTIONS[program]
-        done = [self._write(path, text.encode())]
-        if done[0].what == "kept" and "clawfiles" not in (self._read(path) or b"").decode(errors="replace"):
-            done = [Done(what="add yourself", path=path, text=text)]
-        if had_config and program == "openclaw" and ledger == "HEARTBEAT.md":
-            done.append(Done(what="add yourself", path=CONFIG, text=f'[workspace]\nledger = "{_OPENCLAW_LEDGER}"'))
-        if had_config and program != "openclaw" and f"[agents.{program}]".encode() not in (self._read(CONFIG) or b""):
-            done.append(Done(what="add yourself", path=CONFIG, text=template(f"agents/{program}.toml")))
-        return done
+    def _settings_to_add(self, program: str, had_config: bool, ledger: str) -> list[Done]:
+        """What a configuration that was there lacks for the program: for its owner to add."""
+        if not had_config:
+            return []
+        if program == "openclaw":
+            text = f'[workspace]\nledger = "{_OPENCLAW_LEDGER}"' if ledger == "HEARTBEAT.md" else ""
+        else:
+            is_there = f"[agents.{program}]".encode() in (self._read(CONFIG) or b"")
+            text = "" if is_there else template(f"agents/{program}.toml")
+        return [Done(what="add yourself", path=CONFIG, text=text)] if text else []
+
+    # --- our sections
+
+    def _check(self, program: str) -> None:
+        """Raises InvalidFile where we could not put our section in, or find it."""
+        for path in (INSTRUCTIONS[program], SKILLS[program]):
+            sections.inside(self._read(path), path)
+
+    def _has_section(self, path: str) -> bool:
+        try:
+            return sections.inside(self._read(path), path) is not None
+        except InvalidFile:
+            return True  # what cannot be read may be in use
+
+    def _put(self, path: str, inner: str) -> Done:
+        before = self._read(path)
+        after = self._files.commit(path, lambda raw: sections.put(raw, inner, path), None).data
+        what = "made" if before is None else "kept" if after == before else "updated"
+        return Done(what=what, path=path)
+
+    def _skill(self, path: str) -> Done:
+        """The skill made, or its text brought up to date; one that somebody wrote without our marks is theirs."""
+        ours = template(SKILL)
+        there = self._read(path)
+        if there is None:
+            return self._write(path, ours.encode())
+        if sections.inside(there, path) is None:
+            return Done(what="kept", path=path)
+        return self._put(path, sections.inside(ours.encode(), path) or "")
+
+    def _take(self, path: str) -> Done:
+        """Our section taken out; a file in which nothing else is, or of a skill only its front matter, is removed."""
+        before = self._read(path)
+        after = sections.take(before, path)
+        if after == before:
+            return Done(what="nothing to take out", path=path)
+        if after is None or _FRONT_MATTER_ONLY.fullmatch(after):
+            self._files.remove(path, None)
+            return Done(what="removed", path=path)
+        self._files.commit(path, lambda raw: sections.take(raw, path) or b"", None)
+        return Done(what="taken out", path=path)
+
+    # --- files
 
     def _read(self, path: str) -> bytes | None:
         try:

@@ -9,6 +9,7 @@ from claw_files import words
 from claw_files.documents import messages as forms
 from claw_files.errors import BadValue, ClawError, Refused
 from claw_files.model import AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
+from claw_files.rules import delegation
 from claw_files.rules.snapshot import Place
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
@@ -39,7 +40,7 @@ class Staying:
     def send(self, by: AgentId, task_id: TaskId, text: str) -> Sent:
         """Queue a message for the session of a task; accepted means durable. The answer is announced.
 
-        Raises Refused for a session that takes none, and for a text over 1 MB; NotFound.
+        Raises Refused for a session that takes none, for a text over 1 MB, and where too many wait; NotFound.
         """
         if forms.is_silent(text):
             return Sent(status="silent")
@@ -52,6 +53,7 @@ class Staying:
             loaded = ws.load(task_id)
             task = _taking(ws.in_force(loaded.task), loaded.place)
             worker = task.assignee or AgentId("")
+            delegation.check_unread(ws.settings, by, worker, ws.unread_of(worker, by))
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
             key = turn_key(task.id, number)
             audit = Audit(action="send", task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")

@@ -108,6 +108,10 @@ class Inboxes:
         names = self.home(agent).files.names(f"inbox/{agent}/{box}")
         return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
+    def unread_of(self, agent: AgentId, sender: AgentId) -> int:
+        """How many messages that `sender` sent, by their names, wait in the agent's new/: one listing."""
+        return sum(f"Z-{sender}-" in id for id in self.message_ids(agent, Box.NEW))
+
     def read_message(self, agent: AgentId, box: Box, id: str) -> Message:
         """One message. Whose it is and what it is called follow from where it lies, never from what it says.
 

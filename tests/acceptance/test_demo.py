@@ -161,7 +161,7 @@ def test_the_clock_that_is_shown_never_goes_back_and_the_end_says_where_to_look(
 
     assert clocks == sorted(clocks)
     assert clocks[0] == "07:30"
-    for word in ("clawfiles log", "docs/tutorial.md", "PR #142"):
+    for word in ("clawfiles log", "docs/tutorial/", "PR #142"):
         assert word in workday.printed
     assert "\033" not in workday.printed
 

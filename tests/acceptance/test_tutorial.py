@@ -1,4 +1,4 @@
-"""docs/tutorial.md, typed from beginning to end; what it promises to show is shown."""
+"""docs/tutorial/first-steps.md, typed from beginning to end; what it promises to show is shown."""
 
 import re
 import subprocess
@@ -77,7 +77,7 @@ def stand_ins(workday: Workday) -> dict[str, str]:
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="cloning needs a repository")
 def test_everything_in_the_tutorial_does_what_it_says(workday: Workday, tmp_path: Path) -> None:
-    typed = list(steps((ROOT / "docs/tutorial.md").read_text(encoding="utf-8")))
+    typed = list(steps((ROOT / "docs/tutorial/first-steps.md").read_text(encoding="utf-8")))
     unused = stand_ins(workday)
     with stage.commands() as path:
         shell = Shell(tmp_path, path)

@@ -41,6 +41,9 @@ def test_an_installed_clawfiles_makes_a_workspace_and_delivers_a_task(installed:
 
     (message,) = (team / "inbox/peter/new").iterdir()
     assert "look at the login" in message.read_text()
+    assert clawfiles(installed, "prime", "--agent", "peter", cwd=team).startswith("You are peter")
+    clawfiles(installed, "init", "--for", "codex", cwd=team)
+    assert (team / ".agents/skills/clawfiles/SKILL.md").is_file()
 
 
 def test_the_wheel_holds_templates_and_the_example_workspace(installed: Path) -> None:

@@ -188,8 +188,3 @@ def test_a_torn_or_foreign_line_in_the_journal_is_left_out(desk) -> None:
     journal.write_bytes(b'{"task": \n\xff\n[1]\n' + journal.read_bytes() + b'{"timestamp"')
 
     assert len(desk.ok("log", "--json").out.splitlines()) == 1
-
-
-def test_prime_tells_an_agent_who_it_is(desk) -> None:
-    assert desk.ok("prime", by="peter").out.startswith("You are peter in this workspace.")
-    assert "clawfiles claim" in desk.ok("prime").out

@@ -1,9 +1,9 @@
-"""What README and how-to show in a terminal is what happens.
+"""What README, how-to and tutorials show in a terminal is what happens.
 
 A `console` block that begins with `$ clawfiles` is run, command by command, in a scratch folder of its page; what it
 prints is compared with what stands there; `...` stands for any text. A page prepares what it needs with comments that
-no reader sees: `<!-- before: shell -->`, and `<!-- write: PATH -->` or `<!-- append: PATH -->` above a block whose text
-goes into that file.
+no reader sees: `<!-- before: shell -->`, where REPOSITORY names the folder of the sources; and `<!-- write: PATH -->`
+or `<!-- append: PATH -->` above a block whose text goes into that file.
 """
 
 import os
@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+HOW_TOS, TUTORIALS = (sorted((ROOT / "docs" / folder).glob("*.md")) for folder in ("how-to", "tutorial"))
+TYPED = "first-steps.md"  # by a person's shell, in tests/acceptance/test_tutorial.py
+PAGES = [ROOT / "README.md", *HOW_TOS, *(page for page in TUTORIALS if page.name != TYPED)]
 LIMIT_SECONDS = 60
 
 STEP = re.compile(
@@ -63,7 +65,8 @@ def terminal(tmp_path: Path) -> Terminal:
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m claw_files "$@"\n')
     program.chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
-    return Terminal(scratch, {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "NO_COLOR": "1"})
+    environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "NO_COLOR": "1", "REPOSITORY": str(ROOT)}
+    return Terminal(scratch, environment)
 
 
 def commands(block: str) -> list[tuple[str, str]]:
@@ -118,5 +121,5 @@ def test_a_page_that_shows_something_else_is_found(terminal: Terminal) -> None:
 
 def test_the_readme_and_most_how_tos_are_run() -> None:
     run = [page.name for page in PAGES if any(step["console"] for step in STEP.finditer(page.read_text()))]
-    assert "README.md" in run
+    assert {"README.md", "research-develop-deploy.md"} <= {*run}
     assert len(run) > len(PAGES) / 2

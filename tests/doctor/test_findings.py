@@ -451,6 +451,13 @@ def about_nothing(clinic) -> None:
     clinic.message("tc-9.1", task="TC-9")
 
 
+@case("unsent-message", "inbox/peter/new/20260307T084500Z-tc-1.9.md")
+def written_by_somebody(clinic) -> None:
+    clinic.delegated("peter")  # its message stands in the journal of the day
+    clinic.message("tc-1.9")
+    clinic.age("inbox/peter/new/20260307T084500Z-tc-1.9.md", 60)
+
+
 @case("two-messages", "inbox/peter/cur/20260307T084500Z-tc-1.1.md")
 def new_and_cur(clinic) -> None:
     clinic.held()

@@ -69,8 +69,6 @@ def terabyte_of_nothing(path: Path) -> None:
 
 
 def no_permission(path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
     path.write_bytes(SECRET)
     path.chmod(0)
 
@@ -85,7 +83,7 @@ HOSTILE: list[tuple[Callable[[Path], None], str]] = [
     (listening, "not-a-file"),
     (folder, "not-a-file"),
     (terabyte_of_nothing, "too-large"),
-    (no_permission, "permission"),
+    *([(no_permission, "permission")] if os.geteuid() else []),  # root may read everything: tests/hostile asks as less
 ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.app import App
+from claw_files.app import App, set_up
+from claw_files.demo import stage
 from claw_files.model import AgentId, RunId
 from claw_files.openclaw import installed, scratch
 from claw_files.openclaw.access import Access
@@ -352,6 +354,28 @@ def test_agents_are_found_by_the_command_and_by_the_file_alike(gateway: Gateway)
     assert {one.id: one.workspace for one in by_command or ()} == wanted
     assert {one.id: one.workspace for one in by_file or ()} == wanted
     assert installed.is_new(installed.version(gateway.env))
+
+
+def test_openclaw_finds_the_skill_where_init_puts_it_and_takes_our_mcp_server(gateway: Gateway, tmp_path: Path) -> None:
+    config, server = tmp_path / "openclaw.json", {"command": "clawfiles", "args": ["mcp", "--agent", "peter"]}
+    config.write_text(json.dumps({"agents": {"defaults": {"workspace": str(tmp_path / "team")}}}))
+    set_up(str(tmp_path / "team"), "default", "openclaw")
+    with stage.commands() as path:
+        env = gateway.env | {"OPENCLAW_STATE_DIR": str(tmp_path / "state"), "OPENCLAW_CONFIG_PATH": str(config)}
+        env["PATH"] = f"{path}:{env['PATH']}"
+
+        found = json.loads(_openclaw(env, "skills", "list", "--json"))
+        _openclaw(env, "mcp", "set", "clawfiles", json.dumps(server))
+
+    (skill,) = (one for one in found["skills"] if one["name"] == "clawfiles")
+    assert skill["source"] == "agents-skills-project"
+    assert skill["eligible"], skill["missing"]
+    assert skill["modelVisible"]
+    assert json.loads(config.read_text())["mcp"]["servers"]["clawfiles"] == server
+
+
+def _openclaw(env: dict[str, str], *arguments: str) -> str:
+    return subprocess.run(["openclaw", *arguments], env=env, capture_output=True, text=True, check=True).stdout
 
 
 # --- what looking costs

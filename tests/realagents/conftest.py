@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
@@ -41,7 +42,7 @@ name = "loopback"
 base_url = "{address}/v1"
 wire_api = "responses"
 requires_openai_auth = true
-[sandbox_workspace_write] # or it could write to our workspace in any case: it lies in /tmp
+[sandbox_workspace_write] # they are writable otherwise, and not only the folder it works in
 exclude_slash_tmp = true
 exclude_tmpdir_env_var = true
 """
@@ -159,7 +160,14 @@ Hire = Callable[..., tuple[Team, Model]]
 
 
 @pytest.fixture
-def hire(tmp_path: Path) -> Iterator[Hire]:
+def folder() -> Iterator[Path]:
+    """Not in /tmp: Codex, where it finds bubblewrap on the system, hides its own helper there with all of /tmp."""
+    with TemporaryDirectory(dir="/var/tmp", prefix="team-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def hire(folder: Path) -> Iterator[Hire]:
     """Makes a team with the named program, and a model that follows the given steps."""
     with ExitStack() as at_end:
 
@@ -169,7 +177,7 @@ def hire(tmp_path: Path) -> Iterator[Hire]:
             at_end.callback(model.server_close)
             threading.Thread(target=model.serve_forever, daemon=True).start()
             at_end.callback(model.shutdown)
-            team = Team(name, program, tmp_path, address or model.address)
+            team = Team(name, program, folder, address or model.address)
             at_end.callback(team.stop)
             return team, model
 

@@ -53,6 +53,15 @@ def test_the_program_has_its_message_its_key_and_the_instructions_of_the_workspa
 
 
 @every_program
+def test_the_program_tells_its_model_of_our_skill(hire: Hire, name: str) -> None:
+    team, model = hire(name)
+
+    team.task("Look at the login")
+
+    assert any("Work with other agents through a shared folder" in seen.text for seen in model.seen)
+
+
+@every_program
 def test_a_run_ends_well_without_a_result_and_the_task_fails(hire: Hire, name: str) -> None:
     team, _ = hire(name)
 

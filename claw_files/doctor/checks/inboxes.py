@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from claw_files.doctor.checks.leftovers import journal_of
 from claw_files.doctor.findings import Finding, found
-from claw_files.doctor.survey import Letter, Survey
+from claw_files.doctor.survey import Letter, Survey, as_time
 from claw_files.model import State
 
 STALE_SECONDS: Final = 36 * 3_600
@@ -30,6 +31,17 @@ def orphans(s: Survey) -> Iterator[Finding]:
     for letter in s.letters:
         if letter.kind == "task" and letter.box != "done" and letter.task and letter.task not in s:
             yield found("orphan-message", letter.node.path, detail=letter.task, task=letter.task)
+
+
+def unsent(s: Survey) -> Iterator[Finding]:
+    """New messages that the journal does not know, where it still has the day that they came."""
+    new = [letter for letter in s.letters if letter.box == "new" and not s.is_young(letter.node)]
+    days = {letter.node.path: as_time(letter.node.mtime)[:10] for letter in new}
+    journals = {day: journal_of(s, day) for day in set(days.values())}
+    for letter in new:
+        written = journals[days[letter.node.path]]
+        if written and letter.key.encode() not in written:
+            yield found("unsent-message", letter.node.path, detail=letter.kind)
 
 
 def doubles(s: Survey) -> Iterator[Finding]:

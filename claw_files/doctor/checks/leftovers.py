@@ -65,6 +65,14 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
     return bad
 
 
+def journal_of(s: Survey, day: str) -> bytes:
+    """The journal of a day, in UTC; empty where there is none, or it cannot be read."""
+    try:
+        return s.tree.read(f"audit/{day}.jsonl", JOURNAL_BYTES)
+    except (Unread, FileNotFoundError):
+        return b""
+
+
 def torn(line: bytes) -> str:
     """By what a repair's line in the journal names a line that was torn."""
     return blake2b(line, digest_size=8).hexdigest()

@@ -1,0 +1,62 @@
+"""`init --for`, again, and `--remove`, over any file that may be there: as before, or nothing was written."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claw_files import config
+from claw_files.documents.sections import BEGIN, END
+from claw_files.errors import InvalidFile
+from claw_files.services.setup import INSTRUCTIONS, SKILLS, Setup
+from claw_files.testing.clock import START
+from claw_files.testing.files import MemoryFiles
+
+PIECES = [
+    "mine\n",
+    "mine",
+    "\r\n",
+    "\n",
+    "é",
+    "\ufeff",
+    "\0",
+    BEGIN,
+    END,
+    f"{BEGIN}\n",
+    f"\n{END}\n",
+    "---\n",
+    "name: clawfiles\n",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=8).map("".join).map(str.encode)
+FILE = st.none() | TEXTS | st.binary(max_size=20)
+
+
+def contents(files: MemoryFiles) -> dict[str, bytes | None]:
+    paths = {*INSTRUCTIONS.values(), *SKILLS.values(), "clawfiles.toml", "HEARTBEAT.md"}
+    return {path: files.read(path).data if files.stamp(path) else None for path in paths}
+
+
+@given(instructions=FILE, skill=FILE, program=st.sampled_from(list(INSTRUCTIONS)))
+def test_what_was_there_is_there_again(instructions: bytes | None, skill: bytes | None, program: str) -> None:
+    files = MemoryFiles()
+    setup = Setup(files, lambda raw: config.parse(raw, "clawfiles.toml").workspace.ledger)
+    for path, data in ((INSTRUCTIONS[program], instructions), (SKILLS[program], skill)):
+        if data is not None:
+            files.edit_by_hand(path, data, START.replace(year=2020))
+    before = contents(files)
+    had_section = BEGIN.encode() in (instructions or b"") or BEGIN.encode() in (skill or b"")
+    try:
+        setup.init("default", program)
+    except InvalidFile:
+        assert contents(files) == before
+        return
+    once = contents(files)
+    setup.init("default", program)
+    assert contents(files) == once
+    setup.remove(program)
+    after = contents(files)
+
+    assert BEGIN.encode() not in (after[INSTRUCTIONS[program]] or b"")
+    if not had_section:
+        assert {path: data for path, data in after.items() if path in (INSTRUCTIONS[program], SKILLS[program])} == {
+            INSTRUCTIONS[program]: instructions,
+            SKILLS[program]: skill,
+        }

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what some tests need beside Python, where it is missing: from Debian, as root. Without it they are skipped.
+set -eu
+missing=()
+need() { command -v "$1" >/dev/null || [ -e "${3:-/nowhere}" ] || missing+=("$2"); }
+need strace strace
+need setpriv util-linux
+need bwrap bubblewrap
+need systemd-analyze systemd /lib/systemd/systemd
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
+[ ${#missing[@]} -eq 0 ] && exit 0
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
