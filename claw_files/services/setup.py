@@ -8,7 +8,7 @@ from claw_files.documents import sections
 from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import Value
 from claw_files.resources import template
-from claw_files.services.priming import SKILL
+from claw_files.services.priming import SKILL, skill_text
 from claw_files.system.files import Files
 
 FOLDERS = (
@@ -63,11 +63,11 @@ class Setup:
         ledger = self._ledger_of(raw)
         if program:
             self._check(program)
-            sections.put(self._read(INSTRUCTIONS[program]), template("instructions.md"), INSTRUCTIONS[program])
+            sections.put(self._read(INSTRUCTIONS[program]), skill_text(), INSTRUCTIONS[program])
         done = [self._write(CONFIG, raw), *(self._folder(folder) for folder in FOLDERS)]
         done.append(self._write(ledger, template(f"workspaces/{name}/HEARTBEAT.md").encode()))
         if program:
-            done += [self._put(INSTRUCTIONS[program], template("instructions.md")), self._skill(SKILLS[program])]
+            done += [self._put(INSTRUCTIONS[program], skill_text()), self._skill(SKILLS[program])]
             done += self._settings_to_add(program, config is not None, ledger)
         return done
 

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claw_files import config
+from claw_files.cli import run
 from claw_files.cli.base import Group
 from claw_files.cli.root import root
 from claw_files.documents import sections
@@ -21,7 +22,6 @@ from claw_files.model import AgentId
 from claw_files.services.priming import MOST_WORDS, Primer, prime, skill_text
 
 SKILL = Path(__file__).parents[2] / "templates/skills/clawfiles/SKILL.md"
-INSTRUCTIONS = SKILL.parents[2] / "instructions.md"
 
 TEAM = """
 [workspace]
@@ -117,11 +117,12 @@ def test_tools_are_called_by_the_names_they_have(name: str | None) -> None:
     assert bool(named) is (ROLES[name] not in ("worker", "human"))
 
 
-def test_the_instructions_name_commands_that_exist_and_point_at_prime() -> None:
-    text = INSTRUCTIONS.read_text()
+def test_the_instructions_are_the_text_of_the_skill_and_point_at_prime(tmp_path: Path) -> None:
+    assert run(["init", str(tmp_path), "--for", "claude"]) == 0
+    text = skill_text()
     assert ["prime"] in commands(text)
-    for words in commands(text):
-        check_command(words)
+    assert text in (tmp_path / "CLAUDE.md").read_text()
+    assert text in (tmp_path / ".claude/skills/clawfiles/SKILL.md").read_text()
 
 
 @pytest.mark.parametrize(
