@@ -14,7 +14,7 @@ from claw_files.rules.snapshot import Place
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Sent
-from claw_files.services.turns import numbers, put_away, turn_key
+from claw_files.services.turns import numbers, put_away, turn_key, waiting
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
 
@@ -53,7 +53,8 @@ class Staying:
             loaded = ws.load(task_id)
             task = _taking(ws.in_force(loaded.task), loaded.place)
             worker = task.assignee or AgentId("")
-            delegation.check_unread(ws.settings, by, worker, ws.unread_of(worker, by))
+            unread = sum(message.sender == by for _, message in waiting(ws, task))
+            delegation.check_unread(ws.settings, by, worker, unread)
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
             key = turn_key(task.id, number)
             audit = Audit(action="send", task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")

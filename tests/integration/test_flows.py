@@ -255,7 +255,7 @@ def test_a_flow_ends_whole_leaves_first_each_run_before_its_task_and_nothing_els
     assert not any(run.alive for run in office.app().runtime.live())
     again = office.app().flows.cancel(SAM, "TC-1")
     assert (again.stopped, again.cancelled) == ((), ())
-    office.write("go-other", "")
+    office.write("go", "")  # for the other tree, and for coder, who is now woken with the news of TC-2
     office.tick(MINUTE)
     office.runs_end()
     assert [line for line in office.lines if "TC-6" not in line] == []

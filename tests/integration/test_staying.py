@@ -220,6 +220,17 @@ def test_a_flow_closes_the_session_that_has_nothing_to_do(office: Office) -> Non
     assert office.app().flows.listing(None).flows == ()
 
 
+def test_a_session_is_not_filled_by_one_agent(office: Office) -> None:
+    office.write("clawfiles.toml", f"{CONFIG}[limits]\nunread = 2\n")
+    office.write("wait", "")
+    spawn(office)
+    for text in ("two", "three"):
+        say(office, text)
+
+    with pytest.raises(Refused, match="full inboxes"):
+        say(office, "four")
+
+
 def test_an_archived_session_is_closed_and_its_label_free(office: Office) -> None:
     spawn(office)
     goes_on(office)
