@@ -328,6 +328,18 @@ def test_what_a_run_spawned_just_before_its_end_ends_with_it(office: Office) -> 
     assert left == {}, done
 
 
+def test_a_run_that_only_hears_of_a_task_goes_on_when_that_is_cancelled(office: Office) -> None:
+    spawn(office, "mail")
+    office.app().messages.send(SAM, AgentId("coder"), "The mail is being read.", TaskId("TC-1"))
+    at_work(office, "tc-1.1-s1")
+    told = next(run.id for run in office.app().runtime.live() if run.agent == "coder")
+
+    done = office.app().flows.cancel(SAM, "mail")
+
+    assert done.stopped == ("tc-1.1-s1",)
+    assert [run.id for run in office.app().runtime.live() if run.alive] == [told]
+
+
 def test_a_result_that_lies_there_is_not_thrown_away(office: Office) -> None:
     spawn(office, "mail")
     at_work(office, "tc-1.1-s1")
