@@ -90,7 +90,8 @@ def lease_text(lease: Lease) -> str:
 def task_text(shown: "Shown") -> str:
     """One task as a person reads it: what it is, how it stands, its text."""
     facts = msgspec.structs.asdict(shown.task)
-    rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in _HEAD]
+    left_out = _HEAD if shown.task.session else {*_HEAD, "turn"}
+    rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in left_out]
     if shown.liveness:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
     rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []

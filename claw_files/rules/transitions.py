@@ -346,6 +346,5 @@ def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
 def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` cancelled; the caller stops a live run first."""
     check(task, S.CANCELLED, actor, "P")
-    return replace(
-        task, state=S.CANCELLED, generation=generation, reason=why, lease=None, eta=None, need=None, updated=now
-    )
+    ends = {"lease": None, "eta": None, "need": None, "session": Stay.CLOSED if task.session else None}
+    return replace(task, state=S.CANCELLED, generation=generation, reason=why, updated=now, **ends)

@@ -55,7 +55,8 @@ class Contract(Value, frozen=True):
             size=self.size,
             timeout=self.timeout,
             spawner=self.spawner,
-            parent=task.parent or (self.within if self.within != task.id else None),
+            # Where it is spawned counts: whoever gives its run to tasks that others made is bounded all the same.
+            parent=self.within if self.within not in (None, task.id) else task.parent,
             model=order.model,
             cwd=order.cwd,
             group=order.group,

@@ -212,7 +212,7 @@ class Flows:
             generation = ws.next_generation(task)
             actor = transitions.Actor(id=by, coordinator=True)  # whose the top is, may end all below it
             why, now = f"its flow was cancelled by {by}", ws.clock.now()
-            ws.update(task_id, lambda it: _closed(transitions.cancel(it, actor, generation, now, why)), audit)
+            ws.update(task_id, lambda it: transitions.cancel(it, actor, generation, now, why), audit)
             stopped += self._stop(task, by, ours)  # woken meanwhile; from now on nobody wakes it any more
             return replace(done, stopped=(*done.stopped, *stopped), cancelled=(*done.cancelled, task_id))
 

@@ -12,9 +12,10 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from claw_files.errors import NotFound, Refused
-from claw_files.model import AgentId, State, TaskId
+from claw_files.model import AgentId, Audit, State, TaskId
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office, python
@@ -189,6 +190,22 @@ def test_a_child_that_has_ended_makes_room_and_the_coordinator_needs_none(office
     office.app().tasks.cancel(TaskId("TC-1"), SAM)
 
     assert spawn(office, "more", by=PETER).task == "TC-7"
+
+
+def test_tasks_that_others_made_count_where_they_are_spawned(office: Office) -> None:
+    office.write("clawfiles.toml", DEEP + "children = 2\n")
+    spawn(office, "up")
+    office.tick()
+    for number in range(3):
+        task = office.new(type=None)
+        office.app().workspace.update(
+            TaskId(task), lambda it: replace(it, parent=TaskId("TC-99")), Audit(action="test")
+        )
+        if number < 2:
+            spawn(office, f"l{number}", by=AgentId("research"), inside="TC-1", task=TaskId(task))
+
+    with pytest.raises(Refused, match="TC-1 has 2 open spawns"):
+        spawn(office, "l2", by=AgentId("research"), inside="TC-1", task=TaskId(task))
 
 
 def test_two_spawns_of_one_run_that_was_only_told_of_a_task_belong_to_its_own(office: Office) -> None:

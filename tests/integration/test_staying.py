@@ -231,6 +231,16 @@ def test_a_session_is_not_filled_by_one_agent(office: Office) -> None:
         say(office, "four")
 
 
+def test_a_cancelled_session_is_closed(office: Office) -> None:
+    office.write("wait", "")
+    spawn(office)
+    office.tick()
+
+    office.app().tasks.cancel(TaskId("TC-1"), SAM)
+
+    assert office.task("TC-1").session == "closed"
+
+
 def test_an_archived_session_is_closed_and_its_label_free(office: Office) -> None:
     spawn(office)
     goes_on(office)
