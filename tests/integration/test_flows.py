@@ -419,6 +419,26 @@ def test_a_worker_at_work_finds_the_result_in_its_run_once_and_nobody_is_woken(o
     assert office.boxes("peter") == {"new": ["tc-1.1.done"]}, "one level at a time"
 
 
+def test_a_tick_that_dies_between_the_run_and_the_message_tells_it_once(office: Office) -> None:
+    class Dies(Fuse):
+        def step(self, what: str) -> None:
+            if what == "commit inbox/research/new/tc-2.1.done.md":
+                raise Crash(what)
+
+    nested(office)
+    ends(office, "below", "tc-2.1-s1")
+    whole, office.make_files = office.make_files, partial(FusedFiles, Dies(0), clock=office.clock, durable=False)
+    with pytest.raises(Crash):
+        office.app().heartbeat.tick()
+    office.make_files = whole
+    assert "> what below found" in office.read("runs/tc-1.1-s1/steer.md")
+
+    office.tick(MINUTE)
+
+    assert office.read("runs/tc-1.1-s1/steer.md").count("> what below found") == 1
+    assert office.box("research", "cur") == ["tc-1.1", "tc-2.1.done"]
+
+
 def test_where_the_worker_has_ended_its_own_spawner_hears(office: Office) -> None:
     nested(office)
     ends(office, "up", "tc-1.1-s1")
@@ -442,6 +462,7 @@ def test_between_two_attempts_of_the_worker_the_result_waits_for_the_next(office
     office.tick()
     assert office.state("TC-2") is State.DONE
     assert any("TC-2" in line for line in office.lines), "it waits, and is not forgotten"
+    assert "between two attempts" in office.app().explaining.explain(TaskId("TC-2")).next_rule
 
     office.tick(MINUTE)
     office.until(lambda: office.exists("at-work-tc-1.2-s1"), "the next attempt")
