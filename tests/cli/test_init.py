@@ -89,9 +89,9 @@ def test_an_older_section_is_brought_up_to_date_between_its_marks_only(tmp_path:
 
     text = (tmp_path / "AGENTS.md").read_text()
     assert "updated: AGENTS.md" in capsys.readouterr().out
-    assert text.startswith(f"mine\n{BEGIN}\n## Working")
+    assert text.startswith(f"mine\n{BEGIN}\n# Work with clawfiles")
     assert text.endswith(f"\n{END}\nmine, too")
-    assert "older" not in text
+    assert "older\n" not in text
 
 
 @pytest.mark.parametrize(

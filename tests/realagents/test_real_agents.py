@@ -49,7 +49,7 @@ def test_the_program_has_its_message_its_key_and_the_instructions_of_the_workspa
 
     assert model.first.key == "not-a-secret"
     assert r"TC-1: \u201cLook at the login\u201d" in model.first.text  # as JSON spells it
-    assert "Working in this workspace (clawfiles)" in model.first.text
+    assert "Work with clawfiles" in model.first.text
 
 
 @every_program
