@@ -45,8 +45,8 @@ class Caller(Value, frozen=True):
     stopped: TaskId | None = None  # a task above it that was cancelled
 
 
-def check_spawn(settings: Settings, caller: Caller, children: int) -> None:
-    """Raises Refused where the caller may spawn nothing more.
+def check_spawn(settings: Settings, caller: Caller, children: int, more: int = 1) -> None:
+    """Raises Refused where the caller may not spawn so many more.
 
     Args:
         children: how many of its own are open.
@@ -59,9 +59,10 @@ def check_spawn(settings: Settings, caller: Caller, children: int) -> None:
         where = f"within {caller.within}" if caller.within else f"by {caller.by}"
         message = f"a spawn {where} would be {caller.depth + 1} deep, and limits.depth is {limits.depth}"
         raise Refused("depth", message, "write what is needed into the result: its spawner decides")
-    if children >= limits.children and is_bounded(settings, caller):
+    if children + more > limits.children and is_bounded(settings, caller):
         owner = caller.within or caller.by
-        message = f"{owner} has {children} open spawns, and limits.children is {limits.children}"
+        wish = f", which leaves no room for {more}" if more > 1 else ""
+        message = f"{owner} has {children} open spawns, and limits.children is {limits.children}{wish}"
         right = "wait until one of them has ended, or end one (`clawfiles flow list`, `clawfiles flow cancel TASK`)"
         raise Refused("children", message, right)
 

@@ -38,14 +38,14 @@ class Callers:
             stopped=self._stopped(tasks),
         )
 
-    def check(self, caller: Caller) -> None:
-        """Raises Refused where the caller may spawn nothing more."""
+    def check(self, caller: Caller, more: int = 1) -> None:
+        """Raises Refused where the caller may not spawn so many more."""
         settings = self._ws.settings
         children = 0
         if flows.is_bounded(settings, caller):
             rows = (row for row in self._ws.rows() if not row.error)
             children = sum(1 for row in rows if flows.is_child(self._ws.in_force(row.task()), caller))
-        flows.check_spawn(settings, caller, children)
+        flows.check_spawn(settings, caller, children, more)
 
     def find(self, task: TaskId) -> Task | None:
         """The task in force, wherever it lies; None for one that is gone or cannot be read."""

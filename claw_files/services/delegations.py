@@ -28,6 +28,7 @@ from claw_files.model import (
     Value,
 )
 from claw_files.rules import delegation, routing, transitions
+from claw_files.rules.flows import Caller
 from claw_files.services import texts
 from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
@@ -326,6 +327,12 @@ class Delegations:
 
     # --- spawning
 
+    def admit(self, by: AgentId, inside: TaskId | None = None, more: int = 1) -> Caller:
+        """Whom `by` turns out to be, if there is room in its tree for so many spawns more. Raises Refused."""
+        caller = self._callers.caller(by, inside)
+        self._callers.check(caller, more)
+        return caller
+
     def spawn(self, order: SpawnOrder, by: AgentId, inside: TaskId | None = None) -> Delegated:
         """Queue a worker for one task: accepted at once, its result comes to the spawner.
 
@@ -339,8 +346,7 @@ class Delegations:
         delegation.check_spawn(ws.settings, worker, order)
         # Two spawns at once must not both find room, or the label free.
         with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
-            caller = self._callers.caller(by, inside)
-            self._callers.check(caller)
+            caller = self.admit(by, inside)
             check_label(ws, label, order.task)
             check_group(ws, order.group, by)
             now = ws.clock.now()

@@ -150,6 +150,12 @@ def test_children_are_bounded_but_for_the_coordinator_and_people_outside_of_runs
         flows.check_spawn(deeper(children=2), caller, 2)
 
 
+def test_several_at_once_are_refused_before_the_first_where_not_all_have_room() -> None:
+    flows.check_spawn(deeper(children=5), Caller(by=PETER), 2, more=3)
+    with pytest.raises(Refused, match=r"limits.children is 5, which leaves no room for 4"):
+        flows.check_spawn(deeper(children=5), Caller(by=PETER), 2, more=4)
+
+
 def test_children_are_those_of_the_task_and_without_one_those_of_the_session() -> None:
     of_task, of_session = spawned(2, 1, spawner=PETER), spawned(3, spawner=PETER)
     within, outside = Caller(by=SAM, within=TaskId("TC-1")), Caller(by=PETER)
