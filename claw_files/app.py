@@ -1,15 +1,12 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from claw_files import words
-from claw_files.errors import BadValue, ClawError, NoAgentNamed
 from claw_files.finding import find_root, set_up, take_out
-from claw_files.model import AgentId, RunId, Runtime, TaskId
+from claw_files.model import AgentId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
 from claw_files.workspace.places import Places
@@ -17,11 +14,12 @@ from claw_files.workspace.places import Places
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message, Run
+    from claw_files.model import Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
     from claw_files.services.checkpoints import Checkpoints
+    from claw_files.services.choices import Choices
     from claw_files.services.claims import ClaimService
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
@@ -31,6 +29,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
     from claw_files.services.messages import Messages
+    from claw_files.services.outbox import Outbox
     from claw_files.services.people import People
     from claw_files.services.probing import Probing
     from claw_files.services.records import Records
@@ -97,74 +96,21 @@ class App(Site):
         app = self.place_to_see(task)
         if app.hidden:
             app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
         if not self.home and self._compartmental and not self.workspace.find(task):
             for inner in self.compartments():
                 if inner.workspace.find(task):
-                    inner.board.check_asked(task, self.actor)
+                    inner.board.check_asked(task, by or self.actor)
                     return inner
-        return app
+        return self
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies."""
         self.outer.heartbeat.wake()
-
-    # --- who acts, and in which run
-
-    @property
-    def agent(self) -> AgentId | None:
-        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
-        return self.settings.agent(self._named).name if self._named else None
-
-    @property
-    def actor(self) -> AgentId:
-        """Who acts. Raises NoAgentNamed, NotFound."""
-        if agent := self.agent:
-            return agent
-        raise NoAgentNamed
-
-    @property
-    def coordinator_or_actor(self) -> AgentId:
-        """Who acts where the coordinator is meant unless somebody else was named."""
-        return self.agent or self.settings.coordinator
-
-    @cached_property
-    def hidden(self) -> "frozenset[AgentId]":
-        """The agents whose work whoever acts must not see: compartments of others."""
-        from claw_files.rules import visibility
-
-        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
-
-    @property
-    def inside(self) -> TaskId | None:
-        """The task in whose run we are."""
-        text = self._env.get("CLAWFILES_TASK")
-        return words.task_id(text) if text else None
-
-    @property
-    def run(self) -> RunId | None:
-        """The run we are part of."""
-        text = self._env.get("CLAWFILES_RUN")
-        return RunId(text) if text else None
-
-    @property
-    def woken_by(self) -> "Message | None":
-        """The message that woke the run we are part of, where it is the actor's."""
-        name = self._env.get("CLAWFILES_MESSAGE_ID")
-        if not name:
-            return None
-        with suppress(ClawError):
-            found = self.workspace.find_message(self.actor, words.message_id(name))
-            return found[0] if found else None
-        return None
-
-    def generation(self, task: TaskId, named: int | None) -> int | None:
-        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
-        text = self._env.get("CLAWFILES_GENERATION")
-        if named is not None or not text or self.inside != task:
-            return named
-        if not (text.isascii() and text.isdigit()):
-            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
-        return int(text)
 
     # --- services
 
@@ -215,7 +161,19 @@ class App(Site):
     def people(self) -> "People":
         from claw_files.services.people import People
 
-        return People(self.workspace)
+        return People(self.workspace, self.outbox)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from claw_files.services.outbox import Outbox
+
+        return Outbox(self.workspace)
+
+    @cached_property
+    def choices(self) -> "Choices":
+        from claw_files.services.choices import Choices
+
+        return Choices(self.workspace, self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":
@@ -229,8 +187,8 @@ class App(Site):
 
         looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
         if not self._compartmental:
-            return Looking(*looks)
-        return Looking(*looks, lambda: [app.looking for app in self._others()])
+            return Looking(*looks, outbox=self.outbox)
+        return Looking(*looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -239,13 +197,17 @@ class App(Site):
         from claw_files.services.heartbeat import Heartbeat
 
         parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
-        push = self._push if self.settings.openclaw.push_ledger and not self.home else None
-        if self.home or not self._compartmental:
-            heartbeat = Heartbeat(*parts, push)
+        if self.home:
+            heartbeat = Heartbeat(*parts)
+        elif not self._compartmental:
+            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
         else:
-            heartbeat = Heartbeat(*parts, push, self.moving, lambda: [app.heartbeat for app in self.compartments()])
+            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
         heartbeat.starts = standing.draining_until(self.base) is None
         return heartbeat
+
+    def _beats_inside(self) -> "list[Heartbeat]":
+        return [app.heartbeat for app in self.compartments()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
         """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
@@ -257,6 +219,14 @@ class App(Site):
 
         if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
             standing.check_takes_work(self.base, self.clock.now())
+
+    def _afterwards(self) -> str | None:
+        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        from claw_files.system.processes import SystemProcesses
+
+        wrong = [self.outbox.start(SystemProcesses(), self._env)]
+        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
+        return "; ".join(filter(None, wrong)) or None
 
     def _push(self) -> str | None:
         from claw_files.services.pushing import Pushing

@@ -205,6 +205,23 @@ class Message(Value, frozen=True):
     run: RunId | None = None  # a correction for this run alone: it wakes nobody
 
 
+class Post(Value, frozen=True):
+    """One item for one channel outside of the workspace, as `outbox/` has it until it was delivered."""
+
+    id: str  # file name without .md; the same for the same item, person and channel
+    key: Key  # of the message, or of the brief
+    to: AgentId
+    channel: str  # its name, never its address
+    title: str = ""
+    body: str = ""
+    queued: datetime | None = None
+    critical: bool = False
+    tries: int = 0  # that failed
+    tried: datetime | None = None  # when it was tried last
+    reason: str = ""  # why it failed
+    had: tuple[str, ...] = ()  # the addresses of the channel that took it, by their number in it
+
+
 DRAINED = "drained"  # the reason of a run that a daemon ended because it stopped: nobody failed
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "openclaw", "services", "views", "figures", "doctor", "finding", "site", "app"),
-    *("daemon", "demo", "cli", "__main__"),
+    *("runtimes", "openclaw", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
+    *("sender", "daemon", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
@@ -29,7 +29,7 @@ DOORS = {
     "open": {"system", "locks", "resources", "runtimes", "openclaw", "cli/base.py", "demo", "testing"},
     "print": {"demo", "openclaw/__main__.py"},
     "input": {"cli"},
-    "os.open": {"system", "locks", "runtimes", "openclaw", "doctor", "cli/door.py", "demo", "daemon/log.py"},
+    "os.open": {"system", "locks", "runtimes", "openclaw", "notify", "doctor", "cli/door.py", "demo", "daemon/log.py"},
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
     "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py"},

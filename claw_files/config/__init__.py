@@ -9,6 +9,7 @@ from claw_files.config.settings import (
     Health,
     Heartbeat,
     Limits,
+    Notify,
     OpenClaw,
     Price,
     Quiet,
@@ -35,6 +36,7 @@ __all__ = [
     "Health",
     "Heartbeat",
     "Limits",
+    "Notify",
     "OpenClaw",
     "Price",
     "Quiet",
@@ -90,6 +92,7 @@ def _build(found: "Reading") -> Settings:
         health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
+        notify=Notify(**found.section(("notify",), "notify")),
     )
 
 

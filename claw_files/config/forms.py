@@ -18,8 +18,9 @@ Read = Callable[[Any], Any]
 class Form:
     """A form: what it is called in the reference, and how it is read."""
 
-    def __init__(self, wanted: str, read: Read) -> None:
-        self.wanted, self.read = wanted, read
+    def __init__(self, wanted: str, read: Read, secret: bool = False) -> None:
+        """`secret`: what was written may hold one, so no error shows it."""
+        self.wanted, self.read, self.secret = wanted, read, secret
 
 
 def _text(value: Any) -> str:
@@ -145,11 +146,22 @@ def inside(value: Any) -> str:
     return path
 
 
+_NO_SCHEMES = ("file", "env", "addresses")
+
+
 def _channel(value: Any) -> str:
-    scheme, _, rest = _text(value).partition(":")
-    if scheme != "file" or not rest:
-        raise ValueError('wants "file:PATH"; other channels are not known to this version')
-    return f"file:{inside(rest)}"
+    """A channel as `config.channels` tells them; no error here may show it, because an address can hold a secret."""
+    kind, _, rest = _text(value).strip().removeprefix("apprise:").partition(":")
+    if kind == "file" and rest and not rest.startswith("//"):
+        return f"file:{inside(rest)}"
+    if kind == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", rest, re.ASCII):
+        return f"env:{rest}"
+    if kind == "addresses" and rest and not rest.startswith("//"):
+        return f"addresses:{rest}"
+    is_scheme = kind not in _NO_SCHEMES and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", kind, re.ASCII)
+    if is_scheme and re.fullmatch(r"//[!-~]{0,4000}", rest):
+        return f"{kind}:{rest}"
+    raise ValueError('each wants "file:PATH", "SCHEME://ADDRESS" as apprise has it, "env:NAME" or "addresses:FILE"')
 
 
 def _rate(value: Any) -> Rate:
@@ -233,7 +245,7 @@ FORMS = {
     "variable": Form("name of a variable", _variable),
     "gateway": Form("address", _gateway),
     "variables": Form("list of names", _each(_variable, "names")),
-    "channels": Form("list of channels", _each(_channel, "channels")),
+    "channels": Form("list of channels", _each(_channel, "channels"), secret=True),
     "path": Form("path in the workspace", inside),
     "prefix": Form("letters", _prefix),
     "cron": Form("cron line", _cron),

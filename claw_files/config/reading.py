@@ -55,7 +55,7 @@ class Reading:
         try:
             self.values[path] = FORMS[setting.form].read(value)
         except (ValueError, Usage) as wrong:
-            self.problem(path, _sentence(wrong, value))
+            self.problem(path, str(wrong) if FORMS[setting.form].secret else _sentence(wrong, value))
 
     def _unknown(self, path: Path, known: list[str]) -> None:
         near = nearest_key(path[-1], known)

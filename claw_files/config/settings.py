@@ -98,6 +98,15 @@ class Quiet(Value, frozen=True):
         return _zone(self.timezone)
 
 
+class Notify(Value, frozen=True):
+    """How what goes to a person's channels outside of the workspace is delivered."""
+
+    timeout: timedelta = timedelta(seconds=15)
+    backoff: timedelta = timedelta(seconds=30)
+    alert: timedelta = timedelta(minutes=10)
+    give_up: timedelta = timedelta(days=1)
+
+
 class Rate(Value, frozen=True):
     """At most `count` in any stretch of `per`."""
 
@@ -186,6 +195,7 @@ class Settings(Value, frozen=True):
     health: Health
     schedules: dict[str, Schedule]
     openclaw: OpenClaw = OpenClaw()
+    notify: Notify = Notify()
 
     @property
     def coordinator(self) -> AgentId:

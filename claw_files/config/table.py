@@ -49,7 +49,7 @@ TABLE: tuple[Setting, ...] = (
         ("model", "text", None, "The model it works with: for limits, and for the audit."),
         ("quiet_hours", "windows", [], "Windows beside the workspace's, in the zone of [quiet_hours]."),
         ("compartment", "flag", False, "Its work lies in compartments/NAME, unseen by the others."),
-        ("channels", "channels", [], "Where announcements for a person go: file:PATH."),
+        ("channels", "channels", [], "What reaches a person: file:PATH, apprise addresses, env:NAME, addresses:FILE."),
         ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
         ("openclaw_agent", "text", None, "Its id in OpenClaw. Not given: the one in its session, agent:ID:..."),
     ),
@@ -79,6 +79,13 @@ TABLE: tuple[Setting, ...] = (
         ("windows", "windows", [], "When nothing is announced to people; what came up is told at the end."),
         ("timezone", "zone", None, "The zone of the windows; the workspace's when not given."),
         ("critical_passes", "flag", True, "Critical announcements are made even then."),
+    ),
+    *_of(
+        "notify",
+        ("timeout", "length", "15s", "How long the delivery to one address may take."),
+        ("backoff", "length", "30s", "Pause after one that failed; it doubles with each failure, up to 15m."),
+        ("alert", "length", "10m", "What a channel has not taken for longer is told up the chain, once a day."),
+        ("give_up", "length", "1d", "After that it is tried no more, and lies in outbox/failed/."),
     ),
     *_of(
         "limits",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from claw_files.app import PRIVATE, App
+from claw_files.config.channels import FILE
 from claw_files.errors import ClawError
 from claw_files.patterns import pattern
 from claw_files.services.standing import CANARY, FOLDER
@@ -16,7 +17,7 @@ from claw_files.workspace.places import FOLDER as COMPARTMENTS
 RUNS = f"{PRIVATE}/runs"
 OWN = f"{PRIVATE}/{FOLDER}"
 CANARY_PATH = f"{OWN}/{CANARY}"
-_FIXED = ("status", "dead-letter", "checkpoints", "events", "events/new", "inbox", RUNS)
+_FIXED = ("status", "dead-letter", "checkpoints", "events", "events/new", "inbox", "outbox", "briefs", RUNS)
 
 _IN_COMPARTMENT = pattern(rf"^{COMPARTMENTS}/[^/]*/")
 _INNER = ("archive", "old")  # status/archive, checkpoints/old
@@ -33,12 +34,16 @@ class Folders:
         self._homes = [f"{COMPARTMENTS}/{agent.name}" for agent in agents if agent.compartment]
         self._fixed = [*_FIXED, *(f"{home}/{path}" for home in self._homes for path in _FIXED)]
         self._inboxes = [*inboxes, *(f"{home}/{path}" for home in self._homes for path in inboxes)]
+        channels = (channel for agent in agents for channel in agent.channels if channel.startswith(FILE))
+        # In these people tick boxes.
+        self._papers = list(dict.fromkeys(channel.removeprefix(FILE) for channel in channels))
         self._outside = sorted({agent.workspace for agent in agents if agent.workspace})
 
     def all(self) -> list[str]:
         """Absolute paths; a folder of ours that is a link is none."""
         ledgers = [f"{home}/{self._ledger}".rpartition("/")[0] for home in self._homes]
-        own = ["", OWN, *self._fixed, *self._inboxes, self._ledger.rpartition("/")[0], *self._homes, *ledgers]
+        papers = [path.rpartition("/")[0] for path in self._papers]
+        own = ["", OWN, *self._fixed, *self._inboxes, self._ledger.rpartition("/")[0], *self._homes, *ledgers, *papers]
         inside = [os.path.join(self._app.root, path) if path else self._app.root for path in dict.fromkeys(own)]
         return [path for path in inside if path == self._app.root or not os.path.islink(path)] + [
             os.path.join(os.path.normpath(os.path.join(self._app.root, folder)), "status") for folder in self._outside
@@ -54,7 +59,7 @@ class Folders:
         if is_dropping(name or path) or path in (".", OWN, PRIVATE) or folder == OWN:
             return False
         if not folder:
-            return path in (self._ledger, CONFIG, *_FIXED)
+            return path in (self._ledger, CONFIG, *self._papers, *_FIXED)
         home = next((home for home in self._homes if f"{path}/".startswith(f"{home}/")), None)
         if home and folder in (home, COMPARTMENTS):
             return path.removeprefix(f"{home}/") in (self._ledger, *_FIXED)
@@ -76,7 +81,7 @@ class Folders:
         return _survey(self._app.files, folder)
 
     def _single(self) -> Iterator[Survey]:
-        for path in (self._ledger, CONFIG, *(f"{home}/{self._ledger}" for home in self._homes)):
+        for path in (self._ledger, CONFIG, *self._papers, *(f"{home}/{self._ledger}" for home in self._homes)):
             if stamp := self._app.files.stamp(path):
                 yield path, stamp.mtime_ns, stamp.size_bytes, stamp.inode
 

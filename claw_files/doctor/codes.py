@@ -55,6 +55,16 @@ GROUPS: Final = (
             "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
         ),
         (
+            "notify-library",
+            "the library that reaches people outside of the workspace is missing: their channels get nothing",
+            "pip install 'clawfiles[notify]'",
+        ),
+        (
+            "channel-unusable",
+            "a channel of a person that nothing can be delivered to",
+            "correct channels under [agents.{agent}]; the program apprise tries an address",
+        ),
+        (
             "runtime-missing",
             "this runtime is not available yet: the agent is never woken, and tasks for it fail",
             'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',
@@ -217,6 +227,11 @@ GROUPS: Final = (
             "brief-undelivered",
             "items of a brief that a channel has not had",
             "read them with `clawfiles brief`; then see whether the channel can be written to",
+        ),
+        (
+            "post-given-up",
+            "what a channel of a person has not taken for so long that it is tried no more",
+            "read it there; see that the channel works, then move it elsewhere",
         ),
         ("check-failed", "the doctor itself could not finish a check", "report it with the file, if you can"),
     ),

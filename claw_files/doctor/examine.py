@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from claw_files.doctor.checks import compartments, inboxes, ledger, leftovers, names, openclaw, setting, tasks
+from claw_files.doctor.checks import channels, compartments, inboxes, ledger, leftovers, names, openclaw, setting, tasks
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway),
+    *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway, channels.channels),
     *(names.nodes, names.names),
     *(compartments.modes, compartments.outside),
     *(
@@ -25,6 +25,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     *(ledger.lines, ledger.watching, ledger.unseen),
     *(inboxes.missing, inboxes.orphans, inboxes.unsent, inboxes.doubles, inboxes.strangers, inboxes.stale),
     *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),
+    channels.given_up,
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from claw_files import words
 from claw_files.digest import digest as short
+from claw_files.documents import choices
 from claw_files.model import AgentId, Message
 from claw_files.patterns import pattern
 
@@ -33,7 +34,14 @@ def add(
     text = (raw or b"").decode("utf-8", "replace")
     if not text:
         text = f"# Brief for {person}, {words.render_local(end, zone)}\n\n## Held back\n"
-        still = [f"- {words.safe(m.body, limit=300).strip()} (`clawfiles inbox done {m.id}`)" for m in waiting]
+        still = [
+            line
+            for m in waiting
+            for line in (
+                f"- {harmless(words.safe(m.body, limit=300)).strip()} (`clawfiles inbox done {m.id}`)",
+                *(f"  {choice}" for choice in choices.offered(m)),
+            )
+        ]
         if still:
             text = text.replace("\n\n## Held", "\n\n## Still waiting for you\n" + "\n".join(still) + "\n\n## Held")
     known = {found["key"] for found in _ITEM.finditer(text)}
@@ -41,9 +49,16 @@ def add(
         if message.key in known:
             continue
         when = words.render_local(message.sent, zone) if message.sent else "some time"
-        line = words.safe(message.body, limit=2_000).strip().replace("<!--", "<!- -").replace("-->", "- ->")
+        line = harmless(words.safe(message.body, limit=2_000)).strip()
         text += f"- {when}, {message.sender}: {line} <!-- key: {message.key} -->\n"
+        text += "".join(f"  {choice}\n" for choice in choices.offered(message))
     return text.encode()
+
+
+def harmless(text: str) -> str:
+    """Somebody's text as it may stand in a file for people: it hides nothing behind it, and forges no mark of ours."""
+    text = text.replace("<!--", "<!- -").replace("-->", "- ->")  # a forged key would keep another item away
+    return text.replace("```", "'''").replace("~~~", "'''")
 
 
 def undelivered(raw: bytes, channel: str) -> list[str]:
@@ -82,7 +97,8 @@ def _still(text: str) -> list[str]:
 
 def text(raw: bytes) -> str:
     """The brief as a person reads it, without the comments."""
-    return re.sub(r" <!-- key: .*? -->$", "", raw.decode("utf-8", "replace"), flags=re.MULTILINE)
+    shown = re.sub(r" <!-- key: .*? -->$", "", raw.decode("utf-8", "replace"), flags=re.MULTILINE)
+    return re.sub(rf" {choices.MARK}", "", shown)
 
 
 def digest(keys: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.model import AgentId, Message, State, Task
-from claw_files.rules import liveness, quiet, resilience, schedules
+from claw_files.rules import liveness, posts, quiet, resilience, schedules
 from claw_files.rules.lanes import MINUTE, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Told
 from claw_files.rules.tick import plan_groups, plan_line
@@ -37,6 +37,7 @@ def _instants(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     yield from (wait.until for wait in plan_waits(snap, now) if wait.until)
     yield from _of_schedules(snap, now)
     yield from _of_people(snap, now)
+    yield from posts.instants(snap.settings, snap.outbox, now)
 
 
 def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
@@ -119,6 +120,7 @@ def _of_told(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     for look in snap.looks:
         plan_line(look, noting, now)
     plan_groups(snap.looks, noting, now)
+    posts.plan_posts(noting, now)
     heartbeat = snap.settings.heartbeat
     for told in asked.found.values():
         if told.sent:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from claw_files.config import Settings
-from claw_files.model import AgentId, Box, Entry, Kind, Message, Report, Result, Run, Task, TaskId, Value
+from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, Result, Run, Task, TaskId, Value
 from claw_files.rules.flows import Asker
 
 
@@ -73,6 +73,7 @@ class Snapshot(Value, frozen=True):
     ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
     marks: Mapping[str, datetime] = {}
     held: Mapping[AgentId, tuple[Message, ...]] = {}
+    outbox: tuple[Post, ...] = ()  # what is still to be delivered outside of the workspace
     spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     spent: Spent | None = None  # where there are budgets and something waits; else nobody asks
@@ -113,6 +114,8 @@ class Act(StrEnum):
     EVENT = "event"
     ANNOUNCE = "announce"
     BRIEF = "brief"
+    CHOICE = "choice"  # a person ticked a box; carried out before anything is planned
+    GIVE_UP = "give-up"  # a channel has not taken something for too long
 
 
 class Action(Value, frozen=True):

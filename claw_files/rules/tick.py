@@ -12,6 +12,7 @@ from claw_files.rules import budgets, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
+from claw_files.rules.posts import plan_posts
 from claw_files.rules.probes import is_probe
 from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
@@ -34,7 +35,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap.settings))
     others += plan_wakes(replace(snap, waiting=waiting), now)
-    others += plan_people(snap, now)
+    others += [*plan_people(snap, now), *plan_posts(snap, now)]
     actions += [replace(action, alone=True) for action in others]
     return tuple(actions)
 

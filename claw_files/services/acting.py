@@ -76,6 +76,7 @@ class Acting:
             Act.EVENT: self._event,
             Act.ANNOUNCE: self._announce,
             Act.BRIEF: self._brief,
+            Act.GIVE_UP: self._give_up,
         } | dict.fromkeys(told, self._tell)
 
     def act(self, action: Action, look: Look | None) -> bool:
@@ -266,6 +267,9 @@ class Acting:
     def _brief(self, action: Action, look: Look | None) -> None:
         assert action.agent and action.at
         self._people.brief(action.agent, action.key, action.at, action.details["ids"])
+
+    def _give_up(self, action: Action, look: Look | None) -> None:
+        self._people.give_up(action.details["id"], action.why)
 
 
 def _answered(task: Task) -> str | None:

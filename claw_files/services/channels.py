@@ -1,40 +1,67 @@
-"""The ways to reach a person. `file:PATH` is built in; the text carries its key, so that a repeat is seen."""
+"""The ways to reach a person: files in the workspace are written here, all others get a post in the outbox.
 
+The text carries its key, so that a repeat is seen, and below it the lines by which a person answers.
+"""
+
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claw_files import words
-from claw_files.errors import NotFound, Refused
-from claw_files.model import Kind, Message
+from claw_files.config.channels import FILE
+from claw_files.documents import briefs, choices
+from claw_files.errors import NotFound
+from claw_files.model import AgentId, Key, Message, Post
 from claw_files.system.files import Files
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-TAIL_BYTES = 1 << 20
+CAP_BYTES = 64 << 20
+_BODY_LETTERS, _TITLE_LETTERS = 3_000, 80  # outside of the workspace: services cut at lengths of their own
 
 
-def item(message: Message, zone: "ZoneInfo") -> str:
+class Item:
+    """What is handed over: its key, its text, and the messages it tells of, which a person may answer."""
+
+    def __init__(self, key: str, text: str, about: Sequence[Message], critical: bool = False) -> None:
+        self.key, self.text, self.about, self.critical = key, text, about, critical
+
+
+def item_of(message: Message, zone: "ZoneInfo") -> Item:
     """A message as a person reads it: when, from whom, what. No line or comment in it reads as another item."""
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""
-    reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if message.kind is Kind.QUESTION else ""
-    body = words.safe(message.body, limit=4_000, lines=True).strip().replace("\n", "\n  ")
-    body = body.replace("<!--", "<!- -").replace("-->", "- ->")  # a forged key would keep another item away
-    return f"{mark}{when}, {message.sender}: {body}{reply}"
+    reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if choices.is_question(message) else ""
+    body = briefs.harmless(words.safe(message.body, limit=4_000, lines=True)).strip().replace("\n", "\n  ")
+    return Item(str(message.key), f"{mark}{when}, {message.sender}: {body}{reply}", [message], message.critical)
 
 
-def hand_over(files: Files, channel: str, key: str, text: str) -> None:
-    """Give `text` to the channel, with its key. A `file:` channel that holds the key already is left alone.
-
-    Raises Refused for a channel of a kind that is not known.
-    """
-    kind, _, path = channel.partition(":")
-    if kind != "file":
-        raise Refused("channels", f"channel {channel!r} is not known", 'use "file:PATH"')
-    mark = f"<!-- {key} -->"
+def write(files: Files, channel: str, item: Item) -> None:
+    """Add the item to the file of a `file:` channel, with its key; one that holds the key already is left alone."""
+    path = channel.removeprefix(FILE)
+    mark = f"<!-- {item.key} -->"
     try:
-        if mark.encode() in files.read(path, cap_bytes=64 * TAIL_BYTES).data:
+        if mark.encode() in files.read(path, cap_bytes=CAP_BYTES).data:
             return
     except NotFound:
         pass
-    files.append(path, f"- {text} {mark}\n".encode("utf-8", "replace"))
+    lines = [f"- {item.text} {mark}", *(f"  {line}" for it in item.about for line in choices.offered(it))]
+    files.append(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+
+
+def post_of(item: Item, person: AgentId, id: str, channel: str) -> Post:
+    """The item as it leaves the workspace: short, with its key and the commands that answer it."""
+    tasks = dict.fromkeys(str(it.task) for it in item.about if it.task)
+    title = f"{'CRITICAL ' if item.critical else ''}clawfiles{': ' if tasks else ''}{', '.join(tasks)}"
+    commands = [line for it in item.about for line in choices.commands(it, person)]
+    how = "\n\nTo answer:\n" + "\n".join(commands[:20]) if commands else ""
+    body = words.safe(item.text, limit=_BODY_LETTERS, lines=True)
+    return Post(
+        id=id,
+        key=Key(item.key),
+        to=person,
+        channel=channel,
+        title=words.safe(title, _TITLE_LETTERS),
+        body=f"{body}{how}\n\n[{item.key}]",
+        critical=item.critical,
+    )

@@ -25,6 +25,7 @@ from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
     from claw_files.services.acting import Acting
+    from claw_files.services.choices import Choices
     from claw_files.services.compartments import MovingIn
     from claw_files.services.usages import Usages
 
@@ -74,6 +75,7 @@ class Heartbeat:
         afterwards: Callable[[], str | None] | None = None,
         moving: "MovingIn | None" = None,
         inner: "Callable[[], Sequence[Heartbeat]]" = tuple,
+        choices: "Choices | None" = None,
     ) -> None:
         """One workspace, and after it its compartments.
 
@@ -81,7 +83,9 @@ class Heartbeat:
             afterwards: what follows a tick without its lock; it answers with what went wrong.
             moving: moves in what lies outside of a compartment and belongs in it.
             inner: the heartbeats of the compartments.
+            choices: what people decide by ticking a box.
         """
+        self._choices = choices
         self._afterwards = afterwards
         self._ws = workspace
         self._moving = moving
@@ -156,8 +160,10 @@ class Heartbeat:
 
     def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
         self._recover()
+        # First: what follows from an approval belongs into this tick.
+        chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
         snap, planned = self._plan(only)
-        done = list(woken)
+        done = [*woken, *chosen]
         for task in dict.fromkeys(action.task for action in planned if action.task and not action.alone):
             self._safely(f"{task}", self._act_on, task, done)
         if done:  # what followed from it concerns groups and people in this tick already
@@ -187,7 +193,7 @@ class Heartbeat:
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
-        if self._moving and self._moving.is_due():
+        if (self._moving and self._moving.is_due()) or (self._choices and self._choices.is_due()):
             return True
         files = self._ws.files
         if isinstance(files, Recovering) and files.has_leftovers():

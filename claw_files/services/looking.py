@@ -23,6 +23,7 @@ from claw_files.model import (
     Box,
     Entry,
     Message,
+    Post,
     Report,
     Result,
     Run,
@@ -39,6 +40,7 @@ from claw_files.runtimes import AgentRuntime
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
+from claw_files.services.outbox import Outbox
 from claw_files.services.outputs import missing
 from claw_files.services.schedules import Schedules
 from claw_files.services.turns import is_turn, next_turn
@@ -59,8 +61,10 @@ class Looking:
         checkpoints: Checkpoints,
         schedules: Schedules,
         others: "Callable[[], Sequence[Looking]]" = tuple,
+        outbox: "Outbox | None" = None,
     ) -> None:
         """`others` look at the other places under the same limits: compartments, or what lies around one."""
+        self._outbox = outbox
         self._ws = workspace
         self._runtime = runtime
         self._checkpoints = checkpoints
@@ -98,6 +102,7 @@ class Looking:
             ready=self._ready(looks) if shared and settings.heartbeat.auto else (),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
+            outbox=self._posts() if shared else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
             started=started(journal),
@@ -298,6 +303,9 @@ class Looking:
         agents = self._ws.settings.agents.values()
         people = [agent.name for agent in agents if agent.kind is AgentKind.HUMAN and self._is_here(agent.name)]
         return {person: tuple(self._new_of(person)) for person in people}
+
+    def _posts(self) -> tuple[Post, ...]:
+        return tuple(self._told_of(self._outbox.posts)) if self._outbox else ()
 
     def _is_here(self, agent: AgentId) -> bool:
         return self._ws.home(agent) is self._ws

@@ -2,7 +2,7 @@
 
 A message to a person waits in their new/. Handing it over marks the channel in the message, so that a crash between
 two channels repeats neither. A `file:` channel gets an item exactly once, because the item's key stands in its text;
-other channels at least once.
+for others a post is written into the outbox, once, and the sender delivers it at least once.
 """
 
 from datetime import datetime
@@ -10,10 +10,13 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.config.channels import FILE, named
 from claw_files.documents import briefs
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Audit, Box, Kind, Message
 from claw_files.services import channels
+from claw_files.services.channels import Item
+from claw_files.services.outbox import Outbox
 from claw_files.workspace import Workspace
 
 WAITS_FOR_REPLY = (Kind.QUESTION, Kind.TASK)  # stays in cur/ and in each brief until the person finishes it
@@ -22,23 +25,36 @@ WAITS_FOR_REPLY = (Kind.QUESTION, Kind.TASK)  # stays in cur/ and in each brief 
 class People:
     """Handing messages to people."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, workspace: Workspace, outbox: Outbox) -> None:
+        self._ws, self._outbox = workspace, outbox
 
     def announce(self, person: AgentId, id: str) -> None:
         """Hand one message to every channel of the person; then it leaves new/."""
         message = self._ws.read_message(person, Box.NEW, id)
-        text = channels.item(message, self._ws.zone)
-        for channel in self._ws.settings.agent(person).channels:
-            if channel not in message.channels:
-                self._hand_over(channel, str(message.key), text)
-                message = self._mark(message, channel)
+        item = channels.item_of(message, self._ws.zone)
+        wrong: ClawError | None = None
+        for channel in self._channels(person):
+            try:
+                if channel not in message.channels:
+                    self._hand_over(person, channel, item)
+                    message = self._mark(message, channel)
+            except ClawError as failed:
+                wrong = wrong or failed  # the other channels get it all the same
+        if wrong:
+            raise wrong
         target = Box.CUR if self._needs_reply(message) else Box.DONE
         audit = Audit(action="announce", task=message.task, agent=person, key=message.key, why="handed over")
         self._ws.shift(person, id, Box.NEW, target, audit)
 
-    def _hand_over(self, channel: str, key: str, text: str) -> None:
-        channels.hand_over(self._ws.files, channel, key, text)
+    def _channels(self, person: AgentId) -> list[str]:
+        """The names of the person's channels."""
+        return list(named(self._ws.settings.agent(person).channels))
+
+    def _hand_over(self, person: AgentId, channel: str, item: Item) -> None:
+        if channel.startswith(FILE):
+            channels.write(self._ws.files, channel, item)
+        else:
+            self._outbox.queue(person, channel, item)
 
     def _mark(self, message: Message, channel: str) -> Message:
         now = words.render_instant(self._ws.clock.now())
@@ -70,20 +86,32 @@ class People:
             return new
 
         self._ws.files.commit(path, write, self._ws.line(audit))
-        for channel in self._ws.settings.agent(person).channels:
-            self._deliver_brief(path, channel, key, audit)
+        wrong: ClawError | None = None
+        for channel in self._channels(person):
+            try:
+                self._deliver_brief(path, channel, key, audit, held)
+            except ClawError as failed:
+                wrong = wrong or failed
+        if wrong:
+            raise wrong
         for message in held:
             target = Box.CUR if self._needs_reply(message) else Box.DONE
             self._ws.shift(person, message.id, Box.NEW, target, replace(audit, key=message.key))
         return path
 
-    def _deliver_brief(self, path: str, channel: str, key: str, audit: Audit) -> None:
+    def give_up(self, id: str, why: str) -> None:
+        """Set a post aside that a channel of the person does not take."""
+        self._outbox.give_up(id, why)
+
+    def _deliver_brief(self, path: str, channel: str, key: str, audit: Audit, held: list[Message]) -> None:
         """Hand over the items that this channel has not had, then mark them in the brief's own file."""
         raw = self._ws.files.read(path).data
         fresh = briefs.undelivered(raw, channel)
         if not fresh:
             return
-        self._hand_over(channel, f"{key}.{briefs.digest(fresh)}", briefs.excerpt(raw, fresh))
+        about = [message for message in held if str(message.key) in fresh]
+        item = Item(f"{key}.{briefs.digest(fresh)}", briefs.excerpt(raw, fresh), about)
+        self._hand_over(AgentId(str(audit.agent)), channel, item)
         note = replace(audit, action="brief handed over", why=channel)
         now = self._ws.clock.now()
         self._ws.files.commit(path, lambda there: briefs.mark(there or raw, channel, fresh, now), self._ws.line(note))

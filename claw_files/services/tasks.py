@@ -4,15 +4,17 @@ A move is a rule run on whatever stands in the file at that moment; the rule's r
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.errors import BadValue, MoveRefused, Refused
-from claw_files.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
+from claw_files.errors import BadValue, ClawError, MoveRefused, Refused
+from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Need, State, Task, TaskId, Value
 from claw_files.rules import routing, transitions
+from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Place
 from claw_files.workspace import Loaded, Workspace, task_message_key
 
@@ -177,7 +179,9 @@ class TaskService:
 
     def approve(self, task: TaskId, by: AgentId) -> Task:
         """The task done: its reviewer is content."""
-        return self._move("approve", task, by, lambda t, a: transitions.approve(t, a, self._now()), "approved")
+        done = self._move("approve", task, by, lambda t, a: transitions.approve(t, a, self._now()), "approved")
+        self._reviewed(done, done.attempt, by)
+        return done
 
     def reopen(self, task: TaskId, by: AgentId, why: str) -> Task:
         """The task in backlog again for the same agent, with the reason; the next tick wakes it."""
@@ -186,7 +190,19 @@ class TaskService:
             generation = self._ws.next_generation(found)
             return transitions.reopen(found, actor, generation, self._now(), _line(why) or "no reason given")
 
-        return self._move("reopen", task, by, rule, why or "reopened", watch=True)
+        back = self._move("reopen", task, by, rule, why or "reopened", watch=True)
+        self._reviewed(back, back.attempt - 1, by)
+        return back
+
+    def _reviewed(self, task: Task, attempt: int, by: AgentId) -> None:
+        """Finish the message that asked for the review: nobody waits for it any more."""
+        reviewer = routing.reviewer(self._ws.settings, task.type) or self._ws.settings.coordinator
+        key = task_key(replace(task, attempt=attempt), "review")
+        audit = Audit(action="inbox done", task=task.id, agent=reviewer, actor=by, key=key, why="reviewed")
+        with suppress(ClawError):  # the move is made, whatever lies in the inbox
+            found = self._ws.find_message(reviewer, key)
+            if found and found[1] is not Box.DONE:
+                self._ws.shift(reviewer, found[0].id, found[1], Box.DONE, audit)
 
     def requeue(self, task: TaskId, by: AgentId) -> Task:
         """A dead task in backlog again, out of dead-letter/, its failures counted anew."""

@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import asdict
 
 from claw_files import words
-from claw_files.documents import briefs, checkpoints, ledger, messages, reports, runs, status
+from claw_files.documents import briefs, checkpoints, choices, ledger, messages, posts, reports, runs, status
 from claw_files.documents.frontmatter import BLOCK_BYTES
 from claw_files.documents.messages import REFERENCE_BYTES
 from claw_files.model import AgentId, Audit, State
@@ -55,6 +55,11 @@ def read_audit(raw: bytes, path: str) -> Facts:
     return {"lines": len(lines)}
 
 
+def read_choices(raw: bytes, path: str) -> Facts:
+    found = choices.ticked(raw)
+    return {"ticked": len(found)} | asdict(found[0])
+
+
 READERS: Mapping[str, Callable[[bytes, str], Facts]] = {
     "status": read_status,
     "ledger": read_ledger,
@@ -64,6 +69,8 @@ READERS: Mapping[str, Callable[[bytes, str], Facts]] = {
     "result": lambda raw, path: asdict(checkpoints.parse_result(raw, path)),
     "run": lambda raw, path: asdict(runs.parse(raw, path)),
     "brief": read_brief,
+    "choices": read_choices,
+    "post": lambda raw, path: asdict(posts.parse(raw, path)),
     "audit": read_audit,
 }
 FOUND = list(EXAMPLE.finditer(PAGE.read_text()))

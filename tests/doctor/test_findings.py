@@ -55,6 +55,41 @@ def soul_beside_the_ledger(clinic) -> None:
     clinic.write("AGENTS.md", "Do.\n")
 
 
+ME = f'{SAM}[agents.me]\nkind = "human"\n'
+
+
+def _without_apprise(clinic) -> None:
+    clinic.patch.setitem(sys.modules, "apprise", None)
+
+
+@case("notify-library", "clawfiles.toml")
+def mail_without_apprise(clinic) -> None:
+    _without_apprise(clinic)
+    clinic.write("clawfiles.toml", f'{ME}channels = ["mailto://me:secret@example.com"]\n')
+
+
+@case("channel-unusable", "clawfiles.toml", 6)
+def an_address_that_apprise_does_not_know(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{ME}channels = ["telegraph://secret"]\n')
+
+
+@case("channel-unusable", "clawfiles.toml", 6)
+def a_variable_that_is_not_set(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{ME}channels = ["env:NOBODY_SETS_THIS"]\n')
+
+
+@case("channel-unusable", "clawfiles.toml", 6)
+def addresses_that_others_may_read(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{ME}channels = ["addresses:mine.txt"]\n')
+    clinic.write("mine.txt", "json://127.0.0.1:1/secret\n")
+
+
+@case("channel-unusable", "clawfiles.toml", 6)
+def a_folder_as_a_channel(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{ME}channels = ["file:heap"]\n')
+    clinic.write("heap/x", "")
+
+
 @case("runtime-missing", "clawfiles.toml", 5)
 def acp_runtime(clinic) -> None:
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\n')
@@ -549,6 +584,11 @@ def half_delivered_brief(clinic) -> None:
     clinic.age("briefs/2026-03-07.md", 3600)
 
 
+@case("post-given-up", "outbox/failed")
+def a_post_that_nobody_took(clinic) -> None:
+    clinic.write("outbox/failed/me.json-1.abc.md", "x")
+
+
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, clinic) -> None:
     """What a case may change of the machine is put back after its test; no OpenClaw of this machine is seen."""
@@ -570,6 +610,21 @@ def test_what_is_wrong_is_named_with_its_file_and_line(clinic, name: str) -> Non
     assert [(one.file, one.line) for one in found] == [(file, line)], [one.as_text() for one in clinic.findings()]
     assert found[0].repairable is CODES[code].repairable
     assert clinic.sums() == before
+
+
+def test_no_finding_shows_an_address(clinic) -> None:
+    clinic.write("mine.txt", "telegraph://hidden1\n")
+    (clinic.root / "mine.txt").chmod(0o600)
+    clinic.patch.setenv("ADDRESS_OF_ME", "telegraph://hidden2 json://127.0.0.1/ok")
+    there = ["telegraph://hidden3", "addresses:mine.txt", "env:ADDRESS_OF_ME", "json://127.0.0.1/fine"]
+    clinic.write("clawfiles.toml", f"{ME}channels = {there}\n")
+
+    texts = [one.as_text() for one in clinic.findings() if one.code == "channel-unusable"]
+
+    assert len(texts) == 3
+    for name, text in zip(("telegraph-1", "addresses-2", "env-3"), texts, strict=True):
+        assert f"{name}: apprise does not understand address 1 of" in text
+    assert "hidden" not in "".join(texts)
 
 
 def test_every_finding_that_is_documented_is_made_here() -> None:

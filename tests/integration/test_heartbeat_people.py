@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId
+from claw_files.model import AgentId, TaskId
 from claw_files.services import channels
+from claw_files.services.outbox import Outbox
 from claw_files.services.people import People
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
@@ -78,12 +79,58 @@ def test_what_comes_up_in_the_quiet_hours_is_in_one_brief_at_their_end(office: O
     assert office.app().people.read(AgentId("dimitrios"), office.clock.now()).count("slow") == 1
 
 
+def test_what_quiet_hours_held_back_goes_out_of_the_workspace_once_and_critical_things_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outbox, "start", lambda *_: None)
+    config = (TEAM + NIGHT).replace('["file:', '["json://127.0.0.1:9/", "file:')
+    office = Office(tmp_path / "sam", config)
+    at(office, 4)
+    send(office, "the backup was slow")
+    send(office, "the disk is full", critical=True)
+    office.acts()
+    (critical,) = posts(office)
+    assert "title: CRITICAL clawfiles\n" in critical
+    assert "the disk is full" in critical
+
+    at(office, 8)
+    office.acts()
+    office.acts(MINUTE)
+
+    (brief,) = (post for post in posts(office) if post != critical)
+    assert brief.count("the backup was slow") == 1
+    assert "the disk is full" not in brief
+    assert "key: brief.dimitrios.20260307T080000Z" in brief
+    assert told(office).count("the backup was slow") == 1
+
+
+def posts(office: Office) -> list[str]:
+    return [office.read(f"outbox/{name}") for name in office.names("outbox")]
+
+
 def test_work_goes_on_in_the_quiet_hours(office: Office) -> None:
     at(office, 4)
     office.delegated("peter")
     office.write("status/tc-1.md", "TC-1: DONE\n")
 
     assert office.acts(MINUTE) == ["record TC-1", "inform TC-1", "close TC-1"]
+
+
+@pytest.mark.parametrize("how", ["approve", "reopen"])
+def test_who_decides_a_review_ends_the_wait_for_it(tmp_path: Path, how: str) -> None:
+    office = Office(tmp_path / "sam", TEAM + 'asked = { to = ["peter"], review = "dimitrios" }\n')
+    task = office.delegated(type="asked")
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+    office.acts(MINUTE)
+    office.acts(MINUTE)
+    assert "tc-1.1.review" in office.box("dimitrios", "cur")
+
+    if how == "approve":
+        office.app().tasks.approve(TaskId(task), AgentId("dimitrios"))
+    else:
+        office.app().tasks.reopen(TaskId(task), AgentId("dimitrios"), "no tests")
+
+    assert "tc-1.1.review" in office.box("dimitrios", "done")
 
 
 @pytest.mark.parametrize("step", ["before", "after", "marked"])
@@ -94,18 +141,18 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
     send(office, "the backup was slow")
     send(office, "the mail is read")
     at(office, 8)
-    hand_over = channels.hand_over
+    write = channels.write
 
     def dies(*args: object) -> None:
         if step != "before":
-            hand_over(*args)
+            write(*args)
         raise Crash
 
     with monkeypatch.context() as patch:
         if step == "marked":
             patch.setattr(People, "_needs_reply", staticmethod(lambda _: (_ for _ in ()).throw(Crash())))
         else:
-            patch.setattr(channels, "hand_over", dies)
+            patch.setattr(channels, "write", dies)
         with pytest.raises(Crash):
             office.app().heartbeat.tick()
     send(office, "good morning")  # something new meanwhile

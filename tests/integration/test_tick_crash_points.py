@@ -20,6 +20,7 @@ from claw_files.locks import Claims
 from claw_files.model import AgentId, State, TaskId
 from claw_files.runtimes.command import CommandRuntime
 from claw_files.services.delegations import SpawnOrder
+from claw_files.services.outbox import Outbox
 from claw_files.system.disk import DiskFiles
 from claw_files.system.processes import SystemProcesses
 from claw_files.testing import Crash
@@ -282,9 +283,46 @@ def many(office: Office) -> None:
     office.write("status/tc-3.md", "\x00\x01")
 
 
+def outside(office: Office) -> None:
+    """A person who is reached by a service, too."""
+    config = office.read("clawfiles.toml")
+    office.write("clawfiles.toml", config.replace('["file:', '["json://127.0.0.1:9/", "file:'))
+    brief(office)
+    send(office, "good morning")
+
+
+def gone(office: Office) -> None:
+    """A post for a channel that was taken out of the configuration: it is told, and set aside."""
+    outside(office)
+    office.tick()
+    office.write("clawfiles.toml", CONFIG)
+
+
+def chosen(office: Office) -> None:
+    """Three boxes that a person has ticked: to approve, to send back, to answer."""
+    office.add("clawfiles.toml", '[routes.asked]\nto = ["peter"]\nreview = "dimitrios"\n')
+    for number in (1, 2):
+        office.delegated("peter", type="asked")
+        office.write(f"status/tc-{number}.md", f"TC-{number}: DONE\n")
+    office.app().messages.ask(AgentId("iris"), AgentId("dimitrios"), "Which region?")
+    for _ in range(3):
+        office.tick(MINUTE)
+    text = office.read("announcements.md")
+    text = text.replace("[ ] approve TC-1", "[x] approve TC-1").replace("[ ] answer", "[x] answer")
+    text = text.replace("[ ] reopen TC-2: ", "[x] reopen TC-2: no tests ")
+    office.write("announcements.md", re.sub(r"(\[x\] answer .*)", r"\1 eu-west-1", text))
+
+
+@pytest.fixture(autouse=True)
+def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a sender does with the outbox is not the tick's."""
+    monkeypatch.setattr(Outbox, "start", lambda *_: None)
+
+
 SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
     ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
+    outside, gone, chosen,
 ]  # fmt: skip
 
 
@@ -313,7 +351,7 @@ def check(office: Office) -> None:
         keys = Counter(key for keys in office.boxes(agent).values() for key in keys)
         assert not [key for key, count in keys.items() if count > 1], f"{agent} was told twice: {keys}"
     if office.exists("announcements.md"):
-        items = Counter(re.findall(r"<!-- (.*?) -->", office.read("announcements.md")))
+        items = Counter(re.findall(r"<!-- ((?!choice:|taken:).*?) -->", office.read("announcements.md")))
         assert not [item for item, count in items.items() if count > 1]
     watched = " ".join(office.lines)
     for name in office.names("status"):

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files.model import Box, Need, Run, RunId, State
+from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State
+from claw_files.rules import posts
 from claw_files.rules.due import next_due
 from claw_files.rules.flows import Asker
 from claw_files.rules.snapshot import Look, Place, Snapshot, Told
@@ -15,6 +16,9 @@ from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 
 MORE = """
+[agents.dimitra]
+kind = "human"
+channels = ["file:a.md", "json://127.0.0.1:1/"]
 [quiet_hours]
 windows = ["03:00-08:00", "22:00-23:30"]
 [limits]
@@ -93,6 +97,22 @@ def told_of(found: list[Look], draw: st.DrawFn) -> dict[str, Told]:
 
 
 @st.composite
+def post(draw: st.DrawFn, number: int) -> Post:
+    """Something for a channel that there is, or is no more."""
+    tries = draw(st.integers(0, 12))
+    return Post(
+        id=f"post-{number}",
+        key=Key(f"k{number}"),
+        to=AgentId("dimitra"),
+        channel=draw(st.sampled_from(["json-2", "json-2", "json-3"])),
+        queued=draw(st.one_of(near, st.just(START - timedelta(hours=22)))),
+        critical=draw(st.booleans()),
+        tries=tries,
+        tried=draw(near) if tries else draw(maybe),
+    )
+
+
+@st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     found = [draw(looks(number)) for number in range(1, draw(st.integers(1, 2)) + 1)]
     live = tuple(look.run for look in found if look.run and look.run.alive)
@@ -112,14 +132,16 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         waiting=waiting,
         outcomes=outcomes,
         held=held,
+        outbox=tuple(draw(post(number)) for number in range(draw(st.integers(0, 2)))),
         marks={"report": draw(near)} if draw(st.booleans()) else {"report": START},
         spawned=tuple(draw(st.lists(near, max_size=3))),
     )
 
 
 def decided(snap: Snapshot, at: datetime) -> set[tuple[object, ...]]:
-    """What is decided, apart from the time that a line would get."""
-    return {(action.act, action.task, action.agent, action.key) for action in plan_tick(snap, at)}
+    """What is decided, apart from the time that a line would get; and what is sent."""
+    sent = {("send", post.id) for post in posts.ready(snap.settings, snap.outbox, at)}
+    return {(action.act, action.task, action.agent, action.key) for action in plan_tick(snap, at)} | sent
 
 
 @given(snapshots(), near)

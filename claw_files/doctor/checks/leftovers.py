@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
+from claw_files.config.channels import named
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.paper import Key, read
 from claw_files.doctor.reading import Node, Unread
@@ -170,7 +171,7 @@ def briefs(s: Survey) -> Iterator[Finding]:
         person = next((a for a in people if day and day[1] in (None, a.name)), None)
         if person is None or node.kind != "file" or s.now - node.mtime < OLD_SECONDS:
             continue
-        names = [re.sub(r"[^A-Za-z0-9:./_-]", "_", channel) for channel in person.channels]
+        names = [re.sub(r"[^A-Za-z0-9:./_-]", "_", channel) for channel in named(person.channels)]
         text = _text(s, node)
         items = [(it, text.count("\n", 0, it.start()) + 1) for it in _ITEM.finditer(text)]
         late = [line for it, line in items if any(f" {name}=" not in it["channels"] for name in names)]

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from claw_files import config
+from claw_files.config.channels import named
 from claw_files.errors import InvalidConfig, NotFound
 from claw_files.model import AgentKind, Runtime, Size
 
@@ -194,7 +195,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ("takes = [1]", "wants a text"),
         ('takes = "bug"', "in square brackets"),
         ('env = ["A=B"]', "without their values"),
-        ('channels = ["tgram://x"]', "not known to this version"),
+        ('channels = ["tgram:x"]', 'each wants "file:PATH"'),
         ('channels = ["file:../x"]', "inside the workspace"),
         ('quiet_hours = ["22-7"]', "window"),
         ('quiet_hours = ["00:00-12:00", "12:00-24:00"]', "no time of the day"),
@@ -234,6 +235,27 @@ def test_what_is_wrong_is_named(more: str, says: str) -> None:
 
     assert len(found) == 1, found
     assert says in found[0]
+
+
+@pytest.mark.parametrize("odd", ["json:hidden", "env:hid den", "json://hidden with blanks", "file://hidden", "hidden"])
+def test_an_error_shows_no_address(odd: str) -> None:
+    (found,) = problems_with(f'channels = ["json://127.0.0.1/hidden", "{odd}"]\n')
+
+    assert "hidden" not in found
+
+
+def test_channels_are_read_with_and_without_the_word_apprise() -> None:
+    there = '["file:a.md", "apprise:json://me:pw@host/x?y=1", "tgram://t/c", "env:MINE", "addresses:~/mine.txt"]'
+    agent = config.parse(LEAST + f"channels = {there}\n".encode()).agents["sam"]
+
+    assert agent.channels == (
+        "file:a.md",
+        "json://me:pw@host/x?y=1",
+        "tgram://t/c",
+        "env:MINE",
+        "addresses:~/mine.txt",
+    )
+    assert list(named(agent.channels)) == ["file:a.md", "json-2", "tgram-3", "env-4", "addresses-5"]
 
 
 @pytest.mark.parametrize("more", ['coordinator = "nobody"', "", 'coordinator = ""', 'coordinator = "a b"'])

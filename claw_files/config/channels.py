@@ -1,0 +1,24 @@
+"""The channels of a person: how each is called wherever it is named. An address may hold a password, so it never is.
+
+A channel is `file:PATH`, a file in the workspace; an address of apprise, `SCHEME://...`; `env:NAME`, a variable that
+holds such addresses; or `addresses:FILE`, a file of its owner alone with one on each line.
+"""
+
+from collections.abc import Sequence
+
+FILE = "file:"
+
+
+def named(channels: Sequence[str]) -> dict[str, str]:
+    """The channels by name: a file by itself, all others by kind and place in the list, such as "tgram-2"."""
+    return {name_of(channel, place): channel for place, channel in enumerate(channels, 1)}
+
+
+def name_of(channel: str, place: int) -> str:
+    """How the channel at that place of its list, counted from 1, is called in files, logs and errors."""
+    return channel if channel.startswith(FILE) else f"{channel.partition(':')[0].lower()}-{place}"
+
+
+def are_local(channels: Sequence[str]) -> bool:
+    """Whether all of them are files in the workspace."""
+    return all(channel.startswith(FILE) for channel in channels)

@@ -1,0 +1,60 @@
+"""The channels of people: whether what is told over them can arrive. Nothing is sent, and no address is shown."""
+
+import os
+from collections.abc import Iterator
+
+from claw_files.config import Agent
+from claw_files.config.channels import FILE, are_local, named
+from claw_files.doctor.checks.setting import line_of
+from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.survey import CONFIG, Survey
+from claw_files.errors import NotInstalled, Refused
+from claw_files.notify.addresses import addresses
+from claw_files.notify.sending import library, service
+
+
+def channels(s: Survey) -> Iterator[Finding]:
+    """What keeps people from hearing something."""
+    if s.settings is None or s.is_inner:
+        return
+    people = [agent for agent in s.settings.agents.values() if agent.channels]
+    is_installed = all(are_local(person.channels) for person in people) or _is_installed()
+    if not is_installed:
+        yield found("notify-library", CONFIG)
+    raw = s.tree.read(CONFIG).decode("utf-8", "replace") if people else ""
+    for person in people:
+        line = line_of(raw, person.name, "channels")
+        for why in _wrong(s, person, is_installed):
+            yield found("channel-unusable", CONFIG, line, why, "", person.name)
+
+
+def given_up(s: Survey) -> Iterator[Finding]:
+    """What no channel took for so long that it is tried no more."""
+    posts = [node for node in s.folder("outbox/failed").nodes if node.kind == "file"]
+    if posts:
+        yield found("post-given-up", "outbox/failed", detail=f"{len(posts)} of them")
+
+
+def _is_installed() -> bool:
+    try:
+        library()
+    except NotInstalled:
+        return False
+    return True
+
+
+def _wrong(s: Survey, person: Agent, is_installed: bool) -> Iterator[str]:
+    """What is wrong with each channel of the person, by its name."""
+    for name, channel in named(person.channels).items():
+        if channel.startswith(FILE):
+            node = s.tree.node(channel.removeprefix(FILE))
+            if node and node.kind != "file":
+                yield f"{name} is a {node.kind}"
+            continue
+        try:
+            there = addresses(channel, s.tree.root, os.environ)
+        except Refused as wrong:
+            yield f"{name}: {wrong.message}"
+            continue
+        odd = [number for number, address in enumerate(there, 1) if is_installed and service(address) is None]
+        yield from (f"{name}: apprise does not understand address {number} of {len(there)}" for number in odd)

@@ -1,0 +1,105 @@
+"""Posts to people outside of the workspace: when each is tried, when somebody is told, when it is given up.
+
+A channel that has just failed is left alone for the first pause, whatever waits for it; then what was tried least goes
+first, so that one item that a service refuses keeps no other away.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from claw_files.config import Settings
+from claw_files.config.channels import named
+from claw_files.model import AgentId, Kind, Post
+from claw_files.rules import quiet
+from claw_files.rules.chain import next_to_tell
+from claw_files.rules.snapshot import Act, Action, Snapshot
+
+LONGEST = timedelta(minutes=15)
+
+
+def pause(settings: Settings, tries: int) -> timedelta:
+    """How long a post waits after so many failures."""
+    first = settings.notify.backoff
+    return min(first * (1 << min(max(tries - 1, 0), 20)), max(LONGEST, first))
+
+
+def ready(settings: Settings, posts: Sequence[Post], now: datetime) -> list[Post]:
+    """The posts to be tried now, in their order: of each channel what was tried least, then what waits longest."""
+    found = [post for post in posts if not _is_held(settings, post, posts, now)]
+    return sorted(found, key=lambda post: (post.tries, post.queued or now, post.id))
+
+
+def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetime) -> bool:
+    if post.channel not in channels_of(settings, post.to) or is_late(post, now, settings.notify.give_up):
+        return True  # given up by the tick
+    if _quiet_until(settings, post, now):
+        return True
+    own = post.tried is not None and abs(now - post.tried) < pause(settings, post.tries)
+    return own or any(abs(now - at) < settings.notify.backoff for at in _trials(post, posts))
+
+
+def _trials(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
+    """When posts for the same channel were tried last, those that are waiting still."""
+    return (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
+
+
+def _quiet_until(settings: Settings, post: Post, now: datetime) -> datetime | None:
+    """When the quiet hours end that hold the post back; None where none do."""
+    if post.critical and settings.quiet_hours.critical_passes:
+        return None
+    return quiet.until(now, quiet.windows_of(settings, post.to), settings.quiet_hours.zone)
+
+
+def is_late(post: Post, now: datetime, limit: timedelta) -> bool:
+    """Whether a post that has failed waits for longer than the limit."""
+    return post.tries > 0 and post.queued is not None and now - post.queued >= limit
+
+
+def channels_of(settings: Settings, person: AgentId) -> dict[str, str]:
+    """The person's channels by name; of a name that is nobody's none."""
+    agent = settings.agents.get(person)
+    return named(agent.channels) if agent else {}
+
+
+def instants(settings: Settings, posts: Sequence[Post], now: datetime) -> Iterator[datetime]:
+    """When one of the above changes although no file does."""
+    for post in posts:
+        if end := _quiet_until(settings, post, now):
+            yield end
+        if post.queued and post.tries:
+            yield post.queued + settings.notify.alert
+            yield post.queued + settings.notify.give_up
+        if post.tried:
+            for length in (pause(settings, post.tries), settings.notify.backoff):
+                yield post.tried - length  # tried by a clock ahead, before it was set back
+                yield post.tried + length
+
+
+def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
+    """What is told up the chain of channels that take nothing, once a day for each; then what is given up."""
+    notify = snap.settings.notify
+    gone = [post for post in snap.outbox if post.channel not in channels_of(snap.settings, post.to)]
+    late = [post for post in snap.outbox if post in gone or is_late(post, now, notify.alert)]
+    stuck = {(post.to, post.channel): post for post in sorted(late, key=lambda post: post.queued or now, reverse=True)}
+    told = [action for post in stuck.values() for action in _tell(snap, post, now, post in gone)]
+    over = [post for post in snap.outbox if post in gone or is_late(post, now, notify.give_up)]
+    return [*told, *(_give_up(post, post in gone) for post in over)]
+
+
+def _tell(snap: Snapshot, post: Post, now: datetime, is_gone: bool) -> Iterator[Action]:
+    settings = snap.settings
+    day = (post.queued or now).astimezone(settings.workspace.zone)  # of the oldest that waits
+    key = f"channel.{post.to}.{post.channel}.{day:%Y%m%d}"
+    if to := next_to_tell(settings, snap.told, key, settings.monitor, now):
+        why = f"{post.to}'s channel {post.channel} takes nothing: {_reason(post, is_gone)}"
+        text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in outbox/."
+        yield Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)
+
+
+def _give_up(post: Post, is_gone: bool) -> Action:
+    details = {"id": post.id}
+    return Action(act=Act.GIVE_UP, agent=post.to, key=str(post.key), why=_reason(post, is_gone), details=details)
+
+
+def _reason(post: Post, is_gone: bool) -> str:
+    return "clawfiles.toml has it no more" if is_gone else f"{post.reason}, {post.tries} times"
