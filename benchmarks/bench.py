@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import compare
 import daemon
+import http_requests
 from msgspec.structs import replace
 from office import PETER, SAM, office
 
@@ -248,6 +249,7 @@ def main() -> None:
     rates()
     ticks()
     awake()
+    table("requests over HTTP, one after the other", "bare", http_requests.requests(median))
     print()
     compare.main()
 

@@ -22,6 +22,7 @@ from claw_files.workspace.places import FOLDER, Places
 if TYPE_CHECKING:
     from claw_files.locks import Claims, Locks
     from claw_files.model import Message
+    from claw_files.services.tokens import Tokens
 
 PRIVATE = ".clawfiles"
 OUTSIDE = AgentId("")  # in no compartment, whoever acts
@@ -49,6 +50,15 @@ class Site:
         self._home = home
         self._known: dict[AgentId, Self] = {}
         self.clock: Clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Let go of everything that was opened here and beside; nothing of it may be used afterwards.
+
+        Only for who opens many: services know one another and the places beside them, so their descriptors would
+        stay open until the garbage collector comes by.
+        """
+        for place in (*self._known.values(), self):
+            vars(place).clear()
 
     # --- the configuration
 
@@ -225,6 +235,13 @@ class Site:
         if not (text.isascii() and text.isdigit()):
             raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
         return int(text)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """What callers over HTTP and MCP show: of all agents, wherever we are."""
+        from claw_files.services.tokens import Tokens
+
+        return Tokens(self.base, self._whole)
 
     # --- compartments
 

@@ -58,8 +58,13 @@ def _plain(value: object) -> object:
 
 
 def error_json(error: ClawError) -> str:
+    """`error_document` as one line of JSON."""
+    return to_json(error_document(error))
+
+
+def error_document(error: ClawError) -> dict[str, Any]:
     """`{"error": {"code", "message", ...}}` with the facts of the error."""
-    return to_json({"error": {**error.details(), "code": error.code, "message": str(error)}})
+    return {"error": {**error.details(), "code": error.code, "message": str(error)}}
 
 
 def error_text(error: ClawError) -> str:

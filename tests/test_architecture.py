@@ -17,7 +17,7 @@ ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
     *("runtimes", "openclaw", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
-    *("sender", "daemon", "demo", "cli", "__main__"),
+    *("calls", "sender", "daemon", "serve", "mcp", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")

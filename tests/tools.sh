@@ -6,6 +6,7 @@ need() { command -v "$1" >/dev/null || [ -e "${3:-/nowhere}" ] || missing+=("$2"
 need strace strace
 need setpriv util-linux
 need bwrap bubblewrap
+need npm npm
 need systemd-analyze systemd /lib/systemd/systemd
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
 [ ${#missing[@]} -eq 0 ] && exit 0

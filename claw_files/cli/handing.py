@@ -1,17 +1,15 @@
 """Handing work and words to agents: `delegate`, `spawn`, `send`, `ask`, `answer`, `inbox`."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, command, group, open_app, shared, show, warn
-from claw_files.cli.speaking import send_to, show_sent, speak
 
 if TYPE_CHECKING:
-    from claw_files.app import App
-    from claw_files.rules.sessions import Session
     from claw_files.services.delegations import Delegated
+    from claw_files.services.messages import Sent
+    from claw_files.services.steering import Steered
 
 
 @command("delegate", example="clawfiles delegate TC-47 --to peter --check 10:00 --agent sam")
@@ -21,18 +19,11 @@ if TYPE_CHECKING:
 def delegate(task_id: str, to: str | None, check: str | None) -> None:
     """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
     from claw_files import words
-    from claw_files.errors import NotFound
+    from claw_files.calls import tasks
 
     app = open_app()
-    app.check_takes_work()
-    by, receiver = app.actor, app.settings.agent(to).name if to else None
     at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
-    task = words.task_id(task_id)
-    place = app.place_to_act(task)
-    if place.is_blind and receiver != place.home:
-        raise NotFound("task", task, "`clawfiles task list` shows what there is")
-    done = place.delegations.delegate(task, by, receiver, at, app.inside, sender=app.delegations)
-    _show_delegated(app, done)
+    _show_delegated(tasks.delegate(app, words.task_id(task_id), to, at))
 
 
 @command(
@@ -83,11 +74,11 @@ def spawn(
 ) -> None:
     """Have a worker do one task in a run of its own; its result comes to you. Label and size are its contract."""
     from claw_files import words
+    from claw_files.calls import talk
     from claw_files.cli.waiting import wait_for_result
     from claw_files.services.delegations import SpawnOrder
 
     app = open_app()
-    app.check_takes_work()
     order = SpawnOrder(
         text=text,
         label=label,
@@ -106,25 +97,21 @@ def spawn(
         sandbox=sandbox,
         thread=thread,
     )
-    place = app.place_to_see(order.task) if order.task else app
-    spawned = place.delegations.spawn(order, app.actor, app.inside)
-    if not wait:
-        _show_delegated(app, spawned)
-        return
-    app.wake()
-    wait_for_result(place, spawned)
+    place, spawned = talk.spawn(app, order)
+    if wait:
+        wait_for_result(place, spawned)
+    else:
+        _show_delegated(spawned)
 
 
-def _show_delegated(app: "App", done: "Delegated") -> None:
-    """Wake whoever can be woken, and say what was accepted."""
+def _show_delegated(done: "Delegated") -> None:
+    from claw_files.calls.talk import delegated_json
     from claw_files.words import render_instant
 
-    app.wake()
     if done.warning:
         warn(done.warning)
-    document = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
-    document |= {"label": done.label, "run": done.run}
-    show(document, f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}")
+    told = f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}"
+    show(delegated_json(done), told)
 
 
 @command("send", example='clawfiles send peter "the staging host is back" --task TC-47 --agent sam')
@@ -150,23 +137,39 @@ def ask(to: str, question: str, task_id: str | None, wait: str | None, critical:
 
 
 def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: bool, question: bool) -> None:
+    from claw_files import words
+    from claw_files.calls import talk
+
     app = open_app()
-    if to.lower() not in app.settings.agents and (session := _session(app, to)):
-        speak(app, session, text, wait)
+    patience = words.duration(wait, "--wait") if wait else None
+    if to.lower() not in app.settings.agents and (session := talk.session_named(app, to)):
+        show_answered(talk.send_to_session(app, session, text, patience))
         return
-    send_to(app, app.settings.agent(to).name, text, task_id, wait, critical, question)
+    receiver, task = app.settings.agent(to).name, words.task_id(task_id) if task_id else None
+    show_sent(talk.send(app, receiver, text, task, patience, critical, question))
 
 
-def _session(app: "App", name: str) -> "Session | None":
-    """The session of that name, where there is one; whose agent does not exist, is told as always."""
-    from contextlib import suppress
+def show_answered(done: "Sent | Steered") -> None:
+    """Say what became of words to a session: a message, or a correction."""
+    from claw_files.calls.talk import steered_json
+    from claw_files.services.steering import Steered
 
-    from claw_files.errors import NotFound
+    if isinstance(done, Steered):
+        show(steered_json(done), f"accepted {done.id}: takes effect {done.takes_effect}")
+    else:
+        show_sent(done)
 
-    with suppress(NotFound):
-        found = app.steering.receiver(app.actor, name)
-        return None if isinstance(found, str) else found
-    return None
+
+def show_sent(sent: "Sent") -> None:
+    """Say what became of a message, and what was answered."""
+    from claw_files.calls.talk import sent_json
+    from claw_files.words import render_instant, safe
+
+    told = f"{sent.status} {sent.id or ''}".rstrip()
+    told += f" until {render_instant(sent.until)}" if sent.until else ""
+    if sent.answer:
+        told += f"\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}"
+    show(sent_json(sent), told)
 
 
 @command("answer", example='clawfiles answer 20260307T084500Z-peter-1f2e3d "eu-west-1" --agent iris')
@@ -174,10 +177,9 @@ def _session(app: "App", name: str) -> "Session | None":
 @click.argument("text", type=TEXT)
 def answer(message_id: str, text: str) -> None:
     """Answer a question from your inbox: the answer goes straight to who asked."""
-    app = open_app()
-    sent = app.messages.answer(app.actor, message_id, text)
-    app.wake()
-    show_sent(sent)
+    from claw_files.calls import talk
+
+    show_sent(talk.answer(open_app(), message_id, text))
 
 
 @group(
@@ -194,15 +196,10 @@ def inbox(context: click.Context, wait: bool, timeout: str | None, peek: bool) -
     if context.invoked_subcommand:
         return
     from claw_files import views, words
+    from claw_files.calls import talk
 
-    app = open_app()
-    agent, found = app.actor, []
-    limit = words.duration(timeout, "--timeout") if timeout else None
-    start = app.clock.monotonic()
-    while not (found := app.messages.inbox(agent, peek)) and wait:
-        if limit and timedelta(seconds=app.clock.monotonic() - start) >= limit:
-            break
-        app.clock.sleep(0.2)
+    patience = words.duration(timeout, "--timeout") if timeout else None
+    found = talk.read_inbox(open_app(), peek, wait, patience)
     show([views.message_json(message) for message in found], lambda: views.inbox_text(found))
 
 

@@ -10,7 +10,7 @@ from claw_files.cli.base import TEXT, Command, command, open_app, shared, show
 
 if TYPE_CHECKING:
     from claw_files.app import App
-    from claw_files.model import Lease, Task, TaskId
+    from claw_files.model import Task, TaskId
 
 _GENERATION = click.option(
     "--generation", type=click.IntRange(min=0), metavar="N", help="The generation you hold, as `claim` printed it."
@@ -24,39 +24,20 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
         @wraps(function)  # its help and its own parameters
         def callback(task_id: str, generation: int | None = None, **options: Any) -> None:
             from claw_files import views, words
+            from claw_files.calls import tasks
 
             app = open_app()
             task = words.task_id(task_id)
-            place = app.place_to_act(task)
             if holder:
                 options["generation"] = app.generation(task, generation)
-            if place.is_blind:
-                moved = _blindly(task, lambda: function(place, app.actor, task, **options))
-                show({"id": moved.id, "status": moved.state}, f"{moved.id} is {moved.state}")
-                return
-            moved = function(place, app.actor, task, **options)
-            show(
-                views.task_json(place.board.show(task, own=True)) if shared("json") else None,
-                lambda: views.move_text(moved),
-            )
+            moved = tasks.move(app, task, lambda place: function(place, app.actor, task, **options))
+            blind = f"{moved.task.id} is {moved.task.state}" if moved.place.is_blind else None
+            show(moved.json() if shared("json") else None, lambda: blind or views.move_text(moved.task))
 
         with_options = _GENERATION(callback) if holder else callback
         return command(name, example=example)(click.argument("task_id", metavar="TASK")(with_options))
 
     return decorate
-
-
-def _blindly(task: "TaskId", move: Callable[[], "Task"]) -> "Task":
-    """What the move returns. Raises nothing that tells of the compartment the task lies in."""
-    from claw_files.errors import Busy, ClawError, MoveRefused
-
-    try:
-        return move()
-    except Busy:
-        raise Busy(str(task), "somebody") from None
-    except ClawError:
-        right = "its agent knows how it stands"
-        raise MoveRefused("compartments", f"{task} cannot be moved so, from where it stands", right) from None
 
 
 @command(
@@ -72,45 +53,15 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
     Prints the generation; who names it again has its lease renewed. With --next and nothing ready it exits 3.
     """
     from claw_files import views, words
-    from claw_files.errors import NothingReady
+    from claw_files.calls import tasks
 
     if take_next == bool(task_id):
         raise click.UsageError("say either a task or --next")
     if task_type and not take_next:
         raise click.UsageError("--type goes with --next")
     app = open_app()
-    if task_id:
-        lease = _claim(app, words.task_id(task_id), generation)
-    else:
-        found = app.claims.claim_next(app.actor, task_type) or _claim_next_outside(app, task_type)
-        if found is None:
-            raise NothingReady(app.actor, task_type)
-        lease = found
+    lease = tasks.claim(app, words.task_id(task_id), generation) if task_id else tasks.claim_next(app, task_type)
     show(views.lease_json(lease), lambda: views.lease_text(lease))
-
-
-def _claim(app: "App", task: "TaskId", generation: int | None) -> "Lease":
-    """The lease on the task, which is moved in first where the agent has a compartment."""
-    from claw_files.errors import NotFound
-
-    place, generation = app.place_to_act(task), app.generation(task, generation)
-    if place.is_blind:
-        raise NotFound("task", task, "`clawfiles task list` shows what there is")
-    if place is not app:
-        app.outer.moving.bring(task, app.actor, lambda found: place.claims.check(found, app.actor))
-    return app.claims.claim(task, app.actor, generation)
-
-
-def _claim_next_outside(app: "App", task_type: str | None) -> "Lease | None":
-    """From a compartment, the best task that is ready outside."""
-    from claw_files.errors import Busy, Conflict, NotFound, Refused
-
-    for task in app.outer.claims.ready(app.actor, task_type) if app.home == app.agent else ():
-        try:
-            return _claim(app, task.id, None)
-        except (Conflict, Refused, NotFound, Busy):
-            continue
-    return None
 
 
 @_move("progress", 'clawfiles progress TC-47 "half of the endpoints read" --eta 11:00 --agent peter', holder=True)

@@ -1,4 +1,4 @@
-"""`docs/reference/commands.md`, `errors.md` and `doctor.md`, made from what they tell of.
+"""`docs/reference/commands.md`, `errors.md`, `doctor.md` and `calls.md`, made from what they tell of.
 
 Run this module with the name of a page to print it; a test keeps page and program equal.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from claw_files import errors
+from claw_files.calls.page import calls_page
 from claw_files.cli.base import Command, Group
 from claw_files.cli.root import root
 from claw_files.doctor.codes import page
@@ -121,4 +122,5 @@ def _row(error: type[errors.ClawError]) -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write({"commands": commands_page, "errors": errors_page, "doctor": page}[sys.argv[1]]())
+    pages = {"commands": commands_page, "errors": errors_page, "doctor": page, "calls": calls_page}
+    sys.stdout.write(pages[sys.argv[1]]())

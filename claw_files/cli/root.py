@@ -44,6 +44,9 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "stats": ("claw_files.cli.spending:stats", "How long work takes, how it ends, and where it waits."),
     "doctor": ("claw_files.cli.doctor:doctor", "Name what is wrong or odd in the workspace, and mend it."),
     "prime": ("claw_files.cli.looking:prime", "Tell an agent how to work here."),
+    "serve": ("claw_files.cli.serve:serve", "Serve the board over HTTP, on this machine."),
+    "token": ("claw_files.cli.token:token", "Make the token by which a caller is taken for an agent."),
+    "mcp": ("claw_files.cli.mcp:mcp", "Serve the workspace to models, by MCP."),
     "install": ("claw_files.cli.install:install", "Let the heartbeat run by itself."),
     "completion": ("claw_files.cli.install:completion", "Print the completion script for a shell."),
 }

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from claw_files.cli.base import TEXT, Command, group, open_app, show
-from claw_files.cli.speaking import send_to, speak, steer_at
+from claw_files.cli.handing import show_answered
 
 if TYPE_CHECKING:
-    from claw_files.app import App
-    from claw_files.rules.sessions import Wanted
     from claw_files.services.sessions import Listing
 
 
@@ -41,9 +39,11 @@ def list_sessions(
     kinds: str | None, active_minutes: int | None, limit: int, message_limit: int, agent: str | None
 ) -> None:
     """List sessions, the one that changed last first."""
-    app = open_app()
-    wanted = _wanted(app, kinds, active_minutes, limit, agent)
-    _show_list(app.sessions.listing(app.agent, wanted, message_limit), "sessions", numbered=False)
+    from claw_files.calls.talk import wanted
+
+    app, names = open_app(), [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
+    asked = wanted(app, names, active_minutes, limit, agent)
+    _show_list(app.sessions.listing(app.agent, asked, message_limit), "sessions", numbered=False)
 
 
 @subagents.command("list", cls=Command, example="clawfiles subagents list --active-minutes 60")
@@ -58,27 +58,11 @@ def list_sessions(
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N", help="At most N.")
 def list_subagents(active_minutes: int, limit: int) -> None:
     """List workers, and named agents at work in a run, in the order in which they started."""
+    from claw_files.calls.talk import wanted
+
     app = open_app()
-    wanted = _wanted(app, None, active_minutes, limit, None)
-    _show_list(app.sessions.subagents(app.agent, wanted), "subagents", numbered=True)
-
-
-def _wanted(app: "App", kinds: str | None, minutes: int | None, limit: int, agent: str | None) -> "Wanted":
-    from datetime import timedelta
-
-    from claw_files.errors import BadValue
-    from claw_files.rules.sessions import SessionKind, Wanted
-
-    names = [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
-    for name in names:
-        if name not in list(SessionKind):
-            raise BadValue("--kinds", name, f"one of {', '.join(SessionKind)}")
-    return Wanted(
-        kinds=tuple(SessionKind(name) for name in names),
-        agent=app.settings.agent(agent).name if agent else None,
-        active=timedelta(minutes=minutes) if minutes else None,
-        limit=limit,
-    )
+    asked = wanted(app, (), active_minutes, limit, None)
+    _show_list(app.sessions.subagents(app.agent, asked), "subagents", numbered=True)
 
 
 def _show_list(found: "Listing", name: str, numbered: bool) -> None:
@@ -122,12 +106,13 @@ def send(name: str, text: str, wait: str | None) -> None:
 
     To another worker at work it is a correction; one that ended is refused.
     """
+    from claw_files import words
+    from claw_files.calls import talk
+
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
-    if isinstance(receiver, str):
-        send_to(app, receiver, text, None, wait, critical=False, question=True)
-    else:
-        speak(app, receiver, text, wait)
+    patience = words.duration(wait, "--wait") if wait else None
+    show_answered(talk.send_to_session(app, receiver, text, patience))
 
 
 @sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
@@ -150,15 +135,15 @@ def close(name: str) -> None:
 @click.argument("text", type=TEXT)
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
-    steer_at(open_app(), name, text)
+    app = open_app()
+    show_answered(app.steering.steer(app.actor, name, text))
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")
 @click.argument("name", metavar="NUMBER|LABEL|RUN|all", type=TEXT)
 def kill(name: str) -> None:
     """End a run, or all runs that you may end. Its task then goes on as after any failure; to stop that, cancel it."""
-    import msgspec
-
+    from claw_files.calls.talk import killed_json
     from claw_files.words import safe
 
     app = open_app()
@@ -167,4 +152,4 @@ def kill(name: str) -> None:
         f"stopping {it.run} of {it.agent}" + (f"; {it.task} may be tried again" if it.task else "") for it in killed
     ]
     text = safe("\n".join(lines) or "nothing runs", lines=True)
-    show({"killed": [msgspec.structs.asdict(it) for it in killed]}, text)
+    show(killed_json(killed), text)

@@ -33,11 +33,10 @@ def new(
 ) -> None:
     """Make a task in the backlog; prints its id."""
     from claw_files import views, words
-    from claw_files.rules.routing import estimate_warning
+    from claw_files.calls import tasks
     from claw_files.services.tasks import NewTask
 
     app = open_app()
-    actor = app.actor
     order = NewTask(
         title=title,
         type=task_type,
@@ -46,21 +45,10 @@ def new(
         after=task_ids(after),
         body=read_text(body),
     )
-    receiver = app.settings.agent(to).name if to else None
-    if receiver:
-        app.check_takes_work()
-        app.delegations.check(actor, receiver, app.inside)
-    place = app.place_of(receiver)
-    for earlier in order.after:
-        app.place_to_act(earlier)
-    made = place.tasks.new(order, actor, app.inside if place is app or place.home else None)
-    if warning := estimate_warning(made.estimate):
+    shown, receiver, warning = tasks.make(app, order, to)
+    if warning:
         warn(warning)
-    if receiver:
-        place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
-        app.wake()
-    shown = place.board.show(made.id, own=True)
-    show(views.task_json(shown), f"{made.id}" + (f" delegated to {receiver}" if receiver else ""))
+    show(views.task_json(shown), f"{shown.task.id}" + (f" delegated to {receiver}" if receiver else ""))
 
 
 @task.command("list", cls=Command, example="clawfiles task list --status in_progress --agent peter")

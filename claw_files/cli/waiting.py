@@ -7,11 +7,8 @@ from claw_files.errors import RunFailed
 from claw_files.model import Run, State, TaskId
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from claw_files.app import App
     from claw_files.services.delegations import Delegated
-    from claw_files.services.messages import Sent
 
 _POLL_SECONDS = 0.1
 _TICK_SECONDS = 2.0  # also while nothing runs: it may wait for a slot, or for its next attempt
@@ -40,20 +37,6 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
     document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}
     show(document, lambda: views.task_text(shown) + f"\n\n{_result(app, spawned) or ''}".rstrip())
-
-
-def wait_for_turn(app: "App", sent: "Sent", task: TaskId, patience: "timedelta") -> "Sent":
-    """`sent` with the answer to a message of a worker's session, if it comes in time."""
-    at_once = type(patience)()
-    end = app.clock.monotonic() + patience.total_seconds()
-    while app.clock.monotonic() < end:
-        if not _is_running(app, task):
-            app.heartbeat.tick(only=task)
-        found = app.messages.wait_for_answer(app.actor, sent, at_once)
-        if found.answer:
-            return found
-        app.clock.sleep(_POLL_SECONDS)
-    return sent
 
 
 def _is_running(app: "App", task: TaskId) -> bool:

@@ -16,6 +16,7 @@ from claw_files.config.settings import (
     Rate,
     Route,
     Schedule,
+    Serve,
     Settings,
     Window,
     Workspace,
@@ -43,6 +44,7 @@ __all__ = [
     "Rate",
     "Route",
     "Schedule",
+    "Serve",
     "Setting",
     "Settings",
     "Window",
@@ -92,6 +94,7 @@ def _build(found: "Reading") -> Settings:
         health=Health(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
+        serve=Serve(**found.section(("serve",), "serve")),
         notify=Notify(**found.section(("notify",), "notify")),
     )
 

@@ -194,6 +194,14 @@ def _gateway(value: Any) -> str:
     return str(value)
 
 
+def _host(value: Any) -> str:
+    """A name and a port as they stand in `Host`; 0.0.0.0 is where one listens, and no name."""
+    found = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}", _text(value), re.ASCII)
+    if not found or not found[1].strip("[]:0."):
+        raise ValueError('wants a name with its port, such as "board.example:3001"')
+    return str(value).lower()
+
+
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -256,5 +264,7 @@ FORMS = {
     "size": Form("S \\| M \\| L", _one_of("S", "M", "L")),
     "watch": Form("auto \\| events \\| polling", _one_of("auto", "events", "polling")),
     "ping": Form("process \\| turn \\| off", _one_of("process", "turn", "off")),
+    "auth": Form("token \\| loopback", _one_of("token", "loopback")),
+    "hosts": Form("list of names with ports", _each(_host, "names")),
     "catch_up": Form("once \\| skip", _one_of("once", "skip")),
 }

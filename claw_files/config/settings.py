@@ -180,6 +180,13 @@ class OpenClaw(Value, frozen=True):
     push_ledger: bool = False
 
 
+class Serve(Value, frozen=True):
+    """Who may ask over HTTP."""
+
+    auth: Literal["token", "loopback"] = "token"
+    hosts: tuple[str, ...] = ()  # names of this server beside those of the address it listens on, with their port
+
+
 class Settings(Value, frozen=True):
     """The whole configuration. Everything but the workspace's coordinator and its agent has a default."""
 
@@ -195,6 +202,7 @@ class Settings(Value, frozen=True):
     health: Health
     schedules: dict[str, Schedule]
     openclaw: OpenClaw = OpenClaw()
+    serve: Serve = Serve()
     notify: Notify = Notify()
 
     @property

@@ -139,6 +139,11 @@ TABLE: tuple[Setting, ...] = (
         ("token_file", "text", None, "A file of yours alone (mode 0600) that holds the token, if no variable does."),
         ("push_ledger", "flag", False, "Copy the ledger into the coordinator's heartbeat scratch when it changes."),
     ),
+    *_of(
+        "serve",
+        ("auth", "auth", "token", "token: who asks over HTTP shows one. loopback: all of this machine are believed."),
+        ("hosts", "hosts", [], "Other names, with their port, by which callers may name this server in `Host`."),
+    ),
 )  # fmt: skip
 
 NAMED = ("agents", "routes", "prices", "schedules")  # tables of tables with names that the user chooses

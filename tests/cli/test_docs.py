@@ -14,7 +14,12 @@ DOCS = Path(__file__).parents[2] / "docs/reference"
 REMEDY = "PYTHONPATH=. python -m claw_files.cli.reference {0} > docs/reference/{0}.md"
 
 
-PAGES = [("commands", reference.commands_page), ("errors", reference.errors_page), ("doctor", codes.page)]
+PAGES = [
+    ("commands", reference.commands_page),
+    ("errors", reference.errors_page),
+    ("doctor", codes.page),
+    ("calls", reference.calls_page),
+]
 
 
 @pytest.mark.parametrize(("name", "page"), PAGES)

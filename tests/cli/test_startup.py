@@ -21,6 +21,11 @@ HEAVY = {
     "watchdog",
     "cronsim",
     "msgspec",
+    "mcp",
+    "anyio",
+    "pydantic",
+    "starlette",
+    "uvicorn",
 }
 PROBE = "import sys; from claw_files.cli import run; run(sys.argv[1:]); print('LOADED', *sys.modules)"
 
@@ -38,7 +43,8 @@ def probe() -> Callable[..., set[str]]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["claim", "--help"], ["task", "new", "--help"], ["inbox", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["claim", "--help"], ["task", "new", "--help"], ["inbox", "--help"], ["mcp", "--help"]],
 )
 def test_help_and_version_load_nothing_heavy(probe, arguments: list[str]) -> None:
     found = probe(*arguments)
@@ -61,3 +67,10 @@ def test_a_list_loads_no_service_it_does_not_use(probe, desk) -> None:
         "markdown_it",
         "claw_files.services.heartbeat",
     }
+
+
+def test_a_command_loads_neither_the_table_of_calls_nor_a_door(probe, desk) -> None:
+    found = probe("-C", str(desk.root), "task", "new", "one", "--to", "peter", "--agent", "sam")
+
+    assert "claw_files.calls.tasks" in found
+    assert not found & {"claw_files.calls.table", "claw_files.calls.arguments", "claw_files.mcp", "mcp", "anyio"}

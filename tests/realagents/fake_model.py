@@ -29,7 +29,14 @@ class Write(NamedTuple):
     text: str
 
 
-Step = Shell | Write
+class Tool(NamedTuple):
+    """Have the program call a tool of an MCP server, with arguments as JSON; only Claude Code is asked for this."""
+
+    name: str
+    arguments: str
+
+
+Step = Shell | Write | Tool
 
 
 class Seen(NamedTuple):
@@ -157,7 +164,7 @@ class Anthropic:
         block: Json = {"type": "text", "text": ""}
         delta: Json = {"type": "text_delta", "text": LAST_WORD}
         if step:
-            name = "Bash" if isinstance(step, Shell) else "Write"
+            name = step.name if isinstance(step, Tool) else "Bash" if isinstance(step, Shell) else "Write"
             block = {"type": "tool_use", "id": f"toolu_{len(Anthropic.results(body))}", "name": name, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(_given(step))}
         yield {"type": "message_start", "message": message}
@@ -198,6 +205,7 @@ class OpenAI:
 
     @staticmethod
     def _call(step: Step, call: str, tools: tuple[str, ...]) -> Json:
+        assert not isinstance(step, Tool)
         if isinstance(step, Write):
             if "apply_patch" in tools:
                 return {"type": "custom_tool_call", "call_id": call, "name": "apply_patch", "input": _patch(step)}
@@ -244,6 +252,9 @@ class Gemini:
 
 def _given(step: Step) -> Json:
     """What Claude Code's and Gemini CLI's tools are called with; in this they agree."""
+    if isinstance(step, Tool):
+        given: Json = json.loads(step.arguments)
+        return given
     return {"command": step.command} if isinstance(step, Shell) else {"file_path": step.path, "content": step.text}
 
 

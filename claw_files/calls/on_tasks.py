@@ -1,0 +1,128 @@
+"""The calls on tasks: what each makes of its arguments."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from claw_files import views, words
+from claw_files.calls import arguments as args
+from claw_files.calls import tasks
+from claw_files.calls.talk import delegated_json
+from claw_files.errors import BadValue, Usage
+from claw_files.model import State, Task, TaskId
+
+if TYPE_CHECKING:
+    from claw_files.app import App
+    from claw_files.services.board import Listing
+
+
+def new(app: "App", asked: args.TaskNew) -> Any:
+    from claw_files.services.tasks import NewTask
+
+    order = NewTask(
+        title=asked.title,
+        type=asked.type,
+        priority=asked.priority,
+        estimate=words.duration(asked.estimate, "estimate") if asked.estimate else None,
+        after=tuple(words.task_id(name) for name in asked.after),
+        body=asked.body,
+    )
+    made = tasks.make(app, order, asked.to)
+    return views.task_json(made.shown) | ({"warning": made.warning} if made.warning else {})
+
+
+def list_(app: "App", asked: args.TaskList) -> Any:
+    state = words.state(asked.status) if asked.status else None
+    if asked.status and state is None:
+        raise BadValue("status", asked.status, f"a state: {', '.join(State)}")
+    agent = app.settings.agent(asked.agent).name if asked.agent else None
+    return _listing_json(app.board.listing(state, agent, asked.limit))
+
+
+def board(app: "App", asked: args.Board) -> Any:
+    """The tasks by state: states without any are left out."""
+    found = _listing_json(app.board.listing(limit=asked.limit))
+    states = {state: [task for task in found["tasks"] if task["status"] == state] for state in State}
+    return {"board": {state: rows for state, rows in states.items() if rows}, "unreadable": found["unreadable"]}
+
+
+def _listing_json(listing: "Listing") -> dict[str, Any]:
+    unreadable = [{"path": path, "why": why} for path, why in listing.unreadable]
+    return {"tasks": [views.task_json(shown) for shown in listing.tasks], "unreadable": unreadable}
+
+
+def show(app: "App", asked: args.OneTask) -> Any:
+    task = words.task_id(asked.task)
+    return views.task_json(app.place_to_see(task).board.show(task), body=True)
+
+
+def claim(app: "App", asked: args.TaskClaim) -> Any:
+    if asked.next == bool(asked.task):
+        raise Usage("task_claim: say either `task` or `next`")
+    if asked.type and not asked.next:
+        raise Usage("task_claim: `type` goes with `next`")
+    if asked.task:
+        return views.lease_json(tasks.claim(app, words.task_id(asked.task), asked.generation))
+    return views.lease_json(tasks.claim_next(app, asked.type))
+
+
+def delegate(app: "App", asked: args.TaskDelegate) -> Any:
+    at = words.instant(asked.check, app.clock.now(), app.workspace.zone, "check") if asked.check else None
+    done = tasks.delegate(app, words.task_id(asked.task), asked.to, at)
+    return delegated_json(done) | ({"warning": done.warning} if done.warning else {})
+
+
+# --- moves
+
+
+def _held(app: "App", asked: args.Held, make_move: Callable[["App", TaskId, int | None], Task]) -> Any:
+    task = words.task_id(asked.task)
+    generation = app.generation(task, asked.generation)
+    return tasks.move(app, task, lambda place: make_move(place, task, generation)).json()
+
+
+def progress(app: "App", asked: args.TaskProgress) -> Any:
+    eta = words.instant(asked.eta, app.clock.now(), app.workspace.zone, "eta") if asked.eta else None
+    return _held(app, asked, lambda place, task, gen: place.tasks.progress(task, app.actor, asked.note, eta, gen))
+
+
+def beat(app: "App", asked: args.Held) -> Any:
+    return _held(app, asked, lambda place, task, gen: place.tasks.beat(task, app.actor, gen))
+
+
+def done(app: "App", asked: args.TaskDone) -> Any:
+    def finish(place: "App", task: TaskId, generation: int | None) -> Task:
+        return place.tasks.done(task, app.actor, asked.summary, asked.outputs, generation, asked.review)
+
+    return _held(app, asked, finish)
+
+
+def fail(app: "App", asked: args.TaskFail) -> Any:
+    return _held(app, asked, lambda place, task, gen: place.tasks.fail(task, app.actor, asked.reason, gen))
+
+
+def block(app: "App", asked: args.TaskBlock) -> Any:
+    return _held(app, asked, lambda place, task, gen: place.tasks.block(task, app.actor, asked.note, gen))
+
+
+def need(app: "App", asked: args.TaskNeed) -> Any:
+    other = app.settings.agent(asked.agent).name
+    return _held(app, asked, lambda place, task, gen: place.tasks.need(task, app.actor, other, asked.question, gen))
+
+
+def release(app: "App", asked: args.TaskRelease) -> Any:
+    return _held(app, asked, lambda place, task, gen: place.tasks.release(task, app.actor, asked.why, gen))
+
+
+def approve(app: "App", asked: args.OneTask) -> Any:
+    task = words.task_id(asked.task)
+    return tasks.move(app, task, lambda place: place.tasks.approve(task, app.actor)).json()
+
+
+def reopen(app: "App", asked: args.Reasoned) -> Any:
+    task = words.task_id(asked.task)
+    return tasks.move(app, task, lambda place: place.tasks.reopen(task, app.actor, asked.why)).json()
+
+
+def cancel(app: "App", asked: args.Reasoned) -> Any:
+    task = words.task_id(asked.task)
+    return tasks.move(app, task, lambda place: place.tasks.cancel(task, app.actor, asked.why)).json()

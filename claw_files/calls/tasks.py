@@ -1,0 +1,123 @@
+"""What is done with tasks, whatever door it is asked for through: where a task lies is looked up here, once for all."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from claw_files.app import App
+    from claw_files.model import AgentId, Lease, Task, TaskId
+    from claw_files.services.board import Shown
+    from claw_files.services.delegations import Delegated
+    from claw_files.services.tasks import NewTask
+
+
+class Made(NamedTuple):
+    """A new task, whom it was delegated to, and what is odd about it, in one sentence."""
+
+    shown: "Shown"
+    receiver: "AgentId | None"
+    warning: str | None
+
+
+class Moved(NamedTuple):
+    """A task as its move left it, and where it lies."""
+
+    task: "Task"
+    place: "App"
+
+    def json(self) -> dict[str, Any]:
+        """The task as `task show` has it; of one in a compartment of somebody else's only its id and state."""
+        from claw_files import views
+
+        if self.place.is_blind:
+            return {"id": self.task.id, "status": self.task.state}
+        return views.task_json(self.place.board.show(self.task.id, own=True))
+
+
+def make(app: "App", order: "NewTask", to: str | None) -> Made:
+    """Make the task, in the place of whom it is for, and delegate it to them; raises what either raises."""
+    from claw_files.rules.routing import estimate_warning
+
+    actor = app.actor
+    receiver = app.settings.agent(to).name if to else None
+    if receiver:
+        app.check_takes_work()
+        app.delegations.check(actor, receiver, app.inside)
+    place = app.place_of(receiver)
+    for earlier in order.after:
+        app.place_to_act(earlier)
+    made = place.tasks.new(order, actor, app.inside if place is app or place.home else None)
+    if receiver:
+        place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
+        app.wake()
+    return Made(place.board.show(made.id, own=True), receiver, estimate_warning(made.estimate))
+
+
+def delegate(app: "App", task: "TaskId", to: str | None, check: "datetime | None") -> "Delegated":
+    """Give the task to an agent, or to whom its route names, and wake them; raises what `Delegations.delegate` does."""
+    from claw_files.errors import NotFound
+
+    app.check_takes_work()
+    by, receiver = app.actor, app.settings.agent(to).name if to else None
+    place = app.place_to_act(task)
+    if place.is_blind and receiver != place.home:
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+    done = place.delegations.delegate(task, by, receiver, check, app.inside, sender=app.delegations)
+    app.wake()
+    return done
+
+
+def move(app: "App", task: "TaskId", make_move: "Callable[[App], Task]") -> Moved:
+    """What `make_move` makes of the task, given the place where it lies; raises what it raises.
+
+    From a compartment of somebody else's nothing is raised that tells of what lies there.
+    """
+    place = app.place_to_act(task)
+    return Moved(_blindly(task, place, make_move) if place.is_blind else make_move(place), place)
+
+
+def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], Task]") -> "Task":
+    from claw_files.errors import Busy, ClawError, MoveRefused
+
+    try:
+        return make_move(place)
+    except Busy:
+        raise Busy(str(task), "somebody") from None
+    except ClawError:
+        right = "its agent knows how it stands"
+        raise MoveRefused("compartments", f"{task} cannot be moved so, from where it stands", right) from None
+
+
+def claim(app: "App", task: "TaskId", generation: int | None) -> "Lease":
+    """The lease on the task, which is moved in first where the agent has a compartment."""
+    from claw_files.errors import NotFound
+
+    place, generation = app.place_to_act(task), app.generation(task, generation)
+    if place.is_blind:
+        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+    if place is not app:
+        app.outer.moving.bring(task, app.actor, lambda found: place.claims.check(found, app.actor))
+    return app.claims.claim(task, app.actor, generation)
+
+
+def claim_next(app: "App", task_type: str | None) -> "Lease":
+    """The lease on the best task that is ready for whoever acts, here or outside. Raises NothingReady."""
+    from claw_files.errors import NothingReady
+
+    if lease := app.claims.claim_next(app.actor, task_type) or _claim_next_outside(app, task_type):
+        return lease
+    raise NothingReady(app.actor, task_type)
+
+
+def _claim_next_outside(app: "App", task_type: str | None) -> "Lease | None":
+    """From a compartment, the best task that is ready outside."""
+    from claw_files.errors import Busy, Conflict, NotFound, Refused
+
+    for task in app.outer.claims.ready(app.actor, task_type) if app.home == app.agent else ():
+        try:
+            return claim(app, task.id, None)
+        except (Conflict, Refused, NotFound, Busy):
+            continue
+    return None

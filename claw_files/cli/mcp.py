@@ -1,0 +1,60 @@
+"""`mcp`: the door for models."""
+
+import os
+
+import click
+
+from claw_files.cli.base import command, open_app, show
+
+PORT = 3002
+
+
+@command("mcp", example="clawfiles mcp --agent peter\nclawfiles mcp --http --port 3002\nclawfiles mcp --tools")
+@click.option("--http", is_flag=True, help="Over HTTP on 127.0.0.1, for callers with a token each.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="With --http."
+)
+@click.option("--tools", is_flag=True, help="Print the tools as clients get them, and what they cost.")
+def mcp(http: bool, port: int, tools: bool) -> None:
+    """Serve the workspace to models by the Model Context Protocol.
+
+    Over standard input and output, for the one agent that --agent or CLAWFILES_AGENT names; or over HTTP, where the
+    token of `clawfiles token` says who asks.
+    """
+    if tools:
+        _show_tools()
+        return
+    import gc
+
+    app = open_app()
+    app.check_settings()
+    _check_installed()
+    gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
+    if http:
+        from claw_files.mcp import http as over_http
+
+        over_http.serve(app.base, os.environ, port)
+        return
+    actor = app.actor  # before the client is answered: without one, nothing is served
+    from claw_files.mcp import stdio
+
+    stdio.serve(app.base, os.environ, actor)
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    from claw_files.errors import NotInstalled
+
+    if find_spec("mcp") is None:
+        raise NotInstalled("`clawfiles mcp`", "mcp")
+
+
+def _show_tools() -> None:
+    import json
+
+    from claw_files.mcp.tools import listed_json, tokens
+
+    text = listed_json()
+    cost = f"{len(text)} characters, about {tokens(text)} tokens"
+    show({"tokens": tokens(text), "characters": len(text)} | json.loads(text), f"{text}\n{cost}")

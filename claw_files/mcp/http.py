@@ -1,0 +1,132 @@
+"""Over HTTP on this machine: any number of clients, each taken for the agent that its token was made for.
+
+Every request stands for itself (no session is kept), so none can be used by another token than the one that began it.
+"""
+
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+
+from claw_files import views
+from claw_files.app import App
+from claw_files.errors import Busy, ClawError
+from claw_files.mcp.performing import Performing
+from claw_files.mcp.server import Context, Door
+from claw_files.model import AgentId
+from claw_files.serve.protocol import HEAD_BYTES, Protocol
+
+HOST, PATH = "127.0.0.1", "/mcp"
+BODY_BYTES = 4 << 20
+_AGENT = "clawfiles.agent"
+_SCHEME = b"bearer "
+_ENDING_SECONDS = 5
+_TOKEN_BYTES = 500
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Served = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Bearer:
+    """An ASGI application around another one, which only sees requests of agents."""
+
+    def __init__(self, app: Served, performing: Performing) -> None:
+        self._app, self._performing = app, performing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            agent = await self._agent(scope["headers"])
+        except ClawError as error:  # the configuration is wrong
+            await _answer(send, 500, views.error_json(error))
+            return
+        if agent is None:
+            message = "show a token: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
+            await _answer(send, 401, views.to_json({"error": {"code": "no-token", "message": message}}))
+            return
+        if scope["method"] != "POST":  # a stream that would only ever be empty: there are no sessions
+            message = "only POST is answered here"
+            await _answer(send, 405, views.to_json({"error": {"code": "usage", "message": message}}))
+            return
+        scope[_AGENT] = agent
+        await self._app(scope, receive, send)
+
+    async def _agent(self, headers: Iterable[tuple[bytes, bytes]]) -> AgentId | None:
+        shown = [value for name, value in headers if name == b"authorization"]
+        if len(shown) != 1 or not shown[0].lower().startswith(_SCHEME):
+            return None
+        token = shown[0][len(_SCHEME) :].strip()[:_TOKEN_BYTES].decode("latin-1")
+
+        def look(app: App) -> AgentId | None:
+            return app.tokens.agent_of(token)
+
+        return await self._performing.run(None, look)
+
+
+async def _answer(send: Send, status: int, body: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers += {401: [(b"www-authenticate", b"Bearer")], 405: [(b"allow", b"POST")]}.get(status, [])
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+def _caller(context: Context) -> AgentId:
+    """Who the request is from. Without a request there is nobody, and nothing is done."""
+    found: AgentId = context.request.scope[_AGENT]  # type: ignore[union-attr] # over HTTP each has its request
+    return found
+
+
+def application(base: str, env: Mapping[str, str], port: int) -> Served:
+    """What a server of HTTP serves.
+
+    Args:
+        env: of this process; what it says of agents and runs is not its callers'.
+        port: the one that callers name in `Host`.
+    """
+    own = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
+    performing = Performing(base, own)
+    names = [f"{name}:{port}" for name in (HOST, "localhost")]
+    security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[f"http://{name}" for name in names])
+    served = Door(performing, _caller).server(keeps_connections=False)
+    app = served.streamable_http_app(
+        streamable_http_path=PATH, stateless_http=True, transport_security=security, max_request_body_size=BODY_BYTES
+    )
+    return Bearer(app, performing)
+
+
+def serve(base: str, env: Mapping[str, str], port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Busy where another process has the port."""
+    listening = _listen(port)
+    port = listening.getsockname()[1]
+    sys.stderr.write(f"clawfiles: MCP at http://{HOST}:{port}{PATH}\n")
+    sys.stderr.flush()
+    config = uvicorn.Config(
+        application(base, env, port),
+        http=Protocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=_ENDING_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+        made.listen()  # before the address is told: who connects from now on is answered once we are ready
+    except OSError:
+        made.close()
+        raise Busy(f"port {port}", "another process") from None
+    return made

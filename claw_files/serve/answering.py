@@ -1,0 +1,150 @@
+"""One request, answered: runs in a thread of its own, because services lock files and wait for the disk."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from claw_files import views, words
+from claw_files.calls import CALLS, perform
+from claw_files.calls.table import checked, make
+from claw_files.digest import digest
+from claw_files.errors import ClawError, Usage
+from claw_files.serve import bodies, moves
+from claw_files.serve.callers import Callers
+from claw_files.serve.refusals import Refusal
+from claw_files.serve.routes import Row, call_of
+
+if TYPE_CHECKING:
+    from claw_files.app import App
+
+_WHOLE_NUMBERS = ("limit",)  # in a query everything is text
+
+
+class Asked(NamedTuple):
+    """A request, as it came."""
+
+    row: Row
+    path: dict[str, str]
+    query: bytes
+    body: bytes
+    authorization: str | None = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+class Answer(NamedTuple):
+    """What is answered: no document for 304."""
+
+    status: int
+    document: Any = None
+    headers: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
+
+    @property
+    def body(self) -> bytes:
+        return b"" if self.document is None else views.to_json(self.document).encode()
+
+
+class Answering:
+    """Answers what rows of the table ask for, all but events."""
+
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
+
+    def admit(self, asked: Asked) -> "tuple[App, dict[str, Any]]":
+        """The workspace with who asks acting, and the arguments. Raises Refusal and ClawError.
+
+        The token comes first: nobody learns anything from what is wrong with the rest.
+        """
+        row, agent = asked.row, self._callers.agent_of(asked.authorization)
+        if row.where == "body" and asked.query:
+            raise Usage("a request with a body takes nothing in the query")
+        raw = bodies.parse(asked.body) if row.where == "body" else dict[str, Any](bodies.query(asked.query))
+        if row.takes_agent:
+            agent = self._callers.named(agent, raw.pop("agent", None))
+        if hidden := sorted(row.hidden & raw.keys()):
+            raise Usage(f"`{hidden[0]}` is not taken here")
+        return self._callers.app(agent), raw
+
+    def answer(self, asked: Asked) -> Answer:
+        """What is answered. Raises Refusal and ClawError."""
+        row = asked.row
+        if row.name == "health":
+            return self._health()
+        app, raw = self.admit(asked)
+        if row.name == "moveTask":
+            return self._moved(app, asked, raw)
+        call = call_of(row)
+        assert call is not None, row.name
+        arguments = {**_numbers(raw), **asked.path, **row.fixed}
+        if app.agent is None and not row.takes_agent:
+            found = call.function(app, checked(call, arguments))  # reading, where nobody has to say who they are
+        else:
+            found = make(app, call, arguments)
+        return self._task(app, asked, found) if row.is_task else Answer(row.status, found)
+
+    # --- tasks
+
+    def _task(self, app: "App", asked: Asked, found: Any) -> Answer:
+        """A task, with its revision; 304 where who asks has it already."""
+        revision = self._revision(app, found["id"])
+        headers = {"ETag": revision} if revision else {}
+        if asked.row.status == 201:
+            headers["Location"] = f"/api/tasks/{found['id']}"
+        elif asked.row.name == "showTask" and asked.if_none_match and revision in _tags(asked.if_none_match):
+            return Answer(304, None, headers)
+        return Answer(asked.row.status, found, headers)
+
+    def _moved(self, app: "App", asked: Asked, raw: dict[str, Any]) -> Answer:
+        patch: moves.Patch = bodies.convert(raw, moves.Patch)
+        task = words.task_id(asked.path["task"])
+        if asked.if_match and asked.if_match.strip() != "*":
+            self._check_revision(app, task, asked.if_match)
+        place = app.place_to_act(task)
+        found = place.workspace.in_force(place.workspace.load(task).task)
+        call, arguments = moves.plan(found, app.actor, patch)
+        moved = perform(app, call, arguments)
+        if call == "task_claim":  # which answers with a lease
+            moved = {key: value for key, value in self._shown(app, task).items() if key != "body"}
+        return self._task(app, asked, moved)
+
+    def _check_revision(self, app: "App", task: str, wanted: str) -> None:
+        revision = self._revision(app, task)
+        if revision not in _tags(wanted):
+            raise Refusal("outdated", f"{task} has another revision now; look at it again", ETag=revision or '""')
+
+    def _revision(self, app: "App", task: str) -> str | None:
+        """What changes when the task does; None for one that who asks may not see."""
+        try:
+            shown = self._shown(app, task)
+        except ClawError:
+            return None
+        facts = {key: value for key, value in shown.items() if key != "liveness"}  # the clock alone changes that
+        return f'"{digest(views.to_json(facts).encode())}"'
+
+    def _shown(self, app: "App", task: str) -> dict[str, Any]:
+        call = CALLS["task_show"]
+        found: Any = call.function(app, checked(call, {"task": task}))
+        return dict(found)
+
+    # --- the rest
+
+    def _health(self) -> Answer:
+        from claw_files.services import standing
+
+        app = self._callers.app(None)
+        app.check_settings()
+        app.files.names("status", 1)
+        return Answer(200, {"status": "ok", "daemon": standing.is_running(app.base)})
+
+
+def _numbers(raw: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with whole numbers where a query has their digits."""
+
+    def value(name: str, text: Any) -> Any:
+        is_number = name in _WHOLE_NUMBERS and isinstance(text, str) and text.isascii() and text.isdigit()
+        return int(text) if is_number and len(text) < 10 else text
+
+    return {name: value(name, text) for name, text in raw.items()}
+
+
+def _tags(header: str) -> list[str]:
+    """The revisions that the header names, weak ones as strong: nothing here has two forms."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]

@@ -1,0 +1,143 @@
+"""The application: every row of the table at its path, and every way out as JSON."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from weakref import WeakValueDictionary
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from claw_files import views
+from claw_files.errors import ClawError
+from claw_files.serve import openapi
+from claw_files.serve.answering import Answer, Answering, Asked
+from claw_files.serve.callers import Callers
+from claw_files.serve.events import Events
+from claw_files.serve.guard import Gone, Guard
+from claw_files.serve.once import Once
+from claw_files.serve.refusals import RETRY_SECONDS, Refusal, status_of
+from claw_files.serve.routes import ROUTES, Row
+
+THREADS = 8  # requests that are answered at once; the others wait
+
+
+class Web:
+    """One server's application."""
+
+    def __init__(self, callers: Callers, hosts: Iterable[str], scheme: str = "http") -> None:
+        """`hosts` are the values of `Host` that mean it."""
+        self._pool = ThreadPoolExecutor(THREADS, "request")
+        self._answering = Answering(callers)
+        self._closing = asyncio.Event()
+        self._events = Events(self._answering, self._in_thread, self._closing)
+        self._once = Once()
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
+        paths = dict.fromkeys(row.path for row in ROUTES)
+        app = Starlette(
+            routes=[self._route(path) for path in paths],
+            exception_handlers={HTTPException: _no_route},
+        )
+        app.router.redirect_slashes = False
+        self.app = Guard(app, hosts, scheme)
+
+    def close(self) -> None:
+        """End the streams; the rest ends by itself."""
+        self._closing.set()
+
+    def join(self) -> None:
+        """Wait for what is still being done."""
+        self._pool.shutdown()
+
+    def _route(self, path: str) -> Route:
+        rows = {row.method: row for row in ROUTES if row.path == path}
+
+        async def endpoint(request: Request) -> Response:
+            return await self._respond(rows[request.method], request)  # type: ignore[index]  # no other comes here
+
+        route = Route(path, endpoint, methods=list(rows))
+        route.methods = set(rows)  # without HEAD
+        return route
+
+    async def _respond(self, row: Row, request: Request) -> Response:
+        try:
+            asked = await _read(row, request)
+            if row.name == "events":
+                return await self._events.stream(asked, request.headers.get("last-event-id"))
+            return _response(await self._answer(asked, request.headers.get("idempotency-key")))
+        except Gone:
+            return Response(status_code=400)  # to nobody
+        except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+            return _response(_answer_of(error))
+
+    async def _answer(self, asked: Asked, key: str | None) -> Answer:
+        if asked.row.name == "description":
+            return Answer(200, openapi.describe())
+        if key is not None and asked.row.method == "POST":
+            return await self._once.answer(key, asked, lambda: self._in_turn(asked))
+        return await self._in_turn(asked)
+
+    async def _in_turn(self, asked: Asked) -> Answer:
+        """What changes one task comes one after the other: nothing between the look at its revision and the move."""
+        if not asked.row.changes or "task" not in asked.path:
+            return await self._plain(asked)
+        turn = self._turns.setdefault(asked.path["task"].lower(), asyncio.Lock())
+        async with turn:
+            return await self._plain(asked)
+
+    async def _plain(self, asked: Asked) -> Answer:
+        try:
+            found: Answer = await self._in_thread(self._answering.answer, asked)
+        except Exception as error:  # noqa: BLE001 - answered, and told on stderr where it is a bug of ours
+            return _answer_of(error)
+        return found
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+async def _read(row: Row, request: Request) -> Asked:
+    """The request, whole. Raises Refusal and Gone."""
+    return Asked(
+        row=row,
+        path={name: str(value) for name, value in request.path_params.items()},
+        query=request.scope["query_string"],
+        body=await request.state.body(),
+        authorization=request.headers.get("authorization"),
+        if_match=request.headers.get("if-match"),
+        if_none_match=request.headers.get("if-none-match"),
+    )
+
+
+def _response(answer: Answer) -> Response:
+    kind = None if answer.document is None else "application/json"
+    return Response(answer.body, answer.status, answer.headers, kind)
+
+
+def _answer_of(error: Exception) -> Answer:
+    """What is answered to an error, in the shell's form."""
+    if isinstance(error, Refusal):
+        return Answer(error.status, error.document(), error.headers)
+    if isinstance(error, ClawError):
+        status = status_of(error)
+        return Answer(status, views.error_document(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {})
+    if os.environ.get("CLAWFILES_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    bug = ClawError(f"a bug of ours: {type(error).__name__}; CLAWFILES_DEBUG=1 shows where, please report it")
+    sys.stderr.write(f"{views.error_text(bug)}\n")
+    return Answer(500, views.error_document(bug))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = "no-such-method" if error.status_code == 405 else "no-such-path"
+    told = f"this path does not take {request.method[:20]}" if code == "no-such-method" else "there is nothing here"
+    return _response(_answer_of(Refusal(code, told, **dict(error.headers or {}))))
