@@ -1,15 +1,12 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from claw_files import words
-from claw_files.errors import BadValue, ClawError, NoAgentNamed
 from claw_files.finding import find_root, set_up, take_out
-from claw_files.model import AgentId, RunId, Runtime, TaskId
+from claw_files.model import AgentId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
 from claw_files.workspace.places import Places
@@ -19,7 +16,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message
+    from claw_files.model import Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -29,6 +26,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
+    from claw_files.services.flows import Flows
     from claw_files.services.heartbeat import Heartbeat
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
@@ -39,6 +37,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
+    from claw_files.services.staying import Staying
     from claw_files.services.steering import Steering
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
@@ -115,64 +114,6 @@ class App(Site):
         """Wake whoever has a message waiting, wherever it lies."""
         self.outer.heartbeat.wake()
 
-    # --- who acts, and in which run
-
-    @property
-    def agent(self) -> AgentId | None:
-        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
-        return self.settings.agent(self._named).name if self._named else None
-
-    @property
-    def actor(self) -> AgentId:
-        """Who acts. Raises NoAgentNamed, NotFound."""
-        if agent := self.agent:
-            return agent
-        raise NoAgentNamed
-
-    @property
-    def coordinator_or_actor(self) -> AgentId:
-        """Who acts where the coordinator is meant unless somebody else was named."""
-        return self.agent or self.settings.coordinator
-
-    @cached_property
-    def hidden(self) -> "frozenset[AgentId]":
-        """The agents whose work whoever acts must not see: compartments of others."""
-        from claw_files.rules import visibility
-
-        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
-
-    @property
-    def inside(self) -> TaskId | None:
-        """The task in whose run we are."""
-        text = self._env.get("CLAWFILES_TASK")
-        return words.task_id(text) if text else None
-
-    @property
-    def run(self) -> RunId | None:
-        """The run we are part of."""
-        text = self._env.get("CLAWFILES_RUN")
-        return RunId(text) if text else None
-
-    @property
-    def woken_by(self) -> "Message | None":
-        """The message that woke the run we are part of, where it is the actor's."""
-        name = self._env.get("CLAWFILES_MESSAGE_ID")
-        if not name:
-            return None
-        with suppress(ClawError):
-            found = self.workspace.find_message(self.actor, words.message_id(name))
-            return found[0] if found else None
-        return None
-
-    def generation(self, task: TaskId, named: int | None) -> int | None:
-        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
-        text = self._env.get("CLAWFILES_GENERATION")
-        if named is not None or not text or self.inside != task:
-            return named
-        if not (text.isascii() and text.isdigit()):
-            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
-        return int(text)
-
     # --- services
 
     @cached_property
@@ -191,7 +132,23 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace, lambda: self.runtime.lacks_sandbox())
+        return Delegations(self.workspace, self.runs_around, self._lacks_sandbox)
+
+    @cached_property
+    def _tick_delegations(self) -> "Delegations":
+        """Those of the tick: in whose process it runs is chance."""
+        from claw_files.services.delegations import Delegations
+
+        return Delegations(self.workspace, lacks_sandbox=self._lacks_sandbox)
+
+    def _lacks_sandbox(self) -> str | None:
+        return self.runtime.lacks_sandbox()
+
+    def runs_around(self) -> "list[Run]":
+        """The live runs that this process is part of, wherever they lie, the innermost first."""
+        named = self.runtime.look(self.run) if self.run else None
+        found = [run for app in (self, *self._others()) for run in app.runtime.around()]
+        return [*([named] if named and named.alive and named not in found else []), *found]
 
     @cached_property
     def messages(self) -> "Messages":
@@ -227,7 +184,7 @@ class App(Site):
     def schedules(self) -> "Schedules":
         from claw_files.services.schedules import Schedules
 
-        return Schedules(self.workspace, self.delegations)
+        return Schedules(self.workspace, self._tick_delegations)
 
     @cached_property
     def looking(self) -> "Looking":
@@ -301,7 +258,7 @@ class App(Site):
         waking = Waking(workspace, runtime, self.checkpoints)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         return Acting(
-            workspace, runtime, waking, outcomes, self.delegations, self.messages, self.people, self.schedules
+            workspace, runtime, waking, outcomes, self._tick_delegations, self.messages, self.people, self.schedules
         )
 
     @cached_property
@@ -351,6 +308,18 @@ class App(Site):
         from claw_files.services.sessions import Sessions
 
         return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
+
+    @cached_property
+    def flows(self) -> "Flows":
+        from claw_files.services.flows import Flows
+
+        return Flows(self.workspace, self.runtime, self.looking, self.hidden)
+
+    @cached_property
+    def staying(self) -> "Staying":
+        from claw_files.services.staying import Staying
+
+        return Staying(self.workspace)
 
     @cached_property
     def records(self) -> "Records":

@@ -77,6 +77,13 @@ class Size(StrEnum):
         return timedelta(seconds={"S": 300, "M": 600, "L": 1200}[self.value])
 
 
+class Stay(StrEnum):
+    """Whether the session of a worker takes messages."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class Liveness(StrEnum):
     """What the tick saw of a holder, in one word."""
 
@@ -134,6 +141,8 @@ class Task(Value, frozen=True):
     sandbox: str | None = None  # "require": it runs in one or not at all
     group: str | None = None  # spawned together: one combined report for the spawner
     group_size: int | None = None
+    session: Stay | None = None  # of a worker that stays after its task: whether it may still be spoken to
+    turn: int = 1  # which message of the session it works on, or has answered
 
 
 class Lease(Value, frozen=True):

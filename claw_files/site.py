@@ -1,4 +1,4 @@
-"""Where we are: the configuration, the files, and the compartments beside them, found from who acts."""
+"""Where we are and who acts: the configuration, the files, the compartments beside them, the run we are part of."""
 
 import os
 import re
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import CannotRead, ClawError, InvalidFile
+from claw_files.errors import BadValue, CannotRead, ClawError, InvalidFile, NoAgentNamed
 from claw_files.finding import around_of
-from claw_files.model import AgentId, AgentKind, RunId
+from claw_files.model import AgentId, AgentKind, RunId, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -22,6 +22,7 @@ from claw_files.workspace.places import FOLDER, Places
 
 if TYPE_CHECKING:
     from claw_files.locks import Claims, Locks
+    from claw_files.model import Message
     from claw_files.services.tokens import Tokens
 
 PRIVATE = ".clawfiles"
@@ -29,7 +30,7 @@ OUTSIDE = AgentId("")  # in no compartment, whoever acts
 
 
 class Site:
-    """One workspace, or one compartment of it: its configuration, its files, and the places beside it."""
+    """One workspace, or one compartment of it: its configuration, its files, the places beside it, and who acts."""
 
     def __init__(
         self,
@@ -204,6 +205,64 @@ class Site:
 
     def _outside(self, folder: str) -> DiskFiles:
         return DiskFiles(os.path.join(self.base, folder), clock=self.clock)
+
+    # --- who acts, and in which run
+
+    @property
+    def agent(self) -> AgentId | None:
+        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
+        return self.settings.agent(self._named).name if self._named else None
+
+    @property
+    def actor(self) -> AgentId:
+        """Who acts. Raises NoAgentNamed, NotFound."""
+        if agent := self.agent:
+            return agent
+        raise NoAgentNamed
+
+    @property
+    def coordinator_or_actor(self) -> AgentId:
+        """Who acts where the coordinator is meant unless somebody else was named."""
+        return self.agent or self.settings.coordinator
+
+    @cached_property
+    def hidden(self) -> "frozenset[AgentId]":
+        """The agents whose work whoever acts must not see: compartments of others."""
+        from claw_files.rules import visibility
+
+        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
+
+    @property
+    def inside(self) -> TaskId | None:
+        """The task in whose run we are."""
+        text = self._env.get("CLAWFILES_TASK")
+        return words.task_id(text) if text else None
+
+    @property
+    def run(self) -> RunId | None:
+        """The run we are part of."""
+        text = self._env.get("CLAWFILES_RUN")
+        return RunId(text) if text else None
+
+    @property
+    def woken_by(self) -> "Message | None":
+        """The message that woke the run we are part of, where it is the actor's."""
+        name = self._env.get("CLAWFILES_MESSAGE_ID")
+        if not name:
+            return None
+        with suppress(ClawError):
+            found = self.workspace.find_message(self.actor, words.message_id(name))
+            return found[0] if found else None
+        return None
+
+    def generation(self, task: TaskId, named: int | None) -> int | None:
+        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
+        text = self._env.get("CLAWFILES_GENERATION")
+        if named is not None or not text or self.inside != task:
+            return named
+        if not (text.isascii() and text.isdigit()):
+            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
+        return int(text)
 
     @cached_property
     def tokens(self) -> "Tokens":

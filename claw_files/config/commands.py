@@ -5,13 +5,13 @@ A new command belongs into exactly one of the three groups; a test holds them an
 
 BOARD = (
     *("task new", "claim", "progress", "beat", "done", "review", "fail", "block", "need", "approve", "reopen"),
-    *("release", "cancel", "requeue", "archive", "delegate"),
+    *("release", "cancel", "requeue", "archive", "delegate", "flow cancel"),
 )
 """What moves tasks. No worker may: its spawner looks at the result, then moves the task."""
 
 OFFICE = (
     *("task", "task list", "task show", "board", "spawn", "send", "ask", "answer", "inbox", "inbox done"),
-    *("sessions", "sessions list", "sessions history", "sessions send"),
+    *("sessions", "sessions list", "sessions history", "sessions send", "sessions close", "flow", "flow list"),
     *("subagents", "subagents list", "subagents steer", "subagents kill"),
     *("checkpoint", "checkpoint save", "checkpoint show", "checkpoint resume"),
     *("brief", "explain", "route", "log", "cost", "stats", "prime"),

@@ -139,6 +139,7 @@ class Rate(Value, frozen=True):
 class Limits(Value, frozen=True):
     runs: int
     depth: int
+    children: int
     spawns_per_minute: int
     unread: int
     per_model: dict[str, Rate]

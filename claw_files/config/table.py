@@ -105,6 +105,7 @@ TABLE: tuple[Setting, ...] = (
         "limits",
         ("runs", "positive", 4, "At once, overall."),
         ("depth", "count", 1, "How deep spawns may nest: 1 means that a worker cannot spawn."),
+        ("children", "positive", 5, "Open spawns of one task or session; coordinator and people only inside of runs."),
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
         ("unread", "positive", 100, "Messages of one agent that may wait in one inbox; another one is refused."),
         ("per_model.*", "rate", None, "Runs with this model are started at most so often: 15/min."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from claw_files import words
 from claw_files.documents.frontmatter import Data
 from claw_files.errors import BadId, BadValue
-from claw_files.model import Need, Size, Value
+from claw_files.model import Need, Size, Stay, Value
 
 if TYPE_CHECKING:
     pass
@@ -89,6 +89,13 @@ def _sandbox(data: Data, _: Reading) -> str:
     return "require"
 
 
+def _stay(data: Data, _: Reading) -> Stay:
+    try:
+        return Stay(_text(data).lower())
+    except ValueError:
+        raise BadValue("session", _text(data), "open or closed") from None
+
+
 def _plain(value: Any) -> str | None:
     return str(value) if value not in (None, "") else None
 
@@ -161,6 +168,8 @@ FIELDS: Final = (
     Field(key="sandbox", read=_sandbox, show=_plain),
     _one("group"),
     _count("group_size"),
+    Field(key="session", read=_stay, show=_plain),
+    _count("turn"),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}
 EMPTY: Final = frozenset({"", "~", "-", "null", "none", "n/a"})

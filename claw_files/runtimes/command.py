@@ -17,6 +17,7 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
+from claw_files.system import proc
 from claw_files.system.clock import Clock
 from claw_files.system.noise import token
 from claw_files.system.processes import Processes
@@ -119,6 +120,12 @@ class CommandRuntime:
             if run is not None and run.ended and not run.alive:
                 self._locks.forget(run.id)  # left by a crash after the end was written
         return [run for run in found if run is not None and (run.alive or run.ended is None)]
+
+    def around(self) -> list[Run]:
+        """The live runs that the calling process is part of, the innermost first."""
+        folders = map(os.path.split, proc.around(os.getpid()))
+        found = [self.look(RunId(name)) for parent, name in folders if parent == self._runs]
+        return [run for run in found if run and run.alive]
 
     def stop(self, run_id: RunId, drained: bool = False) -> bool:
         from claw_files.runtimes.supervisor import STOP, write_durably

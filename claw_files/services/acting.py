@@ -9,7 +9,7 @@ from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Rep
 from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import texts
+from claw_files.services import texts, turns
 from claw_files.services.delegations import Delegations
 from claw_files.services.messages import Messages
 from claw_files.services.outcomes import Outcomes, audit_of
@@ -64,6 +64,7 @@ class Acting:
             Act.FINISH: outcomes.finish,
             Act.FAIL: outcomes.fail,
             Act.RETRY: outcomes.retry,
+            Act.TURN: outcomes.turn,
             Act.AGAIN: outcomes.again,
             Act.DEAD_LETTER: outcomes.dead_letter,
             Act.VERIFY: self._verify,
@@ -197,6 +198,9 @@ class Acting:
 
     def _deliver(self, action: Action, look: Look | None) -> None:
         assert action.task is not None and action.agent is not None
+        if look and look.task and look.task.session:
+            audit = replace(self._audit(action), action="inbox done", why="its turn begins")
+            turns.put_away(self._ws, look.task, audit)
         self._delegations.deliver_held(action.task, action.agent, self._sender(look))
 
     def _sender(self, look: Look | None) -> AgentId:
@@ -237,6 +241,8 @@ class Acting:
             reply_to=reply_to or self._me,
             short=told,
             whole=action.act is Act.ASK,
+            run=action.details.get("run"),
+            in_reply_to=_answered(look.task) if action.act is Act.INFORM and look and look.task else None,
         )
 
     def _stop(self, action: Action, look: Look | None) -> None:
@@ -264,3 +270,8 @@ class Acting:
 
     def _give_up(self, action: Action, look: Look | None) -> None:
         self._people.give_up(action.details["id"], action.why)
+
+
+def _answered(task: Task) -> str | None:
+    """The message of a session that the news are the answer to."""
+    return turns.turn_key(task.id, task.turn) if task.session and task.turn > 1 else None

@@ -1,12 +1,14 @@
 """What an agent needs to go on after a restart, and what spawned workers left behind."""
 
 import os
+from contextlib import suppress
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import checkpoints as forms
-from claw_files.errors import NotFound
+from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Audit, Checkpoint, Result, RunId, Task
 from claw_files.system.files import Stamp
 from claw_files.system.in_place import overwrite
@@ -70,6 +72,24 @@ class Checkpoints:
             return None
         found = forms.parse_result(content.data, path)
         return found if run is None or found.run in (None, run) else None
+
+    def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
+        """The last results of that label whose run begins so, with when each was written, oldest first.
+
+        Those that were moved aside, and the one that lies there now; what cannot be read is passed over.
+        """
+        head, there = f"subagent-{words.label(label)}-", self._ws.files
+        old = [f"checkpoints/old/{name}" for name in there.names("checkpoints/old") if name.startswith(head)]
+        stamped = [(stamp.mtime, path) for path in (*old, self.worker_path(label)) if (stamp := there.stamp(path))]
+        found = list[tuple[Result, datetime]]()
+        for at, path in sorted(stamped, reverse=True):
+            if len(found) == most:
+                break
+            with suppress(ClawError):
+                result = forms.parse_result(there.read(path).data, path)
+                if result.run and result.run.startswith(run_head):
+                    found.append((result, at))
+        return found[::-1]
 
     def stamp(self, task: Task) -> Stamp | None:
         """When the checkpoint that belongs to a task's work was written last."""

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from claw_files.config import Settings
-from claw_files.errors import Conflict, NotFound, Refused
-from claw_files.model import AgentId, AgentKind, Size, TaskId, Value
-from claw_files.rules import routing
+from claw_files.errors import Refused
+from claw_files.model import AgentId, AgentKind, Size, State, Stay, Task, TaskId, Value
+from claw_files.rules import flows, routing
 from claw_files.workspace import Workspace
 
 
@@ -27,6 +29,42 @@ class SpawnOrder(Value, frozen=True):
     mode: str = "run"
     runtime: str | None = None
     sandbox: str = "inherit"
+    thread: bool = False
+
+
+class Contract(Value, frozen=True):
+    """An order that was accepted, and where in the tree its task belongs."""
+
+    order: SpawnOrder
+    label: str
+    size: Size
+    spawner: AgentId
+    within: TaskId | None = None  # the task in whose run it was spawned
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one run of it may take."""
+        return self.order.timeout or self.size.limit
+
+    def on(self, task: Task) -> Task:
+        """The task with the contract."""
+        order = self.order
+        return replace(
+            task,
+            label=self.label,
+            size=self.size,
+            timeout=self.timeout,
+            spawner=self.spawner,
+            # Where it is spawned counts: whoever gives its run to tasks that others made is bounded all the same.
+            parent=self.within if self.within not in (None, task.id) else task.parent,
+            model=order.model,
+            cwd=order.cwd,
+            sandbox="require" if order.sandbox == "require" else None,
+            group=order.group,
+            group_size=order.group_size,
+            attempts=order.attempts,
+            session=Stay.OPEN if order.mode == "session" else None,
+        )
 
 
 def size_of(text: str) -> Size:
@@ -54,14 +92,14 @@ def worker_of(settings: Settings, order: SpawnOrder) -> AgentId:
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
-    """One open task for each label: its result file has one writer."""
-    for entry in ws.entries():
-        try:
-            other = ws.load(entry.task).task
-        except (NotFound, Conflict):
-            continue
-        if other.label == label and other.id != task and not other.state.is_closed:
-            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
+    """One open task for each label, and one open session: its result file has one writer."""
+    for row in ws.rows():
+        is_gone = row.error or row.state in (State.DEAD, State.CANCELLED)
+        other = None if is_gone else ws.in_force(row.task())
+        if other and other.label == label and other.id != task and flows.is_open(other):
+            right = f"choose another label, or speak to it: `clawfiles sessions send {label} TEXT`"
+            right = right if other.session and other.session is Stay.OPEN else "choose another label"
+            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
 
 
 def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:

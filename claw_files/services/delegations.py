@@ -4,7 +4,7 @@ The order never changes, because each step alone suffices to redo the rest after
 reservation and the assignee, the message, the run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from claw_files.model import (
     Entry,
     Kind,
     Message,
+    Run,
     RunId,
     State,
     Task,
@@ -27,9 +28,11 @@ from claw_files.model import (
     Value,
 )
 from claw_files.rules import delegation, routing, transitions
+from claw_files.rules.flows import Caller
 from claw_files.services import texts
+from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
-from claw_files.services.contracts import SpawnOrder, check_group, check_label, size_of, worker_of
+from claw_files.services.contracts import Contract, SpawnOrder, check_group, check_label, size_of, worker_of
 from claw_files.workspace import Workspace, task_message_key
 
 __all__ = ["Delegated", "Delegations", "SpawnOrder"]
@@ -53,9 +56,15 @@ class Delegated(Value, frozen=True):
 class Delegations:
     """Everything that puts a task message into an inbox."""
 
-    def __init__(self, workspace: Workspace, lacks_sandbox: Callable[[], str | None] = lambda: None) -> None:
-        """`lacks_sandbox` says why no sandbox can be built here, if that is so."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        runs: Callable[[], Sequence[Run]] = tuple,
+        lacks_sandbox: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`runs` gives the live runs that whoever calls is part of; `lacks_sandbox` why none can be built here."""
         self._ws, self._lacks_sandbox = workspace, lacks_sandbox
+        self._callers = Callers(workspace, runs)
 
     # --- by command
 
@@ -83,7 +92,7 @@ class Delegations:
         settings = ws.settings
         delegation.check_sandbox(settings, agent, bool(task.label and task.sandbox), self._lacks_sandbox)
         if settings.agent(agent).kind is AgentKind.WORKER:
-            return self._delegate_to_worker(task, agent, by)
+            return self._delegate_to_worker(task, agent, by, inside)
         chain = (sender or self).check(by, agent, inside)
         self._check_place(task, agent)
         now = ws.clock.now()
@@ -131,11 +140,11 @@ class Delegations:
 
         return Spending(self._ws).without_money()
 
-    def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId) -> Delegated:
+    def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId, inside: TaskId | None) -> Delegated:
         route = self._ws.settings.route(task.type)
         size = str(route.size) if route and route.size else None
         order = SpawnOrder(text=task.title, label=task.id.lower(), size=size, worker=agent, task=task.id)
-        return self.spawn(order, by)
+        return self.spawn(order, by, inside)
 
     def _inside(self, by: AgentId, inside: TaskId | None) -> tuple[Task | None, tuple[AgentId, ...]]:
         """The delegated task that `by` works on, with the senders behind it: at most one hop."""
@@ -268,8 +277,16 @@ class Delegations:
             reply_to=task.spawner or by,
             status_hash=loaded.content.digest,
             definition=status.definition(task) | ({"failures": str(task.failures)} if task.failures else {}),
-            body=texts.task_text(task, body, run, checkpoint if stamp else None),
+            body=self._text(task, body, run, checkpoint if stamp else None),
         )
+
+    def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
+        if task.session is None or task.turn == 1:
+            return texts.task_text(task, body, run, checkpoint)
+        from claw_files.services import staying
+
+        history = staying.history(self._ws, Checkpoints(self._ws), task)
+        return texts.turn_text(task, staying.asked(self._ws, task), history, run, checkpoint)
 
     def resend(self, task_id: TaskId, agent: AgentId, by: AgentId, why: str) -> Message:
         """The same message in new/ again, one send more, with a new time to acknowledge it."""
@@ -317,52 +334,44 @@ class Delegations:
 
     # --- spawning
 
+    def admit(self, by: AgentId, inside: TaskId | None = None, more: int = 1) -> Caller:
+        """Whom `by` turns out to be, if there is room in its tree for so many spawns more. Raises Refused."""
+        caller = self._callers.caller(by, inside)
+        self._callers.check(caller, more)
+        return caller
+
     def spawn(self, order: SpawnOrder, by: AgentId, inside: TaskId | None = None) -> Delegated:
         """Queue a worker for one task: accepted at once, its result comes to the spawner.
 
-        Raises Refused where the contract lacks something, the label is taken, or the depth is reached.
+        Raises Refused where the contract lacks something, the label is taken, or a limit of the tree is reached.
         """
         ws = self._ws
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)
-        delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
         worker = worker_of(ws.settings, order)
-        delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.cwd)
+        delegation.check_spawn(ws.settings, worker, order)
         delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
-        check_label(ws, label, order.task)
-        check_group(ws, order.group, by)
-        timeout = order.timeout or size.limit
-        now = ws.clock.now()
-        spawner = by if by != ws.settings.coordinator else None
-        audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=order.model, why=label)
-
-        def contracted(task: Task) -> Task:
-            return replace(
-                task,
-                label=label,
-                size=size,
-                timeout=timeout,
-                spawner=by,
-                model=order.model,
-                cwd=order.cwd,
-                sandbox="require" if order.sandbox == "require" else None,
-                group=order.group,
-                group_size=order.group_size,
-                attempts=order.attempts,
-            )
-
-        if order.task is None:
-            title, _, rest = order.text.strip().partition("\n")
-            task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type, parent=inside)
-            task = replace(contracted(task), created=now, updated=now)
-            task = ws.create_numbered(task, audit, rest.strip() or order.text)
-        else:
-            task = ws.update(order.task, contracted, replace(audit, task=order.task))
-        at = words.next_look(now, timeout + AFTER_LIMIT)
-        audit = replace(audit, task=task.id)
-        entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
-        self._write_line(entry, audit)
+        # Two spawns at once must not both find room, or the label free.
+        with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
+            caller = self.admit(by, inside)
+            check_label(ws, label, order.task)
+            check_group(ws, order.group, by)
+            now = ws.clock.now()
+            audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=order.model, why=label)
+            contract = Contract(order=order, label=label, size=size, spawner=by, within=caller.within)
+            if order.task is None:
+                title, _, rest = order.text.strip().partition("\n")
+                task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type)
+                task = replace(contract.on(task), created=now, updated=now)
+                task = ws.create_numbered(task, audit, rest.strip() or order.text)
+            else:
+                task = ws.update(order.task, contract.on, replace(audit, task=order.task))
+            at = words.next_look(now, contract.timeout + AFTER_LIMIT)
+            audit = replace(audit, task=task.id)
+            spawner = by if by != ws.settings.coordinator else None
+            entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
+            self._write_line(entry, audit)
         message = self.deliver(task.id, worker, by)
         warning = routing.estimate_warning(task.estimate)
         return Delegated(

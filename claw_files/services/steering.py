@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from claw_files import words
-from claw_files.errors import NotFound, Refused, Usage
-from claw_files.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, TaskId, Value
+from claw_files.errors import Refused, Usage
+from claw_files.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
 from claw_files.rules import delegation, sessions, visibility
 from claw_files.rules.sessions import Session, SessionKind, Status
 from claw_files.runtimes import AgentRuntime
@@ -58,7 +57,9 @@ class Steering:
     # --- a message
 
     def receiver(self, by: AgentId, name: str) -> AgentId | Session:
-        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker that is at work.
+        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker.
+
+        Of a worker that stays, whether it is at work or not; of any other while it is.
 
         Raises Refused for a worker that is not at work, with the command that is right; NotFound; Usage.
         """
@@ -70,6 +71,8 @@ class Steering:
             return session.agent
         if session.kind is SessionKind.OTHER:
             raise Refused("spawn-only", f"{session.key} is a check, which reads no messages", "")
+        if session.stays is Stay.OPEN and session.task:
+            return self._sessions.to_steer(by, name)
         if session.status is not Status.RUNNING:
             raise Refused("spawn-only", _over(session), _instead(session))
         return session
@@ -95,7 +98,8 @@ class Steering:
         message = self._messages.correct(by, session.agent, text, session.task, run.id if run else None)
         if run is None:
             return Steered(id=message.id, session=session, takes_effect=NEXT_LOOK)
-        self._write(run, message)
+        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
+        self._messages.into_run(run.id, message, audit)
         hand_over = self._steers.get(session.runtime) if session.runtime else None
         when = hand_over(run, message) if hand_over else None
         return Steered(id=message.id, session=session, takes_effect=when or NEXT_LOOK)
@@ -106,15 +110,6 @@ class Steering:
         if (run is None and session.status is Status.RUNNING) or (run and run.alive):
             return run
         raise Refused("not at work", _over(session), _instead(session))
-
-    def _write(self, run: Run, message: Message) -> None:
-        """Add the correction to the run's own file, where no other session looks."""
-        block = f"- {words.render_instant(self._ws.clock.now())} from {message.sender}:\n\n{message.body}\n\n"
-        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=message.sender, key=run.id, why="steer.md")
-        path, line = f"runs/{run.id}/steer.md", self._ws.line(audit)
-        if self._ws.files.stamp(f"runs/{run.id}/run.md") is None:
-            raise NotFound("run", run.id)
-        self._ws.files.commit(path, lambda raw: (raw or b"") + block.encode("utf-8", "backslashreplace"), line)
 
     # --- the end
 

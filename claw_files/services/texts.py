@@ -38,6 +38,23 @@ def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
     return Template(template(name)).safe_substitute(names)
 
 
+def turn_text(task: Task, asked: str, history: str, run: RunId, checkpoint: str | None) -> str:
+    """The text of a later message of a session: what is asked now, what was said before, how to answer."""
+    names = {
+        "id": task.id,
+        "title": words.said(task.title),
+        "body": asked,
+        "history": history,
+        "turn": str(task.turn),
+        "label": task.label or "",
+        "agent": task.assignee or "",
+        "run": run,
+        "limit": words.render_duration(task.timeout) if task.timeout else "",
+        "resume": _resume(task, checkpoint) if task.failures else "",
+    }
+    return Template(template("messages/turn.md")).safe_substitute(names)
+
+
 def _description(task: Task, body: str) -> str:
     if not body:
         return "(no further description)"

@@ -45,8 +45,11 @@ class Waking:
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
+        # Whoever is only told of a worker's task is not bound by its contract.
+        contract = task if task and message.kind is Kind.TASK and message.generation is not None else None
+        model = (contract.model if contract else None) or agent.model
         now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
-        sandbox = self._sandbox(agent, task)
+        sandbox = self._sandbox(agent, contract)
         run = Run(
             id=run_id(message),
             agent=agent.name,
@@ -55,7 +58,9 @@ class Waking:
             generation=task.generation if task else message.generation,
             epoch=self._ws.epoch,
             started=now,
-            timeout=profiles.timeout_of(ws.settings, agent.name, task.timeout if task and task.label else None),
+            timeout=profiles.timeout_of(
+                ws.settings, agent.name, contract.timeout if contract and contract.label else None
+            ),
         )
         order = StartOrder(
             run=run,
@@ -65,11 +70,11 @@ class Waking:
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
-            cwd=self._place(agent, task),
+            cwd=self._place(agent, contract),
             memory=profile.memory if profile else None,
             sandbox=sandbox,
-            label=task.label if task else None,
-            extra=_extra(message, (task.model if task else None) or agent.model),
+            label=contract.label if contract else None,
+            extra=_extra(message, model),
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
@@ -80,7 +85,7 @@ class Waking:
             task=message.task,
             agent=agent.name,
             parent_agent=message.sender,
-            model=(task.model if task else None) or agent.model,
+            model=model,
             key=run.id,
             why=f"{message.kind} from {message.sender}",
             actor=self._me,

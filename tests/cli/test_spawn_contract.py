@@ -22,7 +22,9 @@ SPAWN = ("spawn", "read it", "--label", "email", "--size", "S", "--worker", "res
 @pytest.mark.parametrize(
     ("option", "rule"),
     [
-        (("--mode", "session"), "spawn-contract"),
+        (("--mode", "session", "--worker", "peter"), "spawn-contract"),
+        (("--mode", "session", "--group", "week"), "groups"),
+        (("--thread",), "threads"),
         (("--runtime", "acp"), "spawn-contract"),
         (("--cwd", "/etc"), "working folder"),
     ],

@@ -371,6 +371,7 @@ front("bad-value", "---\nafter: [../x]\n---\n", 2, "path as id")
 front("unknown-agent", "---\nstatus: backlog\nassignee: nobody\n---\n", 3, "stranger")
 front("cycle", "---\nafter: TC-1\n---\n", 2, "itself")
 front("missing-after", "---\nid: TC-1\nafter: [TC-9]\n---\n", 3, "no tc-9")
+front("parent-cycle", "---\nparent: TC-1\n---\n", 2, "itself")
 front("missing-parent", "---\nparent: TC-9\n---\n", 2, "no parent")
 
 
@@ -709,6 +710,13 @@ def test_a_circle_of_a_hundred_thousand_tasks_is_found_without_recursion(clinic)
 
     assert [one.code for one in found] == ["cycle"]
     assert "more" in found[0].detail
+
+
+def test_a_circle_of_parents_is_told_with_its_path(clinic, one) -> None:
+    for task, parent in (("TC-1", "TC-2"), ("TC-2", "TC-3"), ("TC-3", "TC-2")):
+        clinic.status(task, f"parent: {parent}")
+
+    assert one("parent-cycle").detail == "TC-2 -> TC-3 -> TC-2"
 
 
 def test_a_circle_is_told_with_its_path(clinic, one) -> None:
