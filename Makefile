@@ -30,7 +30,7 @@ soak: $(STAMP)  ## a busy office whose daemon is killed every half minute, looke
 
 test-agents: $(STAMP)  ## Claude Code, Codex and Gemini CLI, with a scripted model and no network; installs them once by npm
 	@CLAWFILES_REAL_AGENTS="$$(tests/realagents/install.sh)" \
-	  tests/loopback.sh $(BIN)/python -m pytest -m realagents -rs tests/realagents
+	  TMPDIR=/var/tmp tests/loopback.sh $(BIN)/python -m pytest -m realagents -rs tests/realagents
 
 test-openclaw: $(STAMP)  ## a real OpenClaw gateway with a scripted model and no network; installs both once (850 MB)
 	@tests/openclaw/install.sh $(BIN)/python -m pytest -m openclaw -rs tests/openclaw

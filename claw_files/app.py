@@ -1,23 +1,22 @@
 """Wiring: the one place that picks real implementations, found from where a command stands."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from claw_files import words
-from claw_files.errors import BadValue, ClawError, NoAgentNamed
 from claw_files.finding import find_root, set_up, take_out
-from claw_files.model import AgentId, RunId, Runtime, TaskId
+from claw_files.model import AgentId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
 from claw_files.system.clock import Clock
 from claw_files.workspace.places import Places
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.acp.hello import Met
+    from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Message
+    from claw_files.model import Run
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -28,6 +27,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.compartments import MovingIn
     from claw_files.services.delegations import Delegations
     from claw_files.services.explain import Explaining
+    from claw_files.services.flows import Flows
     from claw_files.services.heartbeat import Heartbeat
     from claw_files.services.journal import Journal
     from claw_files.services.looking import Looking
@@ -38,7 +38,8 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.records import Records
     from claw_files.services.schedules import Schedules
     from claw_files.services.sessions import Sessions
-    from claw_files.services.steering import Steer, Steering
+    from claw_files.services.staying import Staying
+    from claw_files.services.steering import Steering
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
 
@@ -114,64 +115,6 @@ class App(Site):
         """Wake whoever has a message waiting, wherever it lies."""
         self.outer.heartbeat.wake()
 
-    # --- who acts, and in which run
-
-    @property
-    def agent(self) -> AgentId | None:
-        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
-        return self.settings.agent(self._named).name if self._named else None
-
-    @property
-    def actor(self) -> AgentId:
-        """Who acts. Raises NoAgentNamed, NotFound."""
-        if agent := self.agent:
-            return agent
-        raise NoAgentNamed
-
-    @property
-    def coordinator_or_actor(self) -> AgentId:
-        """Who acts where the coordinator is meant unless somebody else was named."""
-        return self.agent or self.settings.coordinator
-
-    @cached_property
-    def hidden(self) -> "frozenset[AgentId]":
-        """The agents whose work whoever acts must not see: compartments of others."""
-        from claw_files.rules import visibility
-
-        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
-
-    @property
-    def inside(self) -> TaskId | None:
-        """The task in whose run we are."""
-        text = self._env.get("CLAWFILES_TASK")
-        return words.task_id(text) if text else None
-
-    @property
-    def run(self) -> RunId | None:
-        """The run we are part of."""
-        text = self._env.get("CLAWFILES_RUN")
-        return RunId(text) if text else None
-
-    @property
-    def woken_by(self) -> "Message | None":
-        """The message that woke the run we are part of, where it is the actor's."""
-        name = self._env.get("CLAWFILES_MESSAGE_ID")
-        if not name:
-            return None
-        with suppress(ClawError):
-            found = self.workspace.find_message(self.actor, words.message_id(name))
-            return found[0] if found else None
-        return None
-
-    def generation(self, task: TaskId, named: int | None) -> int | None:
-        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
-        text = self._env.get("CLAWFILES_GENERATION")
-        if named is not None or not text or self.inside != task:
-            return named
-        if not (text.isascii() and text.isdigit()):
-            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
-        return int(text)
-
     # --- services
 
     @cached_property
@@ -190,13 +133,29 @@ class App(Site):
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace, lambda: self.choosing)
+        return Delegations(self.workspace, self.runs_around, self._lacks_sandbox, lambda: self.choosing)
 
     @cached_property
     def choosing(self) -> "Choosing":
         from claw_files.services.choosing import Choosing
 
         return Choosing(self.workspace, self.looking, self.checkpoints)
+
+    @cached_property
+    def _tick_delegations(self) -> "Delegations":
+        """Those of the tick: in whose process it runs is chance."""
+        from claw_files.services.delegations import Delegations
+
+        return Delegations(self.workspace, lacks_sandbox=self._lacks_sandbox, choosing=lambda: self.choosing)
+
+    def _lacks_sandbox(self) -> str | None:
+        return self.runtime.lacks_sandbox()
+
+    def runs_around(self) -> "list[Run]":
+        """The live runs that this process is part of, wherever they lie, the innermost first."""
+        named = self.runtime.look(self.run) if self.run else None
+        found = [run for app in (self, *self._others()) for run in app.runtime.around()]
+        return [*([named] if named and named.alive and named not in found else []), *found]
 
     @cached_property
     def messages(self) -> "Messages":
@@ -208,7 +167,7 @@ class App(Site):
     def checkpoints(self) -> "Checkpoints":
         from claw_files.services.checkpoints import Checkpoints
 
-        return Checkpoints(self.workspace)
+        return Checkpoints(self.workspace, in_place="CLAWFILES_SANDBOX" in self._env)
 
     @cached_property
     def people(self) -> "People":
@@ -232,7 +191,7 @@ class App(Site):
     def schedules(self) -> "Schedules":
         from claw_files.services.schedules import Schedules
 
-        return Schedules(self.workspace, self.delegations)
+        return Schedules(self.workspace, self._tick_delegations)
 
     @cached_property
     def looking(self) -> "Looking":
@@ -305,7 +264,7 @@ class App(Site):
         workspace, runtime = self.workspace, self.runtime
         waking = Waking(workspace, runtime, self.checkpoints)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
-        others = (self.delegations, self.messages, self.people, self.schedules)
+        others = (self._tick_delegations, self.messages, self.people, self.schedules)
         return Acting(workspace, runtime, waking, outcomes, *others)
 
     @cached_property
@@ -318,8 +277,15 @@ class App(Site):
     def probing(self) -> "Probing":
         from claw_files.services.probing import Probing
 
-        looking, heartbeat = self.looking, self.heartbeat
-        return Probing(self.workspace, self.runtime, looking, heartbeat, self.delegations, self.tasks, self.checkpoints)
+        looking, heartbeat, delegations = self.looking, self.heartbeat, self.delegations
+        return Probing(
+            self.workspace, self.runtime, looking, heartbeat, delegations, self.tasks, self.checkpoints, self._meet
+        )
+
+    def _meet(self, agent: "Agent", say: "Callable[[str], None]") -> "Met":
+        from claw_files.acp.hello import meet
+
+        return meet(agent, self.base, self._env, say)
 
     @cached_property
     def board(self) -> "Board":
@@ -350,6 +316,18 @@ class App(Site):
         return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
 
     @cached_property
+    def flows(self) -> "Flows":
+        from claw_files.services.flows import Flows
+
+        return Flows(self.workspace, self.runtime, self.looking, self.hidden)
+
+    @cached_property
+    def staying(self) -> "Staying":
+        from claw_files.services.staying import Staying
+
+        return Staying(self.workspace)
+
+    @cached_property
     def records(self) -> "Records":
         from claw_files.services.records import Records
 
@@ -357,17 +335,11 @@ class App(Site):
 
     @cached_property
     def steering(self) -> "Steering":
+        from claw_files.services.handing_over import steers
         from claw_files.services.steering import Steering
 
-        return Steering(self.workspace, self.runtime, self.sessions, self.messages, self._steers)
-
-    @property
-    def _steers(self) -> "Mapping[Runtime, Steer]":
-        """How a run of each runtime is corrected at once; the others look into their steer.md."""
-        from claw_files.openclaw.steering import correct
-
-        known = (self.settings, self.base, self.root, self._env)
-        return {Runtime.OPENCLAW: lambda run, message: correct(*known, run, message)}
+        ways = steers(self.settings, self.base, self.root, self._env)
+        return Steering(self.workspace, self.runtime, self.sessions, self.messages, ways)
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""

@@ -170,6 +170,12 @@ class Refused(ClawError):
         return f"{self.message} (rule: {self.rule})" + (f"; {self.instead}" if self.instead else "")
 
 
+class NoSandbox(Refused):
+    """It must run in a sandbox, and none can be built here."""
+
+    code = "no-sandbox"
+
+
 class MoveRefused(Refused):
     """The task cannot make this move, or not by this agent."""
 
@@ -253,6 +259,22 @@ class DaemonRuns(Busy):
 
     def __str__(self) -> str:
         return f"a daemon has this workspace already: {self.holder or 'another process'}; see `clawfiles daemon status`"
+
+
+class DaemonNeeded(Busy):
+    """In a sandbox every command but those on the own checkpoint goes through the daemon, and none answers."""
+
+    code = "daemon-needed"
+
+    def __init__(self, reason: str) -> None:
+        ClawError.__init__(self, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"in this sandbox the command needs the daemon, and none answers ({self.reason}): "
+            "`clawfiles daemon run`, outside, starts one; your working folder, inbox and checkpoint are yours to write"
+        )
 
 
 class Draining(Busy):

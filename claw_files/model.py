@@ -50,7 +50,7 @@ class Runtime(StrEnum):
     INBOX = "inbox"  # not at all: it looks for itself
     COMMAND = "command"
     OPENCLAW = "openclaw"
-    ACP = "acp"
+    ACP = "acp"  # by our client, which speaks to its program
 
 
 class Kind(StrEnum):
@@ -75,6 +75,13 @@ class Size(StrEnum):
     def limit(self) -> timedelta:
         """300, 600 or 1200 seconds."""
         return timedelta(seconds={"S": 300, "M": 600, "L": 1200}[self.value])
+
+
+class Stay(StrEnum):
+    """Whether the session of a worker takes messages."""
+
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class Liveness(StrEnum):
@@ -131,10 +138,13 @@ class Task(Value, frozen=True):
     spawner: AgentId | None = None
     model: str | None = None
     cwd: str | None = None
+    sandbox: str | None = None  # "require": it runs in one or not at all
     group: str | None = None  # spawned together: one combined report for the spawner
     group_size: int | None = None
     asked: str | None = None  # what tells its question from others, where its route answers again from a cache
     cached_from: TaskId | None = None  # the task whose result this is: no run of its own found it
+    session: Stay | None = None  # of a worker that stays after its task: whether it may still be spoken to
+    turn: int = 1  # which message of the session it works on, or has answered
 
 
 class Lease(Value, frozen=True):

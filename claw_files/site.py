@@ -1,6 +1,7 @@
-"""Where we are: the configuration, the files, and the compartments beside them, found from who acts."""
+"""Where we are and who acts: the configuration, the files, the compartments beside them, the run we are part of."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from claw_files import __version__, config
-from claw_files.errors import CannotRead, InvalidFile
+from claw_files import __version__, config, words
+from claw_files.errors import BadValue, CannotRead, ClawError, InvalidFile, NoAgentNamed
 from claw_files.finding import around_of
-from claw_files.model import AgentId, AgentKind
+from claw_files.model import AgentId, AgentKind, RunId, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -21,6 +22,7 @@ from claw_files.workspace.places import FOLDER, Places
 
 if TYPE_CHECKING:
     from claw_files.locks import Claims, Locks
+    from claw_files.model import Message
     from claw_files.services.tokens import Tokens
 
 PRIVATE = ".clawfiles"
@@ -28,7 +30,7 @@ OUTSIDE = AgentId("")  # in no compartment, whoever acts
 
 
 class Site:
-    """One workspace, or one compartment of it: its configuration, its files, and the places beside it."""
+    """One workspace, or one compartment of it: its configuration, its files, the places beside it, and who acts."""
 
     def __init__(
         self,
@@ -95,6 +97,33 @@ class Site:
         raw = f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings)
         Cache(self.base).save("config", raw)
         return settings
+
+    # --- what who acts may do
+
+    def check_use(self, command: str) -> None:
+        """Raises Refused where whoever acts may not use the command, or not from inside this run.
+
+        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
+        """
+        from claw_files.rules import profiles
+
+        with suppress(InvalidFile):
+            if agent := AgentId((self._named or "").lower()):
+                if whose := self._run_of:
+                    profiles.check_run(self.settings, *whose, agent)
+                profiles.check_command(self._whole, agent, command)
+
+    @property
+    def _run_of(self) -> "tuple[RunId, AgentId] | None":
+        """The run of this workspace that we are part of, and whose its run.md says it is."""
+        folder, run = self._env.get("CLAWFILES_WORKSPACE"), self._env.get("CLAWFILES_RUN")
+        if not run or not folder or around_of(folder) != self.base:
+            return None
+        with suppress(ClawError, ValueError):
+            text = DiskFiles(folder).read(f"runs/{words.key(run, 'run id')}/run.md").data
+            agent = re.search(rb"^agent: ([A-Za-z0-9._-]+)$", text.partition(b"\n---\n")[0], re.MULTILINE)
+            return (RunId(run), AgentId(agent[1].decode())) if agent else None
+        return None
 
     # --- the files
 
@@ -176,6 +205,64 @@ class Site:
 
     def _outside(self, folder: str) -> DiskFiles:
         return DiskFiles(os.path.join(self.base, folder), clock=self.clock)
+
+    # --- who acts, and in which run
+
+    @property
+    def agent(self) -> AgentId | None:
+        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
+        return self.settings.agent(self._named).name if self._named else None
+
+    @property
+    def actor(self) -> AgentId:
+        """Who acts. Raises NoAgentNamed, NotFound."""
+        if agent := self.agent:
+            return agent
+        raise NoAgentNamed
+
+    @property
+    def coordinator_or_actor(self) -> AgentId:
+        """Who acts where the coordinator is meant unless somebody else was named."""
+        return self.agent or self.settings.coordinator
+
+    @cached_property
+    def hidden(self) -> "frozenset[AgentId]":
+        """The agents whose work whoever acts must not see: compartments of others."""
+        from claw_files.rules import visibility
+
+        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
+
+    @property
+    def inside(self) -> TaskId | None:
+        """The task in whose run we are."""
+        text = self._env.get("CLAWFILES_TASK")
+        return words.task_id(text) if text else None
+
+    @property
+    def run(self) -> RunId | None:
+        """The run we are part of."""
+        text = self._env.get("CLAWFILES_RUN")
+        return RunId(text) if text else None
+
+    @property
+    def woken_by(self) -> "Message | None":
+        """The message that woke the run we are part of, where it is the actor's."""
+        name = self._env.get("CLAWFILES_MESSAGE_ID")
+        if not name:
+            return None
+        with suppress(ClawError):
+            found = self.workspace.find_message(self.actor, words.message_id(name))
+            return found[0] if found else None
+        return None
+
+    def generation(self, task: TaskId, named: int | None) -> int | None:
+        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
+        text = self._env.get("CLAWFILES_GENERATION")
+        if named is not None or not text or self.inside != task:
+            return named
+        if not (text.isascii() and text.isdigit()):
+            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
+        return int(text)
 
     @cached_property
     def tokens(self) -> "Tokens":

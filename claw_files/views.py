@@ -81,7 +81,7 @@ def task_json(shown: "Shown", body: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
     found |= {key: value for key, value in facts.items() if key not in _NOT_SHOWN}
     found |= {"path": shown.path, "liveness": shown.liveness, "conflicts": shown.conflicts}
-    return found | ({"body": shown.body} if body else {})
+    return found | ({"children": shown.children, "body": shown.body} if body else {})
 
 
 def lease_json(lease: Lease) -> dict[str, Any]:
@@ -95,9 +95,11 @@ def lease_text(lease: Lease) -> str:
 def task_text(shown: "Shown") -> str:
     """One task as a person reads it: what it is, how it stands, its text."""
     facts = msgspec.structs.asdict(shown.task)
-    rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in _HEAD]
+    left_out = _HEAD if shown.task.session else {*_HEAD, "turn"}
+    rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in left_out]
     if shown.liveness:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
+    rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []
     rows += [f"{'conflict:':<14}{safe(conflict)}" for conflict in shown.conflicts]
     head = f"{shown.task.id}: {safe(shown.task.title)} [{shown.task.state}]"
     text = safe(shown.body.strip(), limit=100_000, lines=True)
@@ -247,6 +249,7 @@ def _session_row(session: "Session", numbered: bool) -> tuple[str, ...]:
     used = " ".join(f"{key}={value}" for key, value in session.usage.items())
     held = session.wait.held_by if session.wait else None
     told = [session.title, session.said, used, f"waits for {held}" if held else None]
+    told += [f"session {session.stays}" if session.stays else None, f"in {session.parent}" if session.parent else None]
     tail = " | ".join(part for part in told if part)
     head = (str(session.number or "-"), session.label or session.agent) if numbered else (session.key,)
     facts = (session.model or "-", session.runtime or "-", session.status or "-", since, session.task or "-")
@@ -331,6 +334,8 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "breaker": found.breaker,
         "reviewer": found.reviewer,
         "budget": found.budget,
+        "parent": task.parent,
+        "session": task.session,
         "brief": found.brief,
     }
 
@@ -359,6 +364,8 @@ def explain_text(found: "Explanation") -> str:
         ("not ready", found.not_ready),
         ("waits for", ", ".join(found.waits_for)),
         ("reason", task.reason),
+        ("spawned in", task.parent if task.label else None),
+        ("session", f"{task.session}, message {task.turn}" if task.session else None),
         ("in the ledger", entry.line.strip() if entry else "no line"),
         ("sent", _sent(message, found.box) if message else "nothing yet"),
         ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),

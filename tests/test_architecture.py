@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
-    *("runtimes", "openclaw", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
+    *("runtimes", "openclaw", "acp", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
     *("calls", "sender", "daemon", "serve", "mcp", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
@@ -26,14 +26,20 @@ LONGEST = 400
 
 # What only some rooms may do. A room is named by itself; a single module by its path.
 DOORS = {
-    "open": {"system", "locks", "resources", "runtimes", "openclaw", "cli/base.py", "demo", "testing"},
-    "print": {"demo", "openclaw/__main__.py"},
+    "open": {
+        *("system", "locks", "resources", "runtimes", "openclaw", "acp"),
+        *("cli/base.py", "cli/forward.py", "demo", "testing"),
+    },
+    "print": {"demo", "openclaw/__main__.py", "acp/__main__.py", "acp/life.py"},
     "input": {"cli"},
-    "os.open": {"system", "locks", "runtimes", "openclaw", "notify", "doctor", "cli/door.py", "demo", "daemon/log.py"},
+    "os.open": {
+        *("system", "locks", "runtimes", "openclaw", "acp", "notify", "doctor"),
+        *("cli/door.py", "demo", "daemon/log.py", "daemon/doors.py"),
+    },
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
-    "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py"},
-    "subprocess.Popen": {"runtimes"},
+    "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py", "runtimes/bubblewrap.py"},
+    "subprocess.Popen": {"runtimes", "daemon/forwarding.py"},
     "yaml.load": {"documents"},
     "os.system": set[str](),
     "eval": set[str](),

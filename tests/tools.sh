@@ -7,6 +7,9 @@ need strace strace
 need setpriv util-linux
 need bwrap bubblewrap
 need npm npm
+need curl curl
+need openssl openssl
+need node nodejs
 need systemd-analyze systemd /lib/systemd/systemd
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -156,7 +156,8 @@ def perform(app: "App", name: str, raw: Mapping[str, object]) -> object:
     Args:
         raw: the arguments as JSON has them, unchecked; a null counts as not given.
 
-    Raises Usage for a call or arguments that there are not, NoAgentNamed, and what the services raise.
+    Raises Usage for a call or arguments that there are not, NoAgentNamed, Refused where whoever acts may not use the
+    command, and what the services raise.
     """
     call = CALLS.get(name)
     if call is None:
@@ -168,6 +169,7 @@ def make(app: "App", call: Call, raw: Mapping[str, object]) -> object:
     """As `perform`, for a call that a door has beside those of the table."""
     asked = checked(call, raw)
     _ = app.actor
+    app.check_use(call.right(asked))
     return call.function(app, asked)
 
 

@@ -41,16 +41,48 @@ def send(
 
 
 def send_to_session(app: "App", receiver: "AgentId | Session", text: str, patience: timedelta | None) -> Any:
-    """Ask an agent for a turn (`Sent`), or hand a worker at work a correction (`Steered`).
+    """Ask an agent, or a worker that stays, for a turn (`Sent`); or hand another one at work a correction (`Steered`).
 
     Args:
         receiver: as `Steering.receiver` found it.
     """
+    from claw_files.model import Stay
     from claw_files.rules.sessions import Session
 
+    if isinstance(receiver, Session) and receiver.stays is Stay.OPEN and receiver.task:
+        return _send_turn(app, receiver.task, text, patience)
     if isinstance(receiver, Session):
         return app.steering.steer(app.actor, receiver.run or receiver.key, text)
     return send(app, receiver, text, patience=patience, question=True)
+
+
+def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None) -> "Sent":
+    """The next message of a worker's session, with its answer, if it comes in time."""
+    app.check_takes_work()
+    sent = app.staying.send(app.actor, task, text)
+    if sent.id is None:
+        return sent
+    app.heartbeat.tick(only=task)
+    end = app.clock.monotonic() + (patience.total_seconds() if patience else 0)
+    while app.clock.monotonic() < end:
+        if not any(run.alive and run.task == task for run in app.runtime.live()):
+            app.heartbeat.tick(only=task)
+        if (found := app.messages.wait_for_answer(app.actor, sent, timedelta())).answer:
+            return found
+        app.clock.sleep(_POLL_SECONDS)
+    return sent
+
+
+def session_named(app: "App", name: str) -> "Session | None":
+    """The session of a worker that `name` means; None where there is none: then it is told as for any agent."""
+    from contextlib import suppress
+
+    from claw_files.errors import NotFound
+
+    with suppress(NotFound):
+        found = app.steering.receiver(app.actor, name)
+        return None if isinstance(found, str) else found
+    return None
 
 
 def answer(app: "App", message_id: str, text: str) -> "Sent":

@@ -1,5 +1,6 @@
 """What every command shares: the options, the shape of its help, how it opens the workspace and shows what it found."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -69,6 +70,14 @@ class _Shape(click.Command):
 
 class Command(_Shape):
     """One command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns. Raises Refused for what the daemon does for nobody in a sandbox."""
+        if is_forwarded():
+            from claw_files.rules.profiles import check_forwarded
+
+            check_forwarded(_name_of(ctx))
+        return super().invoke(ctx)
 
 
 class Group(_Shape, click.Group):
@@ -145,12 +154,37 @@ def shared(name: str) -> Any:
 
 
 def open_app(agent: str | None = None) -> "App":
-    """The workspace that the command is meant for; `agent` acts, where a command has an option of its own for that."""
-    import os
+    """The workspace that the command is meant for; `agent` acts, where a command has an option of its own for that.
 
+    Raises Refused where whoever acts may not use the command that is being called: every command comes by here.
+    """
     from claw_files.app import open_workspace
 
-    return open_workspace(shared("start"), os.environ, agent or shared("agent"))
+    app = open_workspace(shared("start"), os.environ, agent or shared("agent"))
+    if is_forwarded():
+        _check_here(app)
+    if context := click.get_current_context(silent=True):
+        app.check_use(_name_of(context))
+    return app
+
+
+def is_forwarded() -> bool:
+    """Whether the daemon calls this command for a run in a sandbox, with the words that came from there."""
+    return "CLAWFILES_FORWARDED" in os.environ
+
+
+def _name_of(context: click.Context) -> str:
+    """The command's name as the profiles have it: "task list"."""
+    return context.command_path.partition(" ")[2]
+
+
+def _check_here(app: "App") -> None:
+    """Raises Refused for another workspace than the run's own."""
+    from claw_files.errors import Refused
+    from claw_files.finding import around_of
+
+    if os.path.realpath(app.base) != os.path.realpath(around_of(os.environ["CLAWFILES_WORKSPACE"])):
+        raise Refused("sandbox", "a run in a sandbox acts in its own workspace only", "leave -C out")
 
 
 def show(value: object, text: str | Callable[[], str]) -> None:
@@ -179,9 +213,11 @@ def read_text(path: str | None) -> str:
     """
     if path is None:
         return ""
-    from claw_files.errors import InvalidFile
+    from claw_files.errors import InvalidFile, Refused
     from claw_files.rules import sizes
 
+    if is_forwarded() and path != "-":  # the daemon may read more than the sandbox
+        raise Refused("sandbox", "no file is read for a run in a sandbox", "give the text on standard input, with -")
     try:
         if path == "-":
             raw = sys.stdin.buffer.read(sizes.ACCEPTED_BYTES + 1)

@@ -25,6 +25,11 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """The exit status of the command that `arguments` call; prints what it prints."""
     try:
+        if "CLAWFILES_SOCKET" in os.environ:
+            from claw_files.cli import forward
+
+            if not forward.is_local(arguments):
+                return forward.call(os.environ["CLAWFILES_SOCKET"], arguments)
         status = root.main(args=list(arguments), prog_name="clawfiles", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0

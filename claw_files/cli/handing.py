@@ -9,6 +9,7 @@ from claw_files.cli.base import TEXT, Command, command, group, open_app, shared,
 if TYPE_CHECKING:
     from claw_files.services.delegations import Delegated
     from claw_files.services.messages import Sent
+    from claw_files.services.steering import Steered
 
 
 @command("delegate", example="clawfiles delegate TC-47 --to peter --check 10:00 --agent sam")
@@ -46,9 +47,15 @@ def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> N
 @click.option(
     "--attempts", type=click.IntRange(1, 100), metavar="N", help="How often it may fail before it is given up."
 )
-@click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="A worker lives for one run.")
+@click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="session: it stays.")
 @click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
-@click.option("--sandbox", type=click.Choice(["inherit", "require"]), default="inherit", help="No sandbox is built in.")
+@click.option(
+    "--sandbox",
+    type=click.Choice(["inherit", "require"]),
+    default="inherit",
+    help="require: in one or not at all.",
+)
+@click.option("--thread", is_flag=True, help="Bind it to a channel's thread, where its runtime has threads.")
 @click.option("--cleanup", type=click.Choice(["keep"]), default="keep", help="What it leaves is kept.")
 @click.option(
     "--items", metavar="FILE", help="Do TASK with each line or list item of a file, in batches; - reads stdin."
@@ -74,6 +81,7 @@ def spawn(
     mode: str,
     runtime: str | None,
     sandbox: str,
+    thread: bool,
     cleanup: str,
     items: str | None,
     batch: int | None,
@@ -104,6 +112,7 @@ def spawn(
         runtime=runtime,
         sandbox=sandbox,
         cache=not no_cache,
+        thread=thread,
     )
     if items or batch:
         from claw_files.cli.batches import spawn_items
@@ -156,9 +165,23 @@ def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: b
     from claw_files.calls import talk
 
     app = open_app()
-    receiver, task = app.settings.agent(to).name, words.task_id(task_id) if task_id else None
     patience = words.duration(wait, "--wait") if wait else None
+    if to.lower() not in app.settings.agents and (session := talk.session_named(app, to)):
+        show_answered(talk.send_to_session(app, session, text, patience))
+        return
+    receiver, task = app.settings.agent(to).name, words.task_id(task_id) if task_id else None
     show_sent(talk.send(app, receiver, text, task, patience, critical, question))
+
+
+def show_answered(done: "Sent | Steered") -> None:
+    """Say what became of words to a session: a message, or a correction."""
+    from claw_files.calls.talk import steered_json
+    from claw_files.services.steering import Steered
+
+    if isinstance(done, Steered):
+        show(steered_json(done), f"accepted {done.id}: takes effect {done.takes_effect}")
+    else:
+        show_sent(done)
 
 
 def show_sent(sent: "Sent") -> None:

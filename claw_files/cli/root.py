@@ -32,6 +32,7 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "inbox": ("claw_files.cli.handing:inbox", "Read your new messages."),
     "sessions": ("claw_files.cli.sessions:sessions", "Who works, what they did, and a word to them."),
     "subagents": ("claw_files.cli.sessions:subagents", "Correct or end what is at work."),
+    "flow": ("claw_files.cli.flow:flow", "Trees of spawned work: list them, cancel one whole."),
     "checkpoint": ("claw_files.cli.checkpoint:checkpoint", "What an agent needs to go on after a restart."),
     "heartbeat": ("claw_files.cli.beating:heartbeat", "One tick, for cron: look, decide, act, exit."),
     "daemon": ("claw_files.cli.daemon:daemon", "The heartbeat, awake: run, status, stop."),

@@ -1,14 +1,14 @@
-"""`sessions list`, `history`, `send`; `subagents list`, `steer`, `kill`."""
+"""`sessions list`, `history`, `send`, `close`; `subagents list`, `steer`, `kill`."""
 
 from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import TEXT, Command, group, open_app, show
+from claw_files.cli.handing import show_answered
 
 if TYPE_CHECKING:
     from claw_files.services.sessions import Listing
-    from claw_files.services.steering import Steered
 
 
 @group("sessions", example="clawfiles sessions list --kinds subagent --active-minutes 30")
@@ -102,20 +102,32 @@ def history(name: str, limit: int, max_bytes: int) -> None:
 @click.argument("text", type=TEXT)
 @click.option("--wait", metavar="LENGTH", help="Wait so long for one reply; without it the reply comes as a message.")
 def send(name: str, text: str, wait: str | None) -> None:
-    """Ask a session for a turn: accepted at once. To a worker at work it is a correction; one that ended is refused."""
+    """Ask a session for a turn: accepted at once. A worker that stays has one for each message, in their order.
+
+    To another worker at work it is a correction; one that ended is refused.
+    """
     from claw_files import words
     from claw_files.calls import talk
-    from claw_files.cli.handing import show_sent
-    from claw_files.services.steering import Steered
 
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
     patience = words.duration(wait, "--wait") if wait else None
-    answered = talk.send_to_session(app, receiver, text, patience)
-    if isinstance(answered, Steered):
-        _show_steered(answered)
-    else:
-        show_sent(answered)
+    show_answered(talk.send_to_session(app, receiver, text, patience))
+
+
+@sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
+@click.argument("name", metavar="SESSION", type=TEXT)
+def close(name: str) -> None:
+    """End the session of a worker that stays: it takes no more messages; what it works on, it finishes."""
+    from claw_files.errors import Refused
+
+    app = open_app()
+    session = app.sessions.to_steer(app.actor, name)
+    if session.task is None or session.label is None:
+        raise Refused("sessions", f"{session.key} is no worker's", "it stays as long as clawfiles.toml names its agent")
+    ended = app.staying.close(app.actor, session.task)
+    told = f"closed {session.key}" + "".join(f"\nwithdrawn: {id}" for id in ended.withdrawn)
+    show({"key": session.key, "task": ended.task.id, "stays": ended.task.session, "withdrawn": ended.withdrawn}, told)
 
 
 @subagents.command("steer", cls=Command, example='clawfiles subagents steer 12 "only the last week" --agent sam')
@@ -124,13 +136,7 @@ def send(name: str, text: str, wait: str | None) -> None:
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
     app = open_app()
-    _show_steered(app.steering.steer(app.actor, name, text))
-
-
-def _show_steered(done: "Steered") -> None:
-    from claw_files.calls.talk import steered_json
-
-    show(steered_json(done), f"accepted {done.id}: takes effect {done.takes_effect}")
+    show_answered(app.steering.steer(app.actor, name, text))
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")

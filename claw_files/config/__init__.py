@@ -12,6 +12,7 @@ from claw_files.config.settings import (
     Notify,
     OpenClaw,
     Price,
+    Profile,
     Quiet,
     Rate,
     Route,
@@ -40,6 +41,7 @@ __all__ = [
     "Notify",
     "OpenClaw",
     "Price",
+    "Profile",
     "Quiet",
     "Rate",
     "Route",
@@ -79,7 +81,8 @@ def parse(text: bytes, path: str = "clawfiles.toml") -> Settings:
 
 def _build(found: "Reading") -> Settings:
     workspace = _workspace(found)
-    agents = _agents(found, workspace.coordinator)
+    profiles = {name: _profile(found, name) for name in found.names["profiles"]}
+    agents = _agents(found, workspace.coordinator, profiles)
     quiet = found.section(("quiet_hours",), "quiet_hours")
     return Settings(
         workspace=workspace,
@@ -95,6 +98,7 @@ def _build(found: "Reading") -> Settings:
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
         serve=Serve(**found.section(("serve",), "serve")),
+        profiles=profiles,
         notify=Notify(**found.section(("notify",), "notify")),
     )
 
@@ -105,7 +109,11 @@ def _workspace(found: "Reading") -> Workspace:
     return Workspace(**{**values, "coordinator": coordinator, "monitor": values["monitor"] or coordinator})
 
 
-def _agents(found: "Reading", coordinator: AgentId) -> dict[AgentId, Agent]:
+def _profile(found: "Reading", name: str) -> Profile:
+    return Profile(**{**found.section(("profiles", name), "profiles.*"), "name": name})
+
+
+def _agents(found: "Reading", coordinator: AgentId, profiles: dict[str, Profile]) -> dict[AgentId, Agent]:
     agents: dict[AgentId, Agent] = {}
     for written in found.names["agents"]:
         try:
@@ -115,7 +123,9 @@ def _agents(found: "Reading", coordinator: AgentId) -> dict[AgentId, Agent]:
             continue
         if name in agents:
             found.problem(("agents", written), f"there are two of that name: {name}")
-        agents[name] = _agent(found, written, name)
+        agent = _agent(found, written, name)
+        profile = profiles.get(agent.profile or "")
+        agents[name] = _narrowed(agent, profile, found, written) if profile else agent
     return {name: _placed(agent, agents, coordinator) for name, agent in agents.items()}
 
 
@@ -131,6 +141,19 @@ def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
             "session": values["session"] or f"agent:{(values['openclaw_agent'] or name).lower()}:main",
         }
     )
+
+
+def _narrowed(agent: Agent, profile: Profile, found: "Reading", written: str) -> Agent:
+    """The agent as its profile leaves it: of rights and limits the narrower one, of the rest its own."""
+    import msgspec
+
+    own = {key for key in ("env", "timeout") if ("agents", written, key) in found.given}
+    env, timeout = agent.env, agent.timeout
+    if profile.env is not None:
+        env = tuple(name for name in agent.env if name in profile.env) if "env" in own else profile.env
+    if profile.timeout is not None:
+        timeout = min(agent.timeout, profile.timeout) if "timeout" in own else profile.timeout
+    return msgspec.structs.replace(agent, env=env, timeout=timeout, model=agent.model or profile.model)
 
 
 def _placed(agent: Agent, agents: dict[AgentId, Agent], coordinator: AgentId) -> Agent:

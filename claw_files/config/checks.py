@@ -3,7 +3,7 @@
 import re
 
 from claw_files.config.reading import Reading
-from claw_files.config.settings import Route, Schedule, Settings, Window
+from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
 from claw_files.model import AgentId, AgentKind, Runtime
 
@@ -13,6 +13,11 @@ def check(settings: Settings, found: Reading) -> None:
     _check_workspace(settings, found)
     for name in settings.agents:
         _check_agent(settings, name, found)
+    for profile in settings.profiles.values():
+        if not profile.network and profile.sandbox != "require":
+            found.problem(
+                ("profiles", profile.name, "network"), 'is kept away by the sandbox alone; say sandbox = "require"'
+            )
     for route in settings.routes.values():
         _check_names(settings, ("routes", route.type, "to"), route.to, found)
         _check_review(settings, route.type, route.review, found)
@@ -59,22 +64,39 @@ def _check_agent(settings: Settings, name: AgentId, found: Reading) -> None:
     circle = _circle(settings, name)
     if circle and min(circle) == name:  # told once, not once for each in it
         found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
-    if agent.runtime is Runtime.COMMAND and not agent.command:
-        found.problem((*path, "runtime"), 'is "command", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]')
+    if agent.has_command and not agent.command:
+        found.problem(
+            (*path, "runtime"), f'is "{agent.runtime}", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]'
+        )
     if agent.model is None and any("{model}" in part for part in agent.command):
         found.problem((*path, "command"), "has {model} in it, so the agent needs one: model = ...")
+    if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.values:
+        found.problem((*path, "permissions"), 'is for runtime = "acp"; other programs ask nobody')
     if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
         found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
     if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:
         found.problem(
             (*path, "session"), f'is of another agent than openclaw_agent: "agent:{agent.there}:main" is its own'
         )
+    _check_profile(settings, agent, found)
     if agent.compartment and (agent.kind is not AgentKind.NAMED or name == settings.coordinator):
         found.problem((*path, "compartment"), "is for named agents, and not for the coordinator, whose ledger it is")
     if name in ("self", "coordinator", "none"):
         found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):
         found.problem((*path, "quiet_hours"), "leaves no time of the day to announce anything")
+
+
+def _check_profile(settings: Settings, agent: Agent, found: Reading) -> None:
+    path = ("agents", agent.name, "profile")
+    if not agent.profile:
+        return
+    profile = settings.profiles.get(agent.profile)
+    if profile is None:
+        near = nearest_key(agent.profile, list(settings.profiles))
+        found.problem(path, f"there is no [profiles.{agent.profile}]" + (f"; did you mean {near!r}?" if near else ""))
+    elif profile.sandbox == "require" and agent.runtime in (Runtime.INBOX, Runtime.OPENCLAW):
+        found.problem(path, f"wants a sandbox, and {agent.name} is not started here: its runtime is {agent.runtime}")
 
 
 def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:

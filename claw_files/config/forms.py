@@ -9,6 +9,7 @@ from datetime import time, timedelta
 from typing import Any
 
 from claw_files import words
+from claw_files.config.commands import COMMANDS, OWN_FOLDERS, is_command
 from claw_files.config.settings import Rate, Window
 from claw_files.patterns import pattern
 
@@ -172,6 +173,49 @@ def _rate(value: Any) -> Rate:
     return Rate(count=int(found[1]), per=timedelta(seconds=seconds))
 
 
+def _command_name(value: Any) -> str:
+    """A command's name, or the word that several begin with."""
+    name = " ".join(_text(value).removeprefix("clawfiles ").split())
+    if not is_command(name):
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        raise ValueError("is no command" + (f"; did you mean {near[0]!r}?" if near else ', such as "task list"'))
+    return name
+
+
+_UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}
+_LEAST_BYTES = 64 << 20  # with less, interpreters do not start
+
+
+def _bytes(value: Any) -> int:
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*([KMGT])(i?B)?\s*", _text(value), re.IGNORECASE | re.ASCII)
+    size = int(found[1]) << _UNITS[found[2].lower()] if found else 0
+    if size < _LEAST_BYTES:
+        raise ValueError('wants an amount of memory from "64MiB" up, such as "2GiB"')
+    return size
+
+
+def _folder(value: Any) -> str:
+    """A folder for work: an absolute path, or one below clawfiles.toml that is none of the workspace's own."""
+    path = _text(value).removesuffix("/")
+    unknown = re.sub(r"\{(agent|label)\}", "", path)
+    if "{" in unknown or "}" in unknown:
+        raise ValueError("knows {agent} and {label} only")
+    if path.startswith("~") or "\\" in path or {"..", ".", ""} & set(path.removeprefix("/").split("/")):
+        raise ValueError("wants a folder inside the workspace, or an absolute path")
+    if path.partition("/")[0] in OWN_FOLDERS:
+        raise ValueError("is a folder of the workspace's own; choose another, such as work/{agent}")
+    return path
+
+
+def _read_path(value: Any) -> str:
+    path = _text(value)
+    if not path.startswith(("/", "~/")) or ".." in path.split("/") or not path.strip("/~"):
+        raise ValueError('wants paths that begin with "/" or "~/"')
+    return path
+
+
 def _prefix(value: Any) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,15}", _text(value), re.ASCII):
         raise ValueError('wants up to 16 letters and digits, a letter first, such as "TC"')
@@ -257,6 +301,11 @@ FORMS = {
     "path": Form("path in the workspace", inside),
     "prefix": Form("letters", _prefix),
     "cron": Form("cron line", _cron),
+    "commands": Form("list of commands", _each(_command_name, "commands")),
+    "bytes": Form("amount of memory", _bytes),
+    "folder": Form("folder", _folder),
+    "reads": Form("list of paths", _each(_read_path, "paths")),
+    "sandbox": Form("off \\| prefer \\| require", _one_of("off", "prefer", "require")),
     "kind": Form("named \\| worker \\| human", _one_of("named", "worker", "human")),
     "runtime": Form("inbox \\| command \\| openclaw \\| acp", _one_of("inbox", "command", "openclaw", "acp")),
     "message": Form("stdin \\| file \\| env", _one_of("stdin", "file", "env")),
@@ -264,6 +313,9 @@ FORMS = {
     "size": Form("S \\| M \\| L", _one_of("S", "M", "L")),
     "watch": Form("auto \\| events \\| polling", _one_of("auto", "events", "polling")),
     "ping": Form("process \\| turn \\| off", _one_of("process", "turn", "off")),
+    "permissions": Form(
+        "approve-reads \\| approve-all \\| deny-all", _one_of("approve-reads", "approve-all", "deny-all")
+    ),
     "auth": Form("token \\| loopback", _one_of("token", "loopback")),
     "hosts": Form("list of names with ports", _each(_host, "names")),
     "catch_up": Form("once \\| skip", _one_of("once", "skip")),

@@ -17,6 +17,7 @@ name.
 - A **command** is a list of texts and never goes through a shell.
 - An **amount** is a number in the currency of the budgets, without its name: 450, 0.25.
 - A **rate** is text such as "15/min": s, min, h or day.
+- An **amount of memory** is text such as "512MiB" or "2GiB"; K, M, G and T count by 1024.
 - An **agent** is a name under `[agents]`, in any case. It is kept in lower case.
 - A **cron line** fires at its readings of the clock in the workspace's zone. One with fixed times fires once a day also
   when clocks are changed; one whose minute or hour begins with `*` goes by real time.
@@ -26,6 +27,8 @@ _NOTES = {
     "schedules.*": "Under `do` stands exactly one of `spawn`, `event` and `task`. The name of a schedule is up to 38\n"
     "letters, digits, `-` and `_`.",
     "agents.*": "`templates/agents/` holds ready settings for well-known agent programs.",
+    "profiles.*": "`*` is a name for `profile` of agents. [Profiles](../how-to/profiles.md) shows them at work.\n"
+    "Of `env` and `timeout` the narrower one counts, of `model` and the working folder the agent's own.",
     "routes.*": "`*` is a task type. Without a route, the agents that take the type come first, then the coordinator.",
     "budgets": "[What agents cost](../how-to/costs.md) tells how they work. `*` is the name of an agent.",
     "prices.*": "`*` is the name of a model as it stands in `model` of an agent, or as its program reports it.",

@@ -49,11 +49,18 @@ class Agent(Value, frozen=True):
     channels: tuple[str, ...] = ()
     ping: Literal["process", "turn", "off"] = "process"
     openclaw_agent: str | None = None  # its id in OpenClaw; None: the one that its session names
+    permissions: Literal["approve-reads", "approve-all", "deny-all"] = "approve-reads"  # of an ACP agent
+    profile: str | None = None  # env, timeout and model above are already what it leaves of them
 
     @property
     def is_woken(self) -> bool:
-        """Whether we start something for its messages: a command of its own, or the bridge to its gateway."""
-        return self.runtime in (Runtime.COMMAND, Runtime.OPENCLAW)
+        """Whether we start something for its messages: a command of its own, or what speaks to it."""
+        return self.runtime is not Runtime.INBOX
+
+    @property
+    def has_command(self) -> bool:
+        """Whether its runs start a program that its configuration names."""
+        return self.runtime in (Runtime.COMMAND, Runtime.ACP)
 
     @property
     def there(self) -> str:
@@ -61,6 +68,21 @@ class Agent(Value, frozen=True):
         parts = self.session.split(":")
         named = parts[1] if len(parts) > 2 and parts[0] == "agent" else self.name
         return (self.openclaw_agent or named).lower()
+
+
+class Profile(Value, frozen=True):
+    """What agents may do, and how their runs are confined. None: it says nothing of that."""
+
+    name: str
+    commands: tuple[str, ...] | None = None  # all that they may use: names of commands, or how several begin
+    model: str | None = None
+    env: tuple[str, ...] | None = None
+    cwd: str | None = None  # relative to clawfiles.toml; {agent} and {label} still to be filled
+    timeout: timedelta | None = None
+    memory: int | None = None  # bytes, of each process
+    sandbox: Literal["off", "prefer", "require"] = "off"
+    network: bool = True
+    read: tuple[str, ...] = ()  # absolute, or with ~ in front
 
 
 class Route(Value, frozen=True):
@@ -121,6 +143,7 @@ class Rate(Value, frozen=True):
 class Limits(Value, frozen=True):
     runs: int
     depth: int
+    children: int
     spawns_per_minute: int
     unread: int
     per_model: dict[str, Rate]
@@ -204,6 +227,7 @@ class Settings(Value, frozen=True):
     daemon: Daemon
     health: Health
     schedules: dict[str, Schedule]
+    profiles: dict[str, Profile]
     openclaw: OpenClaw = OpenClaw()
     serve: Serve = Serve()
     notify: Notify = Notify()
@@ -222,6 +246,11 @@ class Settings(Value, frozen=True):
             return found
         known = (agent.name for agent in self.agents.values() if not agent.compartment)
         raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(known)}")
+
+    def profile(self, agent: str) -> Profile | None:
+        """The profile of an agent; None where it has none, and for a name that is nobody's."""
+        found = self.agents.get(AgentId(agent))
+        return self.profiles.get(found.profile) if found and found.profile else None
 
     def route(self, task_type: str | None) -> Route | None:
         """The route of a task type, or None."""

@@ -52,6 +52,20 @@ TABLE: tuple[Setting, ...] = (
         ("channels", "channels", [], "What reaches a person: file:PATH, apprise addresses, env:NAME, addresses:FILE."),
         ("ping", "ping", "process", "Health: process looks at its program or run; turn asks it, which costs a run."),
         ("openclaw_agent", "text", None, "Its id in OpenClaw. Not given: the one in its session, agent:ID:..."),
+        ("permissions", "permissions", "approve-reads", "What an ACP agent may do when it asks, in its folder."),
+        ("profile", "text", None, "The name of a profile: what it may do, and how its runs are confined."),
+    ),
+    *_of(
+        "profiles.*",
+        ("commands", "commands", None, "All it may use; `task` is everything that begins so. Not given: any."),
+        ("model", "text", None, "The model of agents that name none."),
+        ("env", "variables", None, "All the variables that its agents may see; an agent's own list is cut to these."),
+        ("cwd", "folder", None, "Where it works; {agent}, {label} are filled in. Not given: in a sandbox work/NAME."),
+        ("timeout", "length", None, "The longest that a run may last, whatever an agent or a spawn says."),
+        ("memory", "bytes", None, "The most that each process of a run may use."),
+        ("sandbox", "sandbox", "off", "prefer: where bubblewrap works. require: nowhere else."),
+        ("network", "flag", True, "false: a run in the sandbox reaches nothing, not even this machine."),
+        ("read", "reads", [], "What it may read in the sandbox, beside the system, the workspace and its program."),
     ),
     *_of(
         "routes.*",
@@ -95,6 +109,7 @@ TABLE: tuple[Setting, ...] = (
         "limits",
         ("runs", "positive", 4, "At once, overall."),
         ("depth", "count", 1, "How deep spawns may nest: 1 means that a worker cannot spawn."),
+        ("children", "positive", 5, "Open spawns of one task or session; coordinator and people only inside of runs."),
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
         ("unread", "positive", 100, "Messages of one agent that may wait in one inbox; another one is refused."),
         ("per_model.*", "rate", None, "Runs with this model are started at most so often: 15/min."),
@@ -149,7 +164,7 @@ TABLE: tuple[Setting, ...] = (
     ),
 )  # fmt: skip
 
-NAMED = ("agents", "routes", "prices", "schedules")  # tables of tables with names that the user chooses
+NAMED = ("agents", "profiles", "routes", "prices", "schedules")  # tables of tables with names that the user chooses
 _NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
 
 SETTINGS: dict[Path, Setting] = {setting.path: setting for setting in TABLE}

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from claw_files.app import App
 from claw_files.daemon import epoch
 from claw_files.daemon.chores import Chores
+from claw_files.daemon.doors import Doors
 from claw_files.daemon.draining import Drain
 from claw_files.daemon.hints import Hints
 from claw_files.daemon.log import Log
@@ -116,6 +117,7 @@ class Session:
         self.loop = Loop(app, self.watch, self._hints, self._log)
         self._reload = Reload(self.loop, self._service.open, self._log, self._notify)
         self._drain = Drain(self.loop, self._log)
+        self._doors = Doors(self._log)
         self._chores = Chores(self.loop, self._log, self._service.open)
 
     def _take_lock(self, app: App) -> Held:
@@ -167,6 +169,7 @@ class Session:
         try:
             self._keep_lock()
             self.loop.turn()
+            self._doors.refresh(place.root for place in (self.loop.app, *self.loop.app.compartments()))
             self._reload.turn(self._signals)
             self._chores.turn()
         except DaemonRuns:
@@ -223,6 +226,7 @@ class Session:
                 self._note(self.loop.app, "daemon stop", "asked to")
 
     def _leave(self) -> None:
+        self._doors.close()
         self.watch.close()
         self._service.faults.update(self.watch.health.faults)
         self._lock.release()

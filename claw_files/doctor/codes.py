@@ -55,6 +55,21 @@ GROUPS: Final = (
             "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
         ),
         (
+            "acp-library",
+            "the library that speaks with ACP agents is missing: they are never woken",
+            "pip install 'clawfiles[acp]'",
+        ),
+        (
+            "program-missing",
+            "the program of an agent is not there: runs of it cannot start, and tasks for it fail",
+            "install it, or let command in [agents.{agent}] name it by its path",
+        ),
+        (
+            "no-sandbox",
+            "the profile of this agent wants a sandbox, and none can be built here: it is never woken",
+            "do what is named, or set sandbox under the profile of [agents.{agent}] to prefer or off",
+        ),
+        (
             "notify-library",
             "the library that reaches people outside of the workspace is missing: their channels get nothing",
             "pip install 'clawfiles[notify]'",
@@ -63,11 +78,6 @@ GROUPS: Final = (
             "channel-unusable",
             "a channel of a person that nothing can be delivered to",
             "correct channels under [agents.{agent}]; the program apprise tries an address",
-        ),
-        (
-            "runtime-missing",
-            "this runtime is not available yet: the agent is never woken, and tasks for it fail",
-            'give [agents.{agent}] a command, or runtime = "inbox" if it looks for itself',
         ),
         (
             "weak-filesystem",
@@ -131,6 +141,7 @@ GROUPS: Final = (
         ("unknown-agent", "there is no such agent in clawfiles.toml", "correct the name, or add the agent"),
         ("cycle", "tasks wait for each other in a circle: none ever becomes ready", "take one of them out of after:"),
         ("missing-after", "it waits for a task that does not exist", "correct after:, or make the task"),
+        ("parent-cycle", "tasks were spawned in one another, in a circle", "correct one parent:, or take it out"),
         ("missing-parent", "its parent does not exist", "correct parent:, or take the line out"),
     ),
     _group(

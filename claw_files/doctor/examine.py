@@ -9,10 +9,19 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.agents, setting.filesystem, openclaw.gateway, channels.channels),
+    *(setting.openclaw, setting.programs, setting.filesystem, openclaw.gateway, channels.channels),
     *(names.nodes, names.names),
     *(compartments.modes, compartments.outside),
-    *(tasks.names_in_tasks, tasks.circles, tasks.places, tasks.moves, tasks.leases, tasks.outputs, tasks.reports),
+    *(
+        tasks.names_in_tasks,
+        tasks.circles,
+        tasks.parent_circles,
+        tasks.places,
+        tasks.moves,
+        tasks.leases,
+        tasks.outputs,
+        tasks.reports,
+    ),
     *(ledger.lines, ledger.watching, ledger.unseen),
     *(inboxes.missing, inboxes.orphans, inboxes.unsent, inboxes.doubles, inboxes.strangers, inboxes.stale),
     *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from claw_files import words
 from claw_files.documents.frontmatter import Data
 from claw_files.errors import BadId, BadValue
-from claw_files.model import Need, Size, Value
+from claw_files.model import Need, Size, Stay, Value
 
 if TYPE_CHECKING:
     pass
@@ -83,6 +83,19 @@ def _size(data: Data, _: Reading) -> Size:
         raise BadValue("size", _text(data), "S, M or L") from None
 
 
+def _sandbox(data: Data, _: Reading) -> str:
+    if _text(data).lower() != "require":
+        raise BadValue("sandbox", _text(data), "require")
+    return "require"
+
+
+def _stay(data: Data, _: Reading) -> Stay:
+    try:
+        return Stay(_text(data).lower())
+    except ValueError:
+        raise BadValue("session", _text(data), "open or closed") from None
+
+
 def _plain(value: Any) -> str | None:
     return str(value) if value not in (None, "") else None
 
@@ -152,10 +165,13 @@ FIELDS: Final = (
     _who("spawner"),
     _one("model"),
     _one("cwd"),
+    Field(key="sandbox", read=_sandbox, show=_plain),
     _one("group"),
     _count("group_size"),
     _one("asked"),
     Field(key="cached_from", read=lambda data, _: words.task_id(_text(data)), show=_plain),
+    Field(key="session", read=_stay, show=_plain),
+    _count("turn"),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}
 EMPTY: Final = frozenset({"", "~", "-", "null", "none", "n/a"})

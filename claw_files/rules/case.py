@@ -36,7 +36,9 @@ class Case(Value, frozen=True):
 
     @property
     def boss(self) -> AgentId:
-        """Who gets the result: the spawner of the line, else the coordinator."""
+        """Who gets the result: the spawner of the line, else the coordinator; above workers the first who is none."""
+        if self.look.asker:
+            return self.look.asker.boss
         return self.look.entry.spawner or self.snap.settings.coordinator
 
     @property
@@ -65,11 +67,16 @@ class Case(Value, frozen=True):
 
     def _is_at_it(self, run: Run) -> bool:
         # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
-        return run.task == self.task.id and (run.agent == self.agent or _ATTEMPT.search(run.key) is not None)
+        return run.task == self.task.id and (run.agent == self.agent or is_attempt(run.key))
 
     def key(self, what: str = "") -> Key:
         """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""
         return task_key(self.task, what)
+
+    def is_held_back(self, key: str) -> bool:
+        """Whether the worker that hears of it is between two attempts, and was not told yet."""
+        asker = self.look.asker
+        return asker is not None and asker.waits and not any(self.was_told(it, key) for it in asker.passed)
 
     def was_told(self, agent: AgentId, key: str) -> bool:
         return self.snap.told.get(f"{agent}/{key}") is not None
@@ -90,6 +97,11 @@ class Case(Value, frozen=True):
 def task_key(task: Task, what: str = "") -> Key:
     """ "tc-89.1" for the task message of attempt 1; with `what`, the key of something else that happens once in it."""
     return Key(f"{task.id.lower()}.{task.attempt}" + (f".{what}" if what else ""))
+
+
+def is_attempt(key: str) -> bool:
+    """Whether it is the key of a task message: its run does the task, and does not only name it."""
+    return _ATTEMPT.search(key) is not None
 
 
 def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:

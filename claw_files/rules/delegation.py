@@ -1,10 +1,11 @@
 """Who may hand work to whom: one hop, no circles, a spawn's contract; and when a message counts as acknowledged."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
 
-from claw_files.config import Settings
-from claw_files.errors import Refused
-from claw_files.model import AgentId, AgentKind, Message, Report, State, Task
+from claw_files.config import Agent, Settings
+from claw_files.errors import NoSandbox, Refused
+from claw_files.model import AgentId, AgentKind, Message, Report, Runtime, State, Task
 
 
 def check_hop(
@@ -53,19 +54,54 @@ def check_contract(label: str | None, size: str | None) -> None:
         raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
 
 
-def check_spawn(
-    settings: Settings, worker: AgentId, mode: str, runtime: str | None, sandbox: str, cwd: str | None
-) -> None:
+class Wanted(Protocol):
+    """What a spawn asks for beside its contract; `services.contracts.SpawnOrder` is one."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def runtime(self) -> str | None: ...
+    @property
+    def thread(self) -> bool: ...
+    @property
+    def cwd(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+
+
+def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted) -> None:
     """Raises Refused where a spawn asks for what its worker's configuration does not give."""
-    own = settings.agent(worker).runtime
-    if mode != "run":
-        raise Refused("spawn-contract", f"{worker} is a worker and lives for one run", "leave --mode out")
-    if runtime is not None and runtime != own:
-        raise Refused("spawn-contract", f"{worker} runs by {own}, not {runtime}", "leave --runtime out")
-    if sandbox != "inherit":
-        message = f"no sandbox is built in, so {worker} cannot be promised one"
-        raise Refused("sandbox", message, "put one into its command in clawfiles.toml, and leave --sandbox out")
-    if cwd is not None and not is_inside(cwd):
+    agent, own = settings.agent(worker), settings.agent(worker).runtime
+    if wanted.runtime is not None and wanted.runtime != own:
+        raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
+    if wanted.mode == "session":
+        _check_session(agent, wanted)
+    if wanted.thread and own not in THREADS:
+        message = f"{worker} runs by {own}, which binds a session to no channel's thread"
+        raise Refused("threads", message, "leave --thread out: the result comes to you")
+    if wanted.cwd is not None:
+        _check_folder(settings, worker, wanted.cwd)
+
+
+THREADS: frozenset[Runtime] = frozenset()  # the runtimes that bind a session to a thread of a channel
+
+
+def _check_session(agent: Agent, wanted: Wanted) -> None:
+    if agent.kind is not AgentKind.WORKER:
+        right = f'`clawfiles send {agent.name} "TEXT"` speaks to it'
+        raise Refused("spawn-contract", f"{agent.name} is {agent.kind}: it stays anyway", right)
+    if wanted.group:
+        message = "a group is reported once, when all of it has ended, and a session stays"
+        raise Refused("groups", message, "leave --group or --mode session out")
+
+
+def _check_folder(settings: Settings, worker: AgentId, cwd: str) -> None:
+    profile = settings.profile(worker)
+    fixed = profile.cwd if profile and (profile.cwd or "").find("{") < 0 else None
+    if fixed and not f"{cwd}/".startswith(f"{fixed}/"):
+        message = f"{cwd[:80]!r} is not inside {fixed}, where the profile of {worker} has it work"
+        raise Refused("working folder", message, "say a folder inside that one, or leave --cwd out")
+    if not is_inside(cwd):
         raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "say a folder relative to it")
 
 
@@ -77,16 +113,20 @@ def is_inside(folder: str) -> bool:
     )
 
 
-def check_depth(settings: Settings, spawner: AgentId, depth: int) -> None:
-    """Raises Refused where a spawn would nest deeper than `limits.depth`.
+def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callable[[], str | None]) -> None:
+    """Raises NoSandbox for work that must be done in a sandbox where none can be built.
 
     Args:
-        depth: how deep the spawner itself was spawned: 0 for whoever was not spawned, 1 for their workers.
+        asked: the spawn itself asks for one.
+        lacks: why none can be built, in one sentence, or None; asked only where it matters.
     """
-    if depth < settings.limits.depth:
+    profile = settings.profile(agent)
+    if not asked and not (profile and profile.sandbox == "require"):
         return
-    message = f"{spawner} runs at depth {depth} and limits.depth is {settings.limits.depth}, so it cannot spawn"
-    raise Refused("depth", message, "write what is needed into the result: its spawner decides")
+    if asked and settings.agents[agent].runtime not in (Runtime.COMMAND, Runtime.ACP):
+        raise NoSandbox("sandbox", f"{agent} is not started here, so it cannot be put into one", "leave --sandbox out")
+    if why := lacks():
+        raise NoSandbox("sandbox", f"{agent} may run in a sandbox only", why)
 
 
 def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Collection[str] = ()) -> None:

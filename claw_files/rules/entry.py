@@ -148,7 +148,20 @@ def closed(case: Case) -> Decision | None:
         return (case.act(Act.STOP, f"{case.task.state}, its run is still alive"),)
     if case.task.state is State.DEAD and case.look.place is Place.STATUS:
         return (case.act(Act.DEAD_LETTER, "the move to dead-letter/ was cut short"),)
-    return WAIT if case.task.group else (case.act(Act.CLOSE, case.task.state.value),)
+    if case.task.group:
+        return WAIT
+    told = _told_of_failure(case) if case.task.state is State.DEAD and case.task.label else ()
+    return WAIT if told is None else (*told, case.act(Act.CLOSE, case.task.state.value))
+
+
+def _told_of_failure(case: Case) -> Decision | None:
+    """Whoever spawned what failed for good hears of it, unless the dead letter's own message told it; None: not now."""
+    if case.is_held_back(case.key("failed")):
+        return None
+    why = words.said(case.task.reason) if case.task.reason else "no reason given"
+    text = f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} failed for good: {why}."
+    told = rows.inform(case, "failed", text)
+    return tuple(action for action in told if action.agent and not case.was_told(action.agent, case.key("dead")))
 
 
 def ticked(case: Case) -> Decision | None:

@@ -40,7 +40,7 @@ def _ping(agent: Agent, live: Sequence[Run]) -> Ping:
         return Ping(agent=agent.name, how=How.RUN, run=live[0])
     if agent.ping == "turn" and agent.kind is not AgentKind.WORKER:
         return Ping(agent=agent.name, how=How.TURN)
-    if agent.runtime is Runtime.COMMAND:
+    if agent.has_command:
         return Ping(agent=agent.name, how=How.PROGRAM)
     return Ping(agent=agent.name, how=How.SIGN if agent.runtime is Runtime.INBOX else How.HOOK)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Agent, Route, Settings
 from claw_files.errors import BadValue
-from claw_files.model import AgentId, AgentKind, Runtime, Size, Task, Value
+from claw_files.model import AgentId, AgentKind, Size, Task, Value
 from claw_files.rules import pools
 from claw_files.rules.pools import Loads
 from claw_files.words import render_duration
@@ -95,7 +95,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
     if agent.kind is AgentKind.WORKER:
         return "spawn"
     wants_spawn = route is not None and route.how == "spawn"
-    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.runtime is Runtime.COMMAND else "send"
+    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.has_command else "send"
 
 
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:

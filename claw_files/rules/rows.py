@@ -19,7 +19,7 @@ from claw_files.rules.case import (
     task_key,
 )
 from claw_files.rules.liveness import liveness
-from claw_files.rules.snapshot import Act, Place
+from claw_files.rules.snapshot import Act, Action, Place
 
 # --- backlog
 
@@ -265,12 +265,28 @@ def done(case: Case) -> Decision | None:
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
     if case.task.group:
         return WAIT  # the group's report closes it
-    told = [who for who in audience(case) if not case.was_told(who, case.key("done"))]
-    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}{_cached(case.task)}." + _outcome(
-        case.task
-    )
-    inform = [case.act(Act.INFORM, "done", who, "done", text=text, kind=Kind.ANNOUNCE) for who in told]
-    return (*inform, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+    if case.is_held_back(case.key("done")):
+        return WAIT
+    by = f"{case.agent}{_cached(case.task)}"
+    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
+    told = inform(case, "done", text)
+    if sender := case.look.next_turn:
+        return told if case.is_running else (*told, case.act(Act.TURN, f"a message from {sender}", what="turn"))
+    return (*told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def inform(case: Case, what: str, text: str) -> Decision:
+    """Tell everybody who follows the task, each once; a worker that is at work finds it in its run."""
+    asker, key = case.look.asker, case.key(what)
+    passed = asker.passed if asker else ()
+    is_told = any(case.was_told(who, key) for who in passed)
+    found = list[Action]()
+    for who in audience(case):
+        mine = asker is not None and who == asker.agent
+        if not case.was_told(who, key) and not (mine and is_told):
+            details = {"run": asker.run} if asker and asker.run and mine else {}
+            found.append(case.act(Act.INFORM, what, who, what, text=text, kind=Kind.ANNOUNCE, details=details))
+    return tuple(found)
 
 
 def _cached(task: Task) -> str:
@@ -283,13 +299,19 @@ def _outcome(task: Task) -> str:
 
 
 def audience(case: Case) -> list[AgentId]:
-    """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger."""
-    settings = case.snap.settings
+    """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger.
+
+    Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
+    """
+    settings, asker = case.snap.settings, case.look.asker
     requester = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
+    if asker:
+        requester = asker.agent
     if requester not in settings.agents:
         requester = settings.coordinator
-    known = [who for who in (requester, *case.task.followers) if who in settings.agents]
-    return [who for who in dict.fromkeys(known) if who != case.agent]
+    known = [it for it in case.task.followers if it in settings.agents]
+    others = (it for it in known if settings.agents[it].kind is not AgentKind.WORKER)
+    return [who for who in dict.fromkeys((requester, *others)) if who != case.agent or (asker and asker.run)]
 
 
 def _wants_check(case: Case) -> bool:

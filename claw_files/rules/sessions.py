@@ -12,7 +12,7 @@ import msgspec
 
 from claw_files.config import Settings
 from claw_files.errors import NotFound, Usage
-from claw_files.model import DRAINED, AgentId, AgentKind, Result, Run, RunId, Runtime, State, Task, TaskId, Value
+from claw_files.model import DRAINED, AgentId, AgentKind, Result, Run, RunId, Runtime, State, Stay, Task, TaskId, Value
 from claw_files.rules.lanes import Wait
 
 
@@ -67,6 +67,9 @@ class Session(Value, frozen=True):
     said: str | None = None  # what it said last, in one line
     usage: dict[str, str] = msgspec.field(default_factory=dict)  # tokens and cost, as far as it told them
     messages: tuple[Spoken, ...] = ()  # the last ones, oldest first
+    stays: Stay | None = None  # of a worker that stays: whether it takes messages
+    parent: TaskId | None = None  # the task in whose run it was spawned
+    children: tuple[TaskId, ...] = ()  # tasks that were spawned in the runs of its task
     wait: Wait | None = None  # of the first message that waits for its turn
     runs: tuple[RunId, ...] = ()  # all that are known, oldest first
 
@@ -111,6 +114,8 @@ def build(settings: Settings, seen: Seen) -> Session:
         task=task.id if task else run.task if run else None,
         title=task.title if task else None,
         spawner=(task.spawner or task.requested_by) if task and kind is SessionKind.SUBAGENT else None,
+        stays=task.session if task else None,
+        parent=task.parent if task else None,
         wait=seen.waits[0] if seen.waits else None,
         runs=tuple(run.id for run in seen.runs),
     )

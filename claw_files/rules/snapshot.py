@@ -9,6 +9,7 @@ import msgspec
 
 from claw_files.config import Settings
 from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, Result, Run, Task, TaskId, Value
+from claw_files.rules.flows import Asker
 from claw_files.rules.pools import Load
 
 
@@ -46,6 +47,8 @@ class Look(Value, frozen=True):
     verify: Run | None = None  # the route's own check, if it was started
     note: str = ""  # the last one of the holder, while a person follows the task
     announced: datetime | None = None  # when its progress was announced last
+    asker: Asker | None = None  # who hears of it, where a worker spawned it
+    next_turn: AgentId | None = None  # of an open session: who sent the next message, if there is one
 
 
 class Spent(Value, frozen=True):
@@ -95,6 +98,7 @@ class Act(StrEnum):
     FINISH = "finish"  # a worker's result moves its task
     FAIL = "fail"
     RETRY = "retry"
+    TURN = "turn"  # the next message of a worker's session
     AGAIN = "again"  # a new attempt after a run that a daemon ended when it stopped; nobody failed
     NUDGE = "nudge"
     ASK = "ask"

@@ -97,19 +97,23 @@ def plan_groups(looks: Sequence[Look], snap: Snapshot, now: datetime) -> list[Ac
 
 
 def _plan_group(name: str, cases: list[Case]) -> list[Action]:
-    boss, key = cases[0].boss, f"group.{name}.report"
+    key, asker = f"group.{name}.report", cases[0].look.asker
+    boss = asker.agent if asker else cases[0].boss
     close = [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
-    if cases[0].was_told(boss, key):
+    if any(cases[0].was_told(who, key) for who in (boss, *(asker.passed if asker else ()))):
         return close if all(_is_final(case) for case in cases) else []
     size = max((case.task.group_size or 1) for case in cases)
     if not all(_is_final(case) for case in cases):
         return []
     if len(cases) < size and not all(case.due for case in cases):
         return []  # the others are still being spawned; or their lines are gone, then the last check time decides
+    if asker and asker.waits:
+        return []
     good = [case for case in cases if case.task.state is State.DONE and is_accepted(case)]
     bad = [case for case in cases if case not in good]
     why = f"{len(good)} of {size} have a result"
     details = {"labels": [case.task.label for case in good if case.task.label], "group": name}
+    details |= {"run": asker.run} if asker and asker.run else {}
     text = _combined(name, good, bad, size - len(cases))
     report = Action(act=Act.REPORT, agent=boss, key=key, why=why, text=text, kind=Kind.ANNOUNCE, details=details)
     return [report, *close]

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
-from claw_files.model import AgentId, AgentKind, Need, State, Task, Value
+from claw_files.model import AgentId, AgentKind, Need, State, Stay, Task, Value
 
 
 class Role(StrEnum):
@@ -290,6 +290,17 @@ def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -
     return _new_attempt(task, generation, now, reason=why, completed=None)
 
 
+def next_turn(task: Task, actor: Actor, generation: int, now: datetime, turn: int, sender: AgentId) -> Task:
+    """`task` in backlog for the next message of its session, its failures counted anew; who sent it follows it."""
+    check(task, S.BACKLOG, actor, "I")
+    if task.session is not Stay.OPEN:
+        raise MoveRefused("sessions", f"the session of {task.id} is closed", "")
+    follows = sender not in (task.spawner, task.requested_by, *task.followers)
+    followers = (*task.followers, sender) if follows else task.followers
+    changes = {"turn": turn, "failures": 0, "followers": followers, "summary": None, "completed": None, "reason": None}
+    return _new_attempt(task, generation, now, **changes)
+
+
 def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
     """`task` in backlog for its next attempt, by `agent`."""
     if task.state is not S.BACKLOG:
@@ -335,6 +346,5 @@ def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
 def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` cancelled; the caller stops a live run first."""
     check(task, S.CANCELLED, actor, "P")
-    return replace(
-        task, state=S.CANCELLED, generation=generation, reason=why, lease=None, eta=None, need=None, updated=now
-    )
+    ends = {"lease": None, "eta": None, "need": None, "session": Stay.CLOSED if task.session else None}
+    return replace(task, state=S.CANCELLED, generation=generation, reason=why, updated=now, **ends)

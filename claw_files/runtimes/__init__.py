@@ -18,6 +18,20 @@ class Given(StrEnum):
     ENV = "env"  # in CLAWFILES_MESSAGE
 
 
+class Sandbox(Value, frozen=True):
+    """How a run is confined. Paths are relative to the workspace unless something else is said."""
+
+    required: bool  # without one the run does not start; else it starts without
+    network: bool = True
+    read: tuple[str, ...] = ()  # absolute, or with ~ in front: what else it may read
+    hidden: tuple[str, ...] = ()  # absolute: folders that it sees empty, but for what is its own
+    secrets: tuple[str, ...] = ()  # absolute: files that it must not read
+    kept: tuple[str, ...] = ()  # absolute: files that must not lie in its working folder
+    inbox: str = ""  # its folder
+    own: tuple[str, ...] = ()  # files it may write; made, empty, where they are not there
+    outside: int = 0  # so many words of the command stay outside: a client of ours, which starts the rest
+
+
 class StartOrder(Value, frozen=True):
     """All it takes to start one run. Everything but `message` and the ids comes from the operator's configuration."""
 
@@ -30,6 +44,9 @@ class StartOrder(Value, frozen=True):
     cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
     base: str | None = None  # absolute: the folder of clawfiles.toml, for {workspace}; of a run in a compartment
     label: str | None = None  # of a worker; CLAWFILES_LABEL and {label}
+    alone: bool = False  # when it is to end, its own process is asked first, and what that started a moment later
+    memory: int | None = None  # bytes, the most that each of its processes may use
+    sandbox: Sandbox | None = None
     extra: dict[str, str] = msgspec.field(default_factory=dict)  # more CLAWFILES_* values
 
 
@@ -60,6 +77,9 @@ class AgentRuntime(Protocol):
 
         `drained`: because the daemon stops; then that is its reason, unless somebody asked for its end before.
         """
+
+    def lacks_sandbox(self) -> str | None:
+        """Why no run can be put into a sandbox here, in one sentence; None where it can."""
 
     def end_lost(self, run_id: RunId) -> Run | None:
         """Kill what a run without a supervisor left and write its end; a run that is not lost is left alone."""

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,9 +17,13 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
+from claw_files.system import proc
 from claw_files.system.clock import Clock
 from claw_files.system.noise import token
 from claw_files.system.processes import Processes
+
+if TYPE_CHECKING:
+    from claw_files.runtimes import staging
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
 
@@ -70,12 +75,21 @@ class CommandRuntime:
         waits, go = os.pipe()
         try:
             staging.stage(plan)
-            fields = staging.fields(plan, self._grace, self._cap_bytes)
+            confined = self._confined(plan)
+            fields = [*staging.fields(plan, self._grace, self._cap_bytes), *confined]
             self._supervise(order.run.id, (lock, staging.handover(staged, fields), waits))
             return staging.place(staged, folder)
         finally:
             staging.discard(staged)
             os.close(go)
+
+    def _confined(self, plan: "staging.Plan") -> list[tuple[str, str]]:
+        """The order's fields about the sandbox; without one, the command as it is."""
+        if plan.order.sandbox is None:
+            return [("arg", item) for item in plan.command]
+        from claw_files.runtimes import sandbox
+
+        return sandbox.fields(plan, plan.order.sandbox, os.path.join(self._root, ".clawfiles"))
 
     def _supervise(self, run_id: RunId, given: tuple[int, int, int]) -> None:
         argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, run_id]
@@ -107,6 +121,12 @@ class CommandRuntime:
                 self._locks.forget(run.id)  # left by a crash after the end was written
         return [run for run in found if run is not None and (run.alive or run.ended is None)]
 
+    def around(self) -> list[Run]:
+        """The live runs that the calling process is part of, the innermost first."""
+        folders = map(os.path.split, proc.around(os.getpid()))
+        found = [self.look(RunId(name)) for parent, name in folders if parent == self._runs]
+        return [run for run in found if run and run.alive]
+
     def stop(self, run_id: RunId, drained: bool = False) -> bool:
         from claw_files.runtimes.supervisor import STOP, write_durably
 
@@ -120,6 +140,11 @@ class CommandRuntime:
             write_durably(self._folder(run_id), STOP, f"{DRAINED}\n" if drained else "", 0o600)
         self._processes.ask_to_end(self._folder(run_id))
         return True
+
+    def lacks_sandbox(self) -> str | None:
+        from claw_files.runtimes.bubblewrap import problem
+
+        return problem(self._environ)
 
     def end_lost(self, run_id: RunId) -> Run | None:
         from claw_files.runtimes import staging

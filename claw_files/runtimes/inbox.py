@@ -23,6 +23,10 @@ class InboxRuntime:
         """False: there is nothing to stop."""
         return False
 
+    def lacks_sandbox(self) -> str | None:
+        """That there is nothing to put into one."""
+        return "an agent that looks for itself is not started here"
+
     def end_lost(self, run_id: RunId) -> Run | None:
         """None: nothing was started, nothing can be lost."""
         return None

@@ -108,7 +108,7 @@ def _sweep(folder: str, age_seconds: float = 3600) -> None:
 
 
 def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]]:
-    """Return the supervisor's order as (name, value) pairs; it reads neither YAML nor our values."""
+    """Return the supervisor's order as (name, value) pairs, but for the command; it reads no YAML, no value of ours."""
     limit = plan.run.timeout
     return [
         ("inode", str(os.stat(plan.staged).st_ino)),
@@ -118,11 +118,12 @@ def fields(plan: Plan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]
         ("lock", plan.lock),
         ("cwd", plan.cwd),
         ("umask", "077" if plan.closed else ""),
+        ("alone", "1" if plan.order.alone else ""),
         ("stdin", plan.message_file if plan.order.given is Given.STDIN else ""),
         ("limit", "" if limit is None else str(limit.total_seconds())),
         ("grace", str(grace.total_seconds())),
         ("cap", str(cap_bytes)),
-        *(("arg", item) for item in plan.command),
+        ("memory", "" if plan.order.memory is None else str(plan.order.memory)),
         *(("env", f"{name}={value}") for name, value in plan.env.items()),
     ]
 

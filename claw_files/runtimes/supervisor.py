@@ -41,9 +41,15 @@ class Order:
         self.inode, self.head = int(one["inode"]), one["head"]
         self.staged, self.folder, self.lock = one["staged"], one["folder"], one["lock"]
         self.cwd, self.stdin = one["cwd"], one["stdin"]
+        self.alone = bool(one["alone"])
         self.umask = int(one["umask"], 8) if one["umask"] else None
         self.limit = float(one["limit"]) if one["limit"] else None
         self.grace, self.cap_bytes = float(one["grace"]), int(one["cap"])
+        self.memory_bytes = int(one["memory"]) if one["memory"] else None
+        self.refused = one.get("refused", "")  # why it must not start
+        self.sandboxed = "walled" in one  # its command is bubblewrap's
+        self.door = one.get("door", "")  # a folder and a file beside it that end with the run
+        self.fresh = [value for name, value in fields if name == "fresh"]  # files that were made empty for it
         self.command = [value for name, value in fields if name == "arg"]
         self.env = dict(value.partition("=")[::2] for name, value in fields if name == "env")
 
@@ -78,6 +84,8 @@ class Supervision:
         self._finish()
 
     def _start(self) -> None:
+        if self.order.refused:
+            raise OSError(self.order.refused)
         program = resolved(self.order.command, self.order.env.get("PATH", os.defpath))
         pipes = [os.pipe(), os.pipe()]
         for (source, _), name in zip(pipes, ("stdout.log", "stderr.log"), strict=True):
@@ -134,9 +142,13 @@ class Supervision:
             self.kill_at = now + self.order.grace
         if now >= self.kill_at:
             send(left, signal.SIGKILL)
-        else:
-            send(left - self.told, signal.SIGTERM)
-            send(left - self.told, signal.SIGCONT)  # one that has stopped itself would not see TERM
+            return
+        if self.order.alone and self.agent in left and now < self.kill_at - self.order.grace / 2:
+            left = {self.agent}  # it has something to say to those that it started
+        # Bubblewrap would die of TERM, and take what is in the sandbox with it at once.
+        asked = left - self.told - ({self.agent} if self.order.sandboxed else set())
+        send(asked, signal.SIGTERM)
+        send(asked, signal.SIGCONT)  # one that has stopped itself would not see TERM
         self.told |= left
 
     def _finish(self) -> None:
@@ -146,6 +158,7 @@ class Supervision:
         while self.agent and self.exit is None and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             self._reap()
+        self._tidy()
         for capture in self.captures.values():
             capture.drain(reads=1024)
             capture.close()
@@ -154,6 +167,17 @@ class Supervision:
         self._write_run({key: value for key, value in facts.items() if value}, fenced(last_lines(self.tail.bytes())))
         with contextlib.suppress(OSError):
             os.unlink(self.order.lock)  # still held: whoever looks now finds the end written
+
+    def _tidy(self) -> None:
+        """Take away what was made for this run and nobody filled."""
+        for path in self.order.fresh:
+            with contextlib.suppress(OSError):
+                if os.lstat(path).st_size == 0:
+                    os.unlink(path)
+        if self.order.door:
+            discard(self.order.door)
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self.order.door}.json")
 
     def _write_run(self, facts: dict[str, str], body: str) -> None:
         lines = "".join(f"{key}: {value}\n" for key, value in facts.items())
@@ -220,7 +244,10 @@ def _become(order: Order, program: str, streams: tuple[int, int, int], told: int
         reset_signals()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        os.chdir(order.cwd)
+        os.chdir("/" if order.sandboxed else order.cwd)
+        if order.memory_bytes is not None:
+            # Not RLIMIT_AS: what a program maps and never touches counts there, gigabytes of it in Node and Go.
+            resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes, order.memory_bytes))
         os.execve(program, order.command, order.env)  # noqa: S606 - no shell is the point
     except OSError as error:
         os.write(told, f"{error.strerror or error}: {error.filename or program}".encode("utf-8", "surrogateescape"))

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from claw_files.errors import Changed, Conflict, MoveRefused, NotFound
+from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
 from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import texts
+from claw_files.services import texts, turns
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.delegations import Delegations
 from claw_files.services.messages import Messages
@@ -65,6 +65,7 @@ class Acting:
             Act.FINISH: outcomes.finish,
             Act.FAIL: outcomes.fail,
             Act.RETRY: outcomes.retry,
+            Act.TURN: outcomes.turn,
             Act.AGAIN: outcomes.again,
             Act.DEAD_LETTER: outcomes.dead_letter,
             Act.VERIFY: self._verify,
@@ -83,7 +84,7 @@ class Acting:
         """Carry out one decision. False when somebody else's move meanwhile made it pointless."""
         try:
             self._hands[action.act](action, look)
-        except (Changed, Conflict, MoveRefused, NotFound):
+        except (Changed, Conflict, MoveRefused, NoSandbox, NotFound):
             return False  # the next look decides anew, on what stands there now
         return True
 
@@ -198,6 +199,9 @@ class Acting:
 
     def _deliver(self, action: Action, look: Look | None) -> None:
         assert action.task is not None and action.agent is not None
+        if look and look.task and look.task.session:
+            audit = replace(self._audit(action), action="inbox done", why="its turn begins")
+            turns.put_away(self._ws, look.task, audit)
         self._delegations.deliver_held(action.task, action.agent, self._sender(look))
 
     def _sender(self, look: Look | None) -> AgentId:
@@ -238,6 +242,8 @@ class Acting:
             reply_to=reply_to or self._me,
             short=told,
             whole=action.act is Act.ASK,
+            run=action.details.get("run"),
+            in_reply_to=_answered(look.task) if action.act is Act.INFORM and look and look.task else None,
         )
 
     def _stop(self, action: Action, look: Look | None) -> None:
@@ -265,3 +271,8 @@ class Acting:
 
     def _give_up(self, action: Action, look: Look | None) -> None:
         self._people.give_up(action.details["id"], action.why)
+
+
+def _answered(task: Task) -> str | None:
+    """The message of a session that the news are the answer to."""
+    return turns.turn_key(task.id, task.turn) if task.session and task.turn > 1 else None

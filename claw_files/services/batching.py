@@ -36,7 +36,8 @@ class Batching:
 
         Labels are the order's with "-1", "-2", ... behind it; the group is the order's, or bears its label.
 
-        Raises what a spawn raises, before any of them is made; Refused for over 1,000 batches.
+        Raises what a spawn raises, before any of them is made, also where the tree has no room for all of them;
+        Refused for over 1,000 batches.
         """
         sizes.check(items_text, "the list of items")
         found = batches.items(items_text)
@@ -52,6 +53,7 @@ class Batching:
             raise Refused("batches", f"{len(split)} batches are over {MOST:,}", "say a larger --batch, or fewer items")
         group = words.label(order.group or order.label or "")
         check_group(self._ws, group, by)
+        self._delegations.admit(by, inside, len(split))
         orders = []
         for number, batch in enumerate(split, start=1):
             label = words.label(f"{order.label}-{number}")

@@ -10,7 +10,7 @@ from claw_files import words
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import BadId, CannotRead, ClawError, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
-from claw_files.rules import by_hand, visibility
+from claw_files.rules import by_hand, flows, visibility
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.workspace import Workspace
@@ -27,6 +27,7 @@ class Shown(Value, frozen=True):
     body: str = ""
     liveness: Liveness | None = None  # None: nobody works on it
     conflicts: tuple[str, ...] = ()
+    children: tuple[TaskId, ...] = ()  # spawned in its runs; looked up only for one that is shown alone
 
 
 class Listing(Value, frozen=True):
@@ -55,7 +56,12 @@ class Board:
         if not own and self._is_hidden(loaded.task):
             raise NotFound("task", task, "`clawfiles task list` shows what there is")
         shown = self._shown(loaded.task, loaded.path)
-        return replace(shown, body=split(loaded.content.data, loaded.path).body)
+        return replace(shown, body=split(loaded.content.data, loaded.path).body, children=self._children(task))
+
+    def _children(self, task: TaskId) -> tuple[TaskId, ...]:
+        rows = (row for row in self._ws.rows() if not row.error and not self._is_hidden_row(row))
+        found = (it.id for it in (row.task() for row in rows) if it.parent == task and it.label)
+        return tuple(sorted(found, key=flows.order))
 
     def check(self, task: TaskId, by: AgentId) -> None:
         """Raises NotFound where `by` may not even know of the task: it lies in a compartment, and is not its request.

@@ -1,21 +1,27 @@
 """What an agent needs to go on after a restart, and what spawned workers left behind."""
 
+import os
+from contextlib import suppress
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import checkpoints as forms
-from claw_files.errors import NotFound
+from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Audit, Checkpoint, Result, RunId, Task
 from claw_files.rules import sizes
 from claw_files.system.files import Stamp
+from claw_files.system.in_place import overwrite
 from claw_files.workspace import Workspace
 
 
 class Checkpoints:
     """The files in checkpoints/: each belongs to one agent or to one run of a worker."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, workspace: Workspace, in_place: bool = False) -> None:
+        """With `in_place` for a run in a sandbox: it sees the one file that was bound for it, never a new one."""
+        self._ws, self._in_place = workspace, in_place
 
     def save(
         self,
@@ -36,6 +42,9 @@ class Checkpoints:
         begun = tuple(item for item in dict.fromkeys(in_progress) if item not in done)
         left = tuple(item for item in dict.fromkeys(pending) if item not in done and item not in begun)
         fresh = replace(fresh, completed=done, in_progress=begun, pending=left)
+        if self._in_place:
+            overwrite(os.path.join(self._ws.root, self.path(agent)), forms.render(fresh))
+            return fresh
         self._ws.files.folder("checkpoints")
         audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
         raw = forms.render(fresh)
@@ -48,7 +57,10 @@ class Checkpoints:
         """The agent's checkpoint. Raises NotFound, InvalidFile."""
         path = self.path(agent)
         try:
-            return forms.parse(self._ws.files.read(path).data, path, agent)
+            raw = self._ws.files.read(path).data
+            if not raw:  # made for a run in a sandbox that has not written it yet
+                raise NotFound("file", path)
+            return forms.parse(raw, path, agent)
         except NotFound:
             raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` makes one") from None
 
@@ -64,8 +76,28 @@ class Checkpoints:
             content = self._ws.files.read(path)
         except NotFound:
             return None
+        if not content.data:  # made for a run in a sandbox that has not written it yet
+            return None
         found = forms.parse_result(content.data, path)
         return found if run is None or found.run in (None, run) else None
+
+    def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
+        """The last results of that label whose run begins so, with when each was written, oldest first.
+
+        Those that were moved aside, and the one that lies there now; what cannot be read is passed over.
+        """
+        head, there = f"subagent-{words.label(label)}-", self._ws.files
+        old = [f"checkpoints/old/{name}" for name in there.names("checkpoints/old") if name.startswith(head)]
+        stamped = [(stamp.mtime, path) for path in (*old, self.worker_path(label)) if (stamp := there.stamp(path))]
+        found = list[tuple[Result, datetime]]()
+        for at, path in sorted(stamped, reverse=True):
+            if len(found) == most:
+                break
+            with suppress(ClawError):
+                result = forms.parse_result(there.read(path).data, path)
+                if result.run and result.run.startswith(run_head):
+                    found.append((result, at))
+        return found[::-1]
 
     def stamp(self, task: Task) -> Stamp | None:
         """When the checkpoint that belongs to a task's work was written last."""

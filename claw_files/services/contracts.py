@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claw_files.config import Settings
-from claw_files.errors import Conflict, NotFound, Refused
-from claw_files.model import AgentId, AgentKind, Result, RunId, Size, Task, TaskId, Value
-from claw_files.rules import routing
+from claw_files.errors import Refused
+from claw_files.model import AgentId, AgentKind, Result, RunId, Size, State, Stay, Task, TaskId, Value
+from claw_files.rules import flows, routing
 from claw_files.rules.caching import fingerprint
 from claw_files.rules.pools import Loads
 from claw_files.workspace import Workspace
@@ -34,6 +36,7 @@ class SpawnOrder(Value, frozen=True):
     mode: str = "run"
     runtime: str | None = None
     sandbox: str = "inherit"
+    thread: bool = False
     cache: bool = True  # False: have it done, whatever was answered before
 
 
@@ -48,6 +51,43 @@ class Delegated(Value, frozen=True):
     label: str | None = None
     run: RunId | None = None
     cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
+
+
+class Contract(Value, frozen=True):
+    """An order that was accepted, and where in the tree its task belongs."""
+
+    order: SpawnOrder
+    label: str
+    size: Size
+    spawner: AgentId
+    within: TaskId | None = None  # the task in whose run it was spawned
+    asked: str | None = None  # the mark of its question, where the route keeps answers
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one run of it may take."""
+        return self.order.timeout or self.size.limit
+
+    def on(self, task: Task) -> Task:
+        """The task with the contract."""
+        order = self.order
+        return replace(
+            task,
+            label=self.label,
+            size=self.size,
+            timeout=self.timeout,
+            spawner=self.spawner,
+            # Where it is spawned counts: whoever gives its run to tasks that others made is bounded all the same.
+            parent=self.within if self.within not in (None, task.id) else task.parent,
+            model=order.model or task.model,
+            cwd=order.cwd,
+            sandbox="require" if order.sandbox == "require" else None,
+            group=order.group,
+            group_size=order.group_size,
+            attempts=order.attempts,
+            session=Stay.OPEN if order.mode == "session" else None,
+            asked=self.asked,
+        )
 
 
 def size_of(text: str) -> Size:
@@ -102,14 +142,14 @@ def terms_of(
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
-    """One open task for each label: its result file has one writer."""
-    for entry in ws.entries():
-        try:
-            other = ws.load(entry.task).task
-        except (NotFound, Conflict):
-            continue
-        if other.label == label and other.id != task and not other.state.is_closed:
-            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", "choose another label")
+    """One open task for each label, and one open session: its result file has one writer."""
+    for row in ws.rows():
+        is_gone = row.error or row.state in (State.DEAD, State.CANCELLED)
+        other = None if is_gone else ws.in_force(row.task())
+        if other and other.label == label and other.id != task and flows.is_open(other):
+            right = f"choose another label, or speak to it: `clawfiles sessions send {label} TEXT`"
+            right = right if other.session and other.session is Stay.OPEN else "choose another label"
+            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
 
 
 def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:

@@ -4,7 +4,7 @@ The order never changes, because each step alone suffices to redo the rest after
 reservation and the assignee, the message, the run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,19 @@ from claw_files.model import (
     Entry,
     Kind,
     Message,
+    Run,
     RunId,
     State,
     Task,
     TaskId,
 )
 from claw_files.rules import delegation, routing, sizes, transitions
+from claw_files.rules.flows import Caller
 from claw_files.services import texts
+from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import (
+    Contract,
     Delegated,
     SpawnOrder,
     check_group,
@@ -55,11 +59,16 @@ class Delegations:
     def __init__(
         self,
         workspace: Workspace,
+        runs: Callable[[], Sequence[Run]] = tuple,
+        lacks_sandbox: Callable[[], str | None] = lambda: None,
         choosing: "Callable[[], Choosing] | None" = None,
     ) -> None:
-        """Without `choosing`, for what has been routed already, pools and caches are not looked at."""
-        self._ws = workspace
-        self._choosing = choosing
+        """`runs` gives the live runs that whoever calls is part of; `lacks_sandbox` why none can be built here.
+
+        Without `choosing`, for what has been routed already, pools and caches are not looked at.
+        """
+        self._ws, self._lacks_sandbox, self._choosing = workspace, lacks_sandbox, choosing
+        self._callers = Callers(workspace, runs)
 
     # --- by command
 
@@ -90,8 +99,9 @@ class Delegations:
             task = ws.update(task.id, routing.made_urgent, audit)
         agent = to or self._pick(task)
         settings = ws.settings
+        delegation.check_sandbox(settings, agent, bool(task.label and task.sandbox), self._lacks_sandbox)
         if settings.agent(agent).kind is AgentKind.WORKER:
-            return self._delegate_to_worker(task, agent, by)
+            return self._delegate_to_worker(task, agent, by, inside)
         chain = (sender or self).check(by, agent, inside)
         self._check_place(task, agent)
         now = ws.clock.now()
@@ -106,6 +116,7 @@ class Delegations:
     def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
         """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
         inside_task, chain = self._inside(by, inside)
+        delegation.check_sandbox(self._ws.settings, self._ws.settings.agent(to).name, False, self._lacks_sandbox)
         return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
 
     def _check_free(self, task: Task) -> None:
@@ -130,11 +141,11 @@ class Delegations:
             raise Refused("routing", f"no route for {task.id}", f"`clawfiles delegate {task.id} --to AGENT`")
         return choice.agent
 
-    def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId) -> Delegated:
+    def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId, inside: TaskId | None) -> Delegated:
         route = self._ws.settings.route(task.type)
         size = str(route.size) if route and route.size else "M"
         order = SpawnOrder(text=task.title, label=task.id.lower(), size=size, worker=agent, task=task.id)
-        return self.spawn(order, by)
+        return self.spawn(order, by, inside)
 
     def _inside(self, by: AgentId, inside: TaskId | None) -> tuple[Task | None, tuple[AgentId, ...]]:
         """The delegated task that `by` works on, with the senders behind it: at most one hop."""
@@ -267,8 +278,16 @@ class Delegations:
             reply_to=task.spawner or by,
             status_hash=loaded.content.digest,
             definition=status.definition(task) | ({"failures": str(task.failures)} if task.failures else {}),
-            body=texts.task_text(task, body, run, checkpoint if stamp else None),
+            body=self._text(task, body, run, checkpoint if stamp else None),
         )
+
+    def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
+        if task.session is None or task.turn == 1:
+            return texts.task_text(task, body, run, checkpoint)
+        from claw_files.services import staying
+
+        history = staying.history(self._ws, Checkpoints(self._ws), task)
+        return texts.turn_text(task, staying.asked(self._ws, task), history, run, checkpoint)
 
     def resend(self, task_id: TaskId, agent: AgentId, by: AgentId, why: str) -> Message:
         """The same message in new/ again, one send more, with a new time to acknowledge it."""
@@ -316,53 +335,48 @@ class Delegations:
 
     # --- spawning
 
+    def admit(self, by: AgentId, inside: TaskId | None = None, more: int = 1) -> Caller:
+        """Whom `by` turns out to be, if there is room in its tree for so many spawns more. Raises Refused."""
+        caller = self._callers.caller(by, inside)
+        self._callers.check(caller, more)
+        return caller
+
     def spawn(self, order: SpawnOrder, by: AgentId, inside: TaskId | None = None) -> Delegated:
         """Queue a worker for one task: accepted at once, its result comes to the spawner.
 
-        Raises Refused where the contract lacks something, the label is taken, or the depth is reached.
+        Raises Refused where the contract lacks something, the label is taken, or a limit of the tree is reached.
         """
         ws = self._ws
         sizes.check(order.text)
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)
-        delegation.check_depth(ws.settings, by, 1 if ws.settings.agent(by).kind is AgentKind.WORKER else 0)
         worker = worker_of(ws.settings, order, self._choosing().loads(order.type) if self._choosing else {})
-        delegation.check_spawn(ws.settings, worker, order.mode, order.runtime, order.sandbox, order.cwd)
-        check_label(ws, label, order.task)
-        check_group(ws, order.group, by)
-        timeout = order.timeout or size.limit
-        now = ws.clock.now()
-        spawner = by if by != ws.settings.coordinator else None
+        delegation.check_spawn(ws.settings, worker, order)
+        delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         terms = terms_of(ws, order, worker, self._choosing)
-        audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
-
-        def contracted(task: Task) -> Task:
-            return replace(
-                task,
-                label=label,
-                size=size,
-                timeout=timeout,
-                spawner=by,
-                model=order.model or task.model,
-                cwd=order.cwd,
-                group=order.group,
-                group_size=order.group_size,
-                attempts=order.attempts,
-                asked=terms.asked,
+        # Two spawns at once must not both find room, or the label free.
+        with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
+            caller = self.admit(by, inside)
+            check_label(ws, label, order.task)
+            check_group(ws, order.group, by)
+            now = ws.clock.now()
+            audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
+            contract = Contract(
+                order=order, label=label, size=size, spawner=by, within=caller.within, asked=terms.asked
             )
-
-        if order.task is None:
-            title, _, rest = order.text.strip().partition("\n")
-            task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type, parent=inside)
-            task = replace(contracted(task), created=now, updated=now)
-            task = ws.create_numbered(task, audit, rest.strip() or order.text)
-        else:
-            task = ws.update(order.task, contracted, replace(audit, task=order.task))
-        at = words.next_look(now, timeout + AFTER_LIMIT)
-        audit = replace(audit, task=task.id)
-        entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
-        self._write_line(entry, audit)
+            if order.task is None:
+                title, _, rest = order.text.strip().partition("\n")
+                task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type)
+                task = replace(contract.on(task), created=now, updated=now)
+                task = ws.create_numbered(task, audit, rest.strip() or order.text)
+            else:
+                task = ws.update(order.task, contract.on, replace(audit, task=order.task))
+            at = words.next_look(now, contract.timeout + AFTER_LIMIT)
+            audit = replace(audit, task=task.id)
+            spawner = by if by != ws.settings.coordinator else None
+            entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
+            self._write_line(entry, audit)
         if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
             return Delegated(task=task.id, agent=worker, check=at, label=label, cached=terms.earlier[0].id)
         message = self.deliver(task.id, worker, by)

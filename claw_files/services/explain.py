@@ -115,7 +115,9 @@ def _not_ready(task: Task, blockers: tuple[TaskId, ...], now: datetime) -> str |
 
 def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[datetime | None, str]:
     """The next moment at which time alone makes a rule fire, and which one."""
-    heartbeat = snap.settings.heartbeat
+    heartbeat, asker = snap.settings.heartbeat, look.asker
+    if asker and asker.waits and task.state.is_closed:
+        return None, f"{asker.agent}, which asked for it, is between two attempts: it is told at the next"
     why = budgets.used_up(snap.settings, snap.spent, task.assignee) if task.state is State.BACKLOG else None
     if why:
         return None, f"{why}; it waits for another month or a raised budget"

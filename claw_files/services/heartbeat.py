@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 AT_ONCE = timedelta(0)
-ENDS = (Act.CLOSE, Act.UNWATCH, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
+ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
 STARTS = (Act.WAKE, Act.VERIFY)
 Done = TypeVar("Done")

@@ -7,7 +7,6 @@ ended has nothing more to say.
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
@@ -33,16 +32,19 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules import delegation, routing
+from claw_files.rules import routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import busy
+from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
 from claw_files.services.outbox import Outbox
+from claw_files.services.outputs import missing
 from claw_files.services.schedules import Schedules
+from claw_files.services.turns import is_turn, next_turn
 from claw_files.system.files import Content, Files
 from claw_files.workspace import Workspace, restore, task_message_key
 
@@ -174,8 +176,10 @@ class Looking:
             message=found[0] if found else None,
             box=found[1] if found else None,
             run=run,
-            missing=self._missing(task),
+            missing=missing(self._ws, task),
             verify=self._verify_of(task),
+            asker=asker_of(self._ws, self._runtime, task, entry),
+            next_turn=next_turn(self._ws, task),
             **self._progress(task, loaded.content),
         )
 
@@ -276,23 +280,6 @@ class Looking:
         except ClawError:
             return ()
 
-    def _missing(self, task: Task) -> tuple[str, ...]:
-        """Promised outputs that are not there; only `./path` and `file:path` name files, other text is kept."""
-        if task.state not in (State.DONE, State.REVIEW):
-            return ()
-        named = [(text, _output_path(text)) for text in task.outputs]
-        return tuple(text for text, path in named if path is not None and not self._is_there(path, task))
-
-    def _is_there(self, path: str, task: Task) -> bool:
-        agent = self._ws.settings.agents.get(task.assignee) if task.assignee else None
-        own = self._ws.outside(agent.workspace) if agent and agent.workspace else None
-        cwd = f"{task.cwd}/" if task.cwd and delegation.is_inside(task.cwd) else ""
-        for files, there in ((self._ws.files, path), (self._ws.files, cwd + path), (own, path)):
-            with suppress(CannotRead):  # a path that leads out, or through a link, names nothing that was made here
-                if files is not None and files.stamp(there) is not None:
-                    return True
-        return False
-
     def tried(self, task: Task) -> tuple[AgentId, ...]:
         """Agents that had the task in an earlier attempt."""
         agents = routing.candidates(self._ws.settings, task.type)
@@ -314,6 +301,8 @@ class Looking:
             if not agent.is_woken or agent.kind is AgentKind.HUMAN or not self._is_here(agent.name):
                 continue
             for message in self._new_of(agent.name):
+                if is_turn(message):  # the tick hands it to its session, in its order
+                    continue
                 is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
                 yield busy.with_model(self._ws, message), is_begun is not None
 
@@ -379,12 +368,6 @@ class Looking:
 
 def _is_run_of(name: str, key: str) -> bool:
     return name.startswith((f"{key}-s", f"{key}.")) and ".verify-s" not in name
-
-
-def _output_path(text: str) -> str | None:
-    if text.startswith("file:"):
-        return text.removeprefix("file:").lstrip("/")
-    return text.removeprefix("./") if text.startswith("./") else None
 
 
 def run_id(message: Message) -> RunId:

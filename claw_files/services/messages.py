@@ -91,12 +91,15 @@ class Messages:
         critical: bool = False,
         short: str = "needs a look",
         whole: bool = False,
+        run: RunId | None = None,
+        in_reply_to: str | None = None,
     ) -> Message:
         """Deliver something that happens once: the file is named by its key, so a second time finds it there.
 
         Args:
             short: all that is told outside of a compartment, after the task's id.
             whole: `text` may leave the compartment, because its agent chose to ask.
+            run: a run of `to` that is at work: it finds the text in its steer.md, and nobody is woken.
         """
         ws = self._ws
         if ws.places.is_closed and not whole and ws.home(to) is not ws:
@@ -112,8 +115,28 @@ class Messages:
             sent=ws.clock.now().replace(microsecond=0),
             reply_to=reply_to,
             critical=critical,
+            run=run,
+            in_reply_to=in_reply_to,
         )
+        if run:  # first: once the message is there, nobody comes back to this
+            self.into_run(run, message, audit)
         return ws.deliver(message, audit)
+
+    def into_run(self, run: RunId, message: Message, audit: Audit) -> None:
+        """Add the message to the run's own file, where no other session looks; a second time it stays as it is.
+
+        Raises NotFound for a run that is gone.
+        """
+        files, head = self._ws.files, f" from {message.sender} ({message.key}):\n\n"
+        block = f"- {words.render_instant(self._ws.clock.now())}{head}{message.body}\n\n"
+        if files.stamp(f"runs/{run}/run.md") is None:
+            raise NotFound("run", run)
+
+        def add(raw: bytes | None) -> bytes:
+            there = raw or b""
+            return there if head.encode() in there else there + block.encode("utf-8", "backslashreplace")
+
+        files.commit(f"runs/{run}/steer.md", add, self._ws.line(audit))
 
     def answer(self, by: AgentId, id: str, text: str) -> Sent:
         """Answer a question from the inbox of `by`, straight to whom it names; a silent word ends the conversation."""

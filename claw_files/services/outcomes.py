@@ -1,7 +1,7 @@
 """How attempts end: finished, failed, tried again, dead, reopened; and the combined report of a group."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -9,11 +9,12 @@ from claw_files import words
 from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
 from claw_files.rules import sizes, transitions
 from claw_files.rules.snapshot import Action, Look
-from claw_files.services import history, texts
+from claw_files.services import history, texts, turns
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Messages
 from claw_files.workspace import Workspace
 
+AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit of a turn, never a loop
 REASON_CHARS = 400
 TAIL_LINES = 3  # of the output of a run that failed; all of it is in runs/
 
@@ -62,16 +63,31 @@ class Outcomes:
     def retry(self, action: Action, look: Look | None) -> None:
         self._attempt(action, look, lambda t, gen, now: transitions.next_attempt(t, self._tick, action.agent, gen, now))
 
+    def turn(self, action: Action, look: Look | None) -> None:
+        """The next message of a session becomes an attempt."""
+        assert look and look.task
+        number, sender = turns.begin(self._ws, look.task)
+        after = (look.task.timeout or timedelta()) + AFTER_LIMIT
+        self._attempt(
+            action, look, lambda t, gen, now: transitions.next_turn(t, self._tick, gen, now, number, sender), after
+        )
+
     def again(self, action: Action, look: Look | None) -> None:
         self._attempt(action, look, lambda t, gen, now: transitions.again(t, self._tick, gen, now, action.why))
 
-    def _attempt(self, action: Action, look: Look | None, rule: Callable[[Task, int, datetime], Task]) -> None:
+    def _attempt(
+        self,
+        action: Action,
+        look: Look | None,
+        rule: Callable[[Task, int, datetime], Task],
+        after: timedelta | None = None,
+    ) -> None:
         """A new attempt with a new generation, looked at after the interval."""
         assert action.task and look and look.task
         generation = self._ws.next_generation(look.task, look.message)
         now = self._ws.clock.now()
         self._ws.update(action.task, lambda t: rule(t, generation, now), self._audit(action), keep_mtime=True)
-        at = words.next_look(now, self._ws.settings.heartbeat.check[0])
+        at = words.next_look(now, after or self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
@@ -145,7 +161,8 @@ class Outcomes:
             found = texts.found(result, path, room_bytes) if result else "(its file is gone)"
             parts.append(f"## {label}\n\n{found}")
         audit = self._audit(action)
-        self._messages.tell(action.key, action.agent, "\n\n".join(parts), Kind.ANNOUNCE, None, audit)
+        text, run = "\n\n".join(parts), action.details.get("run")
+        self._messages.tell(action.key, action.agent, text, Kind.ANNOUNCE, None, audit, run=run)
 
 
 def audit_of(action: Action, actor: AgentId) -> Audit:

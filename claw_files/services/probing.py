@@ -11,6 +11,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.acp.hello import Met
 from claw_files.config import Agent
 from claw_files.errors import ClawError, Refused
 from claw_files.model import AgentKind, Audit, Box, Entry, Run, RunId, Runtime, Size, State, Task, TaskId, Value
@@ -70,7 +71,9 @@ class Probing:
         delegations: Delegations,
         tasks: TaskService,
         checkpoints: Checkpoints,
+        meet: Callable[[Agent, Callable[[str], None]], Met],
     ) -> None:
+        """`meet` looks for an agent's program, and may speak to it, without a message; it says each step."""
         self._ws = workspace
         self._runtime = runtime
         self._looking = looking
@@ -78,6 +81,7 @@ class Probing:
         self._delegations = delegations
         self._tasks = tasks
         self._checkpoints = checkpoints
+        self._meet = meet
         self.progress: Callable[[Step], None] = lambda _: None
         self._me = workspace.settings.coordinator
         self._steps: list[Step] = []
@@ -92,6 +96,11 @@ class Probing:
             return self._look_at_inbox(agent)
         self._close_old(agent)
         self._steps, self._began, self._next_wake = [], self._ws.clock.monotonic(), 0.0
+        if agent.has_command:
+            met = self._meet(agent, self._tell)
+            if met.problem:
+                self._tell(met.problem)
+                return Probed(agent=agent.name, acts=False, steps=tuple(self._steps), advice=met.advice)
         task = self._send(agent, patience)
         found = None
         try:

@@ -63,7 +63,12 @@ class Sessions:
         self._ws.only_looks = True
         hidden = visibility.hidden_from(self._ws.settings, viewer)
         found = (sessions.build(self._ws.settings, seen) for seen in self._seen(hidden))
-        return [it for it in found if it.spawner not in hidden]
+        there = [it for it in found if it.spawner not in hidden]
+        below: dict[TaskId, list[TaskId]] = {}
+        for session in there:
+            if session.parent and session.task:
+                below.setdefault(session.parent, []).append(session.task)
+        return [replace(it, children=tuple(below.get(it.task, ()))) if it.task else it for it in there]
 
     def one(self, viewer: AgentId | None, name: str) -> Session:
         """The session of that key, run, number, task, label or agent.

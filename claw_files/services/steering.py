@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from claw_files import words
-from claw_files.errors import NotFound, Refused, Usage
-from claw_files.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, TaskId, Value
+from claw_files.errors import Refused, Usage
+from claw_files.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
 from claw_files.rules import delegation, sessions, visibility
 from claw_files.rules.sessions import Session, SessionKind, Status
 from claw_files.runtimes import AgentRuntime
@@ -12,8 +11,9 @@ from claw_files.services.messages import Messages
 from claw_files.services.sessions import Sessions
 from claw_files.workspace import Workspace
 
-Steer = Callable[[Run, Message], bool]
-"""Hands a correction to a run that is at work; False when it cannot be taken now, and the run has to look itself."""
+Steer = Callable[[Run, Message], str | None]
+"""Hands a correction to a run that is at work, and says when it takes effect; None where the run has to look itself.
+Raises Refused where it reaches nobody any more."""
 
 NOW, NEXT_LOOK = "now", "at its next look"
 
@@ -23,7 +23,7 @@ class Steered(Value, frozen=True):
 
     id: str
     session: Session
-    takes_effect: str  # "now" or "at its next look"
+    takes_effect: str  # "now", "at its next look" or "when its session is ready"
 
 
 class Killed(Value, frozen=True):
@@ -57,7 +57,9 @@ class Steering:
     # --- a message
 
     def receiver(self, by: AgentId, name: str) -> AgentId | Session:
-        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker that is at work.
+        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker.
+
+        Of a worker that stays, whether it is at work or not; of any other while it is.
 
         Raises Refused for a worker that is not at work, with the command that is right; NotFound; Usage.
         """
@@ -69,6 +71,8 @@ class Steering:
             return session.agent
         if session.kind is SessionKind.OTHER:
             raise Refused("spawn-only", f"{session.key} is a check, which reads no messages", "")
+        if session.stays is Stay.OPEN and session.task:
+            return self._sessions.to_steer(by, name)
         if session.status is not Status.RUNNING:
             raise Refused("spawn-only", _over(session), _instead(session))
         return session
@@ -94,10 +98,11 @@ class Steering:
         message = self._messages.correct(by, session.agent, text, session.task, run.id if run else None)
         if run is None:
             return Steered(id=message.id, session=session, takes_effect=NEXT_LOOK)
-        self._write(run, message)
+        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
+        self._messages.into_run(run.id, message, audit)
         hand_over = self._steers.get(session.runtime) if session.runtime else None
-        took = hand_over is not None and hand_over(run, message)
-        return Steered(id=message.id, session=session, takes_effect=NOW if took else NEXT_LOOK)
+        when = hand_over(run, message) if hand_over else None
+        return Steered(id=message.id, session=session, takes_effect=when or NEXT_LOOK)
 
     def _at_work(self, session: Session) -> Run | None:
         """The run that is at work; None for an agent without runs that is."""
@@ -105,15 +110,6 @@ class Steering:
         if (run is None and session.status is Status.RUNNING) or (run and run.alive):
             return run
         raise Refused("not at work", _over(session), _instead(session))
-
-    def _write(self, run: Run, message: Message) -> None:
-        """Add the correction to the run's own file, where no other session looks."""
-        block = f"- {words.render_instant(self._ws.clock.now())} from {message.sender}:\n\n{message.body}\n\n"
-        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=message.sender, key=run.id, why="steer.md")
-        path, line = f"runs/{run.id}/steer.md", self._ws.line(audit)
-        if self._ws.files.stamp(f"runs/{run.id}/run.md") is None:
-            raise NotFound("run", run.id)
-        self._ws.files.commit(path, lambda raw: (raw or b"") + block.encode("utf-8", "backslashreplace"), line)
 
     # --- the end
 

@@ -47,6 +47,23 @@ def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, is_who
     return Template(template(name)).safe_substitute(names)
 
 
+def turn_text(task: Task, asked: str, history: str, run: RunId, checkpoint: str | None) -> str:
+    """The text of a later message of a session: what is asked now, what was said before, how to answer."""
+    names = {
+        "id": task.id,
+        "title": words.said(task.title),
+        "body": asked,
+        "history": history,
+        "turn": str(task.turn),
+        "label": task.label or "",
+        "agent": task.assignee or "",
+        "run": run,
+        "limit": words.render_duration(task.timeout) if task.timeout else "",
+        "resume": _resume(task, checkpoint) if task.failures else "",
+    }
+    return Template(template("messages/turn.md")).safe_substitute(names)
+
+
 def _description(task: Task, body: str, is_whole: bool) -> str:
     if not body:
         return "(no further description)"
@@ -108,11 +125,24 @@ def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str)
     return text + f"To run `clawfiles ...`, write: `{given} {shlex.quote(program)} ...`\n"
 
 
-def wake_text(message: Message, run: RunId) -> str:
-    """What a woken agent is given: the message, how to answer it, and where a correction would lie."""
+def in_sandbox(root: str) -> str:
+    """What an agent in a sandbox has to know beside its message."""
+    return (
+        f"\n---\nYou run in a sandbox. Paths above are meant for {root}, the team's folder. There you may write\n"
+        "your inbox and your checkpoint or result file, in place: it cannot be replaced by another. All else that is\n"
+        "yours belongs into the folder you are in. `clawfiles ...` works as ever; it is carried out for you outside.\n"
+    )
+
+
+def wake_text(message: Message, run: RunId, looks: bool = True) -> str:
+    """What a woken agent is given: the message, how to answer it, and where a correction would lie.
+
+    Args:
+        looks: whether it has to look for corrections itself.
+    """
     if message.kind.value == "question":
         how = f'Answer with: clawfiles answer {message.id} "TEXT" (REPLY_SKIP as the text: nothing to say)'
         return f"{message.body}\n\n{how}\n"
-    if message.kind.value == "task":
+    if message.kind.value == "task" and looks:
         return f"{message.body}\n\nLook into `runs/{run}/steer.md` now and then: a correction would lie there.\n"
     return message.body + "\n"

@@ -2,22 +2,24 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 from msgspec.structs import replace
 
+from claw_files import acp
 from claw_files.config import Agent
-from claw_files.errors import ClawError
+from claw_files.errors import CannotWrite, ClawError, InvalidFile
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
 from claw_files.openclaw import ENVIRONMENT, PROGRAM
-from claw_files.rules import delegation, routing, transitions
+from claw_files.rules import delegation, profiles, routing, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
-from claw_files.runtimes import AgentRuntime, Given, StartOrder
+from claw_files.runtimes import AgentRuntime, Given, Sandbox, StartOrder
 from claw_files.services import texts, uncounted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import run_id
-from claw_files.workspace import Workspace
+from claw_files.workspace import CONFIG, Workspace
 
 VERIFY_LIMIT = timedelta(minutes=30)
 
@@ -43,7 +45,11 @@ class Waking:
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
-        now, model = self._ws.clock.now(), self._model(message, task)
+        # Whoever is only told of a worker's task is not bound by its contract.
+        contract = task if task and message.kind is Kind.TASK and message.generation is not None else None
+        model = self._model(message, task)
+        now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
+        sandbox = self._sandbox(agent, contract)
         run = Run(
             id=run_id(message),
             agent=agent.name,
@@ -52,22 +58,28 @@ class Waking:
             generation=task.generation if task else message.generation,
             epoch=self._ws.epoch,
             started=now,
-            timeout=(task.timeout if task and task.label else None) or agent.timeout,
+            timeout=profiles.timeout_of(
+                ws.settings, agent.name, contract.timeout if contract and contract.label else None
+            ),
         )
         order = StartOrder(
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=texts.wake_text(message, run.id),
+            message=self._text(message, run.id, agent) + (texts.in_sandbox(ws.root) if sandbox else ""),
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
-            cwd=self._folder(task) or (agent.workspace and os.path.join(ws.base, agent.workspace)),
-            label=task.label if task else None,
+            cwd=self._place(agent, contract),
+            memory=profile.memory if profile else None,
+            sandbox=sandbox,
+            label=contract.label if contract else None,
             extra=_extra(message, model),
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
+        if agent.runtime is Runtime.ACP:
+            order = self._spoken_to(order, agent)
         audit = Audit(
             action="wake",
             task=message.task,
@@ -82,6 +94,7 @@ class Waking:
         started = self._runtime.start(order)
         if started:
             self._ws.note(audit)
+            self._note_without(order, audit)
         self._put_away(agent.name)  # not before the start: the agent need not wait for it
         self.read(message)
         return started
@@ -91,6 +104,15 @@ class Waking:
         is_its = task is not None and message.to == task.assignee
         named = (task.type, task.model) if task and is_its else (None, None)
         return routing.model_for(self._ws.settings, message.to, *named)
+
+    def _text(self, message: Message, run: RunId, agent: Agent) -> str:
+        return texts.wake_text(message, run, looks=agent.runtime is not Runtime.ACP)
+
+    @staticmethod
+    def _spoken_to(order: StartOrder, agent: Agent) -> StartOrder:
+        """The order for an agent that speaks ACP: our client is started, and starts its program, confined or not."""
+        sandbox = order.sandbox and replace(order.sandbox, outside=len(acp.command(())))
+        return replace(order, command=acp.command(agent.command), given=Given.STDIN, alone=True, sandbox=sandbox)
 
     def _bridged(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
         """The order for an agent that lives in OpenClaw: the bridge is started here, and carries the message there."""
@@ -108,6 +130,46 @@ class Waking:
         """Move the message to cur/: its run has it."""
         audit = Audit(action="inbox read", task=message.task, agent=message.to, key=message.key, actor=self._me)
         self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_id(message)}"))
+
+    def _sandbox(self, agent: Agent, task: Task | None) -> Sandbox | None:
+        """How the agent's run is confined; None where it is not."""
+        ws = self._ws
+        profile = profiles.confined(ws.settings, agent.name, task)
+        if profile is None or agent.runtime is Runtime.OPENCLAW:
+            return None
+        compartments = any(one.compartment for one in ws.settings.agents.values())
+        inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
+        hidden = [os.path.join(ws.base, name) for name in (*inside, *(("compartments",) if compartments else ()))]
+        hidden += [os.path.join(ws.root, name) for name in inside if ws.root != ws.base]
+        label = task.label if task else None
+        return Sandbox(
+            required=profile.sandbox == "require",
+            network=profile.network,
+            read=profile.read,
+            hidden=tuple(hidden),
+            secrets=tuple(os.path.normpath(os.path.join(ws.base, path)) for path in profiles.secrets(ws.settings)),
+            kept=(os.path.join(ws.root, ws.settings.workspace.ledger), os.path.join(ws.base, CONFIG)),
+            inbox=f"inbox/{agent.name}",
+            own=(Checkpoints.worker_path(label) if label else Checkpoints.path(agent.name),),
+        )
+
+    def _note_without(self, order: StartOrder, audit: Audit) -> None:
+        """Say of a run that would have been in a sandbox that it is in none."""
+        if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
+            self._ws.note(replace(audit, action="no sandbox", why=why))
+
+    def _place(self, agent: Agent, task: Task | None) -> str | None:
+        """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
+        ws = self._ws
+        if told := self._folder(task):
+            return told
+        if agent.workspace:
+            return os.path.normpath(os.path.join(ws.base, agent.workspace))
+        folder = profiles.folder_of(ws.settings, agent.name, task)
+        if folder and not os.path.isabs(folder):
+            with suppress(InvalidFile, CannotWrite):  # the run's own end says what is wrong with it
+                ws.files.folder(folder)
+        return folder
 
     @staticmethod
     def _folder(task: Task | None) -> str | None:

@@ -66,6 +66,24 @@ def run_folders() -> set[str]:
     return {os.fsdecode(entry.partition(b"=")[2]) for entry in entries if entry.startswith((RUN, SUPERVISES))}
 
 
+def around(pid: int) -> list[str]:
+    """Return the folders of the runs that a process is part of, the innermost first.
+
+    Its ancestors count, and the supervisors above it: who empties its own environment, or leaves its parent behind,
+    is found all the same.
+    """
+    found: dict[str, None] = {}
+    for _ in range(1000):
+        for entry in _environ(pid):
+            if entry.startswith((RUN, SUPERVISES)):
+                found[os.fsdecode(entry.partition(b"=")[2])] = None
+        fields = _stat(pid)
+        pid = int(fields[1]) if fields else 0
+        if pid <= 1:
+            break
+    return list(found)
+
+
 def _is_foreign(pid: int, folder: str) -> bool:
     mine = SUPERVISES + os.fsencode(folder)
     return any(entry.startswith(SUPERVISES) and entry != mine for entry in _environ(pid))

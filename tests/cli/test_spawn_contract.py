@@ -22,9 +22,10 @@ SPAWN = ("spawn", "read it", "--label", "email", "--size", "S", "--worker", "res
 @pytest.mark.parametrize(
     ("option", "rule"),
     [
-        (("--mode", "session"), "spawn-contract"),
+        (("--mode", "session", "--worker", "peter"), "spawn-contract"),
+        (("--mode", "session", "--group", "week"), "groups"),
+        (("--thread",), "threads"),
         (("--runtime", "acp"), "spawn-contract"),
-        (("--sandbox", "require"), "sandbox"),
         (("--cwd", "/etc"), "working folder"),
     ],
 )
@@ -34,6 +35,16 @@ def test_a_spawn_is_refused_what_its_worker_does_not_give(desk, option: tuple[st
     assert ended.status == Refused.exit_status
     assert f"(rule: {rule})" in ended.err
     assert not (desk.root / "HEARTBEAT.md").exists() or "TC-" not in (desk.root / "HEARTBEAT.md").read_text()
+
+
+def test_a_spawn_that_wants_a_sandbox_is_refused_where_none_can_be_built(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(desk.root))
+
+    ended = desk(*SPAWN, "--sandbox", "require", "--json")
+
+    assert (ended.status, ended.error["code"], ended.error["rule"]) == (5, "no-sandbox", "sandbox")
+    assert "apt-get install bubblewrap" in ended.error["instead"]
+    assert desk.ok("task", "list", "--json").json == []
 
 
 def test_workers_spawned_one_by_one_as_a_group_carry_its_name_and_size(desk) -> None:

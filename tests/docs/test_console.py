@@ -40,6 +40,8 @@ class Terminal:
         if found := re.fullmatch(r"cd (\S+)", command):
             self.folder = (self.folder / found[1]).resolve()
             command = "true"
+        if found := re.fullmatch(r"export ([A-Z_]+)=\$\((.+)\)", command):
+            command = f"export {found[1]}={self.run(found[2]).stdout.strip()}"
         if found := re.fullmatch(r"export ([A-Z_]+)=(\S+)", command):
             self.environment[found[1]] = found[2]
             command = "true"

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from claw_files.acp import installed
 from claw_files.cli.root import COMMANDS
 from claw_files.doctor.checks import setting
 from claw_files.doctor.codes import CODES
@@ -55,6 +56,24 @@ def soul_beside_the_ledger(clinic) -> None:
     clinic.write("AGENTS.md", "Do.\n")
 
 
+@case("acp-library", "clawfiles.toml")
+def no_library_for_acp(clinic) -> None:
+    clinic.patch.setattr(installed, "has_library", lambda: False)
+    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["sh"]\n')
+
+
+@case("program-missing", "clawfiles.toml", 6)
+def a_program_that_is_not_installed(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["codex-acp-not-there"]\n')
+
+
+@case("no-sandbox", "clawfiles.toml", 8)
+def profile_that_wants_bubblewrap(clinic) -> None:
+    profile = '[profiles.boxed]\nsandbox = "require"\n'
+    clinic.write("clawfiles.toml", f'{SAM}{profile}[agents.peter]\ncommand = ["true"]\nprofile = "boxed"\n')
+    clinic.patch.setenv("PATH", str(clinic.root))  # where there is no program at all
+
+
 ME = f'{SAM}[agents.me]\nkind = "human"\n'
 
 
@@ -88,11 +107,6 @@ def addresses_that_others_may_read(clinic) -> None:
 def a_folder_as_a_channel(clinic) -> None:
     clinic.write("clawfiles.toml", f'{ME}channels = ["file:heap"]\n')
     clinic.write("heap/x", "")
-
-
-@case("runtime-missing", "clawfiles.toml", 5)
-def acp_runtime(clinic) -> None:
-    clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\n')
 
 
 PETER_THERE = f'{SAM}[agents.peter]\nruntime = "openclaw"\n'
@@ -357,6 +371,7 @@ front("bad-value", "---\nafter: [../x]\n---\n", 2, "path as id")
 front("unknown-agent", "---\nstatus: backlog\nassignee: nobody\n---\n", 3, "stranger")
 front("cycle", "---\nafter: TC-1\n---\n", 2, "itself")
 front("missing-after", "---\nid: TC-1\nafter: [TC-9]\n---\n", 3, "no tc-9")
+front("parent-cycle", "---\nparent: TC-1\n---\n", 2, "itself")
 front("missing-parent", "---\nparent: TC-9\n---\n", 2, "no parent")
 
 
@@ -695,6 +710,13 @@ def test_a_circle_of_a_hundred_thousand_tasks_is_found_without_recursion(clinic)
 
     assert [one.code for one in found] == ["cycle"]
     assert "more" in found[0].detail
+
+
+def test_a_circle_of_parents_is_told_with_its_path(clinic, one) -> None:
+    for task, parent in (("TC-1", "TC-2"), ("TC-2", "TC-3"), ("TC-3", "TC-2")):
+        clinic.status(task, f"parent: {parent}")
+
+    assert one("parent-cycle").detail == "TC-2 -> TC-3 -> TC-2"
 
 
 def test_a_circle_is_told_with_its_path(clinic, one) -> None:

@@ -18,9 +18,10 @@ from claw_files.rules import by_hand
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith("repair"))
-# What asks OpenClaw's gateway, or reads an address, reads nothing of the workspace and writes nothing.
+# What asks a gateway, a program, an address or bubblewrap reads nothing of the workspace and writes nothing.
 OURS = re.compile(
-    r"claw_files\.(?:(?:model|words|errors|config|doctor|notify)(?:\.|$)|openclaw(?:\.(?:health|installed))?$)"
+    r"claw_files\.(?:(?:model|words|errors|config|doctor|notify)(?:\.|$)"
+    r"|openclaw(?:\.(?:health|installed))?$|acp(?:\.installed)?$|runtimes\.bubblewrap(?:\.|$))"
 )
 WRITES = {
     "write",

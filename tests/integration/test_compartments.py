@@ -224,6 +224,19 @@ def test_the_agent_of_a_compartment_and_its_worker_work_in_it(office: Office) ->
     assert open_workspace(None, env | {"CLAWFILES_AGENT": "peter"}, None).root == str(office.root)
 
 
+def test_a_flow_in_a_compartment_is_seen_and_ended_inside_alone(office: Office) -> None:
+    office.app("shield").delegations.spawn(SpawnOrder(text="look", label="a", size="S", mode="session"), SHIELD)
+
+    assert [flow.id for flow in office.app("shield").flows.listing(SHIELD).flows] == ["TC-1"]
+    for outsider in (None, "sam", "dimitrios"):
+        viewer = office.app(outsider)
+        assert viewer.flows.listing(viewer.agent).flows == ()
+        with pytest.raises(NotFound):
+            viewer.flows.cancel(AgentId("sam"), "TC-1")
+    office.app("shield").flows.cancel(SHIELD, "a")
+    assert state(office, "TC-1") is State.CANCELLED
+
+
 # --- the way in
 
 

@@ -68,8 +68,8 @@ def test_a_release_that_dies_at_any_write_is_finished_or_undone_but_never_sent_a
     assert step > 3
 
 
-def test_an_agent_whose_runtime_is_not_built_yet_keeps_its_messages(tmp_path: Path) -> None:
-    (tmp_path / "clawfiles.toml").write_text(CONFIG + '[agents.iris]\nruntime = "acp"\n')
+def test_an_agent_that_looks_for_itself_keeps_its_messages(tmp_path: Path) -> None:
+    (tmp_path / "clawfiles.toml").write_text(CONFIG + '[agents.iris]\nruntime = "inbox"\n')
     app = App(str(tmp_path), {}, None)
     app.messages.send(SAM, AgentId("iris"), "hello")
 

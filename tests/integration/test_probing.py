@@ -149,8 +149,12 @@ def test_an_agent_that_begins_and_does_not_finish_does_not_act(root: Path) -> No
 
 
 def test_a_program_that_is_not_there_is_named(root: Path) -> None:
-    assert "no program 'no-such-program'" in probe(root, "absent").advice[0]
-    assert_nothing_is_left(root)
+    found = probe(root, "absent")
+
+    assert "no program 'no-such-program'" in found.steps[-1].what
+    assert "install it, or name its program by its path" in found.advice[0]
+    assert found.task is None, "nothing was sent"
+    assert not (root / "runs").exists() or not list((root / "runs").iterdir())
 
 
 def test_an_agent_that_looks_for_itself_gets_no_probe_and_is_told_what_to_look_at(root: Path) -> None:

@@ -277,7 +277,9 @@ def test_a_runtime_that_can_hands_the_correction_over_at_once(office: Office) ->
 
     spawn(office, "mail")
     app, taken = office.app(), []
-    steers = {app.settings.agent("research").runtime: lambda run, message: taken.append((run.id, message.body)) or True}
+    steers = {
+        app.settings.agent("research").runtime: lambda run, message: taken.append((run.id, message.body)) or "now"
+    }
     steering = Steering(app.workspace, app.runtime, app.sessions, app.messages, steers)
 
     assert steering.steer(SAM, "mail", "only this week").takes_effect == "now"

@@ -157,6 +157,36 @@ def test_an_agent_gets_term_first_and_time_to_tidy_up(bench: Bench) -> None:
     assert "tidied" in run.tail
 
 
+CLIENT = """
+    import signal, subprocess, sys
+
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    def end(*_):
+        print("child", child.poll(), flush=True)  # None: nobody has told it
+        child.kill()
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, end)
+    print("ready", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+def test_one_that_is_to_be_asked_alone_is_asked_before_what_it_started(tmp_path: Path, ignores: bool) -> None:
+    bench = Bench(tmp_path)
+    bench.runtime = CommandRuntime(str(tmp_path), SystemProcesses(), SystemClock(), os.environ, timedelta(seconds=2))
+    script = CLIENT.replace("SIGTERM, end", "SIGTERM, signal.SIG_IGN").replace("signal.pause()", "child.wait()")
+    bench.start(*py(script if ignores else CLIENT), alone=True)
+    log = tmp_path / "runs" / ID / "stdout.log"
+    until(lambda: log.exists() and log.read_text() == "ready\n")
+
+    bench.runtime.stop(RunId(ID))
+    run = bench.over()
+
+    assert run.reason == "stopped"
+    assert ignores or bench.text("stdout.log") == "ready\nchild None\n"
+
+
 def test_what_an_agent_leaves_running_ends_with_it(bench: Bench, tmp_path: Path) -> None:
     bench.start(*sh(f"setsid sleep 300 & echo $! > {tmp_path}/pids; exit 0"))
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from claw_files.locks import Claims
-from claw_files.model import AgentId, State
+from claw_files.model import AgentId, State, TaskId
 from claw_files.runtimes.command import CommandRuntime
 from claw_files.services.delegations import SpawnOrder
 from claw_files.services.outbox import Outbox
@@ -259,6 +259,15 @@ def finished(office: Office) -> None:
     office.runs_end()
 
 
+def turn(office: Office) -> None:
+    """A worker that stays has answered, and was asked something more."""
+    app = office.app()
+    app.delegations.spawn(SpawnOrder(text="Read the mail", label="mail", size="S", mode="session"), AgentId("sam"))
+    office.tick()
+    office.runs_end()
+    office.app().staying.send(AgentId("sam"), TaskId("TC-1"), "and the spam?")
+
+
 def schedule(office: Office) -> None:
     office.add("clawfiles.toml", SCHEDULES)
     office.tick()  # counting starts
@@ -312,7 +321,7 @@ def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
-    ask, escalate, nudge, woken, announce, brief, spawned, finished, schedule, many,
+    ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
     outside, gone, chosen,
 ]  # fmt: skip
 

@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Key, Need, Post, Run, State
+from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State
 from claw_files.rules import posts
 from claw_files.rules.due import next_due
+from claw_files.rules.flows import Asker
 from claw_files.rules.snapshot import Look, Place, Snapshot, Told
 from claw_files.rules.tick import plan_tick
 from claw_files.testing import builders as a
@@ -28,6 +30,9 @@ do = { event = "report" }
 """
 SETTINGS = a.settings(MORE)
 WEEK = timedelta(days=7)
+
+NEAR = Asker(agent=WORKER, boss=PETER, passed=(WORKER,))
+ASKERS = (None, replace(NEAR, run=RunId("tc-9.1-s1")), replace(NEAR, waits=True), replace(NEAR, agent=PETER))
 
 moments = st.integers(-43_200, 43_200).map(lambda seconds: START + timedelta(seconds=seconds))
 near = st.integers(-7_200, 7_200).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -72,6 +77,8 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         last_word=draw(maybe),
         note=draw(st.sampled_from(["", "half way"])),
         announced=draw(maybe),
+        asker=draw(st.sampled_from(ASKERS)) if label else None,
+        next_turn=draw(st.sampled_from([None, SAM])) if label else None,
         place=Place.DEAD_LETTER if state is State.DEAD else Place.STATUS,
     )
 

@@ -33,7 +33,10 @@ class Stream:
 
     def ends(self) -> bool:
         """Whether nothing but the end comes."""
-        return b"data" not in self._response.read()
+        while line := self._response.readline():
+            if line.strip():
+                return False
+        return True
 
 
 @contextmanager
@@ -92,9 +95,13 @@ def test_one_task_can_be_listened_to(served) -> None:
 
 
 def test_what_happens_in_a_compartment_is_told_there_alone(served) -> None:
+    served.task("Before")
     with listening(served, "iris") as outside, listening(served, "shield") as inside:
         hidden = served.task("Secret", "shield", to="shield")
         served("PATCH", f"/api/tasks/{hidden}", {"status": "in_progress"}, "shield")
+        [day] = (served.root / "audit").iterdir()  # a line from before it was a compartment, say
+        with day.open("a") as journal:
+            journal.write('{"timestamp": "2026-03-07T08:45:00Z", "action": "claim", "agent": "shield"}\n')
         served.task("Open")
 
         told = outside.next()

@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from claw_files.acp import installed
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
+from claw_files.runtimes.bubblewrap import problem
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
@@ -26,16 +28,25 @@ def openclaw(s: Survey) -> Iterator[Finding]:
         yield found("openclaw-ledger", path, detail=f"{' and '.join(beside)} beside it")
 
 
-def agents(s: Survey) -> Iterator[Finding]:
-    """Agents whose settings promise more than there is."""
+def programs(s: Survey) -> Iterator[Finding]:
+    """Agents whose program is not on this machine. None is started: `doctor --agent NAME` does that."""
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
-    for agent in s.settings.agents.values():
-        if agent.runtime is Runtime.ACP:
-            yield found(
-                "runtime-missing", CONFIG, line_of(raw, agent.name, "runtime"), str(agent.runtime), "", agent.name
-            )
+    started = [agent for agent in s.settings.agents.values() if agent.has_command]
+    if any(agent.runtime is Runtime.ACP for agent in started) and not installed.has_library():
+        yield found("acp-library", CONFIG)
+    for agent in started:
+        try:
+            installed.program(agent, s.tree.root, os.environ)
+        except OSError as wrong:
+            line, hint = line_of(raw, agent.name, "command"), installed.how_to_install(agent)
+            detail = f"{wrong}; {hint}" if hint else str(wrong)
+            yield found("program-missing", CONFIG, line, detail, "", agent.name)
+    required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]
+    if required and (why := problem(os.environ)):
+        for name in required:
+            yield found("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:

@@ -59,11 +59,28 @@ def circles(s: Survey) -> Iterator[Finding]:
                 on_way.add(below)
 
 
-def _circle(s: Survey, circle: list[str]) -> Finding:
+def _circle(s: Survey, circle: list[str], code: str = "cycle") -> Finding:
     first = s.file_of(circle[0])
     path, line = (first.node.path, first.task.after_line) if first and first.task else ("", None)
+    if first and first.task and code == "parent-cycle":
+        line = first.task.parent_line
     shown = circle if len(circle) <= 12 else [*circle[:6], f"... {len(circle) - 12} more ...", *circle[-6:]]
-    return found("cycle", path, line, " -> ".join(shown), circle[0])
+    return found(code, path, line, " -> ".join(shown), circle[0])
+
+
+def parent_circles(s: Survey) -> Iterator[Finding]:
+    """Circles of `parent`, each told once with its path."""
+    up = {it.id: task.parent for it, task in _read(s)}
+    done: set[str] = set()
+    for start in up:
+        way, at = dict[str, None](), start
+        while at and at in up and at not in done and at not in way:
+            way[at] = None
+            at = up[at] or ""
+        if at in way:
+            steps = list(way)
+            yield _circle(s, [*steps[steps.index(at) :], at], "parent-cycle")
+        done.update(way)
 
 
 def places(s: Survey) -> Iterator[Finding]:

@@ -118,14 +118,6 @@ def test_a_spawn_with_label_and_size_keeps_its_contract() -> None:
     delegation.check_contract("email-check", "S")
 
 
-def test_a_worker_cannot_spawn_unless_the_depth_allows_it() -> None:
-    delegation.check_depth(SETTINGS, SAM, 0)
-    with pytest.raises(Refused, match=r"limits.depth is 1"):
-        delegation.check_depth(SETTINGS, AgentId("research"), 1)
-    deeper = config.parse(b'[workspace]\ncoordinator = "sam"\n[agents.sam]\n[limits]\ndepth = 2\n')
-    delegation.check_depth(deeper, AgentId("research"), 1)
-
-
 def test_waiting_for_a_lane_that_the_caller_holds_is_refused() -> None:
     delegation.check_wait(SETTINGS, PETER, IRIS, {"agent:peter:main"})
     with pytest.raises(Refused, match="agent:iris:main"):

@@ -5,10 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Kind, Need, State
+from claw_files.model import AgentId, Box, Kind, Need, RunId, State, Stay
 from claw_files.rules import transitions
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
+from claw_files.rules.flows import Asker
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Spent, Told
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
@@ -163,6 +165,18 @@ def test_cancelling_does_not_stop_the_run_of_somebody_who_only_looks_at_the_task
 
 def test_the_line_of_a_dead_task_is_removed() -> None:
     assert acts(a.look(a.task(state=State.DEAD), place=Place.DEAD_LETTER)) == [Act.CLOSE]
+
+
+def test_whoever_spawned_what_is_dead_hears_of_it_once() -> None:
+    task = a.worker_task(state=State.DEAD, spawner=PETER, reason="no such table")
+    look = a.look(task, place=Place.DEAD_LETTER)
+
+    told, close = plan(look)
+
+    assert (told.act, told.agent, close.act) == (Act.INFORM, PETER, Act.CLOSE)
+    assert "failed for good: “no such table”" in told.text
+    assert acts(look, told=("peter/tc-60.1.failed",)) == [Act.CLOSE]
+    assert acts(look, told=("peter/tc-60.1.dead",)) == [Act.CLOSE], "the dead letter's own message told it"
 
 
 def test_a_dead_task_still_in_status_is_moved_first() -> None:
@@ -724,6 +738,36 @@ def test_done_informs_the_requester_and_whoever_follows_and_removes_the_line() -
     assert [(action.act, action.agent) for action in planned[:2]] == [(Act.INFORM, BOSS), (Act.INFORM, IRIS)]
     assert "PR #142" in planned[0].text
     assert planned[2].act is Act.CLOSE
+
+
+RUN = RunId("tc-1.1-s1")
+NEAR = Asker(agent=WORKER, boss=PETER, passed=(WORKER,))
+
+
+def test_what_a_worker_asked_for_goes_into_its_run() -> None:
+    look = a.look(a.worker_task(state=State.DONE), asker=replace(NEAR, run=RUN))
+
+    told, close = plan(look)
+
+    assert (told.act, told.agent, told.details, close.act) == (Act.INFORM, WORKER, {"run": RUN}, Act.CLOSE)
+    ended = a.look(a.worker_task(state=State.DONE), asker=replace(NEAR, agent=PETER))
+    assert [(it.act, it.agent) for it in plan(ended)] == [(Act.INFORM, PETER), (Act.CLOSE, WORKER)]
+    assert acts(ended, told=("research/tc-60.1.done",)) == [Act.CLOSE], "told before the worker ended: told once"
+
+
+def test_what_a_worker_asked_for_waits_while_it_is_between_two_attempts() -> None:
+    for state, place in ((State.DONE, Place.STATUS), (State.DEAD, Place.DEAD_LETTER)):
+        look = a.look(a.worker_task(state=state), asker=replace(NEAR, waits=True), place=place)
+
+        assert acts(look) == []
+    assert acts(look, told=("research/tc-60.1.failed",)) == [Act.CLOSE]
+
+
+def test_the_next_message_of_an_open_session_follows_the_answer() -> None:
+    look = a.look(a.worker_task(state=State.DONE, spawner=SAM, session=Stay.OPEN), next_turn=IRIS)
+
+    assert [(it.act, it.agent) for it in plan(look)] == [(Act.INFORM, SAM), (Act.TURN, WORKER)]
+    assert acts(look, live=(a.run(look.task),)) == [Act.INFORM], "no second run beside the first"
 
 
 def test_who_was_informed_before_a_crash_is_not_informed_again() -> None:

@@ -17,6 +17,9 @@ takes = ["bug"]
 command = ["agent"]
 model = "m"
 [agents.looks]
+[agents.coder]
+runtime = "acp"
+command = ["codex-acp"]
 [agents.research]
 kind = "worker"
 takes = ["bug", "digging"]
@@ -27,7 +30,7 @@ takes = ["sign-off"]
 [routes]
 code-review = { to = ["peter", "research", "self"], how = "send", review = "coordinator", verify = ["pytest", "-q"] }
 either = { to = ["peter", "research", "self"], model = "cheap" }
-isolated = { to = ["peter", "looks", "ann", "self"], how = "spawn", size = "L", review = "ann" }
+isolated = { to = ["peter", "coder", "looks", "ann", "self"], how = "spawn", size = "L", review = "ann" }
 """)
 
 
@@ -49,7 +52,8 @@ def test_a_route_is_followed_to_its_end_and_self_is_the_coordinator() -> None:
 
 
 def test_a_route_may_ask_for_runs_of_their_own_from_who_can_be_started() -> None:
-    assert order("isolated") == [("peter", "spawn"), ("looks", "send"), ("ann", "send"), ("sam", "send")]
+    started = [("peter", "spawn"), ("coder", "spawn")]
+    assert order("isolated") == [*started, ("looks", "send"), ("ann", "send"), ("sam", "send")]
 
 
 def test_without_a_route_who_takes_the_type_comes_before_the_coordinator() -> None:

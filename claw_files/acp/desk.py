@@ -1,0 +1,83 @@
+"""Where the client of one run keeps its books: the journal, the session that goes on, and what the agent may touch."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+from claw_files import config, words
+from claw_files.documents import acp_sessions
+from claw_files.documents.acp_sessions import AcpSession
+from claw_files.errors import ClawError, InvalidFile, NotFound
+from claw_files.locks import Claims, Locks
+from claw_files.model import AgentId, AgentKind, Audit, RunId, TaskId
+from claw_files.system.clock import SystemClock
+from claw_files.system.disk import DiskFiles
+from claw_files.workspace import CONFIG, Workspace
+
+CONFIG_BYTES = 1 << 20
+
+
+class Desk:
+    """One run of one agent, told by its environment. Raises KeyError where that lacks something, and ClawError."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.root, self.folder = environ["CLAWFILES_WORKSPACE"], environ["CLAWFILES_RUN_DIR"]
+        base = environ.get("CLAWFILES_BASE") or self.root
+        with open(os.path.join(base, CONFIG), "rb") as file:
+            settings = config.parse(file.read(CONFIG_BYTES), CONFIG)
+        self.agent = settings.agent(environ["CLAWFILES_AGENT"])
+        self.run, self.label = RunId(environ["CLAWFILES_RUN"]), environ.get("CLAWFILES_LABEL")
+        task = environ.get("CLAWFILES_TASK")
+        self.task = TaskId(task) if task else None
+        clock = SystemClock()
+        files = DiskFiles(self.root, clock=clock, closed=self.root != base)
+        self._ws = Workspace(self.root, settings, files, Locks(self.root, clock), Claims(self.root), clock, base=base)
+
+    @property
+    def reports(self) -> frozenset[str]:
+        """The files in which the agent says how its task goes: a worker's result, or its status file and checkpoint."""
+        if self.label:
+            paths = [f"checkpoints/subagent-{words.label(self.label)}.md"]
+        else:
+            paths = [f"checkpoints/{self.agent.name}.md"]
+            paths += [f"status/{words.file_name(self.task)}"] if self.task else []
+        return frozenset(paths)
+
+    def note(self, action: str, why: str) -> None:
+        """Write a decision into the journal. Raises CannotWrite, CannotRead."""
+        self._ws.note(self._audit(action, why))
+
+    def _audit(self, action: str, why: str) -> Audit:
+        name, model = AgentId(self.agent.name), self.agent.model
+        return Audit(action=action, task=self.task, agent=name, actor=name, key=self.run, model=model, why=why)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its next run goes on with the session: no spawned one, and none where several runs would share it."""
+        return self.agent.kind is AgentKind.NAMED and not self.label and self.agent.runs in (None, 1)
+
+    def last_session(self, folder: str) -> str | None:
+        """The session to go on with; None where there is none, or it was another folder's."""
+        path = acp_sessions.path_of(self.agent.name)
+        with suppress(NotFound, InvalidFile):
+            found = acp_sessions.parse(self._ws.files.read(path).data, path)
+            return found.session if self.is_kept and found.folder == folder else None
+        return None
+
+    def keep_session(self, session: str, program: str, folder: str) -> None:
+        """Let the next run go on with it. A disk that refuses only costs what the session remembers."""
+        if not self.is_kept:
+            return
+        found = AcpSession(
+            agent=self.agent.name,
+            session=session,
+            program=program,
+            folder=folder,
+            run=self.run,
+            updated=self._ws.clock.now().replace(microsecond=0),
+        )
+        audit = self._audit("acp session", f"{program}: {session}")
+        with suppress(ClawError):
+            self._ws.files.folder("sessions")
+            path = acp_sessions.path_of(self.agent.name)
+            self._ws.files.commit(path, lambda _: acp_sessions.render(found), self._ws.line(audit))

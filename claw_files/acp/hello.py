@@ -1,0 +1,99 @@
+"""A first word with an agent's program, without a prompt: is it installed, does it answer, does it know its user?"""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from claw_files.acp import installed
+from claw_files.config import Agent
+from claw_files.errors import NotInstalled
+from claw_files.model import Runtime, Value
+from claw_files.system.proc import with_our_programs
+
+SEEN = ("PATH", "HOME", "LANG", "TZ")  # as a run's agent sees them
+PATIENCE = timedelta(seconds=60)
+
+
+class Met(Value, frozen=True):
+    """What was found; `problem` is empty where the agent can be given work."""
+
+    problem: str = ""
+    advice: tuple[str, ...] = ()
+
+
+def meet(
+    agent: Agent,
+    workspace: str,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+    patience: timedelta = PATIENCE,
+) -> Met:
+    """Look for the agent's program; of an ACP agent also start it, and end it again. `say` hears each step.
+
+    Args:
+        workspace: the folder of clawfiles.toml, absolute.
+        environ: ours; the program sees as much of it as in a run.
+
+    Raises NotInstalled without the library.
+    """
+    try:
+        path = installed.program(agent, workspace, environ)
+    except OSError as wrong:
+        how = installed.how_to_install(agent) or "install it"
+        where = f"`command` in [agents.{agent.name}]"
+        return Met(problem=str(wrong), advice=(f"{how}, or name its program by its path: {where}",))
+    say(f"{path} is installed")
+    if agent.runtime is not Runtime.ACP:
+        return Met()
+    if not installed.has_library():
+        raise NotInstalled(f"the ACP agent {agent.name}", "acp")
+    env = {name: environ[name] for name in (*SEEN, *agent.env) if name in environ}
+    env["PATH"] = with_our_programs(environ.get("PATH", os.defpath))
+    folder = os.path.realpath(os.path.join(workspace, agent.workspace or ""))
+    command = [path, *(part.replace("{workspace}", workspace) for part in agent.command[1:])]
+    import asyncio  # only for those who speak to a program
+
+    return asyncio.run(_met(agent, command, folder, env, say, patience))
+
+
+async def _met(
+    agent: Agent, command: list[str], folder: str, env: dict[str, str], say: Callable[[str], None], patience: timedelta
+) -> Met:
+    from claw_files.acp.talk import Failed, Limits, SignIn, Talk
+
+    talk = Talk(_Deaf(), lambda _: None, Limits(hello=patience, session=patience))
+    begin = monotonic()
+    try:
+        await talk.start(command, env, folder)
+        hello = await talk.greet(files=False)
+        say(f"it answers after {monotonic() - begin:.1f} s: {hello.program}")
+        await talk.open(folder, None, agent.permissions)
+        say("it is signed in, and opens a session")
+    except SignIn as wrong:
+        return Met(problem=str(wrong), advice=(f"sign in: {installed.how_to_sign_in(agent)}",))
+    except Failed as wrong:
+        by_hand = " ".join(agent.command)
+        return Met(problem=str(wrong), advice=(f"start it by hand and see what it says: {by_hand}",))
+    finally:
+        await talk.leave()
+    return Met()
+
+
+class _Deaf:
+    """A client that wants to hear nothing."""
+
+    is_quiet = is_cancelled = False
+
+    def on_connect(self, conn: Any) -> None:
+        """Nothing."""
+
+    def begin(self, session: str) -> None:
+        """Nothing: it speaks for no session."""
+
+    def forget(self) -> None:
+        """Nothing."""
+
+    async def session_update(self, **_: Any) -> None:
+        """Not listened to."""

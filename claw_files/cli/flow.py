@@ -1,0 +1,76 @@
+"""`flow list` and `flow cancel`: trees of spawned work."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from claw_files.cli.base import TEXT, Command, group, open_app, show
+
+if TYPE_CHECKING:
+    from claw_files.services.flows import Cancelled, Listing, Node, Tree
+
+
+@group("flow", example="clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam")
+def flow() -> None:
+    """Trees of spawned work: a task or a group, and all that was spawned below it."""
+
+
+@flow.command("list", cls=Command, example="clawfiles flow list --all --json")
+@click.option("--all", "ended", is_flag=True, help="Also those of which everything has ended.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N", help="The last N.")
+def list_flows(ended: bool, limit: int) -> None:
+    """List the trees, each task below the one in whose run it was spawned."""
+    import msgspec
+
+    app = open_app()
+    found = app.flows.listing(app.agent, ended, limit)
+    trees = ((msgspec.structs.asdict(tree), tree.tasks) for tree in found.flows)
+    rows = [facts | {"tasks": [msgspec.structs.asdict(node) for node in nodes]} for facts, nodes in trees]
+    show({"count": len(rows), "flows": rows, "has_more": found.more > 0}, lambda: _text(found))
+
+
+def _text(found: "Listing") -> str:
+    from claw_files.views import rows_text
+
+    rows = [row for tree in found.flows for row in _rows(tree)]
+    more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
+    return (rows_text(rows) or "no flows") + more
+
+
+def _rows(tree: "Tree") -> list[tuple[str, ...]]:
+    """A line for each task, indented; a group has one above them."""
+    head = [(f"group {tree.group}", tree.spawner or "-", "", "", "", "")] if tree.group else []
+    return head + [_row(node, node.depth + len(head)) for node in tree.tasks]
+
+
+def _row(node: "Node", indent: int) -> tuple[str, ...]:
+    from claw_files.words import render_instant
+
+    state = node.state + (f" (session {node.session})" if node.session else "")
+    run = f"{node.run}{' at work' if node.alive else ''}" if node.run else "-"
+    since = render_instant(node.since) if node.since else "-"
+    title = f"{node.label}: {node.title}" if node.label else node.title
+    return ("  " * indent + node.task, node.agent or "-", state, run, since, title)
+
+
+@flow.command("cancel", cls=Command, example="clawfiles flow cancel TC-7 --agent sam")
+@click.argument("name", metavar="TASK|GROUP|LABEL|SESSION", type=TEXT)
+def cancel(name: str) -> None:
+    """End a task and all that was spawned below it, leaves first: runs end, then their tasks. What is done stays done.
+
+    Of a session, every open flow that was asked for from it. Cut off and typed again, it goes on where it was.
+    """
+    import msgspec
+
+    app = open_app()
+    done = app.flows.cancel(app.actor, name, (run.id for run in app.runs_around()))
+    app.wake()
+    show(msgspec.structs.asdict(done), lambda: _told(done))
+
+
+def _told(done: "Cancelled") -> str:
+    from claw_files.words import safe
+
+    parts = (("stopped", done.stopped), ("cancelled", done.cancelled), ("closed", done.closed))
+    lines = [f"{what} {', '.join(names)}" for what, names in (*parts, ("finished", done.finished)) if names]
+    return safe("\n".join(lines) or "nothing of it was open", limit=20_000, lines=True)

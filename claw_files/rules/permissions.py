@@ -1,0 +1,112 @@
+"""What an agent program that asks first may do: one answer to each request, from what it asks and how it is trusted.
+
+`approve-reads` lets it look, and say what its own task needs to hear; `approve-all` lets it act in its working folder;
+`deny-all` lets it talk. Outside of its folder nothing is allowed in any mode.
+"""
+
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from claw_files.model import Value
+from claw_files.patterns import pattern
+
+READS: Final = frozenset({"read", "search", "think", "fetch"})
+APPROVE_READS, APPROVE_ALL, DENY_ALL = "approve-reads", "approve-all", "deny-all"
+# What an agent says with a command of ours about its own work. None starts an agent or acts for somebody else.
+WORDS: Final = frozenset(
+    {
+        *("claim", "progress", "beat", "done", "review", "fail", "block", "need", "release"),
+        *("ask", "answer", "inbox", "send", "checkpoint", "task list", "task show", "board", "explain", "prime"),
+    }
+)
+# A program's own modes in which it asks before it changes anything: Codex's; Claude Code's and Gemini CLI's.
+CAREFUL: Final = ("read-only", "default")
+# Words without anything that a shell would expand: bare, 'so', or "so".
+_WORD = r"(?:[\w./:=@%+,-]+|'[^'\n]*'|\"[^\"$`\\!\n]*\")+"
+_PLAIN = pattern(rf"clawfiles(?: +{_WORD})+")
+_NOT_ITS_OWN = ("-C", "--agent")  # another workspace, another agent
+
+
+class Option(Value, frozen=True):
+    """One answer that the agent offers."""
+
+    id: str
+    kind: str  # allow_once, allow_always, reject_once, reject_always
+
+
+class Asked(Value, frozen=True):
+    """What an agent wants to do."""
+
+    kind: str | None = None  # as the agent calls it: read, edit, execute, ...
+    outside: str | None = None  # a place of it that is not in the working folder
+    changes: bool = False  # it shows a change of a file, or runs a command, whatever it calls it
+    is_report: bool = False  # it only says something about its own task
+    options: tuple[Option, ...] = ()
+
+
+class Decision(Value, frozen=True):
+    """The answer to one request, and why."""
+
+    allowed: bool
+    why: str
+    option: str | None = None  # None: no option says it, so the request is answered as cancelled
+
+
+def decide(mode: str, asked: Asked) -> Decision:
+    """The answer: an option that the agent offers; one that counts for once, where there is one."""
+    allowed, why = may(mode, asked)
+    word = "allow" if allowed else "reject"
+    by_kind = {option.kind: option.id for option in reversed(asked.options)}
+    option = by_kind.get(f"{word}_once", by_kind.get(f"{word}_always"))
+    if option is None:
+        return Decision(allowed=False, why=f"{why}; it offers no way to say so")
+    return Decision(allowed=allowed, why=why, option=option)
+
+
+def may(mode: str, asked: Asked) -> tuple[bool, str]:
+    """Whether it may, and why."""
+    if mode not in (APPROVE_READS, APPROVE_ALL):
+        return False, f"{DENY_ALL} allows nothing"
+    if asked.is_report:
+        return True, "a word about its own task"
+    if asked.outside is not None:
+        return False, f"{asked.outside} is outside of its working folder"
+    if mode == APPROVE_ALL:
+        return True, APPROVE_ALL
+    if asked.changes:
+        return False, f"{mode} allows no changes and no commands"
+    if asked.kind in READS:
+        return True, f"{mode}: {asked.kind}"
+    return False, f"{mode} does not allow {asked.kind or 'what it does not name'}"
+
+
+def is_report(command: str | Sequence[str]) -> bool:
+    """Whether a command only says something about the agent's own task, by our program: nothing else is run with it.
+
+    Args:
+        command: a shell's line, or a program with its arguments, which may be a shell with its line.
+    """
+    if not isinstance(command, str):
+        words = list(command)
+        if len(words) == 3 and words[0].rpartition("/")[2] in ("sh", "bash", "zsh") and words[1] in ("-c", "-lc"):
+            return is_report(words[2])
+        return _is_word_of_ours(words)
+    parts = command.strip().split(" && ")
+    return all(_PLAIN.fullmatch(part) and _is_word_of_ours(shlex.split(part)) for part in parts)
+
+
+def _is_word_of_ours(words: list[str]) -> bool:
+    is_ours = words[:1] == ["clawfiles"] and (" ".join(words[1:2]) in WORDS or " ".join(words[1:3]) in WORDS)
+    return is_ours and not any(word.startswith(_NOT_ITS_OWN) for word in words[2:])
+
+
+def pick_mode(mode: str, offered: Sequence[str], now: str | None) -> str | None:
+    """The program's own mode to switch it to, so that it asks; None: it stays as it is.
+
+    With `approve-all` the program's own configuration decides how much it asks.
+    """
+    if mode == APPROVE_ALL:
+        return None
+    careful = next((one for one in CAREFUL if one in offered), None)
+    return careful if careful != now else None

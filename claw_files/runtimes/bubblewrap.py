@@ -1,0 +1,37 @@
+"""Whether bubblewrap builds sandboxes on this machine. Nothing of a workspace is read here, and nothing written."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+
+from claw_files.runtimes.supervisor import resolved
+
+PROGRAM = "bwrap"
+_INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
+_PROBE_SECONDS = 10.0
+_working = set[str]()  # programs that have built one for this process; a failure is not remembered
+
+
+def problem(environ: Mapping[str, str]) -> str | None:
+    """Why no sandbox can be built here, and what helps, in one sentence; None where one can. Tries it, once."""
+    try:
+        program = resolved([PROGRAM], environ.get("PATH", os.defpath))
+    except OSError:
+        return f"bubblewrap is not installed: {_INSTALL}"
+    if program in _working:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - the system's program with words of ours, no shell
+            [program, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not work here: {error}"
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()[-200:]
+        return f"bubblewrap cannot make namespaces here ({said}): allow unprivileged user namespaces on this machine"
+    _working.add(program)
+    return None

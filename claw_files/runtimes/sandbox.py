@@ -1,0 +1,152 @@
+"""Building a run's sandbox with bubblewrap: what is on this machine, what has to be there first, and the words for it.
+
+`docs/explanation/sandbox.md` tells what it keeps out. Each run has a *door*, `.clawfiles/doors/RUN-ID/`: the folder in
+which the daemon listens for the commands of that run, and of no other. Beside it lies, in RUN-ID.json, who the run is.
+"""
+
+import json
+import os
+import stat
+import sys
+from contextlib import suppress
+
+from claw_files.errors import ClawError, Refused
+from claw_files.rules.sandbox import SOCKET, Walls, argv, check_folder, is_above
+from claw_files.runtimes import Sandbox
+from claw_files.runtimes.bubblewrap import PROGRAM, problem
+from claw_files.runtimes.staging import Plan
+from claw_files.runtimes.supervisor import resolved
+
+DOORS = "doors"
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
+_PRIVATE = (".clawfiles", "compartments")  # for their owner alone, whoever makes them
+
+
+def fields(plan: Plan, sandbox: Sandbox, private: str) -> list[tuple[str, str]]:
+    """The supervisor's order as far as it is about the sandbox, the command included.
+
+    Where none can be built, the command as it is, or, where one is required, the reason why the run must not start.
+    Raises OSError.
+    """
+    why = problem(plan.env)
+    if why and not sandbox.required:
+        return [("arg", item) for item in plan.command]
+    try:
+        if why:
+            raise Refused("sandbox", f"its profile wants a sandbox, and {why}")
+        inner = plan.command[sandbox.outside :]
+        command = (resolved(list(inner), plan.env["PATH"]), *inner[1:])
+        return _fields(plan, sandbox, command, private)
+    except (OSError, ClawError) as error:
+        said = (error.strerror if isinstance(error, OSError) else getattr(error, "message", "")) or str(error)
+        return [("refused", said), *(("arg", item) for item in plan.command)]
+
+
+def _fields(plan: Plan, sandbox: Sandbox, command: tuple[str, ...], private: str) -> list[tuple[str, str]]:
+    door = os.path.join(private, DOORS, plan.run.id)
+    fresh = _prepare(plan, sandbox, door)
+    plan.env |= {"CLAWFILES_SOCKET": SOCKET, "CLAWFILES_SANDBOX": "1"}
+    walls = _walls(plan, sandbox, command[0], door)
+    return [
+        ("door", door),
+        *(("fresh", path) for path in fresh),
+        *([] if sandbox.outside else [("walled", "1")]),
+        *(("arg", word) for word in (*plan.command[: sandbox.outside], *argv(walls, command))),
+        *(("env", f"{name}={plan.env[name]}") for name in ("CLAWFILES_SOCKET", "CLAWFILES_SANDBOX")),
+    ]
+
+
+# --- what has to be there
+
+
+def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
+    """Make what is bound and not there yet; the files among it. Raises OSError, Refused for a link in its place."""
+    mode = 0o700 if plan.closed else 0o777
+    root = plan.order.workspace
+    for folder in (*sandbox.hidden, os.path.join(root, sandbox.inbox)):
+        os.makedirs(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755, exist_ok=True)
+        _check_plain(folder)
+    check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
+    if is_above(root, plan.cwd):
+        _check_plain(plan.cwd, must_exist=False)
+        os.makedirs(plan.cwd, mode, exist_ok=True)
+    _check_plain(plan.cwd)
+    os.makedirs(door, 0o700, exist_ok=True)
+    identity = {name: value for name, value in plan.env.items() if name.startswith("CLAWFILES_")}
+    identity.pop("CLAWFILES_MESSAGE", None)  # may be long, and is of no use to our commands
+    with suppress(FileNotFoundError):
+        os.unlink(f"{door}.json")  # left by a starter that was killed
+    _write_new(f"{door}.json", json.dumps(identity).encode(), 0o600)
+    own = [os.path.join(root, path) for path in sandbox.own]
+    return [path for path in own if _make_file(path, 0o600 if plan.closed else 0o644)]
+
+
+def _check_plain(path: str, must_exist: bool = True) -> None:
+    """Raises Refused where the path leads through a link: what it then means could be changed by an agent."""
+    if os.path.realpath(path) != os.path.normpath(path):
+        raise Refused("sandbox", f"{path} is, or lies behind, a link; a sandbox is built of real folders only")
+    if must_exist and not os.path.isdir(path):
+        raise Refused("sandbox", f"{path} is no folder")
+
+
+def _make_file(path: str, mode: int) -> bool:
+    """Whether the file was made; Raises Refused for one that is there and is no plain file."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with suppress(FileExistsError):
+        _write_new(path, b"", mode)
+        return True
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise Refused("sandbox", f"{path} is no plain file")
+    return False
+
+
+def _write_new(path: str, data: bytes, mode: int) -> None:
+    """Raises FileExistsError where something is there."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with open(fd, "wb") as file:
+        file.write(data)
+
+
+# --- what there is
+
+
+def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
+    root, base = plan.order.workspace, plan.order.base or plan.order.workspace
+    home = os.path.realpath(plan.env.get("HOME") or "/nonexistent")
+    has_home = os.path.isdir(home) and home != "/"
+    readable = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    readable += _programs(program, home, base)
+    readable += [os.path.realpath(os.path.expanduser(path)) for path in sandbox.read]
+    readable.append(os.path.realpath("/etc/resolv.conf"))  # which often lies in /run
+    own = [os.path.join(root, path) for path in (sandbox.inbox, *sandbox.own)]
+    return Walls(
+        program=resolved([PROGRAM], plan.env["PATH"]),
+        links=tuple((path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)),
+        readable=tuple(path for path in dict.fromkeys(readable) if path in _SYSTEM or _is_extra(path)),
+        home=home if has_home else None,
+        base=base,
+        root=root,
+        hidden=sandbox.hidden,
+        visible=(plan.folder,),
+        writable=(*own, plan.cwd),
+        covered=tuple(path for path in sandbox.secrets if os.path.isfile(path) and not os.path.islink(path)),
+        door=door,
+        cwd=plan.cwd,
+        network=sandbox.network,
+    )
+
+
+def _is_extra(path: str) -> bool:
+    """Whether it is there, and not in the system's folders anyway."""
+    return os.path.exists(path) and not any(is_above(folder, path) for folder in _SYSTEM)
+
+
+def _programs(program: str, home: str, base: str) -> list[str]:
+    """What it takes to run the agent's program, and ours: the folders they lie in, unless those hold more than that."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    wanted = [package, sys.prefix, sys.base_prefix]
+    for path in (program, os.path.realpath(program)):
+        folder = os.path.dirname(path)
+        wanted.append(path if any(is_above(folder, held) for held in (home, base)) else folder)
+    return [path for path in wanted if not any(is_above(path, held) for held in (home, base))]

@@ -1,0 +1,139 @@
+"""Speaking to a worker that stays, and closing its session; what a turn of it is told."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.documents import messages as forms
+from claw_files.errors import ClawError, Refused
+from claw_files.model import AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
+from claw_files.rules import delegation, sizes
+from claw_files.rules.snapshot import Place
+from claw_files.services import texts
+from claw_files.services.checkpoints import Checkpoints
+from claw_files.services.messages import Sent
+from claw_files.services.turns import numbers, put_away, turn_key, waiting
+from claw_files.system.noise import token
+from claw_files.workspace import Workspace
+
+PATIENCE = timedelta(seconds=10)
+AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
+TOLD = 10  # earlier messages, and as many results, that a turn is told of
+LETTERS = 4_000  # of each
+
+
+class Ended(Value, frozen=True):
+    """What `close` answers."""
+
+    task: Task
+    withdrawn: tuple[str, ...] = ()  # messages that were still waiting for their turn
+
+
+class Staying:
+    """Sessions of workers, for whoever may speak to them."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def send(self, by: AgentId, task_id: TaskId, text: str) -> Sent:
+        """Queue a message for the session of a task; accepted means durable. The answer is announced.
+
+        Raises Refused for a session that takes none, for a text over 1 MB, and where too many wait; NotFound.
+        """
+        if forms.is_silent(text):
+            return Sent(status="silent")
+        sizes.check(text)
+        ws, now = self._ws, self._ws.clock.now()
+        with ws.locks.hold(task_id.lower(), PATIENCE, f"{by}: a message for {task_id}"):
+            loaded = ws.load(task_id)
+            task = _taking(ws.in_force(loaded.task), loaded.place)
+            worker = task.assignee or AgentId("")
+            unread = sum(message.sender == by for _, message in waiting(ws, task))
+            delegation.check_unread(ws.settings, by, worker, unread)
+            number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
+            key = turn_key(task.id, number)
+            audit = Audit(action="send", task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")
+            if ws.entry(task.id) is None:  # the line first: without it nobody would look for the message
+                spawner = task.spawner if task.spawner != ws.settings.coordinator else None
+                at = words.next_look(now, (task.timeout or timedelta()) + AFTER_LIMIT)
+                ws.add_entry(Entry(task=task.id, agent=worker, spawner=spawner, at=at), replace(audit, action="watch"))
+            message = Message(
+                id=key,
+                key=key,
+                kind=Kind.QUESTION,
+                sender=by,
+                to=worker,
+                task=task.id,
+                body=texts.plain(text),
+                sent=now.replace(microsecond=0),
+                reply_to=task.spawner,
+            )
+            ws.deliver(message, audit)
+        return Sent(status="accepted", id=key)
+
+    def close(self, by: AgentId, task_id: TaskId) -> Ended:
+        """End a session: it takes no more messages, and those that waited are withdrawn. A turn at work goes on.
+
+        Repeating it changes nothing more. Raises Refused for what is no session.
+        """
+        ws = self._ws
+        with ws.locks.hold(task_id.lower(), PATIENCE, f"{by}: close the session of {task_id}"):
+            task = ws.in_force(ws.load(task_id).task)
+            if task.session is None:
+                right = f"`clawfiles flow cancel {task.id}` ends what runs"
+                raise Refused("sessions", f"{task.id} is no session: its worker does one task and is gone", right)
+            audit = Audit(action="close", task=task.id, agent=task.assignee, actor=by, why="its session ends")
+            if task.session is Stay.OPEN:
+                task = ws.update(task.id, lambda found: replace(found, session=Stay.CLOSED), audit, keep_mtime=True)
+            return Ended(task=task, withdrawn=tuple(put_away(ws, task, replace(audit, action="withdraw"), all_of=True)))
+
+
+def _taking(task: Task, place: Place) -> Task:
+    """The task, if its session takes messages: one that was archived, or is a dead letter, does not. Raises Refused."""
+    is_there = place is Place.STATUS and task.state not in (State.DEAD, State.CANCELLED)
+    if task.session is Stay.OPEN and is_there:
+        return task
+    right = f'`clawfiles spawn "TASK" --worker {task.assignee} --label LABEL --size S|M|L --mode session` begins one'
+    raise Refused("sessions", f"the session {task.label} of {task.id} is closed", right)
+
+
+# --- what was said before
+
+
+def asked(ws: Workspace, task: Task) -> str:
+    """What the present turn is asked, quoted with its source."""
+    message = _message(ws, task, task.turn)
+    return _quoted(ws, message, 100_000) if message else "(its message is gone)"
+
+
+def history(ws: Workspace, checkpoints: Checkpoints, task: Task) -> str:
+    """The messages and results of earlier turns, oldest first, each quoted and cut; of many the last ones."""
+    said = [(f"message {number} from {it.sender}", it.sent, _quoted(ws, it, LETTERS)) for number, it in _old(ws, task)]
+    for result, at in checkpoints.earlier(task.label or "", f"{task.id.lower()}."):
+        said.append((f"result of {result.run}", at, texts.quoted(result.body[:LETTERS], f"worker {result.label}")))
+    first = f"The task itself, message 1, is in `status/{words.file_name(task.id)}`."
+    blocks = [f"{head}:\n\n{text}" for head, _, text in sorted(said, key=lambda it: it[1].timestamp() if it[1] else 0)]
+    return "\n\n".join([first, *blocks])
+
+
+def _old(ws: Workspace, task: Task) -> list[tuple[int, Message]]:
+    numbers = range(max(2, task.turn - TOLD), task.turn)
+    found = ((number, _message(ws, task, number)) for number in numbers)
+    return [(number, message) for number, message in found if message]
+
+
+def _message(ws: Workspace, task: Task, number: int) -> Message | None:
+    with suppress(ClawError):
+        found = ws.find_message(task.assignee, turn_key(task.id, number)) if task.assignee else None
+        return found[0] if found else None
+    return None
+
+
+def _quoted(ws: Workspace, message: Message, letters: int) -> str:
+    body = message.body
+    if message.body_file:
+        with suppress(ClawError):
+            body = ws.files.read(message.body_file, cap_bytes=2 << 20).data.decode("utf-8", "replace")
+    return words.quote(body, str(message.sender), token(4), letters, "message", "what is asked for")

@@ -1,0 +1,108 @@
+"""`doctor --agent NAME` for agents that speak ACP: installed, answering, signed in; and only then a task is sent."""
+
+import sys
+from datetime import timedelta
+
+import pytest
+
+from claw_files.acp import hello, installed
+from claw_files.cli import run
+from claw_files.errors import NotInstalled
+from claw_files.services.probing import Probed
+
+from .conftest import Team
+
+PATIENCE = timedelta(seconds=40)
+
+
+def probed(team: Team, patience: timedelta = PATIENCE) -> Probed:
+    return team.app.probing.probe("peter", patience)
+
+
+def steps(found: Probed) -> list[str]:
+    return [step.what for step in found.steps]
+
+
+def test_one_that_acts_is_met_first(team: Team) -> None:
+    team.script("obeys")
+
+    found = probed(team)
+
+    assert found.acts, found
+    assert steps(found)[0] == f"{sys.executable} is installed"
+    assert "scripted 1.0" in steps(found)[1]
+    assert steps(found)[2] == "it is signed in, and opens a session"
+    assert steps(found)[-1] == "peter acts"
+    assert [one["write"] for one in team.saw("initialize")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("script", "problem", "advice"),
+    [
+        ("crash", "the agent ended before it did answer `initialize` (exit 1)", "start it by hand"),
+        ("sign-in-by-hand", "the agent wants its user to sign in", "sign in: "),
+        ("other-version", "speaks version 9 of ACP", "start it by hand"),
+    ],
+)
+def test_one_that_cannot_work_is_sent_nothing(team: Team, script: str, problem: str, advice: str) -> None:
+    team.script(script)
+
+    found = probed(team)
+
+    assert not found.acts
+    assert problem in steps(found)[-1]
+    assert found.advice[0].startswith(advice)
+    assert found.task is None
+    assert list((team.root / "runs").glob("*")) == []
+    assert not any((team.root / "status").glob("*"))
+
+
+def test_one_that_never_answers_is_left_when_the_patience_is_over_and_nothing_of_it_lives(team: Team) -> None:
+    team.script("hang-at-initialize")
+    agent, env = team.app.settings.agent("peter"), dict(team.env)
+
+    met = hello.meet(agent, str(team.root), env, lambda _: None, timedelta(seconds=1))
+
+    assert met.problem == "the agent did not answer `initialize` within 1s"
+
+
+def test_a_program_that_is_not_there_is_named_with_what_to_type(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    file = team.root / "clawfiles.toml"
+    file.write_text(file.read_text().replace(repr(sys.executable), "'codex-acp'"))
+    team.env["PATH"] = "/nowhere"
+
+    found = probed(team)
+
+    assert steps(found) == ["there is no program 'codex-acp' on the PATH"]
+    assert found.advice[0].startswith("npm install -g @agentclientprotocol/codex-acp")
+
+
+def test_the_plain_doctor_starts_no_program(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-C", str(team.root), "doctor"]) == 0
+
+    assert not (team.state / "seen").exists()
+
+
+def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "has_library", lambda: False)
+
+    with pytest.raises(NotInstalled, match=r"pip install 'clawfiles\[acp\]'"):
+        probed(team)
+
+
+def test_a_run_without_the_library_says_the_same(team: Team) -> None:
+    import subprocess
+
+    from claw_files.acp import PROGRAM
+
+    # An interpreter without site-packages has no library, and everything else that we need by a path.
+    code = (
+        "import runpy, sys; sys.modules['acp'] = None; sys.argv = ['x', '--', 'true'];"
+        f"runpy.run_path({PROGRAM!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="", env=team.env)
+
+    assert done.returncode == 1
+    assert (
+        done.stderr == "clawfiles: an ACP agent needs a library that is not installed: pip install 'clawfiles[acp]'\n"
+    )

@@ -1,0 +1,144 @@
+"""What an agent that asks may do."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claw_files.rules import permissions
+from claw_files.rules.permissions import Asked, Option, decide, is_report, pick_mode
+
+ONCE = (Option(id="a", kind="allow_once"), Option(id="r", kind="reject_once"))
+ALWAYS = (Option(id="A", kind="allow_always"), Option(id="R", kind="reject_always"))
+MODES = ("approve-reads", "approve-all", "deny-all")
+KINDS = ("read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other", None)
+asked = st.builds(
+    Asked,
+    kind=st.sampled_from(KINDS),
+    outside=st.sampled_from([None, "/etc/passwd"]),
+    changes=st.booleans(),
+    is_report=st.booleans(),
+    options=st.lists(st.sampled_from([*ONCE, *ALWAYS]), max_size=5).map(tuple),
+)
+
+
+@pytest.mark.parametrize("kind", ["read", "search", "think", "fetch"])
+def test_reads_are_allowed_for_once(kind: str) -> None:
+    found = decide("approve-reads", Asked(kind=kind, options=(*ALWAYS, *ONCE)))
+
+    assert (found.allowed, found.option) == (True, "a")
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete", "move", "execute", "switch_mode", "other", None, "invented"])
+def test_everything_else_is_refused_for_once(kind: str | None) -> None:
+    found = decide("approve-reads", Asked(kind=kind, options=(*ALWAYS, *ONCE)))
+
+    assert (found.allowed, found.option) == (False, "r")
+
+
+def test_a_read_that_shows_a_change_is_none() -> None:
+    assert not decide("approve-reads", Asked(kind="read", changes=True, options=ONCE)).allowed
+
+
+def test_an_answer_for_ever_is_given_only_where_there_is_no_other() -> None:
+    assert decide("approve-all", Asked(kind="edit", options=ALWAYS)).option == "A"
+    assert decide("deny-all", Asked(kind="edit", options=ALWAYS)).option == "R"
+
+
+def test_where_no_option_says_it_the_request_is_cancelled() -> None:
+    found = decide("approve-reads", Asked(kind="edit", options=ONCE[:1]))
+
+    assert (found.allowed, found.option) == (False, None)
+    assert "offers no way" in found.why
+
+
+@given(st.sampled_from([*MODES, "invented"]), asked)
+def test_the_answer_is_offered_and_says_what_was_decided(mode: str, it: Asked) -> None:
+    found = decide(mode, it)
+    kinds = {option.kind for option in it.options if option.id == found.option}
+
+    assert found.option is None or kinds
+    assert not found.allowed or kinds <= {"allow_once", "allow_always"}
+    assert found.allowed or not kinds & {"allow_once", "allow_always"}
+
+
+@given(st.sampled_from(MODES), asked)
+def test_outside_of_the_folder_nothing_is_allowed_but_a_report(mode: str, it: Asked) -> None:
+    if it.outside and not it.is_report:
+        assert not decide(mode, it).allowed
+    if mode == "deny-all":
+        assert not decide(mode, it).allowed
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "clawfiles claim TC-1",
+        "clawfiles done TC-1 'looked at it; found $3' --output ./report.md",
+        'clawfiles progress TC-1 "half, at 50%" --eta 11:00',
+        "clawfiles claim TC-1 && clawfiles progress TC-1 half",
+        "clawfiles task show TC-1",
+        ["bash", "-lc", "clawfiles fail TC-1 'no way'"],
+        ["/bin/sh", "-c", "clawfiles inbox"],
+        ["clawfiles", "done", "TC-1", "$(literal, no shell reads it)"],
+    ],
+)
+def test_a_word_about_its_own_task_is_a_report(command: str | list[str]) -> None:
+    assert is_report(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "clawfiles",
+        "clawfiles spawn 'rm it' --worker w",
+        "clawfiles delegate TC-1",
+        "clawfiles heartbeat",
+        "clawfiles approve TC-1",
+        "clawfiles task new x",
+        "clawfiles init /tmp/x",
+        "clawfiles done TC-1 --agent sam",
+        "clawfiles done TC-1 --agent=sam",
+        "clawfiles claim -C /other TC-1",
+        "clawfiles -C /other claim TC-1",
+        'clawfiles done TC-1 "--agent" sam',
+        "clawfiles done TC-1 $(rm -rf .)",
+        'clawfiles done TC-1 "$(rm -rf .)"',
+        "clawfiles done TC-1 `rm -rf .`",
+        "clawfiles done TC-1; rm -rf .",
+        "clawfiles done TC-1 & rm -rf .",
+        "clawfiles done TC-1 | sh",
+        "clawfiles done TC-1 > ~/.bashrc",
+        "clawfiles done TC-1\nrm -rf .",
+        "clawfiles done TC-1 'open",
+        "clawfiles done TC-1 && rm -rf .",
+        "clawfiles claim TC-1 && ",
+        "CLAWFILES_AGENT=sam clawfiles done TC-1",
+        "./clawfiles done TC-1",
+        "clawfilesx claim TC-1",
+        ["bash", "-c", "clawfiles claim TC-1; id"],
+        ["env", "clawfiles", "claim", "TC-1"],
+        ["bash", "clawfiles claim TC-1"],
+    ],
+)
+def test_anything_else_is_none(command: str | list[str]) -> None:
+    assert not is_report(command)
+
+
+@given(st.text(alphabet="clawfies dontTC-1'\"$`;&|<>\\\n()~*{}!#", max_size=60))
+def test_no_word_of_ours_carries_anything_that_a_shell_would_do(tail: str) -> None:
+    line = f"clawfiles done {tail}".strip()
+    if is_report(line):
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", line).replace(" && ", " ")
+        assert not set(bare) & set("$`;&|<>\\\n()~*{}!#")
+        assert not re.search(r"\"[^\"]*[$`\\!][^\"]*\"", re.sub(r"'[^'\"]*'", "", line))
+
+
+def test_its_own_mode_is_changed_to_one_in_which_it_asks() -> None:
+    assert pick_mode(permissions.APPROVE_READS, ["agent", "read-only"], "agent") == "read-only"
+    assert pick_mode(permissions.DENY_ALL, ["acceptEdits", "default"], "acceptEdits") == "default"
+    assert pick_mode(permissions.DENY_ALL, ["default"], "default") is None
+    assert pick_mode(permissions.APPROVE_READS, ["own"], "own") is None
+    assert pick_mode(permissions.APPROVE_ALL, ["default", "yolo"], "yolo") is None
