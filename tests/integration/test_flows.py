@@ -132,7 +132,8 @@ def test_a_worker_cannot_spawn_whatever_it_says_it_is(office: Office, script: st
     office.until(lambda: office.exists("said-deeper") and office.read("said-deeper"), "it was told")
 
     assert office.read("said-deeper").startswith("5 ")
-    assert "(rule: depth); write what is needed into the result" in office.read("said-deeper")
+    said = office.read("said-deeper")
+    assert "(rule: depth); write what is needed into the result" in said or "(rule: one agent in a run)" in said
     assert states(office) == {"TC-1": "in_progress"}
 
 

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from claw_files.config import Settings, parse
 from claw_files.config.commands import BOARD, COMMANDS, MACHINE, OFFICE
 from claw_files.errors import Refused
 from claw_files.model import AgentId, RunId, Task, TaskId
 from claw_files.rules import delegation, profiles
+from claw_files.services.contracts import SpawnOrder
 
 SAM, PETER, IRIS, RESEARCH = (AgentId(name) for name in ("sam", "peter", "iris", "research"))
 RUN = RunId("tc-1.1-s1")
@@ -155,9 +157,10 @@ def test_in_a_sandbox_each_agent_and_each_worker_has_a_folder_of_its_own(
 def test_a_spawns_folder_lies_in_the_one_of_the_profile() -> None:
     found = settings('cwd = "work/all"', 'profile = "readonly"')
 
-    delegation.check_spawn(found, RESEARCH, "run", None, "work/all/mail")
+    order = SpawnOrder(text="Sum up", label="mail", size="S", cwd="work/all/mail")
+    delegation.check_spawn(found, RESEARCH, order)
     with pytest.raises(Refused, match="is not inside work/all"):
-        delegation.check_spawn(found, RESEARCH, "run", None, "work/allmost")
+        delegation.check_spawn(found, RESEARCH, replace(order, cwd="work/allmost"))
 
 
 def test_what_must_be_in_a_sandbox_is_refused_where_none_can_be_built() -> None:
