@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 def send(app: "App", asked: args.SessionsSend) -> Any:
     from claw_files.rules.sessions import Session
+    from claw_files.services.steering import Steered
 
     receiver = app.steering.receiver(app.actor, _target(asked))
-    if isinstance(receiver, Session):
-        return _steered_json(app.steering.steer(app.actor, receiver.run or receiver.key, asked.message))
-    task = words.task_id(asked.task) if asked.task else None
     patience = timedelta(seconds=asked.timeout_seconds) or None
+    if isinstance(receiver, Session):
+        done = talk.send_to_session(app, receiver, asked.message, patience)
+        return _steered_json(done) if isinstance(done, Steered) else _sent_json(done, receiver.key)
+    task = words.task_id(asked.task) if asked.task else None
     # An agent is asked for a turn; a person is told, and asked only by who waits.
     question = patience is not None or not app.settings.is_human(receiver)
     sent = talk.send(app, receiver, asked.message, task, patience, asked.critical, question)
@@ -62,7 +64,8 @@ def _steered_json(done: "Steered") -> dict[str, Any]:
 def spawn(app: "App", asked: args.SessionsSpawn) -> Any:
     from claw_files.services.delegations import SpawnOrder
 
-    _check_contract(asked)
+    if asked.cleanup != "keep":
+        raise Refused("spawn-contract", "what a worker leaves is kept", "leave `cleanup` out")
     seconds = asked.run_timeout_seconds
     order = SpawnOrder(
         text=asked.task,
@@ -80,19 +83,12 @@ def spawn(app: "App", asked: args.SessionsSpawn) -> Any:
         mode=asked.mode,
         runtime=asked.runtime,
         sandbox=asked.sandbox,
+        thread=asked.thread,
     )
     _, done = talk.spawn(app, order)
     found = talk.delegated_json(done) | {"mode": asked.mode, "runId": done.run}
     found |= {"childSessionKey": f"agent:{done.agent}:subagent:{done.label}"}
     return found | ({"warning": done.warning} if done.warning else {})
-
-
-def _check_contract(asked: args.SessionsSpawn) -> None:
-    """Raises Refused for what OpenClaw's tool offers and no worker here has."""
-    if asked.thread:
-        raise Refused("spawn-contract", "no runtime here has threads", "leave `thread` out")
-    if asked.cleanup != "keep":
-        raise Refused("spawn-contract", "what a worker leaves is kept", "leave `cleanup` out")
 
 
 def _size(seconds: int) -> Size:

@@ -27,6 +27,10 @@ runtime = "command"
 command = ["sleep", "60"]
 [agents.shield]
 compartment = true
+[agents.reader]
+profile = "readonly"
+[profiles.readonly]
+commands = ["task list", "subagents list", "inbox"]
 
 [routes]
 bug = {{ to = ["peter", "iris", "self"] }}
@@ -243,7 +247,7 @@ def test_a_worker_is_spawned_listed_steered_killed(office: Office, ask: Ask) -> 
     [
         ({}, "needs --label LABEL and --size"),
         ({"label": "x"}, "needs --size"),
-        ({"label": "x", "size": "S", "thread": True}, "no runtime here has threads"),
+        ({"label": "x", "size": "S", "thread": True}, "binds a session to no channel"),
         ({"label": "x", "size": "S", "cleanup": "delete"}, "is kept"),
         ({"label": "x", "size": "S", "cwd": "/etc"}, "not inside the workspace"),
     ],
@@ -251,6 +255,33 @@ def test_a_worker_is_spawned_listed_steered_killed(office: Office, ask: Ask) -> 
 def test_a_spawn_without_its_contract_is_refused_with_the_rule(ask: Ask, more: dict[str, Any], rule: str) -> None:
     with pytest.raises(Refused, match=rule):
         ask("sam", "sessions_spawn", task="sum up", **more)
+
+
+def test_a_worker_that_stays_has_a_turn_for_each_message(office: Office, ask: Ask) -> None:
+    spawned = ask("sam", "sessions_spawn", task="sum up", label="email", size="S", mode="session")
+    assert (spawned["mode"], spawned["childSessionKey"]) == ("session", "agent:research:subagent:email")
+
+    sent = ask("sam", "sessions_send", sessionKey=spawned["childSessionKey"], message="and the calendar")
+
+    assert (sent["status"], sent["sessionKey"]) == ("accepted", spawned["childSessionKey"])
+    assert sent["id"] == f"{spawned['task'].lower()}.turn.2"
+
+
+def test_a_profile_s_rights_hold_for_calls_by_what_they_are_asked_to_do(ask: Ask) -> None:
+    ask("sam", "task_new", title="A bug")
+
+    assert [task["id"] for task in ask("reader", "task_list")["tasks"]] == ["TC-1"]
+    assert ask("reader", "subagents")["count"] == 0
+    for name, more in (("task_claim", {"task": "TC-1"}), ("subagents", {"action": "kill", "target": "all"})):
+        with pytest.raises(Refused, match=r"rule: profiles.readonly"):
+            ask("reader", name, **more)
+
+
+def test_a_worker_moves_no_task_by_a_call(ask: Ask) -> None:
+    ask("sam", "task_new", title="A bug")
+
+    with pytest.raises(Refused, match="workers report"):
+        ask("research", "task_claim", task="TC-1")
 
 
 def test_a_checkpoint_is_saved_and_says_what_to_resume(ask: Ask) -> None:
