@@ -103,6 +103,7 @@ class Reasoned(OneTask, frozen=True, kw_only=True):
 class TaskDelegate(OneTask, frozen=True, kw_only=True):
     to: Name | None = None
     check: Name | None = None
+    urgent: bool = False
 
 
 # --- sessions, as OpenClaw has them
@@ -134,6 +135,9 @@ class SessionsSpawn(Arguments, frozen=True, kw_only=True, rename="camel"):
     thread: bool = False
     task_id: Name | None = None  # ours: do this task, instead of a new one
     type: Name | None = None
+    items: Texts = ()  # ours: do it with each of them, several in one message
+    batch: Count | None = None  # ours: how many in one
+    no_cache: bool = False  # ours
     group: Name | None = None
     group_size: Count | None = None
     attempts: Annotated[int, Meta(ge=1, le=100)] | None = None

@@ -84,7 +84,11 @@ def spawn(app: "App", asked: args.SessionsSpawn) -> Any:
         runtime=asked.runtime,
         sandbox=asked.sandbox,
         thread=asked.thread,
+        cache=not asked.no_cache,
     )
+    if asked.items or asked.batch:
+        items = "\n".join(f"- {' '.join(item.split())}" for item in asked.items)
+        return talk.batched_json(talk.spawn_items(app, order, items, asked.batch))
     _, done = talk.spawn(app, order)
     found = talk.delegated_json(done) | {"mode": asked.mode, "runId": done.run}
     found |= {"childSessionKey": f"agent:{done.agent}:subagent:{done.label}"}

@@ -67,7 +67,7 @@ def claim(app: "App", asked: args.TaskClaim) -> Any:
 
 def delegate(app: "App", asked: args.TaskDelegate) -> Any:
     at = words.instant(asked.check, app.clock.now(), app.workspace.zone, "check") if asked.check else None
-    done = tasks.delegate(app, words.task_id(asked.task), asked.to, at)
+    done = tasks.delegate(app, words.task_id(asked.task), asked.to, at, asked.urgent)
     return delegated_json(done) | ({"warning": done.warning} if done.warning else {})
 
 

@@ -267,6 +267,23 @@ def test_a_worker_that_stays_has_a_turn_for_each_message(office: Office, ask: As
     assert sent["id"] == f"{spawned['task'].lower()}.turn.2"
 
 
+def test_many_items_are_spawned_in_batches_and_reported_together(ask: Ask) -> None:
+    items = [f"ticket {number}" for number in range(1, 13)]
+
+    made = ask("sam", "sessions_spawn", task="Say which are spam", label="spam", size="S", items=items)
+
+    assert (made["status"], made["items"], made["batch"], len(made["tasks"])) == ("accepted", 12, 10, 2)
+    assert "ticket 12" in ask("sam", "task_show", task=made["tasks"][1]["task"])["body"]
+
+
+def test_what_is_delegated_as_urgent_goes_to_who_is_started_for_it(ask: Ask) -> None:
+    made = ask("sam", "task_new", title="A bug", type="bug")
+
+    ask("sam", "task_delegate", task=made["id"], urgent=True)
+
+    assert ask("sam", "task_show", task=made["id"])["priority"] == "critical"
+
+
 def test_a_profile_s_rights_hold_for_calls_by_what_they_are_asked_to_do(ask: Ask) -> None:
     ask("sam", "task_new", title="A bug")
 
