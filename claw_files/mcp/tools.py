@@ -8,7 +8,18 @@ from claw_files.calls.schemas import schema
 
 LEFT_OUT = {"board", "task_beat"}  # a resource; and what `task_progress` does without a note
 UNTOLD = {  # arguments that are taken, and rarely needed
-    "sessions_spawn": {"cleanup", "thread", "runtime", "taskName", "group", "groupSize", "attempts", "type", "batch", "noCache"},
+    "sessions_spawn": {
+        "cleanup",
+        "thread",
+        "runtime",
+        "taskName",
+        "group",
+        "groupSize",
+        "attempts",
+        "type",
+        "batch",
+        "noCache",
+    },
     "sessions_history": {"maxBytes"},
     "sessions_list": {"messageLimit", "limit"},
     "subagents": {"recentMinutes"},
