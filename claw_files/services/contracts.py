@@ -1,21 +1,15 @@
 """What a spawn asks for, and what must hold before a worker is started for it."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.errors import Refused
-from claw_files.model import AgentId, AgentKind, Result, RunId, Size, State, Stay, Task, TaskId, Value
+from claw_files.model import AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
-from claw_files.rules.caching import fingerprint
 from claw_files.rules.pools import Loads
 from claw_files.workspace import Workspace
-
-if TYPE_CHECKING:
-    from claw_files.services.choosing import Choosing
 
 
 class SpawnOrder(Value, frozen=True):
@@ -116,29 +110,6 @@ def worker_of(settings: Settings, order: SpawnOrder, loads: Loads) -> AgentId:
         return workers[0]
     known = ", ".join(workers) or "none"
     raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
-
-
-class Terms(Value, frozen=True):
-    """What follows from an order once its worker is known."""
-
-    model: str | None = None  # that its run will work with
-    asked: str | None = None  # the mark of its question, where the route keeps answers
-    earlier: tuple[Task, Result] | None = None  # the task that answers it already
-
-
-def terms_of(
-    ws: Workspace, order: SpawnOrder, worker: AgentId, choosing: "Callable[[], Choosing] | None" = None
-) -> Terms:
-    """The terms of the order. Work on a task that exists has no answer yet, whatever its text."""
-    settings, own = ws.settings, ws.load(order.task).task if order.task else None
-    if own:
-        return Terms(model=routing.model_for(settings, worker, own.type, order.model or own.model))
-    model, route = routing.model_for(settings, worker, order.type, order.model), settings.route(order.type)
-    if route is None or route.cache is None:
-        return Terms(model=model)
-    asked = fingerprint(order.text, worker, model, order.cwd, order.type)
-    earlier = choosing().caching.earlier(asked, route) if choosing and order.cache else None
-    return Terms(model=model, asked=asked, earlier=earlier)
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:

@@ -39,9 +39,9 @@ from claw_files.services.contracts import (
     check_group,
     check_label,
     size_of,
-    terms_of,
     worker_of,
 )
+from claw_files.services.terms import terms_of
 from claw_files.workspace import Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again

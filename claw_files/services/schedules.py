@@ -91,7 +91,7 @@ class Schedules:
         self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
 
     def _spawn(self, schedule: Schedule, at: datetime) -> None:
-        from claw_files.services.delegations import SpawnOrder
+        from claw_files.services.contracts import SpawnOrder
 
         by = schedule.combine or self._ws.settings.coordinator
         for label in schedule.spawn:
