@@ -8,7 +8,7 @@ from claw_files.cli.base import command, open_app, show
 @command("token", example="clawfiles token peter\nclawfiles token peter --revoke")
 @click.argument("name", metavar="AGENT")
 @click.option("--revoke", is_flag=True, help="Remove it: whoever shows it from then on is nobody.")
-@click.option("--show", "shown", is_flag=True, help="Print the token itself, too.")
+@click.option("--show", "shown", is_flag=True, help="Print the token, and nothing else.")
 def token(name: str, revoke: bool, shown: bool) -> None:
     """Make an agent's token, if it has none, and say in which file of yours it lies.
 
@@ -26,4 +26,4 @@ def token(name: str, revoke: bool, shown: bool) -> None:
     made = app.tokens.make(agent)
     secret = app.tokens.show(agent) if shown else None
     document = {"agent": agent, "path": path, "made": made} | ({"token": secret} if shown else {})
-    show(document, "\n".join([f"{agent}'s token lies in {path}", *([secret] if secret else [])]))
+    show(document, secret or f"{agent}'s token lies in {path}")
