@@ -109,6 +109,11 @@ def is_open(task: Task) -> bool:
     return not task.state.is_closed or (task.session is Stay.OPEN and task.state is State.DONE)
 
 
+def is_stillborn(task: Task, has_line: bool) -> bool:
+    """Whether a spawn died before the task's line was in the ledger: nothing comes of it, and it holds nothing."""
+    return task.state is State.BACKLOG and task.assignee is None and not has_line
+
+
 def order(task: TaskId) -> tuple[int, str]:
     """Sorts TC-9 before TC-10."""
     return len(task), task

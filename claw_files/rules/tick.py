@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -112,7 +113,8 @@ def _plan_group(name: str, cases: list[Case]) -> list[Action]:
     good = [case for case in cases if case.task.state is State.DONE and is_accepted(case)]
     bad = [case for case in cases if case not in good]
     why = f"{len(good)} of {size} have a result"
-    details = {"labels": [case.task.label for case in good if case.task.label], "group": name}
+    tasks = {case.task.label: case.task.id for case in good if case.task.label}
+    details: dict[str, Any] = {"labels": list(tasks), "tasks": tasks, "group": name}
     details |= {"run": asker.run} if asker and asker.run else {}
     text = _combined(name, good, bad, size - len(cases))
     report = Action(act=Act.REPORT, agent=boss, key=key, why=why, text=text, kind=Kind.ANNOUNCE, details=details)

@@ -43,8 +43,10 @@ class Callers:
         settings = self._ws.settings
         children = 0
         if flows.is_bounded(settings, caller):
-            rows = (row for row in self._ws.rows() if not row.error)
-            children = sum(1 for row in rows if flows.is_child(self._ws.in_force(row.task()), caller))
+            lines = {entry.task for entry in self._ws.entries()}
+            tasks = (self._ws.in_force(row.task()) for row in self._ws.rows() if not row.error)
+            mine = (task for task in tasks if flows.is_child(task, caller))
+            children = sum(1 for task in mine if not flows.is_stillborn(task, task.id in lines))
         flows.check_spawn(settings, caller, children, more)
 
     def find(self, task: TaskId) -> Task | None:

@@ -35,7 +35,7 @@ class Choosing:
     def pick(self, task: Task) -> routing.Choice | None:
         """Who is to do the task: nobody without money, unless nobody else is left. None at the route's end."""
         settings, loads = self._ws.settings, self.loads(task.type)
-        urgent, poor = routing.is_urgent(task), tuple(self._without_money())
+        urgent, poor = routing.is_urgent(task), tuple(self.without_money())
         return routing.pick(settings, task.type, poor, urgent, loads) or routing.pick(
             settings, task.type, urgent=urgent, loads=loads
         )
@@ -56,13 +56,14 @@ class Choosing:
 
     def reasons(self, asked: Asked) -> Reasons:
         """Why a task like this goes to whom it goes."""
-        return reasons(self._ws.settings, asked, self.loads(asked.type), self._without_money())
+        return reasons(self._ws.settings, asked, self.loads(asked.type), self.without_money())
 
     def loads(self, task_type: str | None) -> Loads:
         """What agents have before them, where tasks of the type go to a pool."""
         return busy.loads(self._ws, self._looking.live, [Task(id=TaskId(""), type=task_type)])
 
-    def _without_money(self) -> Mapping[AgentId, str]:
+    def without_money(self) -> Mapping[AgentId, str]:
+        """The agents whose budget is used up, each with why in one sentence."""
         settings = self._ws.settings
         if not settings.budgets.is_set:
             return {}

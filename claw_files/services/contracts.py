@@ -1,15 +1,21 @@
 """What a spawn asks for, and what must hold before a worker is started for it."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.config import Settings
-from claw_files.errors import Refused
+from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, Refused
 from claw_files.model import AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
-from claw_files.rules.pools import Loads
-from claw_files.workspace import Workspace
+from claw_files.workspace import Workspace, task_message_key
+
+if TYPE_CHECKING:  # read when somebody is chosen
+    from claw_files.services.choosing import Choosing
+
+AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
 
 
 class SpawnOrder(Value, frozen=True):
@@ -62,6 +68,16 @@ class Contract(Value, frozen=True):
         """How long one run of it may take."""
         return self.order.timeout or self.size.limit
 
+    def put_on(self, ws: Workspace, task: Task, worker: AgentId) -> Task:
+        """The task with the contract, unless it is somebody's; typed again after a crash, it changes nothing.
+
+        Raises what `check_free` raises.
+        """
+        after = self.on(task)
+        if task.assignee != worker or after != task:
+            check_free(ws, task)
+        return after
+
     def on(self, task: Task) -> Task:
         """The task with the contract."""
         order = self.order
@@ -94,17 +110,25 @@ def size_of(text: str) -> Size:
         ) from None
 
 
-def worker_of(settings: Settings, order: SpawnOrder, loads: Loads) -> AgentId:
+def own_terms(settings: Settings, task: Task) -> tuple[str, Size]:
+    """The label and size of a task that goes to a worker though nobody spawned one."""
+    route = settings.route(task.type)
+    return words.label(task.id.lower()), (route and route.size) or Size.M
+
+
+def worker_of(settings: Settings, order: SpawnOrder, choosing: "Choosing | None") -> AgentId:
     """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused.
 
-    Of a route's agents the first worker is meant: the others are messaged.
+    Of a route's agents the first worker with money is meant: the others are messaged.
     """
     if order.worker:
         return settings.agent(order.worker).name
+    loads = choosing.loads(order.type) if choosing else {}
     named = routing.candidates(settings, order.type, urgent=True, loads=loads) if order.type else ()
     named_workers = [agent for agent in named if settings.agents[agent].kind is AgentKind.WORKER]
     if named:
-        return (*named_workers, *named)[0]
+        poor = choosing.without_money() if choosing and len(named_workers) > 1 else {}
+        return (*(agent for agent in named_workers if agent not in poor), *named_workers, *named)[0]
     workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
     if len(workers) == 1:
         return workers[0]
@@ -113,14 +137,54 @@ def worker_of(settings: Settings, order: SpawnOrder, loads: Loads) -> AgentId:
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
-    """One open task for each label, and one open session: its result file has one writer."""
+    """One task for each label until all is told of it, and one open session: its result file has one writer."""
+    lines = {entry.task for entry in ws.entries()}
     for row in ws.rows():
         is_gone = row.error or row.state in (State.DEAD, State.CANCELLED)
         other = None if is_gone else ws.in_force(row.task())
-        if other and other.label == label and other.id != task and flows.is_open(other):
-            right = f"choose another label, or speak to it: `clawfiles sessions send {label} TEXT`"
-            right = right if other.session and other.session is Stay.OPEN else "choose another label"
+        if other is None or other.label != label or other.id == task:
+            continue
+        if other.id in lines or (flows.is_open(other) and not flows.is_stillborn(other, has_line=False)):
+            right = "choose another label"
+            if other.session is Stay.OPEN:
+                right += f", or speak to it: `clawfiles sessions send {label} TEXT`"
+            elif other.state.is_closed:
+                right += ", or wait until a tick has told of it"
             raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
+
+
+def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tuple[dict[str, Any], timedelta]:
+    """What a task lacks that the tick hands to `agent`, and when to look at it: a worker has a contract.
+
+    Raises Refused where its label is taken.
+    """
+    if ws.settings.agent(agent).kind is not AgentKind.WORKER:
+        return {}, ws.settings.heartbeat.check[0]
+    label, size = own_terms(ws.settings, task)
+    limit = task.timeout or (task.size or size).limit
+    if task.label:
+        return {}, limit + AFTER_LIMIT
+    check_label(ws, label, task.id)
+    return {"label": label, "size": size, "timeout": limit, "spawner": spawner}, limit + AFTER_LIMIT
+
+
+def check_free(ws: Workspace, task: Task) -> None:
+    """Raises AlreadyClaimed, MoveRefused or Conflict for a task that somebody has, or that nobody needs to do."""
+    if task.state is State.IN_PROGRESS:
+        raise AlreadyClaimed(task.id, task.assignee, task.generation)
+    if task.state is not State.BACKLOG:
+        raise MoveRefused(
+            "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"
+        )
+    if task.assignee and ws.find_message(task.assignee, task_message_key(task)):
+        raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+
+
+def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:
+    """Raises Refused for work that would leave a compartment."""
+    if ws.places.is_closed and not ws.places.has_tasks_of(agent):
+        right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
+        raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
 
 
 def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import frontmatter, status
-from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, NotFound, Refused
+from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
 from claw_files.model import (
     AgentId,
     AgentKind,
@@ -33,12 +33,17 @@ from claw_files.services import texts
 from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import (
+    AFTER_LIMIT,
     Contract,
     Delegated,
     SpawnOrder,
+    check_free,
     check_group,
     check_label,
+    check_place,
+    own_terms,
     size_of,
+    terms_for,
     worker_of,
 )
 from claw_files.services.terms import terms_of
@@ -50,7 +55,6 @@ if TYPE_CHECKING:  # read when somebody is chosen, or asked again
 __all__ = ["Delegated", "Delegations", "SpawnOrder"]
 
 LOCK_PATIENCE = timedelta(seconds=10)
-AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
 
 
 class Delegations:
@@ -93,7 +97,7 @@ class Delegations:
         """
         ws = self._ws
         task = ws.in_force(ws.load(task_id).task)
-        self._check_free(task)
+        check_free(ws, task)
         if urgent and not routing.is_urgent(task):
             audit = Audit(action="urgent", task=task.id, actor=by, why="its answer is needed now")
             task = ws.update(task.id, routing.made_urgent, audit)
@@ -103,7 +107,7 @@ class Delegations:
         if settings.agent(agent).kind is AgentKind.WORKER:
             return self._delegate_to_worker(task, agent, by, inside)
         chain = (sender or self).check(by, agent, inside)
-        self._check_place(task, agent)
+        check_place(ws, task, agent)
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
@@ -119,22 +123,6 @@ class Delegations:
         delegation.check_sandbox(self._ws.settings, self._ws.settings.agent(to).name, False, self._lacks_sandbox)
         return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
 
-    def _check_free(self, task: Task) -> None:
-        if task.state is State.IN_PROGRESS:
-            raise AlreadyClaimed(task.id, task.assignee, task.generation)
-        if task.state is not State.BACKLOG:
-            raise MoveRefused(
-                "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"
-            )
-        if task.assignee and self._ws.find_message(task.assignee, task_message_key(task)):
-            raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
-
-    def _check_place(self, task: Task, agent: AgentId) -> None:
-        """Raises Refused for work that would leave a compartment."""
-        if self._ws.places.is_closed and not self._ws.places.has_tasks_of(agent):
-            right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
-            raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
-
     def _pick(self, task: Task) -> AgentId:
         choice = self._choosing().pick(task) if self._choosing else routing.pick(self._ws.settings, task.type)
         if choice is None:
@@ -142,9 +130,8 @@ class Delegations:
         return choice.agent
 
     def _delegate_to_worker(self, task: Task, agent: AgentId, by: AgentId, inside: TaskId | None) -> Delegated:
-        route = self._ws.settings.route(task.type)
-        size = str(route.size) if route and route.size else "M"
-        order = SpawnOrder(text=task.title, label=task.id.lower(), size=size, worker=agent, task=task.id)
+        label, size = own_terms(self._ws.settings, task)
+        order = SpawnOrder(text=task.title, label=label, size=size.value, worker=agent, task=task.id)
         return self.spawn(order, by, inside)
 
     def _inside(self, by: AgentId, inside: TaskId | None) -> tuple[Task | None, tuple[AgentId, ...]]:
@@ -323,14 +310,19 @@ class Delegations:
         is_read = found and found[1] is not Box.NEW and not (found[1] is Box.DONE and entry.agent == agent)
         if task.state is State.BACKLOG and is_read:
             raise Conflict(f"{before} has read the message on {task.id}", before)
-        at = words.next_look(now, ws.settings.heartbeat.check[0])
+        terms, after = terms_for(ws, task, agent, entry.spawner or by)
+        at = words.next_look(now, after)
         ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
         if before and found and found[1] is not Box.DONE:
             ws.shift(before, found[0].id, found[1], Box.DONE, replace(audit, action="withdraw", agent=before))
         actor = transitions.Actor(id=by, coordinator=True, tick=True)
         generation = ws.next_generation(task)
         ws.claims.reserve(task.id, generation, agent)
-        ws.update(task.id, lambda t: transitions.next_attempt(t, actor, agent, generation, now), audit, keep_mtime=True)
+
+        def rule(task: Task) -> Task:
+            return replace(transitions.next_attempt(task, actor, agent, generation, now), **terms)
+
+        ws.update(task.id, rule, audit, keep_mtime=True)
         return self.deliver_held(task.id, agent, by)
 
     # --- spawning
@@ -351,7 +343,7 @@ class Delegations:
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)
-        worker = worker_of(ws.settings, order, self._choosing().loads(order.type) if self._choosing else {})
+        worker = worker_of(ws.settings, order, self._choosing() if self._choosing else None)
         delegation.check_spawn(ws.settings, worker, order)
         delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         terms = terms_of(ws, order, worker, self._choosing)
@@ -371,7 +363,8 @@ class Delegations:
                 task = replace(contract.on(task), created=now, updated=now)
                 task = ws.create_numbered(task, audit, rest.strip() or order.text)
             else:
-                task = ws.update(order.task, contract.on, replace(audit, task=order.task))
+                audit = replace(audit, task=order.task)
+                task = ws.update(order.task, lambda found: contract.put_on(ws, found, worker), audit)
             at = words.next_look(now, contract.timeout + AFTER_LIMIT)
             audit = replace(audit, task=task.id)
             spawner = by if by != ws.settings.coordinator else None

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Audit, Kind, State, Task
+from claw_files.model import AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
 from claw_files.rules import sizes, transitions
 from claw_files.rules.snapshot import Action, Look
 from claw_files.services import history, texts, turns
@@ -156,13 +156,20 @@ class Outcomes:
         labels = action.details["labels"]
         parts, room_bytes = [action.text], sizes.room_for_each(len(labels))
         for label in labels:
-            result = self._checkpoints.result(label)
+            result = _own(self._checkpoints.result(label), action.details["tasks"][label])
             path = self._checkpoints.worker_path(label)
-            found = texts.found(result, path, room_bytes) if result else "(its file is gone)"
+            found = texts.found(result, path, room_bytes) if result else "(its file is gone, or another task's)"
             parts.append(f"## {label}\n\n{found}")
         audit = self._audit(action)
         text, run = "\n\n".join(parts), action.details.get("run")
         self._messages.tell(action.key, action.agent, text, Kind.ANNOUNCE, None, audit, run=run)
+
+
+def _own(result: Result | None, task: TaskId) -> Result | None:
+    """The result, unless it says that it is another task's, whose run had the label later."""
+    if result is None or not result.run or result.cached_from:  # what is copied names the run that found it
+        return result if result and result.task in (None, task) else None
+    return result if result.run.startswith(f"{task.lower()}.") else None
 
 
 def audit_of(action: Action, actor: AgentId) -> Audit:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from claw_files.errors import NotFound, Refused
+from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
 from claw_files.model import AgentId, Audit, State, TaskId
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing import Crash
@@ -224,6 +224,63 @@ def test_two_spawns_of_one_run_that_was_only_told_of_a_task_belong_to_its_own(of
 
     assert office.read("said-after").startswith("0 "), office.read("said-after")
     assert office.task("TC-3").parent == "TC-1"
+
+
+# --- spawns that are refused, or cut short
+
+
+def test_a_spawn_for_a_task_that_somebody_works_on_changes_nothing(office: Office) -> None:
+    task = TaskId(office.delegated("iris", type=None))
+    for by in (IRIS, None):  # at work; and before, with the message unread
+        if by:
+            office.app(by).claims.claim(task, by)
+        before = office.read("status/tc-1.md"), office.lines
+
+        with pytest.raises((AlreadyClaimed, Conflict), match="iris"):
+            spawn(office, "mail", task=task, timeout=timedelta(seconds=1))
+
+        assert (office.read("status/tc-1.md"), office.lines) == before
+        if by:
+            office.app(by).tasks.release(task, by)
+            office.delegate(task, "iris")
+
+
+def test_a_spawn_that_dies_at_any_step_can_be_typed_again(tmp_path: Path) -> None:
+    last, where = 1, "begin"
+    while where:
+        office = Office(tmp_path / f"{last}" / "sam", CONFIG)
+        task = TaskId(office.new(type=None))
+        fuse, whole = Fuse(last), office.make_files
+        office.make_files = partial(FusedFiles, fuse, clock=office.clock, durable=False)
+        with suppress(Crash):
+            spawn(office, "mail", task=task)
+        office.make_files = whole
+        office.settle()
+
+        assert spawn(office, "mail", task=task).run == "tc-1.1-s1", fuse.where
+        assert office.boxes("research") == {"new": ["tc-1.1"]}, fuse.where
+        last, where = last + 1, fuse.where
+    assert last > 5
+
+
+def test_a_spawn_that_died_before_its_line_keeps_neither_its_label_nor_room(office: Office) -> None:
+    class Dies(Fuse):
+        def step(self, what: str) -> None:
+            if what == "commit HEARTBEAT.md":
+                raise Crash(what)
+
+    whole = office.make_files
+    for label in ("mail", "l1", "l2", "l3", "l4"):  # limits.children
+        office.make_files = partial(FusedFiles, Dies(0), clock=office.clock, durable=False)
+        with pytest.raises(Crash):
+            spawn(office, label, by=PETER)
+    office.make_files = whole
+    assert len(states(office)) == 5
+
+    assert spawn(office, "mail", by=PETER).task == "TC-6"
+
+    with pytest.raises(Refused, match="label 'mail' is in use by TC-6"):
+        spawn(office, "mail", by=PETER)
 
 
 # --- cancelling

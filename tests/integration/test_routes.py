@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from claw_files.errors import BadValue, Refused
-from claw_files.model import AgentId, State, TaskId
+from claw_files.model import AgentId, Size, State, TaskId
 from claw_files.services.batching import Batching
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
@@ -239,9 +239,12 @@ def test_the_cli_says_that_it_is_from_cache_and_with_wait_shows_it(
 
     status, out, _ = typed(office, capsys, *same)
     assert (status, "from cache: TC-2 has the result of TC-1" in out) == (0, True)
+    assert typed(office, capsys, *same)[0] == 5  # the label is in use until a tick has told of TC-2
+    typed(office, capsys, "heartbeat")
     status, out, _ = typed(office, capsys, *same, "--wait", "--json")
     assert (status, "found by tc-1.1-s1" in json.loads(out)["result"]) == (0, True)
     assert json.loads(out)["cached_from"] == "TC-1"  # not TC-2: only who had a run answers
+    typed(office, capsys, "heartbeat")
 
     assert (
         "found by tc-4.1-s1" in json.loads(typed(office, capsys, *same, "--no-cache", "--wait", "--json")[1])["result"]
@@ -341,6 +344,75 @@ def test_nothing_is_answered_across_the_wall_of_a_compartment(office: Office) ->
     assert spawn(office, "outside").cached is None
 
     assert spawn(office, "again", by="shield").cached == "TC-1"
+
+
+def test_a_label_is_free_again_when_its_task_has_been_told_of(office: Office) -> None:
+    spawn(office, "first")
+    ended(office)
+    assert spawn(office, "same").cached == "TC-1"
+
+    with pytest.raises(Refused, match="label 'same' is in use by TC-2"):
+        spawn(office, "same", text="Dig there")
+
+    ended(office)
+    assert spawn(office, "same", text="Dig there").task == "TC-3"
+
+
+def test_a_label_of_a_group_is_free_again_after_the_report(office: Office) -> None:
+    spawn(office, "one", group="both", group_size=2)
+    ended(office)
+    assert office.state("TC-1") is State.DONE
+    with pytest.raises(Refused, match="label 'one' is in use by TC-1"):
+        spawn(office, "one", text="Dig there")
+    spawn(office, "two", text="Dig there", group="both", group_size=2)
+    ended(office)
+
+    assert spawn(office, "one", text="Dig elsewhere").task == "TC-3"
+
+
+def test_a_group_is_not_told_what_a_run_of_another_task_found(office: Office) -> None:
+    spawn(office, "one", group="both", group_size=2)
+    ended(office)
+    path = "checkpoints/subagent-one.md"
+    office.write(path, office.read(path).replace("TC-1", "TC-77").replace("tc-1.1", "tc-77.1"))
+    spawn(office, "two", text="Dig there", group="both", group_size=2)
+    ended(office)
+
+    report = office.message("sam", "group.both.report")
+
+    assert "found by tc-2.1-s1" in report
+    assert "found by tc-77.1-s1" not in report
+
+
+# --- the terms of what others hand to a worker
+
+
+def test_a_worker_that_comes_next_on_a_route_has_a_contract_and_does_the_task(office: Office) -> None:
+    office.add("clawfiles.toml", '[routes.falls]\nto = ["peter", "research", "self"]\nsize = "L"\n')
+    task = office.delegated(type="falls")
+    assert office.task(task).assignee == "peter"
+    assert office.acts(5 * MINUTE) == ["resend TC-1"]
+
+    assert office.acts(5 * MINUTE)[0] == "next-agent TC-1"
+
+    found = office.task(task)
+    assert (found.assignee, found.label, found.size, found.timeout, found.spawner) == (
+        *("research", "tc-1", Size.L, 20 * MINUTE),
+        "sam",
+    )
+    assert office.lines == ["- TC-1 delegated to research, check at 2026-03-07 09:17"]
+    ended(office)
+    office.runs_end()
+    ended(office)
+    assert office.state(task) is State.DONE
+    assert "found by tc-1.2-s1" in office.message("sam", "tc-1.2.done")
+
+
+def test_a_spawn_by_type_takes_a_worker_that_has_money(office: Office) -> None:
+    office.add("clawfiles.toml", '[routes.paid]\nto = ["research", "other"]\n[budgets.agents]\nresearch = 0\n')
+
+    assert spawn(office, "dig", type="paid").agent == "other"
+    assert spawn(office, "deep", type="digging").agent == "research"  # nobody else: it waits for money
 
 
 # --- batches
