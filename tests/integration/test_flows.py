@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.errors import NotFound, Refused
-from claw_files.model import AgentId, Audit, State, TaskId
+from claw_files.model import AgentId, Audit, RunId, State, TaskId
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office, python
@@ -484,3 +484,21 @@ def test_a_spawn_that_failed_for_good_is_told_to_whoever_asked_once(office: Offi
 
     assert office.boxes("peter") == {"new": ["tc-1.1.failed"]}
     assert "failed for good" in office.message("peter", "tc-1.1.failed")
+
+
+# --- messages that nobody sent
+
+
+def test_a_forged_message_brings_nobody_another_s_contract(office: Office) -> None:
+    spawn(office, "mail", timeout=timedelta(minutes=1))
+    at_work(office, "tc-1.1-s1")
+    front = "id: zz\nkey: zz\nkind: task\nfrom: sam\nto: coder\ntask: TC-1\ngeneration: 1"
+    office.write("inbox/coder/new/zz.md", f"---\n{front}\n---\nDo it.\n")
+
+    office.tick(timedelta(seconds=5))
+    office.until(lambda: office.exists("at-work-zz-s1"), "it was woken, as by any message")
+
+    run = office.app().runtime.look(RunId("zz-s1"))
+    assert run is not None
+    assert run.timeout == timedelta(minutes=30), "its own limit, not that of the worker's contract"
+    ends(office, "mail", "tc-1.1-s1")
