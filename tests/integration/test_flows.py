@@ -391,6 +391,30 @@ def test_who_may_cancel_and_what_a_name_means(office: Office, capsys: pytest.Cap
     assert states(office)["TC-3"] != "cancelled"
 
 
+def test_a_session_that_is_called_like_a_label_does_not_hide_it(office: Office) -> None:
+    office.write("clawfiles.toml", CONFIG.replace("[agents.coder]", '[agents.coder]\nsession = "mail"'))
+    spawn(office, "mail")
+    spawn(office, "other", by=AgentId("coder"))
+
+    office.app().flows.cancel(SAM, "mail")
+    assert states(office) == {"TC-1": "cancelled", "TC-2": "backlog"}
+
+
+def test_groups_of_one_name_have_a_report_for_each_spawner(office: Office) -> None:
+    for label, by in (("sa", SAM), ("pa", PETER), ("sb", SAM), ("pb", PETER)):
+        spawn(office, label, by=by, group="week", group_size=2)
+    office.write("go", "")
+    for _ in range(3):
+        office.tick()
+        office.runs_end()
+    office.tick()
+
+    mine, peters = (office.message(who, "group.week.report") for who in ("sam", "peter"))
+    assert ["what sa found" in mine, "what sb found" in mine, "what pa found" in mine] == [True, True, False]
+    assert ["what pa found" in peters, "what pb found" in peters, "what sa found" in peters] == [True, True, False]
+    assert office.lines == []
+
+
 # --- one level up
 
 
