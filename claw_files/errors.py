@@ -249,6 +249,18 @@ class Pending(Busy):
         return f"{self.what} is being written by someone; try again"
 
 
+class PortTaken(Busy):
+    """Somebody else listens there."""
+
+    code = "port-taken"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port}", "another program")
+
+    def __str__(self) -> str:
+        return f"{self.what} is taken by {self.holder}; say --port N, or --port 0 for any that is free"
+
+
 class DaemonRuns(Busy):
     """Another daemon has this workspace."""
 

@@ -109,9 +109,15 @@ class Site:
 
         with suppress(InvalidFile):
             if agent := AgentId((self._named or "").lower()):
-                if whose := self._run_of:
-                    profiles.check_run(self.settings, *whose, agent)
+                self.check_run(agent)
                 profiles.check_command(self._whole, agent, command)
+
+    def check_run(self, agent: AgentId) -> None:
+        """Raises Refused where we are part of a run, and it is another agent's."""
+        from claw_files.rules import profiles
+
+        if whose := self._run_of:
+            profiles.check_run(self.settings, *whose, agent)
 
     @property
     def _run_of(self) -> "tuple[RunId, AgentId] | None":

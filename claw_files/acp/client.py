@@ -16,13 +16,15 @@ from acp.schema import (
 from claw_files import words
 from claw_files.acp.showing import Showing
 from claw_files.errors import ClawError
+from claw_files.model import TaskId
 from claw_files.rules import permissions
 from claw_files.rules.permissions import Asked, Decision, Option
 from claw_files.system.within import Within
 
 MOST_DECISIONS: Final = 1_000  # in one run: each is a line of the journal
 MOST_CALLS: Final = 1_000  # tool calls that are remembered
-_PATHS: Final = ("path", "file_path", "filePath", "abs_path", "notebook_path")  # in what a tool is called with
+_COMMANDS: Final = (None, "execute", "read", "search")  # what programs call their shell; other tools are "other"
+_FILES: Final = (None, "read", "edit")
 
 Note = Callable[[str, str], None]
 
@@ -36,12 +38,17 @@ class Client:
         within: Within,
         team: Within,
         reports: frozenset[str],
+        task: TaskId | None,
         note: Note,
         show: Showing,
         broken: Callable[[str], None],
     ) -> None:
-        """`within` is the working folder, `team` the workspace, in which `reports` (relative) may always be written."""
-        self._mode, self._within, self._team, self._reports = mode, within, team, reports
+        """`within` is the working folder, `team` the workspace, in which `reports` (relative) may always be written.
+
+        Args:
+            task: the one that the run is for.
+        """
+        self._mode, self._within, self._team, self._reports, self._task = mode, within, team, reports, task
         self._note, self._show, self._broken = note, show, broken
         self._calls: dict[str, dict[str, Any]] = {}
         self._early = set[str]()  # sessions that were spoken for before we knew ours
@@ -134,14 +141,19 @@ class Client:
             _command(call),
             any(getattr(part, "type", "") == "diff" for part in call.get("content") or ()),
         )
-        is_word = bool(command) and not changes and permissions.is_report(command or "")
+        kind = call.get("kind")
+        is_word = bool(command) and not changes and permissions.is_report(command or "", self._task)
         return Asked(
-            kind=call.get("kind"),
-            outside=next((words.safe(one, 200) for one in places if not self._within.has(one)), None),
+            kind=kind,
+            outside=next((words.safe(one, 200) for one in places if not self._has(one)), None),
             changes=changes or bool(command),
-            is_report=is_word or (not command and bool(places) and reports == places),
+            is_report=(is_word and kind in _COMMANDS)
+            or (not command and bool(places) and reports == places and kind in _FILES),
             options=options,
         )
+
+    def _has(self, path: str) -> bool:
+        return not permissions.leads_out(path) and self._within.has(path)
 
     def _is_report(self, path: str) -> bool:
         """Whether it is one of the agent's own reports, and no link to something else."""
@@ -195,7 +207,7 @@ class Client:
         return WriteTextFileResponse()
 
     def _outside(self, path: str) -> str | None:
-        return None if self._within.has(path) else words.safe(path, 200)
+        return None if self._has(path) else words.safe(path, 200)
 
     def _check(self, session_id: str, path: str, asked: Asked) -> None:
         """Raise what the agent is answered when it may not. A file that is only read leaves no line in the journal."""
@@ -237,7 +249,7 @@ def _places(call: dict[str, Any]) -> list[str]:
     found += [str(part.path) for part in call.get("content") or () if getattr(part, "path", None)]
     given = call.get("raw_input")
     if isinstance(given, dict):
-        found += [given[key] for key in _PATHS if isinstance(given.get(key), str)]
+        found += permissions.places_in(given)
     return list(dict.fromkeys(found))
 
 

@@ -26,6 +26,7 @@ class Desk:
         with open(os.path.join(base, CONFIG), "rb") as file:
             settings = config.parse(file.read(CONFIG_BYTES), CONFIG)
         self.agent = settings.agent(environ["CLAWFILES_AGENT"])
+        self._confined = "CLAWFILES_SANDBOX" in environ
         self.run, self.label = RunId(environ["CLAWFILES_RUN"]), environ.get("CLAWFILES_LABEL")
         task = environ.get("CLAWFILES_TASK")
         self.task = TaskId(task) if task else None
@@ -40,7 +41,8 @@ class Desk:
             paths = [f"checkpoints/subagent-{words.label(self.label)}.md"]
         else:
             paths = [f"checkpoints/{self.agent.name}.md"]
-            paths += [f"status/{words.file_name(self.task)}"] if self.task else []
+            # In a sandbox its program writes no file of the board; `clawfiles done` goes through the daemon there.
+            paths += [f"status/{words.file_name(self.task)}"] if self.task and not self._confined else []
         return frozenset(paths)
 
     def note(self, action: str, why: str) -> None:

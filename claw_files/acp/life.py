@@ -55,6 +55,7 @@ class Life:
             self._within,
             Within(desk.root),
             desk.reports,
+            desk.task,
             desk.note,
             self._show,
             lambda why: self._talk.broken(why),

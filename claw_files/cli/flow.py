@@ -72,5 +72,6 @@ def _told(done: "Cancelled") -> str:
     from claw_files.words import safe
 
     parts = (("stopped", done.stopped), ("cancelled", done.cancelled), ("closed", done.closed))
-    lines = [f"{what} {', '.join(names)}" for what, names in (*parts, ("finished", done.finished)) if names]
+    more = (("finished", done.finished), ("withdrawn", done.withdrawn))
+    lines = [f"{what} {', '.join(names)}" for what, names in (*parts, *more) if names]
     return safe("\n".join(lines) or "nothing of it was open", limit=20_000, lines=True)

@@ -46,16 +46,16 @@ def call(path: str, arguments: Sequence[str]) -> int:
 
 
 def _with_input(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The words with the text of the file that --body names: the daemon reads no file for us."""
+    """The words with the text of the file that an option names: the daemon reads no file for us."""
     words, text = list(arguments), None
     for number, word in enumerate(words):
         option, equals, value = word.partition("=")
-        if option != "--body":
+        if option not in ("--body", "--items"):
             continue
         if not equals and number + 1 < len(words):
             words[number + 1], text = "-", _text(words[number + 1])
         elif equals:
-            words[number], text = "--body=-", _text(value)
+            words[number], text = f"{option}=-", _text(value)
     return words, text
 
 

@@ -18,6 +18,7 @@ def token(name: str, revoke: bool, shown: bool) -> None:
         raise click.UsageError("say either --revoke or --show")
     app = open_app()
     agent = app.settings.agent(name).name
+    app.check_run(agent)  # or a run's agent would get another one's name with it
     path = app.tokens.path(agent)
     if revoke:
         was = app.tokens.revoke(agent)

@@ -108,11 +108,11 @@ class Door:
             self._threads.discard(threading.current_thread())
 
     def _listen(self) -> None:
-        while self._take_slot():
+        while self._takes(self._own):
             try:
                 connection, _ = self._listener.accept()
             except OSError:  # closed, or no descriptor is left for a moment
-                self._give_slot()
+                self._own.release()
                 self._closed.wait(_PAUSE_SECONDS)
                 continue
             self._start(partial(self._serve, connection))
@@ -120,26 +120,22 @@ class Door:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                if _uid_of(connection) == os.geteuid():
-                    serve(connection, self._root, self._identity, self._closed.is_set)
+                if _uid_of(connection) == os.geteuid() and self._takes(self._slots):
+                    try:
+                        serve(connection, self._root, self._identity, self._closed.is_set)
+                    finally:
+                        self._slots.release()
         except OSError:
             pass  # the client is gone
         finally:
-            self._give_slot()
+            self._own.release()
 
-    def _take_slot(self) -> bool:
-        """Wait for a place among all and among one's own; False once the door is closed."""
+    def _takes(self, places: threading.Semaphore) -> bool:
+        """Wait for a place; False once the door is closed."""
         while not self._closed.is_set():
-            if self._own.acquire(timeout=_PAUSE_SECONDS):
-                while not self._closed.is_set():
-                    if self._slots.acquire(timeout=_PAUSE_SECONDS):
-                        return True
-                self._own.release()
+            if places.acquire(timeout=_PAUSE_SECONDS):
+                return True
         return False
-
-    def _give_slot(self) -> None:
-        self._slots.release()
-        self._own.release()
 
 
 def _runs(root: str) -> list[str]:

@@ -13,7 +13,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from claw_files import views
 from claw_files.app import App
-from claw_files.errors import Busy, ClawError
+from claw_files.errors import ClawError, PortTaken
 from claw_files.mcp.performing import Performing
 from claw_files.mcp.server import Context, Door
 from claw_files.model import AgentId
@@ -102,7 +102,7 @@ def application(base: str, env: Mapping[str, str], port: int) -> Served:
 
 
 def serve(base: str, env: Mapping[str, str], port: int) -> None:
-    """Serve until SIGINT or SIGTERM. Raises Busy where another process has the port."""
+    """Serve until SIGINT or SIGTERM. Raises PortTaken where another process has the port."""
     listening = _listen(port)
     port = listening.getsockname()[1]
     sys.stderr.write(f"clawfiles: MCP at http://{HOST}:{port}{PATH}\n")
@@ -129,5 +129,5 @@ def _listen(port: int) -> socket.socket:
         made.listen()  # before the address is told: who connects from now on is answered once we are ready
     except OSError:
         made.close()
-        raise Busy(f"port {port}", "another process") from None
+        raise PortTaken(port) from None
     return made

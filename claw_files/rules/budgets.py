@@ -3,7 +3,7 @@
 Nothing is remembered: a raised budget or a new month lets it go on by itself.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from claw_files.config import Settings
 from claw_files.model import AgentId, Kind
@@ -28,6 +28,13 @@ def used_up(settings: Settings, spent: Spent | None, agent: AgentId | None) -> s
 
 def _sentence(who: str, used: float, limit: float, currency: str, month: str) -> str:
     return f"the budget of {who} for {month} is used up: {used:.2f} of {limit:.2f} {currency}"
+
+
+def next_month(now: datetime, zone: tzinfo) -> datetime:
+    """When the month that `now` is in ends in that zone; aware, UTC."""
+    local = now.astimezone(zone)
+    year, month = divmod(local.year * 12 + local.month, 12)
+    return datetime(year, month + 1, 1, tzinfo=zone).astimezone(UTC)
 
 
 def without_money(settings: Settings, spent: Spent | None) -> tuple[AgentId, ...]:

@@ -122,7 +122,8 @@ class _Room:
         return None if may else (Hold.BREAKER, found.until)
 
     def _budget(self, wait: Wait) -> Held | None:
-        return (Hold.BUDGET, None) if budgets.used_up(self.settings, self.spent, wait.message.to) else None
+        is_used_up = budgets.used_up(self.settings, self.spent, wait.message.to)
+        return (Hold.BUDGET, budgets.next_month(self.now, self.settings.workspace.zone)) if is_used_up else None
 
     def _is_worker(self, agent: AgentId) -> bool:
         return self.settings.agents[agent].kind is AgentKind.WORKER

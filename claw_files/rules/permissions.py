@@ -5,27 +5,30 @@
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from claw_files.model import Value
+from claw_files.model import TaskId, Value
 from claw_files.patterns import pattern
 
 READS: Final = frozenset({"read", "search", "think", "fetch"})
 APPROVE_READS, APPROVE_ALL, DENY_ALL = "approve-reads", "approve-all", "deny-all"
-# What an agent says with a command of ours about its own work. None starts an agent or acts for somebody else.
-WORDS: Final = frozenset(
-    {
-        *("claim", "progress", "beat", "done", "review", "fail", "block", "need", "release"),
-        *("ask", "answer", "inbox", "send", "checkpoint", "task list", "task show", "board", "explain", "prime"),
-    }
+# What an agent says with a command of ours about the task it was started for, which comes first behind the word.
+OF_ITS_TASK: Final = frozenset({"claim", "progress", "beat", "done", "review", "fail", "block", "need", "release"})
+# What it reads there, and what is its own anyway. None of all these starts an agent or acts for somebody else.
+OF_ITS_OWN: Final = frozenset(
+    {"answer", "inbox", "checkpoint", "task list", "task show", "board", "explain", "prime"},
 )
 # A program's own modes in which it asks before it changes anything: Codex's; Claude Code's and Gemini CLI's.
 CAREFUL: Final = ("read-only", "default")
 # Words without anything that a shell would expand: bare, 'so', or "so".
-_WORD = r"(?:[\w./:=@%+,-]+|'[^'\n]*'|\"[^\"$`\\!\n]*\")+"
-_PLAIN = pattern(rf"clawfiles(?: +{_WORD})+")
-_NOT_ITS_OWN = ("-C", "--agent")  # another workspace, another agent
+# Possessive (`++`): what does not match is told at once, however long it is.
+_WORD = r"(?:[\w./:=@%+,-]++|'[^'\n]*'|\"[^\"$`\\!\n]*\")++"
+_PLAIN = pattern(rf"clawfiles(?: ++{_WORD})++")
+_NOT_ITS_OWN = ("-C", "--agent", "--body")  # another workspace, another agent, a file from anywhere
+_SHELLS: Final = frozenset(
+    f"{folder}{name}" for folder in ("", "/bin/", "/usr/bin/", "/usr/local/bin/") for name in ("sh", "bash", "zsh")
+)
 
 
 class Option(Value, frozen=True):
@@ -81,24 +84,57 @@ def may(mode: str, asked: Asked) -> tuple[bool, str]:
     return False, f"{mode} does not allow {asked.kind or 'what it does not name'}"
 
 
-def is_report(command: str | Sequence[str]) -> bool:
+def is_report(command: str | Sequence[str], task: TaskId | None) -> bool:
     """Whether a command only says something about the agent's own task, by our program: nothing else is run with it.
 
     Args:
         command: a shell's line, or a program with its arguments, which may be a shell with its line.
+        task: the one it was started for.
     """
     if not isinstance(command, str):
         words = list(command)
-        if len(words) == 3 and words[0].rpartition("/")[2] in ("sh", "bash", "zsh") and words[1] in ("-c", "-lc"):
-            return is_report(words[2])
-        return _is_word_of_ours(words)
+        if len(words) == 3 and words[0] in _SHELLS and words[1] in ("-c", "-lc"):
+            return is_report(words[2], task)
+        return _is_word_of_ours(words, task)
     parts = command.strip().split(" && ")
-    return all(_PLAIN.fullmatch(part) and _is_word_of_ours(shlex.split(part)) for part in parts)
+    return all(_PLAIN.fullmatch(part) and _is_word_of_ours(shlex.split(part), task) for part in parts)
 
 
-def _is_word_of_ours(words: list[str]) -> bool:
-    is_ours = words[:1] == ["clawfiles"] and (" ".join(words[1:2]) in WORDS or " ".join(words[1:3]) in WORDS)
-    return is_ours and not any(word.startswith(_NOT_ITS_OWN) for word in words[2:])
+def _is_word_of_ours(words: list[str], task: TaskId | None) -> bool:
+    if words[:1] != ["clawfiles"] or any(word.startswith(_NOT_ITS_OWN) for word in words[2:]):
+        return False
+    if " ".join(words[1:2]) in OF_ITS_TASK:
+        return task is not None and [word.upper() for word in words[2:3]] == [task]
+    return " ".join(words[1:2]) in OF_ITS_OWN or " ".join(words[1:3]) in OF_ITS_OWN
+
+
+def leads_out(place: str) -> bool:
+    """Whether a place is outside of any folder by the way it is written: a home, a variable, an address."""
+    return place.startswith(("~", "$")) or "://" in place
+
+
+def places_in(given: Mapping[str, object]) -> Iterator[str]:
+    """Every place that a tool is called with: what a known key names, and whatever text looks like one.
+
+    An address of the web is none.
+    """
+    for key, value in given.items():
+        if key == "changes" and isinstance(value, dict):
+            yield from map(str, value)
+            moved = (one.get("move_path") for one in value.values() if isinstance(one, dict))
+            yield from (place for place in moved if isinstance(place, str))
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and key not in _PROSE and (key in _PATHS or _is_place(text)):
+                yield text
+
+
+_PATHS: Final = ("path", "file_path", "filePath", "abs_path", "notebook_path", "destination", "new_path", "dir_path")
+_PROSE: Final = ("command", "content", "new_string", "old_string", "text", "prompt", "description")
+
+
+def _is_place(text: str) -> bool:
+    is_web = text.lower().startswith(("http://", "https://"))
+    return text.startswith("/") or (leads_out(text) and not is_web)
 
 
 def pick_mode(mode: str, offered: Sequence[str], now: str | None) -> str | None:

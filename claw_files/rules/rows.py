@@ -260,7 +260,7 @@ def done(case: Case) -> Decision | None:
     if case.look.place is Place.STATUS:
         lacks = _lacks(case)
         if lacks is not None:
-            return _redo(case, lacks) if lacks else WAIT
+            return (*_redo(case, lacks), *_turn(case, final=was_redone(case))) if lacks else WAIT
         if _wants_check(case):
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
     if case.task.group:
@@ -270,9 +270,17 @@ def done(case: Case) -> Decision | None:
     by = f"{case.agent}{_cached(case.task)}"
     text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
     told = inform(case, "done", text)
-    if sender := case.look.next_turn:
-        return told if case.is_running else (*told, case.act(Act.TURN, f"a message from {sender}", what="turn"))
+    if case.look.next_turn:
+        return (*told, *_turn(case, final=True))
     return (*told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def _turn(case: Case, final: bool) -> Decision:
+    """The next message of the session, where nothing more comes of the present one by itself."""
+    sender = case.look.next_turn
+    if sender is None or not final or case.is_running:
+        return WAIT
+    return (case.act(Act.TURN, f"a message from {sender}", what="turn"),)
 
 
 def inform(case: Case, what: str, text: str) -> Decision:
@@ -361,12 +369,17 @@ def _redo(case: Case, why: str) -> Decision:
     if was_redone(case):
         return escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
     text = f"{case.task.id} goes back to {case.agent}: {why}"
-    return (case.act(Act.REOPEN, why, case.boss, "redo", text=text, kind=Kind.ANNOUNCE),)
+    return (case.act(Act.REOPEN, why, case.boss, _redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
+
+
+def _redo_of(task: Task) -> str:
+    """What ends the key of a redo: it names the turn of a session, so that each turn has its own."""
+    return "redo" if task.turn <= 1 else f"turn-{task.turn}.redo"
 
 
 def was_redone(case: Case) -> bool:
-    """Whether the tick has sent the task back in an earlier attempt. In this one it may have died over it."""
+    """Whether the tick has sent this turn back in an earlier attempt. In the present one it may have died over it."""
     earlier = (
         replace(case.task, attempt=number) for number in range(max(1, case.task.attempt - 20), case.task.attempt)
     )
-    return any(case.was_told(case.boss, task_key(task, "redo")) for task in earlier)
+    return any(case.was_told(case.boss, task_key(task, _redo_of(task))) for task in earlier)

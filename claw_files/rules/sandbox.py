@@ -3,6 +3,7 @@
 from claw_files.config.commands import OWN_FOLDERS
 from claw_files.errors import Refused
 from claw_files.model import Value
+from claw_files.rules.profiles import WORK
 
 DOOR = "/run/clawfiles"  # in the sandbox: the folder in which the daemon's socket for this run lies
 SOCKET_NAME = "socket"
@@ -67,8 +68,9 @@ def check_folder(cwd: str, root: str, base: str, kept: tuple[str, ...]) -> None:
         kept: files that must stay out of its reach. All paths are absolute.
     """
     around = root if is_above(root, cwd) else base
-    first = cwd[len(around) :].strip("/").partition("/")[0] if is_above(around, cwd) else ""
-    if first in OWN_FOLDERS or any(is_above(cwd, path) for path in (root, base, *kept)):
+    parts = cwd[len(around) :].strip("/").split("/") if is_above(around, cwd) else [""]
+    is_ours = parts[0] in OWN_FOLDERS or any(part.startswith(".") for part in parts) or parts == [WORK]
+    if is_ours or any(is_above(cwd, path) for path in (root, base, *kept)):
         right = "name another one: `cwd` of its profile, or --cwd of the spawn"
         raise Refused("sandbox", f"{cwd} holds files of the workspace and cannot be a working folder; {right}")
 

@@ -89,19 +89,23 @@ def _repeats(looks: Iterable[Look], snap: Snapshot) -> list[Action]:
 
 
 def plan_groups(looks: Sequence[Look], snap: Snapshot, now: datetime) -> list[Action]:
-    """One combined report for workers spawned together, when the last of them has ended; then their lines go."""
-    groups: dict[str, list[Case]] = {}
+    """One combined report for workers spawned together, when the last of them has ended; then their lines go.
+
+    Two who ask under the same name have a group each.
+    """
+    groups: dict[tuple[AgentId | None, str], list[Case]] = {}
     for look in looks:
         if look.task and look.task.group:
-            groups.setdefault(look.task.group, []).append(case_of(look, snap, now))
-    return [action for name, cases in groups.items() for action in _plan_group(name, cases)]
+            who = look.entry.spawner or look.task.spawner or look.task.requested_by
+            groups.setdefault((who, look.task.group), []).append(case_of(look, snap, now))
+    return [action for (who, name), cases in groups.items() for action in _plan_group(who, name, cases)]
 
 
-def _plan_group(name: str, cases: list[Case]) -> list[Action]:
+def _plan_group(who: AgentId | None, name: str, cases: list[Case]) -> list[Action]:
     key, asker = f"group.{name}.report", cases[0].look.asker
-    boss = asker.agent if asker else cases[0].boss
+    boss = asker.agent if asker else who if who in cases[0].snap.settings.agents else cases[0].boss
     close = [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
-    if any(cases[0].was_told(who, key) for who in (boss, *(asker.passed if asker else ()))):
+    if any(cases[0].was_told(it, key) for it in (boss, *(asker.passed if asker else ()))):
         return close if all(_is_final(case) for case in cases) else []
     size = max((case.task.group_size or 1) for case in cases)
     if not all(_is_final(case) for case in cases):

@@ -317,7 +317,7 @@ def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) ->
 
 def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
     """`task` in backlog for one attempt more, held by nobody, with these changes."""
-    attempt = {"attempt": task.attempt + 1, "generation": generation}
+    attempt = {"attempt": task.attempt + 1, "generation": generation, "cached_from": None}  # it has a run of its own
     return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 
@@ -339,6 +339,7 @@ def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
         reason=None,
         not_before=None,
         lease=None,
+        cached_from=None,
         updated=now,
     )
 

@@ -27,7 +27,7 @@ class Sandbox(Value, frozen=True):
     hidden: tuple[str, ...] = ()  # absolute: folders that it sees empty, but for what is its own
     secrets: tuple[str, ...] = ()  # absolute: files that it must not read
     kept: tuple[str, ...] = ()  # absolute: files that must not lie in its working folder
-    inbox: str = ""  # its folder
+    inbox: str = ""  # its folder, which it may read
     own: tuple[str, ...] = ()  # files it may write; made, empty, where they are not there
     outside: int = 0  # so many words of the command stay outside: a client of ours, which starts the rest
 

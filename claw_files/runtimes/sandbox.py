@@ -67,6 +67,9 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
         os.makedirs(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755, exist_ok=True)
         _check_plain(folder)
     check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
+    base, home = plan.order.base or root, os.path.realpath(plan.env.get("HOME") or "/nonexistent")
+    if is_above(base, home):
+        raise Refused("sandbox", f"the workspace {base} holds the home {home}, which would be readable in a sandbox")
     if is_above(root, plan.cwd):
         _check_plain(plan.cwd, must_exist=False)
         os.makedirs(plan.cwd, mode, exist_ok=True)
@@ -119,7 +122,6 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
     readable += _programs(program, home, base)
     readable += [os.path.realpath(os.path.expanduser(path)) for path in sandbox.read]
     readable.append(os.path.realpath("/etc/resolv.conf"))  # which often lies in /run
-    own = [os.path.join(root, path) for path in (sandbox.inbox, *sandbox.own)]
     return Walls(
         program=resolved([PROGRAM], plan.env["PATH"]),
         links=tuple((path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)),
@@ -128,8 +130,9 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
         base=base,
         root=root,
         hidden=sandbox.hidden,
-        visible=(plan.folder,),
-        writable=(*own, plan.cwd),
+        # Read only: what lies in an inbox is believed outside, and starts runs. A command moves what is done there.
+        visible=(plan.folder, os.path.join(root, sandbox.inbox)),
+        writable=(*(os.path.join(root, path) for path in sandbox.own), plan.cwd),
         covered=tuple(path for path in sandbox.secrets if os.path.isfile(path) and not os.path.islink(path)),
         door=door,
         cwd=plan.cwd,

@@ -14,6 +14,7 @@ from claw_files.serve.routes import Row, call_of
 
 if TYPE_CHECKING:
     from claw_files.app import App
+    from claw_files.model import AgentId
 
 _WHOLE_NUMBERS = ("limit",)  # in a query everything is text
 
@@ -47,6 +48,10 @@ class Answering:
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
+
+    def caller(self, asked: Asked) -> "AgentId | None":
+        """Whose token is shown. Raises Refusal and InvalidConfig."""
+        return self._callers.agent_of(asked.authorization)
 
     def admit(self, asked: Asked) -> "tuple[App, dict[str, Any]]":
         """The workspace with who asks acting, and the arguments. Raises Refusal and ClawError.

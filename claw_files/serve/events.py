@@ -59,7 +59,7 @@ class Events:
         app, raw = self._answering.admit(asked)
         lines: Lines = bodies.convert(raw, Lines)
         task = words.task_id(lines.task) if lines.task else None
-        app.check_settings()
+        _check(app)
         return _Listening(app, task, position(last) if last else app.journal.end())
 
     async def _events(self, asked: Asked, listening: _Listening) -> AsyncIterator[bytes]:
@@ -84,6 +84,7 @@ class Events:
         if not anew and app.journal.end() == at:
             return listening, []
         app = self._answering.admit(asked)[0]
+        _check(app)
         found = app.journal.since(at, _AT_ONCE)
         shown = [(place, line) for place, line in found if line and task in (None, line.get("task"))]
         return _Listening(app, task, found[-1][0] if found else at), [_event(place, line) for place, line in shown]
@@ -94,6 +95,13 @@ class Events:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _check(app: "App") -> None:
+    """Raises Refused where who listens may not read the journal, InvalidConfig."""
+    app.check_settings()
+    if app.agent is not None:
+        app.check_use("log")
 
 
 class _Stream(StreamingResponse):

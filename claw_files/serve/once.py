@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from claw_files.digest import digest
 from claw_files.errors import BadValue
+from claw_files.model import AgentId
 from claw_files.serve.answering import Answer, Asked
 from claw_files.serve.refusals import Refusal
 
@@ -25,14 +26,14 @@ class Once:
     def __init__(self) -> None:
         self._kept = OrderedDict[tuple[str, ...], _Kept]()
 
-    async def answer(self, key: str, asked: Asked, act: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of `act`, or the one that was given to the same request under this key.
+    async def answer(self, key: str, asked: Asked, who: AgentId | None, act: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of `act`, or the one that was given to the same request of `who` under this key.
 
         Raises Refusal "key-reused" where it was another request, and BadValue for a key that is none.
         """
         if not 0 < len(key) <= _LONGEST or not key.isprintable():
             raise BadValue("Idempotency-Key", key, f"up to {_LONGEST} printable characters")
-        place = (asked.authorization or "", asked.row.name, *asked.path.values(), key)
+        place = (who or "", asked.row.name, *asked.path.values(), key)
         body = digest(asked.body, 16)
         if found := self._kept.get(place):
             if found.body != body:

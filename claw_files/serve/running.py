@@ -13,7 +13,7 @@ from typing import NamedTuple
 import uvicorn
 
 from claw_files.config import Settings
-from claw_files.errors import BadValue, Busy, CannotRead, Refused
+from claw_files.errors import BadValue, CannotRead, PortTaken, Refused
 from claw_files.serve.callers import Callers
 from claw_files.serve.protocol import HEAD_BYTES, Protocol
 from claw_files.serve.web import Web
@@ -63,7 +63,7 @@ class Place(NamedTuple):
             raise Refused("a host has a name", f"{self.host} is no name to call this server by", instead)
 
     def listen(self) -> socket.socket:
-        """The socket. Raises Busy where another program has the port, BadValue where it cannot be had."""
+        """The socket. Raises PortTaken where another program has the port, BadValue where it cannot be had."""
         address = self._address
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         # Named, because asyncio turns Nagle's algorithm off only where it is: else each answer waits 40 ms.
@@ -75,7 +75,7 @@ class Place(NamedTuple):
         except OSError as wrong:
             listening.close()
             if wrong.errno == errno.EADDRINUSE:
-                raise Busy(f"port {self.port}", "another program") from None
+                raise PortTaken(self.port) from None
             told = f"an address and port that can be listened on ({wrong.strerror})"
             raise BadValue("--host", f"{self.host}:{self.port}", told) from None
         return listening

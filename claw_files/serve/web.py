@@ -80,7 +80,11 @@ class Web:
         if asked.row.name == "description":
             return Answer(200, openapi.describe())
         if key is not None and asked.row.method == "POST":
-            return await self._once.answer(key, asked, lambda: self._in_turn(asked))
+            try:
+                who = await self._in_thread(self._answering.caller, asked)  # whose token is over is answered nothing
+            except (ClawError, Refusal) as error:
+                return _answer_of(error)
+            return await self._once.answer(key, asked, who, lambda: self._in_turn(asked))
         return await self._in_turn(asked)
 
     async def _in_turn(self, asked: Asked) -> Answer:

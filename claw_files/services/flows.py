@@ -12,6 +12,7 @@ from claw_files.rules.case import is_attempt
 from claw_files.rules.flows import Flow, Member
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.looking import Looking
+from claw_files.services.turns import put_away
 from claw_files.workspace import Workspace
 
 PATIENCE = timedelta(seconds=10)
@@ -62,6 +63,7 @@ class Cancelled(Value, frozen=True):
     cancelled: tuple[TaskId, ...] = ()
     closed: tuple[TaskId, ...] = ()  # sessions that had nothing to do
     finished: tuple[TaskId, ...] = ()  # whose result lies there already: the next tick takes it
+    withdrawn: tuple[str, ...] = ()  # messages of sessions that were still waiting for their turn
 
 
 class Flows:
@@ -157,12 +159,8 @@ class Flows:
         return done
 
     def _pick(self, forest: Iterable[Flow], name: str) -> list[Flow]:
-        """The flows that are meant: by session of who asked, task, group or label; the first way that finds any."""
+        """The flows that are meant: by task, group, label or session of who asked; the first way that finds any."""
         known, low = list(forest), name.lower()
-        agents = self._ws.settings.agents
-        asked = [flow for flow in known if flow.spawner in agents and agents[flow.spawner].session.lower() == low]
-        if asked:
-            return [flow for flow in asked if flow.is_open] or asked
         held = [(flow, member.task) for flow in known for member in flow.members]
         ways = (
             [self._at(flow, task) for flow, task in held if task.id.lower() == low],
@@ -170,12 +168,18 @@ class Flows:
             [self._at(flow, task) for flow, task in held if task.label and task.label.lower() == low],
         )
         found = next((way for way in ways if way), [])
+        if not found and (asked := self._asked_from(known, low)):
+            return [flow for flow in asked if flow.is_open] or asked
         found = [flow for flow in found if flow.is_open] or found[-1:]
         if len(found) > 1:
             raise Usage(f"{name[:80]!r} means several: {', '.join(flow.id for flow in found[:10])}; say the task")
         if not found:
             raise NotFound("flow", name[:200], "`clawfiles flow list` shows what there is; a task alone: `cancel`")
         return found
+
+    def _asked_from(self, known: Iterable[Flow], session: str) -> list[Flow]:
+        agents = self._ws.settings.agents
+        return [flow for flow in known if flow.spawner in agents and agents[flow.spawner].session.lower() == session]
 
     @staticmethod
     def _at(flow: Flow, task: Task) -> Flow:
@@ -203,18 +207,24 @@ class Flows:
             audit = Audit(action="cancel", task=task_id, agent=task.assignee, actor=by, why="its flow was cancelled")
             if task.state is State.DONE:
                 ws.update(task_id, _closed, replace(audit, action="close"))
-                return replace(done, closed=(*done.closed, task_id))
+                return replace(self._withdraw(done, task, audit), closed=(*done.closed, task_id))
             if self._has_result(task):
                 if task.session:
                     ws.update(task_id, _closed, replace(audit, action="close"), keep_mtime=True)
-                return replace(done, finished=(*done.finished, task_id))
+                return replace(self._withdraw(done, task, audit), finished=(*done.finished, task_id))
             stopped = self._stop(task, by, ours)
             generation = ws.next_generation(task)
             actor = transitions.Actor(id=by, coordinator=True)  # whose the top is, may end all below it
             why, now = f"its flow was cancelled by {by}", ws.clock.now()
             ws.update(task_id, lambda it: transitions.cancel(it, actor, generation, now, why), audit)
             stopped += self._stop(task, by, ours)  # woken meanwhile; from now on nobody wakes it any more
+            done = self._withdraw(done, task, audit)
             return replace(done, stopped=(*done.stopped, *stopped), cancelled=(*done.cancelled, task_id))
+
+    def _withdraw(self, done: Cancelled, task: Task, audit: Audit) -> Cancelled:
+        """Put the messages away that no turn will be made of any more, and name them."""
+        moved = put_away(self._ws, task, replace(audit, action="withdraw"), all_of=True) if task.session else []
+        return replace(done, withdrawn=(*done.withdrawn, *moved))
 
     def _has_result(self, task: Task) -> bool:
         """Whether its worker has ended well, and only nobody has said so yet: what is done stays done."""

@@ -133,7 +133,7 @@ def _message(ws: Workspace, task: Task, number: int) -> Message | None:
 
 def _quoted(ws: Workspace, message: Message, letters: int) -> str:
     body = message.body
-    if message.body_file:
+    if message.body_file and message.body_file.startswith(f"inbox/{message.to}/bodies/"):  # and no other file of ours
         with suppress(ClawError):
             body = ws.files.read(message.body_file, cap_bytes=2 << 20).data.decode("utf-8", "replace")
     return words.quote(body, str(message.sender), token(4), letters, "message", "what is asked for")

@@ -16,6 +16,7 @@ from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Need, State,
 from claw_files.rules import routing, sizes, transitions
 from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Place
+from claw_files.services import turns
 from claw_files.workspace import Loaded, Workspace, task_message_key
 
 Rule = Callable[[Task, transitions.Actor], Task]
@@ -32,6 +33,7 @@ _FROM = {  # where a command starts from; the table of moves says who may
     "requeue": (State.DEAD,),
 }
 _TITLE_LETTERS = 300
+_PATIENCE = timedelta(seconds=10)
 
 
 class NewTask(Value, frozen=True):
@@ -222,7 +224,7 @@ class TaskService:
         return self._move("requeue", task, by, rule, "requeued", watch=True)
 
     def cancel(self, task: TaskId, by: AgentId, why: str = "") -> Task:
-        """The task cancelled; what runs for it is asked to end first."""
+        """The task cancelled; what runs for it is asked to end first. Messages of a session are withdrawn."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.cancel(
@@ -233,7 +235,12 @@ class TaskService:
         self._checked("cancel", rule, before, by, None)
         if self._stop_runs:
             self._stop_runs(before.id)
-        return self._move("cancel", task, by, rule, why or "cancelled")
+        cancelled = self._move("cancel", task, by, rule, why or "cancelled")
+        if cancelled.session:  # after a sender that found it open
+            audit = Audit(action="withdraw", task=task, agent=cancelled.assignee, actor=by, why="its session ends")
+            with self._ws.locks.hold(task.lower(), _PATIENCE, f"{by}: cancel {task}"):
+                turns.put_away(self._ws, cancelled, audit, all_of=True)
+        return cancelled
 
     def archive(self, by: AgentId, older_than: timedelta | None = None) -> Sweep:
         """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/.

@@ -24,12 +24,15 @@ class Terms(Value, frozen=True):
 def terms_of(
     ws: Workspace, order: SpawnOrder, worker: AgentId, choosing: "Callable[[], Choosing] | None" = None
 ) -> Terms:
-    """The terms of the order. Work on a task that exists has no answer yet, whatever its text."""
+    """The terms of the order. Work on a task that exists has no answer yet, whatever its text.
+
+    Nor has a session: it is spoken to again, and its answer to a later message answers no spawn.
+    """
     settings, own = ws.settings, ws.load(order.task).task if order.task else None
     if own:
         return Terms(model=routing.model_for(settings, worker, own.type, order.model or own.model))
     model, route = routing.model_for(settings, worker, order.type, order.model), settings.route(order.type)
-    if route is None or route.cache is None:
+    if route is None or route.cache is None or order.mode == "session":
         return Terms(model=model)
     asked = fingerprint(order.text, worker, model, order.cwd, order.type)
     earlier = choosing().caching.earlier(asked, route) if choosing and order.cache else None

@@ -129,7 +129,7 @@ def in_sandbox(root: str) -> str:
     """What an agent in a sandbox has to know beside its message."""
     return (
         f"\n---\nYou run in a sandbox. Paths above are meant for {root}, the team's folder. There you may write\n"
-        "your inbox and your checkpoint or result file, in place: it cannot be replaced by another. All else that is\n"
+        "your checkpoint or result file, in place: it cannot be replaced by another. All else that is\n"
         "yours belongs into the folder you are in. `clawfiles ...` works as ever; it is carried out for you outside.\n"
     )
 

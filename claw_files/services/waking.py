@@ -19,7 +19,7 @@ from claw_files.runtimes import AgentRuntime, Given, Sandbox, StartOrder
 from claw_files.services import texts, uncounted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import run_id
-from claw_files.workspace import CONFIG, Workspace
+from claw_files.workspace import CONFIG, Workspace, task_message_key
 
 VERIFY_LIMIT = timedelta(minutes=30)
 
@@ -46,7 +46,7 @@ class Waking:
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
         # Whoever is only told of a worker's task is not bound by its contract.
-        contract = task if task and message.kind is Kind.TASK and message.generation is not None else None
+        contract = task if task and _is_for(message, task) else None
         model = self._model(message, task)
         now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
         sandbox = self._sandbox(agent, contract)
@@ -148,10 +148,21 @@ class Waking:
             read=profile.read,
             hidden=tuple(hidden),
             secrets=tuple(os.path.normpath(os.path.join(ws.base, path)) for path in profiles.secrets(ws.settings)),
-            kept=(os.path.join(ws.root, ws.settings.workspace.ledger), os.path.join(ws.base, CONFIG)),
+            kept=(
+                os.path.join(ws.root, ws.settings.workspace.ledger),
+                os.path.join(ws.base, CONFIG),
+                *self._programs(),
+            ),
             inbox=f"inbox/{agent.name}",
             own=(Checkpoints.worker_path(label) if label else Checkpoints.path(agent.name),),
         )
+
+    def _programs(self) -> tuple[str, ...]:
+        """The files that agents are started with: no run in a sandbox works in a folder that holds one."""
+        words = [word for agent in self._ws.settings.agents.values() for word in agent.command]
+        named = (word.replace("{workspace}", self._ws.base) for word in words if "\0" not in word)
+        paths = (os.path.normpath(os.path.join(self._ws.base, word)) for word in named)
+        return tuple(path for path in paths if os.path.isfile(path))
 
     def _note_without(self, order: StartOrder, audit: Audit) -> None:
         """Say of a run that would have been in a sandbox that it is in none."""
@@ -231,6 +242,12 @@ class Waking:
         self._runtime.start(StartOrder(run=run, workspace=self._ws.root, base=self._ws.base, command=route.verify))
         why = " ".join(route.verify)
         self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
+
+
+def _is_for(message: Message, task: Task) -> bool:
+    """Whether it is the message that gave the task to who it was given to: no other brings its contract."""
+    is_key = message.kind is Kind.TASK and message.key == task_message_key(task)
+    return is_key and message.generation is not None and message.to == task.assignee
 
 
 def _is_over(message: Message, task: Task) -> bool:

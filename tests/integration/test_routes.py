@@ -269,6 +269,31 @@ def test_another_question_has_a_run_of_its_own(office: Office, more: dict[str, A
     assert spawn(office, "second", **more).cached is None
 
 
+def test_a_session_is_neither_answered_from_a_cache_nor_answers_others(office: Office) -> None:
+    spawn(office, "first", mode="session")
+    ended(office)
+
+    assert spawn(office, "second").cached is None
+    ended(office)
+    assert spawn(office, "third").cached == "TC-2"
+    assert spawn(office, "stays", mode="session").cached is None
+
+
+def test_what_is_reopened_after_an_answer_from_the_cache_has_a_result_of_its_own(office: Office) -> None:
+    spawn(office, "first")
+    ended(office)
+    spawn(office, "second")
+    ended(office)
+
+    office.app().tasks.reopen(TaskId("TC-2"), AgentId("dimitrios"), "look again")
+    office.settle()
+    ended(office)
+
+    assert office.task("TC-2").cached_from is None
+    assert "from cache" not in office.message("sam", "tc-2.2.done")
+    assert "found by tc-2.2-s1" in office.message("sam", "tc-2.2.done")
+
+
 def test_what_is_too_old_or_failed_or_not_verified_or_gone_answers_nobody(office: Office) -> None:
     spawn(office, "first")
     ended(office)

@@ -220,6 +220,62 @@ def test_a_flow_closes_the_session_that_has_nothing_to_do(office: Office) -> Non
     assert office.app().flows.listing(None).flows == ()
 
 
+def test_a_flow_that_ends_withdraws_the_messages_of_its_sessions(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.write("wait", "")
+    spawn(office)
+    office.tick()
+    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    waiting = say(office, "two")
+
+    status, said, _ = typed(office, capsys, "flow", "cancel", "mail", "--agent", "sam")
+
+    assert (status, said) == (0, f"stopped tc-1.1-s1\ncancelled TC-1\nwithdrawn {waiting}\n")
+    assert office.box("research", "new") == []
+    assert [line["key"] for line in office.audit(action="withdraw")] == [waiting]
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_flow_that_finds_a_result_withdraws_what_was_to_follow(office: Office, is_done: bool) -> None:
+    spawn(office)
+    office.tick()
+    office.runs_end()
+    if is_done:
+        office.tick()
+    waiting = say(office, "two")
+
+    done = office.app().flows.cancel(SAM, "mail")
+
+    assert (done.closed, done.finished) == ((("TC-1",), ()) if is_done else ((), ("TC-1",)))
+    assert done.withdrawn == (waiting,)
+    assert "tc-1.turn.2" not in office.box("research", "new")
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_check_that_fails_for_good_is_escalated_and_the_next_message_has_its_turn(
+    office: Office, lasting: bool
+) -> None:
+    office.add(
+        "clawfiles.toml", f'[routes]\nchecked = {{ to = ["research"], verify = ["test", "-f", "{office.root}/ok"] }}\n'
+    )
+    order = SpawnOrder(text="Read the mail", label="mail", size="S", mode="session", type="checked")
+    office.app().delegations.spawn(order, SAM)
+    goes_on(office, 2)
+    if not lasting:
+        office.write("ok", "")
+    goes_on(office, 4)
+    assert (office.task("TC-1").attempt, "tc-1.2.redo2" in office.box("sam")) == (2, lasting)
+    (office.root / "ok").unlink(missing_ok=True)
+
+    say(office, "and the spam?")
+    goes_on(office, 8)
+
+    assert office.read("turns").split() == [f"tc-1.{n}-s1" for n in (1, 2, 3, 4)], "each turn goes back once"
+    assert office.task("TC-1").turn == 2
+    assert "tc-1.4.redo2" in office.box("sam")
+
+
 def test_a_session_is_not_filled_by_one_agent(office: Office) -> None:
     office.write("clawfiles.toml", f"{CONFIG}[limits]\nunread = 2\n")
     office.write("wait", "")
@@ -235,10 +291,13 @@ def test_a_cancelled_session_is_closed(office: Office) -> None:
     office.write("wait", "")
     spawn(office)
     office.tick()
+    waiting = say(office, "two")
 
     office.app().tasks.cancel(TaskId("TC-1"), SAM)
 
     assert office.task("TC-1").session == "closed"
+    assert waiting not in office.box("research", "new")
+    assert [line["key"] for line in office.audit(action="withdraw")] == [waiting]
 
 
 def test_an_archived_session_is_closed_and_its_label_free(office: Office) -> None:

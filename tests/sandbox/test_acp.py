@@ -57,3 +57,14 @@ def test_one_that_hangs_there_is_asked_to_end_by_its_client_and_leaves_nothing(t
 
     assert team.ended().reason == "stopped"
     assert [one["count"] for one in team.saw("cancel")] == [1]
+
+
+def test_its_client_writes_no_file_of_the_board_for_it(team: Team) -> None:
+    status = team.root / "status/tc-1.md"
+
+    team.begin(f"!write {status} forged")
+    before = status.read_bytes()
+    team.ended()
+
+    assert [one["error"] is not None for one in team.saw("write")] == [True], team.log("stderr.log") + team.log()
+    assert status.read_bytes() == before

@@ -51,6 +51,7 @@ FORBIDDEN = {{
     "the ledger": lambda: write(W + "/HEARTBEAT.md", "a"),
     "the configuration": lambda: write(W + "/clawfiles.toml", "a"),
     "the journal": lambda: write(glob.glob(W + "/audit/*")[0], "a"),
+    "its own inbox": lambda: write(W + "/inbox/peter/new/mine.md"),
     "another's inbox": lambda: write(W + "/inbox/iris/new/x.md"),
     "another's message": lambda: read(glob.glob(W + "/inbox/iris/*/*.md")[0]),
     "a new inbox": lambda: os.mkdir(W + "/inbox/dimitrios"),
@@ -84,7 +85,6 @@ FORBIDDEN = {{
 }}
 ALLOWED = {{
     "its folder": lambda: write("mine"),
-    "its inbox": lambda: write(W + "/inbox/peter/new/mine.md"),
     "its checkpoint": lambda: write(W + "/checkpoints/peter.md"),
     "a temporary file": lambda: write("/tmp/x"),
     "its home": lambda: write(HOME + "/x"),

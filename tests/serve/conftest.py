@@ -31,6 +31,10 @@ takes = ["bug"]
 [agents.iris]
 [agents.shield]
 compartment = true
+[agents.reader]
+profile = "readonly"
+[profiles.readonly]
+commands = ["task list"]
 
 [routes]
 reviewed = { to = ["peter"], review = "coordinator" }

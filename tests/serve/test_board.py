@@ -197,6 +197,16 @@ def test_a_request_with_a_key_has_one_effect_however_often_it_is_sent(served) ->
     assert len(served("GET", "/api/tasks").json["tasks"]) == 2
 
 
+def test_a_key_answers_nothing_to_a_token_that_is_over(served) -> None:
+    shown = served.bearer("peter")
+    assert served("POST", "/api/tasks", {"title": "Once"}, Idempotency_Key="k1").status == 201
+    served.shell("token", "peter", "--revoke")
+
+    again = served("POST", "/api/tasks", {"title": "Once"}, None, Idempotency_Key="k1", **shown)
+
+    assert (again.status, again.code) == (401, "no-token")
+
+
 def test_what_failed_under_a_key_may_be_tried_again(served) -> None:
     early = served("POST", "/api/tasks/TC-1/claim", Idempotency_Key="k")
     served.task(type="bug")
@@ -281,7 +291,7 @@ def test_it_ends_cleanly_on_a_signal(served, number: int, status: int) -> None:
 
 def test_a_port_that_is_taken_is_told(served) -> None:
     answer = served.shell("serve", "--port", str(served.port), ok=False)
-    assert answer["error"]["code"] == "busy"
+    assert answer["error"]["code"] == "port-taken"
 
 
 def test_without_its_libraries_it_says_what_to_install(board, tmp_path: Path) -> None:

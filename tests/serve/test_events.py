@@ -115,6 +115,13 @@ def test_an_event_id_that_is_none_is_wrong_use(board, last: str) -> None:
     assert (answer.status, answer.code) == (400, "bad-value")
 
 
+def test_who_may_not_read_the_journal_does_not_listen_to_it(served) -> None:
+    answer = served("GET", "/api/events", by="reader", Last_Event_ID="2026-03-07.0")
+
+    assert (answer.status, answer.json["error"]["rule"]) == (403, "profiles.readonly")
+    assert served("GET", "/api/tasks", by="reader").status == 200
+
+
 def test_listening_needs_a_token_and_ends_with_it(served) -> None:
     assert served("GET", "/api/events", by=None).status == 401
     with listening(served) as stream:

@@ -1,12 +1,14 @@
 """A budget that is used up lets messages wait, tells once, and sends work to the next agent of the route."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from claw_files.model import AgentId, Box, Kind, Message, State
 from claw_files.rules import budgets
+from claw_files.rules.due import next_due
+from claw_files.rules.lanes import Hold, plan_waits
 from claw_files.rules.snapshot import Act, Action, Snapshot, Spent, Told
 from claw_files.rules.tick import plan_line, plan_ready, plan_tick
 from claw_files.testing import builders as a
@@ -62,6 +64,26 @@ def test_what_lies_unread_is_told_one_step_further_up() -> None:
 
     assert acts(snap) == []
     assert acts(snap, after=timedelta(minutes=5)) == [(Act.ESCALATE, BOSS)]
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        (START, datetime(2026, 3, 31, 22, tzinfo=UTC)),  # summer time in Berlin
+        (datetime(2026, 10, 31, 23, 30, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC)),  # November there already
+        (datetime(2026, 12, 9, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC)),
+    ],
+)
+def test_what_waits_for_money_is_due_when_the_next_month_begins_in_the_workspaces_zone(
+    now: datetime, until: datetime
+) -> None:
+    snap = snapshot(spent(80.0, peter=80.0))
+
+    (wait,) = plan_waits(snap, now)
+
+    assert (wait.held_by, wait.until) == (Hold.BUDGET, until)
+    alone = replace(snap, waiting=tuple(replace(it, sent=None, ack_by=None) for it in snap.waiting))
+    assert next_due(alone, now) == until
 
 
 def test_a_new_month_or_a_raised_budget_lets_it_go_on() -> None:

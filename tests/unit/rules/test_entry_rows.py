@@ -797,6 +797,22 @@ def test_done_without_the_promised_outputs_is_reopened_once_then_escalated() -> 
     assert acts(again, told=(f"sam/{back.key}",)) == [Act.ESCALATE]
 
 
+def test_each_turn_of_a_session_goes_back_once_and_a_final_failure_lets_the_next_message_follow() -> None:
+    first = a.worker_task(state=State.DONE, attempt=2, session=Stay.OPEN)
+    final = a.look(first, missing=("./report.md",), next_turn=IRIS)
+    second = a.look(replace(first, attempt=3, turn=2), missing=("./report.md",), next_turn=IRIS)
+    told = ("sam/tc-60.1.redo",)
+
+    assert acts(final, told=told) == [Act.ESCALATE, Act.TURN]
+    assert acts(final, told=(*told, "sam/tc-60.2.redo2")) == [Act.TURN], "escalated before a crash"
+    assert acts(final, told=told, live=(a.run(first),)) == [Act.ESCALATE], "no second run beside the first"
+    assert acts(replace(final, next_turn=None), told=told) == [Act.ESCALATE]
+    (back,) = plan(second, told=told)
+    assert back.act is Act.REOPEN, "what an earlier turn lacked does not count for this one"
+    again = a.look(replace(first, attempt=4, turn=2), missing=("./report.md",))
+    assert acts(again, told=(f"sam/{back.key}",)) == [Act.ESCALATE]
+
+
 def test_the_routes_own_check_decides_as_well() -> None:
     task = a.task(state=State.DONE, type="checked")
     ended = a.run(task, ended=START, key="tc-47.1.verify")

@@ -8,7 +8,7 @@ from claw_files.model import State
 from claw_files.rules.snapshot import Act, Action, Look, Place
 from claw_files.rules.tick import plan_tick
 from claw_files.testing import builders as a
-from claw_files.testing.builders import IRIS, SAM, START
+from claw_files.testing.builders import IRIS, PETER, SAM, START
 
 HOUR = timedelta(hours=1)
 REPORT = "group.morning.report"
@@ -108,3 +108,19 @@ def test_each_group_is_reported_on_its_own() -> None:
     planned = plan(*(member(n) for n in range(1, 6)), *others)
 
     assert [step.key for step in planned if step.act is Act.REPORT] == [REPORT, "group.evening.report"]
+
+
+def test_groups_of_one_name_are_reported_to_whoever_asked_for_each() -> None:
+    mine = [member(n, group_size=2) for n in (1, 2)]
+    peters = [member(n, spawner=PETER, group_size=2) for n in (3, 4)]
+    by_task = [replace(it, task=replace(it.task, spawner=IRIS)) for it in (member(5, group_size=1),)]
+
+    reports = [step for step in plan(mine[0], peters[0], mine[1], peters[1], *by_task) if step.act is Act.REPORT]
+
+    assert [(step.agent, step.details["labels"]) for step in reports] == [
+        (SAM, ["w1", "w2"]),
+        (PETER, ["w3", "w4"]),
+        (IRIS, ["w5"]),
+    ]
+    after = plan(*mine, *peters, told=(f"sam/{REPORT}",))
+    assert [step.act for step in after] == [Act.CLOSE, Act.CLOSE, Act.REPORT, Act.CLOSE, Act.CLOSE]

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claw_files.model import TaskId
 from claw_files.rules import permissions
 from claw_files.rules.permissions import Asked, Option, decide, is_report, pick_mode
 
+TASK = TaskId("TC-1")
 ONCE = (Option(id="a", kind="allow_once"), Option(id="r", kind="reject_once"))
 ALWAYS = (Option(id="A", kind="allow_always"), Option(id="R", kind="reject_always"))
 MODES = ("approve-reads", "approve-all", "deny-all")
@@ -85,7 +87,43 @@ def test_outside_of_the_folder_nothing_is_allowed_but_a_report(mode: str, it: As
     ],
 )
 def test_a_word_about_its_own_task_is_a_report(command: str | list[str]) -> None:
-    assert is_report(command)
+    assert is_report(command, TASK)
+
+
+def test_a_word_about_another_task_is_none_nor_one_that_starts_somebody() -> None:
+    for line in ("clawfiles block TC-2 no", "clawfiles claim --next", "clawfiles claim", "clawfiles send iris hi"):
+        assert not is_report(line, TASK)
+    assert not is_report("clawfiles done TC-1", None)
+    assert is_report("clawfiles done tc-1", TASK)
+
+
+@pytest.mark.timeout(5)
+def test_a_long_line_that_is_none_is_told_at_once() -> None:
+    assert not is_report("clawfiles done TC-1 " + "a" * 100_000 + "(24);", TASK)
+    assert not is_report("clawfiles done TC-1 --output src/checkout/service.py 2>&1", TASK)
+
+
+@pytest.mark.parametrize(
+    ("given_", "found"),
+    [
+        ({"file_path": "a.txt"}, ["a.txt"]),
+        ({"absolute_path": "/etc/passwd"}, ["/etc/passwd"]),
+        ({"paths": ["/etc/passwd", "b"]}, ["/etc/passwd"]),
+        ({"file_path": "status/tc-1.md", "destination": "x"}, ["status/tc-1.md", "x"]),
+        ({"changes": {"a.toml": {"move_path": "status/tc-1.md"}}}, ["a.toml", "status/tc-1.md"]),
+        ({"url": "https://example.org/"}, []),
+        ({"url": "file:///etc/passwd"}, ["file:///etc/passwd"]),
+        ({"where": "~/.ssh/id_rsa"}, ["~/.ssh/id_rsa"]),
+        ({"content": "/usr/bin/env", "command": "/bin/ls"}, []),
+    ],
+)
+def test_every_place_that_a_tool_is_called_with_is_looked_at(given_: dict[str, object], found: list[str]) -> None:
+    assert list(permissions.places_in(given_)) == found
+
+
+def test_a_home_a_variable_and_an_address_lead_out() -> None:
+    assert all(map(permissions.leads_out, ("~/.ssh", "~root/x", "$HOME/x", "file:///etc/passwd")))
+    assert not any(map(permissions.leads_out, ("a", "/etc", "a~b", "a$b")))
 
 
 @pytest.mark.parametrize(
@@ -121,16 +159,19 @@ def test_a_word_about_its_own_task_is_a_report(command: str | list[str]) -> None
         ["bash", "-c", "clawfiles claim TC-1; id"],
         ["env", "clawfiles", "claim", "TC-1"],
         ["bash", "clawfiles claim TC-1"],
+        ["./bash", "-c", "clawfiles claim TC-1"],
+        ["/ws/tools/sh", "-c", "clawfiles claim TC-1"],
+        "clawfiles checkpoint save --body /etc/passwd",
     ],
 )
 def test_anything_else_is_none(command: str | list[str]) -> None:
-    assert not is_report(command)
+    assert not is_report(command, TASK)
 
 
 @given(st.text(alphabet="clawfies dontTC-1'\"$`;&|<>\\\n()~*{}!#", max_size=60))
 def test_no_word_of_ours_carries_anything_that_a_shell_would_do(tail: str) -> None:
     line = f"clawfiles done {tail}".strip()
-    if is_report(line):
+    if is_report(line, TASK):
         bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", line).replace(" && ", " ")
         assert not set(bare) & set("$`;&|<>\\\n()~*{}!#")
         assert not re.search(r"\"[^\"]*[$`\\!][^\"]*\"", re.sub(r"'[^'\"]*'", "", line))

@@ -141,9 +141,10 @@ def test_nobody_approves_around_the_review() -> None:
 def test_review_or_done_to_backlog_is_the_reviewers_or_the_ticks_for_a_new_attempt_of_the_same_agent() -> None:
     for state in (State.REVIEW, State.DONE):
         for actor in (reviewer, tick):
-            again = t.reopen(task(state, completed=START), actor, 3, LATER, "no tests")
+            again = t.reopen(task(state, completed=START, cached_from="TC-1"), actor, 3, LATER, "no tests")
             assert (again.state, again.assignee, again.attempt) == (State.BACKLOG, PETER, 2)
             assert (again.generation, again.reason, again.completed) == (3, "no tests", None)
+            assert again.cached_from is None, "what it finds itself is no copy"
         with pytest.raises(MoveRefused):
             t.reopen(task(state), peter, 3, LATER, "again")
     with pytest.raises((MoveRefused, NotYours)):
@@ -192,8 +193,9 @@ def test_failed_to_dead_is_the_ticks() -> None:
 
 def test_dead_to_backlog_is_requeue_by_a_person_or_the_coordinator_and_attempts_start_anew() -> None:
     for actor in (person, sam):
-        again = t.requeue(task(State.DEAD, failures=3, attempt=3), actor, 4, LATER)
+        again = t.requeue(task(State.DEAD, failures=3, attempt=3, cached_from="TC-1"), actor, 4, LATER)
         assert (again.state, again.failures, again.attempt) == (State.BACKLOG, 0, 4), "4: the key of a new message"
+        assert again.cached_from is None
     with pytest.raises(MoveRefused):
         t.requeue(task(State.DEAD), peter, 4, LATER)
     with pytest.raises(MoveRefused, match="requeue"):
