@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from claw_files import views
-from claw_files.errors import ClawError
+from claw_files.errors import ClawError, NoAgentNamed
 from claw_files.serve import openapi
 from claw_files.serve.answering import Answer, Answering, Asked
 from claw_files.serve.callers import Callers
@@ -128,6 +128,9 @@ def _answer_of(error: Exception) -> Answer:
     """What is answered to an error, in the shell's form."""
     if isinstance(error, Refusal):
         return Answer(error.status, error.document(), error.headers)
+    if isinstance(error, NoAgentNamed):  # which names the shell's ways
+        told = "who asks? Show a token, or say `agent`: in the body, or in the query of a GET"
+        return Answer(400, {"error": {"code": error.code, "message": told}})
     if isinstance(error, ClawError):
         status = status_of(error)
         return Answer(status, views.error_document(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {})

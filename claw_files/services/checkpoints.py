@@ -1,8 +1,10 @@
 """What an agent needs to go on after a restart, and what spawned workers left behind."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 
 from msgspec.structs import replace
 
@@ -113,13 +115,14 @@ class Checkpoints:
         target = self.aside_path(label, stamp)
         self._ws.files.folder("checkpoints/old")
         audit = Audit(action="set aside", actor=by, key=path, why=f"a new run of {label} begins")
-        self._ws.files.move(path, target, self._ws.line(audit))
-        return target
+        found = next(name for name in _numbered(target) if self._ws.files.stamp(name) is None)
+        self._ws.files.move(path, found, self._ws.line(audit))
+        return found
 
     @staticmethod
     def aside_path(label: str, stamp: Stamp) -> str:
         """Where the result that was written then lies once a new run of the label has begun."""
-        return f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000:06d}.md"
+        return f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000_000:09d}.md"
 
     @staticmethod
     def path(agent: AgentId) -> str:
@@ -129,3 +132,9 @@ class Checkpoints:
     def worker_path(label: str) -> str:
         """Where the worker with that label writes: its name comes from the contract, never from the file's content."""
         return f"checkpoints/subagent-{words.label(label)}.md"
+
+
+def _numbered(path: str) -> Iterator[str]:
+    """The path, then with -2, -3, ... behind its name: two results may bear the same time."""
+    yield path
+    yield from (f"{path.removesuffix('.md')}-{number}.md" for number in count(2))

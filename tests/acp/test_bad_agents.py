@@ -186,7 +186,7 @@ def test_what_cannot_be_written_down_is_not_allowed(tmp_path: Path) -> None:
 
     broken = list[str]()
     within = Within(str(tmp_path))
-    client = Client("approve-all", within, within, frozenset(), full, Showing(io.StringIO()), broken.append)
+    client = Client("approve-all", within, within, frozenset(), None, full, Showing(io.StringIO()), broken.append)
     client.begin("s")
     call, options = ToolCallUpdate(tool_call_id="1", kind="edit"), [("yes", "allow_once"), ("no", "reject_once")]
     offered = [PermissionOption(option_id=id, name=id, kind=kind) for id, kind in options]
