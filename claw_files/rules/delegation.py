@@ -69,8 +69,8 @@ class Wanted(Protocol):
     def group(self) -> str | None: ...
 
 
-def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted) -> None:
-    """Raises Refused where a spawn asks for what its worker's configuration does not give."""
+def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted, by: AgentId) -> None:
+    """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
     agent, own = settings.agent(worker), settings.agent(worker).runtime
     if wanted.runtime is not None and wanted.runtime != own:
         raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
@@ -80,6 +80,10 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted) -> None:
         message = f"{worker} runs by {own}, which binds a session to no channel's thread"
         raise Refused("threads", message, "leave --thread out: the result comes to you")
     if wanted.cwd is not None:
+        walls = settings.profile(by)
+        if walls and walls.sandbox != "off":  # or what is behind walls would say where others may write
+            message = f"{by} works in a sandbox, and names no working folder for others"
+            raise Refused("sandbox", message, f"leave --cwd out: {worker} has a folder of its own")
         _check_folder(settings, worker, wanted.cwd)
 
 

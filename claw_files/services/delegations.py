@@ -344,7 +344,7 @@ class Delegations:
         assert order.label is not None and order.size is not None
         label, size = words.label(order.label), size_of(order.size)
         worker = worker_of(ws.settings, order, self._choosing() if self._choosing else None)
-        delegation.check_spawn(ws.settings, worker, order)
+        delegation.check_spawn(ws.settings, worker, order, by)
         delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         terms = terms_of(ws, order, worker, self._choosing)
         # Two spawns at once must not both find room, or the label free.

@@ -158,9 +158,18 @@ def test_a_spawns_folder_lies_in_the_one_of_the_profile() -> None:
     found = settings('cwd = "work/all"', 'profile = "readonly"')
 
     order = SpawnOrder(text="Sum up", label="mail", size="S", cwd="work/all/mail")
-    delegation.check_spawn(found, RESEARCH, order)
+    delegation.check_spawn(found, RESEARCH, order, SAM)
     with pytest.raises(Refused, match="is not inside work/all"):
-        delegation.check_spawn(found, RESEARCH, replace(order, cwd="work/allmost"))
+        delegation.check_spawn(found, RESEARCH, replace(order, cwd="work/allmost"), SAM)
+
+
+def test_who_works_in_a_sandbox_names_no_working_folder_for_others() -> None:
+    found = settings('sandbox = "require"')
+    order = SpawnOrder(text="Sum up", label="mail", size="S")
+
+    delegation.check_spawn(found, RESEARCH, order, PETER)
+    with pytest.raises(Refused, match="names no working folder for others"):
+        delegation.check_spawn(found, RESEARCH, replace(order, cwd="workers"), PETER)
 
 
 def test_what_must_be_in_a_sandbox_is_refused_where_none_can_be_built() -> None:
