@@ -185,13 +185,13 @@ class App(Site):
     def choices(self) -> "Choices":
         from claw_files.services.choices import Choices
 
-        return Choices(self.workspace, self.messages, self._place_asked)
+        return Choices(self.workspace, lambda: self.messages, self._place_asked)
 
     @cached_property
     def schedules(self) -> "Schedules":
         from claw_files.services.schedules import Schedules
 
-        return Schedules(self.workspace, self._tick_delegations)
+        return Schedules(self.workspace, lambda: self._tick_delegations)
 
     @cached_property
     def looking(self) -> "Looking":

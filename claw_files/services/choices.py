@@ -22,13 +22,13 @@ from claw_files.patterns import pattern
 from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Act, Action
 from claw_files.services.channels import CAP_BYTES
-from claw_files.services.messages import Messages
-from claw_files.services.tasks import TaskService
 from claw_files.system.files import Stamp
 from claw_files.workspace import Workspace
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # each tick looks for boxes, and hardly ever finds one
     from claw_files.config import Agent
+    from claw_files.services.messages import Messages
+    from claw_files.services.tasks import TaskService
 
 NAME = "choices"  # in the cache
 BRIEFS = 7  # so many of a person's newest briefs are looked at
@@ -43,7 +43,7 @@ class Place(Protocol):
     def workspace(self) -> Workspace: ...
 
     @property
-    def tasks(self) -> TaskService: ...
+    def tasks(self) -> "TaskService": ...
 
 
 Find = Callable[[TaskId, AgentId], Place]
@@ -57,7 +57,7 @@ class Over(Exception):
 class Choices:
     """Takes ticked boxes as commands of the person whose file it is."""
 
-    def __init__(self, workspace: Workspace, messages: Messages, find: Find) -> None:
+    def __init__(self, workspace: Workspace, messages: "Callable[[], Messages]", find: Find) -> None:
         self._ws, self._messages, self._find = workspace, messages, find
 
     def is_due(self) -> bool:
@@ -160,7 +160,7 @@ class Choices:
         else:
             self._review(person, found[0], choice)
         with suppress(NotFound):
-            self._messages.finish(person, found[0].id)
+            self._messages().finish(person, found[0].id)
 
     def _answer(self, person: AgentId, question: Message, text: str) -> None:
         if not forms.is_question(question):
@@ -169,7 +169,7 @@ class Choices:
             raise Refused("choices", "the answer is empty", "write it behind the colon, then tick the box again")
         answered = self._ws.find_message(question.reply_to or question.sender, f"{question.key}.answer")
         if answered is None:
-            self._messages.answer(person, question.id, text)
+            self._messages().answer(person, question.id, text)
         elif text not in answered[0].body:  # else a tick died after it
             raise Over("it has another answer")
 

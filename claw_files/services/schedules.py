@@ -1,5 +1,6 @@
 """What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ FORM = "%Y%m%dT%H%M%SZ"
 class Schedules:
     """Turning due times into tasks and workers, each exactly once."""
 
-    def __init__(self, workspace: Workspace, delegations: "Delegations") -> None:
+    def __init__(self, workspace: Workspace, delegations: "Callable[[], Delegations]") -> None:
         self._ws = workspace
         self._delegations = delegations
 
@@ -108,14 +109,14 @@ class Schedules:
                 group_size=len(schedule.spawn),
             )
             if self._ws.entry(task_id) is None and not self._is_over(task_id):
-                self._delegations.spawn(order, by)
+                self._delegations().spawn(order, by)
 
     def _task(self, schedule: Schedule, at: datetime) -> None:
         by = self._ws.settings.coordinator
         task_id = self._id(schedule, at, "")
         self._create(task_id, schedule.task or schedule.name, None, by)
         if self._ws.entry(task_id) is None and not self._is_over(task_id):
-            self._delegations.delegate(task_id, by)
+            self._delegations().delegate(task_id, by)
 
     def _create(self, task_id: TaskId, title: str, type: str | None, by: AgentId) -> None:
         now = self._ws.clock.now()
