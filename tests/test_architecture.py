@@ -30,7 +30,7 @@ DOORS = {
         *("system", "locks", "resources", "runtimes", "openclaw", "acp"),
         *("cli/base.py", "cli/forward.py", "demo", "testing"),
     },
-    "print": {"demo", "openclaw/__main__.py", "acp/__main__.py", "acp/life.py"},
+    "print": {"demo"},
     "input": {"cli"},
     "os.open": {
         *("system", "locks", "runtimes", "openclaw", "acp", "notify", "doctor"),

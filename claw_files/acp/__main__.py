@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
             raise NotInstalled("an ACP agent", "acp") from None
         return Life(os.environ, command, message).run()
     except (ClawError, OSError, KeyError) as wrong:
-        print(f"clawfiles: {_sentence(wrong)}", file=sys.stderr, flush=True)  # noqa: T201 - the log of the run
+        sys.stderr.write(f"clawfiles: {_sentence(wrong)}\n")  # which is the log of the run
         return 1
 
 

@@ -175,4 +175,5 @@ class _Remarks(logging.Handler):
 
 
 def _tell(sentence: str) -> None:
-    print(f"clawfiles: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - the log of the run
+    sys.stderr.write(f"clawfiles: {sentence}\n")  # which is the log of the run
+    sys.stderr.flush()

@@ -251,15 +251,17 @@ CODES: Final = {row.code: row for _, rows in GROUPS for row in rows}
 
 _HEAD = """# What the doctor finds
 
-This page is made from the program. `clawfiles doctor` changes nothing: it prints two lines for each finding, where and what, then
-what to do, and exits 1 when there was something. `clawfiles doctor --repair` mends what the last column marks, says what it did,
-and names what is left. It deletes nothing of yours and never guesses: what can mean two things is only named.
+This page is made from the program. `clawfiles doctor` changes nothing: it prints two lines for each finding, where
+and what, then what to do, and exits 1 when there was something. `clawfiles doctor --repair` mends what the last column
+marks, says what it did, and names what is left. It deletes nothing of yours and never guesses: what can mean two things
+is only named.
 
-With `--json` it prints one document: `findings` (a list of `code`, `file`, `line`, `meaning`, `do`, `repairable`), `repaired`
-(a list of `code`, `file`, `did`), and `notices` (sentences; they are no findings, and a terminal shows them, too).
+With `--json` it prints one document: `findings` (a list of `code`, `file`, `line`, `meaning`, `do`, `repairable`),
+`repaired` (a list of `code`, `file`, `did`), and `notices` (sentences; they are no findings, and a terminal shows them,
+too).
 
 Editors' leftovers (`x~`, `#x#`, `4913`) and names that begin with a dot are passed over.
-"""  # noqa: E501 - the page's lines
+"""
 
 
 def page() -> str:

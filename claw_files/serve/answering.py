@@ -1,5 +1,7 @@
 """One request, answered: runs in a thread of its own, because services lock files and wait for the disk."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from claw_files import views, words
@@ -36,7 +38,7 @@ class Answer(NamedTuple):
 
     status: int
     document: Any = None
-    headers: dict[str, str] = {}  # noqa: RUF012 - a default that nobody changes
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def body(self) -> bytes:

@@ -1,5 +1,7 @@
 """From the status that somebody wants a task to have to the call that moves it there."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from claw_files import words
@@ -32,7 +34,7 @@ class Way(NamedTuple):
 
     call: str
     fields: dict[str, str]
-    more: dict[str, Any] = {}  # noqa: RUF012 - a default that nobody changes
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 _HELD = {"generation": "generation"}

@@ -56,10 +56,10 @@ class Web:
         self._pool.shutdown()
 
     def _route(self, path: str) -> Route:
-        rows = {row.method: row for row in ROUTES if row.path == path}
+        rows: dict[str, Row] = {row.method: row for row in ROUTES if row.path == path}
 
         async def endpoint(request: Request) -> Response:
-            return await self._respond(rows[request.method], request)  # type: ignore[index]  # no other comes here
+            return await self._respond(rows[request.method], request)
 
         route = Route(path, endpoint, methods=list(rows))
         route.methods = set(rows)  # without HEAD

@@ -66,7 +66,7 @@ FORBIDDEN = {{
     "the outbox": lambda: os.listdir(W + "/outbox")[0],
     "into the private folder": lambda: write(W + "/.clawfiles/x"),
     "under the private folder": unmount,
-    "another's work": lambda: read(W + "/work/iris/secret"),
+    "another's work": lambda: read(os.path.join(W, "work", "iris", "secret")),
     "the home": lambda: read(HOME + "/secret"),
     "a link to a file": lambda: link(W + "/status/tc-1.md", "l"),
     "a link to a folder": by_link,
@@ -184,7 +184,7 @@ if os.environ["CLAWFILES_LABEL"] == "mail":
     second = yard.run("spawn", "read nothing", "--label", "none", "--size", "S", "--sandbox", "require")
 
     assert first.returncode == 0, first.stderr + yard.printed()
-    assert f"read in {yard.root}/work/mail" in first.stdout
+    assert f"read in {yard.root / 'work' / 'mail'}" in first.stdout
     assert second.returncode == 0, second.stderr
     yard.run_md("tc-2.1-s1")
     assert not (yard.root / "checkpoints/subagent-none.md").exists()
@@ -374,7 +374,7 @@ os.rename("part", "found.json")
     yard.write(".clawfiles/x", "")
     yard.start()
     yard.ok("task", "new", "A secret", "--to", "shield")
-    path = yard.root / "compartments/shield/work/shield/found.json"
+    path = yard.root / "compartments/shield" / "work" / "shield/found.json"
     yard.until(path.exists, "shield has found out")
 
     found = json.loads(path.read_text())

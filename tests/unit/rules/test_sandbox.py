@@ -4,8 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.errors import Refused
+from claw_files.rules.profiles import WORK
 from claw_files.rules.sandbox import DOOR, Walls, argv, check_folder, is_above
 
+DESK = f"/home/u/team/{WORK}/peter"
 WALLS = Walls(
     program="/usr/bin/bwrap",
     links=(("/bin", "usr/bin"),),
@@ -14,11 +16,11 @@ WALLS = Walls(
     base="/home/u/team",
     root="/home/u/team",
     hidden=("/home/u/team/.clawfiles", "/home/u/team/inbox", "/home/u/team/runs"),
-    visible=("/home/u/team/runs/tc-1.1-s1",),
-    writable=("/home/u/team/inbox/peter", "/home/u/team/checkpoints/peter.md", "/home/u/team/work/peter"),
+    visible=("/home/u/team/runs/tc-1.1-s1", "/home/u/team/inbox/peter"),
+    writable=("/home/u/team/checkpoints/peter.md", DESK),
     covered=("/home/u/team/token",),
     door="/home/u/team/.clawfiles/doors/tc-1.1-s1",
-    cwd="/home/u/team/work/peter",
+    cwd=DESK,
 )
 COMMAND = ("/usr/bin/agent", "--yes", "{x}")
 
@@ -48,8 +50,8 @@ def test_what_is_hidden_is_covered_after_the_workspace_and_before_what_is_its_ow
     assert position(words, "--tmpfs", "/home/u") < base  # the workspace lies in the home that is covered
     for path in WALLS.hidden:
         assert base < position(words, "--tmpfs", path) < position(words, "--remount-ro", path)
-    assert position(words, "--tmpfs", "/home/u/team/inbox") < position(words, "--bind", "/home/u/team/inbox/peter")
-    assert position(words, "--tmpfs", "/home/u/team/runs") < position(words, "--ro-bind", WALLS.visible[0])
+    for path, own in zip(("/home/u/team/runs", "/home/u/team/inbox"), WALLS.visible, strict=True):
+        assert position(words, "--tmpfs", path) < position(words, "--ro-bind", own)
     assert position(words, "--ro-bind", DOOR) > base
 
 
@@ -85,10 +87,13 @@ def test_it_has_processes_and_rights_of_its_own_and_no_network_where_that_is_sai
 @pytest.mark.parametrize(
     ("cwd", "is_right"),
     [
-        ("/w/work/peter", True),
+        (f"/w/{WORK}/peter", True),
         ("/w/src", True),
         ("/elsewhere", True),
         ("/wide", True),
+        (f"/w/{WORK}", False),  # everybody's work
+        ("/w/.git/hooks", False),  # what lies there is run by people
+        ("/w/src/.config", False),
         ("/w", False),
         ("/", False),
         ("/w/status", False),
@@ -110,7 +115,7 @@ def test_no_working_folder_holds_what_is_not_its_own(cwd: str, is_right: bool) -
 def test_in_a_compartment_its_own_folders_count() -> None:
     root = "/w/compartments/shield"
 
-    check_folder(f"{root}/work/shield", root, "/w", ())
+    check_folder(f"{root}/{WORK}/shield", root, "/w", ())
     for cwd in (f"{root}/status", root, "/w/compartments", "/w/status", "/w"):
         with pytest.raises(Refused):
             check_folder(cwd, root, "/w", ())
