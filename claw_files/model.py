@@ -84,6 +84,9 @@ class Stay(StrEnum):
     CLOSED = "closed"
 
 
+AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit, never in a loop
+
+
 class Liveness(StrEnum):
     """What the tick saw of a holder, in one word."""
 

@@ -15,13 +15,12 @@ from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 from claw_files.documents import ledger as forms
 from claw_files.errors import ClawError, NotFound
-from claw_files.model import AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
+from claw_files.model import AFTER_LIMIT, AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
 from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.system.disk import DiskFiles
 from claw_files.workspace import Workspace, task_message_key
 
 PATIENCE = timedelta(seconds=5)
-AFTER_LIMIT = timedelta(minutes=2)
 _NEEDS_LINE = (State.IN_PROGRESS, State.REVIEW, State.BLOCKED, State.FAILED)
 
 

@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Message, State, Task
+from claw_files.model import AFTER_LIMIT, AgentId, Message, State, Task
 from claw_files.rules import liveness, posts, quiet, resilience, schedules
 from claw_files.rules.lanes import MINUTE, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Told
 from claw_files.rules.tick import plan_groups, plan_line
 
 HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
-AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit
 
 
 def next_due(snap: Snapshot, now: datetime) -> datetime | None:

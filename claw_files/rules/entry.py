@@ -5,12 +5,12 @@ matter only when they are due, except that what has ended is acted on at once.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import DRAINED, Kind, Report, State
+from claw_files.model import AFTER_LIMIT, DRAINED, Kind, Report, State
 from claw_files.rules import by_hand, rows
 from claw_files.rules.case import (
     WAIT,
@@ -40,8 +40,6 @@ __all__ = [
     "plan_entry",
     "task_key",
 ]
-
-AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit
 
 
 def plan_entry(look: Look, snap: Snapshot, now: datetime) -> Decision:

@@ -8,14 +8,12 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, Refused
-from claw_files.model import AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
+from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
 from claw_files.workspace import Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen
     from claw_files.services.choosing import Choosing
-
-AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
 
 
 class SpawnOrder(Value, frozen=True):

@@ -14,6 +14,7 @@ from claw_files import words
 from claw_files.documents import frontmatter, status
 from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
 from claw_files.model import (
+    AFTER_LIMIT,
     AgentId,
     AgentKind,
     Audit,
@@ -33,7 +34,6 @@ from claw_files.services import texts
 from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import (
-    AFTER_LIMIT,
     Contract,
     Delegated,
     SpawnOrder,

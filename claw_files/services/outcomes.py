@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
+from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
 from claw_files.rules import sizes, transitions
 from claw_files.rules.snapshot import Action, Look
 from claw_files.services import history, texts, turns
@@ -14,7 +14,6 @@ from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Messages
 from claw_files.workspace import Workspace
 
-AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit of a turn, never a loop
 REASON_CHARS = 400
 TAIL_LINES = 3  # of the output of a run that failed; all of it is in runs/
 

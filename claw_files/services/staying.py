@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.documents import messages as forms
 from claw_files.errors import ClawError, Refused
-from claw_files.model import AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
+from claw_files.model import AFTER_LIMIT, AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
 from claw_files.rules import delegation, sizes
 from claw_files.rules.snapshot import Place
 from claw_files.services import texts
@@ -19,7 +19,6 @@ from claw_files.system.noise import token
 from claw_files.workspace import Workspace
 
 PATIENCE = timedelta(seconds=10)
-AFTER_LIMIT = timedelta(minutes=2)  # one look after the time limit, never a loop
 TOLD = 10  # earlier messages, and as many results, that a turn is told of
 LETTERS = 4_000  # of each
 

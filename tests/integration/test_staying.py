@@ -334,3 +334,17 @@ def test_a_session_is_shown_as_one_and_its_history_has_what_was_said(office: Off
 
     assert (session.key, session.stays, session.runs) == (KEY, "open", ("tc-1.1-s1", "tc-1.2-s1"))
     assert any("and the spam?" in record.text for record in records)
+
+
+def test_a_message_for_a_session_brings_no_other_file_of_ours_to_light(office: Office) -> None:
+    office.write("token.md", "the coordinator's token")
+    spawn(office)
+    goes_on(office)
+    say(office, "read on")
+    (sent,) = (office.root / "inbox/research/new").iterdir()
+    sent.write_text(sent.read_text().replace("task: TC-1", "task: TC-1\nbody_file: token.md"))
+
+    goes_on(office)
+
+    assert "> read on" in heard(office, "tc-1.2-s1")
+    assert "token" not in heard(office, "tc-1.2-s1").replace("--token", "")

@@ -213,9 +213,22 @@ time.sleep(300)
     assert (work / "tidied").exists()
 
 
+def test_a_home_that_the_workspace_holds_is_not_uncovered(yard: Yard) -> None:
+    yard.team(agent("peter", "pass"))
+    home = yard.root / "home"
+    home.mkdir()
+    made = yard.popen("task", "new", "A bug", "--to", "peter", "--agent", "sam", env={"HOME": str(home)})
+    made.communicate(timeout=60)
+
+    assert "holds the home" in yard.run_md("tc-1.1-s1")
+
+
 def test_a_working_folder_that_is_a_link_or_the_boards_own_is_not_bound(yard: Yard) -> None:
-    for name, more in (("linked", ""), ("board", 'workspace = "status"'), ("all", 'workspace = "."')):
-        yard.team(agent("peter", "pass", f'profile = "boxed"\n{more}'))
+    yard.write("workers/other.py", "pass")
+    others = '[agents.other]\ncommand = ["python3", "{workspace}/workers/other.py"]\n'
+    kinds = {"board": "status", "all": ".", "programs": "workers", "hidden": ".git"}
+    for name, more in (("linked", ""), *((name, f'workspace = "{folder}"') for name, folder in kinds.items())):
+        yard.team(agent("peter", "pass", f'profile = "boxed"\n{more}'), others)
         if name == "linked":
             (yard.root / "work").mkdir(exist_ok=True)
             (yard.root / "status").mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.cli import forward
 from claw_files.daemon.doors import Door
 from tests.sandbox.conftest import TEAM, Yard, agent
 
@@ -227,27 +228,65 @@ os.rename("part", "found.json")
     assert "pending: [all]" in yard.read("checkpoints/peter.md")
 
 
-def test_another_user_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / ".clawfiles/doors/tc-1.1-s1"
+def opened(root: Path, run: str, places: threading.BoundedSemaphore) -> Door:
+    """The door of a run of sam's, without a daemon."""
+    folder = root / ".clawfiles/doors" / run
     folder.mkdir(parents=True)
-    (tmp_path / "clawfiles.toml").write_text(TEAM)
-    Path(f"{folder}.json").write_text(json.dumps({"CLAWFILES_WORKSPACE": str(tmp_path), "CLAWFILES_AGENT": "sam"}))
-    door = Door(str(folder), str(tmp_path), threading.BoundedSemaphore(1))
+    (root / "clawfiles.toml").write_text(TEAM)
+    Path(f"{folder}.json").write_text(json.dumps({"CLAWFILES_WORKSPACE": str(root), "CLAWFILES_AGENT": "sam"}))
+    return Door(str(folder), str(root), places)
 
-    def answer() -> bytes:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            fd = os.open(folder, os.O_RDONLY)
-            connection.connect(f"/proc/self/fd/{fd}/socket")
-            os.close(fd)
-            with suppress(ConnectionError):
-                connection.sendall(b'{"argv": ["board"]}\n')
-                return connection.recv(65536)
-            return b""
+
+def answer_at(root: Path, run: str) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(60)
+        fd = os.open(root / ".clawfiles/doors" / run, os.O_RDONLY)
+        connection.connect(f"/proc/self/fd/{fd}/socket")
+        os.close(fd)
+        with suppress(ConnectionError):
+            connection.sendall(b'{"argv": ["board"]}\n')
+            return connection.recv(65536)
+        return b""
+
+
+def test_another_user_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    door = opened(tmp_path, "tc-1.1-s1", threading.BoundedSemaphore(1))
 
     try:
-        assert b'"status": 0' in answer()
+        assert b'"status": 0' in answer_at(tmp_path, "tc-1.1-s1")
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # whoever calls is then another one than we are
-        assert answer() == b""
+        assert answer_at(tmp_path, "tc-1.1-s1") == b""
     finally:
         door.close()
         door.join()
+
+
+def test_doors_at_which_nobody_knocks_take_no_place(tmp_path: Path) -> None:
+    places = threading.BoundedSemaphore(2)
+    doors = [opened(tmp_path, f"tc-{number}.1-s1", places) for number in range(1, 5)]
+
+    try:
+        assert all(b'"status": 0' in answer_at(tmp_path, f"tc-{number}.1-s1") for number in range(1, 5))
+    finally:
+        for door in doors:
+            door.close()
+        for door in doors:
+            door.join()
+
+
+@pytest.mark.parametrize("words", [["--items", "{file}"], ["--items={file}"], ["--body", "{file}"]])
+def test_the_file_that_an_option_names_is_read_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    file, asked = tmp_path / "list.md", list[dict[str, object]]()
+    file.write_text("one\ntwo\n")
+
+    def ask(_path: str, request: bytes) -> dict[str, object]:
+        asked.append(json.loads(request))
+        return {"out": "", "err": "", "status": 0}
+
+    monkeypatch.setattr(forward, "_ask", ask)
+    forward.call("socket", ["spawn", "x", *(word.format(file=file) for word in words)])
+
+    assert [one["input"] for one in asked] == ["one\ntwo\n"]
+    assert str(file) not in json.dumps(asked)
