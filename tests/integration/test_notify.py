@@ -132,7 +132,12 @@ backoff = "1s"
         return sorted(name for name in os.listdir(there) if name.endswith(".md")) if there.exists() else []
 
     def posts(self) -> list[str]:
-        return [(self.root / "outbox" / name).read_text() for name in self.names("outbox")]
+        """The texts that wait; a sender at work may take one away between the listing and the reading."""
+        found = []
+        for name in self.names("outbox"):
+            with suppress(FileNotFoundError):
+                found.append((self.root / "outbox" / name).read_text())
+        return found
 
     def senders(self) -> list[int]:
         """The processes that send for this workspace."""
