@@ -19,6 +19,7 @@ from claw_files.services.heartbeat import Ticked
 from claw_files.services.tasks import NewTask
 from claw_files.system.disk import DiskFiles
 from claw_files.testing.clock import FakeClock
+from claw_files.testing.patience import until
 
 TEAM = """
 [workspace]
@@ -40,7 +41,6 @@ channels = ["file:announcements.md"]
 bug = { to = ["peter", "iris", "self"] }
 reviewed = { to = ["peter"], review = "coordinator" }
 """
-WAIT_SECONDS = 30.0
 
 
 def python(script: str) -> str:
@@ -111,10 +111,7 @@ class Office:
 
     def until(self, seen: Callable[[], object], what: str) -> None:
         """Wait, in real time, until it is so."""
-        end = time.monotonic() + WAIT_SECONDS
-        while not seen():
-            assert time.monotonic() < end, f"not within {WAIT_SECONDS:g} s: {what}"
-            time.sleep(0.02)
+        until(seen, what)
 
     def runs_end(self) -> None:
         """Wait until no run is alive any more."""

@@ -10,13 +10,13 @@ import tomllib
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Protocol
 
 import pytest
 
 from claw_files.demo import day, run, stage
 from claw_files.errors import InvalidFile, RunFailed
+from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "claw_files"]
@@ -223,7 +223,7 @@ def test_an_agent_at_work_is_ended_with_the_demo(tmp_path: Path) -> None:
         env = stage.environment(folder, path)
         with pytest.raises(KeyboardInterrupt), stage.everything_ended(folder):
             subprocess.run(["clawfiles", "delegate", "TC-89", "--agent", "sam"], env=env, check=True)
-            assert _has_agents(Path(folder)), "peter was not woken"
+            until(lambda: _agents_of(Path(folder)), "peter is at work")
             raise KeyboardInterrupt
 
         assert processes_of(Path(folder)) == []
@@ -235,21 +235,11 @@ def begun(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     folder = tmp_path / "day"
     demo = subprocess.Popen([*COMMAND, "demo", "--keep", str(folder)], env=ENV, stdout=subprocess.DEVNULL)
     try:
-        assert _has_agents(folder), "no agent was started"
+        until(lambda: _agents_of(folder), "an agent is at work")
         yield demo, folder
     finally:
         demo.kill()
         demo.wait()
-
-
-def _has_agents(folder: Path) -> bool:
-    """Whether an agent is at work; waits until one is, a minute at most."""
-    until = monotonic() + 60
-    while monotonic() < until:
-        if _agents_of(folder):
-            return True
-        sleep(0.02)
-    return False
 
 
 def _agents_of(folder: Path) -> list[int]:
@@ -273,7 +263,4 @@ def test_an_interrupted_demo_leaves_no_process(
 
     assert demo.wait(30) == 130
     # A supervisor writes its run's end and then has a few instructions left.
-    until = monotonic() + 10
-    while processes_of(folder) and monotonic() < until:
-        sleep(0.02)
-    assert processes_of(folder) == []
+    until(lambda: not processes_of(folder), "nothing of it is left")

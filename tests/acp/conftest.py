@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from claw_files.app import App
 from claw_files.model import AgentId, Run, RunId, TaskId
 from claw_files.services.tasks import NewTask
+from claw_files.testing.patience import until
 
 PROGRAM = Path(__file__).with_name("agent.py")
 SAM, PETER, TASK, RUN = AgentId("sam"), AgentId("peter"), TaskId("TC-1"), RunId("tc-1.1-s1")
@@ -27,7 +27,6 @@ timeout = "{timeout}"
 workspace = "desk"
 {more}
 """
-PATIENCE_SECONDS = 60.0
 
 
 class Team:
@@ -66,17 +65,10 @@ class Team:
         return self.ended()
 
     def ended(self, run: RunId = RUN) -> Run:
-        self.until(lambda: (found := self.app.runtime.look(run)) is not None and not found.alive, f"the end of {run}")
+        until(lambda: (found := self.app.runtime.look(run)) is not None and not found.alive, f"the end of {run}")
         found = self.app.runtime.look(run)
         assert found is not None
         return found
-
-    @staticmethod
-    def until(seen: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not seen():
-            assert time.monotonic() < end, f"waited in vain for {what}"
-            time.sleep(0.02)
 
     def saw(self, act: str) -> list[dict[str, Any]]:
         """What the program noted of one kind, oldest first."""

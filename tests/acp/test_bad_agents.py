@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.model import Run
+from claw_files.testing.patience import until
 
 from .conftest import PROGRAM, RUN, Team
 
@@ -68,7 +69,7 @@ def test_rubbish_unknown_words_and_much_on_standard_error_are_passed_over(team: 
 def test_one_that_hangs_at_the_start_ends_with_its_run_and_says_so(team: Team) -> None:
     team.script("hang-at-initialize")
     team.begin("!say hello")
-    team.until(lambda: team.saw("hang"), "the program's start")
+    until(lambda: team.saw("hang"), "the program's start")
     team.app.runtime.stop(RUN)
     run = team.ended()
 
@@ -78,7 +79,7 @@ def test_one_that_hangs_at_the_start_ends_with_its_run_and_says_so(team: Team) -
 
 def test_one_that_does_not_end_a_cancelled_turn_is_ended_with_its_run(team: Team) -> None:
     team.begin("!child", "!say deaf", "!block")
-    team.until(lambda: "deaf" in team.log(), "the turn")
+    until(lambda: "deaf" in team.log(), "the turn")
 
     team.app.runtime.stop(RUN)
     run = team.ended()

@@ -6,6 +6,7 @@ import pytest
 
 from claw_files.errors import Refused
 from claw_files.model import RunId, State
+from claw_files.testing.patience import until
 
 from .conftest import PETER, RUN, SAM, TASK, Team
 
@@ -148,7 +149,7 @@ def test_the_program_is_put_into_its_mode_that_asks(
 
 def test_a_correction_ends_the_turn_once_and_is_the_next_prompt_of_the_same_session(team: Team) -> None:
     team.begin("!say I wait.", "!hang")
-    team.until(lambda: "I wait." in team.log(), "the first turn")
+    until(lambda: "I wait." in team.log(), "the first turn")
 
     told = team.app.steering.steer(SAM, str(RUN), "!shell clawfiles claim TC-1\n!shell clawfiles done TC-1 corrected")
     run = team.ended()
@@ -167,7 +168,7 @@ def test_a_correction_ends_the_turn_once_and_is_the_next_prompt_of_the_same_sess
 def test_a_correction_before_the_session_is_ready_waits_and_says_so(team: Team) -> None:
     team.script("wait-for-ready")
     team.begin("!say first")
-    team.until(lambda: team.saw("initialize"), "the program's start")
+    until(lambda: team.saw("initialize"), "the program's start")
 
     told = team.app.steering.steer(SAM, str(RUN), "!say second")
     assert team.saw("prompt") == []
@@ -187,7 +188,7 @@ def test_a_correction_reaches_the_session_of_its_run_and_no_other(team: Team) ->
     team.begin("!say one", "!hang")
     team.begin("!say two", "!hang")
     second = RunId("tc-2.1-s1")
-    team.until(lambda: "one" in team.log() and "two" in team.log(run=second), "both turns")
+    until(lambda: "one" in team.log() and "two" in team.log(run=second), "both turns")
 
     team.app.steering.steer(SAM, str(second), "!say corrected")
     team.ended(second)
@@ -213,7 +214,7 @@ def test_a_correction_after_the_last_turn_is_refused(team: Team) -> None:
 def test_what_is_asked_for_after_the_cancel_is_refused(team: Team) -> None:
     team.configure('permissions = "approve-all"')
     team.begin("!say I wait.", "!late_ask")
-    team.until(lambda: "I wait." in team.log(), "the first turn")
+    until(lambda: "I wait." in team.log(), "the first turn")
 
     team.app.steering.steer(SAM, str(RUN), "!say corrected")
     team.ended()
@@ -227,7 +228,7 @@ def test_what_is_asked_for_after_the_cancel_is_refused(team: Team) -> None:
 
 def test_stopping_the_run_cancels_the_turn_once_and_leaves_nothing(team: Team) -> None:
     team.begin("!child", "!say I wait.", "!hang")
-    team.until(lambda: "I wait." in team.log(), "the turn")
+    until(lambda: "I wait." in team.log(), "the turn")
 
     team.app.runtime.stop(RUN)
     run = team.ended()
@@ -248,7 +249,7 @@ def test_the_runs_time_limit_ends_a_turn_that_goes_on_for_ever(team: Team) -> No
 
 def test_what_it_said_last_is_seen_while_it_works(team: Team) -> None:
     team.begin("!say Reading the log.", "!hang")
-    team.until(lambda: "Reading" in team.log(), "the turn")
+    until(lambda: "Reading" in team.log(), "the turn")
 
     assert team.app.sessions.told(team.app.sessions.one(SAM, str(RUN)), 0).said == "Reading the log."
 

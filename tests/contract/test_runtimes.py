@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from claw_files.runtimes.command import CommandRuntime
 from claw_files.runtimes.inbox import InboxRuntime
 from claw_files.system.clock import SystemClock
 from claw_files.system.processes import SystemProcesses
+from claw_files.testing.patience import until
 
 Make = Callable[[Path], AgentRuntime]
 
@@ -47,11 +47,8 @@ def order(root: Path, run_id: str = "tc-1.1-s1", *command: str, message: str = "
 
 
 def over(runtime: AgentRuntime, run_id: str = "tc-1.1-s1") -> Run | None:
-    until = time.monotonic() + 20
-    while (run := runtime.look(RunId(run_id))) is not None and run.alive:
-        assert time.monotonic() < until, f"{run_id} does not end"
-        time.sleep(0.01)
-    return run
+    until(lambda: (run := runtime.look(RunId(run_id))) is None or not run.alive, f"the end of {run_id}")
+    return runtime.look(RunId(run_id))
 
 
 def test_a_run_is_started_at_most_once_for_its_id(runtime: AgentRuntime, tmp_path: Path) -> None:

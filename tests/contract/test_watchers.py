@@ -9,9 +9,8 @@ import pytest
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from claw_files.daemon.watching import Events, Polling, Watcher
+from claw_files.testing.patience import until
 from claw_files.testing.watcher import FakeWatcher
-
-PATIENCE_SECONDS = 10.0
 
 
 class Bench:
@@ -28,11 +27,10 @@ class Bench:
         self.until(lambda: str(path) in self.told, f"{path} is told")
 
     def until(self, seen: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not seen():
-            assert time.monotonic() < end, what
+        def healthy() -> None:
             assert self.watcher.look() == []
-            time.sleep(0.01)
+
+        until(seen, what, between=healthy)
 
     def folder(self, name: str) -> Path:
         (self.root / name).mkdir()

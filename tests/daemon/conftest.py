@@ -19,6 +19,7 @@ from claw_files.services.standing import State as DaemonState
 from claw_files.services.tasks import NewTask
 from claw_files.testing import office
 from claw_files.testing.office import python
+from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30.0
@@ -177,9 +178,7 @@ class Home:
     def until(seen: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until it is so; how long that took, in seconds."""
         start = time.monotonic()
-        while not seen():
-            assert time.monotonic() - start < seconds, f"not within {seconds:g} s: {what}"
-            time.sleep(0.02)
+        until(seen, what, seconds=seconds)
         return time.monotonic() - start
 
     def close(self) -> None:

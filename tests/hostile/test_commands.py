@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.testing.patience import until
 from tests.hostile.conftest import RAW, environment
 from tests.hostile.corpus import SCREENS
 
-WAIT_SECONDS = 40
 # The agent writes down how it was called and what it was given, then does as the test wants.
 SCRIPT = """
 import json, os, sys
@@ -31,14 +31,6 @@ def team(site, script: str = "", **settings: str) -> None:
     command = json.dumps([sys.executable, str(site.root.parent / "agent.py"), str(site.root.parent), "{task}"])
     config = site.read("clawfiles.toml").replace("[agents.peter]", f"[agents.peter]\ncommand = {command}\n{more}")
     site.write("clawfiles.toml", config)
-
-
-def until(is_so, what: str):
-    end = time.monotonic() + WAIT_SECONDS
-    while not (found := is_so()):
-        assert time.monotonic() < end, f"{what} does not happen"
-        time.sleep(0.05)
-    return found
 
 
 def seen(site) -> dict:

@@ -3,7 +3,6 @@
 Order and overlap are read from what the runs' own files say; nothing here is measured against the clock on the wall.
 """
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from claw_files.model import AgentId, Run
 from claw_files.rules.lanes import Hold, sentence
 from claw_files.services.delegations import SpawnOrder
-from claw_files.testing.office import TEAM, WAIT_SECONDS, Office, python
+from claw_files.testing.office import TEAM, Office, python
+from claw_files.testing.patience import until
 
 SECOND = timedelta(seconds=1)
 T = 0.5  # seconds that every worker takes
@@ -76,11 +76,8 @@ def labels(office: Office, runs: list[Run]) -> list[str]:
 
 def tick_until_all_have_a_result(office: Office, names: list[str]) -> None:
     """The loop that a daemon goes through: a tick, and another as soon as a run has ended."""
-    until = time.monotonic() + WAIT_SECONDS
-    while not all(office.exists(f"checkpoints/subagent-{name}.md") for name in names):
-        assert time.monotonic() < until, "the workers do not come to an end"
-        office.tick()
-        time.sleep(0.01)
+    files = [f"checkpoints/subagent-{name}.md" for name in names]
+    until(lambda: all(map(office.exists, files)), "the workers come to an end", between=office.tick)
     office.runs_end()
 
 

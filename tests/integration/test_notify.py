@@ -18,6 +18,7 @@ from claw_files.app import App
 from claw_files.errors import CannotWrite
 from claw_files.model import AgentId
 from claw_files.sender import Sender
+from claw_files.testing.patience import until
 
 SECRET = "s3cretword"
 WAIT_SECONDS = 30.0
@@ -116,12 +117,7 @@ backoff = "1s"
 
     def until(self, seen: Callable[[], object], what: str, ticks: bool = True) -> None:
         """Wait, ticking, until it is so."""
-        end = time.monotonic() + WAIT_SECONDS
-        while not seen():
-            assert time.monotonic() < end, f"not within {WAIT_SECONDS:g} s: {what}: {self.posts()}"
-            if ticks:
-                self.tick()
-            time.sleep(0.05)
+        until(seen, what, between=self.tick if ticks else lambda: None)
 
     def quiet(self) -> None:
         """Wait until no sender is at work."""
@@ -132,12 +128,7 @@ backoff = "1s"
         return sorted(name for name in os.listdir(there) if name.endswith(".md")) if there.exists() else []
 
     def posts(self) -> list[str]:
-        """The texts that wait; a sender at work may take one away between the listing and the reading."""
-        found = []
-        for name in self.names("outbox"):
-            with suppress(FileNotFoundError):
-                found.append((self.root / "outbox" / name).read_text())
-        return found
+        return [(self.root / "outbox" / name).read_text() for name in self.names("outbox")]
 
     def senders(self) -> list[int]:
         """The processes that send for this workspace."""

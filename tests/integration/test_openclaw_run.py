@@ -1,17 +1,16 @@
 """A run of an OpenClaw agent, from the tick to the bridge's process, against a counterpart that speaks the protocol."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from claw_files.app import App
 from claw_files.model import AgentId, RunId, State, TaskId
 from claw_files.services.tasks import NewTask
+from claw_files.testing.patience import until
 
 from .gateway import TOKEN, Counterpart
 
@@ -48,14 +47,8 @@ class Team:
         self.app.delegations.delegate(made.id, AgentId("sam"), PETER)
         self.app.heartbeat.wake()
 
-    def wait_for(self, look: Callable[[], Any]) -> None:
-        until = time.monotonic() + 60
-        while not look():
-            assert time.monotonic() < until, "waited in vain"
-            time.sleep(0.02)
-
     def end(self) -> None:
-        self.wait_for(lambda: (run := self.app.runtime.look(RUN)) is not None and not run.alive)
+        until(lambda: (run := self.app.runtime.look(RUN)) is not None and not run.alive, "the end of the run")
 
     def log(self, name: str) -> str:
         return (self.root / "runs" / RUN / name).read_text()
@@ -101,7 +94,7 @@ def test_the_message_says_who_the_agent_is_and_what_its_commands_are_to_be_given
 def test_the_token_is_in_no_file_of_the_workspace_and_on_no_command_line(team: Team) -> None:
     team.counterpart.is_instant = False
     team.delegate()
-    team.wait_for(lambda: team.counterpart.sent)
+    until(lambda: team.counterpart.sent, "it is sent")
 
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(TOKEN.encode() + b"\0" in line for line in lines)
@@ -114,7 +107,7 @@ def test_the_token_is_in_no_file_of_the_workspace_and_on_no_command_line(team: T
 def test_stopping_the_run_ends_the_turn_over_there(team: Team) -> None:
     team.counterpart.is_instant = False
     team.delegate()
-    team.wait_for(lambda: team.counterpart.sent and "accepted" in team.log("openclaw.json"))
+    until(lambda: team.counterpart.sent and "accepted" in team.log("openclaw.json"), "it is accepted")
 
     team.app.runtime.stop(RUN)
     team.end()
@@ -191,7 +184,7 @@ def test_a_correction_takes_effect_now_where_the_gateway_lets_it(
 ) -> None:
     team.counterpart.is_instant, team.counterpart.is_steerable = False, is_steerable
     team.delegate()
-    team.wait_for(lambda: team.counterpart.sent and "accepted" in team.log("openclaw.json"))
+    until(lambda: team.counterpart.sent and "accepted" in team.log("openclaw.json"), "it is accepted")
 
     told = team.app.steering.steer(AgentId("sam"), "peter", "not the login: the logout")
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,10 @@ from claw_files.system import proc
 from claw_files.system.clock import SystemClock
 from claw_files.system.proc import with_our_programs
 from claw_files.system.processes import SystemProcesses
+from claw_files.testing.patience import until
 
 ID = RunId("tc-1.1-s1")
 CAP_BYTES = 65536
-
-
-def until(is_so: Callable[[], Any], seconds: float = 30) -> Any:
-    end = time.monotonic() + seconds
-    while not (answer := is_so()):
-        assert time.monotonic() < end, "this does not happen"
-        time.sleep(0.01)
-    return answer
 
 
 class Bench:
@@ -60,7 +53,7 @@ class Bench:
         return self.runtime.start(StartOrder(run=run, workspace=str(self.root), command=command, **more))
 
     def over(self, run_id: str = ID) -> Run:
-        until(lambda: not self.look(run_id).alive)
+        until(lambda: not self.look(run_id).alive, "its end")
         return self.look(run_id)
 
     def look(self, run_id: str = ID) -> Run:
@@ -78,7 +71,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield made
     for run in made.runtime.live():
         made.runtime.stop(run.id)
-        until(lambda run=run: not made.look(run.id).alive)
+        until(lambda run=run: not made.look(run.id).alive, "its end")
 
 
 def sh(script: str) -> tuple[str, ...]:
@@ -90,7 +83,7 @@ def py(script: str, *args: str) -> tuple[str, ...]:
 
 
 def pids(file: Path, count: int) -> list[int]:
-    until(lambda: file.exists() and len(file.read_text().split()) >= count)
+    until(lambda: file.exists() and len(file.read_text().split()) >= count, "what it writes")
     return [int(word) for word in file.read_text().split()]
 
 
@@ -178,7 +171,7 @@ def test_one_that_is_to_be_asked_alone_is_asked_before_what_it_started(tmp_path:
     script = CLIENT.replace("SIGTERM, end", "SIGTERM, signal.SIG_IGN").replace("signal.pause()", "child.wait()")
     bench.start(*py(script if ignores else CLIENT), alone=True)
     log = tmp_path / "runs" / ID / "stdout.log"
-    until(lambda: log.exists() and log.read_text() == "ready\n")
+    until(lambda: log.exists() and log.read_text() == "ready\n", "it is ready")
 
     bench.runtime.stop(RunId(ID))
     run = bench.over()
@@ -341,7 +334,7 @@ def test_a_missing_working_folder_is_named(bench: Bench) -> None:
 def test_a_stop_ends_the_run_even_if_the_agent_has_stopped_itself(bench: Bench, tmp_path: Path) -> None:
     bench.start(*sh(f"trap 'exit 4' TERM; echo $$ > {tmp_path}/pids; kill -STOP $$; sleep 300"))
     (agent,) = pids(tmp_path / "pids", 1)
-    until(lambda: "State:\tT" in Path(f"/proc/{agent}/status").read_text())
+    until(lambda: "State:\tT" in Path(f"/proc/{agent}/status").read_text(), "it stands still")
 
     assert bench.runtime.stop(ID)
 
@@ -351,9 +344,9 @@ def test_a_stop_ends_the_run_even_if_the_agent_has_stopped_itself(bench: Bench, 
 
 def test_a_supervisor_that_is_told_to_end_ends_its_run_first(bench: Bench) -> None:
     bench.start("sleep", "300")
-    until(lambda: bench.look().pid)
+    until(lambda: bench.look().pid, "its start")
 
-    until(lambda: SystemProcesses().ask_to_end(bench.folder))
+    until(lambda: SystemProcesses().ask_to_end(bench.folder), "a supervisor that can be asked")
 
     assert bench.over().reason == "stopped"
     assert not (bench.root / "runs" / ID / "stop").exists()
@@ -419,11 +412,11 @@ def test_no_child_stays_with_the_starter_and_ctrl_c_there_reaches_no_agent(bench
 
 def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench: Bench) -> None:
     bench.start(*sh("echo working; exec sleep 300"))
-    agent = until(lambda: bench.look().pid)
-    until(lambda: "working" in bench.text("stdout.log"))
+    agent = until(lambda: bench.look().pid, "its start")
+    until(lambda: "working" in bench.text("stdout.log"), "its work")
     assert bench.look().start_id == proc.start_id(agent)
     kill_supervisor(bench)
-    until(lambda: not is_there(agent) or not proc.of_run(bench.folder))
+    until(lambda: not is_there(agent) or not proc.of_run(bench.folder), "its end")
 
     run = bench.over()
     assert (run.alive, run.ended, run.reason) == (False, None, LOST)
@@ -443,7 +436,7 @@ def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(
     (orphan,) = pids(tmp_path / "pids", 1)
     kill_supervisor(bench)
 
-    run = until(lambda: (run := bench.look()).reason == LOST and run)
+    run = until(lambda: (run := bench.look()).reason == LOST and run, "it is lost")
     assert run.alive
     assert run.ended is None
     assert not bench.start("true"), "a lost run is not started over"
@@ -453,7 +446,7 @@ def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(
     assert ended.ended
     assert not proc.of_run(bench.folder)
     assert not bench.look().alive
-    until(lambda: not is_there(orphan))
+    until(lambda: not is_there(orphan), "the end of the orphan")
 
 
 def test_a_lost_run_in_one_workspace_has_nothing_to_do_with_the_same_run_id_in_another(tmp_path: Path) -> None:
@@ -461,7 +454,7 @@ def test_a_lost_run_in_one_workspace_has_nothing_to_do_with_the_same_run_id_in_a
     for bench in (ours, theirs):
         bench.root.mkdir()
         bench.start(*sh("while [ ! -e go ]; do sleep 0.02; done; exit 8"))
-        until(lambda bench=bench: bench.look().pid)
+        until(lambda bench=bench: bench.look().pid, "its start")
 
     kill_supervisor(ours)
 
@@ -474,14 +467,14 @@ def test_a_lost_run_in_one_workspace_has_nothing_to_do_with_the_same_run_id_in_a
 
 
 def kill_supervisor(bench: Bench) -> None:
-    supervisor = until(lambda: proc.supervisor_of(bench.folder))
+    supervisor = until(lambda: proc.supervisor_of(bench.folder), "its supervisor")
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: proc.supervisor_of(bench.folder) != supervisor)
+    until(lambda: proc.supervisor_of(bench.folder) != supervisor, "the end of its supervisor")
 
 
 def test_a_live_run_survives_the_loss_of_our_own_folder(bench: Bench) -> None:
     bench.start(*sh("while [ ! -e go ]; do sleep 0.02; done; exit 8"))
-    until(lambda: bench.look().pid)
+    until(lambda: bench.look().pid, "its start")
 
     shutil.rmtree(bench.root / ".clawfiles")
 
@@ -501,7 +494,7 @@ def test_a_live_run_survives_the_loss_of_our_own_folder(bench: Bench) -> None:
 def test_an_agent_that_tidies_its_run_folder_away_has_its_end_told_all_the_same(bench: Bench) -> None:
     bench.start(*sh(f"sleep 0.2; rm -r {bench.root}/runs/{ID}; exit 9"))
 
-    until(lambda: (run := bench.runtime.look(ID)) is not None and run.ended)
+    until(lambda: (run := bench.runtime.look(ID)) is not None and run.ended, "its end")
     assert bench.over().exit == 9
 
 
@@ -542,11 +535,8 @@ def test_wherever_the_starter_is_killed_the_run_happens_once(tmp_path: Path) -> 
             break
         assert process.returncode == -signal.SIGKILL
         kills += 1
-        if (
-            until(lambda root=root, bench=bench: bench.runtime.look(ID) or bench.start(*sh("echo ran >> ran")))
-            is not True
-        ):
-            orphaned += 1
+        found = until(lambda bench=bench: bench.runtime.look(ID) or bench.start(*sh("echo ran >> ran")), "its start")
+        orphaned += found is not True
         run = bench.over()
         assert (run.exit, run.reason) == (0, "exited"), f"step {step}"
         assert (root / "ran").read_text() == "ran\n", f"step {step}"
@@ -566,4 +556,4 @@ def test_of_many_starters_of_one_run_exactly_one_starts_it_even_while_lock_files
         assert sorted(answers) == ["False"] * 5 + ["True"]
         assert Bench(root).over().exit == 0
         assert (root / "ran").read_text() == "ran\n"
-        until(lambda root=root: not any((root / ".clawfiles" / "runs-new").iterdir()))
+        until(lambda root=root: not any((root / ".clawfiles" / "runs-new").iterdir()), "nothing half made is left")

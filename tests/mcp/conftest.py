@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -42,14 +41,6 @@ command = ["sleep", "60"]
 [routes]
 bug = { to = ["peter", "self"] }
 """
-
-
-def until(seen: Callable[[], object], what: str) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not seen():
-        assert time.monotonic() < end, f"not within {WAIT_SECONDS:g} s: {what}"
-        time.sleep(0.02)
 
 
 def live(story: Coroutine[Any, Any, None]) -> None:

@@ -12,8 +12,9 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from claw_files.calls.arguments import TEXT_BYTES
+from claw_files.testing.patience import until
 
-from .conftest import ENV, Team, called, live, refused, until
+from .conftest import ENV, Team, called, live, refused
 from .test_stdio import said, tell
 
 CALLS = 600  # make it 10,000 by MCP_CALLS for the long form

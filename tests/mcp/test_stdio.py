@@ -11,8 +11,9 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from claw_files.calls import CALLS
 from claw_files.mcp.tools import INSTRUCTIONS, LEFT_OUT, listed, listed_json, tokens
+from claw_files.testing.patience import until
 
-from .conftest import ENV, Team, called, live, refused, until
+from .conftest import ENV, Team, called, live, refused
 
 ERAS = ["legacy", "auto"]
 

@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from claw_files.testing.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "token-of-this-test"
@@ -25,16 +26,6 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-def wait_for(what: str, look: Callable[[], Any], seconds: float = LIMIT_SECONDS) -> Any:
-    """What `look` finds, once it finds something."""
-    until = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > until:
-            raise AssertionError(f"waited in vain for {what}")
-        time.sleep(0.1)
-    return found
 
 
 class Gateway:
@@ -87,7 +78,7 @@ class Gateway:
                 start_new_session=True,
             )  # fmt: skip
         if is_awaited:
-            wait_for("a gateway that is ready", self._is_ready, READY_SECONDS)
+            until(self._is_ready, "a gateway that is ready", seconds=READY_SECONDS)
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -243,7 +234,7 @@ class Team:
 
     def ended(self, run: str) -> str:
         """run.md of the run, once it has ended."""
-        wait_for(f"the end of {run}", lambda: "\nended: " in self.text(run, "run.md"))
+        until(lambda: "\nended: " in self.text(run, "run.md"), f"the end of {run}")
         return self.text(run, "run.md")
 
     def settled(self, task: str, run: str) -> dict[str, Any]:
@@ -267,7 +258,7 @@ class Team:
         for pid in self.processes(run):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_for("nothing of the run to be left", lambda: not self.processes(run))
+        until(lambda: not self.processes(run), "nothing of the run to be left")
 
     def stop(self) -> None:
         """End every run that is left."""

@@ -19,9 +19,10 @@ from claw_files.openclaw.access import Access
 from claw_files.openclaw.client import Gateway as Client
 from claw_files.openclaw.protocol import ADMIN, READ
 from claw_files.openclaw.steering import How, steer
+from claw_files.testing.patience import until
 
 from .model import Model
-from .stage import TOKEN, Gateway, Team, wait_for
+from .stage import TOKEN, Gateway, Team
 
 pytestmark = pytest.mark.openclaw
 
@@ -82,13 +83,13 @@ def test_a_turn_that_ends_without_a_word_in_the_file_has_failed(team: Team) -> N
 
 def test_cancelling_the_task_ends_the_turn_in_the_gateway(team: Team, model: Model, gateway: Gateway) -> None:
     team.task("SLOWLY look")
-    wait_for("the turn to begin", lambda: model.turns("SLOWLY look"))
+    until(lambda: model.turns("SLOWLY look"), "the turn to begin")
 
     team("cancel", "TC-1")
     team.ended("tc-1.1-s1")
 
     key = team.record("tc-1.1-s1")["key"]
-    told = wait_for("its end", lambda: _ended(gateway, key))
+    told = until(lambda: _ended(gateway, key), "its end")
     assert told["status"] != "ok"
     assert "the turn was ended in the gateway, too" in team.text("tc-1.1-s1", "stderr.log")
     assert not (gateway.workspace("peter") / "status/TC-1.md").exists()
@@ -108,7 +109,7 @@ def test_a_bridge_that_was_killed_after_the_gateway_took_its_message_sends_nothi
 ) -> None:
     team.change('backoff = "1h"', 'backoff = "0s"')
     task = team.task("SLOWLY look")
-    wait_for("custody", lambda: team.record("tc-1.1-s1").get("state") == "accepted" and model.turns("SLOWLY look"))
+    until(lambda: team.record("tc-1.1-s1").get("state") == "accepted" and model.turns("SLOWLY look"), "custody")
 
     team.lose("tc-1.1-s1")
     team("heartbeat")  # the run is lost: the next attempt takes the turn over that still goes on
@@ -129,7 +130,7 @@ def test_a_bridge_that_was_killed_before_its_message_was_sent_is_followed_by_one
     gateway.stop()
     try:
         team.task()
-        wait_for("a bridge that looks for the gateway", lambda: "trying again" in team.text("tc-1.1-s1", "stderr.log"))
+        until(lambda: "trying again" in team.text("tc-1.1-s1", "stderr.log"), "a bridge that looks for the gateway")
         team.lose("tc-1.1-s1")
     finally:
         gateway.start()
@@ -145,7 +146,7 @@ def test_a_gateway_that_is_down_and_comes_up_gets_the_message_once(team: Team, m
     gateway.stop()
     try:
         task = team.task()
-        wait_for("a bridge that looks for it", lambda: "trying again" in team.text("tc-1.1-s1", "stderr.log"))
+        until(lambda: "trying again" in team.text("tc-1.1-s1", "stderr.log"), "a bridge that looks for it")
     finally:
         gateway.start()
 
@@ -198,7 +199,7 @@ def test_a_turn_that_the_gateway_was_killed_in_is_waited_for_when_openclaw_takes
     team: Team, model: Model, gateway: Gateway
 ) -> None:
     task = team.task("SLOWLY look")
-    wait_for("the turn to begin", lambda: model.turns("SLOWLY look"))
+    until(lambda: model.turns("SLOWLY look"), "the turn to begin")
 
     gateway.restart(signal.SIGKILL)
 
@@ -216,9 +217,9 @@ def test_a_message_that_was_queued_when_the_gateway_was_killed_is_sent_once_more
     with Client(gateway.url, TOKEN) as client:
         client.call("agent", {"message": f"Something else. {play}", "idempotencyKey": f"other:{team.root}",
                               "agentId": "peter", "sessionKey": "agent:peter:main", "deliver": False})  # fmt: skip
-    wait_for("the other turn", lambda: model.turns("Something else"))
+    until(lambda: model.turns("Something else"), "the other turn")
     task = team.task()
-    wait_for("custody", lambda: team.record("tc-1.1-s1").get("state") == "accepted")
+    until(lambda: team.record("tc-1.1-s1").get("state") == "accepted", "custody")
 
     gateway.restart(signal.SIGKILL)
 
@@ -234,7 +235,7 @@ def test_one_key_that_is_sent_twice_is_one_turn(gateway: Gateway, model: Model, 
     with Client(gateway.url, TOKEN) as one, Client(gateway.url, TOKEN) as other:
         first, second = one.call("agent", params), other.call("agent", params)
         one.call("agent.wait", {"runId": f"twice:{team.root}", "timeoutMs": 20000})
-        third = wait_for("its end", lambda: (told := other.call("agent", params))["status"] != "in_flight" and told)
+        third = until(lambda: (told := other.call("agent", params))["status"] != "in_flight" and told, "its end")
 
     assert (first["status"], second["status"]) == ("accepted", "in_flight")
     assert third["status"] == "ok"
@@ -271,7 +272,7 @@ def test_a_wrong_token_fails_the_run_with_what_to_do(team: Team) -> None:
 
 def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, model: Model) -> None:
     team.task("SLOWLY look")
-    wait_for("the turn to begin", lambda: model.turns("SLOWLY look"))
+    until(lambda: model.turns("SLOWLY look"), "the turn to begin")
     way = Access(url=team.gateway.url, token=TOKEN)
 
     told = json.loads(team("subagents", "steer", "peter", "CORRECTION: write nothing", "--json"))
@@ -394,7 +395,7 @@ def _beating(gateway: Gateway, every: str) -> Iterator[None]:
     try:
         entry["every"] = every
         gateway.write_config()
-        wait_for("the heartbeat's job", lambda: _has_monitor(gateway))
+        until(lambda: _has_monitor(gateway), "the heartbeat's job")
         yield
     finally:
         entry["every"] = "0m"
@@ -411,7 +412,7 @@ def test_three_beats_with_nothing_to_do_cost_openclaw_three_model_calls_and_us_n
     team: Team, gateway: Gateway, model: Model
 ) -> None:
     with _beating(gateway, "20s"):
-        wait_for("three beats of OpenClaw's own", lambda: model.turns("Follow the heartbeat monitor") >= 3)
+        until(lambda: model.turns("Follow the heartbeat monitor") >= 3, "three beats of OpenClaw's own")
     theirs = model.tokens
 
     model.requests.clear()

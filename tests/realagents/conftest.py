@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
+
+from claw_files.testing.patience import until
 
 from .fake_model import Model, Step
 
@@ -114,15 +115,8 @@ class Team:
     def ended(self, folder: Path) -> str:
         """run.md in the folder of a run, once it has ended."""
         file = folder / "run.md"
-        self.wait_for(f"the end of {folder.name}", lambda: file.exists() and "\nended: " in file.read_text())
+        until(lambda: file.exists() and "\nended: " in file.read_text(), f"the end of {folder.name}")
         return file.read_text()
-
-    @staticmethod
-    def wait_for(what: str, is_there: Callable[[], bool]) -> None:
-        limit = monotonic() + LIMIT_SECONDS
-        while not is_there():
-            assert monotonic() < limit, f"waited in vain for {what}"
-            sleep(0.1)
 
     def processes(self) -> list[str]:
         """The command lines of all that was started in runs of this workspace, however deep, and still lives."""

@@ -6,6 +6,8 @@ message asks for, that its commands know who and what they are for, and what bec
 
 import pytest
 
+from claw_files.testing.patience import until
+
 from .conftest import Hire
 from .fake_model import Shell, Write
 
@@ -130,7 +132,7 @@ def test_a_question_is_answered(hire: Hire, name: str) -> None:
 
     team("ask", name, "Which port does the login listen on?")
     team("heartbeat")
-    team.wait_for("an answer", lambda: "on 8080" in team("inbox", "--peek"))
+    until(lambda: "on 8080" in team("inbox", "--peek"), "an answer")
 
     assert "Which port does the login listen on?" in model.first.text
 
@@ -168,7 +170,7 @@ def test_cancelling_the_task_ends_the_program_and_the_command_it_is_waiting_for(
     team, model = hire(name, Shell("clawfiles claim {task} && clawfiles inbox --wait"))
     team("task", "new", "Look at the login")
     team("delegate", "TC-1", "--to", name)
-    team.wait_for("a waiting command", lambda: any("inbox" in line for line in team.processes()))
+    until(lambda: any("inbox" in line for line in team.processes()), "a waiting command")
 
     team("cancel", "TC-1")
 

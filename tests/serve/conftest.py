@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -176,14 +175,6 @@ def _answer(response: HTTPResponse) -> Answer:
     return Answer(response.status, headers, response.read())
 
 
-def _until(seen: Callable[[], object], what: str) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not seen():
-        assert time.monotonic() < end, f"not within {WAIT_SECONDS:g} s: {what}"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts a server; whatever it was asked, it must have no traceback to show at the end."""
@@ -223,9 +214,3 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def read() -> Callable[[socket.socket], Answer | None]:
     """Reads the next answer on a connection."""
     return _read
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object], str], None]:
-    """Waits until something is so."""
-    return _until

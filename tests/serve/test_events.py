@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from claw_files.testing.patience import until
+
 
 class Stream:
     """One listener."""
@@ -139,7 +141,7 @@ def test_streams_end_when_the_server_does(served) -> None:
     assert served.complaints == ""
 
 
-def test_listeners_that_leave_make_room_for_others(served, until) -> None:
+def test_listeners_that_leave_make_room_for_others(served) -> None:
     """Also whoever leaves without a word, and without a traceback."""
     for _ in range(20):
         with listening(served):

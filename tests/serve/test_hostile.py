@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+from claw_files.testing.patience import until
+
 MEGABYTE = 1 << 20
 EVERY = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
@@ -221,7 +223,7 @@ def test_a_body_that_is_cut_short_is_no_request(board) -> None:
         assert b"201" not in wire.recv(1000)
 
 
-def test_more_connections_than_there_may_be_are_told_so_and_keep_nobody_out_for_long(serve, read, until) -> None:
+def test_more_connections_than_there_may_be_are_told_so_and_keep_nobody_out_for_long(serve, read) -> None:
     served = serve()
     served.token("peter")
     with ExitStack() as opened:
@@ -253,7 +255,7 @@ def test_rubbish_behind_a_request_leaves_no_traceback(board) -> None:
 
 
 @pytest.mark.parametrize("how", ["after the request", "in the middle of the body", "with a reset"])
-def test_whoever_leaves_is_not_missed(serve, how: str, until) -> None:
+def test_whoever_leaves_is_not_missed(serve, how: str) -> None:
     """78: no traceback, which `serve` looks for at the end; what was asked whole is done whole."""
     served = serve()
     body = json.dumps({"title": "Gone"}).encode()
