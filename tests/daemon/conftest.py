@@ -22,7 +22,8 @@ from claw_files.testing.office import python
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+AT_ONCE_SECONDS = 20.0  # however slow the machine, before the next rescan: an event has told
 
 WRITES = """
 import os

@@ -7,7 +7,7 @@ from pathlib import Path
 from claw_files.app import App
 from claw_files.model import State, TaskId
 from claw_files.testing.office import python
-from tests.daemon.conftest import TEAM, WAITS, WRITES, Home
+from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, WAITS, WRITES, Home
 
 
 def at(home: Home) -> App:
@@ -32,7 +32,7 @@ def test_a_file_saved_in_a_compartment_is_acted_on_at_once(home: Home) -> None:
 
     (inside / f"status/{task.lower()}.md").write_text(f"{task}: DONE\n")
 
-    home.until(lambda: home.names("inbox/sam/new") == [f"{task.lower()}.1.done.md"], "sam hears of it", 5.0)
+    home.until(lambda: home.names("inbox/sam/new") == [f"{task.lower()}.1.done.md"], "sam hears of it", AT_ONCE_SECONDS)
     assert home.state.watch.missed == 0
     assert "zanzibar" not in "".join(map(str, home.log()))
 
@@ -43,7 +43,7 @@ def test_a_run_in_a_compartment_is_started_followed_and_never_named(home: Home) 
 
     task = home.new("shield", "zanzibar")
 
-    home.until(lambda: state(home, task) is State.DONE, "it is done", 10.0)
+    home.until(lambda: state(home, task) is State.DONE, "it is done", AT_ONCE_SECONDS)
     assert home.names("runs") == []
     assert stat.S_IMODE((inside / "runs").stat().st_mode) == 0o700
     assert task not in "".join(map(str, home.log()))
@@ -67,7 +67,7 @@ def test_an_agent_of_a_compartment_starts_asks_and_stops_the_one_daemon_of_the_w
     home.start(CLAWFILES_AGENT="shield")
     task = home.new("coder")
 
-    home.until(lambda: home.task(task) is State.DONE, "what lies outside is done", 10.0)
+    home.until(lambda: home.task(task) is State.DONE, "what lies outside is done", AT_ONCE_SECONDS)
     assert home.run("daemon", "status", by="shield").returncode == 0
     assert home.ok("daemon", "stop", by="shield").startswith("stopped process")
     assert home.ends() == 0

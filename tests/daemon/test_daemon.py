@@ -7,7 +7,7 @@ import time
 
 from claw_files.model import State
 from claw_files.system.proc import supervisor_of
-from tests.daemon.conftest import Home
+from tests.daemon.conftest import AT_ONCE_SECONDS, Home
 
 
 def test_an_agents_saved_file_is_acted_on_at_once(home: Home) -> None:
@@ -15,10 +15,10 @@ def test_an_agents_saved_file_is_acted_on_at_once(home: Home) -> None:
     home.start()
 
     home.write(f"status/{task.lower()}.md", f"{task}: IN PROGRESS\n")
-    home.until(lambda: home.audit(action="record"), "the first words are written down", 2.0)
+    home.until(lambda: home.audit(action="record"), "the first words are written down", AT_ONCE_SECONDS)
     home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
 
-    home.until(lambda: home.lines() == 0, "the line goes", 2.0)
+    home.until(lambda: home.lines() == 0, "the line goes", AT_ONCE_SECONDS)
 
 
 def test_the_end_of_a_run_starts_the_next_message_of_the_lane_at_once(home: Home) -> None:
@@ -28,7 +28,9 @@ def test_the_end_of_a_run_starts_the_next_message_of_the_lane_at_once(home: Home
 
     home.write("go", "")
 
-    home.until(lambda: home.task(first) is State.DONE and home.task(second) is State.DONE, "both are done", 10.0)
+    home.until(
+        lambda: home.task(first) is State.DONE and home.task(second) is State.DONE, "both are done", AT_ONCE_SECONDS
+    )
     starts = [line["timestamp"] for line in home.audit(action="wake")]
     assert len(starts) == 2
 
@@ -38,7 +40,7 @@ def test_what_comes_due_needs_no_file_to_change(home: Home) -> None:
     task = home.new("iris")
     home.start()
 
-    home.until(lambda: home.audit(action="resend", task=task), "the message is sent again", 10.0)
+    home.until(lambda: home.audit(action="resend", task=task), "the message is sent again", AT_ONCE_SECONDS)
 
 
 def test_a_second_daemon_says_who_has_the_workspace_and_exits_7(home: Home) -> None:
@@ -136,7 +138,7 @@ def test_a_stopped_and_continued_daemon_goes_on_as_if_nothing_had_been(home: Hom
 
     home.signal(signal.SIGCONT)
 
-    home.until(lambda: home.lines() == 0, "the line goes", 5.0)
+    home.until(lambda: home.lines() == 0, "the line goes", AT_ONCE_SECONDS)
     assert home.state.watch.faults == {}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.model import AgentId, State
-from tests.daemon.conftest import TEAM, Home
+from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, Home
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_a_ticked_box_is_acted_on_at_once(tmp_path: Path, paper: str) -> None:
 
         home.write(paper, home.read(paper).replace(f"[ ] approve {task}", f"[x] approve {task}"))
 
-        home.until(lambda: home.task(task) is State.DONE, "it is approved", seconds=10)
-        home.until(lambda: "(taken " in home.read(paper), "the line says so", seconds=10)
-        home.until(lambda: home.lines() == 0, "and it is closed", seconds=10)
+        home.until(lambda: home.task(task) is State.DONE, "it is approved", AT_ONCE_SECONDS)
+        home.until(lambda: "(taken " in home.read(paper), "the line says so", AT_ONCE_SECONDS)
+        home.until(lambda: home.lines() == 0, "and it is closed", AT_ONCE_SECONDS)
     finally:
         home.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from claw_files.model import RunId, State, TaskId
 from claw_files.testing.office import python
-from tests.daemon.conftest import TEAM, Home
+from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, Home
 
 # Agents that do not want to end.
 STUBBORN = {
@@ -248,7 +248,7 @@ def test_a_saved_configuration_is_in_force_at_once(home: Home) -> None:
     home.start()
 
     home.write("clawfiles.toml", home.read("clawfiles.toml") + "[agents.anna]\n" + python("open('anna-was-here', 'w')"))
-    home.until(lambda: home.log("reload"), "it is read", 5.0)
+    home.until(lambda: home.log("reload"), "it is read", AT_ONCE_SECONDS)
 
     home.new("anna")
     home.until(lambda: home.names(".").count("anna-was-here"), "anna is woken")
@@ -260,14 +260,14 @@ def test_a_broken_configuration_is_told_and_the_one_before_stays_in_force(home: 
     task = home.new("iris")
 
     home.write("clawfiles.toml", good + "\n[agents.anna]\nkind = 3\n")
-    home.until(lambda: home.state.reload_error, "it is told", 8.0)
+    home.until(lambda: home.state.reload_error, "it is told", AT_ONCE_SECONDS)
     home.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
 
     home.until(lambda: home.audit(action="close", task=task), "work goes on")
     assert "agents.anna.kind" in str(home.state.reload_error)
     assert [name[:7] for name in home.names("inbox/sentry/new")] == ["config."]
     home.write("clawfiles.toml", good)
-    home.until(lambda: home.state.reload_error is None, "it is right again", 5.0)
+    home.until(lambda: home.state.reload_error is None, "it is right again", AT_ONCE_SECONDS)
 
 
 def test_sighup_reads_it_again(home: Home) -> None:
@@ -278,5 +278,5 @@ def test_sighup_reads_it_again(home: Home) -> None:
 
     home.signal(signal.SIGHUP)
 
-    home.until(lambda: home.state.reload_error, "it is told", 5.0)
+    home.until(lambda: home.state.reload_error, "it is told", AT_ONCE_SECONDS)
     assert home.daemon.poll() is None

@@ -98,6 +98,9 @@ class Yard(Home):
         fd = os.open(os.path.dirname(path), os.O_RDONLY)  # the path may be longer than a socket's can be
         try:
             connection.connect(f"/proc/self/fd/{fd}/socket")
+        except OSError:  # nobody listens there yet
+            connection.close()
+            raise
         finally:
             os.close(fd)
         return connection

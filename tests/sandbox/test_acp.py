@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.model import RunId
+from claw_files.testing.patience import until
 from tests.acp.conftest import PROGRAM, Team
 
 PROFILE = """
@@ -51,7 +52,7 @@ def test_its_program_is_behind_the_walls_and_its_client_is_not(team: Team) -> No
 def test_one_that_hangs_there_is_asked_to_end_by_its_client_and_leaves_nothing(team: Team) -> None:
     made = team.app
     team.begin("!hang")
-    team.until(lambda: team.saw("prompt"), "its turn")
+    until(lambda: team.saw("prompt"), "its turn")
 
     made.runtime.stop(RunId("tc-1.1-s1"))
 
