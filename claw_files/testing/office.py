@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,9 @@ class Office:
         now = self.clock.now().timestamp()
         for path in self.root.parent.rglob("*"):
             is_ours = ".clawfiles" not in path.parts and path.is_file() and not path.is_symlink()
-            if is_ours and path.stat().st_mtime > self._born:
-                os.utime(path, (now, now))
+            with suppress(FileNotFoundError):  # an agent at work has just removed it
+                if is_ours and path.stat().st_mtime > self._born:
+                    os.utime(path, (now, now))
 
     def until(self, seen: Callable[[], object], what: str) -> None:
         """Wait, in real time, until it is so."""

@@ -41,7 +41,7 @@ def main(root: Path) -> None:
         (root / "ballast").unlink()
 
         home.until(lambda: home.lines() == 0, "it goes on by itself")
-        assert home.audit(action="close", task=task)
+        home.until(lambda: home.audit(action="close", task=task), "its close is journalled")
         assert (home.daemon.poll(), home.daemon.pid) == (None, pid)
         told = [line for line in home.log() if "No space left" in line["text"]]
         assert len(told) < 10, "once, not each second"

@@ -1,7 +1,6 @@
 """Ticks that start real processes: attempts, breakers, checks, workers, groups, limits."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +41,7 @@ with open(f"checkpoints/subagent-{label}.md", "w") as file:
                f"status: {status}\\noutputs: []\\n---\\nwhat {label} found\\n" + "a long line of it\\n" * length)
 """
 
+CHECKS = "while test -e checking; do sleep 0.01; done; test -e all-is-well || { echo no all-is-well; exit 1; }"
 
 CONFIG = f"""{TEAM.partition("[routes]")[0]}
 [agents.importer]
@@ -57,7 +57,7 @@ kind = "worker"
 [routes]
 bug = {{ to = ["peter", "iris", "self"] }}
 import = {{ to = ["importer", "iris"] }}
-checked = {{ to = ["peter"], verify = [{sys.executable!r}, "-c", "open('all-is-well')"] }}
+checked = {{ to = ["peter"], verify = ["sh", "-c", "{CHECKS}"] }}
 
 [limits]
 runs = 4
@@ -182,7 +182,9 @@ def test_an_agent_that_writes_its_file_anew_in_each_attempt_uses_up_its_attempts
 def test_the_check_of_a_route_is_a_run_and_its_failure_sends_the_task_back(office: Office) -> None:
     office.delegated("peter", type="checked")
     office.write("status/tc-1.md", "Status: DONE\n")
+    office.write("checking", "")
     assert office.acts(MINUTE) == ["record TC-1", "verify TC-1"]
+    (office.root / "checking").unlink()
     office.runs_end()
     assert office.acts() == ["reopen TC-1", "deliver TC-1"]
     assert "all-is-well" in office.message("peter", "tc-1.2")
@@ -190,7 +192,9 @@ def test_the_check_of_a_route_is_a_run_and_its_failure_sends_the_task_back(offic
     office.write("all-is-well", "")
     office.clock.advance(MINUTE)
     office.add("status/tc-1.md", "Fixed.\nTC-1: COMPLETED\n")
+    office.write("checking", "")
     assert office.acts() == ["record TC-1", "verify TC-1"]
+    (office.root / "checking").unlink()
     office.runs_end()
 
     assert office.acts() == ["inform TC-1", "close TC-1"]

@@ -31,6 +31,7 @@ with open(f"checkpoints/subagent-{label}.md", "w") as file:
                f"found by {env['run']} with {env.get('model')} {sys.argv[1:]}\\n"
                + "".join(f"{line}: yes\\n" for line in numbered))
 """
+CHECKS = "while test -e checking; do sleep 0.01; done; test -e all-is-well"  # the tick that starts it sees it at work
 IDLES = "import sys; sys.stdin.read()"
 
 CONFIG = f"""{TEAM.partition("[routes]")[0]}
@@ -52,7 +53,7 @@ compartment = true
 [routes]
 pooled = {{ to = ["ada", "bob", "self"], pool = true }}
 digging = {{ to = ["research", "self"], cache = "1h", model = "small" }}
-checked = {{ to = ["research"], cache = "1h", verify = ["test", "-e", "all-is-well"] }}
+checked = {{ to = ["research"], cache = "1h", verify = ["sh", "-c", "{CHECKS}"] }}
 triage = {{ to = ["research"], batch = 4 }}
 quick = {{ to = ["ada", "research", "self"] }}
 
@@ -305,10 +306,13 @@ def test_what_is_too_old_or_failed_or_not_verified_or_gone_answers_nobody(office
     spawn(office, "unchecked", type="checked")
     office.acts()
     office.runs_end()
+    office.write("checking", "")
     assert office.acts() == ["finish TC-3", "verify TC-3"]
     office.settle()
     assert office.state("TC-3") is State.DONE
     assert spawn(office, "meanwhile", type="checked").cached is None
+    (office.root / "checking").unlink()
+    office.runs_end()
     ended(office)
     assert spawn(office, "afterwards", type="checked").cached is None  # its check has failed
     office.write("all-is-well", "")
