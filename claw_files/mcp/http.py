@@ -79,7 +79,8 @@ async def _answer(send: Send, status: int, body: str) -> None:
 
 def _caller(context: Context) -> AgentId:
     """Who the request is from. Without a request there is nobody, and nothing is done."""
-    found: AgentId = context.request.scope[_AGENT]  # type: ignore[union-attr] # over HTTP each has its request
+    assert context.request is not None, "over HTTP each call has its request"
+    found: AgentId = context.request.scope[_AGENT]
     return found
 
 

@@ -19,10 +19,9 @@ from claw_files.services.standing import State as DaemonState
 from claw_files.services.tasks import NewTask
 from claw_files.testing import office
 from claw_files.testing.office import python
-from claw_files.testing.patience import until
+from claw_files.testing.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 120.0
 AT_ONCE_SECONDS = 20.0  # however slow the machine, before the next rescan: an event has told
 
 WRITES = """

@@ -51,6 +51,14 @@ def spawn(office: Office, by: AgentId = SAM) -> None:
     office.app().delegations.spawn(order, by)
 
 
+def at_work(office: Office) -> None:
+    """A session whose first turn is under way, until the file "wait" goes."""
+    office.write("wait", "")
+    spawn(office)
+    office.tick()
+    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+
+
 def say(office: Office, text: str, by: AgentId = SAM) -> str:
     sent = office.app().staying.send(by, TaskId("TC-1"), text)
     office.settle()
@@ -102,10 +110,7 @@ def test_a_turn_is_told_what_is_asked_now_and_what_was_said_before(office: Offic
 
 
 def test_what_is_said_while_it_works_waits_for_its_turn_in_order(office: Office) -> None:
-    office.write("wait", "")
-    spawn(office)
-    office.tick()
-    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    at_work(office)
     for text in ("two", "three", "four"):
         say(office, text)
     office.tick(MINUTE)
@@ -136,10 +141,7 @@ def test_a_turn_that_fails_is_tried_again_and_the_next_one_counts_anew(office: O
 
 
 def test_a_closed_session_finishes_its_turn_and_takes_no_more(office: Office) -> None:
-    office.write("wait", "")
-    spawn(office)
-    office.tick()
-    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    at_work(office)
     waiting = say(office, "two")
 
     ended = office.app().staying.close(SAM, TaskId("TC-1"))
@@ -223,10 +225,7 @@ def test_a_flow_closes_the_session_that_has_nothing_to_do(office: Office) -> Non
 def test_a_flow_that_ends_withdraws_the_messages_of_its_sessions(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    office.write("wait", "")
-    spawn(office)
-    office.tick()
-    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    at_work(office)
     waiting = say(office, "two")
 
     status, said, _ = typed(office, capsys, "flow", "cancel", "mail", "--agent", "sam")
@@ -315,10 +314,7 @@ def test_an_archived_session_is_closed_and_its_label_free(office: Office) -> Non
 def test_the_doctor_finds_nothing_wrong_with_a_session_that_has_messages_waiting(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    office.write("wait", "")
-    spawn(office)
-    office.tick()
-    office.until(lambda: office.exists("heard-tc-1.1-s1"), "it works")
+    at_work(office)
     before = typed(office, capsys, "doctor")
     say(office, "two")
 

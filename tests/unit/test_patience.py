@@ -1,0 +1,28 @@
+"""What waiting in tests promises."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from claw_files.testing import until
+
+
+def test_what_is_gone_or_not_there_yet_is_looked_for_again(tmp_path: Path) -> None:
+    late = tmp_path / "late"
+
+    assert until(late.read_text, "it is there", between=lambda: late.write_text("here")) == "here"
+
+
+def test_what_never_comes_is_named_with_what_was_missing() -> None:
+    with pytest.raises(AssertionError, match="not within 0 s: the moon") as wrong:
+        until(lambda: Path("no/moon").read_text(), "the moon", seconds=0)
+
+    assert isinstance(wrong.value.__cause__, FileNotFoundError)
+
+
+def test_any_other_fault_comes_through_at_once() -> None:
+    answers: Iterator[int] = iter([0, 0])
+
+    with pytest.raises(StopIteration):
+        until(lambda: next(answers), "a number")
