@@ -97,6 +97,15 @@ class Liveness(StrEnum):
     REPORTED_UNDELIVERED = "reported-undelivered"  # a worker's result lies there, the task does not say so yet
 
 
+class Unclear(Value, frozen=True):
+    """Words that say something about a task and were not understood: kept, named once, never guessed at."""
+
+    path: str  # relative to the workspace
+    line: int  # from 1, in the whole file
+    text: str  # the words as they stand there, at most 200 characters
+    hint: str  # one sentence: what to write instead
+
+
 class Need(Value, frozen=True):
     """What a blocked task waits for from another agent."""
 
@@ -148,6 +157,9 @@ class Task(Value, frozen=True):
     cached_from: TaskId | None = None  # the task whose result this is: no run of its own found it
     session: Stay | None = None  # of a worker that stays after its task: whether it may still be spoken to
     turn: int = 1  # which message of the session it works on, or has answered
+    # read with the file, never written into it
+    state_line: int | None = None  # where `state` stands, from 1; None where the file does not say
+    unclear: tuple[Unclear, ...] = ()  # statements that are newer than `state` and were not understood
 
 
 class Lease(Value, frozen=True):
