@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -160,13 +160,17 @@ def _is_at(fd: int, name: str, folder: int | None = None) -> bool:
 class Given:
     """What a claim file tells: which generations of its task were reserved and claimed, and by whom.
 
-    Its lines are "3 for peter" (reserved), "3 by peter 812" (a claim begun) and "3 written" (a claim made, the number
-    spent); they are only ever added. A line that a crash tore off, or that is somebody else's, says nothing.
+    Its lines are "3 for peter" (reserved), "3 by peter 812" (a claim begun), "3 taken peter 9f3c" (a claim begun by a
+    program that cannot hold our lock) and "3 written" (a claim made, the number spent); they are only ever added. A
+    line that a crash tore off, or that is somebody else's, says nothing. `docs/reference/file-format.md`, "Claiming".
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: datetime | None = None) -> None:
+        """`at` is when the file was last written to; None where there is none."""
+        self.at = at
         self._for: dict[int, AgentId] = {}
         self._by: dict[int, AgentId] = {}
+        self._taken: dict[int, AgentId] = {}
         self._written: set[int] = set()
         self.last: AgentId | None = None  # who began a claim last, if it was not made since
         for line in data[: data.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines():
@@ -179,16 +183,22 @@ class Given:
         if verb == "written" and len(words) == 2:
             self._written.add(number)
             self.last = None
-        elif verb == "for" and len(words) == 3:
+        elif verb == "for" and len(words) == 3 and number not in self._taken:
             self._for.setdefault(number, AgentId(words[2]))  # of two at once the first has it
         elif verb == "by" and len(words) == 4:
-            self._by.setdefault(number, AgentId(words[2]))
-            self.last = AgentId(words[2])
+            if number not in self._taken:  # the first line about a number wins
+                self._by.setdefault(number, AgentId(words[2]))
+                self.last = AgentId(words[2])
+        elif verb == "taken" and len(words) == 4 and number not in self._by and self._may_take(number, words[2]):
+            self._taken.setdefault(number, AgentId(words[2]))
+
+    def _may_take(self, number: int, agent: str) -> bool:
+        return self._for.get(number) in (None, agent)
 
     @property
     def highest(self) -> int:
         """The highest generation that was claimed or reserved; 0 when none was."""
-        return max((*self._for, *self._by), default=0)
+        return max((*self._for, *self._by, *self._taken), default=0)
 
     def reserved(self, generation: int) -> AgentId | None:
         """For whom the generation is reserved, or None."""
@@ -196,7 +206,11 @@ class Given:
 
     def owner(self, generation: int) -> AgentId | None:
         """For whom the generation is reserved or by whom it was claimed, or None."""
-        return self._for.get(generation) or self._by.get(generation)
+        return self._for.get(generation) or self._by.get(generation) or self._taken.get(generation)
+
+    def is_taken(self, generation: int) -> bool:
+        """Whether a program without our lock has begun to claim it; nobody can tell whether that program still lives."""
+        return generation in self._taken
 
     def is_spent(self, generation: int) -> bool:
         """Whether the generation was claimed to the end: it is never given a second time."""
@@ -239,13 +253,15 @@ class Claims:
             with suppress(FileNotFoundError, NotFound), ExitStack() as unless_ours:
                 folder, fd = self._opened(task, unless_ours)
                 free, given, torn = try_lock(fd), *_read(fd)
-                if not free or given.is_spent(generation):
+                if not free or given.is_spent(generation) or given.is_taken(generation):
                     raise AlreadyClaimed(task, given.last or given.owner(generation), generation)
                 if given.reserved(generation) not in (None, agent):
                     raise NotYours(task, given.reserved(generation))
                 if not _is_at(fd, _name(task), folder):
                     continue
                 self._add(fd, folder, torn + b"%d by %s %d\n" % (generation, agent.encode(), os.getpid()))
+                if (again := _read(fd)[0]).is_taken(generation):  # somebody without our lock was faster by a line
+                    raise AlreadyClaimed(task, again.owner(generation), generation)
                 return os.dup(fd)  # it shares the lock; our own goes with the block
         raise Busy(f"the claim of {task}", "somebody who deletes its file again and again")
 
@@ -258,11 +274,11 @@ class Claims:
             with writing(self._path(task)), suppress(FileNotFoundError, NotFound), ExitStack() as opened:
                 folder, fd = self._opened(task, opened)
                 given, torn = _read(fd)
-                if given.reserved(generation) is None:
+                if given.reserved(generation) is None and not given.is_taken(generation):
                     self._add(fd, folder, torn + b"%d for %s\n" % (generation, agent.encode()))
                     given, _ = _read(fd)  # somebody may have been faster by a line
                 if given.reserved(generation) != agent:
-                    raise NotYours(task, given.reserved(generation))
+                    raise NotYours(task, given.owner(generation))
                 if _is_at(fd, _name(task), folder):
                     return
         raise Busy(f"the claim of {task}", "somebody who deletes its file again and again")
@@ -283,7 +299,8 @@ class Claims:
     def given(self, task: TaskId) -> Given:
         """What was given of the task so far: one read."""
         try:
-            return Given(self._gate.read(self._path(task), _CAP_BYTES).data)
+            content = self._gate.read(self._path(task), _CAP_BYTES)
+            return Given(content.data, content.stamp.mtime)
         except (NotFound, CannotRead):
             return Given(b"")
 

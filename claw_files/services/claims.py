@@ -19,6 +19,7 @@ from claw_files.workspace import Workspace, task_message_key
 from claw_files.workspace.index import Row
 
 PATIENCE = timedelta(seconds=10)
+TAKEN_FOR = timedelta(minutes=1)  # so long a program without our lock has to write the status after it took a number
 
 
 class ClaimService:
@@ -75,6 +76,10 @@ class ClaimService:
         found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
         following = ws.next_generation(task, found[0] if found else None)
         kept, given = following - 1, ws.claims.given(task.id)
+        if kept > task.generation and given.is_taken(kept):
+            if given.at is None or ws.clock.now() - given.at < TAKEN_FOR:
+                raise AlreadyClaimed(task.id, given.owner(kept), kept)
+            return following  # whoever took it never wrote the status; should it come back, its number is over
         owner = given.reserved(kept)
         is_free = owner == agent or (owner is None and kept > task.generation)
         # Spent when the agent wrote its file back to backlog by hand: never given twice.

@@ -1,11 +1,14 @@
 """Each generation is given once: the number that fences off a superseded holder never comes back."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
+from claw_files import locks
 from claw_files.app import App
-from claw_files.errors import AlreadyClaimed, StaleGeneration
+from claw_files.errors import AlreadyClaimed, NotYours, StaleGeneration
 from claw_files.locks import Claims
 from claw_files.model import AgentId, TaskId
 
@@ -89,3 +92,66 @@ def test_a_blocked_task_may_be_finished_by_hand(tmp_path: Path) -> None:
 
     assert app.workspace.load(TaskId("TC-1")).task.state.value == "done"
     assert "TC-1" not in (tmp_path / "HEARTBEAT.md").read_text()
+
+
+# --- programs that cannot hold our lock
+
+
+def claim_log(root: Path, text: str, age_seconds: float = 0) -> Path:
+    log = root / ".clawfiles/claims/tc-1.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text)
+    at = time.time() - age_seconds
+    os.utime(log, (at, at))
+    return log
+
+
+def test_a_number_that_another_program_took_is_refused_while_that_program_may_still_write(tmp_path: Path) -> None:
+    app = a_workspace(tmp_path)
+    claim_log(tmp_path, "1 taken iris 9f3c\n")
+
+    with pytest.raises(AlreadyClaimed, match="iris"):
+        app.claims.claim(TaskId("TC-1"), AgentId("peter"))
+
+    assert "status: backlog" in (tmp_path / "status/tc-1.md").read_text()
+
+
+def test_a_number_that_was_taken_and_never_written_is_passed_over_after_a_minute(tmp_path: Path) -> None:
+    app = a_workspace(tmp_path)
+    claim_log(tmp_path, "1 taken iris 9f3c\n", age_seconds=61)
+
+    assert app.claims.claim(TaskId("TC-1"), AgentId("peter")).generation == 2
+
+
+def test_of_two_lines_about_one_number_the_first_wins(tmp_path: Path) -> None:
+    claims, task = Claims(str(tmp_path)), TaskId("TC-1")
+    claim_log(tmp_path, "1 taken iris 9f3c\n1 by peter 812\n2 by peter 813\n2 taken iris 77aa\n3 taken sam 1\n3 for iris\n")
+
+    given = claims.given(task)
+
+    assert [given.owner(number) for number in (1, 2, 3)] == ["iris", "peter", "sam"]
+    assert [given.is_taken(number) for number in (1, 2, 3)] == [True, False, True]
+    with pytest.raises(NotYours):
+        claims.reserve(task, 3, AgentId("iris"))
+
+
+def test_only_the_agent_that_a_number_is_reserved_for_takes_it(tmp_path: Path) -> None:
+    claim_log(tmp_path, "3 for iris\n3 taken peter 9f3c\n4 for iris\n4 taken iris 9f3c\n")
+
+    given = Claims(str(tmp_path)).given(TaskId("TC-1"))
+
+    assert [given.is_taken(number) for number in (3, 4)] == [False, True]
+
+
+def test_a_line_that_another_program_adds_before_ours_wins_the_number(tmp_path: Path, monkeypatch) -> None:
+    claims, real = Claims(str(tmp_path)), locks.write_all
+
+    def slower(fd: int, data: bytes) -> None:
+        if b" by " in data:
+            real(fd, b"1 taken iris 9f3c\n")
+        real(fd, data)
+
+    monkeypatch.setattr(locks, "write_all", slower)
+
+    with pytest.raises(AlreadyClaimed, match="iris"), claims.take(TaskId("TC-1"), 1, AgentId("peter")):
+        pytest.fail("both would hold it")
