@@ -209,7 +209,7 @@ class Given:
         return self._for.get(generation) or self._by.get(generation) or self._taken.get(generation)
 
     def is_taken(self, generation: int) -> bool:
-        """Whether a program without our lock has begun to claim it; nobody can tell whether that program still lives."""
+        """Whether a program without our lock has begun to claim it; whether that program lives cannot be told."""
         return generation in self._taken
 
     def is_spent(self, generation: int) -> bool:

@@ -125,7 +125,15 @@ def test_a_number_that_was_taken_and_never_written_is_passed_over_after_a_minute
 
 def test_of_two_lines_about_one_number_the_first_wins(tmp_path: Path) -> None:
     claims, task = Claims(str(tmp_path)), TaskId("TC-1")
-    claim_log(tmp_path, "1 taken iris 9f3c\n1 by peter 812\n2 by peter 813\n2 taken iris 77aa\n3 taken sam 1\n3 for iris\n")
+    lines = (
+        "1 taken iris 9f3c",
+        "1 by peter 812",
+        "2 by peter 813",
+        "2 taken iris 77aa",
+        "3 taken sam 1",
+        "3 for iris",
+    )
+    claim_log(tmp_path, "".join(f"{line}\n" for line in lines))
 
     given = claims.given(task)
 
