@@ -1,5 +1,6 @@
 """The doctor: what is wrong or odd in a workspace, and mending what has exactly one meaning.
 
-The check shares no code with what writes: it walks the folders with a reader of its own and reads with a parser of its
-own, so that a fault in one is not a blind spot of the other. Only `repair` uses the services, for the mending itself.
+The check walks the folders with a bounded reader of its own, which follows and waits for nothing, and reads with the
+product's parsers: a file says the same to the doctor as to the heartbeat. A second, independent reader lives in the
+tests (`tests/doctor/oracle`). Only `repair` writes, by the services.
 """

@@ -135,7 +135,11 @@ GROUPS: Final = (
         ("nested", "front matter nested over 16 deep", "write one key: value a line"),
         ("duplicate-key", "a key stands there twice; which one counts is unclear", "keep one of the lines"),
         ("empty-file", "the file is empty: nothing is known of the task", "write it anew, or move it elsewhere"),
-        ("unknown-state", "the state is none that is known; the file is not read", "write one of the states"),
+        (
+            "unclear",
+            "words about a task that were not understood: they do not count",
+            "write what is suggested, or `clawfiles explain {task}`",
+        ),
         ("wrong-id", "the id in the file is not the file's name; the file is not read", "correct one of the two"),
         ("bad-value", "a value is not of its form; the file is not read", "correct the line"),
         ("unknown-agent", "there is no such agent in clawfiles.toml", "correct the name, or add the agent"),

@@ -14,6 +14,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     *(compartments.modes, compartments.outside),
     *(
         tasks.names_in_tasks,
+        tasks.unclear,
         tasks.circles,
         tasks.parent_circles,
         tasks.places,

@@ -1,15 +1,21 @@
 """One walk through the workspace: everything the checks ask about, and what was odd on the way."""
 
-from datetime import UTC, datetime, tzinfo
+from collections import defaultdict
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from claw_files import config, words
-from claw_files.doctor import ledger, tasks
+from claw_files.doctor.codes import CODES
 from claw_files.doctor.findings import Finding, found
-from claw_files.doctor.paper import Paper, pairs, read, state_of
 from claw_files.doctor.reading import Folder, Node, Tree, Unread
-from claw_files.errors import BadId, InvalidConfig
-from claw_files.model import Value
+from claw_files.documents import ledger, messages, reports, status
+from claw_files.documents.lines import visible_at
+from claw_files.errors import BadId, InvalidConfig, InvalidFile
+from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
+from claw_files.rules import by_hand, routing
 
 CONFIG: Final = "clawfiles.toml"
 PRIVATE: Final = ".clawfiles"
@@ -18,23 +24,23 @@ BEING_WRITTEN_SECONDS: Final = 2
 
 
 class TaskFile(Value, frozen=True):
-    """One file that bears a task's name; `task` is None where it cannot be read."""
+    """One file that bears a task's name; `task` is None where it cannot be read, and in the state that is in force."""
 
     id: str
     folder: str
     node: Node
-    task: tasks.Task | None = None
+    task: Task | None = None
+    said: State = State.BACKLOG  # what the file says
+    is_refused: bool = False  # ... by a move that nobody may make by hand
 
 
 class Letter(Value, frozen=True):
-    """One message."""
+    """One message, and where it lies."""
 
     agent: str
     box: str
     node: Node
-    key: str
-    kind: str
-    task: str | None
+    message: Message
 
 
 class Survey:
@@ -48,7 +54,7 @@ class Survey:
         self._folders: dict[str, Folder] = {}
         self.settings = self._settings()
         self.agents = frozenset(self.settings.agents) if self.settings else frozenset[str]()
-        self.zone: tzinfo = self.settings.workspace.zone if self.settings else UTC
+        self.zone = self.settings.workspace.zone if self.settings else ZoneInfo("UTC")
         self.ledger_path = self.settings.workspace.ledger if self.settings else "HEARTBEAT.md"
         self.prefix = self.settings.workspace.prefix if self.settings else "TC"
         months = [node.name for node in self.folder("status/archive").nodes if node.kind == "folder"]
@@ -59,7 +65,7 @@ class Survey:
             self._by_id.setdefault(it.id, it)
         self.letters = [it for agent in self.inboxes for it in self._letters(agent)]
         self.ledger_raw = self._raw(self.ledger_path, 1 << 24)
-        self.lines = list(ledger.entries(self.ledger_raw or b"", self.prefix, self))
+        self.lines = numbered(self.ledger_raw or b"", self._entries())
 
     # --- asked by the checks
 
@@ -76,14 +82,20 @@ class Survey:
         places = ("status", "dead-letter", *self.archives)
         return any(stem in self.folder(place).names for place in places for stem in stems)
 
-    def task(self, task: str) -> tasks.Task | None:
-        """The task as its first file has it; None where it is not to be read, or in the archive."""
-        it = self._by_id.get(task)
-        return it.task if it else None
-
     def file_of(self, task: str) -> TaskFile | None:
         """The task's file in status/ or dead-letter/; of two the one that counts."""
         return self._by_id.get(task)
+
+    def line(self, it: TaskFile, key: str) -> int | None:
+        """Where the task's front matter has the key; None where it has it not any more."""
+        try:
+            return status.line_of(self.tree.read(it.node.path), it.node.path, key)
+        except (Unread, InvalidFile, FileNotFoundError):
+            return None
+
+    def state_line(self, it: TaskFile) -> int | None:
+        """Where the state stands that the file gives."""
+        return (it.task and it.task.state_line) or self.line(it, "status") or 1
 
     def is_report(self, name: str) -> bool:
         """Whether `status/NAME` is an agent's report, not a task."""
@@ -111,11 +123,20 @@ class Survey:
         for node in self.folder("status").nodes:
             if not (node.kind == "file" and node.name.endswith(".md") and self.is_report(node.name)):
                 continue
-            paper = self._paper(node)
-            for said in pairs(paper.body, "[a-z][a-z0-9]*-[0-9]+") if paper else ():
-                if state_of(said.rest):
-                    rows.append((node, paper.body_line + said.line - 1 if paper else 1, said.name.upper()))
+            raw = self._raw(node.path) or b""
+            lines = raw.decode("utf-8", "replace").upper().split("\n")
+            for report in self._reports(node, raw):
+                here = (number for number, line in enumerate(lines, 1) if report.task in line)
+                rows.append((node, next(here, 1), report.task))
         return rows
+
+    def _reports(self, node: Node, raw: bytes) -> tuple[Report, ...]:
+        author = AgentId(node.name.removesuffix(".md").lower())
+        try:
+            return reports.parse(raw, node.path, author, self._time(node), self.zone)
+        except InvalidFile as wrong:
+            self._note(node, wrong)
+        return ()
 
     # --- reading
 
@@ -137,15 +158,18 @@ class Survey:
             self.odd.append(found(wrong.code, path, wrong.line, wrong.detail))
         return None
 
-    def _paper(self, node: Node) -> Paper | None:
-        try:
-            return read(self.tree.read(node.path))
-        except FileNotFoundError:
-            return None
-        except Unread as wrong:
-            if not self.is_young(node):
-                self.odd.append(found(wrong.code, node.path, wrong.line, wrong.detail))
-        return None
+    def _note(self, node: Node, wrong: InvalidFile | Unread, code: str = "") -> None:
+        """Note a file that cannot be read, unless somebody may be in the middle of writing it."""
+        if not self.is_young(node):
+            self.odd.append(found(code or code_of(wrong), node.path, wrong.line, reason_of(wrong)))
+
+    def _time(self, node: Node) -> datetime:
+        """The file's time as the program takes it: one that lies ahead counts as now."""
+        return datetime.fromtimestamp(min(max(node.mtime, 0), self.now, 4e9), UTC)
+
+    def _entries(self) -> tuple[Entry, ...]:
+        now = datetime.fromtimestamp(self.now, UTC)
+        return ledger.entries(self.ledger_raw or b"", now, self.zone, self.prefix, self.__contains__)
 
     def _tasks(self, folder: str) -> list[TaskFile]:
         files = []
@@ -156,20 +180,27 @@ class Survey:
                 task = words.task_id(node.name.removesuffix(".md"))
             except BadId:
                 continue  # its name is told by the look at names
-            files.append(TaskFile(id=task, folder=folder, node=node, task=self._task(node)))
+            files.append(self._task(node, task, folder))
         return sorted(files, key=lambda it: (it.folder != "status", it.id, it.node.name != f"{it.id.lower()}.md"))
 
-    def _task(self, node: Node) -> tasks.Task | None:
+    def _task(self, node: Node, name: str, folder: str) -> TaskFile:
+        plain = TaskFile(id=name, folder=folder, node=node)
         try:
-            return tasks.parse(self.tree.read(node.path), node.name, min(node.mtime, self.now), self.zone)
+            raw = self.tree.read(node.path)
+            if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
+                raise Unread("empty-file")
+            task = status.parse(raw, node.path, self._time(node), self.zone)
         except FileNotFoundError:
-            return None
-        except Unread as wrong:
-            if not self.is_young(node):
-                self.odd.append(found(wrong.code, node.path, wrong.line, wrong.detail))
+            return plain
+        except (Unread, InvalidFile) as wrong:
+            self._note(node, wrong)
+            return plain
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one file must not hide the others
             self.odd.append(found("check-failed", node.path, detail=f"{type(wrong).__name__}: {wrong}"))
-        return None
+            return plain
+        standing = by_hand.stand(task, bool(self.settings and routing.reviewer(self.settings, task.type)))
+        in_force, is_refused = replace(task, state=standing.state), standing.conflict is not None
+        return replace(plain, task=in_force, said=task.state, is_refused=is_refused)
 
     def _letters(self, agent: str) -> list[Letter]:
         nodes = [(box, node) for box in BOXES for node in self.folder(f"inbox/{agent}/{box}").nodes]
@@ -178,27 +209,50 @@ class Survey:
 
     def _letter(self, agent: str, box: str, node: Node) -> Letter | None:
         try:
-            paper = read(self.tree.read(node.path))
-            values = {name: key.text.strip() for name in _NEEDED if (key := paper.get(name))}
-            if missing := [name for name in _NEEDED if not values.get(name)]:
-                raise Unread("unreadable-message", f"no {', '.join(missing)}", 1)
-            if values["kind"].lower() not in _LETTERS:
-                raise Unread("unreadable-message", f"kind: {values['kind'][:40]!r}", paper.keys["kind"].line)
-            task = paper.get("task")
-            named = words.task_id(task.text.strip()) if task else None
+            message = messages.parse(self.tree.read(node.path), node.path)
         except FileNotFoundError:
             return None
-        except (Unread, BadId) as wrong:
-            if not self.is_young(node):
-                detail = ": ".join(filter(None, (getattr(wrong, "code", ""), getattr(wrong, "detail", str(wrong)))))
-                detail = detail.removeprefix("unreadable-message: ")
-                self.odd.append(found("unreadable-message", node.path, getattr(wrong, "line", None), detail))
+        except (Unread, InvalidFile) as wrong:
+            self._note(node, wrong, "unreadable-message")
             return None
-        return Letter(agent=agent, box=box, node=node, key=values["key"], kind=values["kind"].lower(), task=named)
+        return Letter(agent=agent, box=box, node=node, message=message)
 
 
-_NEEDED: Final = ("id", "key", "kind", "from", "to")
-_LETTERS: Final = frozenset({"task", "question", "answer", "steer", "announce", "ping"})
+def numbered(raw: bytes, entries: tuple[Entry, ...]) -> list[tuple[int, Entry]]:
+    """The ledger's entries with their lines, from 1."""
+    text, wanted = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), {entry.line for entry in entries}
+    places, at = dict[int, int](), 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.removesuffix("\r") in wanted:
+            places[at] = number
+        at += len(line) + 1
+    numbers = defaultdict[str, list[int]](list)
+    for shown in visible_at(text, places):
+        numbers[shown.text].append(places[shown.start])
+    return [(numbers[entry.line].pop(0) if numbers[entry.line] else 1, entry) for entry in entries]
+
+
+_CODES: Final = {
+    "cr-only": "encoding",
+    "too-large": "frontmatter-large",
+    "too-many-nodes": "frontmatter-large",
+    "alias-forbidden": "alias",
+    "tag-forbidden": "tag",
+    "too-deep": "nested",
+    "yaml": "bad-frontmatter",
+    "bad-id": "not-an-id",
+}
+
+
+def code_of(wrong: InvalidFile | Unread) -> str:
+    """The finding for a file that cannot be read."""
+    code = wrong.code if isinstance(wrong, Unread) else _CODES.get(wrong.problem, wrong.problem)
+    return code if code in CODES else "bad-value"
+
+
+def reason_of(wrong: InvalidFile | Unread) -> str:
+    """Why it cannot be read, in the words of whoever reads it."""
+    return wrong.reason if isinstance(wrong, InvalidFile) else wrong.detail
 
 
 def as_time(seconds: float) -> str:

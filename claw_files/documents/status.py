@@ -68,6 +68,13 @@ def has_state(raw: bytes, path: str) -> bool:
     return "status" in _spelled(document) or body.read(document.body, _id(document)).state is not None
 
 
+def line_of(raw: bytes, path: str, key: str) -> int | None:
+    """The line on which the front matter has the key, under any of its names, from 1; None where it has it not."""
+    document = split(raw, path)
+    spelled = _spelled(document).get(key)
+    return document.lines[spelled] if spelled else None
+
+
 def _effective(status: State | None, recorded: State | None, told: body.Words, said: State | None, times: int) -> State:
     by_hand = status is not None and recorded is not None and status is not recorded
     # The same word once more is news where the task has been given out anew since: "DONE", of the second attempt.

@@ -106,7 +106,7 @@ def test_a_folder_full_of_bad_files_is_looked_through_and_left_as_it_was(clinic)
     assert not named & {f"status/{task.lower()}.md" for task in good}
     assert "status/tc-6.md" not in named
     survey = Survey(str(clinic.root), clinic.now)
-    assert [survey.task(task).state for task in good] == [State.BACKLOG] * 5, "all good tasks are still read"
+    assert [survey.file_of(task).task.state for task in good] == [State.BACKLOG] * 5, "all good tasks are still read"
 
 
 @pytest.mark.parametrize("number", range(len(CONTENTS)))

@@ -7,7 +7,7 @@ from typing import Final
 from claw_files.doctor.checks.leftovers import journal_of
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Letter, Survey, as_time
-from claw_files.model import State
+from claw_files.model import Kind, State
 
 STALE_SECONDS: Final = 36 * 3_600
 UNFINISHED: Final = "tmp"
@@ -15,11 +15,11 @@ UNFINISHED: Final = "tmp"
 
 def missing(s: Survey) -> Iterator[Finding]:
     """Tasks in the backlog that were delivered, without their message."""
-    there = {(letter.agent, letter.key.lower()) for letter in s.letters}
+    there = {(letter.agent, letter.message.key.lower()) for letter in s.letters}
     unread = {one.path.split("/")[1] for one in s.odd if one.path.startswith("inbox/")}
     for it in s.tasks:
         task = it.task
-        if task is None or task.in_force is not State.BACKLOG or not task.assignee or not task.generation:
+        if task is None or task.state is not State.BACKLOG or not task.assignee or not task.generation:
             continue
         is_there = (task.assignee, f"{task.id.lower()}.{task.attempt}") in there
         if not is_there and task.assignee not in unread and task.recorded and s.generations(task.id)[0]:
@@ -29,8 +29,9 @@ def missing(s: Survey) -> Iterator[Finding]:
 def orphans(s: Survey) -> Iterator[Finding]:
     """Task messages about tasks that there are not."""
     for letter in s.letters:
-        if letter.kind == "task" and letter.box != "done" and letter.task and letter.task not in s:
-            yield found("orphan-message", letter.node.path, detail=letter.task, task=letter.task)
+        task = letter.message.task
+        if letter.message.kind is Kind.TASK and letter.box != "done" and task and task not in s:
+            yield found("orphan-message", letter.node.path, detail=task, task=task)
 
 
 def unsent(s: Survey) -> Iterator[Finding]:
@@ -40,15 +41,15 @@ def unsent(s: Survey) -> Iterator[Finding]:
     journals = {day: journal_of(s, day) for day in set(days.values())}
     for letter in new:
         written = journals[days[letter.node.path]]
-        if written and letter.key.encode() not in written:
-            yield found("unsent-message", letter.node.path, detail=letter.kind)
+        if written and letter.message.key.encode() not in written:
+            yield found("unsent-message", letter.node.path, detail=letter.message.kind)
 
 
 def doubles(s: Survey) -> Iterator[Finding]:
     """Messages of one key in one inbox."""
     groups = defaultdict[tuple[str, str], list[Letter]](list)
     for letter in s.letters:
-        groups[letter.agent, letter.key.lower()].append(letter)
+        groups[letter.agent, letter.message.key.lower()].append(letter)
     for group in groups.values():
         for letter in group[1:]:
             yield found("two-messages", letter.node.path, detail=f"also {group[0].box}/{group[0].node.name}")

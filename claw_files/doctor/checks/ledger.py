@@ -5,8 +5,8 @@ from typing import Final
 
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.doctor.tasks import OPEN, Task
-from claw_files.model import State
+from claw_files.model import Kind, State, Task
+from claw_files.rules.transitions import OPEN
 
 HOUR_SECONDS: Final = 3_600
 
@@ -14,8 +14,8 @@ HOUR_SECONDS: Final = 3_600
 def lines(s: Survey) -> Iterator[Finding]:
     """Lines that name what there is not, or stand there twice, or are left over."""
     seen: set[str] = set()
-    for entry in s.lines:
-        here = (s.ledger_path, entry.line)
+    for number, entry in s.lines:
+        here = (s.ledger_path, number)
         if entry.task in seen:
             yield found("line-twice", *here, entry.task, entry.task)
             continue
@@ -25,8 +25,8 @@ def lines(s: Survey) -> Iterator[Finding]:
         it = s.file_of(entry.task)
         if entry.task not in s:
             yield found("line-unknown-task", *here, entry.task, entry.task)
-        elif it is None or (it.task and it.task.in_force not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
-            state = it.task.in_force if it and it.task else "in the archive"
+        elif it is None or (it.task and it.task.state not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
+            state = it.task.state if it and it.task else "in the archive"
             yield found("line-closed", *here, f"{entry.task} is {state}", entry.task)
 
 
@@ -42,15 +42,15 @@ def is_lost(s: Survey) -> bool:
 
 def unwatched(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
     """Open tasks that were given to somebody and have no line."""
-    watched = {entry.task for entry in s.lines}
-    told = {(letter.agent, letter.key.lower()) for letter in s.letters}
+    watched = {entry.task for _, entry in s.lines}
+    told = {(letter.agent, letter.message.key.lower()) for letter in s.letters}
     for it in s.tasks:
         task = it.task
         if task is None or it.id in watched or it.folder != "status" or it is not s.file_of(it.id):
             continue
         is_sent = bool(task.assignee) and (task.assignee, f"{it.id.lower()}.{task.attempt}") in told
-        if task.in_force is State.IN_PROGRESS or (
-            task.assignee and task.in_force in OPEN and (is_sent or task.in_force is not State.BACKLOG)
+        if task.state is State.IN_PROGRESS or (
+            task.assignee and task.state in OPEN and (is_sent or task.state is not State.BACKLOG)
         ):
             yield it, task
 
@@ -62,20 +62,21 @@ def watching(s: Survey) -> Iterator[Finding]:
         yield found("ledger-lost", s.ledger_path, detail=", ".join(lost[:20]) + (" ..." if len(lost) > 20 else ""))
         return
     for it, task in unwatched(s):
-        code = "no-line" if task.in_force is State.IN_PROGRESS else "not-watched"
-        yield found(code, it.node.path, task.state_line, f"it is {task.in_force}", task.id)
+        code = "no-line" if task.state is State.IN_PROGRESS else "not-watched"
+        yield found(code, it.node.path, s.state_line(it), f"it is {task.state}", task.id)
 
 
 def unseen(s: Survey) -> Iterator[Finding]:
     """Tasks that were closed or overwritten by hand, where no line lets a heartbeat see it."""
-    watched = {entry.task for entry in s.lines}
-    waiting = {letter.task for letter in s.letters if letter.kind == "task" and letter.box != "done"}
+    watched = {entry.task for _, entry in s.lines}
+    sent = (letter.message for letter in s.letters if letter.box != "done")
+    waiting = {message.task for message in sent if message.kind is Kind.TASK}
     for it in s.tasks:
         task = it.task
-        if task is None or it.id in watched or task.is_refused or task.in_force in (State.IN_PROGRESS, State.DEAD):
+        if task is None or it.id in watched or it.is_refused or task.state in (State.IN_PROGRESS, State.DEAD):
             continue
-        moved = task.recorded in OPEN and task.recorded is not State.BACKLOG and task.state is not task.recorded
-        overwritten = task.recorded is None and task.id in waiting and task.state is not State.BACKLOG
-        if (moved or overwritten) and task.state not in OPEN:
-            detail = f"{task.recorded or 'nothing of ours is left'}, now {task.state}"
-            yield found("unseen-move", it.node.path, task.state_line, detail, task.id)
+        moved = task.recorded in OPEN and task.recorded is not State.BACKLOG and it.said is not task.recorded
+        overwritten = task.recorded is None and task.id in waiting and it.said is not State.BACKLOG
+        if (moved or overwritten) and it.said not in OPEN:
+            detail = f"{task.recorded or 'nothing of ours is left'}, now {it.said}"
+            yield found("unseen-move", it.node.path, s.state_line(it), detail, task.id)

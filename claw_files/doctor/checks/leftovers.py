@@ -1,6 +1,5 @@
 """What crashes, conflicts and ended runs left behind."""
 
-import fcntl
 import json
 import os
 import re
@@ -10,16 +9,20 @@ from typing import Final
 
 from claw_files.config.channels import named
 from claw_files.doctor.findings import Finding, found
-from claw_files.doctor.paper import Key, read
 from claw_files.doctor.reading import Node, Unread
-from claw_files.doctor.survey import PRIVATE, Survey
+from claw_files.doctor.survey import PRIVATE, Survey, code_of
+from claw_files.documents import briefs as documents
+from claw_files.documents.runs import parse
+from claw_files.errors import InvalidFile
+from claw_files.model import Run, RunId
+from claw_files.runtimes.locks import RunLocks
+from claw_files.system import proc
 
 OLD_SECONDS: Final = 600
 TICK_SECONDS: Final = 120  # beyond which somebody's heartbeat has not come: it takes away what is old enough
 JOURNAL_BYTES: Final = 64 << 20
 STARTING_SECONDS: Final = 10
 _MOST_BAD: Final = 20
-_ITEM: Final = re.compile(r"^- .* <!-- key: [^ ]+(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
 
 
 def kept_aside(s: Survey) -> Iterator[Finding]:
@@ -107,54 +110,31 @@ def _begun(name: str) -> float | None:
 def runs(s: Survey) -> Iterator[Finding]:
     """Runs that never ended and are not there, and locks of runs that are over."""
     ended: set[str] = set()
+    locks = RunLocks(os.path.join(s.tree.root, PRIVATE, "runs"))
     for node in s.folder("runs").nodes:
         if node.kind != "folder":
             continue
         try:
-            paper = read(s.tree.read(f"{node.path}/run.md"))
-        except (Unread, FileNotFoundError) as wrong:
-            yield found("run-lost", node.path, detail=f"run.md: {getattr(wrong, 'code', 'missing')}")
+            run = parse(s.tree.read(f"{node.path}/run.md"), f"{node.path}/run.md")
+        except (Unread, InvalidFile, FileNotFoundError) as wrong:
+            why = "missing" if isinstance(wrong, FileNotFoundError) else code_of(wrong)
+            yield found("run-lost", node.path, detail=f"run.md: {why}")
             continue
-        pid, start = paper.get("pid"), paper.get("start_id")
-        if paper.get("ended"):
+        if run.ended:
             ended.add(node.name)
-        elif s.now - node.mtime > STARTING_SECONDS and not _is_held(s, node.name) and not _is_alive(pid, start):
+        elif s.now - node.mtime > STARTING_SECONDS and not locks.is_held(RunId(node.name)) and not _is_alive(run):
             yield found("run-lost", f"{node.path}/run.md")
     names = s.folder("runs").names
     for node in s.folder(f"{PRIVATE}/runs").nodes:
-        run = node.name.removesuffix(".lock")
-        if (run in ended or run not in names) and s.now - node.mtime > STARTING_SECONDS and not _is_held(s, run):
+        name = node.name.removesuffix(".lock")
+        is_old = s.now - node.mtime > STARTING_SECONDS
+        if (name in ended or name not in names) and is_old and not locks.is_held(RunId(name)):
             yield found("run-lock-stray", node.path)
 
 
-def _is_held(s: Survey, run: str) -> bool:
-    """Whether a supervisor holds the run's lock; asking takes a shared one for an instant."""
-    try:
-        fd = os.open(f"{s.tree.root}/{PRIVATE}/runs/{run}.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _is_alive(named: Key | None, start_id: Key | None) -> bool:
+def _is_alive(run: Run) -> bool:
     """Whether that very process lives: a number alone may have been given to another."""
-    boot, _, started = (start_id.text if start_id else "").partition(":")
-    pid = named.text if named else ""
-    if not re.fullmatch(r"[0-9]{1,9}", pid):
-        return False
-    try:
-        with os.fdopen(os.open(f"/proc/{pid}/stat", os.O_RDONLY), "rb") as file:
-            stat = file.read(4096)
-        with os.fdopen(os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY), "rb") as file:
-            return file.read(100).decode().strip() == boot and stat.rpartition(b")")[2].split()[19].decode() == started
-    except (OSError, IndexError):
-        return False
+    return bool(run.pid and run.start_id) and proc.start_id(run.pid or 0) == run.start_id
 
 
 def events(s: Survey) -> Iterator[Finding]:
@@ -171,16 +151,12 @@ def briefs(s: Survey) -> Iterator[Finding]:
         person = next((a for a in people if day and day[1] in (None, a.name)), None)
         if person is None or node.kind != "file" or s.now - node.mtime < OLD_SECONDS:
             continue
-        names = [re.sub(r"[^A-Za-z0-9:./_-]", "_", channel) for channel in named(person.channels)]
-        text = _text(s, node)
-        items = [(it, text.count("\n", 0, it.start()) + 1) for it in _ITEM.finditer(text)]
-        late = [line for it, line in items if any(f" {name}=" not in it["channels"] for name in names)]
+        try:
+            raw = s.tree.read(node.path)
+        except (Unread, FileNotFoundError):
+            continue
+        late = {key for channel in named(person.channels) for key in documents.undelivered(raw, channel)}
         if late:
-            yield found("brief-undelivered", node.path, late[0], f"{len(late)} for {person.name}")
-
-
-def _text(s: Survey, node: Node) -> str:
-    try:
-        return s.tree.read(node.path).decode("utf-8", "replace")
-    except (Unread, FileNotFoundError):
-        return ""
+            places = (raw.find(f"<!-- key: {key}".encode()) for key in late)
+            line = raw.count(b"\n", 0, min(places)) + 1
+            yield found("brief-undelivered", node.path, line, f"{len(late)} for {person.name}")

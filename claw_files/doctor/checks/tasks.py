@@ -1,12 +1,13 @@
 """Tasks: agents and tasks they name, circles, states that do not hold, files in the wrong place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from claw_files import words
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey, TaskFile, as_time
-from claw_files.doctor.tasks import OPEN, Task
-from claw_files.model import State
+from claw_files.model import State, Task, TaskId
+from claw_files.rules.transitions import OPEN
 
 MOST_EDGES: Final = 100_000
 DAY_SECONDS: Final = 86_400
@@ -20,24 +21,31 @@ def _read(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
 def names_in_tasks(s: Survey) -> Iterator[Finding]:
     """Agents and tasks that a task names and that do not exist."""
     for it, task in _read(s):
-        if task.in_force not in OPEN:
+        if task.state not in OPEN:
             continue
         if task.assignee and s.agents and task.assignee not in s.agents:
-            yield found("unknown-agent", it.node.path, task.assignee_line, task.assignee, task.id)
+            yield found("unknown-agent", it.node.path, s.line(it, "assignee"), task.assignee, task.id)
         for before in task.after[:1000]:
             if before not in s:
-                yield found("missing-after", it.node.path, task.after_line, before, task.id)
+                yield found("missing-after", it.node.path, s.line(it, "after"), before, task.id)
         if task.parent and task.parent not in s:
-            yield found("missing-parent", it.node.path, task.parent_line, task.parent, task.id)
+            yield found("missing-parent", it.node.path, s.line(it, "parent"), task.parent, task.id)
+
+
+def unclear(s: Survey) -> Iterator[Finding]:
+    """Words about a task that nobody understood."""
+    for _, task in _read(s):
+        for one in task.unclear:
+            yield found("unclear", one.path, one.line, f"{words.said(one.text)}; {one.hint}", task.id)
 
 
 def circles(s: Survey) -> Iterator[Finding]:
     """Circles in `after`, each told once with its path."""
-    after = {it.id: task.after[:1000] for it, task in _read(s)}
+    after = {task.id: task.after[:1000] for _, task in _read(s)}
     done: set[str] = set()
     left = MOST_EDGES
     for start in after:
-        way, on_way, stack = list[str](), set[str](), [(start, iter(after[start]))]
+        way, on_way, stack = list[TaskId](), set[str](), [(start, iter(after[start]))]
         if start in done:
             continue
         way.append(start)
@@ -59,12 +67,10 @@ def circles(s: Survey) -> Iterator[Finding]:
                 on_way.add(below)
 
 
-def _circle(s: Survey, circle: list[str], code: str = "cycle") -> Finding:
+def _circle(s: Survey, circle: Sequence[str], code: str = "cycle") -> Finding:
     first = s.file_of(circle[0])
-    path, line = (first.node.path, first.task.after_line) if first and first.task else ("", None)
-    if first and first.task and code == "parent-cycle":
-        line = first.task.parent_line
-    shown = circle if len(circle) <= 12 else [*circle[:6], f"... {len(circle) - 12} more ...", *circle[-6:]]
+    path, line = (first.node.path, s.line(first, "after" if code == "cycle" else "parent")) if first else ("", None)
+    shown = list(circle) if len(circle) <= 12 else [*circle[:6], f"... {len(circle) - 12} more ...", *circle[-6:]]
     return found(code, path, line, " -> ".join(shown), circle[0])
 
 
@@ -92,8 +98,8 @@ def places(s: Survey) -> Iterator[Finding]:
             yield found("two-files", it.node.path, detail=f"also in {seen[it.id]}/", task=it.id)
         elif it.id not in seen and f"{it.id.lower()}.md" in archived:
             yield found("two-files", it.node.path, detail="also in status/archive/", task=it.id)
-        elif it.task and it.id not in seen and (it.task.in_force is State.DEAD) != (it.folder == "dead-letter"):
-            yield found("misplaced", it.node.path, it.task.state_line, f"it is {it.task.in_force}", it.id)
+        elif it.task and it.id not in seen and (it.task.state is State.DEAD) != (it.folder == "dead-letter"):
+            yield found("misplaced", it.node.path, s.state_line(it), f"it is {it.task.state}", it.id)
         seen.setdefault(it.id, it.folder)
 
 
@@ -103,25 +109,25 @@ def moves(s: Survey) -> Iterator[Finding]:
         newest, at = s.generations(task.id)
         if 0 < task.generation < newest and s.now - at > _CLAIM_SECONDS and it is s.file_of(task.id):
             detail = f"{task.generation} in the file, {newest} was given out"
-            yield found("old-copy", it.node.path, task.generation_line, detail, task.id)
-        elif task.is_refused:
-            yield found("refused-move", it.node.path, task.state_line, f"{task.recorded} to {task.state}", task.id)
+            yield found("old-copy", it.node.path, s.line(it, "generation"), detail, task.id)
+        elif it.is_refused:
+            yield found("refused-move", it.node.path, s.state_line(it), f"{task.recorded} to {it.said}", task.id)
 
 
 def leases(s: Survey) -> Iterator[Finding]:
     """Holders that should have been looked at a day ago."""
     for it, task in _read(s):
-        if task.in_force is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
-            yield found("lease-over", it.node.path, task.lease_line, as_time(task.lease.timestamp()), task.id)
+        if task.state is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
+            yield found("lease-over", it.node.path, s.line(it, "lease"), as_time(task.lease.timestamp()), task.id)
 
 
 def outputs(s: Survey) -> Iterator[Finding]:
     """Done, and a promised file is not there."""
     for it, task in _read(s):
-        for text in task.outputs[:100] if task.in_force is State.DONE else ():
+        for text in task.outputs[:100] if task.state is State.DONE else ():
             path = _path(text)
             if path and s.tree.node(path) is None:
-                yield found("output-missing", it.node.path, task.outputs_line, text, task.id)
+                yield found("output-missing", it.node.path, s.line(it, "outputs"), text, task.id)
 
 
 def _path(text: str) -> str | None:

@@ -1,12 +1,13 @@
-"""The doctor's own reading of the ledger: which lines are entries, and whom they name."""
+"""A second reading of the ledger: which lines are entries, and whom they name."""
 
 import re
 from collections.abc import Container, Iterator
 
 from claw_files import words
-from claw_files.doctor.paper import lines
 from claw_files.errors import BadId
 from claw_files.model import Value
+
+from .paper import STATES, lines
 
 _ENTRY = re.compile(
     r"^\ufeff?[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]++)?+(?:\[(?P<box>[ xX])\][ \t]++)?+"
@@ -58,7 +59,7 @@ def _task(text: str, prefix: str, known: Container[str]) -> str | None:
 
 def _agent(rest: str) -> str | None:
     found = _AGENT.search(rest)
-    if not found or words.state(found["agent"]):
+    if not found or found["agent"].lower() in STATES:
         return None
     after = rest[found.end() :]
     if found["arrow"] and not re.match(

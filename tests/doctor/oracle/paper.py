@@ -1,13 +1,20 @@
-"""The doctor's own reading of a text: front matter by YAML events, one at a time, and the lines that speak."""
+"""A second reading of a text, which shares no code with the product's: front matter by YAML events, and plain lines."""
 
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from claw_files import words
-from claw_files.doctor.reading import Unread
 from claw_files.model import State, Value
+
+
+class Unread(Exception):
+    """The file is not what it should be."""
+
+    def __init__(self, code: str, detail: str = "", line: int | None = None) -> None:
+        super().__init__(code, detail, line)
+        self.code, self.detail, self.line = code, detail, line
+
 
 BLOCK_BYTES: Final = 16_384
 DEPTH: Final = 16
@@ -260,11 +267,20 @@ def pairs(text: str, names: str) -> Iterator[Said]:
         yield Said(line=line, name=match["name"], rest=rest)
 
 
-@lru_cache(256)  # a file of 90,000 equal lines must not cost 90,000 readings
+# The states by the words that need no grammar: what follows them is a separator, or nothing.
+STATES: Final = {
+    **dict.fromkeys(("backlog", "open", "todo"), State.BACKLOG),
+    **dict.fromkeys(("in_progress", "in progress", "wip"), State.IN_PROGRESS),
+    **dict.fromkeys(("review", "in review"), State.REVIEW),
+    **dict.fromkeys(("done", "completed", "finished"), State.DONE),
+    **dict.fromkeys(("blocked", "on hold"), State.BLOCKED),
+    **dict.fromkeys(("failed", "error"), State.FAILED),
+    **dict.fromkeys(("cancelled", "canceled"), State.CANCELLED),
+    "dead": State.DEAD,
+}
+
+
 def state_of(rest: str) -> State | None:
     """The state that a line's rest begins with: "DONE - see PR #142"."""
-    for cut in (r"[^,;(|–—.:\n]{1,48}", r"[^\n]{1,48}?(?=\s-\s)"):
-        phrase = re.match(cut, rest)
-        if phrase and (state := words.state(phrase[0])):
-            return state
-    return None
+    found = re.match(r"([A-Za-z_]+(?: [A-Za-z]+)?)(?=$|[.,;]| [-(])", rest)
+    return STATES.get(found[1].lower()) if found else None
