@@ -88,7 +88,7 @@ TABLE: tuple[Setting, ...] = (
         ("lease", "length", "90m", "When to look at a holder again."),
         ("sends", "positive", 2, "Of one message, at most."),
         ("attempts", "positive", 3, "Then the task goes to dead-letter/."),
-        ("backoff", "pause", "2s", "Pause before the second attempt; it doubles with each failure."),
+        ("backoff", "pause", "2s", "Pause before the second attempt; doubled with each failure; jitter only adds."),
         ("auto", "flag", False, "Also delegate what is ready in the backlog."),
         ("archive", "pause", "7d", "Closed tasks move to status/archive/ after."),
     ),
@@ -113,7 +113,7 @@ TABLE: tuple[Setting, ...] = (
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
         ("unread", "positive", 100, "Messages of one agent that may wait in one inbox; another one is refused."),
         ("per_model.*", "rate", None, "Runs with this model are started at most so often: 15/min."),
-        ("breaker", "positive", 3, "Failures in a row that stop an agent from being woken."),
+        ("breaker", "positive", 3, "Tasks that fail in a row, each counted once, that stop an agent."),
         ("breaker_pause", "pause", "10m", "How long; then one attempt."),
     ),
     *_of(

@@ -59,8 +59,7 @@ def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
 def _of_task(task: Task, snap: Snapshot) -> Iterator[datetime]:
     yield from (at for at in (task.not_before, task.eta, task.lease) if at)
     if task.state is State.FAILED and task.updated:
-        pause = resilience.backoff(snap.settings.heartbeat.backoff, max(task.failures, 1))
-        yield task.updated + pause
+        yield task.updated + resilience.retry_pause(snap.settings.heartbeat.backoff, task)
 
 
 def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
@@ -135,8 +134,8 @@ def _of_agents(snap: Snapshot) -> Iterator[datetime]:
     pause = snap.settings.limits.breaker_pause
     for ends in snap.outcomes.values():
         if ends:
-            yield ends[-1][0] - pause
-            yield ends[-1][0] + pause
+            yield ends[-1].at - pause
+            yield ends[-1].at + pause
 
 
 def _of_schedules(snap: Snapshot, now: datetime) -> Iterator[datetime]:

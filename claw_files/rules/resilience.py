@@ -2,11 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
-from claw_files.model import Value
+from claw_files.digest import digest
+from claw_files.model import Task, TaskId, Value
 
 _LONGEST = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+_JITTER_BYTES = 4
+
+
+class Outcome(Value, frozen=True):
+    """How one run of an agent ended, as the journal tells it."""
+
+    at: datetime
+    is_good: bool
+    task: TaskId | None = None
 
 
 class Breaker(Value, frozen=True):
@@ -14,7 +26,7 @@ class Breaker(Value, frozen=True):
 
     state: Literal["closed", "open", "half-open"]
     until: datetime | None = None  # of an open one: when it becomes half-open
-    failures: int = 0  # in a row
+    failures: int = 0  # tasks that failed in a row
 
 
 def backoff(base: timedelta, failures: int, jitter: float = 0.0) -> timedelta:
@@ -22,8 +34,8 @@ def backoff(base: timedelta, failures: int, jitter: float = 0.0) -> timedelta:
 
     Args:
         failures: in all; 0 needs no pause.
-        jitter: random, 0 to 1: up to a quarter of the pause is added, so that many do not come back at once. It only
-            ever adds: nothing is tried before its time.
+        jitter: 0 to 1: up to a quarter of the pause is added, so that many do not come back at once. It only ever
+            adds: nothing is tried before its time.
     """
     if failures <= 0:
         return timedelta(0)
@@ -32,17 +44,32 @@ def backoff(base: timedelta, failures: int, jitter: float = 0.0) -> timedelta:
     return pause + pause * (0.25 * min(max(jitter, 0.0), 1.0))
 
 
-def breaker(outcomes: Sequence[tuple[datetime, bool]], limit: int, pause: timedelta, now: datetime) -> Breaker:
-    """The breaker after these outcomes of an agent: (when, whether it succeeded), in the order they happened.
+def retry_pause(base: timedelta, task: Task) -> timedelta:
+    """The pause before a failed task's next attempt, counted from its `updated`, with its jitter.
 
-    `limit` failures in a row open it. After `pause` it is half-open: the next outcome closes it or opens it anew.
+    Tasks that failed together get different pauses. A task gets the same one whenever it is asked for: the jitter is a
+    hash of its id and its failures. A time without a fraction was cut to the second where it was written, so that
+    second counts as not over.
+    """
+    failures = max(task.failures, 1)
+    drawn = int(digest(f"{task.id}.{failures}".encode(), _JITTER_BYTES), 16) / 256**_JITTER_BYTES
+    is_cut = base and task.updated and task.updated.microsecond == 0
+    return backoff(base, failures, drawn) + (_SECOND if is_cut else timedelta(0))
+
+
+def breaker(outcomes: Sequence[Outcome], limit: int, pause: timedelta, now: datetime) -> Breaker:
+    """The breaker after these outcomes of an agent, in the order they happened.
+
+    `limit` tasks that failed with no success in between open it. A task counts once, however often it was tried: its
+    own retries say nothing about the agent's other work. After `pause` the breaker is half-open: the next outcome
+    closes it or opens it anew.
     A failure dated further ahead than `pause`, because a clock was set back, holds nothing up. What is said changes at
     the instants last - pause and last + pause, and `rules.due` counts on that.
     """
     row = _failures_in_a_row(outcomes)
     if not row or row < limit:
         return Breaker(state="closed", failures=row)
-    last = outcomes[-1][0]
+    last = outcomes[-1].at
     if not -pause <= now - last < pause:
         return Breaker(state="half-open", failures=row)
     return Breaker(state="open", until=last + pause, failures=row)
@@ -62,10 +89,7 @@ def rate_free_at(times: Iterable[datetime], limit_count: int, per: timedelta, no
     return recent[-limit_count] + per if len(recent) >= limit_count else now
 
 
-def _failures_in_a_row(outcomes: Sequence[tuple[datetime, bool]]) -> int:
-    row = 0
-    for _, succeeded in reversed(outcomes):
-        if succeeded:
-            break
-        row += 1
-    return row
+def _failures_in_a_row(outcomes: Sequence[Outcome]) -> int:
+    """Tasks that failed since the last success, each once; a failure that names no task counts for itself."""
+    failed = list(takewhile(lambda outcome: not outcome.is_good, reversed(outcomes)))
+    return len({outcome.task for outcome in failed if outcome.task}) + sum(not outcome.task for outcome in failed)

@@ -233,11 +233,11 @@ def failed(case: Case) -> Decision | None:
 
 
 def _retry(case: Case) -> Decision:
-    pause = resilience.backoff(case.snap.settings.heartbeat.backoff, max(case.task.failures, 1), jitter=0.0)
+    pause = resilience.retry_pause(case.snap.settings.heartbeat.backoff, case.task)
     # A failure further ahead than the pause is from before the clock was set back; it holds nothing up.
     if abs(case.now - (case.task.updated or case.now)) < pause:
         return WAIT
-    return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():g} s of backoff are over"),)
+    return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():.1f} s of backoff are over"),)
 
 
 def _is_the_one_attempt(case: Case) -> bool:

@@ -11,6 +11,7 @@ from claw_files.config import Settings
 from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, Result, Run, Task, TaskId, Value
 from claw_files.rules.flows import Asker
 from claw_files.rules.pools import Load
+from claw_files.rules.resilience import Outcome
 
 
 class Place(StrEnum):
@@ -69,7 +70,7 @@ class Snapshot(Value, frozen=True):
     elsewhere: tuple[Run, ...] = ()  # alive in other places under the same limits: they count, and are not told of
     waiting: tuple[Message, ...] = ()  # in new/ of agents woken by a command, without a run yet, in order of their ids
     waiting_elsewhere: tuple[Message, ...] = ()  # the same
-    outcomes: Mapping[AgentId, tuple[tuple[datetime, bool], ...]] = {}
+    outcomes: Mapping[AgentId, tuple[Outcome, ...]] = {}
     tried: Mapping[TaskId, tuple[AgentId, ...]] = {}
     ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
     marks: Mapping[str, datetime] = {}

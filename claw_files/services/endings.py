@@ -8,6 +8,7 @@ import msgspec
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, Audit, Value
 from claw_files.rules.probes import is_probe
+from claw_files.rules.resilience import Outcome
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 from claw_files.workspace import Workspace
 
@@ -62,12 +63,13 @@ def _journal_line(text: bytes) -> tuple[datetime, Audit] | None:
         return None
 
 
-def outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
+def outcomes(journal: list[tuple[datetime, Audit]]) -> dict[AgentId, tuple[Outcome, ...]]:
     """How each agent's work ended, oldest first: what its breaker is derived from."""
-    found: dict[AgentId, list[tuple[datetime, bool]]] = {}
+    found: dict[AgentId, list[Outcome]] = {}
     for at, line in journal:
         if line.agent and not is_probe(line.task) and (line.action == "fail" or line.action in WENT_WELL):
-            found.setdefault(line.agent, []).append((at, line.action != "fail"))
+            outcome = Outcome(at=at, is_good=line.action != "fail", task=line.task)
+            found.setdefault(line.agent, []).append(outcome)
     return {agent: tuple(ends) for agent, ends in found.items()}
 
 

@@ -125,7 +125,7 @@ def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[dateti
         due = look.message.ack_by
         return due, "acknowledgement overdue: send again, or to the next agent"
     if task.state is State.FAILED:
-        pause = resilience.backoff(heartbeat.backoff, max(task.failures, 1))
+        pause = resilience.retry_pause(heartbeat.backoff, task)
         return (task.updated + pause if task.updated else now), "the backoff is over: next attempt"
     if task.state is State.REVIEW:
         return None, "waits for its reviewer"

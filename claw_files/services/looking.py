@@ -35,6 +35,7 @@ from claw_files.model import (
 from claw_files.rules import routing
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
+from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import busy
@@ -355,7 +356,7 @@ class Looking:
                 open_ones.append(before)
         return tuple(open_ones)
 
-    def outcomes(self) -> dict[AgentId, tuple[tuple[datetime, bool], ...]]:
+    def outcomes(self) -> dict[AgentId, tuple[Outcome, ...]]:
         """How each agent's work ended in the last two days, oldest first; True: it went well."""
         return outcomes(self._journals())
 

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State
+from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId
 from claw_files.rules import posts
 from claw_files.rules.due import next_due
 from claw_files.rules.flows import Asker
+from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Look, Place, Snapshot, Told
 from claw_files.rules.tick import plan_tick
 from claw_files.testing import builders as a
@@ -117,7 +118,10 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     found = [draw(looks(number)) for number in range(1, draw(st.integers(1, 2)) + 1)]
     live = tuple(look.run for look in found if look.run and look.run.alive)
     outcomes = {
-        agent: tuple((at, draw(st.booleans())) for at in sorted(draw(st.lists(near, max_size=4))))
+        agent: tuple(
+            Outcome(at=at, is_good=draw(st.booleans()), task=TaskId(f"TC-{draw(st.integers(1, 3))}"))
+            for at in sorted(draw(st.lists(near, max_size=4)))
+        )
         for agent in (PETER, WORKER)
     }
     waiting = tuple(
@@ -166,7 +170,7 @@ def test_a_breaker_that_a_clock_set_back_opens_later_is_due_then() -> None:
     """Three failures dated ahead hold nothing up at first: ten minutes before the last of them they begin to."""
     later = START + timedelta(minutes=30)
     failed = a.look(a.task("TC-1", State.FAILED, assignee=PETER, type="bug", attempt=1, updated=START))
-    snap = Snapshot(settings=SETTINGS, looks=(failed,), outcomes={PETER: ((later, False),) * 3})
+    snap = Snapshot(settings=SETTINGS, looks=(failed,), outcomes={PETER: (Outcome(at=later, is_good=False),) * 3})
     opens = later - timedelta(minutes=10)
     at = START
 

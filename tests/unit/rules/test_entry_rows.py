@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Kind, Need, RunId, State, Stay
+from claw_files.model import AgentId, Box, Kind, Need, RunId, State, Stay, TaskId
 from claw_files.rules import transitions
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
 from claw_files.rules.flows import Asker
+from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Spent, Told
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
@@ -667,18 +668,28 @@ def test_a_review_that_misses_outputs_goes_back_once_before_the_reviewer_hears_o
 # --- failed
 
 
-def fails(*agos: timedelta) -> dict[AgentId, tuple]:
-    return {PETER: tuple((START - ago, False) for ago in agos)}
+def fails(*agos: timedelta) -> dict[AgentId, tuple[Outcome, ...]]:
+    """One failure each of as many tasks."""
+    return {PETER: tuple(Outcome(at=START - ago, is_good=False, task=TaskId(f"TC-{n}")) for n, ago in enumerate(agos))}
 
 
 def failed(failures: int = 1, id: str = "TC-47", **task: object) -> Look:
     return a.look(a.task(id, State.FAILED, failures=failures, reason="boom", **task), sent=True)
 
 
-@pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4)])
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (3, 8)])
 def test_the_next_attempt_comes_after_a_growing_backoff(failures: int, seconds: int) -> None:
-    assert acts(failed(failures), timedelta(seconds=seconds - 1)) == []
-    assert acts(failed(failures), timedelta(seconds=seconds)) == [Act.RETRY]
+    """Also the third, of a task that failed three times in a row: its own failures do not open the breaker."""
+    look, own = failed(failures, attempts=4), ending(*range(failures))
+
+    assert acts(look, timedelta(seconds=seconds), outcomes=own) == [], "its failure may be a second younger"
+    assert acts(look, timedelta(seconds=seconds * 1.25 + 1), outcomes=own) == [Act.RETRY]
+
+
+def ending(*agos: int) -> dict[AgentId, tuple[Outcome, ...]]:
+    """As many failures of one task."""
+    task = TaskId("TC-47")
+    return {PETER: tuple(Outcome(at=START - ago * MINUTE, is_good=False, task=task) for ago in reversed(agos))}
 
 
 def test_a_failure_from_a_clock_that_was_put_back_holds_nothing_up() -> None:

@@ -11,6 +11,7 @@ from claw_files.model import AgentId, Box, Kind, Message, Need, Run, State
 from claw_files.rules.case import lane
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
+from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Told
 from claw_files.rules.tick import plan_ready, plan_tick
 from claw_files.testing import builders as a
@@ -104,8 +105,8 @@ def test_workers_are_started_at_most_so_often_a_minute() -> None:
 
 
 def test_an_open_breaker_keeps_its_agent_asleep_and_a_half_open_one_lets_one_run_begin() -> None:
-    def failing(ago: timedelta) -> dict[AgentId, list[tuple[datetime, bool]]]:
-        return {WORKER: [(START - ago, False)] * 3}
+    def failing(ago: timedelta) -> dict[AgentId, list[Outcome]]:
+        return {WORKER: [Outcome(at=START - ago, is_good=False)] * 3}
 
     assert woken(messages(3), outcomes=failing(9 * MINUTE)) == []
     assert woken(messages(3), outcomes=failing(10 * MINUTE)) == ["tc-1.1"]
@@ -133,7 +134,7 @@ def test_the_next_agent_is_woken_with_the_message_of_the_new_attempt() -> None:
 
 
 def test_a_tick_delivers_to_an_agent_whose_breaker_is_open_but_does_not_wake_it() -> None:
-    assert acts(a.look(a.task()), outcomes={PETER: ((START, False),) * 3}) == [Act.DELIVER]
+    assert acts(a.look(a.task()), outcomes={PETER: (Outcome(at=START, is_good=False),) * 3}) == [Act.DELIVER]
 
 
 def test_what_follows_from_no_single_line_is_marked_as_such() -> None:
@@ -298,7 +299,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     if draw(st.booleans()):
         found.append(found[0])
     waiting = [a.message(a.task(f"TC-{n}", assignee=draw(st.sampled_from([PETER, WORKER])))) for n in range(20, 26)]
-    ends = st.lists(st.tuples(TIMES, st.booleans()), max_size=4).map(tuple)
+    ends = st.lists(st.builds(Outcome, at=TIMES, is_good=st.booleans()), max_size=4).map(tuple)
     snap = a.snapshot(
         *found,
         waiting=tuple(waiting[: draw(st.integers(0, 6))]),
