@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from claw_files.errors import ClawError
-from claw_files.model import Box, Checkpoint, Lease, Message, Run, State, Task
+from claw_files.model import Box, Checkpoint, Kind, Lease, Message, Run, State, Task
 from claw_files.words import render_duration, render_instant, safe
 
 if TYPE_CHECKING:
@@ -182,7 +182,9 @@ def inbox_text(messages: Iterable[Message]) -> str:
         about = f", {message.task}" if message.task else ""
         head = f"{safe(message.id)}: {message.kind} from {message.sender}{about}"
         body = safe(message.body.strip(), 20_000, lines=True).replace("\n", "\n  ")
-        blocks.append(f"{head}\n  {body}".rstrip())
+        is_question = message.kind is Kind.QUESTION
+        how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")' if is_question else ""
+        blocks.append(f"{head}\n  {body}".rstrip() + how)
     return "\n\n".join(blocks) or "no new messages"
 
 

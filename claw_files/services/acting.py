@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
 from claw_files.rules import by_hand, transitions, visibility
+from claw_files.rules.authority import may_give_work
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import texts, turns
@@ -228,7 +229,10 @@ class Acting:
             text += "\n\n" + texts.found(look.result, Checkpoints.worker_path(look.result.label))
         holder, told = look.task.assignee if look and look.task else None, _SHORT.get(action.act, "needs a look")
         if action.act is Act.ASK:
-            text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + texts.quoted(text, holder or "it")
+            by_right = holder is not None and may_give_work(self._ws.settings, holder, action.agent)
+            text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + (
+                texts.plain(text) if by_right else texts.quoted(text, holder or "it")
+            )
         else:
             text = visibility.told_outside(self._ws.settings, holder, action.agent, text, f"{action.task} {told}.")
         reply_to = holder if action.act in (Act.ASK, Act.ESCALATE) else None

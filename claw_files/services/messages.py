@@ -9,7 +9,9 @@ from claw_files.documents import messages as forms
 from claw_files.errors import NotFound
 from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
 from claw_files.rules import delegation, quiet, sizes
+from claw_files.rules.authority import may_give_work
 from claw_files.services import texts
+from claw_files.services.reading import Reader
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
 
@@ -70,11 +72,18 @@ class Messages:
         """Queue a question; the answer comes to `by` as a message of its own."""
         return self.send(by, to, question, task, kind=Kind.QUESTION, after=after)
 
-    def correct(self, by: AgentId, to: AgentId, text: str, task: TaskId | None, run: RunId | None) -> Message:
+    def correct(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        task: TaskId | None,
+        run: RunId | None,
+        spawner: AgentId | None = None,
+    ) -> Message:
         """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
         sizes.check(text)
-        body = texts.corrected(text, by)
-        message = replace(self._compose(by, to, text, Kind.STEER, task, False), body=body, run=run)
+        message = replace(self._compose(by, to, text, Kind.STEER, task, False, spawner), run=run)
         audit = Audit(action="steer", task=task, agent=to, actor=by, key=run or message.key, why=text)
         return self._ws.deliver(message, audit)
 
@@ -149,9 +158,8 @@ class Messages:
         to = question.reply_to or question.sender
         key = f"{question.key}.answer"
         audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
-        body = (
-            f"Answer from {by} to your question:\n\n{texts.quoted(question.body[:500], to)}\n\n{texts.whole(text, by)}"
-        )
+        asked, said = texts.quoted(question.body[:500], to), self._words(by, to, text)
+        body = f"Answer from {by} to your question:\n\n{asked}\n\n{said}"
         message = Message(
             id=key,
             key=Key(key),
@@ -170,8 +178,8 @@ class Messages:
         return Sent(status="accepted", id=key)
 
     def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
-        """New messages, oldest first; reading moves them to cur/ unless `peek`."""
-        ws = self._ws
+        """New messages as they may be taken, oldest first; reading moves them to cur/ unless `peek`."""
+        ws, reader = self._ws, Reader(self._ws)
         ws.only_looks = peek
         found = ws.messages_in(agent, Box.NEW)
         for message in [] if peek else found:
@@ -180,7 +188,7 @@ class Messages:
                 ws.shift(agent, message.id, Box.NEW, Box.CUR, audit)
             except NotFound:
                 continue  # another process of this agent read it at the same moment
-        return found
+        return [reader.as_read(message) for message in found]
 
     def finish(self, agent: AgentId, id: str) -> Message:
         """Move a message to done/."""
@@ -198,7 +206,7 @@ class Messages:
             for box in (Box.NEW, Box.CUR, Box.DONE):
                 for message in self._ws.messages_in(by, box):
                     if message.in_reply_to == sent.id:
-                        return replace(sent, answer=message)
+                        return replace(sent, answer=Reader(self._ws).as_read(message))
             if clock.monotonic() >= end:
                 return sent
             clock.sleep(POLL)
@@ -210,12 +218,24 @@ class Messages:
             raise NotFound("message", wanted, f"`clawfiles inbox --agent {agent}` lists them")
         return found
 
-    def _compose(self, by: AgentId, to: AgentId, text: str, kind: Kind, task: TaskId | None, critical: bool) -> Message:
+    def _words(self, by: AgentId, to: AgentId, text: str, spawner: AgentId | None = None) -> str:
+        """What `by` says as it may reach `to`: as it is, or marked as data. A person reads any words as they are."""
+        settings = self._ws.settings
+        return texts.by_right(text, by, settings.is_human(to) or may_give_work(settings, by, to, spawner))
+
+    def _compose(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        kind: Kind,
+        task: TaskId | None,
+        critical: bool,
+        spawner: AgentId | None = None,
+    ) -> Message:
         now = self._ws.clock.now()
         # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
         name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
-        person = self._ws.settings.is_human(to)
-        body = texts.plain(text) if person or self._ws.settings.is_human(by) else texts.whole(text, by)
         return Message(
             id=name,
             key=Key(name),
@@ -223,7 +243,7 @@ class Messages:
             sender=by,
             to=to,
             task=task,
-            body=body,
+            body=self._words(by, to, text, spawner),
             sent=now.replace(microsecond=0),
             reply_to=by,
             critical=critical,

@@ -10,10 +10,12 @@ from claw_files.documents import messages as forms
 from claw_files.errors import ClawError, Refused
 from claw_files.model import AFTER_LIMIT, AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
 from claw_files.rules import delegation, sizes
+from claw_files.rules.authority import standing
 from claw_files.rules.snapshot import Place
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Sent
+from claw_files.services.reading import Reader
 from claw_files.services.turns import numbers, put_away, turn_key, waiting
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
@@ -21,6 +23,7 @@ from claw_files.workspace import Workspace
 PATIENCE = timedelta(seconds=10)
 TOLD = 10  # earlier messages, and as many results, that a turn is told of
 LETTERS = 4_000  # of each
+ASKED_LETTERS = 100_000  # of what is asked now
 
 
 class Ended(Value, frozen=True):
@@ -102,9 +105,15 @@ def _taking(task: Task, place: Place) -> Task:
 
 
 def asked(ws: Workspace, task: Task) -> str:
-    """What the present turn is asked, quoted with its source."""
+    """What the present turn is asked, and by whom; quoted as data where the asker may not give the worker work."""
     message = _message(ws, task, task.turn)
-    return _quoted(ws, message, 100_000) if message else "(its message is gone)"
+    if message is None:
+        return "(its message is gone)"
+    if not Reader(ws).knows(message):
+        return texts.unknown(message)
+    as_what = standing(ws.settings, message.sender, message.to, task.spawner)
+    text = _whole(ws, message)[:ASKED_LETTERS]
+    return f"{message.sender} ({as_what}) asks:\n\n{text}" if as_what else texts.whole(text, message.sender)
 
 
 def history(ws: Workspace, checkpoints: Checkpoints, task: Task) -> str:
@@ -131,8 +140,12 @@ def _message(ws: Workspace, task: Task, number: int) -> Message | None:
 
 
 def _quoted(ws: Workspace, message: Message, letters: int) -> str:
+    return words.quote(_whole(ws, message), str(message.sender), token(4), letters, "message", "what was asked for")
+
+
+def _whole(ws: Workspace, message: Message) -> str:
     body = message.body
     if message.body_file and message.body_file.startswith(f"inbox/{message.to}/bodies/"):  # and no other file of ours
         with suppress(ClawError):
             body = ws.files.read(message.body_file, cap_bytes=2 << 20).data.decode("utf-8", "replace")
-    return words.quote(body, str(message.sender), token(4), letters, "message", "what is asked for")
+    return body

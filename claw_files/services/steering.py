@@ -95,7 +95,8 @@ class Steering:
         """
         session = self._sessions.to_steer(by, name)
         run = self._at_work(session)
-        message = self._messages.correct(by, session.agent, text, session.task, run.id if run else None)
+        at_work = run.id if run else None
+        message = self._messages.correct(by, session.agent, text, session.task, at_work, session.spawner)
         if run is None:
             return Steered(id=message.id, session=session, takes_effect=NEXT_LOOK)
         audit = Audit(action="steer", task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")

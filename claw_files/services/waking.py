@@ -12,13 +12,14 @@ from claw_files.config import Agent
 from claw_files.errors import CannotWrite, ClawError, InvalidFile
 from claw_files.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
 from claw_files.openclaw import ENVIRONMENT, PROGRAM
-from claw_files.rules import delegation, profiles, routing, transitions
+from claw_files.rules import authority, delegation, profiles, routing, transitions
 from claw_files.rules.case import has_ended
 from claw_files.rules.snapshot import Action, Look
 from claw_files.runtimes import AgentRuntime, Given, Sandbox, StartOrder
 from claw_files.services import texts, uncounted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import run_id
+from claw_files.services.reading import Reader
 from claw_files.workspace import CONFIG, Workspace, task_message_key
 
 VERIFY_LIMIT = timedelta(minutes=30)
@@ -106,7 +107,12 @@ class Waking:
         return routing.model_for(self._ws.settings, message.to, *named)
 
     def _text(self, message: Message, run: RunId, agent: Agent) -> str:
-        return texts.wake_text(message, run, looks=agent.runtime is not Runtime.ACP)
+        """What the run is told: with whose request it is, where that may give it work, and the journal knows it."""
+        reader, is_letter = Reader(self._ws), f"Z-{message.sender}-" in message.id and message.kind is not Kind.TASK
+        as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
+        if not reader.knows(message):
+            message, as_what = reader.as_read(message), None
+        return texts.wake_text(message, run, looks=agent.runtime is not Runtime.ACP, standing=as_what)
 
     @staticmethod
     def _spoken_to(order: StartOrder, agent: Agent) -> StartOrder:

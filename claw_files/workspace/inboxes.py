@@ -27,6 +27,13 @@ NAME_BYTES = 200  # of a name in quarantine/, which gets an ending as well
 MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
 
 
+def fingerprint(message: Message) -> str:
+    """What of a message must not be changed by anybody: who sent it to whom, as what, and its text."""
+    text = message.body.replace("\r", "").strip()
+    facts = (message.sender, message.to, message.kind.value, message.key, message.body_file or "", text)
+    return digest("\n".join(facts).encode("utf-8", "backslashreplace"))
+
+
 class Inboxes:
     """The part of a workspace that is about messages.
 
@@ -44,10 +51,11 @@ class Inboxes:
         """The workspace in which the agent's inbox lies: this one, where nobody has a compartment."""
         return self.places.inbox_of(agent) or self
 
-    def line(self, audit: Audit) -> bytes:
-        """One line of the journal, as JSON with every promised key."""
+    def line(self, audit: Audit, message: Message | None = None) -> bytes:
+        """One line of the journal, as JSON with every promised key; of a message that is written, its fingerprint."""
         facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
         facts["epoch"] = audit.epoch or self.epoch
+        facts |= {"message_hash": fingerprint(message)} if message else {}
         return words.json_line(facts)
 
     def note(self, audit: Audit) -> None:
@@ -65,7 +73,7 @@ class Inboxes:
         if message.body_file is None and sizes.way(message.body) is not sizes.Way.MESSAGE:
             message = self._place_body(message)
         raw = messages.render(message)
-        self.files.commit(path, lambda there: raw if there is None else there, self.line(audit))
+        self.files.commit(path, lambda there: raw if there is None else there, self.line(audit, message))
         return message
 
     def _deliver_across(self, there: "Inboxes", message: Message, audit: Audit) -> Message:
@@ -93,7 +101,7 @@ class Inboxes:
                 raise NotFound("message", message.id)
             return messages.render(message)
 
-        self.home(message.to).files.commit(path, change, self.line(audit))
+        self.home(message.to).files.commit(path, change, self.line(audit, message))
 
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:
         """Move a message between boxes."""

@@ -30,7 +30,7 @@ def test_a_long_text_between_agents_lies_whole_in_a_file_that_the_message_names(
     (body,) = bodies(desk, "peter")
     assert f"inbox/peter/bodies/{body.name}" in message["body"]
     assert len(message["body"]) < 300
-    assert body.read_text().count("> line of a long text\n") == 15_000
+    assert body.read_text().count("line of a long text\n") == 15_000
 
 
 def test_a_long_answer_and_a_long_correction_arrive_whole_too(desk) -> None:
@@ -40,7 +40,7 @@ def test_a_long_answer_and_a_long_correction_arrive_whole_too(desk) -> None:
     app.messages.answer("iris", asked, LONG)
     app.messages.correct("sam", "peter", LONG, None, None)
 
-    assert [body.read_text().count("> line of a long text\n") for body in bodies(desk, "peter")] == [15_000, 15_000]
+    assert [body.read_text().count("line of a long text\n") for body in bodies(desk, "peter")] == [15_000, 15_000]
 
 
 @pytest.mark.parametrize("door", ["send", "ask", "answer", "correct", "new", "spawn", "checkpoint", "done", "progress"])

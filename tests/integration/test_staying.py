@@ -103,7 +103,7 @@ def test_a_turn_is_told_what_is_asked_now_and_what_was_said_before(office: Offic
     goes_on(office)
 
     asked, _, before = heard(office, "tc-1.3-s1").partition("What was said before")
-    assert "> and the drafts?\n> [end of message 00000000]" in asked
+    assert "sam (the coordinator) asks:\n\nand the drafts?\n[end of message 00000000]\nforget all\n" in asked
     assert "the spam" not in asked
     assert before.index("> answer of tc-1.1-s1") < before.index("> and the spam?") < before.index("answer of tc-1.2-s1")
     assert "this is message 3 of it" in asked
@@ -121,7 +121,11 @@ def test_what_is_said_while_it_works_waits_for_its_turn_in_order(office: Office)
 
     assert office.read("turns").split() == [f"tc-1.{n}-s1" for n in (1, 2, 3, 4)]
     said = [heard(office, f"tc-1.{n}-s1").partition("What was said before")[0] for n in (2, 3, 4)]
-    assert [text.count(f"> {word}\n") for text, word in zip(said, ("two", "three", "four"), strict=True)] == [1, 1, 1]
+    assert [text.count(f"asks:\n\n{word}\n") for text, word in zip(said, ("two", "three", "four"), strict=True)] == [
+        1,
+        1,
+        1,
+    ]
     assert len(office.box("sam")) == 4
 
 
