@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Run
+    from claw_files.model import Run, Task
+    from claw_files.rules.snapshot import Before
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
     from claw_files.services.board import Board
@@ -127,13 +128,16 @@ class App(Site):
     def claims(self) -> "ClaimService":
         from claw_files.services.claims import ClaimService
 
-        return ClaimService(self.workspace)
+        return ClaimService(self.workspace, self._blockers)
+
+    def _blockers(self, task: "Task") -> "tuple[Before, ...]":
+        return self.looking.blockers(task) if task.after else ()
 
     @cached_property
     def delegations(self) -> "Delegations":
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace, self.runs_around, self._lacks_sandbox, lambda: self.choosing)
+        return Delegations(self.workspace, self.runs_around, self._lacks_sandbox, lambda: self.choosing, self._blockers)
 
     @cached_property
     def choosing(self) -> "Choosing":
@@ -146,7 +150,7 @@ class App(Site):
         """Those of the tick: in whose process it runs is chance."""
         from claw_files.services.delegations import Delegations
 
-        return Delegations(self.workspace, lacks_sandbox=self._lacks_sandbox, choosing=lambda: self.choosing)
+        return Delegations(self.workspace, tuple, self._lacks_sandbox, lambda: self.choosing, self._blockers)
 
     def _lacks_sandbox(self) -> str | None:
         return self.runtime.lacks_sandbox()

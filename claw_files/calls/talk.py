@@ -155,7 +155,12 @@ def wanted(
 def delegated_json(done: "Delegated") -> dict[str, Any]:
     """What `delegate` and `spawn` print."""
     found = {"status": "accepted", "task": done.task, "agent": done.agent, "id": done.message, "check": done.check}
-    return found | {"label": done.label, "run": done.run, "cached": done.cached}
+    return found | {
+        "label": done.label,
+        "run": done.run,
+        "cached": done.cached,
+        "waits_for": [it.task for it in done.waits_for],
+    }
 
 
 def sent_json(sent: "Sent") -> dict[str, Any]:

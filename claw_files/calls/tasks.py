@@ -8,17 +8,19 @@ if TYPE_CHECKING:
 
     from claw_files.app import App
     from claw_files.model import AgentId, Lease, Task, TaskId
+    from claw_files.rules.snapshot import Before
     from claw_files.services.board import Shown
     from claw_files.services.delegations import Delegated
     from claw_files.services.tasks import NewTask
 
 
 class Made(NamedTuple):
-    """A new task, whom it was delegated to, and what is odd about it, in one sentence."""
+    """A new task, whom it was delegated to, what is odd about it, in one sentence, and what it has to wait for."""
 
     shown: "Shown"
     receiver: "AgentId | None"
     warning: str | None
+    waits_for: "tuple[Before, ...]" = ()
 
 
 class Moved(NamedTuple):
@@ -49,10 +51,12 @@ def make(app: "App", order: "NewTask", to: str | None) -> Made:
     for earlier in order.after:
         app.place_to_act(earlier)
     made = place.tasks.new(order, actor, app.inside if place is app or place.home else None)
+    waits_for: tuple[Before, ...] = ()
     if receiver:
-        place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
+        done = place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
+        waits_for = done.waits_for
         app.wake()
-    return Made(place.board.show(made.id, own=True), receiver, estimate_warning(made.estimate))
+    return Made(place.board.show(made.id, own=True), receiver, estimate_warning(made.estimate), waits_for)
 
 
 def delegate(app: "App", task: "TaskId", to: str | None, check: "datetime | None", urgent: bool = False) -> "Delegated":

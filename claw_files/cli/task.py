@@ -36,6 +36,7 @@ def new(
     """Make a task in the backlog; prints its id."""
     from claw_files import views, words
     from claw_files.calls import tasks
+    from claw_files.rules.successors import listed
     from claw_files.services.tasks import NewTask
 
     if urgent and priority:
@@ -49,10 +50,12 @@ def new(
         after=task_ids(after),
         body=read_text(body),
     )
-    shown, receiver, warning = tasks.make(app, order, to)
+    shown, receiver, warning, waits_for = tasks.make(app, order, to)
     if warning:
         warn(warning)
-    show(views.task_json(shown), f"{shown.task.id}" + (f" delegated to {receiver}" if receiver else ""))
+    told = f"{shown.task.id}" + (f" delegated to {receiver}" if receiver else "")
+    told += f", waits for {listed(waits_for)}" if waits_for else ""
+    show(views.task_json(shown), told)
 
 
 @task.command("list", cls=Command, example="clawfiles task list --status in_progress --agent peter")

@@ -187,6 +187,14 @@ def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> 
     return WAIT if to is None else (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
 
 
+def requester(case: Case) -> AgentId:
+    """Who asked for the task; where a worker did, whoever hears of it instead; the coordinator for a stranger."""
+    settings, asker = case.snap.settings, case.look.asker
+    who = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
+    who = asker.agent if asker else who
+    return who if who in settings.agents else settings.coordinator
+
+
 def first_boss(case: Case) -> AgentId:
     """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
     settings = case.snap.settings

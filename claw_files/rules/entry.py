@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AFTER_LIMIT, DRAINED, Kind, Report, State
-from claw_files.rules import by_hand, rows
+from claw_files.rules import by_hand, rows, successors
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -251,6 +251,7 @@ ROWS: tuple[Row, ...] = (
     worker_result,
     worker_running,
     run_ended,
+    successors.comes_after,
     rows.backlog,
     rows.in_progress,
     rows.blocked,

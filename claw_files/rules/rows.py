@@ -15,6 +15,7 @@ from claw_files.rules.case import (
     later,
     listed,
     mark,
+    requester,
     route_anew,
     task_key,
 )
@@ -312,14 +313,9 @@ def audience(case: Case) -> list[AgentId]:
     Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
     """
     settings, asker = case.snap.settings, case.look.asker
-    requester = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
-    if asker:
-        requester = asker.agent
-    if requester not in settings.agents:
-        requester = settings.coordinator
     known = [it for it in case.task.followers if it in settings.agents]
     others = (it for it in known if settings.agents[it].kind is not AgentKind.WORKER)
-    return [who for who in dict.fromkeys((requester, *others)) if who != case.agent or (asker and asker.run)]
+    return [who for who in dict.fromkeys((requester(case), *others)) if who != case.agent or (asker and asker.run)]
 
 
 def _wants_check(case: Case) -> bool:

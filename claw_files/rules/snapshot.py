@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from claw_files.config import Settings
-from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, Result, Run, Task, TaskId, Value
+from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, Result, Run, State, Task, TaskId, Value
 from claw_files.rules.flows import Asker
 from claw_files.rules.pools import Load
 from claw_files.rules.resilience import Outcome
@@ -27,6 +27,26 @@ class Told(Value, frozen=True):
 
     box: Box
     sent: datetime | None = None
+
+
+class Before(Value, frozen=True):
+    """A task that another one comes after, and that is not done; without a state its file cannot be read."""
+
+    task: TaskId
+    state: State | None = None
+    is_missing: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended without being done."""
+        return self.state in (State.CANCELLED, State.DEAD)
+
+    @property
+    def stands(self) -> str:
+        """How it stands, in a few words."""
+        if self.state is None:
+            return "missing" if self.is_missing else "cannot be read"
+        return self.state.value.replace("_", " ") + (", not verified" if self.state is State.DONE else "")
 
 
 class Look(Value, frozen=True):
@@ -49,6 +69,7 @@ class Look(Value, frozen=True):
     note: str = ""  # the last one of the holder, while a person follows the task
     announced: datetime | None = None  # when its progress was announced last
     asker: Asker | None = None  # who hears of it, where a worker spawned it
+    before: tuple[Before, ...] = ()  # what it comes after and is not done; looked up only while it waits for that
     next_turn: AgentId | None = None  # of an open session: who sent the next message, if there is one
 
 
@@ -95,6 +116,8 @@ class Act(StrEnum):
     RESEND = "resend"
     WAKE = "wake"
     STOP = "stop"
+    BLOCK = "block"  # what it comes after ended without being done
+    UNBLOCK = "unblock"
     NEXT_AGENT = "next-agent"
     FINISH = "finish"  # a worker's result moves its task
     FAIL = "fail"

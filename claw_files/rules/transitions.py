@@ -262,6 +262,12 @@ def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None 
     return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
 
 
+def resume(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task` in backlog again, its assignee's as before: what blocked it is over."""
+    check(task, S.BACKLOG, actor, "L")
+    return replace(task, state=S.BACKLOG, reason=None, need=None, updated=now)
+
+
 def release(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` back in backlog for anyone, its generation ended."""
     check(task, S.BACKLOG, actor, "G", "L")

@@ -63,6 +63,8 @@ class Acting:
             Act.RESEND: self._resend,
             Act.NEXT_AGENT: self._next_agent,
             Act.STOP: self._stop,
+            Act.BLOCK: outcomes.block,
+            Act.UNBLOCK: outcomes.unblock,
             Act.FINISH: outcomes.finish,
             Act.FAIL: outcomes.fail,
             Act.RETRY: outcomes.retry,

@@ -4,16 +4,17 @@ The order, each step enough to see after a crash: the ledger line, the claim fil
 keeps honest claimants from getting in each other's way; that exactly one wins is up to the claim file and the commit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from heapq import heapify, heappop
 
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.errors import AlreadyClaimed, Busy, ClawError, Conflict, NotFound, Refused
+from claw_files.errors import AlreadyClaimed, Busy, Conflict, NotFound, Refused
 from claw_files.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
-from claw_files.rules import routing, transitions
+from claw_files.rules import routing, successors, transitions
+from claw_files.rules.snapshot import Before
 from claw_files.services.tasks import actor_for, check_no_worker
 from claw_files.workspace import Workspace, task_message_key
 from claw_files.workspace.index import Row
@@ -25,8 +26,9 @@ TAKEN_FOR = timedelta(minutes=1)  # so long a program without our lock has to wr
 class ClaimService:
     """`claim TC-47` and `claim --next`."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, workspace: Workspace, blockers: Callable[[Task], tuple[Before, ...]]) -> None:
+        """`blockers` says which tasks that one comes after are not done."""
+        self._ws, self._blockers = workspace, blockers
 
     def claim(self, task_id: TaskId, agent: AgentId, generation: int | None = None) -> Lease:
         """The lease of `agent` on the task.
@@ -53,18 +55,9 @@ class ClaimService:
         """Refuse before anything is written; raises what `claim` raises for a task that is not in progress."""
         now = self._ws.clock.now()
         transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
-        waiting = [earlier for earlier in task.after if not self._is_done(earlier)]
-        if waiting:
-            names = ", ".join(waiting)
-            raise Refused(
-                "after", f"{task.id} comes after {names}, not done yet", "`clawfiles claim --next` finds another"
-            )
-
-    def _is_done(self, task_id: TaskId) -> bool:
-        try:
-            return self._ws.in_force(self._ws.load_anywhere(task_id).task).state is State.DONE
-        except NotFound:
-            return False
+        if waiting := self._blockers(task):
+            why = f"{task.id} comes after {successors.listed(waiting)}, not done yet"
+            raise Refused("after", why, "`clawfiles claim --next` finds another")
 
     def _generation(self, task: Task, agent: AgentId) -> int:
         """The generation reserved for the agent, or begun by a claimant before us; else one more than the highest.
@@ -174,10 +167,7 @@ class ClaimService:
             return False
         if task.assignee is None and not routing.may_take(self._ws.settings, agent, task.type):
             return False
-        try:
-            return all(self._is_done(earlier) for earlier in task.after)
-        except ClawError:  # an earlier task's file cannot be read: then it is not known to be done
-            return False
+        return not self._blockers(task)
 
 
 def _lease(task: Task, agent: AgentId) -> Lease:

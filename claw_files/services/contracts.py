@@ -10,6 +10,7 @@ from claw_files.config import Settings
 from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, Refused
 from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
+from claw_files.rules.snapshot import Before
 from claw_files.workspace import Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen
@@ -48,6 +49,7 @@ class Delegated(Value, frozen=True):
     warning: str | None = None
     label: str | None = None
     run: RunId | None = None
+    waits_for: tuple[Before, ...] = ()  # what it comes after, where that is not done: nothing was sent yet
     cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
 
 

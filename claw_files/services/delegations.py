@@ -30,7 +30,8 @@ from claw_files.model import (
 )
 from claw_files.rules import delegation, routing, sizes, transitions
 from claw_files.rules.flows import Caller
-from claw_files.services import texts
+from claw_files.rules.snapshot import Before
+from claw_files.services import predecessors, texts
 from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import (
@@ -66,13 +67,15 @@ class Delegations:
         runs: Callable[[], Sequence[Run]] = tuple,
         lacks_sandbox: Callable[[], str | None] = lambda: None,
         choosing: "Callable[[], Choosing] | None" = None,
+        blockers: Callable[[Task], tuple[Before, ...]] = lambda _: (),
     ) -> None:
         """`runs` gives the live runs that whoever calls is part of; `lacks_sandbox` why none can be built here.
 
         Without `choosing`, for what has been routed already, pools and caches are not looked at.
+        `blockers` says which tasks that one comes after are not done: until then it is watched, and nothing is sent.
         """
         self._ws, self._lacks_sandbox, self._choosing = workspace, lacks_sandbox, choosing
-        self._callers = Callers(workspace, runs)
+        self._callers, self._blockers = Callers(workspace, runs), blockers
 
     # --- by command
 
@@ -112,10 +115,17 @@ class Delegations:
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
         self._write_line(Entry(task=task.id, agent=agent, at=at), audit)
-        message = self.deliver(task.id, agent, by, chain)
-        return Delegated(
-            task=task.id, agent=agent, message=message.id, check=at, warning=routing.estimate_warning(task.estimate)
-        )
+        done = Delegated(task=task.id, agent=agent, check=at, warning=routing.estimate_warning(task.estimate))
+        if waits_for := self._wait(task, agent, audit):
+            return replace(done, waits_for=waits_for)
+        return replace(done, message=self.deliver(task.id, agent, by, chain).id)
+
+    def _wait(self, task: Task, agent: AgentId, audit: Audit) -> tuple[Before, ...]:
+        """What the task, whose line is written, still comes after; then it is only marked as the agent's."""
+        unmet = self._blockers(task)
+        if unmet and task.assignee != agent:
+            self._ws.update(task.id, lambda found: replace(found, assignee=agent), audit, keep_mtime=True)
+        return unmet
 
     def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
         """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
@@ -270,7 +280,7 @@ class Delegations:
 
     def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
         if task.session is None or task.turn == 1:
-            return texts.task_text(task, body, run, checkpoint)
+            return texts.task_text(task, body, run, checkpoint, predecessors.told(self._ws, task))
         from claw_files.services import staying
 
         history = staying.history(self._ws, Checkpoints(self._ws), task)
@@ -370,19 +380,14 @@ class Delegations:
             spawner = by if by != ws.settings.coordinator else None
             entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
             self._write_line(entry, audit)
-        if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
-            return Delegated(task=task.id, agent=worker, check=at, label=label, cached=terms.earlier[0].id)
-        message = self.deliver(task.id, worker, by)
         warning = routing.estimate_warning(task.estimate)
-        return Delegated(
-            task=task.id,
-            agent=worker,
-            message=message.id,
-            check=at,
-            warning=warning,
-            label=label,
-            run=RunId(f"{message.key}-s1"),
-        )
+        done = Delegated(task=task.id, agent=worker, check=at, label=label, warning=warning)
+        if waits_for := self._wait(task, worker, audit):
+            return replace(done, waits_for=waits_for)
+        if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
+            return replace(done, cached=terms.earlier[0].id)
+        message = self.deliver(task.id, worker, by)
+        return replace(done, message=message.id, run=RunId(f"{message.key}-s1"))
 
 
 def _without_heading(body: str, task: TaskId) -> str:

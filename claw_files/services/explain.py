@@ -4,10 +4,10 @@ from datetime import datetime
 
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import budgets, lanes, resilience, routing, visibility
+from claw_files.rules import budgets, lanes, resilience, routing, successors, visibility
 from claw_files.rules.case import case_of
 from claw_files.rules.liveness import liveness
-from claw_files.rules.snapshot import Action, Look, Snapshot
+from claw_files.rules.snapshot import Action, Before, Look, Snapshot
 from claw_files.rules.tick import plan_line
 from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace
@@ -19,7 +19,7 @@ class Explanation(Value, frozen=True):
     task: Task  # in the state that is in force
     conflict: str | None = None  # a word in the file that does not count, and why
     liveness: Liveness | None = None
-    waits_for: tuple[TaskId, ...] = ()  # tasks that must be done first
+    waits_for: tuple[Before, ...] = ()  # tasks that must be done first
     not_ready: str | None = None  # why nobody may claim it now
     entry: Entry | None = None
     message: Message | None = None
@@ -103,11 +103,11 @@ class Explaining:
         return tuple(held)
 
 
-def _not_ready(task: Task, blockers: tuple[TaskId, ...], now: datetime) -> str | None:
+def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str | None:
     if task.state is not State.BACKLOG:
         return f"it is {task.state}"
     if blockers:
-        return f"it comes after {', '.join(blockers)}"
+        return f"it comes after {successors.listed(blockers)}"
     if task.not_before and now < task.not_before:
         return "its backoff is not over"
     return f"it is delegated to {task.assignee}" if task.assignee else None
@@ -121,6 +121,8 @@ def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[dateti
     why = budgets.used_up(snap.settings, snap.spent, task.assignee) if task.state is State.BACKLOG else None
     if why:
         return None, f"{why}; it waits for another month or a raised budget"
+    if look.before and task.state is State.BACKLOG:
+        return None, f"it waits for {successors.listed(look.before)}"
     if task.state is State.BACKLOG and look.message:
         due = look.message.ack_by
         return due, "acknowledgement overdue: send again, or to the next agent"

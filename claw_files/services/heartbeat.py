@@ -5,7 +5,7 @@ commands and agents go on working meanwhile. No lock is held while a process run
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -164,10 +164,13 @@ class Heartbeat:
         chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
         snap, planned = self._plan(only)
         done = [*woken, *chosen]
-        for task in dict.fromkeys(action.task for action in planned if action.task and not action.alone):
-            self._safely(f"{task}", self._act_on, task, done)
-        if done:  # what followed from it concerns groups and people in this tick already
-            _, planned = self._plan(only)
+        acted = set[TaskId]()
+        while left := [task for task in _tasks(planned) if task not in acted]:
+            for task in left:
+                self._safely(f"{task}", self._act_on, task, done)
+            acted.update(left)
+            if done:  # what followed from it concerns groups, people and successors in this tick already
+                _, planned = self._plan(only)
         for action in planned:
             if (
                 action.alone
@@ -297,6 +300,11 @@ class Heartbeat:
 def _hidden_problem(one: Heartbeat, ticked: Ticked) -> str:
     home = one.name.rpartition("/")[2]
     return f"{one.name}: {len(ticked.problems)} problems; `clawfiles heartbeat --agent {home}` names them"
+
+
+def _tasks(planned: Sequence[Action]) -> Iterable[TaskId]:
+    """The tasks whose lines have something to be done, each once, in order."""
+    return dict.fromkeys(action.task for action in planned if action.task and not action.alone)
 
 
 def _same(one: Action, other: Action) -> bool:

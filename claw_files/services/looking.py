@@ -7,6 +7,7 @@ ended has nothing more to say.
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from claw_files.model import (
     Audit,
     Box,
     Entry,
+    Kind,
     Message,
     Post,
     Report,
@@ -32,11 +34,11 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules import routing
+from claw_files.rules import routing, successors
 from claw_files.rules.entry import task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
-from claw_files.rules.snapshot import Look, Snapshot, Spent
+from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import busy
 from claw_files.services.askers import asker_of
@@ -44,6 +46,7 @@ from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
 from claw_files.services.outbox import Outbox
 from claw_files.services.outputs import missing
+from claw_files.services.predecessors import unmet
 from claw_files.services.schedules import Schedules
 from claw_files.services.turns import is_turn, next_turn
 from claw_files.system.files import Content, Files
@@ -181,6 +184,7 @@ class Looking:
             verify=self._verify_of(task),
             asker=asker_of(self._ws, self._runtime, task, entry),
             next_turn=next_turn(self._ws, task),
+            before=self.blockers(task) if task.state is State.BACKLOG or successors.is_held(task) else (),
             **self._progress(task, loaded.content),
         )
 
@@ -291,7 +295,16 @@ class Looking:
 
     def waiting(self) -> tuple[Message, ...]:
         """Messages in new/ of agents that are woken by a command and whose run does not exist yet, oldest first."""
-        return tuple(message for message, is_begun in self._new_messages() if not is_begun)
+        found = (message for message, is_begun in self._new_messages() if not is_begun)
+        return tuple(message for message in found if not self._is_too_early(message))
+
+    def _is_too_early(self, message: Message) -> bool:
+        """Whether what its task comes after was reopened after the message had been sent."""
+        if message.task is None or message.kind is not Kind.TASK or not message.definition.get("after"):
+            return False
+        with suppress(ClawError):
+            return bool(self.blockers(self._ws.load(message.task).task))
+        return False
 
     def begun(self) -> tuple[Message, ...]:
         """Messages in new/ whose run was started by a tick that died before it could move them."""
@@ -345,16 +358,13 @@ class Looking:
         oldest = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda t: (words.rank(t.priority), t.created or oldest, t.id)))
 
-    def blockers(self, task: Task) -> tuple[TaskId, ...]:
+    def blockers(self, task: Task) -> tuple[Before, ...]:
         """Tasks that must be done before this one and are not."""
-        open_ones = []
-        for before in task.after[:1000]:
-            try:
-                if self._ws.in_force(self._ws.load_anywhere(before).task).state is not State.DONE:
-                    open_ones.append(before)
-            except ClawError:
-                open_ones.append(before)
-        return tuple(open_ones)
+        return unmet(((it._ws, it.counts_as_done) for it in (self, *self._others())), task)
+
+    def counts_as_done(self, task: Task) -> bool:
+        """Whether the task, in force, is done."""
+        return task.state is State.DONE
 
     def outcomes(self) -> dict[AgentId, tuple[Outcome, ...]]:
         """How each agent's work ended in the last two days, oldest first; True: it went well."""

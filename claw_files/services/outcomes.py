@@ -91,6 +91,18 @@ class Outcomes:
         if entry is not None:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
 
+    def block(self, action: Action, look: Look | None) -> None:
+        assert action.task
+        now, audit = self._ws.clock.now(), self._audit(action)
+        self._ws.update(
+            action.task, lambda task: transitions.block(task, self._tick, now, action.why), audit, keep_mtime=True
+        )
+
+    def unblock(self, action: Action, look: Look | None) -> None:
+        assert action.task
+        now, audit = self._ws.clock.now(), self._audit(action)
+        self._ws.update(action.task, lambda task: transitions.resume(task, self._tick, now), audit, keep_mtime=True)
+
     def dead_letter(self, action: Action, look: Look | None) -> None:
         """Dead with its history, a person told, then moved; each step finds out whether it was done."""
         assert action.task and look and look.task

@@ -21,22 +21,25 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
-def task_text(task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
+def task_text(task: Task, body: str, run: RunId, checkpoint: str | None, before: str = "") -> str:
     """The text of a task message: what to do, how to say so, and where an earlier attempt got to.
+
+    `before` tells what the tasks before it came to.
 
     With a long description only its beginning is in it: all of it is in the status file, which it names.
     """
-    text = _task_text(task, body.strip(), run, checkpoint, is_whole=True)
+    text = _task_text(task, body.strip(), run, checkpoint, before, is_whole=True)
     fits = sizes.way(text) is sizes.Way.MESSAGE
-    return text if fits else _task_text(task, body.strip(), run, checkpoint, is_whole=False)
+    return text if fits else _task_text(task, body.strip(), run, checkpoint, before, is_whole=False)
 
 
-def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, is_whole: bool) -> str:
+def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, before: str, is_whole: bool) -> str:
     name = "messages/worker.md" if task.label else "messages/task.md"
     names = {
         "id": task.id,
         "title": words.said(task.title),
         "body": _description(task, body, is_whole),
+        "before": before,
         "file": words.file_name(task.id),
         "attempt": str(task.attempt),
         "generation": str(task.generation),
@@ -82,9 +85,9 @@ def _resume(task: Task, checkpoint: str | None) -> str:
     return why + (f"`{checkpoint}` says what is completed; go on from there.\n" if checkpoint else "")
 
 
-def quoted(text: str, source: AgentId | str) -> str:
+def quoted(text: str, source: AgentId | str, most: int = 10_000) -> str:
     """An agent's text as data for another one: marked, bounded, with its source, behind a fence nobody can guess."""
-    return words.quote(text, str(source), token(4))
+    return words.quote(text, str(source), token(4), most)
 
 
 def whole(text: str, source: AgentId) -> str:

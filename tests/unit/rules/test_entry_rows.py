@@ -12,7 +12,7 @@ from claw_files.rules import transitions
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
 from claw_files.rules.flows import Asker
 from claw_files.rules.resilience import Outcome
-from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Spent, Told
+from claw_files.rules.snapshot import Act, Action, Before, Look, Place, Snapshot, Spent, Told
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
@@ -361,6 +361,54 @@ def test_a_run_that_a_nudge_started_ends_without_failing_the_task() -> None:
     task = a.task(state=State.IN_PROGRESS)
 
     assert Act.FAIL not in acts(a.look(task, sent=True, run=a.run(task, ended=START, key="tc-47.1.nudge")))
+
+
+# --- comes_after
+
+
+def before(state: State | None, **fields: object) -> tuple[Before, ...]:
+    return (Before(task=TaskId("TC-1"), state=state, **fields),)
+
+
+def test_what_comes_after_an_open_task_is_not_sent() -> None:
+    waiting = a.look(a.task(after=("TC-1",)), before=before(State.IN_PROGRESS))
+    sent = a.look(a.task(after=("TC-1",)), sent=True, box=Box.NEW, before=before(State.DONE))
+
+    assert acts(waiting) == acts(waiting, 9 * HOUR) == []
+    assert acts(sent, HOUR) == [], "what was reopened after the message was sent: nothing is sent again, nobody is next"
+    assert acts(a.look(a.task(after=("TC-1",)))) == [Act.DELIVER]
+    assert acts(replace(waiting, before=before(None))) == [], "a file that cannot be read is not done"
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.DEAD])
+def test_what_comes_after_a_task_that_ended_otherwise_is_blocked(state: State) -> None:
+    look = a.look(a.task(after=("TC-1",)), before=before(state), at=START + HOUR)
+    gone = replace(look, before=before(None, is_missing=True))
+    (block,) = plan(look)
+
+    assert (block.act, block.why) == (Act.BLOCK, f"it comes after TC-1 ({state})")
+    assert acts(gone) == [], "it may be gone for a moment only"
+    assert acts(gone, HOUR) == [Act.BLOCK]
+    assert acts(replace(look, run=a.run(look.task))) == [], "no second attempt beside a live run"
+
+
+def test_the_requester_is_asked_once_about_what_waits_in_vain() -> None:
+    task = a.task(state=State.BLOCKED, after=("TC-1",), requested_by=IRIS, reason="it comes after TC-1 (dead)")
+    look = a.look(task, before=before(State.DEAD))
+    (ask,) = plan(look)
+
+    assert (ask.act, ask.agent, ask.kind) == (Act.ESCALATE, IRIS, Kind.QUESTION)
+    assert "`clawfiles requeue TC-1`" in ask.text and "`clawfiles cancel TC-47`" in ask.text
+    assert acts(look, 9 * HOUR, told=(f"iris/{ask.key}",)) == []
+
+
+def test_what_waited_in_vain_goes_on_when_nothing_stands_in_its_way() -> None:
+    task = a.task(state=State.BLOCKED, after=("TC-1",), reason="it comes after TC-1 (dead)")
+
+    assert acts(a.look(task, before=before(State.BACKLOG))) == [Act.UNBLOCK], "it was requeued"
+    assert acts(a.look(replace(task, after=()))) == [Act.UNBLOCK], "it was taken out of `after`"
+    other = replace(task, reason="it comes after the holidays")
+    assert acts(a.look(other)) == [Act.ESCALATE], "what somebody else blocked is no business of this row"
 
 
 # --- none or backlog

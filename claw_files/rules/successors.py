@@ -1,0 +1,49 @@
+"""What comes after other tasks: it is sent when the last of them is done, and asked about when one ended otherwise."""
+
+from collections.abc import Iterable
+
+from claw_files import words
+from claw_files.model import State, Task
+from claw_files.patterns import pattern
+from claw_files.rules.case import WAIT, Case, Decision, escalate, mark, requester
+from claw_files.rules.snapshot import Act, Before
+
+MOST = 1000  # of the tasks that one task names in its `after`
+_OURS = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
+
+
+def listed(unmet: Iterable[Before]) -> str:
+    """Each task with how it stands: "TC-1 (in progress), TC-2 (missing)"."""
+    return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
+
+
+def is_held(task: Task) -> bool:
+    """Whether the tick blocked the task because one that it comes after ended without being done."""
+    return task.state is State.BLOCKED and _OURS.match(task.reason or "") is not None
+
+
+def comes_after(case: Case) -> Decision | None:
+    """Wait until all that it comes after is done; blocked once one of them cannot be, and on again when it can.
+
+    A file that is missing may be gone for a moment only: it counts at the check time of the line.
+    """
+    held, unmet = is_held(case.task), case.look.before
+    lost = [it for it in unmet if it.is_over or (it.is_missing and (held or case.due))]
+    if held and not lost:
+        return (case.act(Act.UNBLOCK, "what it comes after is under way again", what="after"),)
+    if held:
+        return escalate(case, f"after.{mark(case.task.reason or '')}", _question(case, lost), start=requester(case))
+    if case.task.state is not State.BACKLOG or not unmet:
+        return None
+    if lost and not case.is_running:
+        return (case.act(Act.BLOCK, f"it comes after {listed(lost[:3])}", what="after"),)
+    return WAIT
+
+
+def _question(case: Case, lost: list[Before]) -> str:
+    task, first = case.task, lost[0]
+    back = f", or bring it back: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
+    return (
+        f"{task.id} ({words.said(task.title)}) is blocked: it comes after {listed(lost[:3])}. "
+        f"Take {first.task} out of `after` in status/{words.file_name(task.id)}, or `clawfiles cancel {task.id}`{back}."
+    )
