@@ -10,11 +10,41 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
-from claw_files.model import Key
+from claw_files.digest import digest
+from claw_files.model import Key, Value
 from claw_files.rules.quiet import changes
 
 _NEAR = timedelta(days=2)  # further from a change of clocks, readings follow each other as instants do
-_SECOND = timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+FAR = timedelta(days=1)  # a clock that is put back by less owes nothing until it has caught up
+GONE = "gone"  # the word of a counting mark: a tick saw that the schedule is out of the configuration
+
+
+class Marks(Value, frozen=True):
+    """What the names of a schedule's event files say. Instants are aware, UTC, oldest first.
+
+    A mark that is more than a day ahead was made by a clock that was wrong: it counts for nothing.
+    """
+
+    times: tuple[datetime, ...] = ()  # due times that became an event, and instants at which counting began or ended
+    counting: tuple[tuple[datetime, str], ...] = ()  # since when which rule counts: a digest of `rule`, or GONE
+
+    def last(self, now: datetime) -> datetime | None:
+        """The instant after which due times are still owed; None: nothing is known."""
+        return max((at for at in self.times if at <= now + FAR), default=None)
+
+    def word(self, now: datetime) -> str | None:
+        """The rule that is counted by, or GONE; None where no name says it, as before names did."""
+        return max(((at, word) for at, word in self.counting if at <= now + FAR), default=(now, None))[1]
+
+    def ahead(self, now: datetime) -> datetime | None:
+        """The newest mark that does not count."""
+        return max((at for at in self.times if at > now + FAR), default=None)
+
+
+def rule(cron: str, timezone: str) -> str:
+    """Eight characters for the times that a schedule names: others after its line or the zone was changed."""
+    return digest(f"{' '.join(cron.split())} {timezone}".encode(), 4)
 
 
 def due(
@@ -51,7 +81,7 @@ def last_due(cron: str, zone: tzinfo, now: datetime) -> datetime | None:
     """The latest due time up to and including `now`; None in the fifty years before it there is none."""
     shift, reading = _shift(now, zone), _reading(now, zone)
     best: tuple[datetime, datetime] | None = None
-    for wall in _readings(cron, reading + shift + _SECOND, reverse=True):
+    for wall in _readings(cron, reading + shift + SECOND, reverse=True):
         if best and wall < best[0] - shift:
             break
         past = [at for at in _instants(cron, wall, zone) if at <= now]
@@ -64,7 +94,7 @@ def next_due(cron: str, zone: tzinfo, after: datetime) -> datetime | None:
     """The first due time after `after`; None where there is none in fifty years."""
     shift, reading = _shift(after, zone), _reading(after, zone)
     best: tuple[datetime, datetime] | None = None
-    for wall in _readings(cron, reading - shift - _SECOND, reverse=False):
+    for wall in _readings(cron, reading - shift - SECOND, reverse=False):
         if best and wall > best[0] + shift:
             break
         coming = [at for at in _instants(cron, wall, zone) if at > after]
@@ -87,7 +117,7 @@ def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     if first.astimezone(zone).replace(tzinfo=None) == wall:
         return (first, second) if by_real_time and second != first else (first,)
     # The reading is skipped. PEP 495 puts the two guesses on either side of the change.
-    return () if by_real_time else tuple(changes(second - _SECOND, first, zone))[:1]
+    return () if by_real_time else tuple(changes(second - SECOND, first, zone))[:1]
 
 
 def _reading(at: datetime, zone: tzinfo) -> datetime:
@@ -98,7 +128,7 @@ def _shift(at: datetime, zone: tzinfo) -> timedelta:
     """How far clocks are moved around `at`; nothing on almost every day."""
     at = at.astimezone(UTC)
     found = [
-        abs(_offset(change, zone) - _offset(change - _SECOND, zone)) for change in changes(at - _NEAR, at + _NEAR, zone)
+        abs(_offset(change, zone) - _offset(change - SECOND, zone)) for change in changes(at - _NEAR, at + _NEAR, zone)
     ]
     return sum(found, timedelta(0))
 

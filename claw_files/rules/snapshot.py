@@ -12,6 +12,7 @@ from claw_files.model import AgentId, Box, Entry, Kind, Message, Post, Report, R
 from claw_files.rules.flows import Asker
 from claw_files.rules.pools import Load
 from claw_files.rules.resilience import Outcome
+from claw_files.rules.schedules import Marks
 
 
 class Place(StrEnum):
@@ -94,7 +95,7 @@ class Snapshot(Value, frozen=True):
     outcomes: Mapping[AgentId, tuple[Outcome, ...]] = {}
     tried: Mapping[TaskId, tuple[AgentId, ...]] = {}
     ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
-    marks: Mapping[str, datetime] = {}
+    marks: Mapping[str, Marks] = {}  # by the names of schedules, also of those that are configured no more
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     outbox: tuple[Post, ...] = ()  # what is still to be delivered outside of the workspace
     spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate

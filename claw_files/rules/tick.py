@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.config import Schedule
 from claw_files.model import AgentId, Key, Kind, Message, State, Task, TaskId
 from claw_files.rules import budgets, pools, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
@@ -203,21 +204,51 @@ def plan_ready(snap: Snapshot) -> list[Action]:
 
 
 def plan_schedules(snap: Snapshot, now: datetime) -> list[Action]:
-    """Due times become events, each once; a schedule that is new starts counting now."""
-    found = []
-    for schedule in snap.settings.schedules.values():
-        mark = snap.marks.get(schedule.name)
-        zone = snap.settings.workspace.zone
-        if mark is None:
-            key = str(schedules.key(schedule.name, now))
-            found.append(Action(act=Act.EVENT, key=key, at=now, why="counting starts", details={"arm": schedule.name}))
-            continue
-        for occurrence in schedules.due(schedule.cron, zone, mark, now, schedule.catch_up):
-            key = str(schedules.key(schedule.name, occurrence))
-            why = f"due at {occurrence:%Y-%m-%d %H:%M} UTC"
-            details = {"schedule": schedule.name}
-            found.append(Action(act=Act.EVENT, key=key, at=occurrence, why=why, details=details))
+    """Due times become events, each once. What is new, changed, or back in the configuration starts counting now."""
+    known, found = snap.settings.schedules, list[Action]()
+    for name in (name for name in snap.marks if name not in known):
+        if snap.marks[name].last(now) and snap.marks[name].word(now) != schedules.GONE:
+            why = "counting ends: it is out of the configuration"
+            found.append(_counting(name, schedules.GONE, snap.marks[name], now, why))
+    for schedule in known.values():
+        found += _plan_schedule(schedule, snap.marks.get(schedule.name, schedules.Marks()), snap, now)
     return found
+
+
+def _plan_schedule(schedule: Schedule, marks: schedules.Marks, snap: Snapshot, now: datetime) -> list[Action]:
+    last, word = marks.last(now), marks.word(now)
+    rule = schedules.rule(schedule.cron, snap.settings.workspace.timezone)
+    found = _implausible(schedule.name, marks, snap, now)
+    if last is None or word not in (None, rule):
+        why = "counting starts" if word in (None, schedules.GONE) else "counting starts anew: its times were changed"
+        return [*found, _counting(schedule.name, rule, marks, now, why)]
+    for occurrence in schedules.due(schedule.cron, snap.settings.workspace.zone, last, now, schedule.catch_up):
+        key = str(schedules.key(schedule.name, occurrence))
+        why = f"due at {occurrence:%Y-%m-%d %H:%M} UTC"
+        details = {"schedule": schedule.name} | ({} if word else {"rule": rule})
+        found.append(Action(act=Act.EVENT, key=key, at=occurrence, why=why, details=details))
+    return found
+
+
+def _counting(name: str, word: str, marks: schedules.Marks, now: datetime, why: str) -> Action:
+    """From now on, or after the last mark: one that a clock put back left ahead would count as the newer one."""
+    last = marks.last(now)
+    at = max(now, last + schedules.SECOND) if last else now
+    key = f"{schedules.key(name, at)}.{word}"
+    return Action(act=Act.EVENT, key=key, at=at, why=why, details={"arm": name})
+
+
+def _implausible(name: str, marks: schedules.Marks, snap: Snapshot, now: datetime) -> list[Action]:
+    """An event from a clock that was far ahead is named once; without this it would silence the schedule until then."""
+    ahead, to = marks.ahead(now), snap.settings.monitor
+    key = f"{schedules.key(name, ahead)}.ahead" if ahead else ""
+    if ahead is None or snap.told.get(f"{to}/{key}") is not None:
+        return []
+    text = (
+        f"schedule {name} has an event for {ahead:%Y-%m-%d %H:%M} UTC in events/, made by a clock that was ahead. "
+        "It is set aside: due times before it are kept, and that one is not made again."
+    )
+    return [Action(act=Act.ESCALATE, agent=to, key=key, why="an event lies ahead", text=text, kind=Kind.ANNOUNCE)]
 
 
 def plan_people(snap: Snapshot, now: datetime) -> list[Action]:

@@ -263,9 +263,9 @@ class Acting:
 
     def _event(self, action: Action, look: Look | None) -> None:
         if "arm" in action.details:
-            self._schedules.arm(action.key)
+            self._schedules.arm(action.key, action.why)
         else:
-            self._schedules.emit(action.key, action.details["schedule"])
+            self._schedules.emit(action.key, action.details["schedule"], action.details.get("rule"))
 
     def _announce(self, action: Action, look: Look | None) -> None:
         assert action.agent

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from claw_files import words
 from claw_files.config import Schedule
 from claw_files.errors import ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
+from claw_files.rules.schedules import Marks
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:  # most ticks find nothing due
     from claw_files.services.delegations import Delegations
 
 BOXES = ("new", "done", "failed")
-FORM = "%Y%m%dT%H%M%SZ"
 
 
 class Schedules:
@@ -25,39 +25,44 @@ class Schedules:
         self._ws = workspace
         self._delegations = delegations
 
-    def marks(self) -> dict[str, datetime]:
-        """The last occurrence of each schedule that became an event."""
-        if not self._ws.settings.schedules:
-            return {}
-        marks: dict[str, datetime] = {}
-        for box in BOXES:
-            for name in self._ws.files.names(f"events/{box}"):
-                found = _parse(name)
-                if found and (found[0] not in marks or marks[found[0]] < found[1]):
-                    marks[found[0]] = found[1]
-        return marks
+    def marks(self) -> dict[str, Marks]:
+        """What the names of event files say of each schedule, also of those that are configured no more."""
+        times: dict[str, list[datetime]] = {}
+        counting: dict[str, list[tuple[datetime, str]]] = {}
+        for box in BOXES if self._ws.settings.schedules else ("done",):
+            for found in filter(None, map(_parse, self._ws.files.names(f"events/{box}"))):
+                times.setdefault(found.schedule, []).append(found.at)
+                if found.word:
+                    counting.setdefault(found.schedule, []).append((found.at, found.word))
+        return {
+            name: Marks(times=tuple(sorted(ats)), counting=tuple(sorted(counting.get(name, ()))))
+            for name, ats in times.items()
+        }
 
-    def arm(self, key: str) -> None:
-        """Write down that counting starts now."""
+    def arm(self, key: str, why: str) -> None:
+        """Write down that counting starts or ends now."""
         self._ws.files.folder("events/done")
-        audit = Audit(action="event", key=key, why="counting starts", actor=self._ws.settings.coordinator)
-        self._ws.files.commit(
-            f"events/done/{key}.md", lambda raw: raw or b"counting starts here\n", self._ws.line(audit)
-        )
+        audit = Audit(action="event", key=key, why=why, actor=self._ws.settings.coordinator)
+        self._ws.files.commit(f"events/done/{key}.md", lambda raw: raw or f"{why}\n".encode(), self._ws.line(audit))
 
-    def emit(self, key: str, name: str) -> None:
-        """Write the event of one due time; what it starts follows from it, however often that is begun."""
+    def emit(self, key: str, name: str, rule: str | None) -> None:
+        """Write the event of one due time; what it starts follows from it, however often that is begun.
+
+        `rule` is given where no name says yet by which one is counted: then one does from here on.
+        """
         schedule = self._ws.settings.schedules[name]
         self._ws.files.folder("events/new")
         audit = Audit(action="event", key=key, why=f"schedule {name}", actor=self._ws.settings.coordinator)
         text = f"---\ntype: {schedule.event or 'schedule'}\nschedule: {name}\n---\n".encode()
         self._ws.files.commit(f"events/new/{key}.md", lambda raw: raw or text, self._ws.line(audit))
+        if rule:
+            self.arm(f"{key}.{rule}", "counting goes on")
 
     def has_begun(self) -> bool:
         """Whether an event of a schedule was written and not yet acted on."""
         schedules = self._ws.settings.schedules
         names = self._ws.files.names("events/new") if schedules else []
-        found = [schedules.get(parsed[0]) for name in names if (parsed := _parse(name))]
+        found = [schedules.get(parsed.schedule) for name in names if (parsed := _parse(name)) and not parsed.word]
         return any(schedule is not None and not schedule.event for schedule in found)
 
     def handle(self) -> list[str]:
@@ -70,12 +75,12 @@ class Schedules:
         handled = []
         for name in self._ws.files.names("events/new"):
             found = _parse(name)
-            schedule = self._ws.settings.schedules.get(found[0]) if found else None
-            if found is None or schedule is None or schedule.event:
+            schedule = self._ws.settings.schedules.get(found.schedule) if found else None
+            if found is None or schedule is None or schedule.event or found.word:
                 continue
             handled.append(name)
             with suppress(ClawError):  # it stays, and is tried again at the next tick; those behind it must not wait
-                self._handle(name, schedule, found[1])
+                self._handle(name, schedule, found.at)
         return handled
 
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:
@@ -140,12 +145,20 @@ class Schedules:
         return words.task_id(text[:64])
 
 
-def _parse(name: str) -> tuple[str, datetime] | None:
-    """Schedule and due time of an event file "schedule.NAME.20260307T074500Z.md"."""
+class _Found(NamedTuple):
+    """What the name of an event file says."""
+
+    schedule: str
+    at: datetime
+    word: str | None  # of a mark: by which rule is counted from here, or that the schedule is gone
+
+
+def _parse(name: str) -> _Found | None:
+    """The parts of "schedule.NAME.20260307T074500Z.md", or of a mark "schedule.NAME.20260307T074500Z.WORD.md"."""
     parts = name.removesuffix(".md").split(".")
-    if len(parts) < 3 or parts[0] != "schedule":
+    if not 3 <= len(parts) <= 4 or parts[0] != "schedule" or len(parts[2]) != len("20260307T074500Z"):
         return None
     try:
-        return ".".join(parts[1:-1]), datetime.strptime(parts[-1], FORM).replace(tzinfo=UTC)
-    except ValueError:
+        return _Found(parts[1], datetime.fromisoformat(parts[2]).astimezone(UTC), ".".join(parts[3:]) or None)
+    except (ValueError, OverflowError):
         return None

@@ -240,3 +240,70 @@ def test_an_event_of_a_schedule_that_cannot_be_done_is_put_aside_with_the_reason
     assert "worker" in str(office.audit(action="event failed")[0]["why"])
     office.tick(MINUTE)
     assert len(office.audit(action="event failed")) == 1
+
+
+def test_one_tick_with_a_clock_far_ahead_silences_no_schedule_and_is_told_once(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY)
+    office.tick()
+    office.clock.set(office.clock.now() + 366 * 24 * HOUR)
+    office.tick()
+    assert len(due(office)) == 1
+    office.clock.set(office.clock.now() - 366 * 24 * HOUR)
+
+    for hours in range(1, 4):
+        office.tick(HOUR)
+        assert len(due(office)) == 1 + hours
+
+    monitor = office.app().settings.monitor
+    assert [name for name in office.box(str(monitor)) if "ahead" in name] == ["schedule.tidy.20270308T083000Z.ahead"]
+
+
+def test_a_schedule_whose_line_or_zone_is_edited_fires_no_time_before_the_edit(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY.replace("30 *", "0 10"))
+    office.tick()
+    office.tick(2 * HOUR)
+    assert due(office) == ["tc-tidy-20260307t1000.md"]
+    text = office.read("clawfiles.toml")
+
+    for before, after in (('"0 10', '"0 9'), ("[workspace]", '[workspace]\ntimezone = "Asia/Tokyo"')):
+        text = text.replace(before, after)
+        office.write("clawfiles.toml", text)
+        whys = [action.why for action in office.tick(HOUR).actions]
+        assert "counting starts anew: its times were changed" in whys
+        assert due(office) == ["tc-tidy-20260307t1000.md"]
+
+    office.tick(24 * HOUR)
+    assert due(office)[1:] == ["tc-tidy-20260308t0000.md"]
+
+
+def test_a_schedule_that_was_out_for_a_week_owes_nothing_and_one_that_slept_for_a_week_owes_once(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY)
+    office.tick()
+    text = office.read("clawfiles.toml")
+
+    office.tick(7 * 24 * HOUR)
+    assert len(due(office)) == 1, "nothing ran for a week"
+    office.write("clawfiles.toml", text.replace(HOURLY, ""))
+    office.tick()
+    office.tick(7 * 24 * HOUR)
+    office.write("clawfiles.toml", text)
+    office.tick()
+    assert len(due(office)) == 1, "it was out of the configuration, and a tick saw that"
+    assert len([name for name in office.names("events/done") if name.endswith(".gone.md")]) == 1
+
+    office.tick(HOUR)
+    assert len(due(office)) == 2
+
+
+def test_event_files_from_before_names_told_the_rule_count_on(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + HOURLY)
+    office.write("events/done/schedule.tidy.20260307T063000Z.md", "counting starts here\n")
+
+    office.tick()
+
+    assert len(due(office)) == 1
+    office.write("clawfiles.toml", office.read("clawfiles.toml").replace("30 *", "50 *"))
+    office.tick(10 * MINUTE)
+    assert len(due(office)) == 1

@@ -11,6 +11,7 @@ from claw_files.rules import posts
 from claw_files.rules.due import next_due
 from claw_files.rules.flows import Asker
 from claw_files.rules.resilience import Outcome
+from claw_files.rules.schedules import Marks
 from claw_files.rules.snapshot import Look, Place, Snapshot, Told
 from claw_files.rules.tick import plan_tick
 from claw_files.testing import builders as a
@@ -137,7 +138,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         outcomes=outcomes,
         held=held,
         outbox=tuple(draw(post(number)) for number in range(draw(st.integers(0, 2)))),
-        marks={"report": draw(near)} if draw(st.booleans()) else {"report": START},
+        marks={"report": Marks(times=(draw(near) if draw(st.booleans()) else START,))},
         spawned=tuple(draw(st.lists(near, max_size=3))),
     )
 

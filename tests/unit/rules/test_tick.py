@@ -12,10 +12,11 @@ from claw_files.rules.case import lane
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.resilience import Outcome
+from claw_files.rules.schedules import GONE, Marks, rule
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, Told
 from claw_files.rules.tick import plan_ready, plan_tick
 from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
+from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -167,10 +168,67 @@ DUE = datetime(2026, 3, 7, 7, 45, tzinfo=UTC)  # 08:45 in Berlin
 
 
 def test_a_due_time_becomes_one_event() -> None:
-    (event,) = plan(more=DAILY, marks={"report": DUE - HOUR})
+    (event,) = plan(more=DAILY, marks={"report": Marks(times=(DUE - HOUR,))})
 
     assert (event.act, event.key, event.at) == (Act.EVENT, "schedule.report.20260307T074500Z", DUE)
-    assert plan(more=DAILY, marks={"report": DUE}) == []
+    assert plan(more=DAILY, marks={"report": Marks(times=(DUE,))}) == []
+
+
+RULE = rule("45 8 * * *", "Europe/Berlin")
+
+
+def counted(at: datetime, word: str = RULE, *times: datetime) -> dict[str, Marks]:
+    """Marks of a schedule whose counting began, or ended, at that time; beside it events."""
+    return {"report": Marks(times=tuple(sorted((at, *times))), counting=((at, word),))}
+
+
+def test_an_event_from_a_clock_that_was_ahead_is_named_once_and_counting_goes_on() -> None:
+    marks = counted(DUE - HOUR, RULE, DUE + 365 * 24 * HOUR)
+
+    ahead, event = plan(more=DAILY, marks=marks)
+
+    key = "schedule.report.20270307T074500Z.ahead"
+    assert (ahead.act, ahead.agent, ahead.key) == (Act.ESCALATE, SENTRY, key)
+    assert (event.act, event.at) == (Act.EVENT, DUE)
+    again = plan(more=DAILY, marks=counted(DUE - HOUR, RULE, DUE, DUE + 365 * 24 * HOUR), told=(f"sentry/{key}",))
+    assert again == []
+
+
+def test_a_due_time_that_a_clock_ahead_has_made_is_not_made_again_when_it_comes() -> None:
+    marks = counted(DUE - HOUR, RULE, DUE, DUE + 48 * HOUR)
+
+    assert [action.at for action in plan(more=DAILY, marks=marks, after=24 * HOUR) if action.act is Act.EVENT] == []
+    assert plan(more=DAILY, marks=marks, after=47 * HOUR) == plan(more=DAILY, marks=marks, after=49 * HOUR) == []
+
+
+@pytest.mark.parametrize("word", [rule("0 19 * * *", "Europe/Berlin"), rule("45 8 * * *", "UTC"), GONE])
+def test_a_schedule_that_was_changed_or_is_back_counts_from_when_that_is_seen(word: str) -> None:
+    """Its line, its zone, or that a tick saw it gone from the configuration; the due time before it is not made."""
+    (mark,) = plan(more=DAILY, marks=counted(DUE - 7 * 24 * HOUR, word))
+
+    assert (mark.act, mark.at, mark.details) == (Act.EVENT, START, {"arm": "report"})
+    assert mark.key.endswith(f".{RULE}")
+    assert plan(more=DAILY, marks=counted(START)) == []
+
+
+def test_a_schedule_that_left_the_configuration_is_marked_once() -> None:
+    (mark,) = plan(marks=counted(DUE - HOUR))
+
+    assert mark.key.endswith(".gone")
+    assert plan(marks=counted(START, GONE)) == []
+
+
+def test_a_schedule_that_was_only_missed_is_made_up_for() -> None:
+    assert [action.at for action in plan(more=DAILY, marks=counted(DUE - 7 * 24 * HOUR))] == [DUE]
+
+
+def test_a_change_is_marked_once_also_beside_a_mark_that_lies_a_little_ahead() -> None:
+    old = counted(START + HOUR, rule("0 19 * * *", "Europe/Berlin"))
+    (mark,) = plan(more=DAILY, marks=old)
+    assert mark.at is not None
+    now = Marks(times=(START + HOUR, mark.at), counting=(*old["report"].counting, (mark.at, RULE)))
+
+    assert plan(more=DAILY, marks={"report": now}) == []
 
 
 def test_a_new_schedule_owes_nothing_for_the_past() -> None:
@@ -309,7 +367,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         held={BOSS: (a.note(BOSS, "x", sent=draw(TIMES), critical=draw(st.booleans())),)},
         spawned=tuple(draw(st.lists(TIMES, max_size=3))),
         more=NIGHT + "[limits]\nruns = 3\n[heartbeat]\nauto = true\n" + DAILY,
-        marks=draw(st.sampled_from([{}, {"report": START - 24 * HOUR}])),
+        marks=draw(st.sampled_from([{}, {"report": Marks(times=(START - 24 * HOUR,))}])),
     )
     # Never more live runs than slots, and one in each lane: what earlier ticks kept to.
     lanes = {lane(snap.settings, run.agent, run.key): run for run in snap.live}
