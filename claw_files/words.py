@@ -1,4 +1,4 @@
-"""Text checked where it enters: ids, lengths, instants, states, priorities; and text made safe where it leaves.
+"""Text checked where it enters: ids, lengths, states, priorities; and text made safe where it leaves.
 
 Everything here is pure. What is not understood raises BadId or BadValue, except `state`, where "no state" is an answer.
 Forms are matched in ASCII: a digit or letter of another script never passes for one of ours.
@@ -6,7 +6,6 @@ Forms are matched in ASCII: a digit or letter of another script never passes for
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -112,97 +111,7 @@ def render_duration(length: timedelta) -> str:
     return sign + ("".join(parts) or "0s")
 
 
-# --- instants --------------------------------------------------------------------------------------------------------
-
-_SECOND = r"(?::(?P<second>[0-9]{2})(?:[.,][0-9]{1,9})?)?"
-_TIME = rf"(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}}){_SECOND}(?:\s*(?P<half>[ap])\.?m\.?)?"
-_ZONE = r"(?:\s*(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?))?"
-_DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})"
-_STAMP = pattern(rf"(?:{_DATE})?(?:(?:^|(?<=[0-9])(?:\s*t\s*|\s+)){_TIME}{_ZONE})?", re.ASCII | re.IGNORECASE)
-_FROM_NOW = pattern(r"(?:\+|in\s+)(.+)", re.IGNORECASE)
-_WANTED_INSTANT = 'a time such as "2026-03-07T10:00:00Z", "2026-03-07 10:00", "10:00" or "+30m"'
-_YEARS = range(1971, 2200)  # every zone can be converted there and back, and no clock we meet is outside
-
-
-def instant(text: str, now_local_reference: datetime, tz: tzinfo, name: str = "time") -> datetime:
-    """The instant that `text` names, aware, UTC, in whole seconds.
-
-    Reads ISO 8601, "2026-03-07 10:00" with or without seconds and UTC or an offset, a date alone (its first minute),
-    "10:00", "+30m" and "in 30m". Without an offset it is a time of `tz`. A bare time means its first occurrence after
-    one hour before the reference. A time that daylight saving skips is moved on by what was skipped; of one that
-    exists twice the first counts (for a bare time: the first that is not over).
-
-    Args:
-        now_local_reference: aware, any zone: now for what is typed, a file's own time for what stands in it.
-
-    Raises BadValue(name, ...) for anything else, a date that does not exist, and years outside 1971 to 2199.
-    """
-    stripped = text.strip()
-    if _is_ours(stripped):  # most of what is read
-        with suppress(ValueError):
-            return datetime.fromisoformat(stripped)
-    try:
-        found = _instant(stripped, now_local_reference, tz) if len(text) <= 64 else None
-    except (ValueError, OverflowError, BadValue):
-        found = None
-    if found is None or found.year not in _YEARS:
-        raise BadValue(name, text, _WANTED_INSTANT)
-    return found
-
-
-def _is_ours(text: str) -> bool:
-    """Whether `text` has the marks of what `render_instant` writes where that has them."""
-    return len(text) == 20 and text[:2] == "20" and text[4::3] == "--T::Z" and text[11:13] < "24"
-
-
-def is_bare(text: str) -> bool:
-    """Whether `text` is a time of day without its date."""
-    found = _STAMP.fullmatch(text.strip())
-    return bool(found and found["hour"] and not found["year"])
-
-
-def _instant(text: str, reference: datetime, tz: tzinfo) -> datetime | None:
-    if text.lower() == "now":
-        return reference.astimezone(UTC).replace(microsecond=0)
-    if later := _FROM_NOW.fullmatch(text):
-        return (reference.astimezone(UTC) + duration(later[1])).replace(microsecond=0)
-    found = _STAMP.fullmatch(text)
-    if not found or not (found["year"] or found["hour"]):
-        return None
-    clock = {"hour": _hour(found), "minute": int(found["minute"] or 0), "second": int(found["second"] or 0)}
-    zone = _offset(found["zone"]) or tz
-    if found["year"]:
-        day = datetime(int(found["year"]), int(found["month"]), int(found["day"]))
-        return day.replace(tzinfo=zone, **clock).astimezone(UTC)
-    return _next_occurrence(clock, reference, zone)
-
-
-def _hour(found: re.Match[str]) -> int:
-    hour = int(found["hour"] or 0)
-    if not found["half"]:
-        return hour
-    if not 1 <= hour <= 12:
-        raise ValueError("no such hour on a twelve-hour clock")
-    return hour % 12 + (12 if found["half"].lower() == "p" else 0)
-
-
-def _offset(zone: str | None) -> tzinfo | None:
-    if not zone:
-        return None
-    spelled = "+00:00" if zone[0] not in "+-" else zone if len(zone) != 3 else f"{zone}:00"
-    return datetime.fromisoformat(f"2000-01-01T00:00:00{spelled}").tzinfo
-
-
-def _next_occurrence(clock: dict[str, int], reference: datetime, zone: tzinfo) -> datetime:
-    since = reference.astimezone(UTC) - timedelta(hours=1)
-    # Start a day early: where daylight saving skips midnight, an occurrence may fall on the day after its date.
-    day = since.astimezone(zone).replace(tzinfo=None, microsecond=0, **clock) - timedelta(days=1)
-    while True:
-        for fold in (0, 1):  # of a time that is skipped, 1 is the earlier: it never counts
-            at = day.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-            if at > since:
-                return at
-        day += timedelta(days=1)
+# --- instants as they are written; `claw_files.instants` reads them -------------------------------------------------
 
 
 def render_instant(at: datetime) -> str:
@@ -213,7 +122,7 @@ def render_instant(at: datetime) -> str:
 def render_local(at: datetime, tz: tzinfo) -> str:
     """The aware instant as people of `tz` read it: "2026-03-07 10:00", with seconds only where they are not zero.
 
-    In the hour that exists twice, the second time round, the offset is added: `instant` reads back what was meant.
+    In the hour that exists twice, the second time round, the offset is added, so that it reads back.
     """
     there = at.astimezone(tz)
     text = there.strftime("%H:%M:%S" if there.second else "%H:%M")

@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
     *("patterns", "digest"),
-    *("model", "errors", "words", "documents", "config", "rules", "system", "locks", "resources", "workspace"),
+    *("model", "errors", "words", "instants", "documents", "config", "rules", "system", "locks", "resources"),
+    "workspace",
     *("runtimes", "openclaw", "acp", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
     *("calls", "sender", "daemon", "serve", "mcp", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
-PURE = ("patterns", "digest", "model", "errors", "words", "documents", "config", "rules")
+PURE = ("patterns", "digest", "model", "errors", "words", "instants", "documents", "config", "rules")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
 LONGEST = 400
 

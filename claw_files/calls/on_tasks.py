@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from claw_files import views, words
+from claw_files import instants, views, words
 from claw_files.calls import arguments as args
 from claw_files.calls import tasks
 from claw_files.calls.talk import delegated_json
@@ -66,7 +66,7 @@ def claim(app: "App", asked: args.TaskClaim) -> Any:
 
 
 def delegate(app: "App", asked: args.TaskDelegate) -> Any:
-    at = words.instant(asked.check, app.clock.now(), app.workspace.zone, "check") if asked.check else None
+    at = instants.instant(asked.check, app.clock.now(), app.workspace.zone, "check") if asked.check else None
     done = tasks.delegate(app, words.task_id(asked.task), asked.to, at, asked.urgent)
     return delegated_json(done) | ({"warning": done.warning} if done.warning else {})
 
@@ -81,7 +81,7 @@ def _held(app: "App", asked: args.Held, make_move: Callable[["App", TaskId, int 
 
 
 def progress(app: "App", asked: args.TaskProgress) -> Any:
-    eta = words.instant(asked.eta, app.clock.now(), app.workspace.zone, "eta") if asked.eta else None
+    eta = instants.instant(asked.eta, app.clock.now(), app.workspace.zone, "eta") if asked.eta else None
     return _held(app, asked, lambda place, task, gen: place.tasks.progress(task, app.actor, asked.note, eta, gen))
 
 

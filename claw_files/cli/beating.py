@@ -31,13 +31,13 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 @click.option("--date", metavar="D", help="The day; not given: today.")
 def brief(date: str | None) -> None:
     """Show what quiet hours held back for a person: for --agent, else for the first person there is."""
-    from claw_files import words
+    from claw_files import instants, words
 
     app = open_app()
     person = app.agent or next((a.name for a in app.settings.agents.values() if app.settings.is_human(a.name)), None)
     if person is None:
         raise click.UsageError("there is no person in clawfiles.toml")
-    day = words.instant(date, app.clock.now(), app.workspace.zone, "--date") if date else app.clock.now()
+    day = instants.instant(date, app.clock.now(), app.workspace.zone, "--date") if date else app.clock.now()
     text = app.people.read(person, day)
     show(
         {"agent": person, "date": f"{day.astimezone(app.workspace.zone):%Y-%m-%d}", "text": text},

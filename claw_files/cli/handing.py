@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.option("--urgent", is_flag=True, help="The answer is needed now: its priority becomes critical.")
 def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> None:
     """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing."""
-    from claw_files import words
+    from claw_files import instants, words
     from claw_files.calls import tasks
 
     app = open_app()
-    at = words.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
+    at = instants.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
     _show_delegated(tasks.delegate(app, words.task_id(task_id), to, at, urgent))
 
 

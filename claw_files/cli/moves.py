@@ -69,9 +69,9 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
 @click.option("--eta", metavar="WHEN", help="When it will be done: 11:00, +30m, 2026-03-07T10:00:00Z.")
 def progress(app: "App", by: Any, task: "TaskId", note: str, eta: str | None, generation: int | None) -> "Task":
     """Say how it goes: adds the note, renews the lease, takes a blocked task up again."""
-    from claw_files import words
+    from claw_files import instants
 
-    at = words.instant(eta, app.workspace.clock.now(), app.workspace.zone, "--eta") if eta else None
+    at = instants.instant(eta, app.workspace.clock.now(), app.workspace.zone, "--eta") if eta else None
     return app.tasks.progress(task, by, note, at, generation)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.documents.frontmatter import Data
 from claw_files.errors import BadId, BadValue
 from claw_files.model import Need, Size, Stay, Value
@@ -114,7 +114,7 @@ def _who(key: str, *also: str) -> Field:
 
 def _when(key: str, *also: str) -> Field:
     def read(data: Data, reading: Reading) -> datetime:
-        return words.instant(_text(data), reading.file_time, reading.tz, key)
+        return instants.instant(_text(data), reading.file_time, reading.tz, key)
 
     return Field(key=key, read=read, show=lambda at: words.render_instant(at) if at else None, also=also)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.documents.lines import Line, exactly, headings, visible, visible_at
 from claw_files.errors import BadId, BadValue, Changed
 from claw_files.model import AgentId, Entry, TaskId, Value, Verb
@@ -187,7 +187,7 @@ def _moment(at: re.Match[str] | None, file_time: datetime, tz: "ZoneInfo") -> tu
 @lru_cache(256)  # many lines, few times
 def _instant(text: str, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
     try:
-        return words.instant(text, file_time, tz)
+        return instants.instant(text, file_time, tz)
     except BadValue:
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.documents import fields, splice
 from claw_files.documents.frontmatter import Data, Document, parse
 from claw_files.errors import BadId, BadValue, InvalidFile
@@ -100,9 +100,10 @@ def _whole(text: str) -> int:
 
 
 def _dated(text: str) -> datetime:
-    if words.is_bare(text) or text.startswith(("+", "in", "now")):
+    at, is_dated = instants.read(text, _READING.file_time, UTC)
+    if not is_dated:
         raise BadValue("", text, "a time with its date")
-    return words.instant(text, _READING.file_time, UTC)
+    return at
 
 
 def render(values: Mapping[str, object], body: str) -> bytes:

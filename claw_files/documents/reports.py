@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.documents import body, status
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import BadId, BadValue
@@ -69,6 +69,6 @@ def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:
 
 def _eta(said: body.Said, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
     try:
-        return words.instant(said.eta, file_time, tz) if said.eta else None
+        return instants.instant(said.eta, file_time, tz) if said.eta else None
     except BadValue:
         return None

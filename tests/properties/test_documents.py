@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.documents import checkpoints, frontmatter, ledger, messages, reports, runs, splice, status
 from claw_files.errors import BadId, BadValue, ClawError, InvalidFile
 from claw_files.model import AgentId, Checkpoint, Entry, Key, Kind, Message, Need, Run, RunId, State, Task, TaskId, Verb
@@ -325,8 +325,8 @@ def a_checkpoint_reads_back(done: list[str], updated: datetime, body: str) -> No
 )
 def a_time_reads_back_in_every_zone(at: datetime, zone: str) -> None:
     tz = ZoneInfo(zone)
-    assert words.instant(words.render_local(at, tz), SAVED, tz) == at
-    assert words.instant(words.render_instant(at), SAVED, tz) == at
+    assert instants.instant(words.render_local(at, tz), SAVED, tz) == at
+    assert instants.instant(words.render_instant(at), SAVED, tz) == at
 
 
 @holds(
@@ -338,7 +338,7 @@ def a_time_reads_back_in_every_zone(at: datetime, zone: str) -> None:
 def a_bare_time_comes_within_a_day_and_never_before_the_hour(
     reference: datetime, hour: int, minute: int, zone: str
 ) -> None:
-    at = words.instant(f"{hour}:{minute:02}", reference, ZoneInfo(zone))
+    at = instants.instant(f"{hour}:{minute:02}", reference, ZoneInfo(zone))
     assert timedelta(hours=-1) < at - reference <= timedelta(hours=24)
 
 
@@ -358,7 +358,7 @@ def words_answer_or_refuse(text: str) -> None:
         words.duration,
         words.rank,
         words.state,
-        lambda it: words.instant(it, SAVED, BERLIN),
+        lambda it: instants.instant(it, SAVED, BERLIN),
     ):
         try:
             read(text)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.errors import BadId, BadValue
 from claw_files.model import State, TaskId
 
@@ -14,7 +14,7 @@ MORNING = datetime(2026, 3, 7, 8, 45, tzinfo=BERLIN)
 
 
 def at(text: str, reference: datetime = MORNING, tz: ZoneInfo = BERLIN) -> str:
-    return words.render_instant(words.instant(text, reference, tz))
+    return words.render_instant(instants.instant(text, reference, tz))
 
 
 def test_a_task_id_has_one_spelling_and_one_file() -> None:
@@ -130,7 +130,6 @@ def test_instants_as_people_write_them(text: str, utc: str) -> None:
         "9999-12-31",
         "0001-01-01",
         "10",
-        "2026-03-07 10:00 CET",
         "13:00 pm",
         "2026-03-0710:00",
         "+",
@@ -144,7 +143,7 @@ def test_instants_as_people_write_them(text: str, utc: str) -> None:
 )
 def test_nonsense_is_no_time(text: str) -> None:
     with pytest.raises(BadValue, match="eta"):
-        words.instant(text, MORNING, BERLIN, "eta")
+        instants.instant(text, MORNING, BERLIN, "eta")
 
 
 def test_a_bare_time_is_its_first_occurrence_after_one_hour_before_the_reference() -> None:
@@ -171,7 +170,7 @@ def test_of_a_time_that_exists_twice_the_first_that_is_not_over_counts() -> None
 def test_the_local_form_is_read_back_also_in_the_hour_that_exists_twice() -> None:
     for hour in range(48):
         moment = datetime(2026, 10, 24, 12, 30, tzinfo=UTC) + timedelta(hours=hour)
-        assert words.instant(words.render_local(moment, BERLIN), MORNING, BERLIN) == moment
+        assert instants.instant(words.render_local(moment, BERLIN), MORNING, BERLIN) == moment
     assert words.render_local(datetime(2026, 3, 7, 9, 0, tzinfo=UTC), BERLIN) == "2026-03-07 10:00"
     assert words.render_local(datetime(2026, 3, 7, 9, 0, 30, tzinfo=UTC), BERLIN) == "2026-03-07 10:00:30"
 
