@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from claw_files import words
+from claw_files import instants, words
 from claw_files.model import State, Value
 
 from .paper import STATES, Key, Paper, Said, Unread, pairs, read, state_of
@@ -108,4 +108,4 @@ def _outputs(paper: Paper) -> list[str]:
 
 
 def _instant(key: Key | None, zone: tzinfo) -> datetime | None:
-    return words.instant(key.text, datetime.now(UTC), zone) if key else None
+    return instants.instant(key.text, datetime.now(UTC), zone) if key else None
