@@ -11,6 +11,7 @@ from claw_files.cli.base import command, open_app, show, warn
 def heartbeat(dry_run: bool, check: bool) -> int:
     """One tick, for cron: look at what the ledger names, decide, act, exit. Waits for nobody."""
     from claw_files import views
+    from claw_files.errors import InvalidFile
 
     app = open_app()
     _ = app.agent  # a wrong name is told; who acts is the coordinator
@@ -24,7 +25,9 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     for problem in ticked.problems:
         warn(problem)
     show(views.tick_json(ticked), lambda: views.tick_text(ticked))
-    return 1 if check and (ticked.actions or ticked.hidden) else 0
+    if check:
+        return 1 if ticked.actions or ticked.hidden or ticked.problems else 0
+    return InvalidFile.exit_status if ticked.problems else 0
 
 
 @command("brief", example="clawfiles brief --date 2026-03-07 --agent dimitrios")

@@ -26,6 +26,7 @@ from claw_files.model import State, Task, TaskId
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n\f\v"  # a file of nothing else was emptied, or is being written
 _HEARD: Final = ("eta", "need")  # what the body says of these counts if it is news; of the rest, if no key says it
 _KNOWN: Final = frozenset({"id", "status", "recorded", "said", "heard", *BY_KEY})
 _ALSO: Final = {"state": "status", **{other: field.key for field in FIELDS for other in field.also}}  # the first counts
@@ -49,6 +50,8 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo") -> Task:
 
     Raises InvalidFile: as `frontmatter.parse` does, and bad-value, wrong-id or bad-id, with key and line.
     """
+    if not raw.strip(_BLANK):
+        raise InvalidFile(path, "empty", "it is empty; put back what stood there, or cancel the task")
     document = split(raw, path)
     task = _id(document)
     keys = _spelled(document)

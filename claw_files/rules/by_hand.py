@@ -31,6 +31,8 @@ def stand(task: Task, reviewed: bool) -> Standing:
     if task.superseded is not None:
         over = f"it was written by a holder whose generation {task.superseded} is over"
         why = f"{over}; {task.assignee} has {task.generation}"
+        if task.superseded == task.generation or before not in (State.BACKLOG, State.IN_PROGRESS):
+            why = f"it is an older copy of the file: {before} was recorded since, and stays in force"
         return Standing(state=before, conflict=why)
     if now is before:
         return Standing(state=now, moved=task.recorded is None and now is not State.BACKLOG)

@@ -12,7 +12,7 @@ from claw_files.config import Settings
 from claw_files.digest import digest
 from claw_files.model import AgentId, AgentKind, Key, Kind, Run, State, Task, Value
 from claw_files.patterns import pattern
-from claw_files.rules import budgets, by_hand, chain, liveness, resilience, routing
+from claw_files.rules import acknowledgement, budgets, by_hand, chain, liveness, resilience, routing
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 
 _ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
@@ -68,6 +68,17 @@ class Case(Value, frozen=True):
     def _is_at_it(self, run: Run) -> bool:
         # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
         return run.task == self.task.id and (run.agent == self.agent or is_attempt(run.key))
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether we start the runs of the entry's agent."""
+        agent = self.snap.settings.agents.get(self.agent) if self.agent else None
+        return agent is not None and agent.is_woken
+
+    @property
+    def traces(self) -> tuple[acknowledgement.Trace, ...]:
+        """What shows that the attempt is known to its agent, newest first."""
+        return acknowledgement.traces(self.look, self.agent, self.is_woken)
 
     def key(self, what: str = "") -> Key:
         """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""

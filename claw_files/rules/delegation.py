@@ -1,11 +1,11 @@
-"""Who may hand work to whom: one hop, no circles, a spawn's contract; and when a message counts as acknowledged."""
+"""Who may hand work to whom: one hop, no circles, a spawn's contract."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from claw_files.config import Agent, Settings
 from claw_files.errors import NoSandbox, Refused
-from claw_files.model import AgentId, AgentKind, Message, Report, Runtime, State, Task
+from claw_files.model import AgentId, AgentKind, Message, Runtime, Task
 
 
 def check_hop(
@@ -170,29 +170,6 @@ def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
         )
         raise Refused("reply loops", message, right)
     return (*chain, by)
-
-
-def is_acknowledged(task: Task | None, message: Message, status_digest: str | None, reports: Iterable[Report]) -> bool:
-    """Whether the receiver has said anything but backlog for the attempt that `message` is about.
-
-    The status file counts when it changed since the message was sent and says so; a report when it is the receiver's
-    own, is about this task, and no older than the message.
-
-    Args:
-        task: what the status file says; None where there is none.
-        status_digest: of that file's bytes now, to compare with the digest that the message carries.
-    """
-    changed = status_digest is not None and status_digest != message.status_hash
-    if task is not None and changed and task.state is not State.BACKLOG:
-        return True
-    return any(_acknowledges(report, message) for report in reports)
-
-
-def _acknowledges(report: Report, message: Message) -> bool:
-    if report.state is State.BACKLOG or report.task != message.task or report.author != message.to:
-        return False
-    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
-    return message.sent is None or report.at >= message.sent.replace(microsecond=0)
 
 
 def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | None) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AFTER_LIMIT, DRAINED, Kind, Report, State
-from claw_files.rules import by_hand, rows, successors
+from claw_files.rules import acknowledgement, by_hand, rows, successors
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -65,7 +65,8 @@ def unreadable(case: Case) -> Decision | None:
     if case.look.unreadable is None:
         return None
     what = f"unreadable.{(case.look.digest or '')[:8]}"
-    text = f"{case.task.id}: its status file cannot be read: {words.safe(case.look.unreadable, limit=400)}"
+    said = words.safe(case.look.unreadable, limit=400)
+    text = f"{case.task.id}: {said}" if case.look.gone else f"{case.task.id}: its status file cannot be read: {said}"
     monitor = case.snap.settings.monitor
     if not case.was_told(monitor, case.key(what)):
         return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), later(case))
@@ -219,6 +220,10 @@ def run_ended(case: Case) -> Decision | None:
     """Its run ended without a word in the file: failed, with exit code and the end of the output."""
     if case.task.label or not _is_over(case):
         return None
+    if case.is_running:
+        return WAIT  # a run of its agent that was asked about it
+    if case.task.state is State.BACKLOG and case.run and case.run.exit == 0 and acknowledgement.is_changed(case.look):
+        return None  # it did say something
     return (_failed(case, f"{_how(case)} without a result in the status file"),)
 
 

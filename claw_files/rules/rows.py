@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import DRAINED, AgentId, AgentKind, Box, Kind, Liveness, Run, State, Task
-from claw_files.rules import budgets, quiet, resilience
+from claw_files.rules import budgets, resilience, silence
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -56,12 +56,10 @@ def _without_money(case: Case) -> Decision:
 
 def _unacknowledged(case: Case, sends: int) -> Decision:
     heartbeat = case.snap.settings.heartbeat
+    if found := case.traces:  # known to its agent: it is not sent again, nor handed on
+        return silence.acknowledged(case, found[0])
     if sends < heartbeat.sends:
         return (case.act(Act.RESEND, f"not acknowledged within {heartbeat.ack}"),)
-    # The line names the next agent before the message is withdrawn: a tick that died there is finished.
-    is_withdrawn = case.look.box is Box.DONE and case.look.entry.agent not in (None, case.agent)
-    if case.look.box is not Box.NEW and not is_withdrawn:
-        return escalate(case, "unacked", f"{case.task.id}: {case.agent} read the message but never acknowledged it")
     return _hand_on(case, f"{case.agent} did not read {sends} sends")
 
 
@@ -116,7 +114,7 @@ def _look_at(case: Case) -> Decision:
     seen = liveness(case.look, case.snap, case.now)
     if seen is Liveness.WORKING:
         return (later(case, f"{seen}: written to since the last check"),)
-    return (*_prod(case, seen), later(case, seen.value))
+    return (*silence.prod(case, seen), later(case, seen.value))
 
 
 def _progress(case: Case) -> Decision:
@@ -132,31 +130,8 @@ def _progress(case: Case) -> Decision:
         return ()
     what, text = f"progress.{mark(news)}", f"{case.task.id} ({words.said(case.task.title)}) by {case.agent}: {news}."
     people = (who for who in audience(case) if settings.is_human(who) and not case.was_told(who, case.key(what)))
-    awake = (who for who in people if not _sleeps(case, who))
+    awake = (who for who in people if not silence.sleeps(case, who))
     return tuple(case.act(Act.PROGRESS, "new", who, what, text=text, kind=Kind.ANNOUNCE) for who in awake)
-
-
-def _sleeps(case: Case, person: AgentId) -> bool:
-    settings = case.snap.settings
-    return quiet.until(case.now, quiet.windows_of(settings, person), settings.quiet_hours.zone) is not None
-
-
-def _prod(case: Case, seen: Liveness) -> Decision:
-    """A nudge, once; after it, or for a worker, whom nobody can write to, an escalation."""
-    agent = case.agent or case.snap.settings.coordinator
-    known = case.snap.settings.agents.get(agent)
-    can_read = known is not None and known.kind is not AgentKind.WORKER
-    if can_read and not case.was_told(agent, case.key("nudge")):
-        text = (
-            f"{case.task.id} is in progress with you and has been {seen} for a while. "
-            f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
-        )
-        return (case.act(Act.NUDGE, seen.value, agent, "nudge", text=text, kind=Kind.STEER),)
-    nudge = case.snap.told.get(f"{agent}/{case.key('nudge')}")
-    if nudge and nudge.sent and case.now - nudge.sent < case.snap.settings.heartbeat.ack:
-        return WAIT  # it has not had its time yet
-    tail = "a nudge did not help" if can_read else "there is no run of it"
-    return escalate(case, "silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
 
 
 # --- blocked, review

@@ -56,7 +56,13 @@ class Look(Value, frozen=True):
     entry: Entry
     task: Task | None = None  # None: neither in status/, archive/ nor dead-letter/
     place: Place | None = None
-    unreadable: str | None = None  # why the status file cannot be understood
+    path: str = ""  # of the status file
+    modified: datetime | None = None  # the status file's own time
+    claimed: bool = (
+        False  # the claim log has this attempt's generation as claimed; looked up where the file was changed
+    )
+    unreadable: str | None = None  # why the status file cannot be understood, or that it is gone
+    gone: bool = False  # there is no status file, but something else knows the task
     pending: bool = False  # it is empty or half saved, and young: wait
     digest: str | None = None  # of the status file
     last_word: datetime | None = None  # newest change to status file, reports, checkpoint or result

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
-from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, Verb
+from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
 from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.authority import may_give_work
 from claw_files.rules.snapshot import Act, Action, Look
@@ -18,7 +18,7 @@ from claw_files.services.outcomes import Outcomes, audit_of
 from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.services.waking import Waking
-from claw_files.workspace import Workspace, restore, task_message_key
+from claw_files.workspace import Workspace, recall, restore, task_message_key
 
 _SHORT = {  # all that is told of a compartment's task
     Act.INFORM: "is done",
@@ -162,7 +162,15 @@ class Acting:
         """Tell of it; where a superseded holder wrote its old copy over the file, what is in force is written again."""
         self._tell(action, look)
         if action.task and look and look.task and look.task.superseded is not None:
-            self._ws.update(action.task, lambda task: task, self._audit(action), keep_mtime=True)
+            self._bring_forward(action.task, self._audit(action))
+
+    def _bring_forward(self, task: TaskId, audit: Audit) -> None:
+        """Write what is in force over an older copy; our own write, as `updated` says."""
+
+        def rule(found: Task) -> Task:
+            return replace(self._ws.in_force(recall.recalled(self._ws, found)), updated=self._ws.clock.now())
+
+        self._ws.update(task, rule, audit, keep_mtime=True)
 
     def _carry(self, action: Action, look: Look | None) -> None:
         """Make the reported move in the report's author's name."""
@@ -221,6 +229,9 @@ class Acting:
 
     def _delegate(self, action: Action, look: Look | None) -> None:
         assert action.task is not None
+        if self._ws.load(action.task).task.superseded is not None:  # an older copy was put back: it is not ready
+            self._bring_forward(action.task, replace(self._audit(action), action="conflict"))
+            return
         self._delegations.delegate(action.task, self._me, action.agent)
 
     def _tell(self, action: Action, look: Look | None) -> None:

@@ -48,7 +48,7 @@ from claw_files.services.contracts import (
     worker_of,
 )
 from claw_files.services.terms import terms_of
-from claw_files.workspace import Workspace, task_message_key
+from claw_files.workspace import Workspace, recall, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again
     from claw_files.services.choosing import Choosing
@@ -239,6 +239,7 @@ class Delegations:
                 return self._ensure(task_id, agent, by)
             if any(it.find(task_id) for it in ws.places.others()):
                 raise Conflict(f"{task_id} lies in a compartment") from None
+            recall.check_new(ws, task_id, (agent, by))
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
             return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
@@ -293,6 +294,8 @@ class Delegations:
         if found is None:
             raise NotFound("message", f"{task_id} for {agent}")
         message, box = found
+        if box is Box.CUR and not ws.settings.agent(agent).is_woken:
+            raise Conflict(f"{agent} has read the message on {task_id}", agent)
         now = ws.clock.now().replace(microsecond=0)
         again = replace(message, sends=message.sends + 1, ack_by=now + ws.settings.heartbeat.ack)
         audit = Audit(action="resend", task=task_id, agent=agent, actor=by, key=again.key, why=why)

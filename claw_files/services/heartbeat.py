@@ -21,6 +21,7 @@ from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
 from claw_files.services.uncounted import is_due
+from claw_files.services.unreadable import emptied
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class Heartbeat:
     def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> Ticked:
         if dry_run:
             snap, planned = self._plan(only)
+            if why := emptied(self._ws, snap.looks):
+                return replace(self._ticked((), len(snap.looks)), problems=(why,))
             return replace(self._ticked(planned, len(snap.looks)), woken=())
         self._problems = []
         ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
@@ -148,6 +151,8 @@ class Heartbeat:
 
     def _locked(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
         snap, planned = self._plan(only)
+        if why := emptied(self._ws, snap.looks):
+            return replace(self._ticked(woken, len(snap.looks)), problems=(why,))
         if not planned and not self._problems and not self._is_left_over():
             return self._ticked(woken, len(snap.looks))
         try:
@@ -164,6 +169,8 @@ class Heartbeat:
         chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
         snap, planned = self._plan(only)
         done = [*woken, *chosen]
+        if why := emptied(self._ws, snap.looks):
+            return replace(self._ticked(tuple(done), len(snap.looks)), problems=(why,))
         acted = set[TaskId]()
         while left := [task for task in _tasks(planned) if task not in acted]:
             for task in left:

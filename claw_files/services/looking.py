@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import busy
+from claw_files.services import busy, unreadable
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
@@ -50,10 +50,9 @@ from claw_files.services.predecessors import unmet
 from claw_files.services.schedules import Schedules
 from claw_files.services.turns import is_turn, next_turn
 from claw_files.system.files import Content, Files
-from claw_files.workspace import Workspace, restore, task_message_key
+from claw_files.workspace import Workspace, recall, restore, task_message_key
 
 Seen = TypeVar("Seen")
-YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 
 
 class Looking:
@@ -151,11 +150,11 @@ class Looking:
         try:
             return self._look(entry)
         except NotFound:
-            return Look(entry=entry, reports=self._reports(entry.task, entry.agent))
+            return unreadable.absent(self._ws, entry, self._reports(entry.task, entry.agent))
         except (InvalidFile, Usage) as wrong:  # one task whose files cannot be read must not keep the others waiting
             if isinstance(wrong, CannotRead) and wrong.problem == "root-changed":
                 raise
-            return self._unreadable(entry, wrong)
+            return unreadable.broken(self._ws, entry, wrong)
 
     def _look(self, entry: Entry) -> Look:
         loaded = self._ws.load(entry.task)
@@ -168,11 +167,16 @@ class Looking:
         found = self._message(task, entry)
         if found:
             task = restore(task, found[0])
+        if unreadable.may_be_older(task, run, found[1] if found else None, self._is_due(entry)):
+            task = recall.recalled(self._ws, task)
         said = self._reports(task.id, agent)
         return Look(
             entry=entry,
             task=task,
             place=loaded.place,
+            path=loaded.path,
+            modified=min(loaded.content.stamp.mtime, self._ws.clock.now()),
+            claimed=unreadable.is_claimed(self._ws, task, agent),
             digest=loaded.content.digest,
             last_word=self._last_word(task, loaded.content, said),
             reports=said,
@@ -199,14 +203,8 @@ class Looking:
         times = [stamp.mtime for files, path in paths if (stamp := files.stamp(path))]
         return {"note": body.last_note(content.data.decode("utf-8", "replace")), "announced": max(times, default=None)}
 
-    def _unreadable(self, entry: Entry, wrong: ClawError) -> Look:
-        """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""
-        found = self._ws.find(entry.task)
-        path = found[0] if found else ""
-        stamp = self._ws.files.stamp(path) if path else None
-        young = stamp is not None and self._ws.clock.now() - stamp.mtime < YOUNG
-        digest = f"{stamp.mtime_ns:x}"[-8:] if stamp else "gone"
-        return Look(entry=entry, pending=young, unreadable=str(wrong), digest=digest)
+    def _is_due(self, entry: Entry) -> bool:
+        return entry.at is None or entry.at <= self._ws.clock.now()
 
     def _message(self, task: Task, entry: Entry) -> tuple[Message, Box] | None:
         key = task_message_key(task)

@@ -38,6 +38,8 @@ class Waking:
         """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
         ws, agent = self._ws, self._ws.settings.agents[message.to]
         task = self._task_of(message)
+        if task is None and message.task and message.generation is not None and not ws.find(message.task):
+            return False  # its status file is gone: what it asks for may have been done
         if task is not None and _is_over(message, task):
             audit = Audit(
                 action="inbox done", task=task.id, agent=agent.name, key=message.key, why="its attempt is over"

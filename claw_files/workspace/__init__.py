@@ -24,7 +24,7 @@ from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
-from claw_files.workspace import index
+from claw_files.workspace import index, recall
 from claw_files.workspace.inboxes import Inboxes
 from claw_files.workspace.index import Row
 from claw_files.workspace.places import Places
@@ -132,38 +132,13 @@ class Workspace(Inboxes):
     def restored(self, task: Task) -> Task:
         """`task` with what was lost when an agent wrote its status file anew: its message carries the definition."""
         if task.recorded is not None:
-            return self._fenced(task)
+            return recall.fenced(self, task)
         entry = self.entry(task.id)
         found = [self.latest_message(agent, task.id) for agent in {task.assignee, entry and entry.agent} if agent]
         message = max((m for m in found if m), key=lambda m: m.attempt or 1, default=None)
-        return restore(task, message) if message else task
-
-    def _fenced(self, task: Task) -> Task:
-        """`task` as its newest generation has it, where a superseded holder wrote its old copy over the file.
-
-        What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
-        """
-        if task.generation == 0:
-            return task
-        given = self.claims.given(task.id)
-        newest = given.highest
-        if task.generation >= newest:
-            return task
-        owner = given.owner(newest)
-        message = self.latest_message(owner, task.id) if owner else None
-        claimed = given.is_spent(newest)
-        if owner is None or not (claimed or (message and message.generation == newest)):
-            return task  # a claim or a delivery that was cut short; nobody has it yet
-        return replace(
-            task,
-            recorded=State.IN_PROGRESS if claimed else State.BACKLOG,
-            assignee=owner,
-            attempt=max(task.attempt, (message.attempt or 1) if message else 1),
-            superseded=task.generation,
-            generation=newest,
-            lease=None,
-            eta=None,
-        )
+        task = restore(task, message) if message else task
+        says_nothing = task.state is State.BACKLOG and task.state_line is None
+        return recall.claimed(self, task) if says_nothing else task
 
     def rows(self) -> list[Row]:
         """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""

@@ -103,14 +103,14 @@ def test_an_overdue_acknowledgement_is_asked_for_again_with_the_same_key(office:
     assert office.acts(4 * MINUTE) == []
 
 
-def test_a_message_that_was_read_comes_back_into_new_when_it_is_sent_again(office: Office) -> None:
+def test_a_message_that_was_read_is_never_sent_again_its_reader_is_asked(office: Office) -> None:
     office.delegated("peter")
     office.app("peter").messages.inbox(AgentId("peter"))
     assert office.boxes("peter") == {"cur": ["tc-1.1"]}
 
-    office.acts(5 * MINUTE)
+    assert office.acts(5 * MINUTE) == ["nudge TC-1"]
 
-    assert office.boxes("peter") == {"new": ["tc-1.1"]}
+    assert office.boxes("peter") == {"cur": ["tc-1.1"], "new": ["tc-1.1.nudge"]}
 
 
 def test_after_the_last_send_the_message_is_withdrawn_and_the_next_agent_of_the_route_gets_it(office: Office) -> None:
@@ -146,11 +146,12 @@ def test_a_message_that_was_read_but_never_acknowledged_is_escalated_to_nobody_e
     office.acts(5 * MINUTE)
     office.app("peter").messages.inbox(AgentId("peter"))
 
+    assert office.acts(5 * MINUTE) == ["nudge TC-1"]
     assert office.acts(5 * MINUTE) == ["escalate TC-1"]
 
     assert office.boxes("iris") == {}
-    assert office.box("sam") == ["tc-1.1.unacked"]
-    assert "never acknowledged" in office.message("sam", "tc-1.1.unacked")
+    assert office.box("sam") == ["tc-1.1.silent"]
+    assert "the message was read (inbox/peter/cur/" in office.message("sam", "tc-1.1.silent")
     assert office.acts(4 * MINUTE) == []
     assert office.acts(MINUTE) == ["escalate TC-1", "announce TC-1"]  # sam has not read it: one step further up
     assert office.acts(HOUR) == []

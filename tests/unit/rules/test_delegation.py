@@ -1,6 +1,6 @@
 """One hop, no circles, a spawn's contract, and what counts as an acknowledgement."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -124,33 +124,3 @@ def test_waiting_for_a_lane_that_the_caller_holds_is_refused() -> None:
         delegation.check_wait(SETTINGS, PETER, IRIS, {"agent:iris:main"})
     with pytest.raises(Refused, match="without --wait"):
         delegation.check_wait(SETTINGS, PETER, PETER)
-
-
-@pytest.mark.parametrize("state", [state for state in State if state is not State.BACKLOG])
-def test_anything_but_backlog_in_a_changed_status_file_acknowledges(state: State) -> None:
-    assert delegation.is_acknowledged(in_state(state), message(), "new", ())
-    assert delegation.is_acknowledged(in_state(state), message("old"), "new", ())
-
-
-def test_a_status_file_as_it_was_when_the_message_was_sent_acknowledges_nothing() -> None:
-    assert not delegation.is_acknowledged(in_state(State.FAILED), message("same"), "same", ())
-
-
-def test_backlog_or_no_file_acknowledges_nothing() -> None:
-    assert not delegation.is_acknowledged(in_state(State.BACKLOG), message("old"), "new", ())
-    assert not delegation.is_acknowledged(None, message(), None, ())
-
-
-@pytest.mark.parametrize(
-    ("said", "counts"),
-    [
-        (report(State.IN_PROGRESS), True),
-        (report(State.IN_PROGRESS, at=NOW.replace(microsecond=0)), True),  # file times may be whole seconds
-        (report(State.BACKLOG), False),
-        (report(State.DONE, at=NOW - timedelta(seconds=5)), False),  # of an earlier attempt
-        (report(State.DONE, author=IRIS), False),
-        (report(State.DONE, task="TC-48"), False),
-    ],
-)
-def test_a_report_acknowledges_when_it_is_the_receivers_about_this_task_and_since(said: Report, counts: bool) -> None:
-    assert delegation.is_acknowledged(None, message(), None, (said,)) is counts

@@ -65,6 +65,17 @@ def test_what_is_unreadable_at_the_next_check_too_is_escalated() -> None:
     assert (second.act, second.agent) == (Act.ESCALATE, SAM)
 
 
+def test_a_status_file_that_is_gone_is_reported_once_and_nothing_is_made() -> None:
+    look = Look(
+        entry=a.entry(a.task()), unreadable="its status file is gone: status/tc-47.md", digest="gone", gone=True
+    )
+    first, later = plan(look)
+
+    assert (first.act, first.agent, later.act) == (Act.ESCALATE, SENTRY, Act.EXTEND)
+    assert first.text == "TC-47: its status file is gone: status/tc-47.md"
+    assert acts(look, told=(f"sentry/{first.key}",)) == [Act.ESCALATE], "still so when the line is due"
+
+
 # --- said by hand
 
 
@@ -335,6 +346,19 @@ def test_an_ended_run_counts_before_the_eta_and_before_the_check_time() -> None:
     assert acts(a.look(task, sent=True, run=a.run(task, ended=START), at=START + HOUR)) == [Act.FAIL]
 
 
+def test_a_run_that_changed_the_file_and_ended_well_is_asked_not_run_again() -> None:
+    task = a.task()
+    sent = a.message(task, status_hash="as it was")
+
+    def after(**run: object) -> list[Act]:
+        over = a.run(task, ended=START + MINUTE, **run)
+        return acts(a.look(task, sent=sent, modified=START + MINUTE, run=over), HOUR)
+
+    assert after() == [Act.NUDGE]
+    assert after(exit=1) == [Act.FAIL]
+    assert after(exit=None, reason="lost") == [Act.FAIL]
+
+
 def test_a_lost_run_has_failed() -> None:
     task = a.task(state=State.IN_PROGRESS)
     (failed,) = plan(a.look(task, sent=True, run=a.run(task, ended=START, reason="lost", exit=None)))
@@ -533,9 +557,14 @@ def test_at_the_end_of_its_route_a_task_is_escalated() -> None:
 def test_a_message_that_was_read_is_escalated_never_handed_to_another() -> None:
     mine = a.task(assignee=IRIS, type="bug")
     for box in (Box.CUR, Box.DONE):
-        (told,) = plan(a.look(mine, sent=a.message(mine, sends=2), box=box), HOUR)
+        for sends in (1, 2):
+            look = a.look(mine, sent=a.message(mine, sends=sends), box=box)
+            (asked,) = plan(look, HOUR)
+            (told,) = plan(look, HOUR, told=(f"iris/{asked.key}",))
 
-        assert (told.act, told.agent) == (Act.ESCALATE, SAM)
+            assert (asked.act, asked.agent) == (Act.NUDGE, IRIS)
+            assert (told.act, told.agent) == (Act.ESCALATE, SAM)
+            assert "inbox/iris/" in told.text, "with the trace that is the evidence"
 
 
 def test_a_line_that_names_nobody_goes_to_the_first_of_the_route() -> None:

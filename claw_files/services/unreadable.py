@@ -1,0 +1,76 @@
+"""Status files that are broken, emptied, gone, or older than what was recorded: seen as that, never as new."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+
+from claw_files import words
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, Box, Entry, Report, Run, State, Task
+from claw_files.rules.snapshot import Look
+from claw_files.workspace import Workspace, recall, task_message_key
+
+YOUNG = timedelta(seconds=2)  # a file that is broken or gone for less than this is being written
+
+
+def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> Look:
+    """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""
+    found = ws.find(entry.task)
+    path = found[0] if found else ""
+    stamp = ws.files.stamp(path) if path else None
+    young = stamp is not None and ws.clock.now() - stamp.mtime < YOUNG
+    digest = f"{stamp.mtime_ns:x}"[-8:] if stamp else "gone"
+    return Look(entry=entry, path=path, pending=young, unreadable=str(wrong), digest=digest)
+
+
+def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> Look:
+    """No file: the line is for a new task, or the file is gone, where anything else knows the task."""
+    if any(place.find(entry.task) for place in ws.places.others()):
+        return Look(entry=entry, reports=reports)  # on its way between compartments
+    named = (entry.agent, entry.spawner, ws.settings.coordinator)
+    if not recall.is_known(ws, entry.task, (agent for agent in named if agent in ws.settings.agents)):
+        return Look(entry=entry, reports=reports)
+    path = f"status/{words.file_name(entry.task)}"
+    said = f"its status file is gone: {path}; nothing is made in its place"
+    return Look(entry=entry, path=path, unreadable=said, digest="gone", gone=True, pending=_is_fresh(ws))
+
+
+def _is_fresh(ws: Workspace) -> bool:
+    """Whether a name has come into status/ or gone from it within two seconds: what is missing may be on its way."""
+    with suppress(OSError):
+        changed = os.stat(os.path.join(ws.root, "status"), follow_symlinks=False).st_mtime
+        return abs(ws.clock.now().timestamp() - changed) < YOUNG.total_seconds()
+    return False
+
+
+def emptied(ws: Workspace, looks: Iterable[Look]) -> str | None:
+    """Why nothing may be acted on, in one sentence: status/ holds nothing, although tasks of the ledger are known."""
+    gone = [look.entry.task for look in looks if look.gone]
+    if not gone or any(name.endswith(".md") for name in ws.files.names("status")):
+        return None
+    is_there = os.path.isdir(os.path.join(ws.root, "status"))
+    tasks = ", ".join(gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+    return (
+        f"status/ is {'empty' if is_there else 'missing'}, but the ledger names tasks that are known ({tasks}): "
+        "nothing is done until their files are back, or their lines are out of the ledger"
+    )
+
+
+def is_claimed(ws: Workspace, task: Task, agent: AgentId | None) -> bool:
+    """Whether the claim log has the task's generation as claimed by `agent`; asked of files that were written anew."""
+    if task.superseded is not None:
+        return True
+    if task.recorded is not None or task.generation == 0:
+        return False
+    given = ws.claims.given(task.id)
+    return given.is_spent(task.generation) and given.owner(task.generation) == agent
+
+
+def may_be_older(task: Task, run: Run | None, box: Box | None, is_due: bool) -> bool:
+    """Whether an older copy may lie there that its generation does not show: for it says that the work has not ended,
+    but its run is over, or its message was put away."""
+    if task.recorded not in (State.BACKLOG, State.IN_PROGRESS) or task.superseded is not None:
+        return False
+    is_over = run is not None and run.ended is not None and run.key == task_message_key(task)
+    return is_over or (box is Box.DONE and is_due)

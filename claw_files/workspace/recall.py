@@ -1,0 +1,175 @@
+"""What else than its status file knows of a task: definition, claim log, messages, journal.
+
+Asked only where a file is gone, was put back as an older copy, or says nothing any more; an idle tick asks nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.errors import ClawError, Conflict
+from claw_files.model import AgentId, State, Task, TaskId, Value
+from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES
+
+if TYPE_CHECKING:
+    from claw_files.workspace import Workspace
+
+DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
+_LEADS_TO = {
+    State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
+    State.IN_PROGRESS: "claim, progress, beat",
+    State.REVIEW: "review",
+    State.DONE: "done, finish, approve",
+    State.BLOCKED: "block, need",
+    State.FAILED: "fail",
+    State.DEAD: "dead-letter",
+    State.CANCELLED: "cancel",
+}
+_STATES = {action: state for state, actions in _LEADS_TO.items() for action in actions.split(", ")}
+
+
+class Recorded(Value, frozen=True):
+    """The last line of the journal that gave a task a state."""
+
+    state: State
+    at: datetime
+    action: str
+
+
+def last_recorded(files: Files, task: TaskId) -> Recorded | None:
+    """What the journal has as the task's last state; None where it knows none, or too long ago."""
+    left = MOST_BYTES
+    for name in [name for name in files.names("audit") if name.endswith(".jsonl")][: -DAYS - 1 : -1]:
+        try:
+            raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
+        except ClawError:  # doctor names it
+            continue
+        left -= len(raw)
+        if left < 0:
+            return None
+        if found := _last_in(raw, task):
+            return found
+    return None
+
+
+def _last_in(raw: bytes, task: TaskId) -> Recorded | None:
+    mark, end = f'"{task}"'.encode(), len(raw)
+    while (at := raw.rfind(mark, 0, end)) >= 0:
+        end = raw.rfind(b"\n", 0, at) + 1
+        stop = raw.find(b"\n", at)
+        if found := _recorded(raw[end : stop if stop >= 0 else len(raw)], task):
+            return found
+    return None
+
+
+def _recorded(line: bytes, task: TaskId) -> Recorded | None:
+    try:
+        facts = msgspec.json.decode(line)
+        state, at = _state(facts), datetime.fromisoformat(facts["timestamp"])
+        return Recorded(state=state, at=at, action=facts["action"]) if state and facts["task"] == task else None
+    except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError):
+        return None
+
+
+def _state(facts: dict[str, Any]) -> State | None:
+    """The state after the line's action; of moves by hand, reports and closed lines its reason names it."""
+    action, why = facts["action"], str(facts.get("why") or "")
+    said = {"record": why.rpartition("-> ")[2], "carry": why.partition(" reports ")[2], "close": why}.get(action)
+    if said is not None:
+        return next((state for state in State if said.replace(",", " ").split(" ")[0] == state), None)
+    return _STATES.get(action)
+
+
+# --- a file that is gone
+
+
+def is_known(ws: "Workspace", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
+    """Whether definition, claim log, a message of one of `agents` or the journal knows the task; cheap ones first."""
+    if ws.files.stamp(f"definitions/{words.file_name(task)}") or ws.claims.given(task).highest:
+        return True
+    if any(ws.latest_message(agent, task) for agent in dict.fromkeys(agents) if agent):
+        return True
+    return last_recorded(ws.files, task) is not None
+
+
+def check_new(ws: "Workspace", task: TaskId, agents: Iterable[AgentId | None]) -> None:
+    """Raises Conflict for a task without a file that something else knows."""
+    if is_known(ws, task, agents):
+        raise Conflict(f"status/{words.file_name(task)} is gone, and nothing is made in its place")
+
+
+# --- a file that is older than what was recorded
+
+
+def fenced(ws: "Workspace", task: Task) -> Task:
+    """`task` as its newest generation has it, where an older copy lies over the file: a former holder's, or git's.
+
+    What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
+    """
+    if task.generation == 0 and task.recorded is not State.BACKLOG:
+        return task
+    given = ws.claims.given(task.id)
+    newest, is_claimed = given.highest, given.is_spent(given.highest)
+    is_lower = task.generation < newest
+    if not is_lower and not (is_claimed and task.generation == newest and task.recorded is State.BACKLOG):
+        return task
+    owner = given.owner(newest)
+    message = ws.latest_message(owner, task.id) if owner and is_lower else None
+    if owner is None or not (is_claimed or (message and message.generation == newest)):
+        return task  # a claim or a delivery that was cut short; nobody has it yet
+    known = last_recorded(ws.files, task.id)
+    if task.recorded is State.BACKLOG and is_claimed and known and known.state is State.BACKLOG:
+        return task  # given back
+    if not is_lower and known is None and task.assignee != owner:
+        return task
+    state = State.IN_PROGRESS if is_claimed else State.BACKLOG
+    task = replace(task, assignee=owner, attempt=max(task.attempt, (message.attempt or 1) if message else 1))
+    return _superseded(ws, task, known, state, newest)
+
+
+def recalled(ws: "Workspace", task: Task) -> Task:
+    """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
+    known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
+    if known is None or task.updated is None or known.at <= task.updated or known.state is task.recorded:
+        return task
+    return _superseded(ws, task, known, known.state, task.generation)
+
+
+def _superseded(ws: "Workspace", task: Task, known: Recorded | None, state: State, generation: int) -> Task:
+    state = known.state if known else state
+    if known and state is State.DONE and known.action != "approve" and known.action != "close" and ws.is_reviewed(task):
+        state = State.REVIEW
+    return replace(
+        task,
+        recorded=state,
+        superseded=task.generation,
+        generation=generation,
+        lease=None,
+        eta=None,
+        completed=known.at if known and state is State.DONE else None,
+    )
+
+
+# --- a file that says nothing any more
+
+
+def claimed(ws: "Workspace", task: Task) -> Task:
+    """`task` in progress with whoever claimed it, where its file was written anew and says nothing of its state.
+
+    Words that are not understood leave it in that state as well; a file that says something is believed.
+    """
+    given = ws.claims.given(task.id)
+    owner = given.owner(given.highest)
+    if owner is None or given.highest < task.generation or not given.is_spent(given.highest):
+        return task
+    known = None if task.unclear else last_recorded(ws.files, task.id)
+    if known and known.state not in (State.IN_PROGRESS, State.BLOCKED):
+        return task
+    held = replace(task, assignee=owner, generation=given.highest, state=State.IN_PROGRESS)
+    # Words that are waited for stay news: nothing is recorded beside them.
+    return replace(held, recorded=State.IN_PROGRESS) if task.unclear else held

@@ -1,0 +1,251 @@
+"""Traces of an attempt in a real workspace: what was known is never sent again, handed on, made anew or run twice."""
+
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from claw_files.errors import ClawError, InvalidFile
+from claw_files.model import AgentId, State, TaskId
+from claw_files.testing.office import TEAM, Office
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+PETER = AgentId("peter")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path / "sam")
+
+
+def claimed(office: Office) -> str:
+    """A task that was delegated to Peter, who has claimed it; its id."""
+    task = office.delegated("peter")
+    office.app("peter").claims.claim(TaskId(task), PETER)
+    office.settle()
+    return task
+
+
+def quiet_acts(office: Office, *after: timedelta) -> list[str]:
+    return [act for pause in after for act in office.acts(pause)]
+
+
+# --- the file is gone
+
+
+def test_a_status_file_that_is_gone_is_told_once_and_nothing_is_made_in_its_place(office: Office) -> None:
+    office.new(title="Keeps the folder from being empty", type=None)
+    task = office.delegated("peter", body="the whole description")
+    message = office.message("peter", "tc-2.1")
+    (office.root / "status/tc-2.md").unlink()
+
+    assert office.acts(MINUTE) == ["escalate TC-2"]
+    assert quiet_acts(office, MINUTE, 5 * MINUTE) == []
+    assert office.acts(30 * MINUTE) == ["escalate TC-2"], "still so at the next check: one step up"
+
+    assert not office.exists("status/tc-2.md")
+    assert office.message("peter", "tc-2.1") == message
+    (told,) = [key for key in office.box("sentry") if key.startswith("tc-2")]
+    assert "status/tc-2.md" in office.message("sentry", told)
+    assert task == "TC-2"
+
+
+@pytest.mark.parametrize("witness", [".clawfiles", "inbox", "audit"])
+def test_one_witness_is_enough_to_know_a_task(office: Office, witness: str) -> None:
+    office.new(type=None)
+    claimed(office)
+    (office.root / "status/tc-2.md").unlink()
+    for folder in {"inbox", "audit", ".clawfiles"} - {witness}:
+        shutil.rmtree(office.root / folder)
+
+    office.acts(MINUTE)
+
+    assert not office.exists("status/tc-2.md")
+
+
+def test_a_hand_written_line_for_a_task_that_nothing_knows_makes_and_delivers_it(office: Office) -> None:
+    office.write("HEARTBEAT.md", "- TC-7 delegated to peter, check at 10:00\n")
+
+    assert "deliver TC-7" in office.acts()
+    assert office.exists("status/tc-7.md")
+
+
+def test_a_holder_goes_on_when_its_file_is_back(office: Office) -> None:
+    office.new(type=None)
+    claimed(office)
+    held = (office.root / "status/tc-2.md").read_bytes()
+    (office.root / "status/tc-2.md").unlink()
+    quiet_acts(office, MINUTE, HOUR, HOUR)
+    office.write("status/tc-2.md", held)
+
+    office.app("peter").tasks.done(TaskId("TC-2"), PETER, "all of it", generation=1)
+
+    assert office.state("TC-2") is State.DONE
+
+
+def test_a_status_folder_that_changed_a_moment_ago_is_waited_for(office: Office) -> None:
+    office.new(type=None)
+    claimed(office)
+    (office.root / "status/tc-2.md").unlink()
+    now = office.clock.now().timestamp()
+    os.utime(office.root / "status", (now, now))
+
+    assert office.acts() == []
+    assert office.acts(timedelta(seconds=3)) == ["escalate TC-2"]
+
+
+# --- status/ is empty
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_emptied_status_folder_stops_the_tick_with_one_sentence(office: Office, is_there: bool) -> None:
+    claimed(office)
+    away = office.root / "away"
+    (office.root / "status").rename(away)
+    if is_there:
+        (office.root / "status").mkdir()
+    before = office.tree()
+
+    for dry_run in (True, False):
+        ticked = office.app().heartbeat.tick(dry_run=dry_run)
+        assert ticked.actions == ()
+        (sentence,) = ticked.problems
+        assert f"status/ is {'empty' if is_there else 'missing'}" in sentence
+        assert "TC-1" in sentence
+    assert office.tree() == before
+
+    shutil.rmtree(office.root / "status", ignore_errors=True)
+    away.rename(office.root / "status")
+    assert office.acts() == []
+    office.app("peter").tasks.done(TaskId("TC-1"), PETER, "ok", generation=1)
+
+
+def test_the_first_line_in_a_fresh_workspace_is_no_emptied_folder(office: Office) -> None:
+    office.write("HEARTBEAT.md", "- TC-7 delegated to peter, check at 10:00\n")
+
+    assert office.app().heartbeat.tick().problems == ()
+
+
+def test_no_run_is_started_for_a_task_whose_file_is_gone(tmp_path: Path) -> None:
+    config = TEAM.replace('takes = ["bug"]', 'takes = ["bug"]\ncommand = ["touch", "ran"]')
+    office = Office(tmp_path / "sam", config)
+    office.delegated("peter")
+    shutil.rmtree(office.root / "status")
+
+    office.app().heartbeat.wake()
+    office.app().heartbeat.tick(message=True)
+
+    assert office.names("runs") == []
+
+
+# --- the file is empty, cut off
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \n", b"\xef\xbb\xbf", b"---\nid: TC-1\nstatus: in_pro", b"\xff\xfe\x00T"]
+)
+def test_an_emptied_or_cut_off_file_is_unreadable_and_the_claim_stands(office: Office, content: bytes) -> None:
+    claimed(office)
+    held = (office.root / "status/tc-1.md").read_bytes()
+    office.write("status/tc-1.md", content)
+
+    assert office.acts() == [], "young: it is being written"
+    assert office.acts(3 * MINUTE) == ["escalate TC-1"]
+    assert set(quiet_acts(office, 5 * MINUTE, 30 * MINUTE, HOUR)) <= {"escalate TC-1", "announce TC-1"}
+    with pytest.raises(InvalidFile, match=r"status/tc-1\.md") as caught:
+        office.app("peter").tasks.done(TaskId("TC-1"), PETER, "ok")
+    assert caught.value.exit_status == 6
+    assert (office.root / "status/tc-1.md").read_bytes() == content
+    assert office.boxes("iris") == {}
+
+    office.write("status/tc-1.md", held)
+    office.app("peter").tasks.done(TaskId("TC-1"), PETER, "ok", generation=1)
+    assert office.state("TC-1") is State.DONE
+
+
+# --- the file was written anew
+
+
+def test_a_claim_stands_though_its_file_was_written_anew_and_says_nothing(office: Office) -> None:
+    claimed(office)
+    office.write("status/tc-1.md", "# What I found\n\nThe cart is empty.\n")
+
+    assert office.acts(5 * MINUTE) == ["record TC-1"]
+
+    office.app("peter").tasks.done(TaskId("TC-1"), PETER, "ok", generation=1)
+    assert office.state("TC-1") is State.DONE
+    assert "The cart is empty." in office.read("status/tc-1.md")
+
+
+def test_a_file_that_was_changed_and_says_nothing_is_asked_about_and_goes_to_nobody_else(office: Office) -> None:
+    office.delegated("peter")
+    office.clock.advance(MINUTE)
+    office.write("status/tc-1.md", "I have begun to look into it.\n")
+
+    assert office.acts(4 * MINUTE) == []
+    assert office.acts(2 * MINUTE) == ["nudge TC-1"]
+    assert office.acts(5 * MINUTE) == ["escalate TC-1"]
+    assert "status/tc-1.md" in office.message("sam", "tc-1.1.silent")
+    assert office.boxes("iris") == {}
+
+
+# --- an older copy was put back
+
+
+def finished(office: Office, how: str = "") -> tuple[bytes, bytes, bytes]:
+    """A task from backlog to done and closed; its file as it stood in backlog, delegated, and in progress."""
+    task = office.new(type="bug", body="count them")
+    backlog = (office.root / "status/tc-1.md").read_bytes()
+    office.clock.advance(MINUTE)
+    office.delegate(task, "peter")
+    delegated = (office.root / "status/tc-1.md").read_bytes()
+    office.clock.advance(MINUTE)
+    office.app("peter").claims.claim(TaskId(task), PETER)
+    held = (office.root / "status/tc-1.md").read_bytes()
+    office.clock.advance(MINUTE)
+    office.app("peter").tasks.done(TaskId(task), PETER, "counted")
+    office.settle()
+    office.acts()
+    office.clock.advance(MINUTE)
+    assert office.lines == []
+    return backlog, delegated, held
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_finished_work_does_not_run_again_when_git_puts_an_older_copy_back(office: Office, which: int) -> None:
+    copy = finished(office)[which]
+    office.write("status/tc-1.md", copy)
+    office.write("HEARTBEAT.md", "- TC-1 delegated to peter, check at 2026-03-07 08:50\n")
+
+    acts = quiet_acts(office, MINUTE, 6 * MINUTE, HOUR)
+
+    assert acts == ["conflict TC-1", "close TC-1"]
+    assert office.state("TC-1") is State.DONE
+    assert "recorded: done" in office.read("status/tc-1.md"), "brought forward"
+    assert office.lines == []
+
+
+def test_an_older_copy_in_the_backlog_is_not_handed_out_again(tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam", TEAM + "\n[heartbeat]\nauto = true\n")
+    copy = finished(office)[0]
+    office.write("status/tc-1.md", copy)
+
+    assert quiet_acts(office, MINUTE, MINUTE) == ["delegate TC-1"]  # decided; what was carried out is the conflict
+
+    assert office.state("TC-1") is State.DONE
+    assert len(office.audit(action="conflict", task="TC-1")) == 1
+    with pytest.raises(ClawError):
+        office.app("iris").claims.claim(TaskId("TC-1"), AgentId("iris"))
+
+
+def test_a_task_that_was_given_back_stays_free_though_an_older_copy_was_put_back(office: Office) -> None:
+    task = office.new(type="bug")
+    backlog = (office.root / "status/tc-1.md").read_bytes()
+    office.app("peter").claims.claim(TaskId(task), PETER)
+    office.app("peter").tasks.release(TaskId(task), PETER)
+    office.settle()
+    office.write("status/tc-1.md", backlog)
+
+    assert office.app("iris").claims.claim(TaskId(task), AgentId("iris")).generation == 2
