@@ -133,6 +133,9 @@ def _check_price(model: str, found: Reading) -> None:
         found.problem(("prices", model), f"lacks {' and '.join(lacking)}, the price of a million tokens")
 
 
+MOST_JOBS = 1_000  # tasks of one due time, as in one group
+
+
 def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> None:
     path = ("schedules", schedule.name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,37}", schedule.name, re.ASCII):  # part of a file's name
@@ -141,6 +144,13 @@ def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> N
         found.problem(path, 'needs a time: cron = "45 8 * * 1-5"')
     if len([one for one in (schedule.spawn, schedule.event, schedule.task) if one]) != 1:
         found.problem((*path, "do"), "wants exactly one of spawn, event and task")
+    for name in ("text", "items", "type"):
+        if schedule.event and getattr(schedule, name):
+            found.problem((*path, "do", name), "goes with spawn and task, not with event")
+    if len(schedule.text) not in (0, 1, len(schedule.spawn)):
+        found.problem((*path, "do", "text"), "wants one text for all, or as many as `spawn` has workers")
+    if len(schedule.items) * max(1, len(schedule.spawn)) > MOST_JOBS:
+        found.problem((*path, "do", "items"), f"makes more than {MOST_JOBS:,} tasks at once")
     if schedule.combine:
         _check_names(settings, (*path, "do", "combine"), (schedule.combine,), found)
 

@@ -103,6 +103,10 @@ def _ladder(value: Any) -> tuple[timedelta, ...]:
     return rungs
 
 
+def _wording(value: Any) -> tuple[str, ...]:
+    return tuple(_each(_text, "texts")(value)) if isinstance(value, list) else (_text(value),)
+
+
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _WINDOW = pattern(rf"\s*{_CLOCK}\s*[-–]\s*(?:{_CLOCK}|(24:00(?::00)?))\s*", re.ASCII)
 
@@ -281,6 +285,7 @@ _SOME, _NONE = timedelta(milliseconds=1), timedelta(0)
 FORMS = {
     "text": Form("text", _text),
     "texts": Form("list of texts", _each(_text, "texts")),
+    "wording": Form("text, or a list of them", _wording),
     "agent": Form("agent", _agent),
     "agents": Form("list of agents", _each(_agent, "agents")),
     "flag": Form("true or false", _flag),

@@ -194,6 +194,9 @@ class Schedule(Value, frozen=True):
     combine: AgentId | None = None  # who gets the combined results of `spawn`
     event: str | None = None
     task: str | None = None
+    text: tuple[str, ...] = ()  # what is to be done: one for all, or one for each of `spawn`
+    items: tuple[str, ...] = ()  # it is done with each of them
+    type: str | None = None
     catch_up: Literal["once", "skip"] = "once"
 
 

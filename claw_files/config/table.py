@@ -144,10 +144,13 @@ TABLE: tuple[Setting, ...] = (
     *_of(
         "schedules.*",
         ("cron", "cron", None, "Five fields in the workspace's zone, or @hourly, @daily, @weekly, ... Must be given."),
-        ("do.spawn", "texts", [], "Workers to spawn at each due time."),
+        ("do.spawn", "texts", [], "Workers to spawn at each due time; one named twice is spawned twice."),
         ("do.combine", "agent", None, "Who gets their combined results; the coordinator when not given."),
         ("do.event", "text", None, "The type of the event to emit."),
         ("do.task", "text", None, "The title of the task to make."),
+        ("do.text", "wording", [], "What is to be done, in words; a list has one for each of `spawn`."),
+        ("do.items", "texts", [], "Do it with each of these, for which `{item}` stands in title and text."),
+        ("do.type", "text", None, "The type of what is made; of what is spawned the worker's name when not given."),
         ("catch_up", "catch_up", "once", "After downtime: the latest missed time once, or skip it."),
     ),
     *_of(

@@ -70,7 +70,7 @@ class Plan:
 
 def check(order: StartOrder) -> None:
     """Raise BadId for ids that could be paths or options, BadValue for text that no process can be given."""
-    words.label(order.run.id)
+    words.key(order.run.id, "run id")
     for name, text in _texts(order):
         if "\0" in text:
             raise BadValue(name, text, "text without NUL characters")

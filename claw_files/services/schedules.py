@@ -9,6 +9,7 @@ from claw_files import words
 from claw_files.config import Schedule
 from claw_files.errors import ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
+from claw_files.rules import jobs as rules
 from claw_files.rules.schedules import Marks
 from claw_files.workspace import Workspace
 
@@ -99,36 +100,43 @@ class Schedules:
     def _spawn(self, schedule: Schedule, at: datetime) -> None:
         from claw_files.services.contracts import SpawnOrder
 
-        by = schedule.combine or self._ws.settings.coordinator
-        for label in schedule.spawn:
-            task_id = self._id(schedule, at, label)
-            self._create(task_id, f"{schedule.name}: {label}", label, by)
+        by, settings = schedule.combine or self._ws.settings.coordinator, self._ws.settings
+        jobs, wrong = rules.jobs(schedule), list[ClawError]()
+        for job in jobs:
+            task_id, type = self._id(schedule, at, job.label), schedule.type or job.worker or ""
+            self._create(task_id, job, type, by)
             order = SpawnOrder(
-                text=label,
-                label=label,
-                size=str(self._size(label)),
-                worker=AgentId(label) if label in self._ws.settings.agents else None,
-                type=label if label in self._ws.settings.routes else None,
+                text=job.text or job.title,
+                label=job.label,
+                size=str(self._size(type)),
+                worker=AgentId(job.worker) if job.worker in settings.agents else None,
+                type=type if type in settings.routes else None,
                 task=task_id,
                 group=f"{schedule.name}-{at:%Y%m%dT%H%M%SZ}".lower(),
-                group_size=len(schedule.spawn),
+                group_size=len(jobs),
             )
-            if self._ws.entry(task_id) is None and not self._is_over(task_id):
-                self._delegations().spawn(order, by)
+            try:
+                if self._ws.entry(task_id) is None and not self._is_over(task_id):
+                    self._delegations().spawn(order, by)
+            except ClawError as refused:
+                wrong.append(refused)  # one whose label is in use keeps nobody from the other items
+        if wrong:
+            raise wrong[0]
 
     def _task(self, schedule: Schedule, at: datetime) -> None:
         by = self._ws.settings.coordinator
-        task_id = self._id(schedule, at, "")
-        self._create(task_id, schedule.task or schedule.name, None, by)
-        if self._ws.entry(task_id) is None and not self._is_over(task_id):
-            self._delegations().delegate(task_id, by)
+        for job in rules.jobs(schedule):
+            task_id = self._id(schedule, at, job.label)
+            self._create(task_id, job, schedule.type, by)
+            if self._ws.entry(task_id) is None and not self._is_over(task_id):
+                self._delegations().delegate(task_id, by)
 
-    def _create(self, task_id: TaskId, title: str, type: str | None, by: AgentId) -> None:
+    def _create(self, task_id: TaskId, job: rules.Job, type: str | None, by: AgentId) -> None:
         now = self._ws.clock.now()
-        task = Task(id=task_id, title=title, type=type, requested_by=by, created=now, updated=now)
+        task = Task(id=task_id, title=job.title, type=type, requested_by=by, created=now, updated=now)
         try:
             if self._ws.find(task_id) is None:
-                self._ws.create(task, Audit(action="task new", task=task_id, actor=by, why="schedule"))
+                self._ws.create(task, Audit(action="task new", task=task_id, actor=by, why="schedule"), job.text)
         except Conflict:
             return  # a crashed tick made it
 
@@ -142,7 +150,7 @@ class Schedules:
     def _id(self, schedule: Schedule, at: datetime, label: str) -> TaskId:
         prefix = self._ws.settings.workspace.prefix
         text = "-".join(part for part in (prefix, schedule.name, f"{at:%Y%m%dT%H%M}", label) if part)
-        return words.task_id(text[:64])
+        return words.task_id(rules.bounded(text))
 
 
 class _Found(NamedTuple):
