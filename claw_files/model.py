@@ -160,6 +160,7 @@ class Task(Value, frozen=True):
     # read with the file, never written into it
     state_line: int | None = None  # where `state` stands, from 1; None where the file does not say
     unclear: tuple[Unclear, ...] = ()  # statements that are newer than `state` and were not understood
+    overruled: tuple[str, ...] = ()  # terms in the file that do not count: the definition binds
 
 
 class Lease(Value, frozen=True):

@@ -180,6 +180,16 @@ GROUPS: Final = (
             "the file's generation is older than the claim files': an old copy was written over it",
             "type `clawfiles heartbeat`; it writes what is in force, if somebody holds the newer one",
         ),
+        (
+            "definition-alone",
+            "what was asked for is written down, and there is no task: a crash came between, or its file was deleted",
+            "bring status/{task}.md back, or make the task anew and move the definition away",
+        ),
+        (
+            "definition-unreadable",
+            "what was asked for cannot be read; what the task's message carries of it counts meanwhile",
+            "correct the line that is named",
+        ),
         ("misplaced", "dead outside of dead-letter/, or in it and not dead", REPAIR),
         (
             "output-missing",

@@ -18,6 +18,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
         tasks.circles,
         tasks.parent_circles,
         tasks.places,
+        tasks.definitions,
         tasks.moves,
         tasks.leases,
         tasks.outputs,

@@ -35,7 +35,7 @@ _GOING: Final = (
     " asked cached_from turn"
 )
 _AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
-_DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
+DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
 
 
 @lately
@@ -260,7 +260,7 @@ def append(raw: bytes, text: str, path: str = "status file") -> bytes:
 
 def definition(task: Task) -> dict[str, str]:
     """What the task is, as opposed to how it goes: the keys that its message carries. Lists are one item a line."""
-    shown = {key: BY_KEY[key].show(getattr(task, key)) for key in _DEFINING}
+    shown = {key: BY_KEY[key].show(getattr(task, key)) for key in DEFINING}
     return {key: "\n".join(data) if isinstance(data, list) else data for key, data in shown.items() if data}
 
 
@@ -268,7 +268,7 @@ def restore(task: Task, definition: Mapping[str, str]) -> Task:
     """The task with the keys filled in that vanished when an agent overwrote its file; what is there stays."""
     blank, lost = Task(id=task.id), {}
     reading = Reading(file_time=datetime.fromisoformat("2000-01-01T00:00:00+00:00"), tz=None)
-    for key in _DEFINING:
+    for key in DEFINING:
         if definition.get(key) and getattr(task, key) == getattr(blank, key):
             try:
                 lost[key] = fields.read(BY_KEY[key], definition[key], reading)

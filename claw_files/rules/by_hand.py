@@ -24,8 +24,12 @@ def stand(task: Task, reviewed: bool) -> Standing:
 
     The file's author is taken to be its assignee, because nothing in a file proves more. `done` where the route wants
     a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
-    (approving oneself, bringing back the dead) leaves the recorded state in force.
+    (approving oneself, bringing back the dead) leaves the recorded state in force. Terms that
+    were overruled are a conflict beside a state that counts.
     """
+    if task.overruled and task.superseded is None:
+        plain = stand(replace(task, overruled=()), reviewed)
+        return plain if plain.conflict else replace(plain, conflict=overruling(task))
     before = task.recorded or State.BACKLOG
     now = task.state
     if task.superseded is not None:
@@ -47,6 +51,14 @@ def stand(task: Task, reviewed: bool) -> Standing:
     if not any(role in BY_HAND for row in rows for role in row.who):
         return Standing(state=before, conflict=f"nobody may move it by hand from {before} to {now}; {before} stays")
     return Standing(state=target, moved=True)
+
+
+def overruling(task: Task) -> str:
+    """One sentence on the terms in a status file that do not count."""
+    where = f"definitions/{task.id.lower()}.md"
+    return (
+        f"the terms of {task.id} stand in {where}; in its status file these do not count: {'; '.join(task.overruled)}"
+    )
 
 
 def record(task: Task, standing: Standing, generation: int, now: datetime, lasting: timedelta) -> Task:

@@ -10,7 +10,7 @@ from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.authority import may_give_work
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import texts, turns
+from claw_files.services import approvals, texts, turns
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.delegations import Delegations
 from claw_files.services.messages import Messages
@@ -18,7 +18,8 @@ from claw_files.services.outcomes import Outcomes, audit_of
 from claw_files.services.people import People
 from claw_files.services.schedules import Schedules
 from claw_files.services.waking import Waking
-from claw_files.workspace import Workspace, recall, restore, task_message_key
+from claw_files.workspace import Workspace, recall, task_message_key
+from claw_files.workspace.restoring import given_by
 
 _SHORT = {  # all that is told of a compartment's task
     Act.INFORM: "is done",
@@ -143,8 +144,9 @@ class Acting:
         message = look.message if look else None
 
         def rule(task: Task) -> Task:
+            task = self._ws.in_force(approvals.checked(self._ws, task))
             if message:
-                task = self._ws.in_force(restore(task, message))  # its type says whether it is reviewed
+                task = given_by(task, message)
             agent = task.assignee or action.agent
             standing = by_hand.Standing(state=task.state, moved=True)
             generation = (message.generation or 0) if message else 0

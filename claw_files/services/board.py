@@ -55,7 +55,7 @@ class Board:
         loaded = self._ws.load(task)
         if not own and self._is_hidden(loaded.task):
             raise NotFound("task", task, "`clawfiles task list` shows what there is")
-        shown = self._shown(loaded.task, loaded.path)
+        shown = self._shown(self._ws.bound(loaded.task), loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body, children=self._children(task))
 
     def _children(self, task: TaskId) -> tuple[TaskId, ...]:

@@ -5,12 +5,13 @@ line outside stands, the inner one by the line inside. `docs/explanation/compart
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 
 from claw_files import words
-from claw_files.errors import ClawError, Conflict
+from claw_files.documents import definitions
+from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Locks
 from claw_files.model import AgentId, Audit, Box, Entry, State, Task, TaskId
 from claw_files.rules import visibility
@@ -119,6 +120,8 @@ class MovingIn:
             if line and (found or line.agent == agent):
                 outer.replace_entry(line, None, audit)
             if found:
+                with suppress(NotFound, Conflict):  # first: a task inside with a definition outside would be told of
+                    self._move(definitions.path_of(task), definitions.path_of(task), agent, None)
                 self._move(found[0], f"{found[0].rpartition('/')[0]}/{words.file_name(task)}", agent, audit)
                 outer.claims.forget(task)
             return found is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.documents import frontmatter, status
+from claw_files.documents import status
 from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
 from claw_files.model import (
     AFTER_LIMIT,
@@ -256,7 +256,8 @@ class Delegations:
         loaded = ws.load(task.id)
         key = task_message_key(task)
         run = RunId(f"{key}-s1")
-        body = _without_heading(frontmatter.parse(loaded.content.data, loaded.path).body, task.id)
+        text, has_more = ws.text_of(loaded.task, loaded.content.data, loaded.path)
+        findings = loaded.path if has_more else None
         checkpoint = Checkpoints.worker_path(task.label) if task.label else Checkpoints.path(agent)
         stamp = ws.files.stamp(checkpoint)
         if stamp and task.label:  # it is moved there before its worker starts
@@ -276,12 +277,13 @@ class Delegations:
             reply_to=task.spawner or by,
             status_hash=loaded.content.digest,
             definition=status.definition(task) | ({"failures": str(task.failures)} if task.failures else {}),
-            body=self._text(task, body, run, checkpoint if stamp else None),
+            body=self._text(task, text, run, checkpoint if stamp else None, findings),
         )
 
-    def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None) -> str:
+    def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None, findings: str | None) -> str:
         if task.session is None or task.turn == 1:
-            return texts.task_text(task, body, run, checkpoint, predecessors.told(self._ws, task))
+            before = predecessors.told(self._ws, task)
+            return texts.task_text(task, body, run, checkpoint, before, findings)
         from claw_files.services import staying
 
         history = staying.history(self._ws, Checkpoints(self._ws), task)
@@ -391,9 +393,3 @@ class Delegations:
             return replace(done, cached=terms.earlier[0].id)
         message = self.deliver(task.id, worker, by)
         return replace(done, message=message.id, run=RunId(f"{message.key}-s1"))
-
-
-def _without_heading(body: str, task: TaskId) -> str:
-    """The text below the file's own heading: the message has its title already."""
-    first, _, rest = body.lstrip().partition("\n")
-    return rest if first.lower().startswith(f"# {task.lower()}") else body

@@ -40,7 +40,7 @@ from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import busy, unreadable
+from claw_files.services import approvals, busy, unreadable
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
@@ -50,7 +50,8 @@ from claw_files.services.predecessors import unmet
 from claw_files.services.schedules import Schedules
 from claw_files.services.turns import is_turn, next_turn
 from claw_files.system.files import Content, Files
-from claw_files.workspace import Workspace, recall, restore, task_message_key
+from claw_files.workspace import Workspace, recall, task_message_key
+from claw_files.workspace.restoring import restore
 
 Seen = TypeVar("Seen")
 
@@ -163,6 +164,8 @@ class Looking:
         if run is not None and not run.alive:
             loaded = self._ws.load(entry.task)  # its last words came after our first look
         task = loaded.task
+        if task.state is State.DONE and not task.group:  # about to be closed: its terms, and the review that it had
+            task = approvals.checked(self._ws, self._ws.bound(task))
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
         if found:

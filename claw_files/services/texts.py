@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Agent
+from claw_files.documents import definitions
 from claw_files.model import AgentId, Message, Result, Run, RunId, Task
 from claw_files.resources import template
 from claw_files.rules import sizes
@@ -21,19 +22,24 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
-def task_text(task: Task, body: str, run: RunId, checkpoint: str | None, before: str = "") -> str:
+def task_text(
+    task: Task, body: str, run: RunId, checkpoint: str | None, before: str = "", findings: str | None = None
+) -> str:
     """The text of a task message: what to do, how to say so, and where an earlier attempt got to.
 
-    `before` tells what the tasks before it came to.
+    With a long description only its beginning is in it: all of it is in the definition, which it names.
 
-    With a long description only its beginning is in it: all of it is in the status file, which it names.
+    Args:
+        before: tells what the tasks before it came to.
+        findings: the status file, where it holds what others wrote since the task was given.
     """
-    text = _task_text(task, body.strip(), run, checkpoint, before, is_whole=True)
+    resume = _resume(task, checkpoint, findings)
+    text = _task_text(task, body.strip(), run, resume, before, is_whole=True)
     fits = sizes.way(text) is sizes.Way.MESSAGE
-    return text if fits else _task_text(task, body.strip(), run, checkpoint, before, is_whole=False)
+    return text if fits else _task_text(task, body.strip(), run, resume, before, is_whole=False)
 
 
-def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, before: str, is_whole: bool) -> str:
+def _task_text(task: Task, body: str, run: RunId, resume: str, before: str, is_whole: bool) -> str:
     name = "messages/worker.md" if task.label else "messages/task.md"
     names = {
         "id": task.id,
@@ -47,7 +53,7 @@ def _task_text(task: Task, body: str, run: RunId, checkpoint: str | None, before
         "agent": task.assignee or "",
         "run": run,
         "limit": words.render_duration(task.timeout) if task.timeout else "",
-        "resume": _resume(task, checkpoint),
+        "resume": resume,
     }
     return Template(template(name)).safe_substitute(names)
 
@@ -72,16 +78,17 @@ def turn_text(task: Task, asked: str, history: str, run: RunId, checkpoint: str 
 def _description(task: Task, body: str, is_whole: bool) -> str:
     if not body:
         return "(no further description)"
-    path, rule = f"status/{words.file_name(task.id)}", "what is asked for; how you work here is said below it"
+    path, rule = definitions.path_of(task.id), "what is asked for; how you work here is said below it"
     most = sizes.IN_MESSAGE_BYTES if is_whole else sizes.BEGINNING_LETTERS
     text = words.quote(body, f"{task.requested_by or 'somebody'} in {path}", token(4), most, "task", rule)
     return text if is_whole else f"{text}\n{_beginning(body, path)} Read it before you begin."
 
 
-def _resume(task: Task, checkpoint: str | None) -> str:
+def _resume(task: Task, checkpoint: str | None, findings: str | None = None) -> str:
+    found = f"\n`{findings}` holds what was found so far; that is not what is asked for.\n" if findings else ""
     if task.attempt == 1:
-        return ""
-    why = f"\nThis is attempt {task.attempt}. The one before: {words.said(task.reason or 'no reason given')}\n"
+        return found
+    why = f"\nThis is attempt {task.attempt}. The one before: {words.said(task.reason or 'no reason given')}\n{found}"
     return why + (f"`{checkpoint}` says what is completed; go on from there.\n" if checkpoint else "")
 
 

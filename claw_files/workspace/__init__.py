@@ -19,15 +19,15 @@ from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
 from claw_files.patterns import pattern
-from claw_files.rules import by_hand, routing, sizes
+from claw_files.rules import by_hand, sizes
 from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
-from claw_files.workspace import index, recall
-from claw_files.workspace.inboxes import Inboxes
+from claw_files.workspace import index
 from claw_files.workspace.index import Row
 from claw_files.workspace.places import Places
+from claw_files.workspace.restoring import Restoring
 
 CONFIG = "clawfiles.toml"
 _MONTH = pattern(r"[0-9]{4}-[0-9]{2}")
@@ -44,7 +44,7 @@ class Loaded(Value, frozen=True):
     content: Content
 
 
-class Workspace(Inboxes):
+class Workspace(Restoring):
     """The files of one workspace, by what they are for."""
 
     def __init__(
@@ -129,17 +129,6 @@ class Workspace(Inboxes):
             return found
         raise NotFound("task", task, "`clawfiles task list` shows what there is")
 
-    def restored(self, task: Task) -> Task:
-        """`task` with what was lost when an agent wrote its status file anew: its message carries the definition."""
-        if task.recorded is not None:
-            return recall.fenced(self, task)
-        entry = self.entry(task.id)
-        found = [self.latest_message(agent, task.id) for agent in {task.assignee, entry and entry.agent} if agent]
-        message = max((m for m in found if m), key=lambda m: m.attempt or 1, default=None)
-        task = restore(task, message) if message else task
-        says_nothing = task.state is State.BACKLOG and task.state_line is None
-        return recall.claimed(self, task) if says_nothing else task
-
     def rows(self) -> list[Row]:
         """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""
         settings = msgspec.msgpack.encode(self.settings)
@@ -165,7 +154,7 @@ class Workspace(Inboxes):
         path = f"{folder}/{name}"
         content = self.files.read(path)
         place = Place.STATUS if folder == "status" else Place.DEAD_LETTER
-        return Loaded(task=self.parse(content, path), path=path, place=place, content=content)
+        return Loaded(task=self.shown(self.parse(content, path)), path=path, place=place, content=content)
 
     def readable(self, folder: str) -> Iterator[Loaded]:
         """The tasks of `status` or `dead-letter` that can be read; `doctor` and `task list` name the others."""
@@ -186,10 +175,6 @@ class Workspace(Inboxes):
         """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
         return replace(task, state=by_hand.stand(task, self.is_reviewed(task)).state)
 
-    def is_reviewed(self, task: Task) -> bool:
-        """Whether the route of its type wants a review."""
-        return routing.reviewer(self.settings, task.type) is not None
-
     def task_ids(self) -> Iterator[tuple[str, str]]:
         """(folder, file name) of every task file in status/ and dead-letter/; the archive is not listed."""
         for folder in ("status", "dead-letter"):
@@ -207,7 +192,7 @@ class Workspace(Inboxes):
             for number in range(self._next_number(), 1 << 31):
                 task = replace(task, id=words.task_id(f"{self.settings.workspace.prefix}-{number}"))
                 try:
-                    return self.create(task, replace(audit, task=task.id), body)
+                    return self.create(task, replace(audit, task=task.id), body, is_new=True)
                 except Conflict:  # somebody took the number meanwhile
                     continue
         raise Conflict("no task number is free")
@@ -218,8 +203,7 @@ class Workspace(Inboxes):
     def highest_number(self) -> int:
         """The highest number in use here, ledger lines and archive included: a number never comes back."""
         folders = [
-            "status",
-            "dead-letter",
+            *(*FOLDERS, "definitions"),
             *(f"status/archive/{month}" for month in self._months()),
         ]
         names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder)]
@@ -233,18 +217,23 @@ class Workspace(Inboxes):
         """Folders of the archive, "2026-03"; what else lies there is somebody's."""
         return [name for name in self.files.names("status/archive") if _MONTH.fullmatch(name)]
 
-    def create(self, task: Task, audit: Audit, body: str = "") -> Task:
-        """Write a new status file. Raises Conflict when the task exists."""
+    def create(self, task: Task, audit: Audit, body: str = "", is_new: bool = False) -> Task:
+        """Write the definition, then the status file. Raises Conflict when the task exists.
+
+        Args:
+            is_new: False goes on where a crash came between the two: what is defined already is made.
+        """
+        path = f"status/{words.file_name(task.id)}"
+        _new_file(task, body, path)  # what cannot be written is refused before it is defined
+        if self.files.stamp(path):
+            raise Conflict(f"{task.id} exists already")
+        task, body = self.define(task, body, is_new)
 
         def fresh(raw: bytes | None) -> bytes:
             if raw is not None:
                 raise Conflict(f"{task.id} exists already")
-            new = status.edit(None, None, task, path)
-            new = status.append(new, body) if body else new
-            sizes.check_file(new, path)
-            return new
+            return _new_file(task, body, path)
 
-        path = f"status/{words.file_name(task.id)}"
         self.files.commit(path, fresh, self.line(audit))
         return task
 
@@ -266,9 +255,13 @@ class Workspace(Inboxes):
             if raw is None:
                 raise NotFound("task", task)
             before = status.parse(raw, path, written, self.zone)
-            after = rule(self.in_force(self.restored(before)))
+            known, asked = self.asked(before, raw, path)
+            found = self.in_force(self._with(before, asked))
+            after = rule(found)
             after = replace(after, recorded=after.state)
             saved[:] = [after]
+            if asked:
+                self.redefine(known, asked, found, after)
             new = status.edit(raw, before, after, path)
             new = status.append(new, note) if note else new
             if len(note) > sizes.LINE_LETTERS:
@@ -286,7 +279,11 @@ class Workspace(Inboxes):
     def move(self, loaded: Loaded, folder: str, audit: Audit) -> None:
         """Move a task's file into another folder. A crash leaves it in one of the two."""
         self.files.folder(folder)
+        if is_archive := folder.startswith("status/archive"):
+            self.move_definition(loaded.task.id, is_archive)
         self.files.move(loaded.path, f"{folder}/{words.file_name(loaded.task.id)}", self.line(audit))
+        if loaded.place is Place.ARCHIVE:
+            self.move_definition(loaded.task.id, is_archive)
 
     # --- the ledger
 
@@ -325,17 +322,11 @@ class Workspace(Inboxes):
         return self._outside(folder) if self._outside else None
 
 
-def restore(task: Task, message: Message) -> Task:
-    """`task` with everything that its message knows and its file does not say any more."""
-    counted = message.definition.get("failures", "0")
-    task = status.restore(task, message.definition)
-    return replace(
-        task,
-        assignee=task.assignee or message.to,
-        attempt=max(task.attempt, message.attempt or 1),
-        failures=max(task.failures, int(counted[:9]) if counted.isdecimal() else 0),
-        generation=max(task.generation, message.generation or 0),
-    )
+def _new_file(task: Task, body: str, path: str) -> bytes:
+    new = status.edit(None, None, task, path)
+    new = status.append(new, body) if body else new
+    sizes.check_file(new, path)
+    return new
 
 
 def task_message_key(task: Task) -> Key:

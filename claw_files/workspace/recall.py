@@ -1,4 +1,4 @@
-"""What else than its status file knows of a task: definition, claim log, messages, journal.
+"""What else than its status file knows of a task: claim log, messages, journal.
 
 Asked only where a file is gone, was put back as an older copy, or says nothing any more; an idle tick asks nothing.
 """
@@ -17,7 +17,7 @@ from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES
 
 if TYPE_CHECKING:
-    from claw_files.workspace import Workspace
+    from claw_files.workspace.restoring import Restoring
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _LEADS_TO = {
@@ -88,16 +88,19 @@ def _state(facts: dict[str, Any]) -> State | None:
 # --- a file that is gone
 
 
-def is_known(ws: "Workspace", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
-    """Whether definition, claim log, a message of one of `agents` or the journal knows the task; cheap ones first."""
-    if ws.files.stamp(f"definitions/{words.file_name(task)}") or ws.claims.given(task).highest:
+def is_known(ws: "Restoring", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
+    """Whether claim log, a message of one of `agents` or the journal knows the task; cheap ones first.
+
+    A definition alone says nothing: a crash left it, and what it defines is still to be made.
+    """
+    if ws.claims.given(task).highest:
         return True
     if any(ws.latest_message(agent, task) for agent in dict.fromkeys(agents) if agent):
         return True
     return last_recorded(ws.files, task) is not None
 
 
-def check_new(ws: "Workspace", task: TaskId, agents: Iterable[AgentId | None]) -> None:
+def check_new(ws: "Restoring", task: TaskId, agents: Iterable[AgentId | None]) -> None:
     """Raises Conflict for a task without a file that something else knows."""
     if is_known(ws, task, agents):
         raise Conflict(f"status/{words.file_name(task)} is gone, and nothing is made in its place")
@@ -106,7 +109,7 @@ def check_new(ws: "Workspace", task: TaskId, agents: Iterable[AgentId | None]) -
 # --- a file that is older than what was recorded
 
 
-def fenced(ws: "Workspace", task: Task) -> Task:
+def fenced(ws: "Restoring", task: Task) -> Task:
     """`task` as its newest generation has it, where an older copy lies over the file: a former holder's, or git's.
 
     What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
@@ -132,7 +135,7 @@ def fenced(ws: "Workspace", task: Task) -> Task:
     return _superseded(ws, task, known, state, newest)
 
 
-def recalled(ws: "Workspace", task: Task) -> Task:
+def recalled(ws: "Restoring", task: Task) -> Task:
     """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
     known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
     if known is None or task.updated is None or known.at <= task.updated or known.state is task.recorded:
@@ -140,7 +143,7 @@ def recalled(ws: "Workspace", task: Task) -> Task:
     return _superseded(ws, task, known, known.state, task.generation)
 
 
-def _superseded(ws: "Workspace", task: Task, known: Recorded | None, state: State, generation: int) -> Task:
+def _superseded(ws: "Restoring", task: Task, known: Recorded | None, state: State, generation: int) -> Task:
     state = known.state if known else state
     if known and state is State.DONE and known.action != "approve" and known.action != "close" and ws.is_reviewed(task):
         state = State.REVIEW
@@ -158,7 +161,7 @@ def _superseded(ws: "Workspace", task: Task, known: Recorded | None, state: Stat
 # --- a file that says nothing any more
 
 
-def claimed(ws: "Workspace", task: Task) -> Task:
+def claimed(ws: "Restoring", task: Task) -> Task:
     """`task` in progress with whoever claimed it, where its file was written anew and says nothing of its state.
 
     Words that are not understood leave it in that state as well; a file that says something is believed.

@@ -89,7 +89,7 @@ def test_a_long_description_is_named_by_its_file_and_how_to_work_stays_in_the_me
     (message,) = desk.ok("inbox", "--json", by="peter").json
 
     assert len(message["body"]) < 10_240
-    assert f"all {SIZE // 1024} KB of it are in `status/tc-1.md`" in message["body"]
+    assert f"all {SIZE // 1024} KB of it are in `definitions/tc-1.md`" in message["body"]
     assert "clawfiles claim TC-1" in message["body"]
     assert desk.show("TC-1")["body"].count("line of a long text") == 15_000
 

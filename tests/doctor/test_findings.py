@@ -431,6 +431,22 @@ def generation_behind(clinic) -> None:
     clinic.age(".clawfiles/claims/tc-1.log", 3600)
 
 
+@case("definition-alone", "definitions/tc-1.md")
+def defined_and_not_made(clinic) -> None:
+    clinic.write("definitions/tc-1.md", "---\ntitle: Pay\n---\n")
+    clinic.write("definitions/tc-2.md", "---\ntitle: Pay\n---\n")
+    clinic.write("definitions/archive/tc-3.md", "---\ntitle: Pay\n---\n")
+    clinic.age("definitions/tc-1.md", 3600)
+    clinic.status("TC-2", "status: backlog\nrecorded: backlog")
+
+
+@case("definition-unreadable", "definitions/tc-1.md", 2)
+def defined_in_no_form(clinic) -> None:
+    clinic.write("definitions/tc-1.md", "---\nsize: enormous\n---\n")
+    clinic.age("definitions/tc-1.md", 3600)
+    clinic.status("TC-1", "status: backlog\nrecorded: backlog")
+
+
 @case("misplaced", "status/tc-1.md", 3)
 def dead_in_status(clinic) -> None:
     clinic.status("TC-1", "status: dead\nrecorded: dead")

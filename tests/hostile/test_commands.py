@@ -163,7 +163,7 @@ def test_a_description_larger_than_an_argument_may_be_arrives_by_file_and_by_sta
     site.ok("task", "new", "long", "--to", "peter", "--body", str(site.root.parent / "body.md"), by="sam")
 
     assert len(seen(site)["stdin"]) < 10_240
-    assert "all 146 KB of it are in `status/tc-1.md`" in seen(site)["stdin"]
+    assert "all 146 KB of it are in `definitions/tc-1.md`" in seen(site)["stdin"]
     assert (site.root / "status/tc-1.md").read_text().count("word") == 30_000
     (message,) = (site.root / "runs").glob("*/message.md")
     assert message.stat().st_mode & 0o777 == 0o600

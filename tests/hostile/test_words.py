@@ -49,7 +49,7 @@ def test_a_task_s_words_are_marked_in_its_message_and_our_instructions_stand_bel
     assert no_trace(body(message)), outside_marks(body(message))
     assert "$id" in message and "TC-9" in message  # what looks like a placeholder is text
     assert len(message) < 10_000
-    fence = re.search(r"^\[task ([0-9a-f]{8}) from iris in status/tc-9.md; ", message, re.MULTILINE)
+    fence = re.search(r"^\[task ([0-9a-f]{8}) from iris in definitions/tc-9.md; ", message, re.MULTILINE)
     assert fence and message.count(fence[1]) == 2
 
 
@@ -71,7 +71,7 @@ def test_a_description_of_900_kb_is_cut_and_says_where_the_rest_is(site) -> None
 
     (name,) = site.names("inbox/peter/new")
     message = site.read(f"inbox/peter/new/{name}")
-    assert len(message) < 10_240 and "all 878 KB of it are in `status/tc-9.md`" in message
+    assert len(message) < 10_240 and "all 878 KB of it are in `definitions/tc-9.md`" in message
     assert site.names("inbox/peter/bodies") == []
 
 

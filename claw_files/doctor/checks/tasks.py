@@ -5,7 +5,10 @@ from typing import Final
 
 from claw_files import words
 from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.reading import Unread
 from claw_files.doctor.survey import Survey, TaskFile, as_time
+from claw_files.documents.definitions import parse
+from claw_files.errors import InvalidFile
 from claw_files.model import State, Task, TaskId
 from claw_files.rules.transitions import OPEN
 
@@ -101,6 +104,23 @@ def places(s: Survey) -> Iterator[Finding]:
         elif it.task and it.id not in seen and (it.task.state is State.DEAD) != (it.folder == "dead-letter"):
             yield found("misplaced", it.node.path, s.state_line(it), f"it is {it.task.state}", it.id)
         seen.setdefault(it.id, it.folder)
+
+
+def definitions(s: Survey) -> Iterator[Finding]:
+    """Definitions of open tasks that belong to no task, or that cannot be read."""
+    for node in s.folder("definitions").nodes:
+        if node.kind != "file" or not node.name.endswith(".md") or s.is_young(node):
+            continue
+        try:
+            task = parse(s.tree.read(node.path), node.path).task.id
+        except InvalidFile as wrong:
+            yield found("definition-unreadable", node.path, wrong.line, str(wrong))
+            continue
+        except Unread as wrong:
+            yield found("definition-unreadable", node.path, wrong.line, wrong.code)
+            continue
+        if task not in s:
+            yield found("definition-alone", node.path, task=task)
 
 
 def moves(s: Survey) -> Iterator[Finding]:
