@@ -81,6 +81,8 @@ def unreadable(case: Case) -> Decision | None:
 def conflict(case: Case) -> Decision | None:
     """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
     why = case.standing.conflict
+    if case.task.overruled and why == by_hand.overruling(case.task):  # whoever writes next tells it under the same key
+        return _tell_conflict(case, why, mark(why))
     return _tell_conflict(case, why, (case.look.digest or "")[:8]) if why else None
 
 

@@ -260,6 +260,8 @@ class Workspace(Restoring):
             after = rule(found)
             after = replace(after, recorded=after.state)
             saved[:] = [after]
+            if found.overruled:
+                self.tell_overruled(found, audit)
             if asked:
                 self.redefine(known, asked, found, after)
             new = status.edit(raw, before, after, path)

@@ -10,8 +10,8 @@ from claw_files.documents import definitions, status
 from claw_files.documents.definitions import Definition
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims
-from claw_files.model import AgentId, Entry, Message, State, Task, TaskId
-from claw_files.rules import routing
+from claw_files.model import AgentId, Audit, Entry, Kind, Message, State, Task, TaskId
+from claw_files.rules import by_hand, routing
 from claw_files.workspace import recall
 from claw_files.workspace.inboxes import Inboxes
 
@@ -160,6 +160,27 @@ class Restoring(Inboxes):
         new = definitions.changed(asked, before, after)
         if new != known:
             self.files.commit(definitions.path_of(after.id), lambda _: definitions.render(new), None)
+
+    def tell_overruled(self, task: Task, audit: Audit) -> None:
+        """Tell the monitor once of terms that a status file changed and our next write puts right."""
+        from claw_files.rules.case import mark, task_key  # hardly ever needed
+
+        why, monitor = by_hand.overruling(task), self.settings.monitor
+        key = task_key(task, f"conflict.{mark(why)}")
+        if not task.overruled or self.told().get(f"{monitor}/{key}"):
+            return
+        is_hidden = self.places.is_closed and self.home(monitor) is not self
+        message = Message(
+            id=key,
+            key=key,
+            kind=Kind.ANNOUNCE,
+            sender=self.settings.coordinator,
+            to=monitor,
+            task=task.id,
+            body=f"{task.id} needs a look." if is_hidden else f"{task.id}: {why}",
+            sent=self.clock.now().replace(microsecond=0),
+        )
+        self.deliver(message, replace(audit, action="conflict", agent=monitor, key=key, why=why))
 
     def move_definition(self, task: TaskId, to_archive: bool) -> None:
         """Move it along with its task, into the archive or back; where it lies there already, it stays."""

@@ -172,6 +172,11 @@ def test_another_type_beside_a_command_skips_no_review(office: Office) -> None:
     done = office.app().tasks.done(TaskId(task), PETER, "finished")
 
     assert (done.state, done.type) == (State.REVIEW, "reviewed")
+    assert "type: reviewed" in office.read("status/tc-1.md")
+    (told,) = [name for name in office.box("sentry") if "conflict" in name]
+    assert "type “chore”, asked for was “reviewed”" in office.message("sentry", told)
+    office.tick()
+    assert [name for name in office.box("sentry") if "conflict" in name] == [told]
 
 
 def test_another_type_after_the_command_skips_no_check(office: Office) -> None:
