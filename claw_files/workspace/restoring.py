@@ -53,7 +53,7 @@ class Restoring(Inboxes):
     def bound(self, task: Task) -> Task:
         """`task` with what was asked for in force, however intact its file is."""
         known = self._binding(task)
-        return definitions.bind(task, known) if known else task
+        return self._bind(task, known) if known else task
 
     def _binding(self, task: Task) -> Definition | None:
         known = self._known(task.id)
@@ -65,7 +65,7 @@ class Restoring(Inboxes):
         return None
 
     def _with(self, task: Task, known: Definition | None) -> Task:
-        bound = definitions.bind(task, known) if known else task
+        bound = self._bind(task, known) if known else task
         return recall.fenced(self, bound) if task.recorded is not None else self._recovered(bound, known)
 
     def _recovered(self, task: Task, known: Definition | None) -> Task:
@@ -86,6 +86,17 @@ class Restoring(Inboxes):
         found = (self.latest_message(agent, task.id) for agent in agents)
         return max((message for message in found if message), key=lambda message: message.attempt or 1, default=None)
 
+    def _bind(self, task: Task, known: Definition) -> Task:
+        bound = definitions.bind(task, known)
+        # Whoever has edited the definition since is no holder who changes terms.
+        return replace(bound, overruled=()) if bound.overruled and self._is_newer(task) else bound
+
+    def _is_newer(self, task: Task) -> bool:
+        """Whether the definition was written after the status file."""
+        asked = self.files.stamp(definitions.path_of(task.id))
+        said = self.files.stamp(f"status/{words.file_name(task.id)}")
+        return bool(asked and said and asked.mtime_ns > said.mtime_ns)
+
     def _may_redefine(self, task: Task) -> bool:
         """Whether the status file still says what is asked for: in backlog, neither delivered nor claimed so far.
 
@@ -93,10 +104,7 @@ class Restoring(Inboxes):
         """
         if task.generation or not (task.recorded is task.state is State.BACKLOG):
             return False
-        asked, said = (
-            self.files.stamp(path) for path in (definitions.path_of(task.id), f"status/{words.file_name(task.id)}")
-        )
-        if asked and said and asked.mtime_ns > said.mtime_ns:
+        if self._is_newer(task):
             return False
         given = self.claims.given(task.id)
         owner = given.owner(given.highest)

@@ -16,7 +16,18 @@ import pytest
 from msgspec.structs import asdict
 
 from claw_files import words
-from claw_files.documents import briefs, checkpoints, choices, ledger, messages, posts, reports, runs, status
+from claw_files.documents import (
+    briefs,
+    checkpoints,
+    choices,
+    definitions,
+    ledger,
+    messages,
+    posts,
+    reports,
+    runs,
+    status,
+)
 from claw_files.documents.frontmatter import BLOCK_BYTES
 from claw_files.model import AgentId, Audit, State
 from claw_files.rules.sizes import ACCEPTED_BYTES
@@ -33,6 +44,12 @@ Facts = Mapping[str, Any]
 
 def read_status(raw: bytes, path: str) -> Facts:
     return asdict(status.parse(raw, path, WRITTEN, ZONE))
+
+
+def read_definition(raw: bytes, path: str) -> Facts:
+    found = definitions.parse(raw, path)
+    assert definitions.render(found) == raw, "that is how it is written"
+    return asdict(found.task)
 
 
 def read_ledger(raw: bytes, path: str) -> Facts:
@@ -62,6 +79,7 @@ def read_choices(raw: bytes, path: str) -> Facts:
 
 READERS: Mapping[str, Callable[[bytes, str], Facts]] = {
     "status": read_status,
+    "definition": read_definition,
     "ledger": read_ledger,
     "report": read_report,
     "message": lambda raw, path: asdict(messages.parse(raw, path)),
@@ -115,3 +133,10 @@ def test_the_limits_are_those_of_the_code() -> None:
     text = PAGE.read_text()
     assert f"{BLOCK_BYTES // 1024} KiB" in text
     assert f"{ACCEPTED_BYTES // 1024 // 1024} MiB" in text
+
+
+def test_the_page_names_the_keys_that_define_a_task() -> None:
+    section = PAGE.read_text().partition("\n## Definitions\n")[2].partition("\n## ")[0]
+    listed = section.partition("that define a task:")[2].partition("Other keys")[0]
+
+    assert set(re.findall(r"`(\w+)`", listed)) == set(definitions.KEYS)

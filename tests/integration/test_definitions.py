@@ -236,13 +236,13 @@ def test_a_status_file_redefines_its_task_until_it_is_claimed(office: Office) ->
 
 def test_whoever_set_the_terms_changes_them_in_the_definition(office: Office) -> None:
     task = in_progress(office, "bug")
-    office.write(
-        "definitions/tc-1.md", office.read("definitions/tc-1.md").replace("title: Checkout", "title: Invoices")
-    )
+    defined = office.read("definitions/tc-1.md").replace("title: Checkout", "title: Invoices")
+    office.write("definitions/tc-1.md", defined, office.clock.now() + timedelta(seconds=1))
 
     office.app().tasks.progress(TaskId(task), PETER, "half of it")
 
     assert office.task(task).title == "Invoices"
+    assert office.box("sentry") == [], "that is no conflict"
 
 
 def test_a_command_that_changes_terms_changes_the_definition(office: Office) -> None:
