@@ -5,13 +5,14 @@ keeps honest claimants from getting in each other's way; that exactly one wins i
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from heapq import heapify, heappop
 
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.errors import AlreadyClaimed, Busy, Conflict, NotFound, Refused
+from claw_files.errors import AlreadyClaimed, Busy, ClawError, Conflict, NotFound, Refused
 from claw_files.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
 from claw_files.rules import routing, successors, transitions
 from claw_files.rules.snapshot import Before
@@ -93,8 +94,26 @@ class ClaimService:
             # Read the clock inside: waiting for the lock would otherwise eat into the lease.
             return transitions.claim(found, actor_for(ws.settings, agent, found), number, ws.clock.now(), lasting)
 
-        with ws.claims.take(task.id, number, agent):
-            return _lease(ws.update(task.id, rule, audit), agent)
+        holder: AgentId | None = None
+        try:
+            with ws.claims.take(task.id, number, agent):
+                return _lease(ws.update(task.id, rule, audit), agent)
+        except AlreadyClaimed as lost:
+            holder = AgentId(lost.holder) if lost.holder else None
+            raise
+        finally:
+            self._settle(task.id, holder, agent)
+
+    def _settle(self, task: TaskId, holder: AgentId | None, agent: AgentId) -> None:
+        """Leave one line, which names the winner: losers wrote theirs before they knew. The last to come settles it."""
+        ws = self._ws
+
+        def winner() -> AgentId | None:
+            found = ws.load(task).task
+            return found.assignee if found.state is State.IN_PROGRESS else holder
+
+        with suppress(ClawError):  # a tick names a second line, and all lines go with the task
+            ws.settle_entries(task, winner, Audit(action="watch", task=task, agent=agent, actor=agent))
 
     def _watch(self, task: TaskId, agent: AgentId, audit: Audit) -> None:
         """The ledger line comes first, or a task whose claimant dies now would be seen by nobody."""

@@ -6,7 +6,7 @@ in between is either built upon or makes the rule refuse.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from claw_files.digest import digest
 from claw_files.documents import ledger, status
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
-from claw_files.model import Audit, Entry, Key, Message, State, Task, TaskId, Value
+from claw_files.model import AgentId, Audit, Entry, Key, Message, State, Task, TaskId, Value
 from claw_files.patterns import pattern
 from claw_files.rules import by_hand, sizes
 from claw_files.rules.snapshot import Place
@@ -295,9 +295,11 @@ class Workspace(Restoring):
             content = self.files.read(self.settings.workspace.ledger)
         except NotFound:
             return ()
-        written = min(content.stamp.mtime, self.clock.now())
+        return self._entries_in(content.data, min(content.stamp.mtime, self.clock.now()), only)
+
+    def _entries_in(self, raw: bytes, written: datetime, only: TaskId | None) -> tuple[Entry, ...]:
         prefix = self.settings.workspace.prefix
-        return ledger.entries(content.data, written, self.zone, prefix, lambda task: self.find(task) is not None, only)
+        return ledger.entries(raw, written, self.zone, prefix, lambda task: self.find(task) is not None, only)
 
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
@@ -310,6 +312,26 @@ class Workspace(Restoring):
     def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None:
         """Change or remove a line; a line that somebody removed meanwhile stays removed. Raises Changed otherwise."""
         self._edit_ledger(lambda raw: ledger.replace(raw, old, new, self.zone), audit)
+
+    def settle_entries(self, task: TaskId, winner: Callable[[], AgentId | None], audit: Audit) -> None:
+        """One line that names the winner of a claim; lines in our form that claimants wrote before they lost go.
+
+        `winner` is asked while the ledger is edited: the answer of a moment ago would undo what the winner settled.
+        """
+        if [entry.agent for entry in self.entries(task)] == [winner()]:
+            return
+
+        def change(raw: bytes) -> bytes:
+            found, named = self._entries_in(raw, self.clock.now(), task), winner()
+            keeps = next((entry for entry in found if entry.agent == named), None)
+            for entry in found if named else ():
+                if entry is keeps or entry.agent is None or entry.line != ledger.render(entry, self.zone):
+                    continue
+                raw = ledger.replace(raw, entry, None if keeps else replace(entry, agent=named), self.zone)
+                keeps = keeps or entry
+            return raw
+
+        self._edit_ledger(change, audit)
 
     def _edit_ledger(self, change: Callable[[bytes], bytes], audit: Audit) -> None:
         path = self.settings.workspace.ledger

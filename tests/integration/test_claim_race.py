@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import AlreadyClaimed, Busy
+from claw_files.errors import AlreadyClaimed, Busy, Conflict, Refused
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, TaskId
 from claw_files.system.disk import DiskFiles
+from claw_files.testing.office import Office
 
 PROCESSES, TASKS = 16, 2000
 BACKLOG = b"status: backlog\n"
@@ -206,3 +207,43 @@ def test_a_claimant_that_died_before_the_status_is_outbid_and_a_living_one_is_no
 
     assert claim(DiskFiles(str(root)), claims, 0, "iris")
     assert claims.given(TaskId("TC-0")).highest == 1
+
+
+# --- the ledger
+
+
+MANY, WATCHED = 8, 60
+CLAIMANTS = (
+    '[workspace]\ncoordinator = "sam"\n[agents.sam]\nreports_to = "sam-above"\n[agents.sam-above]\nkind = "human"\n'
+    + "".join(f'[agents.agent-{n}]\nreports_to = "sam"\n' for n in range(MANY))
+)
+
+
+def claim_all(office: Office, agent: str, start: float) -> None:
+    """One process of our own commands: each task, in an order that is almost everybody's."""
+    claims = office.app().claims
+    time.sleep(max(0.0, start - time.monotonic()))
+    for first in range(1, WATCHED + 1, 4):
+        for number in random.sample(range(first, first + 4), 4):
+            with suppress(Conflict, Busy, Refused):
+                claims.claim(TaskId(f"TC-{number}"), AgentId(agent))
+
+
+@pytest.mark.parametrize("tidy", [False, True], ids=["undisturbed", "locks and claims deleted"])
+def test_after_a_race_each_task_has_one_line_that_names_its_winner(tmp_path: Path, tidy: bool) -> None:
+    """Eight processes claim sixty tasks. Where locks are tidied away they meet behind the ledger line."""
+    office = Office(tmp_path / "team", CLAIMANTS)
+    tasks = [office.new(title=f"task {number}") for number in range(WATCHED)]
+    cleaner = in_child(lambda: tidy_up(office.root)) if tidy else None
+    start = time.monotonic() + 0.3
+
+    children = [in_child(lambda agent=f"agent-{n}": claim_all(office, agent, start)) for n in range(MANY)]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if cleaner:
+        os.kill(cleaner, 9)
+        os.waitpid(cleaner, 0)
+
+    assert codes == [0] * MANY
+    holders = {task: str(office.task(task).assignee) for task in tasks}
+    lines = [(str(entry.task), str(entry.agent)) for entry in office.app().workspace.entries()]
+    assert sorted(lines) == sorted(holders.items())
