@@ -1,5 +1,7 @@
 """What a spawn asks for, and what must hold before a worker is started for it."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +9,12 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused, Refused
-from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, RunId, Size, State, Stay, Task, TaskId, Value
+from claw_files.documents.checkpoints import parse_result
+from claw_files.errors import AlreadyClaimed, ClawError, Conflict, MoveRefused, Refused
+from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
-from claw_files.rules.snapshot import Before
-from claw_files.workspace import Workspace, task_message_key
+from claw_files.rules.snapshot import Before, Place
+from claw_files.workspace import Loaded, Workspace, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen
     from claw_files.services.choosing import Choosing
@@ -138,11 +141,10 @@ def worker_of(settings: Settings, order: SpawnOrder, choosing: "Choosing | None"
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
     """One task for each label until all is told of it, and one open session: its result file has one writer."""
-    lines = {entry.task for entry in ws.entries()}
-    for row in ws.rows():
-        is_gone = row.error or row.state in (State.DEAD, State.CANCELLED)
-        other = None if is_gone else ws.in_force(row.task())
-        if other is None or other.label != label or other.id == task:
+    entries = ws.entries()
+    lines = {entry.task for entry in entries}
+    for other in _of_label(ws, label, entries):
+        if other.label != label or other.id == task or other.state in (State.DEAD, State.CANCELLED):
             continue
         if other.id in lines or (flows.is_open(other) and not flows.is_stillborn(other, has_line=False)):
             right = "choose another label"
@@ -151,6 +153,36 @@ def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
             elif other.state.is_closed:
                 right += ", or wait until a tick has told of it"
             raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
+
+
+def _of_label(ws: Workspace, label: str, entries: tuple[Entry, ...]) -> Iterator[Task]:
+    """Whoever may have the label: workers with a ledger line, and the task of the result file.
+
+    An open session without a line has left a result. All tasks are looked at only where that does not lead to one.
+    """
+    others = {name for name, agent in ws.settings.agents.items() if agent.kind is not AgentKind.WORKER}
+    loaded = (_load(ws, entry.task) for entry in entries if entry.agent not in others)
+    yield from (found.task for found in loaded if found)
+    path = f"checkpoints/subagent-{words.label(label)}.md"
+    if ws.files.stamp(path) is None:
+        return
+    with suppress(ClawError):
+        result = parse_result(ws.files.read(path).data, path)
+        task = result.task or (TaskId(result.run.partition(".")[0].upper()) if result.run else None)
+        if (found := _load(ws, task) if task else None) and found.task.label == label:
+            if found.place is not Place.ARCHIVE:
+                yield found.task
+            return
+    yield from (ws.in_force(row.task()) for row in ws.rows() if not row.error)
+
+
+def _load(ws: Workspace, task: TaskId) -> Loaded | None:
+    """The task in force; None where it cannot be read, and then it has no label that anybody knows."""
+    try:
+        loaded = ws.load(task)
+    except ClawError:
+        return None
+    return replace(loaded, task=ws.in_force(loaded.task))
 
 
 def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tuple[dict[str, Any], timedelta]:

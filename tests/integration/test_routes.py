@@ -11,6 +11,7 @@ import pytest
 from claw_files.errors import BadValue, Refused
 from claw_files.model import AgentId, Size, State, TaskId
 from claw_files.services.batching import Batching
+from claw_files.services.contracts import check_label
 from claw_files.services.delegations import Delegated, SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 
@@ -505,3 +506,32 @@ def test_a_batch_that_is_refused_makes_no_task_at_all(office: Office) -> None:
         batch(office, "1\n2\n3\n4\n5\n6")  # one label of them is in use
 
     assert office.names("status") == ["tc-1.md"]
+
+
+def test_whether_a_label_is_free_is_asked_of_no_other_task(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of a spawn does not grow with the tasks that lie in status/."""
+    spawn(office, "first")
+    for number in range(20, 40):
+        office.write(f"status/tc-{number}.md", f"# TC-{number}: a task\n\nStatus: backlog\n")
+    app, read = office.app(), list[str]()
+    files = type(app.workspace.files)
+    original = files.read
+
+    def reading(self: object, path: str, *args: object) -> object:
+        read.append(path)
+        return original(self, path, *args)
+
+    monkeypatch.setattr(files, "read", reading)
+    check_label(app.workspace, "second", None)
+
+    assert not [path for path in read if path.startswith("status/tc-") and path != "status/tc-1.md"]
+    with pytest.raises(Refused, match="label 'first' is in use by TC-1"):
+        check_label(app.workspace, "first", None)
+
+
+def test_a_label_of_an_open_session_is_in_use_also_when_its_result_does_not_name_the_task(office: Office) -> None:
+    office.write("status/tc-7.md", "---\nid: TC-7\nstatus: done\nlabel: mail\nsession: open\n---\n# TC-7: Mail\n")
+    office.write("checkpoints/subagent-mail.md", "---\nlabel: mail\nstatus: done\n---\nRead.\n")
+
+    with pytest.raises(Refused, match="label 'mail' is in use by TC-7"):
+        check_label(office.app().workspace, "mail", None)
