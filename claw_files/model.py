@@ -143,6 +143,7 @@ class Task(Value, frozen=True):
     created: datetime | None = None
     updated: datetime | None = None
     completed: datetime | None = None
+    verified: datetime | None = None  # when a tick saw that what is done keeps what it promised
     # a spawned worker's contract
     label: str | None = None
     size: Size | None = None

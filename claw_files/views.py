@@ -80,7 +80,7 @@ def task_json(shown: "Shown", body: bool = False) -> dict[str, Any]:
     facts = msgspec.structs.asdict(shown.task)
     found: dict[str, Any] = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
     found |= {key: value for key, value in facts.items() if key not in _NOT_SHOWN}
-    found |= {"path": shown.path, "liveness": shown.liveness, "conflicts": shown.conflicts}
+    found |= {"path": shown.path, "liveness": shown.liveness, "conflicts": shown.conflicts, "verified": shown.verified}
     return found | ({"children": shown.children, "body": shown.body} if body else {})
 
 
@@ -95,8 +95,10 @@ def lease_text(lease: Lease) -> str:
 def task_text(shown: "Shown") -> str:
     """One task as a person reads it: what it is, how it stands, its text."""
     facts = msgspec.structs.asdict(shown.task)
-    left_out = _HEAD if shown.task.session else {*_HEAD, "turn"}
+    left_out = {*_HEAD, *(() if shown.task.session else ("turn",)), *(() if shown.verified else ("verified",))}
     rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in left_out]
+    if shown.verified is False:
+        rows.append(f"{'verified:':<14}not yet")
     if shown.liveness:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
     rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []
@@ -152,7 +154,8 @@ def listing_text(listing: "Listing") -> str:
 
 
 def _mark(shown: "Shown") -> str:
-    return " (conflict)" if shown.conflicts else ""
+    marks = [*(["conflict"] if shown.conflicts else []), *(["unverified"] if shown.verified is False else [])]
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def board_text(listing: "Listing") -> str:

@@ -21,11 +21,12 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
     Beyond the check time nobody waits: then it is accepted, and its result will come as any other.
     """
     from claw_files import views
+    from claw_files.rules.verification import verified
 
     ticked = app.clock.monotonic()
     while app.clock.now() < spawned.check:
-        state = app.workspace.in_force(app.workspace.load(spawned.task).task).state
-        if state in _OVER:
+        task = app.workspace.in_force(app.workspace.load(spawned.task).task)
+        if task.state in _OVER and verified(task, app.settings) is not False:
             break
         since = app.clock.monotonic() - ticked
         if (not _is_running(app, spawned.task) and since >= _TICK_SECONDS / 4) or since >= 30 * _TICK_SECONDS:

@@ -159,6 +159,7 @@ FIELDS: Final = (
     _when("created"),
     _when("updated"),
     _when("completed"),
+    _when("verified"),
     Field(key="label", read=lambda data, _: words.label(_text(data)), show=_plain),
     Field(key="size", read=_size, show=_plain),
     _long("timeout"),

@@ -75,5 +75,6 @@ def record(task: Task, standing: Standing, generation: int, now: datetime, lasti
         failures=task.failures + 1 if failed else task.failures,
         eta=None if standing.state.is_closed or standing.state is State.REVIEW else task.eta,
         completed=(task.completed or now) if standing.state is State.DONE else None,
+        verified=None,
         updated=now,
     )

@@ -1,9 +1,7 @@
 """The rows of the heartbeat's table that belong to one state each. `rules.entry` puts them in their order."""
 
-from msgspec.structs import replace
-
 from claw_files import words
-from claw_files.model import DRAINED, AgentId, AgentKind, Box, Kind, Liveness, Run, State, Task
+from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State, Stay, Task
 from claw_files.rules import budgets, resilience, silence
 from claw_files.rules.case import (
     WAIT,
@@ -11,16 +9,17 @@ from claw_files.rules.case import (
     Decision,
     breaker_of,
     escalate,
+    first_boss,
     lane,
     later,
     listed,
     mark,
     requester,
     route_anew,
-    task_key,
 )
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Act, Action, Place
+from claw_files.rules.verification import lacks, redo_of, verified, wants_check, was_redone, was_told_before
 
 # --- backlog
 
@@ -234,21 +233,24 @@ def done(case: Case) -> Decision | None:
     if case.task.state is not State.DONE:
         return None
     if case.look.place is Place.STATUS:
-        lacks = _lacks(case)
-        if lacks is not None:
-            return (*_redo(case, lacks), *_turn(case, final=was_redone(case))) if lacks else WAIT
-        if _wants_check(case):
+        if (what := lacks(case)) is not None:
+            return (*_redo(case, what), *_turn(case, final=was_redone(case))) if what else WAIT
+        if wants_check(case):
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
-    if case.task.group:
-        return WAIT  # the group's report closes it
-    if case.is_held_back(case.key("done")):
-        return WAIT
+    seen = (case.act(Act.VERIFIED, "it keeps what it promised", what="verified"),) if _is_news(case) else WAIT
+    if case.task.group or case.is_held_back(case.key("done")):
+        return seen  # of a group, its report closes the line
     by = f"{case.agent}{_cached(case.task)}"
     text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
     told = inform(case, "done", text)
     if case.look.next_turn:
-        return (*told, *_turn(case, final=True))
-    return (*told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+        return (*seen, *told, *_turn(case, final=True))
+    return (*seen, *told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def _is_news(case: Case) -> bool:
+    """Whether it counts from now on, and its file does not say so."""
+    return case.look.place is Place.STATUS and verified(case.task, case.snap.settings) is False
 
 
 def _turn(case: Case, final: bool) -> Decision:
@@ -293,64 +295,12 @@ def audience(case: Case) -> list[AgentId]:
     return [who for who in dict.fromkeys((requester(case), *others)) if who != case.agent or (asker and asker.run)]
 
 
-def _wants_check(case: Case) -> bool:
-    return bool(_check_of(case)) and _checked_by(case) is None
-
-
-def _checked_by(case: Case) -> Run | None:
-    """The run of the route's check; one that a daemon ended when it stopped has checked nothing."""
-    run = case.look.verify
-    return None if run and not run.alive and run.reason == DRAINED else run
-
-
-def _check_of(case: Case) -> tuple[str, ...]:
-    route = case.snap.settings.route(case.task.type)
-    return route.verify if route and not case.task.cached_from else ()  # of a copy, the original was checked
-
-
-def _lacks(case: Case) -> str | None:
-    """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
-    if case.look.missing:
-        return f"promised outputs are missing: {listed(case.look.missing)}"
-    run = _checked_by(case)
-    if run is None or not _check_of(case):
-        return None
-    if run.alive or run.ended is None:
-        return ""
-    if run.exit == 0:
-        return None
-    return f"`{' '.join(_check_of(case))}` ended with {run.exit}: {words.said(run.tail[-300:])}"
-
-
-def is_accepted(case: Case) -> bool | None:
-    """Whether a task that is done keeps what it promised; None while that is still being found out.
-
-    What lacks something for the second time is not accepted, and that is final: nobody reopens it again by itself.
-    """
-    if case.look.place is not Place.STATUS:
-        return True
-    lacks = _lacks(case)
-    if lacks is None:
-        return None if _wants_check(case) else True
-    return False if lacks and was_redone(case) else None
-
-
 def _redo(case: Case, why: str) -> Decision:
-    """Once, the same agent is woken again; a second time it is escalated."""
-    if was_redone(case):
-        return escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
-    text = f"{case.task.id} goes back to {case.agent}: {why}"
-    return (case.act(Act.REOPEN, why, case.boss, _redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
-
-
-def _redo_of(task: Task) -> str:
-    """What ends the key of a redo: it names the turn of a session, so that each turn has its own."""
-    return "redo" if task.turn <= 1 else f"turn-{task.turn}.redo"
-
-
-def was_redone(case: Case) -> bool:
-    """Whether the tick has sent this turn back in an earlier attempt. In the present one it may have died over it."""
-    earlier = (
-        replace(case.task, attempt=number) for number in range(max(1, case.task.attempt - 20), case.task.attempt)
-    )
-    return any(case.was_told(case.boss, task_key(task, _redo_of(task))) for task in earlier)
+    """Once, the same agent is woken again; a second time it has failed, which is escalated once."""
+    if not was_redone(case):
+        text = f"{case.task.id} goes back to {case.agent}: {why}"
+        return (case.act(Act.REOPEN, why, case.boss, redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
+    told = escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
+    if case.task.session is Stay.OPEN:
+        return told  # it stays: its next message is another turn
+    return (*(WAIT if was_told_before(case, first_boss(case), "redo2") else told), case.act(Act.FAIL, why, what="fail"))

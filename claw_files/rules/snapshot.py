@@ -137,6 +137,7 @@ class Act(StrEnum):
     ESCALATE = "escalate"
     DEAD_LETTER = "dead-letter"
     VERIFY = "verify"
+    VERIFIED = "verified"  # what was promised is there: from now on it counts as done
     REOPEN = "reopen"
     INFORM = "inform"
     PROGRESS = "progress"  # people who follow a task hear how it goes

@@ -88,14 +88,18 @@ class _Story:
         self.since: dict[str, datetime] = {}  # blocked, in review
         self.attempts: set[str] = set()
         self.done: datetime | None = None
+        self.unverified = False  # done, and its route's check has not passed yet
 
 
 class _Fold:
-    def __init__(self, since: datetime, types: Mapping[TaskId, str], reviewed: Collection[str]) -> None:
-        self.since, self.types, self.reviewed = since, types, reviewed
+    def __init__(
+        self, since: datetime, types: Mapping[TaskId, str], reviewed: Collection[str], checked: Collection[str]
+    ) -> None:
+        self.since, self.types, self.reviewed, self.checked = since, types, reviewed, checked
         self.stories: dict[TaskId, _Story] = {}
         self.waits: dict[str, list[timedelta]] = {}
         self.failed: dict[str, int] = {}
+        self.redone = set[str]()
         self.wakes: dict[tuple[str, str], list[int]] = {}
         self.probes: dict[tuple[str, str], list[int]] = {}
         self.dead: dict[TaskId, None] = {}
@@ -141,8 +145,12 @@ class _Fold:
             self._drained(story, line)
         if line.action in ("resend", "fail", "next-agent"):
             story.first = None
-        if line.action == "fail" and line.at >= self.since:
-            self.failed[str(line.agent or "-")] = self.failed.get(str(line.agent or "-"), 0) + 1
+        # What was promised was not there. Its agent is told first: there are two lines.
+        is_redo = line.action == "reopen" and line.key.endswith(".redo") and line.key not in self.redone
+        self.redone.update([line.key] if is_redo else [])
+        if (line.action == "fail" or is_redo) and line.at >= self.since:
+            agent = str((story.agent if is_redo else line.agent) or "-")
+            self.failed[agent] = self.failed.get(agent, 0) + 1
         if line.action == "dead-letter" and line.at >= self.since and line.task:
             self.dead[line.task] = None
         self._stood(story, line)
@@ -168,8 +176,13 @@ class _Fold:
     def _stood(self, story: _Story, line: Line) -> None:
         """Where the task stands after the line: blocked, in review, done, or at work."""
         stands = self._state_after(line)
+        if line.action in ("verified", "close") and story.unverified:
+            stands = "done"
+        elif stands == "done" and self.types.get(line.task or TaskId("")) in self.checked:
+            stands = "unverified"
         if stands is None:
             return
+        story.unverified = stands == "unverified"
         for name in [name for name in story.since if name != stands]:
             self._waited(name, story.since.pop(name), line.at)
         if stands in (BLOCKED, IN_REVIEW):
@@ -211,7 +224,12 @@ class _Fold:
 
 
 def fold(
-    lines: Iterable[Line], since: datetime, now: datetime, types: Mapping[TaskId, str], reviewed: Collection[str]
+    lines: Iterable[Line],
+    since: datetime,
+    now: datetime,
+    types: Mapping[TaskId, str],
+    reviewed: Collection[str],
+    checked: Collection[str] = (),
 ) -> Stats:
     """The statistics of the time from `since` to `now`.
 
@@ -219,8 +237,9 @@ def fold(
         lines: in the order of the journal; earlier ones as well, so that what began before is measured from there.
         types: of the tasks, as far as they have one.
         reviewed: the types whose route asks for a review.
+        checked: the types whose route names a check: they are done when it has passed.
     """
-    state = _Fold(since, types, reviewed)
+    state = _Fold(since, types, reviewed, checked)
     for line in lines:
         state.take(line)
     pending: dict[str, list[timedelta]] = {}

@@ -15,8 +15,8 @@ from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.posts import plan_posts
 from claw_files.rules.probes import is_probe
-from claw_files.rules.rows import is_accepted
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
+from claw_files.rules.verification import is_accepted
 
 
 def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
@@ -132,7 +132,7 @@ def _is_final(case: Case) -> bool:
         return False
     if case.task.state is State.DEAD:
         return case.look.place is not Place.STATUS
-    return case.task.state is State.CANCELLED or (case.task.state is State.DONE and is_accepted(case) is not None)
+    return case.task.state is State.CANCELLED or (case.task.state is State.DONE and is_accepted(case))
 
 
 def _combined(name: str, good: list[Case], bad: list[Case], lost: int) -> str:

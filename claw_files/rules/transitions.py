@@ -90,6 +90,7 @@ MOVES: tuple[Move, ...] = (
         who=(Role.REQUESTER, Role.COORDINATOR, Role.PERSON),
         by="cancel",
     ),
+    Move(letter="Q", sources=(S.DONE,), target=S.FAILED, who=(Role.TICK,), by="what it promised is missing again"),
 )
 
 
@@ -240,16 +241,16 @@ def finish(
         reason=None,
         need=None,
         completed=now if target is S.DONE else None,
+        verified=None,
         updated=now,
     )
 
 
 def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
     """`task` failed, one failure more; the next tick decides what follows."""
-    check(task, S.FAILED, actor, "C3", "F")
-    return replace(
-        task, state=S.FAILED, failures=task.failures + 1, reason=reason, lease=None, eta=None, need=None, updated=now
-    )
+    check(task, S.FAILED, actor, "C3", "F", "Q")
+    ends = {"lease": None, "eta": None, "need": None, "completed": None, "verified": None}
+    return replace(task, state=S.FAILED, failures=task.failures + 1, reason=reason, updated=now, **ends)
 
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
@@ -287,7 +288,14 @@ def release(task: Task, actor: Actor, generation: int, now: datetime, why: str |
 def approve(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` done: the reviewer is content."""
     check(task, S.DONE, actor, "H")
-    return replace(task, state=S.DONE, completed=now, reason=None, updated=now)
+    return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
+
+
+def verify(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task`, done, marked as keeping what it promised: only the tick has looked."""
+    if task.state is not S.DONE or not actor.tick:
+        raise MoveRefused("transitions", f"{task.id} is {task.state}: nothing is to be verified", "")
+    return replace(task, verified=now)
 
 
 def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
@@ -323,7 +331,8 @@ def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) ->
 
 def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
     """`task` in backlog for one attempt more, held by nobody, with these changes."""
-    attempt = {"attempt": task.attempt + 1, "generation": generation, "cached_from": None}  # it has a run of its own
+    attempt: dict[str, Any] = {"attempt": task.attempt + 1, "generation": generation, "verified": None}
+    attempt["cached_from"] = None  # it has a run of its own
     return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 

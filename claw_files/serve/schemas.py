@@ -58,6 +58,7 @@ _TASK = _without(
         path=TEXT,
         liveness=_or_null({"enum": [*Liveness]}),
         conflicts={"type": "array", "items": TEXT},
+        verified=_or_null({"type": "boolean"}),
     ),
     "state",
     "recorded",

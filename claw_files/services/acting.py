@@ -73,6 +73,7 @@ class Acting:
             Act.AGAIN: outcomes.again,
             Act.DEAD_LETTER: outcomes.dead_letter,
             Act.VERIFY: self._verify,
+            Act.VERIFIED: outcomes.verified,
             Act.REOPEN: outcomes.reopen,
             Act.REPORT: outcomes.report,
             Act.CLOSE: self._close,

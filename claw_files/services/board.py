@@ -13,6 +13,7 @@ from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Valu
 from claw_files.rules import by_hand, flows, visibility
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
+from claw_files.rules.verification import verified
 from claw_files.workspace import Workspace
 from claw_files.workspace.index import Row
 
@@ -27,6 +28,7 @@ class Shown(Value, frozen=True):
     body: str = ""
     liveness: Liveness | None = None  # None: nobody works on it
     conflicts: tuple[str, ...] = ()
+    verified: bool | None = None  # whether what is done keeps what it promised; None: it promised nothing
     children: tuple[TaskId, ...] = ()  # spawned in its runs; looked up only for one that is shown alone
 
 
@@ -121,7 +123,8 @@ class Board:
         conflicts = [standing.conflict] if standing.conflict else []
         name = path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
-        return Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts))
+        seen = verified(task, self._ws.settings)
+        return Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts), verified=seen)
 
     def _is_hidden_row(self, row: Row) -> bool:
         return bool(self._hidden) and self._is_hidden(_of_row(row))

@@ -11,7 +11,7 @@ from claw_files.errors import ClawError, MoveRefused
 from claw_files.model import AgentId, Audit, Entry, Result, State, Task
 from claw_files.rules import caching
 from claw_files.rules.case import case_of
-from claw_files.rules.rows import is_accepted
+from claw_files.rules.verification import is_accepted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace

@@ -171,13 +171,14 @@ class Heartbeat:
         done = [*woken, *chosen]
         if why := emptied(self._ws, snap.looks):
             return replace(self._ticked(tuple(done), len(snap.looks)), problems=(why,))
-        acted = set[TaskId]()
-        while left := [task for task in _tasks(planned) if task not in acted]:
+        left, waited = list(_tasks(planned)), {look.entry.task for look in snap.looks if look.before}
+        while left:
             for task in left:
                 self._safely(f"{task}", self._act_on, task, done)
-            acted.update(left)
-            if done:  # what followed from it concerns groups, people and successors in this tick already
+            waited.difference_update(left)
+            if done:  # what followed from it concerns groups, people and what comes after it in this tick already
                 _, planned = self._plan(only)
+            left = [task for task in _tasks(planned) if task in waited]
         for action in planned:
             if (
                 action.alone

@@ -35,10 +35,11 @@ from claw_files.model import (
     TaskId,
 )
 from claw_files.rules import routing, successors
-from claw_files.rules.entry import task_key
+from claw_files.rules.entry import case_of, task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
+from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import approvals, busy, unreadable
 from claw_files.services.askers import asker_of
@@ -364,8 +365,12 @@ class Looking:
         return unmet(((it._ws, it.counts_as_done) for it in (self, *self._others())), task)
 
     def counts_as_done(self, task: Task) -> bool:
-        """Whether the task, in force, is done."""
-        return task.state is State.DONE
+        """Whether the task, in force, is done, with what it promised: while it has a line, that is looked at."""
+        known, entry = verified(task, self._ws.settings), self._ws.entry(task.id) if task.state is State.DONE else None
+        if known is None or (known and entry is None):
+            return task.state is State.DONE
+        look = self.look(entry or Entry(task=task.id, agent=task.assignee))
+        return is_accepted(case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now()))
 
     def outcomes(self) -> dict[AgentId, tuple[Outcome, ...]]:
         """How each agent's work ended in the last two days, oldest first; True: it went well."""

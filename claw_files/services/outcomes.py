@@ -98,6 +98,11 @@ class Outcomes:
             action.task, lambda task: transitions.block(task, self._tick, now, action.why), audit, keep_mtime=True
         )
 
+    def verified(self, action: Action, look: Look | None) -> None:
+        assert action.task
+        now, audit = self._ws.clock.now(), self._audit(action)
+        self._ws.update(action.task, lambda task: transitions.verify(task, self._tick, now), audit, keep_mtime=True)
+
     def unblock(self, action: Action, look: Look | None) -> None:
         assert action.task
         now, audit = self._ws.clock.now(), self._audit(action)

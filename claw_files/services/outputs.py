@@ -5,6 +5,7 @@ from contextlib import suppress
 from claw_files.errors import CannotRead
 from claw_files.model import State, Task
 from claw_files.rules import delegation, profiles
+from claw_files.rules.verification import file_of
 from claw_files.workspace import Workspace
 
 
@@ -12,7 +13,7 @@ def missing(ws: Workspace, task: Task) -> tuple[str, ...]:
     """Promised outputs that are not there; only `./path` and `file:path` name files, other text is kept."""
     if task.state not in (State.DONE, State.REVIEW):
         return ()
-    named = [(text, _output_path(text)) for text in task.outputs]
+    named = [(text, file_of(text)) for text in task.outputs]
     return tuple(text for text, path in named if path is not None and not _is_there(ws, path, task))
 
 
@@ -26,9 +27,3 @@ def _is_there(ws: Workspace, path: str, task: Task) -> bool:
             if files is not None and files.stamp(there) is not None:
                 return True
     return False
-
-
-def _output_path(text: str) -> str | None:
-    if text.startswith("file:"):
-        return text.removeprefix("file:").lstrip("/")
-    return text.removeprefix("./") if text.startswith("./") else None

@@ -49,7 +49,8 @@ class Statistics:
         types = self._types({line.task for line in lines if line.task})
         settings = self._ws.settings
         reviewed = {route.type for route in settings.routes.values() if route.review != "none"}
-        found = stats.fold(lines, since, now, types, reviewed)
+        checked = {route.type for route in settings.routes.values() if route.verify}
+        found = stats.fold(lines, since, now, types, reviewed, checked)
         return Told(
             since=since,
             until=now,

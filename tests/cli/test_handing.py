@@ -188,3 +188,20 @@ def test_a_torn_or_foreign_line_in_the_journal_is_left_out(desk) -> None:
     journal.write_bytes(b'{"task": \n\xff\n[1]\n' + journal.read_bytes() + b'{"timestamp"')
 
     assert len(desk.ok("log", "--json").out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("check", "status"), [("true", 0), ("false", 8)])
+def test_who_waits_for_a_worker_waits_for_its_routes_check(desk, check: str, status: int) -> None:
+    worker(desk)
+    desk.write(
+        "clawfiles.toml", desk.read("clawfiles.toml") + f'checked = {{ to = ["research"], verify = ["{check}"] }}\n'
+    )
+    order = ("sum up", "--label", "mail", "--size", "S", "--type", "checked", "--attempts", "1", "--wait", "--json")
+
+    answer = desk("spawn", *order, by="sam")
+
+    assert answer.status == status
+    if status:
+        assert "`false` ended with 1" in answer.error["message"]
+    else:
+        assert (answer.json["status"], answer.json["verified"]) == ("done", True)

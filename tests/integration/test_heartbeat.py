@@ -269,12 +269,15 @@ def test_promised_outputs_that_are_missing_send_the_task_back_once_and_then_up(o
     assert 'promised outputs are missing: "./reports/audit.md"' in office.message("peter", "tc-1.2")
     office.clock.advance(MINUTE)
     office.write("status/tc-1.md", "Status: DONE\nOutput: ./reports/audit.md\n")
-    assert office.acts(MINUTE) == ["record TC-1", "escalate TC-1"]
+    assert office.acts(MINUTE) == ["record TC-1", "escalate TC-1", "fail TC-1"]
     assert "for the second time" in office.message("sam", "tc-1.2.redo2")
-    assert office.lines != []
+    assert office.state("TC-1") is State.FAILED
 
+    assert office.acts(MINUTE) == ["retry TC-1", "deliver TC-1"]
     office.write("reports/audit.md", "all well\n")
-    assert office.acts(MINUTE) == ["inform TC-1", "close TC-1"]
+    office.write("status/tc-1.md", "Status: DONE\nOutput: ./reports/audit.md\n")
+    assert office.acts(MINUTE) == ["record TC-1", "verified TC-1", "inform TC-1", "close TC-1"]
+    assert office.task("TC-1").verified is not None
 
 
 def test_a_box_that_a_person_ticks_ends_the_watch_and_changes_no_state(office: Office) -> None:

@@ -199,7 +199,7 @@ def test_the_check_of_a_route_is_a_run_and_its_failure_sends_the_task_back(offic
     (office.root / "checking").unlink()
     office.runs_end()
 
-    assert office.acts() == ["inform TC-1", "close TC-1"]
+    assert office.acts() == ["verified TC-1", "inform TC-1", "close TC-1"]
 
 
 def test_five_workers_of_which_two_fail_are_reported_together_once(office: Office) -> None:

@@ -874,7 +874,7 @@ def test_a_requester_that_nobody_knows_stands_for_the_coordinator() -> None:
     assert inform.agent == SAM
 
 
-def test_done_without_the_promised_outputs_is_reopened_once_then_escalated() -> None:
+def test_done_without_the_promised_outputs_is_reopened_once_then_failed() -> None:
     look = a.look(a.task(state=State.DONE), missing=("./report.md",))
     (back,) = plan(look)
     again = a.look(a.task(state=State.DONE, attempt=2), missing=("./report.md",))
@@ -882,7 +882,21 @@ def test_done_without_the_promised_outputs_is_reopened_once_then_escalated() -> 
     assert (back.act, back.key) == (Act.REOPEN, "tc-47.1.redo")
     assert "./report.md" in back.why
     assert acts(look, told=(f"sam/{back.key}",)) == [Act.REOPEN]  # told, but a crash left it as it was
-    assert acts(again, told=(f"sam/{back.key}",)) == [Act.ESCALATE]
+    assert acts(again, told=(f"sam/{back.key}",)) == [Act.ESCALATE, Act.FAIL]
+    third = replace(again, task=replace(again.task, attempt=3))
+    assert acts(third, told=(f"sam/{back.key}", "sam/tc-47.2.redo2")) == [Act.FAIL], "escalated once"
+
+
+def test_what_keeps_its_promise_is_marked_before_anybody_is_told() -> None:
+    task = a.task(state=State.DONE, outputs=("./report.md",))
+    seen = replace(task, verified=START)
+    grouped = a.worker_task(state=State.DONE, outputs=("./report.md",), group="morning", group_size=2)
+
+    assert acts(a.look(task)) == [Act.VERIFIED, Act.INFORM, Act.CLOSE]
+    assert acts(a.look(seen)) == [Act.INFORM, Act.CLOSE]
+    assert acts(a.look(seen, missing=("./report.md",))) == [Act.REOPEN], "whatever the file says"
+    assert acts(a.look(replace(task, outputs=("PR #142",)))) == [Act.INFORM, Act.CLOSE]
+    assert acts(a.look(grouped)) == [Act.VERIFIED], "the group's report closes it"
 
 
 def test_each_turn_of_a_session_goes_back_once_and_a_final_failure_lets_the_next_message_follow() -> None:
@@ -907,7 +921,8 @@ def test_the_routes_own_check_decides_as_well() -> None:
 
     assert acts(a.look(task)) == [Act.VERIFY]
     assert acts(a.look(task, verify=a.run(task, key="tc-47.1.verify"))) == []
-    assert acts(a.look(task, verify=ended)) == [Act.INFORM, Act.CLOSE]
+    assert acts(a.look(task, verify=ended)) == [Act.VERIFIED, Act.INFORM, Act.CLOSE]
+    assert acts(a.look(replace(task, verified=START))) == [Act.VERIFY], "whatever the file says"
     assert acts(a.look(task, verify=a.run(task, ended=START, exit=1))) == [Act.REOPEN]
 
 

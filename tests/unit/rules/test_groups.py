@@ -90,16 +90,20 @@ def test_lines_that_went_missing_are_named_when_the_others_are_due() -> None:
     assert "3 more were announced" in report.text
 
 
-def test_one_that_misses_outputs_is_reopened_once_and_then_counts_as_failed() -> None:
+def test_one_that_misses_outputs_is_reopened_failed_and_reported_when_it_is_dead() -> None:
     good, bad = [member(n) for n in range(1, 5)], member(5, missing=("./report.md",))
 
     first = plan(*good, bad)
     again = replace(bad, task=replace(bad.task, attempt=2))
     second = plan(*good, again, told=("sam/tc-5.1.redo", "sam/tc-5.2.redo2"))
+    lost = replace(again.task, state=State.DEAD, recorded=State.DEAD, reason="no report")
+    dead = replace(again, task=lost, place=Place.DEAD_LETTER, missing=())
+    third = plan(*good, dead)
 
     assert [step.act for step in first] == [Act.REOPEN]
-    assert "- w5: no result (promised outputs are missing: “./report.md”)" in second[0].text
-    assert second[0].details["labels"] == ["w1", "w2", "w3", "w4"]
+    assert [step.act for step in second] == [Act.FAIL]
+    assert "- w5: no result (“no report”)" in third[0].text
+    assert third[0].details["labels"] == ["w1", "w2", "w3", "w4"]
 
 
 def test_each_group_is_reported_on_its_own() -> None:
