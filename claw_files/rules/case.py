@@ -195,7 +195,9 @@ def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> 
     """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
     first = start or first_boss(case)
     to = chain.next_to_tell(case.snap.settings, case.snap.told, case.key(what), first, case.now)
-    return WAIT if to is None else (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
+    if to is None or (to == case.agent and case.snap.settings.is_human(to)):
+        return WAIT  # nobody has to hear what they themselves do not do
+    return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
 
 
 def requester(case: Case) -> AgentId:

@@ -47,6 +47,8 @@ def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     if look.task:
         yield from _of_task(look.task, snap)
         yield from _of_silence(look, snap, now)
+    if look.last_word:
+        yield look.last_word + snap.settings.heartbeat.ack
     if look.announced:
         yield look.announced + snap.settings.heartbeat.announce_gap
     if look.message:
@@ -73,6 +75,7 @@ def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
 def _of_silence(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """When the holder becomes quiet, and when suspect."""
     if word := liveness.last_word(look, now):
+        yield word + snap.settings.heartbeat.ack
         yield word + snap.settings.heartbeat.silent
         yield word + snap.settings.heartbeat.lease
 
@@ -153,7 +156,8 @@ def _of_people(snap: Snapshot, now: datetime) -> Iterator[datetime]:
         look.task and look.task.state is State.IN_PROGRESS and (look.note or look.task.eta) for look in snap.looks
     )
     people = (agent for agent in snap.settings.agents if snap.settings.is_human(agent))
-    for person in (person for person in people if has_news or snap.held.get(person)):
+    with_work = {name for look in snap.looks for name in (look.entry.agent, look.task and look.task.assignee) if name}
+    for person in (person for person in people if has_news or snap.held.get(person) or person in with_work):
         if end := _quiet_until(snap, person, now):
             yield end
 

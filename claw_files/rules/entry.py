@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AFTER_LIMIT, DRAINED, Kind, Report, State
-from claw_files.rules import acknowledgement, by_hand, rows, successors
+from claw_files.rules import acknowledgement, by_hand, rows, silence, successors
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -166,18 +166,38 @@ def _told_of_failure(case: Case) -> Decision | None:
 
 
 def ticked(case: Case) -> Decision | None:
-    """A person ticked the box: stop watching, change no state. What is done is closed as always."""
+    """A person ticked the box: stop watching, change no state. What is done is closed as always.
+
+    Work of a person's is done with it.
+    """
     if not case.look.entry.ticked or case.task.state is State.DONE:
         return None
+    if silence.is_person(case) and case.agent and case.task.state in (State.BACKLOG, State.IN_PROGRESS):
+        ledger = case.snap.settings.workspace.ledger
+        done = Report(task=case.task.id, author=case.agent, state=State.DONE, at=case.now, path=ledger)
+        return (case.act(Act.CARRY, f"{case.agent}'s box is ticked in {ledger}", details={"report": done}),)
     return (case.act(Act.UNWATCH, f"ticked off by hand while {case.task.state}"),)
 
 
 def unknown_agent(case: Case) -> Decision | None:
-    """The line or the file names an agent that the configuration does not know: tell the coordinator once."""
-    if case.agent is None or case.agent in case.snap.settings.agents or case.task.state.is_closed:
+    """The line or the file names an agent that the configuration does not know: told at each check until it is settled.
+
+    The coordinator hears of it each time, and who is above it as long as the first word lies unread.
+    """
+    known, line = case.snap.settings.agents, case.look.entry
+    unknown = next((it for it in (case.task.assignee, line.agent) if it and it not in known), None)
+    if unknown is None or case.task.state.is_closed:
         return None
-    text = f"{case.task.id} is delegated to {case.agent!r}, whom clawfiles.toml does not name"
-    return escalate(case, "unknown-agent", text, start=case.snap.settings.coordinator)
+    where = f"status/{words.file_name(case.task.id)}" if unknown == case.task.assignee else "its ledger line"
+    text = f"{case.task.id} is with {unknown!r} in {where}, whom clawfiles.toml does not name; name somebody else there"
+    start, first = case.snap.settings.coordinator, "unknown-agent"
+    told = escalate(case, first, text, start=start)
+    if told and not case.was_told(start, case.key(first)):
+        return (*told, later(case, "nobody knows its agent"))
+    if told or not case.due:
+        return told
+    again = f"{first}.{line.at:%Y%m%dT%H%M}" if line.at else first
+    return (*escalate(case, again, text, start=start), later(case, "nobody knows its agent"))
 
 
 def drained(case: Case) -> Decision | None:
@@ -254,6 +274,7 @@ ROWS: tuple[Row, ...] = (
     closed,
     ticked,
     unknown_agent,
+    silence.unclear,
     drained,
     worker_result,
     worker_running,

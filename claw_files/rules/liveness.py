@@ -34,7 +34,8 @@ def current_run(look: Look) -> Run | None:
     """The run that speaks for the entry's task, alive or ended; None where the newest one speaks for something else.
 
     A reviewer's run, or one that answers a question, is another agent's. What ended before the task was taken away
-    from its agent, with a newer generation, is old news; what a nudge woke ends without having been the work.
+    from its agent, with a newer generation, is old news; what a nudge or a question about unclear words
+    woke ends without having been the work.
     """
     run, task = look.run, look.task
     if run is None or task is None:
@@ -42,4 +43,4 @@ def current_run(look: Look) -> Run | None:
     if task.assignee not in (None, run.agent):
         return None
     taken = task.assignee is None and run.generation is not None and task.generation > run.generation
-    return None if not run.alive and (taken or run.key.endswith(".nudge")) else run
+    return None if not run.alive and (taken or run.key.endswith((".nudge", ".unclear"))) else run

@@ -34,6 +34,8 @@ def backlog(case: Case) -> Decision | None:
         return _hand_on(case, "nobody is named")
     if case.look.message is None:
         return (case.act(Act.DELIVER, "no message for this attempt yet"),)
+    if silence.is_person(case):
+        return silence.remind(case)
     if elsewhere := _without_money(case):
         return elsewhere
     if waits_for_its_turn(case) or not _ack_overdue(case) or _lane_is_busy(case):
@@ -101,7 +103,7 @@ def in_progress(case: Case) -> Decision | None:
     """People who follow it hear what is new; then as `_look_at`."""
     if case.task.state is not State.IN_PROGRESS:
         return None
-    return (*_progress(case), *_look_at(case))
+    return (*_progress(case), *(WAIT if silence.is_person(case) else _look_at(case)))
 
 
 def _look_at(case: Case) -> Decision:

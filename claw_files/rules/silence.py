@@ -1,9 +1,10 @@
 """Rows for those who have a task and say nothing that is understood: asked or reminded once, then escalated."""
 
-from claw_files.model import AgentId, AgentKind, Kind, Liveness
+from claw_files import words
+from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State
 from claw_files.rules import acknowledgement, quiet
 from claw_files.rules.acknowledgement import Trace
-from claw_files.rules.case import WAIT, Case, Decision, escalate
+from claw_files.rules.case import WAIT, Case, Decision, escalate, later, mark
 from claw_files.rules.liveness import last_word
 from claw_files.rules.snapshot import Act
 
@@ -42,6 +43,67 @@ def acknowledged(case: Case, trace: Trace) -> Decision:
     if _was_just_told(case, agent, "nudge"):
         return WAIT
     return escalate(case, "silent", f"{case.task.id}: {why}, but {agent} does not say how it stands")
+
+
+def unclear(case: Case) -> Decision | None:
+    """Words about the task that were not understood: their writer is asked once in an attempt, naming the line.
+
+    Nothing is sent again, handed on, failed or retried for them. What was there before the message was sent is asked
+    about, and holds nothing up; a run that is lost has failed, whatever the file says.
+    """
+    task, look, ack = case.task, case.look, case.snap.settings.heartbeat.ack
+    if not task.unclear or task.label or task.state not in _ASKED or _is_only_a_draft(case):
+        return None
+    # In progress without a run: its row goes on with what was understood.
+    wait = None if task.state is State.IN_PROGRESS and (case.run is None or case.run.alive) else WAIT
+    if case.is_running or (look.last_word and case.now - look.last_word < ack):
+        return wait
+    writer = case.agent if case.agent in case.snap.settings.agents else None
+    writer, first = writer or case.snap.settings.coordinator, task.unclear[0]
+    where = f"{first.path}, line {first.line}, says {words.said(first.text)}, which is not understood"
+    if not case.was_told(writer, case.key("unclear")):
+        more = f" ({len(task.unclear) - 1} more lines like that.)" if len(task.unclear) > 1 else ""
+        text = f"{task.id}: {where}. {first.hint}{more} Until then it counts as {task.state}."
+        return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
+    is_theirs = task.state is not State.BACKLOG or look.claimed or acknowledgement.is_changed(look)
+    if not is_theirs or is_person(case):
+        return None
+    if not case.due or _was_just_told(case, writer, "unclear"):
+        return wait
+    text = f"{task.id}: {where}; {writer} was asked and has not made it clear"
+    return (*escalate(case, f"unclear.{mark(first.text)}", text), later(case, "unclear"))
+
+
+_ASKED = (State.BACKLOG, State.IN_PROGRESS, State.FAILED)
+
+
+def _is_only_a_draft(case: Case) -> bool:
+    """Whether the words can be nobody's answer: not sent, not woken yet, or the attempt failed for another reason."""
+    look, run = case.look, case.run
+    if run is not None and run.ended is not None and run.reason == _LOST:
+        return True
+    if case.task.state is State.FAILED:
+        return not acknowledgement.is_changed(look)
+    if case.task.state is State.BACKLOG and not look.claimed:
+        return look.message is None or (case.is_woken and look.box is Box.NEW and look.run is None)
+    return False
+
+
+def is_person(case: Case) -> bool:
+    """Whether the task is with a person."""
+    return case.agent is not None and case.snap.settings.is_human(case.agent)
+
+
+def remind(case: Case) -> Decision:
+    """A person was told of the task: reminded once, at the line's time and outside quiet hours; then it stands."""
+    person = case.agent
+    if person is None or not case.due or case.was_told(person, case.key("nudge")) or sleeps(case, person):
+        return WAIT
+    text = (
+        f"{case.task.id} ({words.said(case.task.title)}) still waits for you. "
+        f"`clawfiles done {case.task.id}` once it is done, `clawfiles release {case.task.id}` if it is not yours."
+    )
+    return (case.act(Act.NUDGE, "it waits for a person", person, "nudge", text=text, kind=Kind.ANNOUNCE),)
 
 
 def _was_just_told(case: Case, agent: AgentId, what: str) -> bool:

@@ -301,7 +301,9 @@ class TaskService:
         check_no_worker(settings, by, task.id)
         if task.assignee == by or generation is not None:
             transitions.check_generation(task, by, generation)
-        if task.state not in _FROM.get(command, tuple(State)):
+        # A person need not claim what was given to them before they say that it is done.
+        given = command in ("done", "fail") and task.state is State.BACKLOG and task.assignee == by
+        if task.state not in _FROM.get(command, tuple(State)) and not (given and settings.is_human(by)):
             raise MoveRefused(
                 "transitions",
                 f"{task.id} is {task.state}, and `{command}` starts from {' or '.join(_FROM[command])}",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId
+from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId, Unclear
 from claw_files.rules import posts
 from claw_files.rules.due import next_due
 from claw_files.rules.flows import Asker
@@ -39,7 +39,8 @@ ASKERS = (None, replace(NEAR, run=RunId("tc-9.1-s1")), replace(NEAR, waits=True)
 moments = st.integers(-43_200, 43_200).map(lambda seconds: START + timedelta(seconds=seconds))
 near = st.integers(-7_200, 7_200).map(lambda seconds: START + timedelta(seconds=seconds))
 maybe = st.one_of(st.none(), near, moments)
-agents = st.sampled_from([PETER, IRIS, WORKER, SAM])
+agents = st.sampled_from([PETER, IRIS, WORKER, SAM, BOSS])
+WORDS = (Unclear(path="status/tc-1.md", line=3, text="In Progess", hint="Write `Status: in progress`."),)
 
 
 @st.composite
@@ -63,9 +64,11 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         need=draw(st.sampled_from([None, Need(agent=IRIS, question="Which region?")])),
         requested_by=draw(st.sampled_from([SAM, BOSS])),
         reason=draw(st.sampled_from([None, "no key"])),
+        unclear=draw(st.sampled_from([(), WORDS])),
     )
     sent = draw(st.booleans())
-    message = a.message(task, sent=draw(near), ack_by=draw(maybe), sends=draw(st.integers(1, 2))) if sent else False
+    of_message = {"sent": draw(near), "ack_by": draw(maybe), "status_hash": draw(st.sampled_from([None, "other"]))}
+    message = a.message(task, sends=draw(st.integers(1, 2)), **of_message) if sent else False
     run: Run | None = None
     if draw(st.booleans()):
         ended = draw(st.sampled_from([None, START]))
@@ -77,6 +80,7 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         at=draw(near),
         run=run,
         last_word=draw(maybe),
+        modified=draw(near),
         note=draw(st.sampled_from(["", "half way"])),
         announced=draw(maybe),
         asker=draw(st.sampled_from(ASKERS)) if label else None,

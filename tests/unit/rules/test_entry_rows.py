@@ -3,12 +3,14 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Kind, Need, RunId, State, Stay, TaskId
+from claw_files.model import AgentId, Box, Kind, Need, RunId, State, Stay, TaskId, Unclear
 from claw_files.rules import transitions
+from claw_files.rules.case import mark
 from claw_files.rules.entry import ROWS, case_of, next_check, plan_entry
 from claw_files.rules.flows import Asker
 from claw_files.rules.resilience import Outcome
@@ -206,11 +208,183 @@ def test_a_ticked_box_of_a_finished_task_is_closed_as_always() -> None:
 
 def test_a_line_for_an_agent_that_nobody_knows_is_told_to_the_coordinator_once() -> None:
     look = a.look(a.task(assignee=AgentId("bob")))
-    (told,) = plan(look)
+    told, later = plan(look)
+    known = (f"sam/{told.key}",)
+
+    assert (told.act, told.agent, later.at) == (Act.ESCALATE, SAM, START + CHECK)
+    assert acts(a.look(look.task, at=later.at), told=known) == []
+    assert acts(a.look(look.task, at=later.at), CHECK, told=known) == [Act.ESCALATE, Act.EXTEND], "at each check"
+    assert acts(a.look(a.task(assignee=AgentId("bob")), ticked=True)) == [Act.UNWATCH]
+
+
+@pytest.mark.parametrize(("of_file", "of_line"), [("bob", "peter"), ("peter", "bob")])
+def test_a_line_or_a_file_alone_that_names_somebody_unknown_is_told_until_both_are_settled(
+    of_file: str, of_line: str
+) -> None:
+    task = a.task(assignee=AgentId(of_file), title="A bug")
+    look = replace(a.look(task), entry=a.entry(task, agent=AgentId(of_line)))
+
+    told, _ = plan(look)
 
     assert (told.act, told.agent) == (Act.ESCALATE, SAM)
-    assert acts(look, told=(f"sam/{told.key}",)) == []
-    assert acts(a.look(a.task(assignee=AgentId("bob")), ticked=True)) == [Act.UNWATCH]
+    assert ("status/tc-47.md" in told.text) is (of_file == "bob")
+    assert acts(a.look(a.task())) == [Act.DELIVER], "settled, it goes on by itself"
+
+
+def test_what_nobody_knows_climbs_while_it_lies_unread() -> None:
+    look = a.look(a.task(assignee=AgentId("bob")), at=START + HOUR)
+    unread = {"sam/tc-47.1.unknown-agent": Told(box=Box.NEW, sent=START)}
+
+    (told,) = plan(look, ACK, told=unread)
+
+    assert (told.act, told.agent) == (Act.ESCALATE, BOSS)
+
+
+# --- unclear
+
+
+WORDS = (Unclear(path="status/tc-47.md", line=3, text="In Progess", hint="Write `Status: in progress`."),)
+
+
+def unclear(state: State = State.BACKLOG, agent: AgentId = IRIS, **fields: Any) -> Look:
+    """A task whose agent wrote words into its file, a minute after it was sent, that were not understood."""
+    task = a.task(assignee=agent, state=state, type="bug", unclear=WORDS, **fields.pop("task", {}))
+    sent = a.message(task, status_hash="as it was", sends=fields.pop("sends", 1))
+    given = {"box": Box.NEW, "modified": START + MINUTE, "last_word": START + MINUTE, **fields}
+    return a.look(task, sent=sent, **given)
+
+
+@pytest.mark.parametrize("state", [State.BACKLOG, State.IN_PROGRESS])
+def test_whoever_wrote_unclear_words_is_asked_once_naming_the_line(state: State) -> None:
+    asked, later = plan(unclear(state), HOUR)
+
+    assert (asked.act, asked.agent, asked.key, later.act) == (Act.NUDGE, IRIS, "tc-47.1.unclear", Act.EXTEND)
+    assert "status/tc-47.md, line 3, says “In Progess”" in asked.text
+    assert "Write `Status: in progress`." in asked.text
+    told = (f"iris/{asked.key}",)
+    assert acts(unclear(state, at=later.at), HOUR, told=told) == [], "and not before the next check"
+
+
+@pytest.mark.parametrize("sends", [1, 2])
+def test_nothing_is_sent_again_or_handed_on_for_unclear_words(sends: int) -> None:
+    for after in (2 * MINUTE, ACK, 6 * MINUTE, HOUR, 5 * HOUR):
+        done = acts(unclear(sends=sends), after) + acts(unclear(sends=sends), after, told=("iris/tc-47.1.unclear",))
+
+        assert not {Act.RESEND, Act.NEXT_AGENT, Act.FAIL} & {*done}, after
+
+
+def test_unclear_words_are_asked_about_once_their_file_is_older_than_ack() -> None:
+    assert acts(unclear(), MINUTE + ACK - timedelta(seconds=1)) == []
+    assert acts(unclear(), MINUTE + ACK) == [Act.NUDGE, Act.EXTEND]
+
+
+def test_unclear_words_that_stay_are_escalated_at_the_next_check_with_the_line_quoted() -> None:
+    (told, later) = plan(unclear(), HOUR, told=("iris/tc-47.1.unclear",))
+
+    assert (told.act, told.agent, later.act) == (Act.ESCALATE, SAM, Act.EXTEND)
+    assert "line 3, says “In Progess”" in told.text
+
+
+def test_a_run_that_ended_over_unclear_words_has_not_failed_and_is_not_run_again() -> None:
+    over = a.run(a.task(), ended=START + MINUTE)
+    look = unclear(agent=PETER, box=Box.CUR, run=over)
+
+    assert acts(look, 2 * MINUTE) == []
+    assert acts(look, HOUR) == [Act.NUDGE, Act.EXTEND]
+    assert acts(look, HOUR, told=("peter/tc-47.1.unclear",)) == [Act.ESCALATE, Act.EXTEND]
+    asked = a.run(a.task(), id=RunId("tc-47.1.unclear-s1"), key="tc-47.1.unclear")
+    assert acts(look, HOUR, told=("peter/tc-47.1.unclear",), live=(asked,)) == [], "nor while it is asked"
+
+
+def test_the_run_of_the_question_is_not_the_run_of_the_attempt() -> None:
+    task = a.task(state=State.IN_PROGRESS)
+    asked = a.run(task, ended=START + HOUR, id=RunId("tc-47.1.unclear-s1"), key="tc-47.1.unclear")
+
+    assert Act.FAIL not in acts(a.look(task, sent=True, run=asked), 2 * HOUR)
+
+
+def test_a_lost_run_has_failed_whatever_the_file_says() -> None:
+    lost = a.run(a.task(), ended=START + MINUTE, reason="lost", exit=None)
+
+    assert acts(unclear(agent=PETER, box=Box.CUR, run=lost), HOUR) == [Act.FAIL]
+
+
+def test_words_that_nobody_can_have_answered_with_hold_nothing_up() -> None:
+    draft = a.look(a.task(unclear=WORDS))
+    before = replace(unclear(), digest="as it was")
+
+    assert acts(draft, HOUR) == [Act.DELIVER]
+    assert acts(unclear(agent=PETER), HOUR) == [], "it waits to be woken"
+    assert acts(before, HOUR) == [Act.NUDGE, Act.EXTEND], "they are asked about"
+    assert acts(before, HOUR, told=("iris/tc-47.1.unclear",)) == [Act.RESEND]
+
+
+def test_what_is_understood_beside_unclear_words_goes_on_counting() -> None:
+    look = unclear(State.IN_PROGRESS, task={"eta": START + 5 * HOUR, "lease": START + 5 * HOUR})
+
+    assert acts(look, 2 * MINUTE) == [Act.WAIT_UNTIL]
+
+
+def test_a_failed_task_is_not_retried_over_words_that_came_after_the_failure() -> None:
+    later = unclear(State.FAILED, task={"failures": 1, "updated": START})
+    earlier = unclear(State.FAILED, task={"failures": 1, "updated": START + 2 * MINUTE})
+
+    assert acts(later, HOUR) == [Act.NUDGE, Act.EXTEND]
+    assert acts(earlier, HOUR) == [Act.RETRY]
+
+
+def test_of_a_worker_s_task_nobody_is_asked() -> None:
+    task = a.worker_task(state=State.IN_PROGRESS, unclear=WORDS)
+
+    assert acts(a.look(task, sent=True, run=a.run(task, ended=START)), HOUR) == [Act.FAIL]
+
+
+# --- people
+
+
+def with_boss(state: State = State.BACKLOG, **fields: Any) -> Look:
+    task = a.task(state=state, assignee=BOSS, type="bug")
+    return a.look(task, sent=a.message(task, sends=2, status_hash="as it was"), **{"box": Box.NEW, **fields})
+
+
+def test_a_person_is_told_once_and_reminded_once_and_then_it_stands() -> None:
+    assert acts(a.look(a.task(assignee=BOSS))) == [Act.DELIVER]
+    for box in Box:
+        look = with_boss(box=box, at=START + CHECK)
+        (reminded,) = plan(look, CHECK)
+
+        assert acts(look, CHECK - MINUTE) == []
+        assert (reminded.act, reminded.agent, reminded.kind) == (Act.NUDGE, BOSS, Kind.ANNOUNCE)
+        for after in (CHECK, HOUR, 100 * HOUR):
+            assert acts(look, after, told=(f"dimitrios/{reminded.key}",)) == [], after
+
+
+def test_a_person_is_reminded_outside_quiet_hours() -> None:
+    more = '[quiet_hours]\nwindows = ["03:00-10:00"]\ntimezone = "Europe/Berlin"\n'
+
+    assert acts(with_boss(), 14 * MINUTE, more=more) == []
+    assert acts(with_boss(), 15 * MINUTE, more=more) == [Act.NUDGE]
+
+
+def test_a_persons_work_in_progress_is_left_alone() -> None:
+    look = with_boss(State.IN_PROGRESS)
+
+    assert [acts(look, after) for after in (HOUR, 10 * HOUR, 100 * HOUR)] == [[], [], []]
+
+
+def test_a_person_hears_nothing_of_an_escalation_about_their_own_work() -> None:
+    task = a.task(state=State.BLOCKED, assignee=BOSS, reason="no key")
+    unread = {"sam/" + f"tc-47.1.blocked.{mark('no key')}": Told(box=Box.NEW, sent=START)}
+
+    assert acts(a.look(task, sent=True), HOUR, told=unread) == []
+
+
+@pytest.mark.parametrize("state", [State.BACKLOG, State.IN_PROGRESS])
+def test_a_ticked_box_says_that_a_persons_work_is_done(state: State) -> None:
+    (carry,) = plan(with_boss(state, ticked=True))
+
+    assert carry.act is Act.CARRY
+    assert (carry.details["report"].author, carry.details["report"].state) == (BOSS, State.DONE)
 
 
 # --- workers
