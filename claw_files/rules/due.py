@@ -47,8 +47,7 @@ def _of_line(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     if look.task:
         yield from _of_task(look.task, snap)
         yield from _of_silence(look, snap, now)
-    if look.last_word:
-        yield look.last_word + snap.settings.heartbeat.ack
+        yield from _of_words(look, look.task, snap, now)
     if look.announced:
         yield look.announced + snap.settings.heartbeat.announce_gap
     if look.message:
@@ -75,9 +74,15 @@ def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
 def _of_silence(look: Look, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """When the holder becomes quiet, and when suspect."""
     if word := liveness.last_word(look, now):
-        yield word + snap.settings.heartbeat.ack
         yield word + snap.settings.heartbeat.silent
         yield word + snap.settings.heartbeat.lease
+
+
+def _of_words(look: Look, task: Task, snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When its agent, heard of but not understood, is asked how it stands."""
+    is_asked = task.unclear or State.BACKLOG in (task.state, task.recorded)
+    signs = (look.last_word, liveness.last_word(look, now)) if is_asked else ()
+    yield from (sign + snap.settings.heartbeat.ack for sign in signs if sign)
 
 
 def _of_limit(look: Look) -> Iterator[datetime]:
