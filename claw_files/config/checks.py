@@ -20,7 +20,7 @@ def check(settings: Settings, found: Reading) -> None:
             )
     for route in settings.routes.values():
         _check_names(settings, ("routes", route.type, "to"), route.to, found)
-        _check_review(settings, route.type, route.review, found)
+        _check_review(settings, route, found)
         _check_pool(settings, route, found)
         if route.cache and route.cache > settings.heartbeat.archive:
             said = "is longer than heartbeat.archive: what is in the archive answers nobody any more"
@@ -109,9 +109,14 @@ def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:
     return ()
 
 
-def _check_review(settings: Settings, task_type: str, review: str, found: Reading) -> None:
-    if review not in ("none", "coordinator"):
-        _check_names(settings, ("routes", task_type, "review"), (AgentId(review),), found)
+def _check_review(settings: Settings, route: Route, found: Reading) -> None:
+    path, name = ("routes", route.type, "review"), route.review
+    if name not in ("none", "coordinator"):
+        _check_names(settings, path, (AgentId(name),), found)
+    is_boss = name in ("coordinator", settings.coordinator)
+    # Anybody else's own work goes to the coordinator, and the coordinator's to a person.
+    if is_boss and set(route.to) == {settings.coordinator} and not any(map(settings.is_human, settings.agents)):
+        found.problem(path, f"is {settings.coordinator}, who alone does this type, and nobody reviews their own work")
 
 
 def _check_pool(settings: Settings, route: Route, found: Reading) -> None:

@@ -267,6 +267,14 @@ class Settings(Value, frozen=True):
         found = self.agents.get(AgentId(agent))
         return found.reports_to if found else None
 
+    def above(self, agent: str) -> tuple[AgentId, ...]:
+        """Everybody up `reports_to` from the agent, each once."""
+        way, at = dict[AgentId, None](), self.reports_to(agent)
+        while at and at not in way:
+            way[at] = None
+            at = self.reports_to(at)
+        return tuple(way)
+
     def is_human(self, agent: str) -> bool:
         """Whether it is a person; a name that is nobody's is not."""
         found = self.agents.get(AgentId(agent))

@@ -43,7 +43,7 @@ class Case(Value, frozen=True):
 
     @property
     def reviewer(self) -> AgentId | None:
-        return routing.reviewer(self.snap.settings, self.task.type)
+        return routing.reviewer(self.snap.settings, self.task.type, self.agent)
 
     @property
     def due(self) -> bool:

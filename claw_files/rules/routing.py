@@ -108,12 +108,19 @@ def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:
     return agent == settings.coordinator or not named or agent in named
 
 
-def reviewer(settings: Settings, task_type: str | None) -> AgentId | None:
-    """Who approves tasks of this type; None where the route asks for no review, or there is no route."""
+def reviewer(settings: Settings, task_type: str | None, maker: AgentId | None = None) -> AgentId | None:
+    """Who approves tasks of this type; None where the route asks for no review, or there is no route.
+
+    What whoever is named has made itself goes to the coordinator, else to a person up the chain, else to any person;
+    only where there is nobody else, it stays with its maker.
+    """
     route = settings.route(task_type)
     if route is None or route.review == "none":
         return None
-    return settings.coordinator if route.review == "coordinator" else AgentId(route.review)
+    named = settings.coordinator if route.review == "coordinator" else AgentId(route.review)
+    above = [it for it in settings.above(named) if settings.is_human(it)]
+    people = [it for it in settings.agents if settings.is_human(it)]
+    return next((it for it in (named, settings.coordinator, *above, *people) if it != maker), named)
 
 
 _LEAST, _MOST = timedelta(minutes=5), timedelta(minutes=60)

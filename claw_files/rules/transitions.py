@@ -285,8 +285,16 @@ def release(task: Task, actor: Actor, generation: int, now: datetime, why: str |
     )
 
 
-def approve(task: Task, actor: Actor, now: datetime) -> Task:
-    """`task` done: the reviewer is content."""
+def approve(task: Task, actor: Actor, now: datetime, other: AgentId | None = None) -> Task:
+    """`task` done: the reviewer is content; nobody is its own, but a person where there is nobody else.
+
+    Args:
+        other: who reviews what the task's assignee has made.
+    """
+    if task.assignee == actor.id and not (actor.kind is AgentKind.HUMAN and other == actor.id):
+        who = f"{other} may: `clawfiles approve {task.id} --agent {other}`" if other not in (None, actor.id) else ""
+        why = f"{task.id} is the work of {actor.id} itself"
+        raise MoveRefused("maker and reviewer differ", why, who or "a person may; clawfiles.toml names none")
     check(task, S.DONE, actor, "H")
     return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
 

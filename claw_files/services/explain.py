@@ -4,7 +4,7 @@ from datetime import datetime
 
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import budgets, lanes, resilience, routing, successors, visibility
+from claw_files.rules import budgets, lanes, resilience, successors, visibility
 from claw_files.rules.case import case_of
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Action, Before, Look, Snapshot
@@ -75,7 +75,7 @@ class Explaining:
             next_at=next_at,
             next_rule=planned[0].why if planned else rule,
             breaker=self._breaker(snap, case.task, now),
-            reviewer=routing.reviewer(self._ws.settings, case.task.type),
+            reviewer=case.reviewer,
             budget=budgets.used_up(self._ws.settings, snap.spent, case.agent),
             brief=self._brief(task_id),
         )

@@ -190,7 +190,12 @@ class TaskService:
 
     def approve(self, task: TaskId, by: AgentId) -> Task:
         """The task done: its reviewer is content."""
-        done = self._move("approve", task, by, lambda t, a: transitions.approve(t, a, self._now()), "approved")
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            other = routing.reviewer(self._ws.settings, found.type, found.assignee)
+            return transitions.approve(found, actor, self._now(), other)
+
+        done = self._move("approve", task, by, rule, "approved")
         self._reviewed(done, done.attempt, by)
         return done
 
@@ -207,7 +212,7 @@ class TaskService:
 
     def _reviewed(self, task: Task, attempt: int, by: AgentId) -> None:
         """Finish the message that asked for the review: nobody waits for it any more."""
-        reviewer = routing.reviewer(self._ws.settings, task.type) or self._ws.settings.coordinator
+        reviewer = routing.reviewer(self._ws.settings, task.type, task.assignee) or self._ws.settings.coordinator
         key = task_key(replace(task, attempt=attempt), "review")
         audit = Audit(action="inbox done", task=task.id, agent=reviewer, actor=by, key=key, why="reviewed")
         with suppress(ClawError):  # the move is made, whatever lies in the inbox
@@ -348,7 +353,7 @@ def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Act
         kind=settings.agent(agent).kind,
         coordinator=agent == settings.coordinator,
         may_take=routing.may_take(settings, agent, task.type),
-        reviewer=routing.reviewer(settings, task.type) == agent,
+        reviewer=routing.reviewer(settings, task.type, task.assignee) == agent,
     )
 
 

@@ -259,6 +259,26 @@ def test_a_review_is_asked_for_once_and_its_approval_closes_the_task(office: Off
     assert office.acts(MINUTE) == ["inform TC-1", "close TC-1"]
 
 
+def test_a_reviewers_own_work_is_approved_by_somebody_else(office: Office) -> None:
+    office.write(
+        "clawfiles.toml", TEAM.replace('to = ["peter"], review = "coordinator"', 'to = ["iris"], review = "iris"')
+    )
+    office.delegated("iris", type="reviewed")
+    office.write("status/tc-1.md", "TC-1: DONE - PR #3\n")
+
+    assert office.acts(MINUTE) == ["record TC-1", "review TC-1"]
+
+    assert office.app().explaining.explain(TaskId("TC-1")).reviewer == "sam"
+    assert (office.box("iris"), office.box("sam")) == (["tc-1.1"], ["tc-1.1.review"])
+    with pytest.raises(ClawError, match="sam may"):
+        office.app("iris").tasks.approve(TaskId("TC-1"), AgentId("iris"))
+    office.write("status/tc-1.md", office.read("status/tc-1.md").replace("status: review", "status: done"))
+    assert office.acts(MINUTE) == ["conflict TC-1"]
+    assert office.state("TC-1") is State.REVIEW
+    office.app("sam").tasks.approve(TaskId("TC-1"), AgentId("sam"))
+    assert office.state("TC-1") is State.DONE
+
+
 def test_promised_outputs_that_are_missing_send_the_task_back_once_and_then_up(office: Office) -> None:
     office.delegated("peter")
     office.write("status/tc-1.md", "Status: DONE\nOutput: ./reports/audit.md\n")

@@ -897,6 +897,12 @@ def test_the_reviewer_is_told_once_with_the_outputs() -> None:
     assert acts(look, 9 * HOUR, told=("sam/tc-47.1.review",)) == []
 
 
+def test_what_its_reviewer_has_made_goes_to_somebody_else() -> None:
+    look = a.look(a.task(state=State.REVIEW, type="code-review", assignee=SAM), sent=True)
+
+    assert [(told.act, told.agent) for told in plan(look)] == [(Act.REVIEW, BOSS)]
+
+
 def test_done_becomes_review_where_the_route_wants_one() -> None:
     look = a.look(a.task(state=State.DONE, recorded=State.IN_PROGRESS, type="code-review"), sent=True)
 

@@ -83,6 +83,22 @@ def test_the_reviewer_is_who_the_route_names() -> None:
     assert routing.reviewer(SETTINGS, None) is None
 
 
+def test_nobody_reviews_their_own_work() -> None:
+    """The coordinator does it instead, else a person up the chain, else any person; a person alone is left to it."""
+    routes = '[routes]\nx = { to = ["peter", "iris", "self"], review = "iris" }\n'
+    mine = routes + 'y = { to = ["self", "peter"], review = "coordinator" }\n'
+    team = "[workspace]\ncoordinator = 'sam'\n[agents.ann]\nkind = 'human'\n[agents.iris]\n[agents.peter]\n"
+    bosses = config.parse((team + "[agents.bob]\nkind = 'human'\n[agents.sam]\nreports_to = 'bob'\n" + mine).encode())
+    flat = config.parse((team + "[agents.sam]\n" + mine).encode())
+    nobody = config.parse((team + "[agents.sam]\n" + mine).replace("kind = 'human'", "").encode())
+
+    assert routing.reviewer(bosses, "x", AgentId("peter")) == "iris"
+    assert routing.reviewer(bosses, "x", AgentId("iris")) == "sam"
+    assert routing.reviewer(bosses, "y", AgentId("sam")) == "bob"
+    assert routing.reviewer(flat, "y", AgentId("sam")) == "ann"
+    assert routing.reviewer(nobody, "y", AgentId("sam")) == "sam", "explain says whose it is; approving is refused"
+
+
 @pytest.mark.parametrize(
     ("agent", "task_type", "may"),
     [

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
-from claw_files.model import AgentKind, Need, State, Task
+from claw_files.model import AgentId, AgentKind, Need, State, Task
 from claw_files.rules import by_hand
 from claw_files.rules import transitions as t
 from claw_files.testing import builders as a
@@ -130,6 +130,17 @@ def test_review_to_done_is_the_reviewers() -> None:
     for other in (peter, iris):
         with pytest.raises(MoveRefused):
             t.approve(task(State.REVIEW), other, LATER)
+
+
+def test_nobody_approves_their_own_work_but_a_person_where_there_is_nobody_else() -> None:
+    own = task(State.REVIEW, assignee=reviewer.id)
+    with pytest.raises(MoveRefused, match=r"sam may: `clawfiles approve TC-47 --agent sam`"):
+        t.approve(own, reviewer, LATER, AgentId("sam"))
+    with pytest.raises(MoveRefused, match=r"a person may; clawfiles.toml names none"):
+        t.approve(own, reviewer, LATER, reviewer.id)
+    with pytest.raises(MoveRefused, match="sam may"):
+        t.approve(task(State.REVIEW, assignee=person.id), person, LATER, AgentId("sam"))
+    assert t.approve(task(State.REVIEW, assignee=person.id), person, LATER, person.id).state is State.DONE
 
 
 def test_nobody_approves_around_the_review() -> None:
