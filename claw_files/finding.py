@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from claw_files import config
 from claw_files.errors import NoWorkspace
 from claw_files.system.disk import DiskFiles
+from claw_files.system.owner import make_folders
 from claw_files.workspace import CONFIG
 from claw_files.workspace.places import FOLDER
 
@@ -19,7 +20,7 @@ def set_up(root: str, template: str, program: str | None) -> "list[Done]":
     from claw_files.errors import CannotWrite
 
     try:
-        os.makedirs(root, exist_ok=True)
+        make_folders(os.path.abspath(root))
     except OSError as error:
         raise CannotWrite(root, error.strerror or str(error)) from None
     return _setup(root).init(template, program)

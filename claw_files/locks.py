@@ -20,6 +20,7 @@ from claw_files.patterns import pattern
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import lock_within, try_lock, write_all, writing
 from claw_files.system.gate import Gate
+from claw_files.system.owner import open_or_make
 
 if TYPE_CHECKING:
     from filelock import UnixFileLock
@@ -75,6 +76,7 @@ class Locks:
                 on_acquired=fds.append,
             )
             try:
+                os.close(open_or_make(path, _FLAGS, 0o600))  # its own would stay root's
                 lock.acquire()
             except Timeout:
                 raise Busy(name, self.holder(name)) from None
@@ -105,7 +107,7 @@ class Locks:
                 self._gate.making(self._private, 0o700, sync=False) as folder,
                 ExitStack() as unless_ours,
             ):
-                fd = os.open(file, _FLAGS | os.O_CREAT, 0o600, dir_fd=folder)
+                fd = open_or_make(file, _FLAGS, 0o600, folder)
                 unless_ours.callback(os.close, fd)
                 if not lock_within(fd, left):
                     raise Busy(name, self.holder(name))
@@ -286,7 +288,7 @@ class Claims:
     def _opened(self, task: TaskId, opened: ExitStack) -> tuple[int, int]:
         """Descriptors of the folder and of the claim file, both there, until `opened` ends."""
         folder = opened.enter_context(self._gate.making(self._folder, 0o700, self._durable))
-        fd = os.open(_name(task), _FLAGS | os.O_APPEND | os.O_CREAT, 0o600, dir_fd=folder)
+        fd = open_or_make(_name(task), _FLAGS | os.O_APPEND, 0o600, folder)
         opened.callback(os.close, fd)
         return folder, fd
 

@@ -80,6 +80,11 @@ GROUPS: Final = (
             "correct channels under [agents.{agent}]; the program apprise tries an address",
         ),
         (
+            "not-writable",
+            "you may not write it, and so the heartbeat cannot: a command of another user, mostly of root, has made it",
+            "have root give it back to whoever owns clawfiles.toml (chown)",
+        ),
+        (
             "weak-filesystem",
             "this file system cannot exchange two names: an edit made at the very moment of a write may be lost",
             "keep the workspace on a local disk (ext4, xfs, btrfs), or edit by commands only",

@@ -9,7 +9,7 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.programs, setting.filesystem, openclaw.gateway, channels.channels),
+    *(setting.openclaw, setting.programs, setting.filesystem, setting.writable, openclaw.gateway, channels.channels),
     *(names.nodes, names.names),
     *(compartments.modes, compartments.outside),
     *(

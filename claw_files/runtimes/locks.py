@@ -6,8 +6,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from claw_files.errors import CannotRead
 from claw_files.model import RunId
 from claw_files.system.noise import token
+from claw_files.system.owner import make_folder, make_folders, open_or_make
 
 _SUFFIX = ".lock"
 
@@ -27,10 +29,10 @@ class RunLocks:
         if os.path.isdir(self._folder):
             return
         temporary = f"{self._folder}-{token(4)}"
-        os.makedirs(os.path.dirname(self._folder), mode=0o700, exist_ok=True)
-        os.mkdir(temporary, 0o700)
+        make_folders(os.path.dirname(self._folder), 0o700)
+        make_folder(temporary, 0o700)
         for run_id in unended():
-            os.close(os.open(os.path.join(temporary, run_id + _SUFFIX), os.O_WRONLY | os.O_CREAT, 0o600))
+            os.close(open_or_make(os.path.join(temporary, run_id + _SUFFIX), os.O_WRONLY, 0o600))
         try:
             os.rename(temporary, self._folder)  # refused if another process has put one with files there
         except OSError:
@@ -44,6 +46,8 @@ class RunLocks:
             names = sorted(os.listdir(self._folder))
         except FileNotFoundError:
             return None
+        except PermissionError:
+            raise CannotRead(self._folder, "permission", "no permission") from None
         return [RunId(name.removesuffix(_SUFFIX)) for name in names if name.endswith(_SUFFIX)]
 
     @contextlib.contextmanager
@@ -58,7 +62,7 @@ class RunLocks:
 
     def _take(self, run_id: RunId) -> int | None:
         for _ in range(5):  # `is_held` takes it for an instant, and that is not "somebody else"
-            fd = os.open(self.path(run_id), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            fd = open_or_make(self.path(run_id), os.O_RDWR | os.O_NOFOLLOW, 0o600)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(fd).st_nlink:  # or it was deleted between the two lines above

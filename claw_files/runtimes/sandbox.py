@@ -16,6 +16,7 @@ from claw_files.runtimes import Sandbox
 from claw_files.runtimes.bubblewrap import PROGRAM, problem
 from claw_files.runtimes.staging import Plan
 from claw_files.runtimes.supervisor import resolved
+from claw_files.system.owner import make_folders, open_or_make
 
 DOORS = "doors"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
@@ -64,7 +65,7 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
     mode = 0o700 if plan.closed else 0o777
     root = plan.order.workspace
     for folder in (*sandbox.hidden, os.path.join(root, sandbox.inbox)):
-        os.makedirs(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755, exist_ok=True)
+        make_folders(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755)
         _check_plain(folder)
     check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
     base, home = plan.order.base or root, os.path.realpath(plan.env.get("HOME") or "/nonexistent")
@@ -72,9 +73,9 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
         raise Refused("sandbox", f"the workspace {base} holds the home {home}, which would be readable in a sandbox")
     if is_above(root, plan.cwd):
         _check_plain(plan.cwd, must_exist=False)
-        os.makedirs(plan.cwd, mode, exist_ok=True)
+        make_folders(plan.cwd, mode)
     _check_plain(plan.cwd)
-    os.makedirs(door, 0o700, exist_ok=True)
+    make_folders(door, 0o700)
     identity = {name: value for name, value in plan.env.items() if name.startswith("CLAWFILES_")}
     identity.pop("CLAWFILES_MESSAGE", None)  # may be long, and is of no use to our commands
     with suppress(FileNotFoundError):
@@ -94,7 +95,7 @@ def _check_plain(path: str, must_exist: bool = True) -> None:
 
 def _make_file(path: str, mode: int) -> bool:
     """Whether the file was made; Raises Refused for one that is there and is no plain file."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_folders(os.path.dirname(path))
     with suppress(FileExistsError):
         _write_new(path, b"", mode)
         return True
@@ -106,7 +107,7 @@ def _make_file(path: str, mode: int) -> bool:
 
 def _write_new(path: str, data: bytes, mode: int) -> None:
     """Raises FileExistsError where something is there."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    fd = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with open(fd, "wb") as file:
         file.write(data)
 

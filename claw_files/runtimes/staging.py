@@ -16,6 +16,7 @@ from claw_files.model import Run, RunId
 from claw_files.runtimes import Given, StartOrder
 from claw_files.runtimes.supervisor import sync_folder, write_durably
 from claw_files.system.capture import fenced, last_lines
+from claw_files.system.owner import make_folder, make_folders, open_or_make
 from claw_files.system.proc import with_our_programs
 
 SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
@@ -86,12 +87,12 @@ def _texts(order: StartOrder) -> Iterator[tuple[str, str]]:
 
 def stage(plan: Plan) -> None:
     """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
-    os.makedirs(os.path.dirname(plan.staged), mode=0o700, exist_ok=True)
-    os.makedirs(os.path.dirname(plan.folder), mode=0o700 if plan.closed else 0o777, exist_ok=True)
+    make_folders(os.path.dirname(plan.staged), 0o700)
+    make_folders(os.path.dirname(plan.folder), 0o700 if plan.closed else 0o777)
     _sweep(os.path.dirname(plan.staged))
-    os.mkdir(plan.staged, 0o700 if plan.closed else 0o777)
+    make_folder(plan.staged, 0o700 if plan.closed else 0o777)
     message = os.path.join(plan.staged, "message.md")
-    fd = os.open(message, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fd = open_or_make(message, os.O_WRONLY | os.O_EXCL, 0o600)
     with open(fd, "wb") as file:
         file.write(plan.order.message.encode())
         file.flush()
@@ -187,7 +188,7 @@ def is_name(name: str) -> bool:
 
 def write_end(folder: str, run: Run, closed: bool = False) -> None:
     """Write the end of a run that nobody supervises any more, with the last lines of its logs."""
-    os.makedirs(folder, mode=0o700 if closed else 0o777, exist_ok=True)
+    make_folders(folder, 0o700 if closed else 0o777)
     _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
     write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))), 0o600 if closed else 0o644)

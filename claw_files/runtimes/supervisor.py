@@ -21,6 +21,7 @@ if __name__ == "__main__":  # -I leaves this package's own folder out of the sea
 
 from claw_files.system import proc
 from claw_files.system.capture import Capture, Tail, fenced, last_lines
+from claw_files.system.owner import make_folders, open_or_make
 
 LOCK, ORDER, GO = 3, 4, 5
 STOP = "stop"  # in the run's folder: somebody asks for its end
@@ -181,7 +182,7 @@ class Supervision:
 
     def _write_run(self, facts: dict[str, str], body: str) -> None:
         lines = "".join(f"{key}: {value}\n" for key, value in facts.items())
-        os.makedirs(self.order.folder, exist_ok=True)  # an agent may have tidied it away
+        make_folders(self.order.folder)  # an agent may have tidied it away
         write_durably(self.order.folder, "run.md", f"{self.order.head}{lines}---\n{body}")
 
 
@@ -299,7 +300,7 @@ def quoted(text: str) -> str:
 def write_durably(folder: str, name: str, text: str, mode: int = 0o644) -> None:
     """Replace a file so that the new content survives a power cut once this returns."""
     temporary = os.path.join(folder, f".{name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    fd = open_or_make(temporary, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with open(fd, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
         file.flush()

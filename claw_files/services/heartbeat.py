@@ -22,6 +22,7 @@ from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
 from claw_files.services.uncounted import is_due
 from claw_files.services.unreadable import emptied
+from claw_files.services.writable import PRIVATE, sentence, unwritable
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -132,7 +133,12 @@ class Heartbeat:
             only: look at one task's line alone, and wake whoever waits.
             message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
         """
+        closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
+        if PRIVATE in closed:  # no lock can be taken, and nobody knows what runs
+            return replace(self._ticked((), 0), problems=(sentence(closed, self._ws.root),))
         ticked = self._tick_here(dry_run, only, message)
+        if closed:
+            ticked = replace(ticked, problems=(*ticked.problems, sentence(closed, self._ws.root)))
         inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
         hidden = any(it.actions or it.hidden for _, it in inside)
         problems = [_hidden_problem(one, it) for one, it in inside if it.problems]

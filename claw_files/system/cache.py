@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 
 from claw_files.system.noise import token
+from claw_files.system.owner import hand_over, make_folder
 
 CAP_BYTES = 256 << 20
 
@@ -47,10 +48,11 @@ class Cache(NoCache):
             if not os.path.isdir(self._folder):
                 for folder in (self._private, self._folder):  # never the workspace: whoever deleted it meant that
                     with suppress(FileExistsError):
-                        os.mkdir(folder, 0o700)
+                        make_folder(folder, 0o700)
             if not self._is_ours():
                 return
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            hand_over(fd, self._folder)
             with open(fd, "wb") as file:
                 file.write(data)
             os.replace(part, os.path.join(self._folder, name))

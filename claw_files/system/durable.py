@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from claw_files.errors import Busy, CannotRead, CannotWrite
+from claw_files.system.owner import hand_over, open_or_make
 
 LOCK_SECONDS = 10.0  # one write holds its lock for well under a millisecond; this long means somebody is stopped
 
@@ -130,6 +131,8 @@ def new_file(
         write_all(fd, data)
         if like:
             _resemble(fd, like, mask)
+        else:
+            hand_over(fd, folder_fd)
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
         if sync:
@@ -176,8 +179,8 @@ def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, s
 
 
 def _open_to_append(folder_fd: int, name: str, path: str, mask: int) -> int:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o666 & mask, dir_fd=folder_fd)
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = open_or_make(name, flags, 0o666 & mask, folder_fd)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
         return fd

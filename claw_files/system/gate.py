@@ -15,6 +15,7 @@ import msgspec
 from claw_files.errors import CannotRead, NotFound
 from claw_files.system import kernel
 from claw_files.system.files import Content, Stamp
+from claw_files.system.owner import make_folder
 from claw_files.system.paths import split
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -137,7 +138,7 @@ class Gate:
         parent, _, name = path.rpartition("/")
         with self.making(parent, mode, sync) if parent else self.folder("") as fd:
             with suppress(FileExistsError):
-                os.mkdir(name, mode & self.mask, dir_fd=fd)
+                make_folder(name, mode & self.mask, fd)
             if sync:
                 os.fsync(fd)
 

@@ -3,6 +3,8 @@
 import os
 from contextlib import suppress
 
+from claw_files.system.owner import make_folder, make_folders, open_or_make
+
 
 class Marks:
     """Empty files, one for each thing that is still to be done."""
@@ -23,16 +25,16 @@ class Marks:
     def prepare(self) -> None:
         """Make the folder: from now on it says what is to be done."""
         with suppress(OSError):
-            os.makedirs(self._private, 0o700, exist_ok=True)
-            os.mkdir(self._folder, 0o700)
+            make_folders(self._private, 0o700)
+            make_folder(self._folder, 0o700)
 
     def add(self, name: str) -> None:
         """Note that `name` is to be done; what cannot be written is found by the look at everything."""
         if not self._is_ours():
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with suppress(OSError):
-            os.close(os.open(os.path.join(self._folder, name), flags, 0o600))
+            os.close(open_or_make(os.path.join(self._folder, name), flags, 0o600))
 
     def remove(self, name: str) -> None:
         """Note that `name` is done."""

@@ -5,12 +5,14 @@ import os
 import stat
 
 from claw_files.system.noise import token
+from claw_files.system.owner import hand_over
 
 
 def replace_file(path: str, data: bytes) -> None:
     """Put `data` where `path` (absolute) is, whole or not at all; readable for everybody. Raises OSError."""
     part = f"{path}.{token(4)}.tmp"
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    hand_over(fd, os.path.dirname(path))
     try:
         with open(fd, "wb") as file:
             file.write(data)

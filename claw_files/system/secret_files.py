@@ -84,7 +84,8 @@ class SecretFiles:
         return True
 
     def _check(self, found: os.stat_result, path: str, mode: int) -> None:
-        if found.st_uid != os.geteuid():
+        me = os.geteuid()
+        if found.st_uid != me and not (me == 0 and found.st_uid == os.stat(self._gate.root).st_uid):
             raise CannotRead(path, "permission", "it belongs to another user; remove it, a new one is made then")
         if is_open(found.st_mode):
             raise CannotRead(path, "permission", f"others have a right to it; `chmod {mode:o}` it, or remove it")

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from claw_files.acp import installed
@@ -10,6 +11,7 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
 from claw_files.runtimes.bubblewrap import problem
+from claw_files.services.writable import unwritable, unwritable_locks
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
@@ -68,6 +70,14 @@ def filesystem(s: Survey) -> Iterator[Finding]:
     kind = kind_of(s.tree.root, MOUNTS)
     if kind in WEAK:
         yield found("weak-filesystem", ".", detail=kind)
+
+
+def writable(s: Survey) -> Iterator[Finding]:
+    """What this user may not write: a command of somebody else, mostly of root, has made it."""
+    agents = s.settings.agents if s.settings else ()
+    closed = unwritable(s.tree.root, agents, datetime.fromtimestamp(s.now, UTC))
+    for path in dict.fromkeys((*closed, *unwritable_locks(s.tree.root))):
+        yield found("not-writable", path)
 
 
 def kind_of(root: str, mounts: str) -> str:
