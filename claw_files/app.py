@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.sessions import Sessions
     from claw_files.services.staying import Staying
     from claw_files.services.steering import Steering
+    from claw_files.services.successors import Successors
     from claw_files.services.tasks import TaskService
     from claw_files.workspace import Workspace
 
@@ -122,13 +123,19 @@ class App(Site):
     def tasks(self) -> "TaskService":
         from claw_files.services.tasks import TaskService
 
-        return TaskService(self.workspace, self._stop_runs)
+        return TaskService(self.workspace, self._stop_runs, lambda task: self._successors.follow(task))
 
     @cached_property
     def claims(self) -> "ClaimService":
         from claw_files.services.claims import ClaimService
 
         return ClaimService(self.workspace, self._blockers)
+
+    @cached_property
+    def _successors(self) -> "Successors":
+        from claw_files.services.successors import Successors
+
+        return Successors(self.workspace, self.messages, self._blockers)
 
     def _blockers(self, task: "Task") -> "tuple[Before, ...]":
         return self.looking.blockers(task) if task.after else ()
@@ -269,7 +276,7 @@ class App(Site):
         waking = Waking(workspace, runtime, self.checkpoints)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         others = (self._tick_delegations, self.messages, self.people, self.schedules)
-        return Acting(workspace, runtime, waking, outcomes, *others)
+        return Acting(workspace, runtime, waking, outcomes, *others, self._successors.follow)
 
     @cached_property
     def explaining(self) -> "Explaining":

@@ -1,9 +1,10 @@
 """What comes after other tasks: it is sent when the last of them is done, and asked about when one ended otherwise."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from claw_files import words
-from claw_files.model import State, Task
+from claw_files.config import Settings
+from claw_files.model import AgentId, AgentKind, State, Task
 from claw_files.patterns import pattern
 from claw_files.rules.case import WAIT, Case, Decision, escalate, mark, requester
 from claw_files.rules.snapshot import Act, Before
@@ -32,18 +33,47 @@ def comes_after(case: Case) -> Decision | None:
     if held and not lost:
         return (case.act(Act.UNBLOCK, "what it comes after is under way again", what="after"),)
     if held:
-        return escalate(case, f"after.{mark(case.task.reason or '')}", _question(case, lost), start=requester(case))
+        what = f"after.{mark(case.task.reason or '')}"
+        return escalate(case, what, question(case.task, lost), start=requester(case))
     if case.task.state is not State.BACKLOG or not unmet:
         return None
     if lost and not case.is_running:
-        return (case.act(Act.BLOCK, f"it comes after {listed(lost[:3])}", what="after"),)
+        return (case.act(Act.BLOCK, reason(lost), what="after"),)
     return WAIT
 
 
-def _question(case: Case, lost: list[Before]) -> str:
-    task, first = case.task, lost[0]
+def reason(lost: Sequence[Before]) -> str:
+    """Why a task is blocked; `is_held` knows it by these words."""
+    return f"it comes after {listed(lost[:3])}"
+
+
+def question(task: Task, lost: Sequence[Before]) -> str:
+    """What its requester is asked."""
+    first = lost[0]
     back = f", or bring it back: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
     return (
-        f"{task.id} ({words.said(task.title)}) is blocked: it comes after {listed(lost[:3])}. "
+        f"{task.id} ({words.said(task.title)}) is blocked: {reason(lost)}. "
         f"Take {first.task} out of `after` in status/{words.file_name(task.id)}, or `clawfiles cancel {task.id}`{back}."
     )
+
+
+# --- without a line in the ledger
+
+
+def has_nobody(task: Task, settings: Settings) -> bool:
+    """Whether nobody gets the task by itself now that it is ready."""
+    return task.assignee is None and not (settings.heartbeat.auto and task.type in settings.routes)
+
+
+def ready(task: Task) -> str:
+    """What its requester is told."""
+    return (
+        f"{task.id} ({words.said(task.title)}) is ready: what it comes after is done. Nobody has it: "
+        f"`clawfiles delegate {task.id} --to AGENT`, or `clawfiles claim {task.id}`."
+    )
+
+
+def asked_by(task: Task, settings: Settings) -> AgentId:
+    """Who asked for the task and reads messages; the coordinator for a stranger or a worker."""
+    known = settings.agents.get(task.spawner or task.requested_by or settings.coordinator)
+    return known.name if known and known.kind is not AgentKind.WORKER else settings.coordinator

@@ -43,8 +43,10 @@ class Acting:
         messages: Messages,
         people: People,
         schedules: Schedules,
+        follow: Callable[[TaskId], None],
     ) -> None:
-        self._ws = workspace
+        """`follow` looks after what comes after a task, and has no line of its own."""
+        self._ws, self._follow = workspace, follow
         self._runtime = runtime
         self._waking = waking
         self._delegations = delegations
@@ -127,6 +129,8 @@ class Acting:
     def _close(self, action: Action, look: Look | None) -> None:
         """Take the line out; the task's message is finished with it, first: without a line nobody would look again."""
         entry = self._entry(action)
+        if action.act is Act.CLOSE:
+            self._follow(entry.task)
         found = (look.message, look.box) if look else self._message_of(entry)
         if found[0] and found[1] in (Box.NEW, Box.CUR):
             done = replace(self._audit(action), action="inbox done", why=action.act.value)

@@ -56,11 +56,16 @@ class Sweep(Value, frozen=True):
 
 
 class TaskService:
-    """One method per command. `stop_runs` ends what runs for a task; it is called before a cancel."""
+    """One method per command. `stop_runs` is called before a cancel, `follow` after it: for what comes after it."""
 
-    def __init__(self, workspace: Workspace, stop_runs: Callable[[TaskId], None] | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        stop_runs: Callable[[TaskId], None] | None = None,
+        follow: Callable[[TaskId], None] | None = None,
+    ) -> None:
         self._ws = workspace
-        self._stop_runs = stop_runs
+        self._stop_runs, self._follow = stop_runs, follow
 
     # --- making
 
@@ -241,6 +246,8 @@ class TaskService:
         if self._stop_runs:
             self._stop_runs(before.id)
         cancelled = self._move("cancel", task, by, rule, why or "cancelled")
+        if self._follow and not self._ws.entry(task):  # else the tick does, when it takes the line out
+            self._follow(task)
         if cancelled.session:  # after a sender that found it open
             audit = Audit(action="withdraw", task=task, agent=cancelled.assignee, actor=by, why="its session ends")
             with self._ws.locks.hold(task.lower(), _PATIENCE, f"{by}: cancel {task}"):

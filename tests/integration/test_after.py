@@ -101,6 +101,49 @@ def test_what_comes_after_a_task_that_ends_otherwise_asks_its_requester_once_and
     assert f"deliver {task}" in office.acts(MINUTE)
 
 
+def test_what_becomes_ready_and_has_nobody_is_told_to_its_requester_once(office: Office) -> None:
+    before = begun(office)
+    ready, routed = office.new("Next", type=None, after=(before,)), office.new(after=(before,))
+    other = office.new("Later", after=(before, ready))
+    finish(office, before)
+
+    office.tick(MINUTE)
+
+    assert office.box("sam") == ["tc-1.1.done", f"{ready.lower()}.1.ready", f"{routed.lower()}.1.ready"]
+    assert "`clawfiles delegate TC-2 --to AGENT`" in office.message("sam", "tc-2.1.ready")
+    assert [office.state(task) for task in (ready, routed, other)] == [State.BACKLOG] * 3
+    before_idle = office.tree()
+    office.tick(MINUTE)
+    assert office.tree() == before_idle
+
+
+def test_with_auto_what_has_a_route_is_delegated_and_nobody_is_told(office: Office) -> None:
+    office.write("clawfiles.toml", TEAM + "[heartbeat]\nauto = true\n")
+    before = begun(office)
+    task = office.new(after=(before,))
+    assert office.acts(MINUTE) == []
+    finish(office, before)
+
+    assert "delegate TC-2" in office.acts(MINUTE)
+    assert (office.task(task).assignee, office.box("sam")) == (PETER, ["tc-1.1.done"])
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_what_nobody_watches_is_blocked_and_asked_about_when_its_predecessor_is_cancelled(
+    office: Office, is_watched: bool
+) -> None:
+    before = begun(office) if is_watched else office.new()
+    task = office.new("Next", type=None, after=(before,))
+
+    office.app("sam").tasks.cancel(TaskId(before), SAM)
+    office.tick(MINUTE)
+
+    assert (office.state(task), office.task(task).reason) == (State.BLOCKED, "it comes after TC-1 (cancelled)")
+    (asked,) = office.box("sam")
+    assert "Take TC-1 out of `after` in status/tc-2.md, or `clawfiles cancel TC-2`." in office.message("sam", asked)
+    assert office.acts(MINUTE) == []
+
+
 def test_of_a_task_reopened_after_its_successor_was_sent_the_successor_is_not_woken(office: Office) -> None:
     office.write("clawfiles.toml", TEAM.replace('takes = ["bug"]', python("pass")))
     before = begun(office)
