@@ -314,6 +314,7 @@ class Report(Value, frozen=True):
     path: str
     eta: datetime | None = None
     note: str = ""
+    critical: tuple[str, ...] = ()  # what a whole file on the task calls critical
 
 
 class Audit(Value, frozen=True):

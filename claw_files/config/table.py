@@ -82,7 +82,7 @@ TABLE: tuple[Setting, ...] = (
     *_of(
         "heartbeat",
         ("check", "ladder", "30m", "Next check when nothing better is known. Of a list, the last repeats."),
-        ("announce_gap", "pause", "5m", "People who follow a task hear of its progress at most once in this time."),
+        ("announce_gap", "pause", "5m", "Of one task, progress and what is critical are told at most so often."),
         ("ack", "length", "5m", "A message must be acknowledged within."),
         ("silent", "length", "45m", "In progress without a word for longer: nudge."),
         ("lease", "length", "90m", "When to look at a holder again."),

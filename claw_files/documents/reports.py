@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from claw_files import instants, words
-from claw_files.documents import body, status
+from claw_files.documents import body, findings, status
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, Report, TaskId
@@ -56,7 +56,19 @@ def _whole(raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "Zon
         return ()
     task = status.parse(raw, path, file_time, tz)
     note = task.summary or task.reason or ", ".join(task.outputs)
-    return (Report(task=task.id, author=author, state=task.state, at=file_time, path=path, eta=task.eta, note=note),)
+    critical = findings.critical(raw.decode("utf-8", "replace"))
+    return (
+        Report(
+            task=task.id,
+            author=author,
+            state=task.state,
+            at=file_time,
+            path=path,
+            eta=task.eta,
+            note=note,
+            critical=critical,
+        ),
+    )
 
 
 def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:

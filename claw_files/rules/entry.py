@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.model import AFTER_LIMIT, DRAINED, Kind, Report, State
-from claw_files.rules import acknowledgement, by_hand, rows, silence, successors
+from claw_files.rules import acknowledgement, by_hand, news, rows, silence, successors
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -48,7 +48,7 @@ def plan_entry(look: Look, snap: Snapshot, now: datetime) -> Decision:
     for row in ROWS:
         decision = row(case)
         if decision is not None:
-            return decision
+            return (*news.critical(case), *decision)
     return WAIT
 
 

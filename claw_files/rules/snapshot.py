@@ -75,6 +75,8 @@ class Look(Value, frozen=True):
     verify: Run | None = None  # the route's own check, if it was started
     note: str = ""  # the last one of the holder, while a person follows the task
     announced: datetime | None = None  # when its progress was announced last
+    critical: tuple[str, ...] = ()  # what its file calls critical, and the coordinator was not told of
+    warned: datetime | None = None  # when the coordinator was told of something critical in it last
     asker: Asker | None = None  # who hears of it, where a worker spawned it
     before: tuple[Before, ...] = ()  # what it comes after and is not done; looked up only while it waits for that
     next_turn: AgentId | None = None  # of an open session: who sent the next message, if there is one
@@ -141,6 +143,7 @@ class Act(StrEnum):
     REOPEN = "reopen"
     INFORM = "inform"
     PROGRESS = "progress"  # people who follow a task hear how it goes
+    CRITICAL = "critical"  # the coordinator hears of what somebody calls critical
     REPORT = "report"  # combined, for a group of workers
     CLOSE = "close"  # take the line out of the ledger
     UNWATCH = "unwatch"

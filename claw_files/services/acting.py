@@ -10,8 +10,7 @@ from claw_files.rules import by_hand, transitions, visibility
 from claw_files.rules.authority import may_give_work
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import approvals, texts, turns
-from claw_files.services.checkpoints import Checkpoints
+from claw_files.services import approvals, news, texts, turns
 from claw_files.services.delegations import Delegations
 from claw_files.services.messages import Messages
 from claw_files.services.outcomes import Outcomes, audit_of
@@ -24,6 +23,7 @@ from claw_files.workspace.restoring import given_by
 _SHORT = {  # all that is told of a compartment's task
     Act.INFORM: "is done",
     Act.PROGRESS: "is in progress",
+    Act.CRITICAL: "has something critical in it",
     Act.REVIEW: "is ready for review",
 }
 
@@ -54,7 +54,7 @@ class Acting:
         self._people = people
         self._schedules = schedules
         self._me = workspace.settings.coordinator
-        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM, Act.PROGRESS)
+        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM, Act.PROGRESS, Act.CRITICAL)
         self._hands: Mapping[Act, Hand] = {
             Act.DATE: self._rewrite_line,
             Act.EXTEND: self._rewrite_line,
@@ -245,8 +245,8 @@ class Acting:
         """Tell somebody something once: the message's file name is its key."""
         assert action.agent is not None and action.kind is not None
         text = action.text
-        if action.act is Act.INFORM and look and look.result:
-            text += "\n\n" + texts.found(look.result, Checkpoints.worker_path(look.result.label))
+        if action.act is Act.INFORM and look:
+            text = news.with_report(self._ws, text, look)
         holder, told = look.task.assignee if look and look.task else None, _SHORT.get(action.act, "needs a look")
         if action.act is Act.ASK:
             by_right = holder is not None and may_give_work(self._ws.settings, holder, action.agent)

@@ -41,7 +41,7 @@ from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import approvals, busy, unreadable
+from claw_files.services import approvals, busy, news, unreadable
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
@@ -182,7 +182,7 @@ class Looking:
             modified=min(loaded.content.stamp.mtime, self._ws.clock.now()),
             claimed=unreadable.is_claimed(self._ws, task, agent),
             digest=loaded.content.digest,
-            last_word=self._last_word(task, loaded.content, said),
+            last_word=self._last_word(task, loaded.content, found[0] if found else None, said),
             reports=said,
             result=self._result(task, run),
             message=found[0] if found else None,
@@ -194,6 +194,7 @@ class Looking:
             next_turn=next_turn(self._ws, task),
             before=self.blockers(task) if task.state is State.BACKLOG or successors.is_held(task) else (),
             **self._progress(task, loaded.content),
+            **news.warnings(self._ws, task, loaded.content, said),
         )
 
     def _progress(self, task: Task, content: Content) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.documents import findings
 from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
 from claw_files.rules import sizes, transitions
 from claw_files.rules.snapshot import Action, Look
@@ -170,14 +171,15 @@ class Outcomes:
         """One message with all results of a group, each quoted with its source."""
         assert action.agent
         labels = action.details["labels"]
-        parts, room_bytes = [action.text], sizes.room_for_each(len(labels))
+        parts, room_bytes, critical = [action.text], sizes.room_for_each(len(labels)), list[str]()
         for label in labels:
             result = _own(self._checkpoints.result(label), action.details["tasks"][label])
             path = self._checkpoints.worker_path(label)
             found = texts.found(result, path, room_bytes) if result else "(its file is gone, or another task's)"
             parts.append(f"## {label}\n\n{found}")
+            critical += [f"{label}: {it}" for it in findings.critical(result.body)] if result else []
         audit = self._audit(action)
-        text, run = "\n\n".join(parts), action.details.get("run")
+        text, run = texts.critical(critical) + "\n\n".join(parts), action.details.get("run")
         self._messages.tell(action.key, action.agent, text, Kind.ANNOUNCE, None, audit, run=run)
 
 

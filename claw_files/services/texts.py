@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from string import Template
 
 from msgspec.structs import replace
@@ -122,6 +123,18 @@ def found(result: Result, path: str, room_bytes: int = sizes.IN_MESSAGE_BYTES) -
         return quoted(result.body, source)
     beginning = result.body[: min(sizes.BEGINNING_LETTERS, room_bytes // 4)]
     return f"{quoted(beginning, source)}\n{_beginning(result.body, path)}"
+
+
+def critical(findings: Sequence[str]) -> str:
+    """What is called critical, in marks, to stand before other news; "" where nothing is."""
+    lines = [f"- {words.said(finding)}" for finding in findings[:20]]
+    return "\n".join(["Called critical:", *lines, "", ""]) if lines else ""
+
+
+def report(text: str, is_cut: bool, source: str, path: str) -> str:
+    """The first lines of what was written about a task, quoted, and where it stands."""
+    more = f"That is the beginning of `{path}`." if is_cut else f"It stands in `{path}`."
+    return f"{quoted(text, source)}\n{more}" if text else f"Its file is `{path}`."
 
 
 def _beginning(text: str, path: str) -> str:
