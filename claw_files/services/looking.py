@@ -182,7 +182,7 @@ class Looking:
             modified=min(loaded.content.stamp.mtime, self._ws.clock.now()),
             claimed=unreadable.is_claimed(self._ws, task, agent),
             digest=loaded.content.digest,
-            last_word=self._last_word(task, loaded.content, found[0] if found else None, said),
+            last_word=self._last_word(task, loaded.content, said),
             reports=said,
             result=self._result(task, run),
             message=found[0] if found else None,
@@ -194,7 +194,7 @@ class Looking:
             next_turn=next_turn(self._ws, task),
             before=self.blockers(task) if task.state is State.BACKLOG or successors.is_held(task) else (),
             **self._progress(task, loaded.content),
-            **news.warnings(self._ws, task, loaded.content, said),
+            **news.warnings(self._ws, task, loaded.content, found[0] if found else None, said),
         )
 
     def _progress(self, task: Task, content: Content) -> dict[str, Any]:
