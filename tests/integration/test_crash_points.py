@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from claw_files.config import parse
 from claw_files.errors import Conflict
-from claw_files.locks import Claims
-from claw_files.model import AgentId, TaskId
+from claw_files.locks import Claims, Locks
+from claw_files.model import AgentId, Audit, State, Task, TaskId
 from claw_files.system import kernel
 from claw_files.system.disk import DiskFiles
 from claw_files.testing import FakeClock
+from claw_files.workspace import Workspace
 
 OLD, NEW = b"old\n", b"a new and longer text\n"
 NOTE = b'{"action": "test"}'
@@ -220,6 +223,60 @@ def test_a_killed_reservation_is_made_or_can_be_made_by_the_next(tmp_path: Path)
         assert Claims(str(world.root)).given(TaskId("TC-1")).reserved(1) in (None, "peter")
         reserve(world)
         assert Claims(str(world.root)).given(TaskId("TC-1")).highest == 1
+
+
+DEFINED, TASK, AUDIT = "definitions/tc-1.md", TaskId("TC-1"), Audit(action="test")
+WISH = Task(id=TASK, title="Pay", type="bug", requested_by=AgentId("sam"))
+
+
+def office(world: World) -> Workspace:
+    settings = parse(b'[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\n', "clawfiles.toml")
+    root = str(world.root)
+    return Workspace(root, settings, world.files, Locks(root), Claims(root), FakeClock())
+
+
+def is_defined(world: World) -> bool:
+    return b"title: Pay\n" in (world.content(DEFINED) or b"") and (world.content(DEFINED) or b"").endswith(b"Look.\n")
+
+
+def test_a_killed_making_of_a_task_leaves_none_without_its_definition_and_is_finished(tmp_path: Path) -> None:
+    seen = set()
+    for world in crashes(tmp_path, lambda world: office(world), lambda it: office(it).create(WISH, AUDIT, "Look.")):
+        world.files.recover()
+        left = (world.content(DEFINED) is not None, world.content() is not None)
+        assert left != (False, True)
+        if left == (True, False):  # whoever wants that number for another task is refused, and takes the next
+            with pytest.raises(Conflict):
+                office(world).create(WISH, AUDIT, "Something else.", is_new=True)
+            assert office(world).highest_number() == 1
+        if not left[1]:
+            office(world).create(WISH, AUDIT, "Something else." if left[0] else "Look.")
+        assert is_defined(world)
+        assert b"\nLook.\n" in (world.content() or b"")
+        seen.add(left)
+    assert len(seen) == 3
+
+
+def test_a_killed_first_write_to_a_file_made_by_hand_has_kept_what_stood_there(tmp_path: Path) -> None:
+    def by_hand(world: World) -> None:
+        (world.root / "status").mkdir()
+        (world.root / PATH).write_bytes(b"---\ntitle: Pay\n---\nLook.\n")
+        os.utime(world.root / PATH, (1, 1))
+
+    def claims(world: World) -> None:
+        office(world).update(TASK, lambda task: replace(task, state=State.IN_PROGRESS), AUDIT)
+
+    seen = set()
+    for world in crashes(tmp_path, by_hand, claims):
+        world.files.recover()
+        is_written = b"status: in_progress" in (world.content() or b"")
+        assert is_defined(world) or not is_written
+        seen.add((is_written, is_defined(world)))
+        (world.root / PATH).write_bytes(b"TC-1: DONE\n")  # an agent writes over it: what was defined is not lost
+        os.utime(world.root / PATH, (2, 2))
+        if is_defined(world):
+            assert office(world).load(TASK).task.title == "Pay"
+    assert seen == {(False, False), (False, True), (True, True)}
 
 
 def test_a_recovery_that_is_killed_itself_is_finished_by_the_next(tmp_path: Path) -> None:

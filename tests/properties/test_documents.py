@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from claw_files import instants, words
-from claw_files.documents import checkpoints, frontmatter, ledger, messages, reports, runs, splice, status
+from claw_files.documents import checkpoints, definitions, frontmatter, ledger, messages, reports, runs, splice, status
 from claw_files.errors import BadId, BadValue, ClawError, InvalidFile
 from claw_files.model import AgentId, Checkpoint, Entry, Key, Kind, Message, Need, Run, RunId, State, Task, TaskId, Verb
 
@@ -219,6 +219,52 @@ def a_lost_definition_is_restored(task: Task) -> None:
     restored = status.restore(Task(id=task.id), carried.definition)
     assert (restored.title, restored.after, restored.estimate) == (task.title, task.after, task.estimate)
     assert restored.outputs == task.outputs
+
+
+DEFINED = st.builds(
+    lambda task, **terms: replace(task, **terms),
+    TASKS,
+    title=LINE.map(lambda text: " ".join(text.split())),
+    requested_by=st.none() | AGENT,
+    type=st.none() | WORD,
+    created=st.none() | MOMENT,
+    label=st.none() | WORD,
+    cwd=st.none() | WORD,
+)
+
+
+@holds(task=DEFINED, text=BODY)
+def a_definition_reads_back(task: Task, text: str) -> None:
+    defined = definitions.of(task, text)
+
+    assert definitions.parse(definitions.render(defined), "definitions/tc-1.md") == defined
+    assert definitions.of(defined.task, defined.text) == defined
+    assert {key: getattr(defined.task, key) for key in definitions.KEYS} == {
+        key: getattr(task, key) for key in definitions.KEYS
+    }
+    assert defined.text == text.rstrip("\n")
+
+
+@holds(task=TASKS, text=BODY)
+def a_status_file_as_we_write_it_redefines_nothing(task: Task, text: str) -> None:
+    task = replace(task, outputs=(), state=State.BACKLOG)
+    raw = status.edit(None, None, task, PATH)
+    raw = status.append(raw, text) if text else raw
+    defined = definitions.of(task, text)
+
+    assert definitions.redefined(defined, status.parse(raw, PATH, SAVED, BERLIN), raw, PATH) == defined
+
+
+@holds(task=DEFINED, front=st.booleans(), body=BODY)
+def a_definition_binds_whatever_the_status_file_says(task: Task, front: bool, body: str) -> None:
+    raw = ("---\ntype: other\nafter: [TC-9]\noutputs: [x]\nrecorded: done\n---\n" if front else "") + f"x\n{body}"
+    bound = definitions.bind(status.parse(raw.encode(), PATH, SAVED, BERLIN), definitions.of(task, ""))
+
+    kept = [key for key in definitions.KEYS if key != "outputs"]
+    assert [getattr(bound, key) for key in kept] == [getattr(task, key) for key in kept]
+    assert set(bound.outputs) >= set(task.outputs)
+    if front and task.type != "other":
+        assert any(said.startswith("type ") for said in bound.overruled)
 
 
 @holds(body=BODY, note=BODY)

@@ -47,6 +47,7 @@ def unmount():
     read(W + "/.clawfiles/secret")
 FORBIDDEN = {{
     "a new status file": lambda: write(W + "/status/x.md"),
+    "a task's definition": lambda: write(W + "/definitions/tc-1.md", "a"),
     "a task's status file": lambda: write(W + "/status/tc-1.md", "a"),
     "the ledger": lambda: write(W + "/HEARTBEAT.md", "a"),
     "the configuration": lambda: write(W + "/clawfiles.toml", "a"),
@@ -89,6 +90,7 @@ ALLOWED = {{
     "a temporary file": lambda: write("/tmp/x"),
     "its home": lambda: write(HOME + "/x"),
     "reading the board": lambda: read(W + "/status/tc-1.md"),
+    "reading what is asked for": lambda: read(W + "/definitions/tc-1.md"),
     "reading its message": lambda: read(W + "/runs/" + RUN + "/message.md"),
     "programs": lambda: subprocess.run(["ls", "/usr"], check=True, stdout=subprocess.DEVNULL),
 }}
