@@ -165,7 +165,7 @@ class Looking:
         if run is not None and not run.alive:
             loaded = self._ws.load(entry.task)  # its last words came after our first look
         task = loaded.task
-        if task.state is State.DONE and not task.group:  # about to be closed: its terms, and the review that it had
+        if _wants_terms(task, loaded.content.stamp.mtime):
             task = approvals.checked(self._ws, self._ws.bound(task))
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
@@ -382,6 +382,12 @@ class Looking:
         others = self._others()
         found = [*self._endings.of_two_days(), *(line for other in others for line in other._endings.of_two_days())]
         return sorted(found, key=lambda line: line[0]) if others else found
+
+
+def _wants_terms(task: Task, modified: datetime) -> bool:
+    """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
+    is_edited = task.updated is not None and modified > task.updated + unreadable.YOUNG
+    return not task.group and (task.state is State.DONE or (task.state is State.REVIEW and is_edited))
 
 
 def _is_run_of(name: str, key: str) -> bool:

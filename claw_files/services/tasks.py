@@ -295,7 +295,7 @@ class TaskService:
     ) -> Task:
         """Check, write the ledger line where the move needs one (`watch`), bring the file back, then move."""
         loaded = self._ws.load(task_id)
-        before = self._ws.in_force(loaded.task)
+        before = self._ws.in_force(self._ws.bound(loaded.task))  # its type says who reviews it
         self._checked(command, rule, before, by, generation)
         note = note or self._below(by, command, why, before.id)
         audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, why=why)

@@ -260,7 +260,7 @@ class Workspace(Restoring):
             after = rule(found)
             after = replace(after, recorded=after.state)
             saved[:] = [after]
-            if found.overruled:
+            if found.overruled and found.superseded is None:
                 self.tell_overruled(found, audit)
             if asked:
                 self.redefine(known, asked, found, after)

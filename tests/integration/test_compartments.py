@@ -245,6 +245,9 @@ def test_a_task_that_lies_outside_is_moved_in_when_it_is_delegated(office: Offic
     office.delegate(task, "shield")
 
     assert (office.lines, office.names("status"), office.names("inbox")) == ([], [], [])
+    assert office.names("definitions") == []
+    defined = inside(office) / "definitions/tc-1.md"
+    assert "An open secret" in defined.read_text() and stat.S_IMODE(defined.stat().st_mode) == 0o600
     assert state(office, task) is State.BACKLOG
     assert keys(office) == ["tc-1.1"]
     assert office.app("shield").claims.claim(TaskId(task), SHIELD).generation >= 1
@@ -405,7 +408,8 @@ def test_a_way_in_that_is_cut_off_at_any_step_is_finished_by_the_next_tick(
         for _ in range(2):
             office.tick(after=MINUTE)
         if begin is by_tick or began:
-            assert (office.lines, office.names("status")) == ([], []), step
+            assert (office.lines, office.names("status"), office.names("definitions")) == ([], [], []), step
+            assert "An open secret" in (inside(office) / "definitions/tc-1.md").read_text(), step
             assert keys(office) == ["tc-1.1"], step
             assert state(office, "TC-1") is State.BACKLOG
             assert [entry.task for entry in office.app("shield").workspace.entries()] == ["TC-1"]

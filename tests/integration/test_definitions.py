@@ -188,6 +188,46 @@ def test_another_type_after_the_command_skips_no_check(office: Office) -> None:
     assert "verify TC-1" in office.acts()
 
 
+def test_another_type_in_review_changes_no_reviewer(office: Office) -> None:
+    config = office.read("clawfiles.toml").replace('review = "coordinator"', 'review = "iris"')
+    office.write("clawfiles.toml", config)
+    task = in_progress(office)
+    office.app().tasks.done(TaskId(task), PETER, "finished")
+    office.settle()
+    office.clock.advance(timedelta(minutes=1))
+    edit(office, ("type: reviewed", "type: chore"))
+
+    office.tick()
+
+    assert "review" in "".join(office.box("iris"))
+    office.app().tasks.approve(TaskId(task), AgentId("iris"))
+    office.tick()
+    assert office.state(task) is State.DONE
+
+
+def test_an_idle_tick_reads_no_definition(office: Office) -> None:
+    paths = []
+    make = office.make_files
+
+    def watched(*args: object, **more: object) -> object:
+        files = make(*args, **more)
+        read = files.read
+        files.read = lambda path, *rest: (paths.append(path), read(path, *rest))[1]
+        return files
+
+    in_progress(office)
+    waiting = given(office)
+    office.app().claims.claim(TaskId(waiting), PETER)
+    office.app().tasks.done(TaskId(waiting), PETER)
+    office.tick()
+    assert office.state(waiting) is State.REVIEW
+    office.make_files = watched
+
+    assert office.acts() == []
+    assert "status/tc-1.md" in paths
+    assert [path for path in paths if path.startswith("definitions/")] == []
+
+
 def test_an_end_that_the_holder_records_itself_is_no_approval(office: Office) -> None:
     task = in_progress(office)
     edit(office, ("status: in_progress", "status: done"), ("recorded: in_progress", "recorded: done"))
