@@ -188,6 +188,7 @@ class Entry(Value, frozen=True):
     at: datetime | None = None  # None: no time was written, so it is due now
     dated: bool = True  # False: a bare time, still to be written out with its date
     ticked: bool = False  # a person ticked the box
+    unread: bool = False  # words stand where the time should, and they were not understood: they are never rewritten
     line: str = ""  # the whole line as it stands, without its line ending; edits match this text, never a number
 
 
