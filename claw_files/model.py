@@ -189,6 +189,7 @@ class Entry(Value, frozen=True):
     dated: bool = True  # False: a bare time, still to be written out with its date
     ticked: bool = False  # a person ticked the box
     unread: bool = False  # words stand where the time should, and they were not understood: they are never rewritten
+    unclear: Unclear | None = None  # what in the line is not understood; it is watched none the less
     line: str = ""  # the whole line as it stands, without its line ending; edits match this text, never a number
 
 

@@ -221,6 +221,11 @@ GROUPS: Final = (
             "take the line out if that is not meant",
         ),
         ("line-unknown-agent", "a line that names an agent that is not in clawfiles.toml", "correct the name"),
+        (
+            "unclear-line",
+            "a line in which not all words are understood; the task is watched, and the line stays as it is",
+            "write what the finding says",
+        ),
         ("line-twice", "a second line for a task; only the first acts", "take one of them out"),
     ),
     _group(

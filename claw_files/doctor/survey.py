@@ -169,7 +169,7 @@ class Survey:
 
     def _entries(self) -> tuple[Entry, ...]:
         now = datetime.fromtimestamp(self.now, UTC)
-        return ledger.entries(self.ledger_raw or b"", now, self.zone, self.prefix, self.__contains__)
+        return ledger.entries(self.ledger_raw or b"", now, self.zone, self.prefix, self.__contains__, None, self.agents)
 
     def _tasks(self, folder: str) -> list[TaskFile]:
         files = []

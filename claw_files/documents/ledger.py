@@ -10,6 +10,8 @@ from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace as replaced
+
 from claw_files import words
 from claw_files.documents.ledger_line import HINT, PROMISING, Read, Span, read
 from claw_files.documents.lines import exactly, headings, visible, visible_at
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
 _OURS = pattern(r"#{1,6}[ \t]+Delegations\b", re.IGNORECASE)
+_LIST = pattern(r"\r?\n(?=\r?\n- )")  # behind a heading
 _ANY_HEADING = pattern(r"#{1,6}[ \t]")
 
 
@@ -58,18 +61,20 @@ def parse(
         return Ledger()
     bom, text = _split_bom(raw)
     lines = visible(text, HINT) if only is None else visible_at(text, _starts_naming(raw, only, len(bom)))
-    found, unclear, number, counted = list[Entry](), list[Unclear](), 1, 0
+    found, number, counted = list[Entry](), 1, 0
     for line in lines:
         it = read(line.text, file_time, tz, agents)
         if it is None or only not in (None, it.entry.task):
             continue
         if not _has_prefix(it.entry.task, prefix) and not known(it.entry.task):
             continue
-        found.append(it.entry)
+        entry = it.entry
         if it.odd:
             number, counted = number + text.count("\n", counted, line.start), line.start
-            unclear.append(Unclear(path=path, line=number, text=_odd_words(line.text, it), hint=it.hint))
-    return Ledger(entries=tuple(found), unclear=tuple(unclear))
+            unclear = Unclear(path=path, line=number, text=_odd_words(line.text, it), hint=it.hint)
+            entry = replaced(entry, unclear=unclear)
+        found.append(entry)
+    return Ledger(entries=tuple(found), unclear=tuple(it.unclear for it in found if it.unclear))
 
 
 def entries(
@@ -80,9 +85,10 @@ def entries(
     known: Callable[[TaskId], bool],
     only: TaskId | None = None,
     agents: Container[str] = (),
+    path: str = "HEARTBEAT.md",
 ) -> tuple[Entry, ...]:
-    """The entries of `parse` alone."""
-    return parse(raw, file_time, tz, prefix, known, only, agents).entries
+    """The entries of `parse` alone; what is unclear in their lines, they have with them."""
+    return parse(raw, file_time, tz, prefix, known, only, agents, path).entries
 
 
 def _odd_words(line: str, it: Read) -> str:
@@ -173,7 +179,8 @@ def _places(text: str, line: str) -> list[tuple[int, str]]:
     below = next((it for it in headings(text[heading.end :]) if _ANY_HEADING.match(it.text)), None)
     stop = heading.end + below.start if below else end
     used = max(len(text[:stop].rstrip()), heading.end)
-    return [_below(text, used, line), _below(text, heading.end, line), top]
+    listed = _LIST.match(text, heading.end)
+    return [_below(text, used, line), _below(text, listed.end() if listed else heading.end, line), top]
 
 
 def _below(text: str, used: int, line: str) -> tuple[int, str]:
@@ -254,7 +261,7 @@ def _edited(old: Entry, new: Entry, tz: "ZoneInfo", agents: Container[str]) -> s
         edits.append((*places["agent"], new.agent))
     if whose and "agent" in places:
         edits.append((*places["spawner"], str(new.spawner)) if "spawner" in places else (*here, whose))
-    if new.at and not it.entry.unread:
+    if new.at and not old.unread:
         edits += _timed(line, places, old, new, words.render_local(new.at, tz), here)
     for start, end, text in sorted(edits, reverse=True):
         line = line[:start] + text + line[end:]

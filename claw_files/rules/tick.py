@@ -13,6 +13,7 @@ from claw_files.rules import budgets, pools, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.lanes import plan_wakes
+from claw_files.rules.ledger_lines import plan_unclear
 from claw_files.rules.posts import plan_posts
 from claw_files.rules.probes import is_probe
 from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
@@ -32,7 +33,8 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     actions: list[Action] = []
     for look in first:
         actions += plan_line(look, snap, now)
-    others = _repeats(repeated, snap) + plan_groups(first, snap, now) + plan_ready(snap) + plan_schedules(snap, now)
+    others = [*_repeats(repeated, snap), *plan_unclear(snap), *plan_groups(first, snap, now), *plan_ready(snap)]
+    others += plan_schedules(snap, now)
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap))
     others += plan_wakes(replace(snap, waiting=waiting), now)
@@ -48,6 +50,8 @@ def plan_line(look: Look, snap: Snapshot, now: datetime) -> tuple[Action, ...]:
         is_left = entry.at is None or entry.at <= now
         return (Action(act=Act.UNWATCH, task=entry.task, key=entry.task.lower(), why="a probe"),) if is_left else ()
     planned = plan_entry(look, snap, now)
+    if entry.unread:  # words that were not understood are somebody's: they are told of, and stay
+        planned = tuple(action for action in planned if action.act not in (Act.EXTEND, Act.WAIT_UNTIL))
     rewritten = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
     if entry.dated or entry.at is None or look.pending or any(action.act in rewritten for action in planned):
         return planned

@@ -116,8 +116,7 @@ class Acting:
         old = self._entry(action)
         verb = Verb.WAIT if action.act is Act.WAIT_UNTIL else Verb.CHECK
         at = action.at.replace(microsecond=0) if action.at else None
-        agent = old.agent or action.agent
-        self._ws.replace_entry(old, replace(old, at=at, verb=verb, dated=True, agent=agent), self._audit(action))
+        self._ws.replace_entry(old, replace(old, at=at, verb=verb, dated=True), self._audit(action))
 
     def _entry(self, action: Action) -> Entry:
         """The line as it stands now: an action before this one may have rewritten it."""

@@ -119,7 +119,9 @@ class Board:
 
     def _shown(self, found: Task, path: str) -> Shown:
         standing = by_hand.stand(found, self._ws.is_reviewed(found))
-        task = replace(found, state=standing.state)
+        line = self._lines.get(found.id)
+        unclear = (line.unclear,) if line and line.unclear else ()
+        task = replace(found, state=standing.state, unclear=(*found.unclear, *unclear))
         conflicts = [standing.conflict] if standing.conflict else []
         name = path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]

@@ -55,6 +55,7 @@ class Explaining:
         snap = self._looking.around((look,), shared=False)
         now = self._ws.clock.now()
         case = case_of(look, snap, now)
+        look = case.look
         blockers = self._looking.blockers(case.task)
         planned = plan_line(look, snap, now) if entry else ()
         wait = self._wait(look)

@@ -298,8 +298,12 @@ class Workspace(Restoring):
         return self._entries_in(content.data, min(content.stamp.mtime, self.clock.now()), only)
 
     def _entries_in(self, raw: bytes, written: datetime, only: TaskId | None) -> tuple[Entry, ...]:
-        prefix = self.settings.workspace.prefix
-        return ledger.entries(raw, written, self.zone, prefix, lambda task: self.find(task) is not None, only)
+        place, agents = self.settings.workspace, self.settings.agents
+
+        def known(task: TaskId) -> bool:
+            return self.find(task) is not None
+
+        return ledger.entries(raw, written, self.zone, place.prefix, known, only, agents, place.ledger)
 
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
@@ -311,7 +315,7 @@ class Workspace(Restoring):
 
     def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None:
         """Change or remove a line; a line that somebody removed meanwhile stays removed. Raises Changed otherwise."""
-        self._edit_ledger(lambda raw: ledger.replace(raw, old, new, self.zone), audit)
+        self._edit_ledger(lambda raw: ledger.replace(raw, old, new, self.zone, agents=self.settings.agents), audit)
 
     def settle_entries(self, task: TaskId, winner: Callable[[], AgentId | None], audit: Audit) -> None:
         """One line that names the winner of a claim; lines in our form that claimants wrote before they lost go.

@@ -495,6 +495,11 @@ def line_for_nothing(clinic) -> None:
     clinic.write("HEARTBEAT.md", "# Heartbeat\n\nTC-9 → Peter (check 10:00)\n")
 
 
+@case("unclear-line", "HEARTBEAT.md", 1)
+def a_time_that_there_is_not(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "- TC-1 delegated to peter, check at 25:00\n")
+
+
 @case("line-unknown-agent", "HEARTBEAT.md", 1)
 def line_for_nobody(clinic) -> None:
     clinic.write("status/tc-1.md", "TC-1: TODO\n")

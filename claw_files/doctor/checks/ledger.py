@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from claw_files import words
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.model import Kind, State, Task
@@ -22,6 +23,8 @@ def lines(s: Survey) -> Iterator[Finding]:
         seen.add(entry.task)
         if entry.agent and s.agents and entry.agent not in s.agents:
             yield found("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
+        elif one := entry.unclear:
+            yield found("unclear-line", *here, f"{words.said(one.text)}; {one.hint}", entry.task)
         it = s.file_of(entry.task)
         if entry.task not in s:
             yield found("line-unknown-task", *here, entry.task, entry.task)

@@ -1,0 +1,35 @@
+"""Lines of the ledger that were not understood: each is told to the coordinator once, and stays as it is."""
+
+from msgspec.structs import replace
+
+from claw_files import words
+from claw_files.model import Kind
+from claw_files.rules.case import mark
+from claw_files.rules.snapshot import Act, Action, Look, Snapshot
+
+FEW = 20  # lines that are told of in one tick; the others wait for the next
+
+
+def plan_unclear(snap: Snapshot) -> list[Action]:
+    """What is to be told of lines that are unclear, once for each content; of a task that has ended nothing."""
+    boss, found = snap.settings.coordinator, dict[str, Action]()
+    for look in snap.looks:
+        one = look.entry.unclear
+        if one is None or (look.task and look.task.state.is_closed) or _is_told_by_its_row(look, snap):
+            continue
+        key = f"{look.entry.task.lower()}.unclear-line.{mark(one.text)}"
+        text = (
+            f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
+            f"The line stays as it is, and {look.entry.task} goes on being watched."
+        )
+        if snap.told.get(f"{boss}/{key}") is None and len(found) < FEW:
+            about = Action(act=Act.ESCALATE, task=look.entry.task, agent=boss, key=key, why=text)
+            found[key] = replace(about, kind=Kind.ANNOUNCE, text=text)
+    return list(found.values())
+
+
+def _is_told_by_its_row(look: Look, snap: Snapshot) -> bool:
+    """Whether the line is clear but for an agent that nobody knows, of which the row of the table tells."""
+    holder = look.task.assignee if look.task else None
+    is_unknown = look.entry.agent is not None and look.entry.agent not in snap.settings.agents
+    return is_unknown and not look.entry.unread and holder in (None, look.entry.agent)
