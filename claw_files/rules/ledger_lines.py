@@ -29,7 +29,6 @@ def plan_unclear(snap: Snapshot) -> list[Action]:
 
 
 def _is_told_by_its_row(look: Look, snap: Snapshot) -> bool:
-    """Whether the line is clear but for an agent that nobody knows, of which the row of the table tells."""
-    holder = look.task.assignee if look.task else None
-    is_unknown = look.entry.agent is not None and look.entry.agent not in snap.settings.agents
-    return is_unknown and not look.entry.unread and holder in (None, look.entry.agent)
+    """Whether the line is clear but for an agent that nobody knows, of which a row of the table tells."""
+    agent = look.entry.agent
+    return agent is not None and agent not in snap.settings.agents and not look.entry.unread
