@@ -150,6 +150,7 @@ GROUPS: Final = (
         ("unknown-agent", "there is no such agent in clawfiles.toml", "correct the name, or add the agent"),
         ("cycle", "tasks wait for each other in a circle: none ever becomes ready", "take one of them out of after:"),
         ("missing-after", "it waits for a task that does not exist", "correct after:, or make the task"),
+        ("ended-after", "it waits for a task that ended without being done", "correct after:, or cancel {task}"),
         ("parent-cycle", "tasks were spawned in one another, in a circle", "correct one parent:, or take it out"),
         ("missing-parent", "its parent does not exist", "correct parent:, or take the line out"),
     ),

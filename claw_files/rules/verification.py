@@ -55,7 +55,8 @@ def lacks(case: Case) -> str | None:
         return ""
     if run.exit == 0:
         return None
-    return f"`{' '.join(check)}` ended with {run.exit}: {words.said(run.tail[-300:])}"
+    tail = f": {words.said(run.tail[-300:])}" if run.tail.strip() else ""
+    return f"`{' '.join(check)}` ended with {run.exit}{tail}"
 
 
 def is_accepted(case: Case) -> bool:

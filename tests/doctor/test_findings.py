@@ -381,6 +381,12 @@ front("parent-cycle", "---\nparent: TC-1\n---\n", 2, "itself")
 front("missing-parent", "---\nparent: TC-9\n---\n", 2, "no parent")
 
 
+@case("ended-after", "status/tc-2.md", 4)
+def after_a_cancelled_task(clinic) -> None:
+    clinic.status("TC-1", "status: cancelled\nrecorded: cancelled")
+    clinic.status("TC-2", "status: backlog\nafter: TC-1")
+
+
 # --- where tasks stand
 
 

@@ -31,6 +31,9 @@ def names_in_tasks(s: Survey) -> Iterator[Finding]:
         for before in task.after[:1000]:
             if before not in s:
                 yield found("missing-after", it.node.path, s.line(it, "after"), before, task.id)
+            elif (other := s.file_of(before)) and other.task and other.task.state in (State.CANCELLED, State.DEAD):
+                said = f"{before} is {other.task.state}"
+                yield found("ended-after", it.node.path, s.line(it, "after"), said, task.id)
         if task.parent and task.parent not in s:
             yield found("missing-parent", it.node.path, s.line(it, "parent"), task.parent, task.id)
 
