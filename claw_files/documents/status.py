@@ -31,7 +31,7 @@ _HEARD: Final = ("eta", "need")  # what the body says of these counts if it is n
 _KNOWN: Final = frozenset({"id", "status", "recorded", "said", "heard", *BY_KEY})
 _ALSO: Final = {"state": "status", **{other: field.key for field in FIELDS for other in field.also}}  # the first counts
 _GOING: Final = (
-    "assignee summary attempt failures generation lease eta not_before reason need updated completed"
+    "assignee summary attempt failures generation lease eta not_before reason need updated completed verified"
     " asked cached_from turn"
 )
 _AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)

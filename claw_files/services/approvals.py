@@ -17,7 +17,7 @@ def checked(ws: Workspace, task: Task) -> Task:
 
     Reads the journal for what is recorded as done and wants a review, and nothing for all else.
     """
-    reviewer = routing.reviewer(ws.settings, task.type)
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee)
     if reviewer is None or not (task.state is task.recorded is State.DONE) or _is_approved(ws, task, reviewer):
         return task
     why = f"recorded {State.DONE}, but nobody approved it"

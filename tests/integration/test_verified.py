@@ -70,6 +70,10 @@ def test_whoever_waits_follows_the_verified_end(office: Office) -> None:
     assert is_verified(office, task) is True
     assert "> now it is\n" in office.message("peter", f"{after.lower()}.1")
 
+    office.app("dimitrios").tasks.reopen(TaskId(task), AgentId("dimitrios"), "one more")
+    office.tick(MINUTE)
+    assert (office.task(task).verified, office.box("sentry")) == (None, []), "the mark is no term of the task's"
+
 
 def test_a_check_that_fails_again_is_a_failure_and_in_the_end_a_dead_letter(office: Office) -> None:
     task = done(office)

@@ -372,3 +372,20 @@ def test_the_pages_diagram_has_an_arrow_for_every_way_and_no_other() -> None:
     drawn = set(re.findall(r"^ +(\w+) --> (\w+)", page, re.MULTILINE))
 
     assert drawn == {(source.value, move.target.value) for move in t.MOVES for source in move.sources}
+
+
+def test_whoever_writes_verified_beside_an_end_finds_it_cleared_when_the_end_is_written_down() -> None:
+    said = a.task(state=State.DONE, recorded=State.IN_PROGRESS, verified=LATER)
+    standing = by_hand.stand(said, reviewed=False)
+
+    assert by_hand.record(said, standing, 1, LATER, LEASE).verified is None
+    assert t.finish(replace(said, state=State.IN_PROGRESS), peter, LATER, reviewed=False).verified is None
+    assert t.approve(replace(said, state=State.REVIEW), reviewer, LATER).verified is None
+    assert t.reopen(replace(said, recorded=State.DONE), tick, 2, LATER, "no").verified is None
+
+
+def test_only_the_tick_marks_what_is_done_as_verified() -> None:
+    assert t.verify(task(State.DONE), tick, LATER).verified == LATER
+    for actor, state in ((peter, State.DONE), (tick, State.REVIEW)):
+        with pytest.raises(MoveRefused):
+            t.verify(task(state), actor, LATER)
