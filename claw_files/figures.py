@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files.documents.usage import amount
 from claw_files.views import rows_text
-from claw_files.words import render_duration, render_instant, safe
+from claw_files.words import render_duration, safe
 
 if TYPE_CHECKING:
     from claw_files.config import Settings
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from claw_files.services.probing import Probed, Step
     from claw_files.services.spending import Billed
     from claw_files.services.statistics import Told
+    from claw_files.views import When
 
 NOT_REPORTED = "not reported"
 
@@ -131,7 +132,7 @@ def _acting_json(one: "Acting", acted: str) -> dict[str, Any]:
     return {"agent": one.agent, "model": one.model, "woken": one.woken, acted: one.acted, "share": share}
 
 
-def stats_text(told: "Told") -> str:
+def stats_text(told: "Told", when: "When") -> str:
     """A section for each question; what nothing is known of is left out."""
     found = told.stats
     agents = [(e.agent, str(e.done), str(e.failed), _share(e.success), f"{e.attempts or '-'}") for e in found.ends]
@@ -147,7 +148,7 @@ def stats_text(told: "Told") -> str:
     ]
     shown = [section for section in sections if section] or ["nothing happened"]
     notes = "\n".join(_unreadable(told.broken, told.unread))
-    title = f"from {render_instant(told.since)} to {render_instant(told.until)}"
+    title = f"from {when(told.since)} to {when(told.until)}"
     return "\n\n".join([title, *shown, *([notes] if notes else [])])
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -152,6 +153,13 @@ class Site:
             if self.home:
                 return os.path.join(self.base, FOLDER, self.home)
         return self.base
+
+    def when(self, at: datetime) -> str:
+        """The instant as people of this workspace read it now; in UTC under a wrong configuration."""
+        zone: tzinfo = UTC
+        with suppress(InvalidFile):
+            zone = self.settings.workspace.zone
+        return words.render_for_people(at, self.clock.now(), zone)
 
     @cached_property
     def _around(self) -> DiskFiles:

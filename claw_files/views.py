@@ -5,8 +5,8 @@ came from a file goes through `words.safe`.
 """
 
 import json
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from claw_files.services.records import History
     from claw_files.services.standing import State as DaemonState
 
+When = Callable[[datetime], str]  # how an instant is told to people: local, and how far away
 _NOT_SHOWN = {"state", "recorded"}
 COLOURS = {
     State.BACKLOG: "white",
@@ -88,15 +89,15 @@ def lease_json(lease: Lease) -> dict[str, Any]:
     return {"task": lease.task, "agent": lease.holder, "generation": lease.generation, "until": lease.until}
 
 
-def lease_text(lease: Lease) -> str:
-    return f"{lease.task} is yours, {lease.holder}: generation {lease.generation}, until {render_instant(lease.until)}"
+def lease_text(lease: Lease, when: When) -> str:
+    return f"{lease.task} is yours, {lease.holder}: generation {lease.generation}, until {when(lease.until)}"
 
 
-def task_text(shown: "Shown") -> str:
+def task_text(shown: "Shown", when: When) -> str:
     """One task as a person reads it: what it is, how it stands, its text."""
     facts = msgspec.structs.asdict(shown.task)
     left_out = {*_HEAD, *(() if shown.task.session else ("turn",)), *(() if shown.verified else ("verified",))}
-    rows = [f"{key + ':':<14}{_cell(value)}" for key, value in facts.items() if value and key not in left_out]
+    rows = [f"{key + ':':<14}{_cell(value, when)}" for key, value in facts.items() if value and key not in left_out]
     if shown.verified is False:
         rows.append(f"{'verified:':<14}not yet")
     if shown.liveness:
@@ -111,28 +112,39 @@ def task_text(shown: "Shown") -> str:
 _HEAD = {"id", "title", "state", "recorded"}
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, when: When) -> str:
     if isinstance(value, (tuple, list)):
-        return ", ".join(_cell(item) for item in value)
+        return ", ".join(_cell(item, when) for item in value)
     if isinstance(value, msgspec.Struct):
-        return " - ".join(_cell(item) for item in msgspec.structs.astuple(value))
-    return safe(str(_plain(value)) if isinstance(value, (datetime, timedelta)) else str(value))
+        return " - ".join(_cell(item, when) for item in msgspec.structs.astuple(value))
+    if isinstance(value, datetime):
+        return when(value)
+    return safe(render_duration(value) if isinstance(value, timedelta) else str(value))
 
 
-def move_text(task: Task) -> str:
+def move_text(task: Task, when: When) -> str:
     """What a move ended in, in one line."""
     told = f"{task.id} is {task.state.replace('_', ' ')}"
     if task.state is State.IN_PROGRESS and task.assignee:
         told += f" with {task.assignee}"
-        told += f", ETA {render_instant(task.eta)}" if task.eta else ""
+        told += f", ETA {when(task.eta)}" if task.eta else ""
     return told
 
 
-def journal_text(line: dict[str, Any]) -> str:
+def journal_text(line: dict[str, Any], zone: tzinfo) -> str:
     """One line of the journal as a person reads it: when, what, on which task, by whom, why."""
     who = line.get("actor") or line.get("agent") or "-"
-    head = f"{line.get('timestamp', '?')}  {line.get('action', '?'):<12}  {line.get('task') or '-':<8}  {who}"
+    at = _local(str(line.get("timestamp", "?")), zone)
+    head = f"{at}  {line.get('action', '?'):<12}  {line.get('task') or '-':<8}  {who}"
     return safe(f"{head}: {line.get('why') or ''}".rstrip(": "))
+
+
+def _local(stamp: str, zone: tzinfo) -> str:
+    """A line's own time in the zone; no distance, which would be wrong when it is read later."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return stamp
 
 
 def rows_text(rows: Iterable[tuple[str, ...]]) -> str:
@@ -237,10 +249,10 @@ def session_json(session: "Session") -> dict[str, Any]:
     return facts | {"messages": spoken, "wait": wait_json(session.wait) if session.wait else None}
 
 
-def sessions_text(found: Iterable["Session"], numbered: bool = False) -> str:
+def sessions_text(found: Iterable["Session"], when: When, numbered: bool = False) -> str:
     """A line for each session, its last messages indented below it; with `numbered`, as `subagents` shows them."""
     shown = list(found)
-    table = rows_text(_session_row(it, numbered) for it in shown).split("\n") if shown else []
+    table = rows_text(_session_row(it, when, numbered) for it in shown).split("\n") if shown else []
     blocks = []
     for row, session in zip(table, shown, strict=True):
         below = [f"  {m.kind} {m.sender} -> {m.to}: {safe(' '.join(m.text.split()), 200)}" for m in session.messages]
@@ -248,9 +260,9 @@ def sessions_text(found: Iterable["Session"], numbered: bool = False) -> str:
     return "\n".join(blocks) or ("no subagents" if numbered else "no sessions")
 
 
-def _session_row(session: "Session", numbered: bool) -> tuple[str, ...]:
+def _session_row(session: "Session", when: When, numbered: bool) -> tuple[str, ...]:
     at = session.started if numbered else session.updated_at
-    since = render_instant(at) if at else "-"
+    since = when(at) if at else "-"
     used = " ".join(f"{key}={value}" for key, value in session.usage.items())
     held = session.wait.held_by if session.wait else None
     told = [session.title, session.said, used, f"waits for {held}" if held else None]
@@ -267,12 +279,12 @@ def history_json(history: "History") -> dict[str, Any]:
     return {"session": session_json(history.session), "records": records, "left_out": history.left_out}
 
 
-def history_text(history: "History") -> str:
+def history_text(history: "History", when: When) -> str:
     """Each record with a head line; what it says is indented, so that no text can look like another head."""
     blocks = [f"{safe(history.session.key)} [{history.session.status or '-'}]"]
     blocks += [f"({history.left_out} older left out)"] if history.left_out else []
     for record in history.records:
-        at = render_instant(record.at) if record.at else "-"
+        at = when(record.at) if record.at else "-"
         head = f"{at}  {record.type}  {safe(record.source)}{' (cut)' if record.cut else ''}"
         body = safe(record.text.strip(), len(record.text), lines=True).replace("\n", "\n  ")
         blocks.append(f"{head}\n  {body}".rstrip())
@@ -290,26 +302,26 @@ def daemon_json(found: "DaemonState") -> dict[str, Any]:
     return {"running": True, "draining": found.draining_until is not None} | facts
 
 
-def daemon_text(found: "DaemonState") -> str:
+def daemon_text(found: "DaemonState", when: When) -> str:
     """The same in lines."""
     watch, tick = found.watch, found.last_tick
+
+    def last(at: datetime | None) -> str:
+        return when(at) if at else "never"
+
     faults = ", ".join(f"{name} {count}x" for name, count in sorted(watch.faults.items())) or "none"
     lines = [
-        f"running since {render_instant(found.since)}, process {found.pid}, epoch {found.epoch}",
-        f"watching by {watch.backend}; canary seen {_when(watch.last_canary)}; "
+        f"running since {when(found.since)}, process {found.pid}, epoch {found.epoch}",
+        f"watching by {watch.backend}; canary seen {last(watch.last_canary)}; "
         f"faults: {faults}; missed by events: {watch.missed}",
-        f"last tick {_when(tick.at if tick else None)}; next due {_when(found.next_due)}",
+        f"last tick {last(tick.at if tick else None)}; next due {last(found.next_due)}",
         f"runs: {', '.join(found.runs) or 'none'}",
         f"waiting: {', '.join(found.waiting) or 'none'}",
     ]
-    lines += [f"draining until {render_instant(found.draining_until)}"] if found.draining_until else []
+    lines += [f"draining until {when(found.draining_until)}"] if found.draining_until else []
     lines += [f"clawfiles.toml is wrong: {found.reload_error}"] if found.reload_error else []
     lines += [f"problem: {problem}" for problem in (tick.problems if tick else ())]
     return "\n".join(safe(line, 4_000) for line in lines)
-
-
-def _when(at: datetime | None) -> str:
-    return render_instant(at) if at else "never"
 
 
 # --- explain
@@ -335,6 +347,7 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "run": _run_json(found.run) if found.run else None,
         "wait": wait_json(found.wait) if found.wait else None,
         "now": [action.as_json() for action in found.now],
+        "waiting": found.waiting,
         "next": {"at": found.next_at, "rule": found.next_rule},
         "breaker": found.breaker,
         "reviewer": found.reviewer,
@@ -359,8 +372,10 @@ def _run_json(run: Run) -> dict[str, Any]:
     return {"id": run.id, "alive": run.alive, "started": run.started, "ended": run.ended, "exit": run.exit}
 
 
-def explain_text(found: "Explanation") -> str:
-    """One screen."""
+def explain_text(found: "Explanation", when: When) -> str:
+    """One screen, with what is waited for and until when."""
+    from claw_files.rules.lanes import sentence
+
     task, entry, message, run = found.task, found.entry, found.message, found.run
     rows = [
         ("holder", f"{task.assignee or 'nobody'}, generation {task.generation}, attempt {task.attempt}"),
@@ -372,25 +387,28 @@ def explain_text(found: "Explanation") -> str:
         ("spawned in", task.parent if task.label else None),
         ("session", f"{task.session}, message {task.turn}" if task.session else None),
         ("in the ledger", entry.line.strip() if entry else "no line"),
-        ("sent", _sent(message, found.box) if message else "nothing yet"),
+        ("sent", _sent(message, found.box, when) if message else "nothing yet"),
         ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
-        ("turn", found.waits),
-        ("now", "; ".join(f"{a.act} {a.agent or ''}".strip() + f": {a.why}" for a in found.now)),
-        ("next", _next(found)),
-        ("breaker", found.breaker),
+        ("turn", sentence(found.wait, when) if found.wait else None),
+        ("now", found.next_rule if found.now else found.waiting),
+        ("next", _next(found, when)),
+        ("breaker", found.breaker + (f" until {when(found.breaker_until)}" if found.breaker_until else "")),
         ("reviewer", found.reviewer),
         ("budget", found.budget),
         ("brief", "; ".join(found.brief)),
+        ("held until", when(found.told_at) if found.told_at else None),
     ]
     lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]
     return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
 
 
-def _sent(message: Message, box: Box | None) -> str:
-    at = render_instant(message.sent) if message.sent else "some time"
-    due = f", to be acknowledged by {render_instant(message.ack_by)}" if message.ack_by else ""
+def _sent(message: Message, box: Box | None, when: When) -> str:
+    at = when(message.sent) if message.sent else "some time"
+    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by else ""
     return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
 
 
-def _next(found: "Explanation") -> str:
-    return (f"at {render_instant(found.next_at)}: " if found.next_at else "") + found.next_rule
+def _next(found: "Explanation", when: When) -> str | None:
+    if found.now:
+        return None  # what follows from it is seen when it is done
+    return (f"at {when(found.next_at)}: " if found.next_at else "") + found.next_rule

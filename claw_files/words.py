@@ -130,6 +130,32 @@ def render_local(at: datetime, tz: tzinfo) -> str:
     return f"{there.date().isoformat()} {text}" + (f" {there.isoformat()[-6:]}" if again else "")
 
 
+def render_for_people(at: datetime, now: datetime, tz: tzinfo) -> str:
+    """The aware instant for whoever reads it at `now`: local, and how far away: "10:00 (in 12 min)", "3 h ago" behind.
+
+    The date stands there where it is not today's. The distance is rounded down, in at most two units.
+    """
+    local = render_local(at, tz)
+    if at.astimezone(tz).date() == now.astimezone(tz).date():
+        local = local.partition(" ")[2]
+    return f"{local} ({render_distance(at - now)})"
+
+
+def render_distance(length: timedelta) -> str:
+    """How far away something is: "in 12 min", "3 h 5 min ago", "in 2 days", "now" within a second."""
+    left = int(abs(length).total_seconds())
+    if not left:
+        return "now"
+    days, hours, minutes = left // 86_400, left // 3_600, left // 60
+    if days:
+        text = f"{days} day{'s' if days > 1 else ''}"
+    elif hours:
+        text = f"{hours} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    else:
+        text = f"{minutes} min" if minutes else f"{left} s"
+    return f"in {text}" if length > timedelta() else f"{text} ago"
+
+
 # --- states and priorities -------------------------------------------------------------------------------------------
 
 _SYNONYMS: Final = {

@@ -55,5 +55,6 @@ def explain(task_id: str) -> None:
     from claw_files import views, words
 
     task = words.task_id(task_id)
-    found = open_app().place_to_see(task).explaining.explain(task)
-    show(views.explain_json(found), lambda: views.explain_text(found))
+    app = open_app()
+    found = app.place_to_see(task).explaining.explain(task)
+    show(views.explain_json(found), lambda: views.explain_text(found, app.when))

@@ -70,7 +70,7 @@ def status() -> int:
     if found is None:
         show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
         return NOT_RUNNING
-    show(views.daemon_json(found), lambda: views.daemon_text(found))
+    show(views.daemon_json(found), lambda: views.daemon_text(found, app.when))
     return 0
 
 

@@ -8,6 +8,7 @@ from claw_files.cli.base import TEXT, Command, group, open_app, show
 
 if TYPE_CHECKING:
     from claw_files.services.flows import Cancelled, Listing, Node, Tree
+    from claw_files.views import When
 
 
 @group("flow", example="clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam")
@@ -26,29 +27,27 @@ def list_flows(ended: bool, limit: int) -> None:
     found = app.flows.listing(app.agent, ended, limit)
     trees = ((msgspec.structs.asdict(tree), tree.tasks) for tree in found.flows)
     rows = [facts | {"tasks": [msgspec.structs.asdict(node) for node in nodes]} for facts, nodes in trees]
-    show({"count": len(rows), "flows": rows, "has_more": found.more > 0}, lambda: _text(found))
+    show({"count": len(rows), "flows": rows, "has_more": found.more > 0}, lambda: _text(found, app.when))
 
 
-def _text(found: "Listing") -> str:
+def _text(found: "Listing", when: "When") -> str:
     from claw_files.views import rows_text
 
-    rows = [row for tree in found.flows for row in _rows(tree)]
+    rows = [row for tree in found.flows for row in _rows(tree, when)]
     more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
     return (rows_text(rows) or "no flows") + more
 
 
-def _rows(tree: "Tree") -> list[tuple[str, ...]]:
+def _rows(tree: "Tree", when: "When") -> list[tuple[str, ...]]:
     """A line for each task, indented; a group has one above them."""
     head = [(f"group {tree.group}", tree.spawner or "-", "", "", "", "")] if tree.group else []
-    return head + [_row(node, node.depth + len(head)) for node in tree.tasks]
+    return head + [_row(node, node.depth + len(head), when) for node in tree.tasks]
 
 
-def _row(node: "Node", indent: int) -> tuple[str, ...]:
-    from claw_files.words import render_instant
-
+def _row(node: "Node", indent: int, when: "When") -> tuple[str, ...]:
     state = node.state + (f" (session {node.session})" if node.session else "")
     run = f"{node.run}{' at work' if node.alive else ''}" if node.run else "-"
-    since = render_instant(node.since) if node.since else "-"
+    since = when(node.since) if node.since else "-"
     title = f"{node.label}: {node.title}" if node.label else node.title
     return ("  " * indent + node.task, node.agent or "-", state, run, since, title)
 

@@ -7,6 +7,7 @@ import click
 from claw_files.cli.base import TEXT, Command, command, group, open_app, shared, show, warn
 
 if TYPE_CHECKING:
+    from claw_files.app import App
     from claw_files.services.delegations import Delegated
     from claw_files.services.messages import Sent
     from claw_files.services.steering import Steered
@@ -24,7 +25,7 @@ def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> N
 
     app = open_app()
     at = instants.instant(check, app.clock.now(), app.workspace.zone, "--check") if check else None
-    _show_delegated(tasks.delegate(app, words.task_id(task_id), to, at, urgent))
+    _show_delegated(app, tasks.delegate(app, words.task_id(task_id), to, at, urgent))
 
 
 @command(
@@ -123,17 +124,16 @@ def spawn(
     if wait:
         wait_for_result(place, spawned)
     else:
-        _show_delegated(spawned)
+        _show_delegated(place, spawned)
 
 
-def _show_delegated(done: "Delegated") -> None:
+def _show_delegated(app: "App", done: "Delegated") -> None:
     from claw_files.calls.talk import delegated_json
     from claw_files.rules.successors import listed
-    from claw_files.words import render_instant
 
     if done.warning:
         warn(done.warning)
-    told = f"accepted: {done.task} delegated to {done.agent}, check at {render_instant(done.check)}"
+    told = f"accepted: {done.task} delegated to {done.agent}, check at {app.when(done.check)}"
     if done.waits_for:
         told = f"accepted: {done.task} goes to {done.agent} when this is done: {listed(done.waits_for)}"
     if done.cached:
@@ -170,13 +170,13 @@ def _send(to: str, text: str, task_id: str | None, wait: str | None, critical: b
     app = open_app()
     patience = words.duration(wait, "--wait") if wait else None
     if to.lower() not in app.settings.agents and (session := talk.session_named(app, to)):
-        show_answered(talk.send_to_session(app, session, text, patience))
+        show_answered(app, talk.send_to_session(app, session, text, patience))
         return
     receiver, task = app.settings.agent(to).name, words.task_id(task_id) if task_id else None
-    show_sent(talk.send(app, receiver, text, task, patience, critical, question))
+    show_sent(app, talk.send(app, receiver, text, task, patience, critical, question))
 
 
-def show_answered(done: "Sent | Steered") -> None:
+def show_answered(app: "App", done: "Sent | Steered") -> None:
     """Say what became of words to a session: a message, or a correction."""
     from claw_files.calls.talk import steered_json
     from claw_files.services.steering import Steered
@@ -184,16 +184,16 @@ def show_answered(done: "Sent | Steered") -> None:
     if isinstance(done, Steered):
         show(steered_json(done), f"accepted {done.id}: takes effect {done.takes_effect}")
     else:
-        show_sent(done)
+        show_sent(app, done)
 
 
-def show_sent(sent: "Sent") -> None:
+def show_sent(app: "App", sent: "Sent") -> None:
     """Say what became of a message, and what was answered."""
     from claw_files.calls.talk import sent_json
-    from claw_files.words import render_instant, safe
+    from claw_files.words import safe
 
     told = f"{sent.status} {sent.id or ''}".rstrip()
-    told += f" until {render_instant(sent.until)}" if sent.until else ""
+    told += f" until {app.when(sent.until)}" if sent.until else ""
     if sent.answer:
         told += f"\n\n{safe(sent.answer.body.strip(), 20_000, lines=True)}"
     show(sent_json(sent), told)
@@ -206,7 +206,8 @@ def answer(message_id: str, text: str) -> None:
     """Answer a question from your inbox: the answer goes straight to who asked."""
     from claw_files.calls import talk
 
-    show_sent(talk.answer(open_app(), message_id, text))
+    app = open_app()
+    show_sent(app, talk.answer(app, message_id, text))
 
 
 @group(

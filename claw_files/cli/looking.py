@@ -44,7 +44,7 @@ def log(follow: bool, limit: int, task_id: str | None) -> None:
     app.check_settings()  # the journal could be shown without them, but what is wrong is told by every command
     journal, task = app.journal, task_ids([task_id])[0] if task_id else None
     for line in journal.follow(limit, task) if follow else journal.last(limit, task):
-        show(line, views.journal_text(line))
+        show(line, views.journal_text(line, app.workspace.zone))
 
 
 @command("prime", example="clawfiles prime --agent peter")

@@ -32,7 +32,7 @@ def _move(name: str, example: str, *, holder: bool = False) -> Callable[[Callabl
                 options["generation"] = app.generation(task, generation)
             moved = tasks.move(app, task, lambda place: function(place, app.actor, task, **options))
             blind = f"{moved.task.id} is {moved.task.state}" if moved.place.is_blind else None
-            show(moved.json() if shared("json") else None, lambda: blind or views.move_text(moved.task))
+            show(moved.json() if shared("json") else None, lambda: blind or views.move_text(moved.task, app.when))
 
         with_options = _GENERATION(callback) if holder else callback
         return command(name, example=example)(click.argument("task_id", metavar="TASK")(with_options))
@@ -61,7 +61,7 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
         raise click.UsageError("--type goes with --next")
     app = open_app()
     lease = tasks.claim(app, words.task_id(task_id), generation) if task_id else tasks.claim_next(app, task_type)
-    show(views.lease_json(lease), lambda: views.lease_text(lease))
+    show(views.lease_json(lease), lambda: views.lease_text(lease, app.when))
 
 
 @_move("progress", 'clawfiles progress TC-47 "half of the endpoints read" --eta 11:00 --agent peter', holder=True)

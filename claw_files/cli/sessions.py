@@ -9,6 +9,7 @@ from claw_files.cli.handing import show_answered
 
 if TYPE_CHECKING:
     from claw_files.services.sessions import Listing
+    from claw_files.views import When
 
 
 @group("sessions", example="clawfiles sessions list --kinds subagent --active-minutes 30")
@@ -43,7 +44,7 @@ def list_sessions(
 
     app, names = open_app(), [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
     asked = wanted(app, names, active_minutes, limit, agent)
-    _show_list(app.sessions.listing(app.agent, asked, message_limit), "sessions", numbered=False)
+    _show_list(app.sessions.listing(app.agent, asked, message_limit), app.when, "sessions", numbered=False)
 
 
 @subagents.command("list", cls=Command, example="clawfiles subagents list --active-minutes 60")
@@ -62,16 +63,16 @@ def list_subagents(active_minutes: int, limit: int) -> None:
 
     app = open_app()
     asked = wanted(app, (), active_minutes, limit, None)
-    _show_list(app.sessions.subagents(app.agent, asked), "subagents", numbered=True)
+    _show_list(app.sessions.subagents(app.agent, asked), app.when, "subagents", numbered=True)
 
 
-def _show_list(found: "Listing", name: str, numbered: bool) -> None:
+def _show_list(found: "Listing", when: "When", name: str, numbered: bool) -> None:
     from claw_files import views
 
     rows = [views.session_json(it) for it in found.sessions]
     document = {"count": len(rows), name: rows, "has_more": found.more > 0}
     more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
-    show(document, lambda: views.sessions_text(found.sessions, numbered) + more)
+    show(document, lambda: views.sessions_text(found.sessions, when, numbered) + more)
 
 
 # --- one
@@ -94,7 +95,7 @@ def history(name: str, limit: int, max_bytes: int) -> None:
 
     app = open_app()
     found = app.records.history(app.agent, name, limit, max_bytes)
-    show(views.history_json(found), lambda: views.history_text(found))
+    show(views.history_json(found), lambda: views.history_text(found, app.when))
 
 
 @sessions.command("send", cls=Command, example='clawfiles sessions send peter "Which host?" --wait 30s --agent sam')
@@ -112,7 +113,7 @@ def send(name: str, text: str, wait: str | None) -> None:
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
     patience = words.duration(wait, "--wait") if wait else None
-    show_answered(talk.send_to_session(app, receiver, text, patience))
+    show_answered(app, talk.send_to_session(app, receiver, text, patience))
 
 
 @sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
@@ -136,7 +137,7 @@ def close(name: str) -> None:
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
     app = open_app()
-    show_answered(app.steering.steer(app.actor, name, text))
+    show_answered(app, app.steering.steer(app.actor, name, text))
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")

@@ -44,4 +44,4 @@ def stats(since: str) -> None:
 
     app = open_app()
     told = Statistics(app.workspace, app.runtime).told(words.duration(since, "--since"))
-    show(figures.stats_json(told), lambda: figures.stats_text(told))
+    show(figures.stats_json(told), lambda: figures.stats_text(told, app.when))

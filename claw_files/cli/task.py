@@ -85,8 +85,9 @@ def show_task(task_id: str) -> None:
     from claw_files import views, words
 
     task = words.task_id(task_id)
-    shown = open_app().place_to_see(task).board.show(task)
-    show(views.task_json(shown, body=True), lambda: views.task_text(shown))
+    app = open_app()
+    shown = app.place_to_see(task).board.show(task)
+    show(views.task_json(shown, body=True), lambda: views.task_text(shown, app.when))
 
 
 @command("board", example="clawfiles board")

@@ -37,7 +37,7 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
     if shown.task.state in (State.DEAD, State.CANCELLED):
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
     document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}
-    show(document, lambda: views.task_text(shown) + f"\n\n{_result(app, spawned) or ''}".rstrip())
+    show(document, lambda: views.task_text(shown, app.when) + f"\n\n{_result(app, spawned) or ''}".rstrip())
 
 
 def _is_running(app: "App", task: TaskId) -> bool:

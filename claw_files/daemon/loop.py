@@ -22,6 +22,7 @@ from claw_files.rules.snapshot import Snapshot
 from claw_files.runtimes import LOST
 from claw_files.services.heartbeat import Ticked
 from claw_files.services.standing import LastTick, State
+from claw_files.words import render_instant
 from claw_files.workspace import CONFIG
 
 STRETCH_SECONDS = 1.0
@@ -184,7 +185,7 @@ class Loop:
         for wait in long_waits(waits, now):
             if wait.message.id not in self._noted:
                 self._noted.add(wait.message.id)
-                self.log.say("waits", sentence(wait, now), key=str(wait.message.key), agent=wait.message.to)
+                self.log.say("waits", sentence(wait, render_instant), key=str(wait.message.key), agent=wait.message.to)
 
 
 def are_messages(paths: set[str]) -> bool:

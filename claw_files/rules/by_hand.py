@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from claw_files.model import State, Task, Value
+from claw_files.config import Agent
+from claw_files.model import AgentKind, Report, State, Task, Value
+from claw_files.rules import transitions
 from claw_files.rules.transitions import OPEN, Role, moves_between
 
 
@@ -78,3 +80,28 @@ def record(task: Task, standing: Standing, generation: int, now: datetime, lasti
         verified=None,
         updated=now,
     )
+
+
+def carry(
+    task: Task, report: Report, known: Agent | None, generation: int, now: datetime, lasting: timedelta, reviewed: bool
+) -> Task:
+    """`task` after the move that its report's author says it made, as the command would make it.
+
+    Args:
+        known: the author in the configuration; None for a stranger, who is taken for a named agent.
+        generation: what the task's message reserved; 0 for none.
+    """
+    author = transitions.Actor(id=report.author, kind=known.kind if known else AgentKind.NAMED)
+    task = replace(task, assignee=task.assignee or report.author, generation=max(task.generation, generation))
+    if report.state is State.IN_PROGRESS:
+        if task.state is State.BACKLOG:
+            task = transitions.claim(task, author, task.generation, now, lasting)
+            return replace(task, eta=report.eta or task.eta)
+        return transitions.progress(task, author, now, lasting, report.eta)
+    if task.state is State.BLOCKED:  # unblocked and ended in one
+        task = transitions.progress(task, author, now, lasting)
+    if report.state is State.BLOCKED:
+        return transitions.block(task, author, now, report.note or "reported as blocked")
+    if report.state is State.FAILED:
+        return transitions.fail(task, author, now, report.note or "reported as failed")
+    return transitions.finish(task, author, now, report.state is State.REVIEW or reviewed, report.note or None)

@@ -21,6 +21,17 @@ Decision = tuple[Action, ...]
 WAIT: Decision = ()
 
 
+class Waits(tuple[Action, ...]):
+    """No action, and why: for whoever asks what a task waits for."""
+
+    why: str = ""
+
+    def __new__(cls, why: str) -> "Waits":
+        made = super().__new__(cls)
+        made.why = why
+        return made
+
+
 class Case(Value, frozen=True):
     """One entry with all that its rows ask about; the rows are functions of it."""
 
@@ -91,6 +102,10 @@ class Case(Value, frozen=True):
 
     def was_told(self, agent: AgentId, key: str) -> bool:
         return self.snap.told.get(f"{agent}/{key}") is not None
+
+    def when(self, at: datetime) -> str:
+        """The instant as people of the workspace read it."""
+        return words.render_for_people(at, self.now, self.snap.settings.workspace.zone)
 
     def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: Any) -> Action:
         """An action on this entry's task."""
@@ -209,7 +224,7 @@ def escalate(case: Case, what: str, text: str, start: AgentId | None = None) -> 
     first = start or first_boss(case)
     to = chain.next_to_tell(case.snap.settings, case.snap.told, case.key(what), first, case.now)
     if to is None or (to == case.agent and case.snap.settings.is_human(to)):
-        return WAIT  # nobody has to hear what they themselves do not do
+        return Waits(f"{to or first} knows: {text}")  # nobody has to hear what they themselves do not do
     return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
 
 

@@ -16,6 +16,7 @@ from claw_files.rules.case import (
     WAIT,
     Case,
     Decision,
+    Waits,
     case_of,
     escalate,
     has_ended,
@@ -57,7 +58,7 @@ Row = Callable[[Case], Decision | None]
 
 def pending(case: Case) -> Decision | None:
     """Someone is writing the status file: wait."""
-    return WAIT if case.look.pending else None
+    return Waits("somebody is writing its status file") if case.look.pending else None
 
 
 def unreadable(case: Case) -> Decision | None:
@@ -71,7 +72,7 @@ def unreadable(case: Case) -> Decision | None:
     if not case.was_told(monitor, case.key(what)):
         return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), later(case))
     if not case.due:
-        return WAIT
+        return Waits(f"{monitor} was told that its status file cannot be read")
     return escalate(case, f"{what}.still", text, start=case.snap.settings.reports_to(monitor))
 
 
@@ -150,7 +151,7 @@ def closed(case: Case) -> Decision | None:
     if case.task.state is State.DEAD and case.look.place is Place.STATUS:
         return (case.act(Act.DEAD_LETTER, "the move to dead-letter/ was cut short"),)
     if case.task.group:
-        return WAIT
+        return Waits("the report of its group closes it")
     told = _told_of_failure(case) if case.task.state is State.DEAD and case.task.label else ()
     return WAIT if told is None else (*told, case.act(Act.CLOSE, case.task.state.value))
 
@@ -228,10 +229,10 @@ def worker_running(case: Case) -> Decision | None:
         return None
     run = case.run
     if run is None or not run.alive:
-        return WAIT if rows.waits_for_its_turn(case) else None
+        return Waits("its worker waits for its turn") if rows.waits_for_its_turn(case) else None
     limit = case.task.timeout or run.timeout or (case.task.size.limit if case.task.size else None)
     if not case.due or limit is None or run.started is None:
-        return WAIT
+        return Waits(f"{case.agent} works on it")
     over = run.started + limit + AFTER_LIMIT
     if case.now < over:
         return (case.act(Act.WAIT_UNTIL, "its time limit and two minutes are ahead", at=over),)

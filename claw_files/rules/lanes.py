@@ -5,13 +5,12 @@ lanes. Beside them an agent's own `runs`, the rate of spawns, the rates of model
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec.structs import replace
 
-from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Message, Run, RunId, Value
 from claw_files.rules import budgets, resilience, routing
@@ -188,15 +187,19 @@ def long_waits(waits: Sequence[Wait], now: datetime, over: timedelta = LONG) -> 
     return tuple(wait for wait in waits if wait.held_by and wait.since and now - wait.since > over)
 
 
-def sentence(wait: Wait, now: datetime) -> str:
-    """What a wait is, in one line: "waits 12s for limits.runs, behind 4 runs (tc-1.1-s1, ...) and 2 messages (...)"."""
+def sentence(wait: Wait, when: Callable[[datetime], str]) -> str:
+    """What a wait is, in one line: "waits for limits.runs since 10:00 (12 s ago), behind 4 runs (tc-1.1-s1, ...)".
+
+    Args:
+        when: how an instant is told to whoever reads it.
+    """
     if wait.held_by is None:
         return "may start now"
-    since = f" {words.render_duration(now - wait.since)}" if wait.since else ""
-    ends = f" until {words.render_instant(wait.until)}" if wait.until else ""
+    since = f" since {when(wait.since)}" if wait.since else ""
+    ends = f" until {when(wait.until)}" if wait.until else ""
     ahead = (_counted("run", len(wait.runs), wait.runs), _counted("message", wait.ahead, wait.messages))
     behind = " and ".join(filter(None, ahead))
-    return f"waits{since} for {wait.held_by}{ends}" + (f", behind {behind}" if behind else "")
+    return f"waits for {wait.held_by}{since}{ends}" + (f", behind {behind}" if behind else "")
 
 
 def _counted(what: str, count: int, ids: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """The rows of the heartbeat's table that belong to one state each. `rules.entry` puts them in their order."""
 
+from datetime import datetime
+
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State, Stay, Task
 from claw_files.rules import budgets, resilience, silence
@@ -7,6 +9,7 @@ from claw_files.rules.case import (
     WAIT,
     Case,
     Decision,
+    Waits,
     breaker_of,
     escalate,
     first_boss,
@@ -28,8 +31,12 @@ def backlog(case: Case) -> Decision | None:
     """Deliver, wait for the acknowledgement, send again, hand to the next agent, escalate: in this order."""
     if case.task.state is not State.BACKLOG:
         return None
-    if case.is_running or (case.task.not_before and case.now < case.task.not_before):
-        return WAIT
+    if case.is_running:
+        return Waits("a run works on it")
+    if case.task.not_before and case.now < case.task.not_before:
+        return Waits(f"its backoff is over at {case.when(case.task.not_before)}")
+    if case.agent is None and case.look.task is None:
+        return _nobodys(case)
     if case.agent is None:
         return _hand_on(case, "nobody is named")
     if case.look.message is None:
@@ -38,9 +45,21 @@ def backlog(case: Case) -> Decision | None:
         return silence.remind(case)
     if elsewhere := _without_money(case):
         return elsewhere
-    if waits_for_its_turn(case) or not _ack_overdue(case) or _lane_is_busy(case):
-        return WAIT
+    if waits_for_its_turn(case):
+        return Waits(f"{case.agent} has not been woken for it yet")
+    until, busy = _ack_until(case), _busy(case)
+    if until or busy:
+        left = f"{case.agent} has until {case.when(until)} to claim it" if until else ""
+        return Waits("; ".join(filter(None, (busy, left))))
     return _unacknowledged(case, case.look.message.sends)
+
+
+def _nobodys(case: Case) -> Decision:
+    """A line for a task that there is not, and for nobody: nothing can be made of it."""
+    if not case.due:
+        return Waits("there is no such task, and its line names nobody")
+    text = f"{case.task.id} is named in the ledger, which says no agent; there is no such task"
+    return escalate(case, "no-task", text, start=case.snap.settings.coordinator)
 
 
 def _without_money(case: Case) -> Decision:
@@ -75,25 +94,32 @@ def waits_for_its_turn(case: Case) -> bool:
     return bool(agent and agent.is_woken and case.look.box is Box.NEW and case.look.run is None)
 
 
-def _ack_overdue(case: Case) -> bool:
-    """Counted from the wake: an agent that had to wait for its turn is not late. Times that lie ahead count as past."""
+def _ack_until(case: Case) -> datetime | None:
+    """Until when the agent may take its time; None where it is late. Times that lie ahead count as past.
+
+    Counted from the wake: an agent that had to wait for its turn is not late.
+    """
     message, run = case.look.message, case.look.run
     assert message is not None
     ack = case.snap.settings.heartbeat.ack
     waits = [message.ack_by, *(t + ack for t in (message.sent, run.started if run else None) if t)]
-    return all(case.now >= until or until - case.now > ack for until in waits if until)
+    return max((until for until in waits if until and case.now < until <= case.now + ack), default=None)
 
 
-def _lane_is_busy(case: Case) -> bool:
-    """Whether the agent is at something else: a run in its lane, or fresh work where it looks for itself."""
+def _busy(case: Case) -> str:
+    """What the agent is busy with: a run in its lane, or fresh work where it looks for itself; "" where it is free."""
     settings, agent = case.snap.settings, case.agent
     assert agent is not None
     mine = lane(settings, agent, case.key())
-    if any(lane(settings, run.agent, run.key) == mine for run in (*case.snap.live, *case.snap.elsewhere)):
-        return True
+    runs = (run for run in case.snap.live if lane(settings, run.agent, run.key) == mine)
+    if run := next(runs, None):
+        return f"{agent} is busy with {run.task or run.id}"
+    if any(lane(settings, run.agent, run.key) == mine for run in case.snap.elsewhere):
+        return f"{agent} is busy in a compartment"
     others = (look for look in case.snap.looks if look.task and look.task.state is State.IN_PROGRESS)
     held = (look for look in others if look.task and look.task.assignee == agent and look.task.id != case.task.id)
-    return any(liveness(look, case.snap, case.now) is Liveness.WORKING for look in held)
+    at_work = (look for look in held if liveness(look, case.snap, case.now) is Liveness.WORKING)
+    return next((f"{agent} is busy with {look.entry.task}" for look in at_work), "")
 
 
 # --- in progress
@@ -109,7 +135,7 @@ def in_progress(case: Case) -> Decision | None:
 def _look_at(case: Case) -> Decision:
     """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
     if not case.due:
-        return WAIT
+        return Waits(f"{case.agent} works on it")
     if case.task.eta and case.now < case.task.eta:
         return (case.act(Act.WAIT_UNTIL, "its ETA is ahead", at=case.task.eta),)
     seen = liveness(case.look, case.snap, case.now)
@@ -158,7 +184,7 @@ def _needs(case: Case, asked: AgentId, question: str) -> Decision:
         return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), later(case, "asked"))
     answer = case.snap.told.get(f"{case.agent}/{case.key(ask)}.answer")
     if not case.due or case.is_running:
-        return WAIT
+        return Waits(f"{case.agent} was answered by {asked}" if answer else f"{asked} was asked")
     if answer is None:
         text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {words.said(question)}"
         return (*escalate(case, f"{ask}.unanswered", text), later(case, "unanswered"))
@@ -174,7 +200,7 @@ def review(case: Case) -> Decision | None:
         return None
     reviewer = case.reviewer or case.snap.settings.coordinator
     if case.was_told(reviewer, case.key("review")):
-        return WAIT
+        return Waits(f"{reviewer} was asked for a review")
     missing = listed(case.look.missing)
     if missing and not was_redone(case):
         return _redo(case, f"promised outputs are missing: {missing}")
@@ -196,24 +222,26 @@ def failed(case: Case) -> Decision | None:
     if case.task.state is not State.FAILED:
         return None
     if case.is_running:
-        return WAIT  # its last attempt has not ended yet, whatever it wrote; the run's time limit ends it
+        return Waits("its last run has not ended yet")  # whatever it wrote; the run's time limit ends it
     # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
     if not case.attempts_left:
         why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
         return (case.act(Act.DEAD_LETTER, why),)
     breaker = breaker_of(case.snap, case.agent, case.now)
     if breaker.state == "open":
-        return WAIT if case.task.label else route_anew(case, f"the breaker of {case.agent} is open", skip_broken=True)
+        why = f"the breaker of {case.agent} is open"
+        elsewhere = WAIT if case.task.label else route_anew(case, why, skip_broken=True)
+        return elsewhere or Waits(why + (f" until {case.when(breaker.until)}" if breaker.until else ""))
     if breaker.state == "half-open" and not _is_the_one_attempt(case):
-        return WAIT
+        return Waits(f"the breaker of {case.agent} is half open: another of its tasks is tried first")
     return _retry(case)
 
 
 def _retry(case: Case) -> Decision:
     pause = resilience.retry_pause(case.snap.settings.heartbeat.backoff, case.task)
     # A failure further ahead than the pause is from before the clock was set back; it holds nothing up.
-    if abs(case.now - (case.task.updated or case.now)) < pause:
-        return WAIT
+    if case.task.updated and abs(case.now - case.task.updated) < pause:
+        return Waits(f"the next attempt begins at {case.when(case.task.updated + pause)}")
     return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():.1f} s of backoff are over"),)
 
 
@@ -236,12 +264,14 @@ def done(case: Case) -> Decision | None:
         return None
     if case.look.place is Place.STATUS:
         if (what := lacks(case)) is not None:
-            return (*_redo(case, what), *_turn(case, final=was_redone(case))) if what else WAIT
+            again = (*_redo(case, what), *_turn(case, final=was_redone(case)))
+            return again if what else Waits("its check runs")
         if wants_check(case):
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
     seen = (case.act(Act.VERIFIED, "it keeps what it promised", what="verified"),) if _is_news(case) else WAIT
     if case.task.group or case.is_held_back(case.key("done")):
-        return seen  # of a group, its report closes the line
+        whose = "the report of its group" if case.task.group else "the next attempt of whoever asked for it"
+        return seen or Waits(f"it waits for {whose}")  # of a group, its report closes the line
     by = f"{case.agent}{_cached(case.task)}"
     text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
     told = inform(case, "done", text)

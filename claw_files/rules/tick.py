@@ -98,17 +98,18 @@ def plan_groups(looks: Sequence[Look], snap: Snapshot, now: datetime) -> list[Ac
 
     Two who ask under the same name have a group each.
     """
-    groups: dict[tuple[AgentId | None, str], list[Case]] = {}
+    groups: dict[tuple[AgentId, str], list[Case]] = {}
     for look in looks:
         if look.task and look.task.group:
             who = look.entry.spawner or look.task.spawner or look.task.requested_by
+            who = who if who and who in snap.settings.agents else snap.settings.coordinator
             groups.setdefault((who, look.task.group), []).append(case_of(look, snap, now))
     return [action for (who, name), cases in groups.items() for action in _plan_group(who, name, cases)]
 
 
-def _plan_group(who: AgentId | None, name: str, cases: list[Case]) -> list[Action]:
+def _plan_group(who: AgentId, name: str, cases: list[Case]) -> list[Action]:
     key, asker = f"group.{name}.report", cases[0].look.asker
-    boss = asker.agent if asker else who if who in cases[0].snap.settings.agents else cases[0].boss
+    boss = asker.agent if asker else who
     close = [case.act(Act.CLOSE, f"reported in group {name}") for case in cases]
     if any(cases[0].was_told(it, key) for it in (boss, *(asker.passed if asker else ()))):
         return close if all(_is_final(case) for case in cases) else []

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
-from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
-from claw_files.rules import by_hand, transitions, visibility
+from claw_files.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
+from claw_files.rules import by_hand, visibility
 from claw_files.rules.authority import may_give_work
 from claw_files.rules.snapshot import Act, Action, Look
 from claw_files.runtimes import AgentRuntime
@@ -181,36 +181,15 @@ class Acting:
     def _carry(self, action: Action, look: Look | None) -> None:
         """Make the reported move in the report's author's name."""
         report: Report = action.details["report"]
-        author = self._actor(report.author)
-        message = look.message if look else None
+        known = self._ws.settings.agents.get(report.author)
+        generation = (look.message.generation or 0) if look and look.message else 0
 
         def rule(task: Task) -> Task:
-            task = replace(task, assignee=task.assignee or report.author)
-            generation = max(task.generation, (message.generation or 0) if message else 0)
-            return self._moved(replace(task, generation=generation), author, report)
+            now, lasting = self._ws.clock.now(), self._ws.settings.heartbeat.lease
+            return by_hand.carry(task, report, known, generation, now, lasting, self._ws.is_reviewed(task))
 
         assert action.task is not None
         self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
-
-    def _moved(self, task: Task, author: transitions.Actor, report: Report) -> Task:
-        now, lasting = self._ws.clock.now(), self._ws.settings.heartbeat.lease
-        if report.state is State.IN_PROGRESS:
-            if task.state is State.BACKLOG:
-                task = transitions.claim(task, author, task.generation, now, lasting)
-                return replace(task, eta=report.eta or task.eta)
-            return transitions.progress(task, author, now, lasting, report.eta)
-        if task.state is State.BLOCKED:  # unblocked and ended in one
-            task = transitions.progress(task, author, now, lasting)
-        if report.state is State.BLOCKED:
-            return transitions.block(task, author, now, report.note or "reported as blocked")
-        if report.state is State.FAILED:
-            return transitions.fail(task, author, now, report.note or "reported as failed")
-        reviewed = report.state is State.REVIEW or self._ws.is_reviewed(task)
-        return transitions.finish(task, author, now, reviewed, report.note or None)
-
-    def _actor(self, agent: AgentId) -> transitions.Actor:
-        known = self._ws.settings.agents.get(agent)
-        return transitions.Actor(id=agent, kind=known.kind if known else AgentKind.NAMED)
 
     # --- sending
 

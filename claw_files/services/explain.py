@@ -4,10 +4,12 @@ from datetime import datetime
 
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import budgets, lanes, resilience, successors, visibility
-from claw_files.rules.case import case_of
+from claw_files.rules import budgets, lanes, quiet, successors, visibility
+from claw_files.rules.ahead import foresee, what_next
+from claw_files.rules.case import breaker_of, case_of
+from claw_files.rules.lanes import plan_waits
 from claw_files.rules.liveness import liveness
-from claw_files.rules.snapshot import Action, Before, Look, Snapshot
+from claw_files.rules.snapshot import Action, Before
 from claw_files.rules.tick import plan_line
 from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace
@@ -26,11 +28,13 @@ class Explanation(Value, frozen=True):
     box: Box | None = None
     run: Run | None = None
     wait: lanes.Wait | None = None  # of its message, where its agent is woken by us and has not been yet
-    waits: str = ""  # the same in a sentence
     now: tuple[Action, ...] = ()  # what a tick would do at this moment
-    next_at: datetime | None = None  # when a rule looks at it next, if nothing changes before
-    next_rule: str = ""
+    waiting: str = ""  # why it would do nothing
+    next_at: datetime | None = None  # when it does something next, if nothing changes before; never a past time
+    next_rule: str = ""  # what that is
     breaker: str = "closed"  # of the agent that has it
+    breaker_until: datetime | None = None  # when an open one becomes half-open
+    told_at: datetime | None = None  # when the quiet hours end that hold `brief` back
     reviewer: str | None = None
     budget: str | None = None  # why the agent that has it gets no new work this month
     brief: tuple[str, ...] = ()  # what people will be told about it when their quiet hours end
@@ -51,15 +55,18 @@ class Explaining:
         entry = self._ws.entry(task_id)
         if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
             raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
-        look = self._looking.look(entry or Entry(task=task_id))
-        snap = self._looking.around((look,), shared=False)
+        snap = self._looking.snapshot(self._ws.entries())
         now = self._ws.clock.now()
+        look = next((it for it in snap.looks if it.entry.task == task_id), None) if entry else None
+        look = look or self._looking.look(Entry(task=task_id))
         case = case_of(look, snap, now)
         look = case.look
         blockers = self._looking.blockers(case.task)
-        planned = plan_line(look, snap, now) if entry else ()
-        wait = self._wait(look)
-        next_at, rule = _next(look, snap, case.task, now) if entry else (None, "no ledger line: nobody looks at it")
+        planned = foresee(snap, now, task_id)
+        wait = next((it for it in plan_waits(snap, now) if look.message and it.message.id == look.message.id), None)
+        coming = None if planned else what_next(snap, now, task_id)
+        breaker = breaker_of(snap, case.task.assignee, now)
+        held, until = self._brief(task_id, now)
         return Explanation(
             task=case.task,
             conflict=case.standing.conflict,
@@ -71,37 +78,36 @@ class Explaining:
             box=look.box,
             run=look.run,
             wait=wait,
-            waits=lanes.sentence(wait, now) if wait else "",
             now=planned,
-            next_at=next_at,
-            next_rule=planned[0].why if planned else rule,
-            breaker=self._breaker(snap, case.task, now),
+            waiting=getattr(plan_line(look, snap, now), "why", "") if entry and not planned else "",
+            next_at=coming.at if coming else None,
+            next_rule=_told(planned or (coming.actions if coming else ()), entry),
+            breaker=breaker.state,
+            breaker_until=breaker.until,
             reviewer=case.reviewer,
             budget=budgets.used_up(self._ws.settings, snap.spent, case.agent),
-            brief=self._brief(task_id),
+            brief=held,
+            told_at=until,
         )
 
-    def _wait(self, look: Look) -> lanes.Wait | None:
-        if look.message is None or look.box is not Box.NEW:
-            return None
-        return next((wait for wait in self._looking.waits() if wait.message.id == look.message.id), None)
-
-    def _breaker(self, snap: Snapshot, task: Task, now: datetime) -> str:
-        if task.assignee is None:
-            return "closed"
-        limits = self._ws.settings.limits
-        outcomes = self._looking.outcomes().get(task.assignee, ())
-        return str(resilience.breaker(outcomes, limits.breaker, limits.breaker_pause, now).state)
-
-    def _brief(self, task: TaskId) -> tuple[str, ...]:
-        people = [agent.name for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.HUMAN]
-        held: list[str] = []
-        for person in people:
+    def _brief(self, task: TaskId, now: datetime) -> tuple[tuple[str, ...], datetime | None]:
+        """What people will be told about it, and when the quiet hours end that hold it back."""
+        settings, held, ends = self._ws.settings, list[str](), list[datetime]()
+        for person in (agent.name for agent in settings.agents.values() if agent.kind is AgentKind.HUMAN):
             try:
-                held += [f"{person}: {m.body}" for m in self._ws.messages_in(person, Box.NEW) if m.task == task]
+                about = [m for m in self._ws.messages_in(person, Box.NEW) if m.task == task]
             except ClawError:
                 continue
-        return tuple(held)
+            held += [f"{person}: {message.body}" for message in about]
+            end = quiet.until(now, quiet.windows_of(settings, person), settings.quiet_hours.zone) if about else None
+            ends += [end] if end else []
+        return tuple(held), min(ends, default=None)
+
+
+def _told(actions: tuple[Action, ...], entry: Entry | None) -> str:
+    if actions:
+        return "; ".join(f"{action.act} {action.agent or ''}".rstrip() + f": {action.why}" for action in actions)
+    return "nothing by the clock: it waits for a change" if entry else "no ledger line: nobody looks at it"
 
 
 def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str | None:
@@ -112,28 +118,3 @@ def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str |
     if task.not_before and now < task.not_before:
         return "its backoff is not over"
     return f"it is delegated to {task.assignee}" if task.assignee else None
-
-
-def _next(look: Look, snap: Snapshot, task: Task, now: datetime) -> tuple[datetime | None, str]:
-    """The next moment at which time alone makes a rule fire, and which one."""
-    heartbeat, asker = snap.settings.heartbeat, look.asker
-    if asker and asker.waits and task.state.is_closed:
-        return None, f"{asker.agent}, which asked for it, is between two attempts: it is told at the next"
-    why = budgets.used_up(snap.settings, snap.spent, task.assignee) if task.state is State.BACKLOG else None
-    if why:
-        return None, f"{why}; it waits for another month or a raised budget"
-    if look.before and task.state is State.BACKLOG:
-        return None, f"it waits for {successors.listed(look.before)}"
-    if task.state is State.BACKLOG and look.message:
-        due = look.message.ack_by
-        return due, "acknowledgement overdue: send again, or to the next agent"
-    if task.state is State.FAILED:
-        pause = resilience.retry_pause(heartbeat.backoff, task)
-        return (task.updated + pause if task.updated else now), "the backoff is over: next attempt"
-    if task.state is State.REVIEW:
-        return None, "waits for its reviewer"
-    if task.state is State.BLOCKED:
-        return look.entry.at, "blocked: waits for an answer, or for somebody to unblock it"
-    if look.run and look.run.alive and look.run.started and look.run.timeout:
-        return look.run.started + look.run.timeout, "the run's time limit"
-    return look.entry.at, "the check time of its ledger line"

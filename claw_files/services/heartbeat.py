@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import Busy, ClawError
 from claw_files.model import AgentId, Audit, Run, TaskId, Value
+from claw_files.rules.ahead import ROUNDS, foresee, is_same
 from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
 from claw_files.rules.tick import plan_line, plan_tick
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from claw_files.services.compartments import MovingIn
     from claw_files.services.usages import Usages
 
-ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 AT_ONCE = timedelta(0)
 ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
@@ -146,9 +146,10 @@ class Heartbeat:
 
     def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> Ticked:
         if dry_run:
-            snap, planned = self._plan(only)
+            snap = self._see(only)
             if why := emptied(self._ws, snap.looks):
                 return replace(self._ticked((), len(snap.looks)), problems=(why,))
+            planned = self._startable(foresee(snap, self._ws.clock.now()))
             return replace(self._ticked(planned, len(snap.looks)), woken=())
         self._problems = []
         ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
@@ -198,10 +199,15 @@ class Heartbeat:
         return replace(self._ticked(tuple(done), len(snap.looks)), problems=problems)
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
-        snap = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
-        self.seen = snap
-        planned = plan_tick(snap, self._ws.clock.now())
-        return snap, planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
+        snap = self._see(only)
+        return snap, self._startable(plan_tick(snap, self._ws.clock.now()))
+
+    def _see(self, only: TaskId | None) -> Snapshot:
+        self.seen = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
+        return self.seen
+
+    def _startable(self, planned: tuple[Action, ...]) -> tuple[Action, ...]:
+        return planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
 
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
         now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
@@ -249,7 +255,7 @@ class Heartbeat:
         with self._ws.locks.hold(task.lower(), PATIENCE, f"heartbeat: {task}"):
             for _ in range(ROUNDS):
                 look, steps = self._plan_again(task)
-                fresh = [step for step in steps if not any(_same(step, earlier) for earlier in done)]
+                fresh = [step for step in steps if not any(is_same(step, earlier) for earlier in done)]
                 if any(step.act in ENDS for step in fresh):  # before: without its line nobody looks again
                     self._safely(f"usage of {task}", self._usages.note_task, look)
                 acted = [step for step in fresh if self._may(step) and self._acting.act(step, look)]
@@ -266,7 +272,10 @@ class Heartbeat:
             return None, ()
         self._looking.forget()
         look = self._looking.look(entry)
-        return look, plan_line(look, self._looking.around((look,), shared=False), self._ws.clock.now())
+        # The other lines as the tick saw them: whether its agent is at something else is asked of them.
+        looks = [it if it.entry.task != task else look for it in (self.seen.looks if self.seen else ())]
+        snap = replace(self._looking.around((look,), shared=False), looks=tuple(looks) or (look,))
+        return look, plan_line(look, snap, self._ws.clock.now())
 
     @cached_property
     def _usages(self) -> "Usages":
@@ -319,7 +328,3 @@ def _hidden_problem(one: Heartbeat, ticked: Ticked) -> str:
 def _tasks(planned: Sequence[Action]) -> Iterable[TaskId]:
     """The tasks whose lines have something to be done, each once, in order."""
     return dict.fromkeys(action.task for action in planned if action.task and not action.alone)
-
-
-def _same(one: Action, other: Action) -> bool:
-    return (one.act, one.task, one.key, one.agent) == (other.act, other.task, other.key, other.agent)

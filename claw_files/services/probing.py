@@ -230,7 +230,7 @@ class Probing:
         held = next((wait for wait in mine if wait.held_by and probes.is_probe(wait.message.task)), None)
         if held is None:
             return "nothing woke it: `clawfiles heartbeat --json` says what a tick does now"
-        return f"its message {lanes.sentence(held, now)}: try again then, or with more --patience"
+        return f"its message {lanes.sentence(held, self._ws.when)}: try again then, or with more --patience"
 
     # --- the end
 

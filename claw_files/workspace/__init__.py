@@ -171,6 +171,10 @@ class Workspace(Restoring):
         """The task that a status file's content describes."""
         return status.parse(content.data, path, min(content.stamp.mtime, self.clock.now()), self.zone)
 
+    def when(self, at: datetime) -> str:
+        """The instant as people of this workspace read it now."""
+        return words.render_for_people(at, self.clock.now(), self.zone)
+
     def in_force(self, task: Task) -> Task:
         """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
         return replace(task, state=by_hand.stand(task, self.is_reviewed(task)).state)
