@@ -4,7 +4,10 @@
 ledger, a move by hand written down, a report carried over, somebody told. Behind any other step the tick reads anew.
 """
 
+from collections import ChainMap
+from collections.abc import MutableMapping
 from datetime import datetime
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -30,14 +33,15 @@ class Next(Value, frozen=True):
 
 def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[Action, ...]:
     """What a tick does now, in its order; with `only`, as far as it concerns that task."""
-    done, looks, told, seen = list[Action](), list[Look](), dict(snap.told), set[TaskId]()
+    done, looks, seen, new = list[Action](), list[Look](), set[TaskId](), dict[str, Told]()
+    told = ChainMap(new, cast("MutableMapping[str, Told]", snap.told))  # which is asked, never gone through
     for look in snap.looks:
         is_first = look.entry.task not in seen
         seen.add(look.entry.task)
         if is_first and only in (None, look.entry.task):
             steps, look = _followed(look, replace(snap, told=told), now)
             done += steps
-            told |= {f"{it.agent}/{it.key}": Told(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}
+            new |= {f"{it.agent}/{it.key}": Told(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}
         looks.append(look)
     after = replace(snap, looks=tuple(looks), told=told)
     done += [action for action in plan_tick(after, now) if action.alone]
@@ -93,7 +97,8 @@ def _carried_out(step: Action, look: Look, snap: Snapshot, now: datetime) -> Loo
         return replace(look, task=by_hand.record(task, standing, generation, now, lasting))
     report: Report = step.details["report"]
     known = snap.settings.agents.get(report.author)
-    return replace(look, task=by_hand.carry(case.task, report, known, generation, now, lasting, bool(case.reviewer)))
+    task = by_hand.carry(case.task, report, known, generation, now, lasting, bool(case.reviewer))
+    return replace(look, task=replace(task, recorded=task.state))
 
 
 def what_next(snap: Snapshot, now: datetime, task: TaskId) -> Next | None:

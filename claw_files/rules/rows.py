@@ -46,7 +46,8 @@ def backlog(case: Case) -> Decision | None:
     if elsewhere := _without_money(case):
         return elsewhere
     if waits_for_its_turn(case):
-        return Waits(f"{case.agent} has not been woken for it yet")
+        poor = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
+        return Waits(poor or f"{case.agent} has not been woken for it yet")
     until, busy = _ack_until(case), _busy(case)
     if until or busy:
         left = f"{case.agent} has until {case.when(until)} to claim it" if until else ""

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
 from claw_files.rules import budgets, lanes, quiet, successors, visibility
@@ -55,7 +57,7 @@ class Explaining:
         entry = self._ws.entry(task_id)
         if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
             raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
-        snap = self._looking.snapshot(self._ws.entries())
+        snap = replace(self._looking.snapshot(self._ws.entries()), outcomes=self._looking.outcomes())
         now = self._ws.clock.now()
         look = next((it for it in snap.looks if it.entry.task == task_id), None) if entry else None
         look = look or self._looking.look(Entry(task=task_id))

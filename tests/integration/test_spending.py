@@ -255,7 +255,7 @@ def test_explain_says_that_money_is_what_it_waits_for(office: Office) -> None:
     found = office.app().explaining.explain(office.task("TC-2").id)
 
     assert found.budget is not None
-    assert "used up" in found.next_rule
+    assert "used up" in found.waiting
 
 
 def test_a_raised_budget_lets_it_go_on_by_itself(office: Office) -> None:

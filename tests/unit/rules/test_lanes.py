@@ -1,6 +1,6 @@
 """What is ahead of each waiting message: lane, agent, slots, rates, breaker."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +11,7 @@ from claw_files.model import AgentId, Message
 from claw_files.rules.lanes import Hold, Wait, long_waits, plan_waits, plan_wakes, sentence
 from claw_files.testing import builders as a
 from claw_files.testing.builders import PETER, START, WORKER
+from claw_files.words import render_for_people
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 MODEL = '[limits.per_model]\nbig = "3/min"\n'
@@ -45,8 +46,8 @@ def test_behind_live_runs_a_message_names_them() -> None:
     (wait,) = waits(*messages(1), live=live)
 
     assert (wait.held_by, wait.runs, wait.ahead) == (Hold.RUNS, tuple(run.id for run in live), 0)
-    assert sentence(wait, START + MINUTE) == (
-        "waits 1m for limits.runs, behind 4 runs (tc-11.1-s1, tc-12.1-s1, tc-13.1-s1, ...)"
+    assert sentence(wait, lambda at: render_for_people(at, START + MINUTE, UTC)) == (
+        "waits for limits.runs since 08:45 (1 min ago), behind 4 runs (tc-11.1-s1, tc-12.1-s1, tc-13.1-s1, ...)"
     )
 
 

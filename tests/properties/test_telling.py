@@ -1,0 +1,116 @@
+"""On random workspaces: what `heartbeat --dry-run` and `explain` say is what the tick then does."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, TaskId
+from claw_files.rules.snapshot import Action
+from claw_files.services.heartbeat import Ticked
+from claw_files.testing.office import Office
+
+MINUTE = timedelta(minutes=1)
+TASKS, AGENTS = ("TC-1", "TC-2", "TC-3"), ("peter", "iris")
+WORDS = ("IN PROGRESS", "IN PROGRESS, ETA 12:30", "DONE", "BLOCKED - no access", "FAILED - no access", "REVIEW")
+LINES = (
+    "- {task} delegated to {agent}, check at 10:00", "{task} wait until 11:00", "- [x] {task} delegated to {agent}",
+    "- TC-9 wait until 11:00", "- TC-9 delegated to nobody, check at 10:00",
+)  # fmt: skip
+STEP = st.one_of(
+    st.tuples(st.just("delegate"), st.sampled_from(TASKS), st.sampled_from(AGENTS)),
+    st.tuples(st.just("claim"), st.sampled_from(TASKS), st.sampled_from(AGENTS)),
+    st.tuples(st.just("read"), st.just(""), st.sampled_from(AGENTS)),
+    st.tuples(st.just("write"), st.sampled_from(TASKS), st.sampled_from(WORDS)),
+    st.tuples(st.just("report"), st.sampled_from(TASKS), st.sampled_from(WORDS)),
+    st.tuples(st.just("line"), st.sampled_from(TASKS), st.sampled_from(LINES)),
+    st.tuples(st.just("wait"), st.just(""), st.integers(1, 90)),
+    st.tuples(st.just("tick"), st.just(""), st.just("")),
+)
+
+
+def take(office: Office, what: str, task: str, more: str | int) -> None:
+    """One step, as a person, an agent or the clock takes it; what is refused changes nothing."""
+    app = office.app("sam")
+    with suppress(ClawError):
+        if what == "delegate":
+            app.delegations.delegate(TaskId(task), AgentId("sam"), AgentId(str(more)))
+        elif what == "claim":
+            app.claims.claim(TaskId(task), AgentId(str(more)))
+        elif what == "read":
+            app.messages.inbox(AgentId(str(more)))
+        elif what == "write":
+            office.write(f"status/{task.lower()}.md", f"{task}: {more}\n")
+        elif what == "report":
+            office.write("status/peter.md", f"{task}: {more}\n")
+        elif what == "line":
+            office.write("HEARTBEAT.md", (office.read("HEARTBEAT.md") if office.exists("HEARTBEAT.md") else "") + "\n")
+            office.add("HEARTBEAT.md", str(more).format(task=task, agent="peter") + "\n")
+        elif what == "wait":
+            office.clock.advance(int(more) * MINUTE)
+        else:
+            office.tick()
+    office.settle()
+
+
+def told(actions: Iterable[Action], task: str | None) -> list[str]:
+    """The actions for the task as `explain` says them, in their order."""
+    return [f"{it.act} {it.agent or ''}".rstrip() + f": {it.why}" for it in actions if it.task == task]
+
+
+def made(folder: str, steps: list[tuple[str, str, str | int]]) -> Office:
+    office = Office(Path(folder) / "sam")
+    for number in range(len(TASKS)):
+        office.new(type="reviewed" if number else "bug")
+    for step in steps:
+        take(office, *step)
+    return office
+
+
+EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@EXAMPLES
+@given(steps=st.lists(STEP, max_size=8))
+def test_what_a_dry_run_says_is_what_the_tick_then_does(steps: list[tuple[str, str, str | int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        office = made(folder, steps)
+
+        said: Ticked = office.app().heartbeat.tick(dry_run=True)
+        done = office.tick()
+
+        for task in {action.task for action in (*said.actions, *done.actions)}:
+            first = told((it for it in said.actions if not it.alone), task)
+            assert told(done.actions, task)[: len(first)] == first
+            assert {*told(said.actions, task)} <= {*told(done.actions, task)}
+        assert bool(said.actions) == bool(done.actions)
+
+
+@EXAMPLES
+@given(steps=st.lists(STEP, max_size=8), task=st.sampled_from([*TASKS, "TC-9"]))
+def test_what_explain_says_comes_next_is_what_the_tick_does_then(
+    steps: list[tuple[str, str, str | int]], task: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        office = made(folder, steps)
+        with suppress(ClawError):
+            found = office.app().explaining.explain(TaskId(task))
+            if found.now:
+                assert found.next_rule == "; ".join(told(office.tick().actions, task)[: len(found.now)])
+                return
+            if found.next_at is None:
+                return
+            left = found.next_at - office.clock.now()
+            assert left > timedelta(), "a past time is never what comes next"
+            shutil.copytree(office.root, Path(folder) / "copy" / "sam")
+            earlier = Office(Path(folder) / "copy" / "sam")
+            earlier.clock.advance(office.clock.now() - earlier.clock.now() + left / 2)
+            assert told(earlier.tick().actions, task) == [], "it comes no earlier"
+            done = told(office.tick(left).actions, task)
+            assert found.next_rule == "; ".join(done[: found.next_rule.count("; ") + 1])
