@@ -33,7 +33,8 @@ class Explanation(Value, frozen=True):
     now: tuple[Action, ...] = ()  # what a tick would do at this moment
     waiting: str = ""  # why it would do nothing
     next_at: datetime | None = None  # when it does something next, if nothing changes before; never a past time
-    next_rule: str = ""  # what that is
+    coming: tuple[Action, ...] = ()  # what that is
+    next_rule: str = ""  # the same in words; of `now`, where there is something to do now
     breaker: str = "closed"  # of the agent that has it
     breaker_until: datetime | None = None  # when an open one becomes half-open
     told_at: datetime | None = None  # when the quiet hours end that hold `brief` back
@@ -83,6 +84,7 @@ class Explaining:
             now=planned,
             waiting=getattr(plan_line(look, snap, now), "why", "") if entry and not planned else "",
             next_at=coming.at if coming else None,
+            coming=coming.actions if coming else (),
             next_rule=_told(planned or (coming.actions if coming else ()), entry),
             breaker=breaker.state,
             breaker_until=breaker.until,
