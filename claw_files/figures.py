@@ -1,16 +1,18 @@
-"""What was spent, how work went, and what a probe found, as text or JSON: what `views` would be too long with."""
+"""What was spent, how work went, what a probe found, why a task stands where it does: as text or JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from claw_files.documents.usage import amount
-from claw_files.views import rows_text
+from claw_files.model import Box, Message, Run
+from claw_files.views import rows_text, wait_json
 from claw_files.words import render_duration, safe
 
 if TYPE_CHECKING:
     from claw_files.config import Settings
     from claw_files.rules.costs import Row
     from claw_files.rules.stats import Acting, Times
+    from claw_files.services.explain import Explanation
     from claw_files.services.probing import Probed, Step
     from claw_files.services.spending import Billed
     from claw_files.services.statistics import Told
@@ -206,3 +208,87 @@ def probe_text(found: "Probed") -> str:
     advice = ["", *(f"- {safe(line)}" for line in found.advice)]
     parts = [*map(step_text, found.steps), *(said if found.said else []), *(advice if found.advice else [])]
     return "\n".join(parts)
+
+
+# --- explain
+
+
+def explain_json(found: "Explanation") -> dict[str, Any]:
+    """What one screen shows, with stable keys."""
+    task, entry = found.task, found.entry
+    return {
+        "id": task.id,
+        "title": task.title,
+        "status": task.state,
+        "holder": task.assignee,
+        "generation": task.generation,
+        "attempt": task.attempt,
+        "liveness": found.liveness,
+        "conflict": found.conflict,
+        "waits_for": [it.task for it in found.waits_for],
+        "not_ready": found.not_ready,
+        "check": entry.at if entry else None,
+        "sent": _sent_json(found.message) if found.message else None,
+        "box": found.box,
+        "run": _run_json(found.run) if found.run else None,
+        "wait": wait_json(found.wait) if found.wait else None,
+        "now": [action.as_json() for action in found.now],
+        "waiting": found.waiting,
+        "next": {"at": found.next_at, "rule": found.next_rule},
+        "breaker": found.breaker,
+        "reviewer": found.reviewer,
+        "budget": found.budget,
+        "parent": task.parent,
+        "session": task.session,
+        "brief": found.brief,
+    }
+
+
+def _sent_json(message: Message) -> dict[str, Any]:
+    return {"id": message.id, "to": message.to, "at": message.sent, "sends": message.sends, "ack_by": message.ack_by}
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return {"id": run.id, "alive": run.alive, "started": run.started, "ended": run.ended, "exit": run.exit}
+
+
+def explain_text(found: "Explanation", when: When) -> str:
+    """One screen, with what is waited for and until when."""
+    from claw_files.rules.lanes import sentence
+
+    task, entry, message, run = found.task, found.entry, found.message, found.run
+    rows = [
+        ("holder", f"{task.assignee or 'nobody'}, generation {task.generation}, attempt {task.attempt}"),
+        ("liveness", found.liveness),
+        ("conflict", found.conflict),
+        ("not ready", found.not_ready),
+        ("waits for", ", ".join(f"{it.task} ({it.stands})" for it in found.waits_for)),
+        ("reason", task.reason),
+        ("spawned in", task.parent if task.label else None),
+        ("session", f"{task.session}, message {task.turn}" if task.session else None),
+        ("in the ledger", entry.line.strip() if entry else "no line"),
+        ("sent", _sent(message, found.box, when) if message else "nothing yet"),
+        ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
+        ("turn", sentence(found.wait, when) if found.wait else None),
+        ("now", found.next_rule if found.now else found.waiting),
+        ("next", _next(found, when)),
+        ("breaker", found.breaker + (f" until {when(found.breaker_until)}" if found.breaker_until else "")),
+        ("reviewer", found.reviewer),
+        ("budget", found.budget),
+        ("brief", "; ".join(found.brief)),
+        ("held until", when(found.told_at) if found.told_at else None),
+    ]
+    lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]
+    return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
+
+
+def _sent(message: Message, box: Box | None, when: When) -> str:
+    at = when(message.sent) if message.sent else "some time"
+    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by else ""
+    return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
+
+
+def _next(found: "Explanation", when: When) -> str | None:
+    if found.now:
+        return None  # what follows from it is seen when it is done
+    return (f"at {when(found.next_at)}: " if found.next_at else "") + found.next_rule

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from claw_files.errors import ClawError
-from claw_files.model import Box, Checkpoint, Kind, Lease, Message, Run, State, Task
+from claw_files.model import Checkpoint, Kind, Lease, Message, State, Task
 from claw_files.words import render_duration, render_instant, safe
 
 if TYPE_CHECKING:
     from claw_files.rules.lanes import Wait
     from claw_files.rules.sessions import Session
     from claw_files.services.board import Listing, Shown
-    from claw_files.services.explain import Explanation
     from claw_files.services.heartbeat import Ticked
     from claw_files.services.records import History
     from claw_files.services.standing import State as DaemonState
@@ -291,6 +290,12 @@ def history_text(history: "History", when: When) -> str:
     return "\n\n".join(blocks)
 
 
+def wait_json(wait: "Wait") -> dict[str, Any]:
+    """What is ahead of a waiting message: ids of runs and of the first messages, how many messages, what holds it."""
+    keys = ("since", "held_by", "until", "runs", "ahead", "messages")
+    return {key: getattr(wait, key) for key in keys}
+
+
 # --- the daemon
 
 
@@ -322,93 +327,3 @@ def daemon_text(found: "DaemonState", when: When) -> str:
     lines += [f"clawfiles.toml is wrong: {found.reload_error}"] if found.reload_error else []
     lines += [f"problem: {problem}" for problem in (tick.problems if tick else ())]
     return "\n".join(safe(line, 4_000) for line in lines)
-
-
-# --- explain
-
-
-def explain_json(found: "Explanation") -> dict[str, Any]:
-    """What one screen shows, with stable keys."""
-    task, entry = found.task, found.entry
-    return {
-        "id": task.id,
-        "title": task.title,
-        "status": task.state,
-        "holder": task.assignee,
-        "generation": task.generation,
-        "attempt": task.attempt,
-        "liveness": found.liveness,
-        "conflict": found.conflict,
-        "waits_for": [it.task for it in found.waits_for],
-        "not_ready": found.not_ready,
-        "check": entry.at if entry else None,
-        "sent": _sent_json(found.message) if found.message else None,
-        "box": found.box,
-        "run": _run_json(found.run) if found.run else None,
-        "wait": wait_json(found.wait) if found.wait else None,
-        "now": [action.as_json() for action in found.now],
-        "waiting": found.waiting,
-        "next": {"at": found.next_at, "rule": found.next_rule},
-        "breaker": found.breaker,
-        "reviewer": found.reviewer,
-        "budget": found.budget,
-        "parent": task.parent,
-        "session": task.session,
-        "brief": found.brief,
-    }
-
-
-def _sent_json(message: Message) -> dict[str, Any]:
-    return {"id": message.id, "to": message.to, "at": message.sent, "sends": message.sends, "ack_by": message.ack_by}
-
-
-def wait_json(wait: "Wait") -> dict[str, Any]:
-    """What is ahead of a waiting message: ids of runs and of the first messages, how many messages, what holds it."""
-    keys = ("since", "held_by", "until", "runs", "ahead", "messages")
-    return {key: getattr(wait, key) for key in keys}
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    return {"id": run.id, "alive": run.alive, "started": run.started, "ended": run.ended, "exit": run.exit}
-
-
-def explain_text(found: "Explanation", when: When) -> str:
-    """One screen, with what is waited for and until when."""
-    from claw_files.rules.lanes import sentence
-
-    task, entry, message, run = found.task, found.entry, found.message, found.run
-    rows = [
-        ("holder", f"{task.assignee or 'nobody'}, generation {task.generation}, attempt {task.attempt}"),
-        ("liveness", found.liveness),
-        ("conflict", found.conflict),
-        ("not ready", found.not_ready),
-        ("waits for", ", ".join(f"{it.task} ({it.stands})" for it in found.waits_for)),
-        ("reason", task.reason),
-        ("spawned in", task.parent if task.label else None),
-        ("session", f"{task.session}, message {task.turn}" if task.session else None),
-        ("in the ledger", entry.line.strip() if entry else "no line"),
-        ("sent", _sent(message, found.box, when) if message else "nothing yet"),
-        ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
-        ("turn", sentence(found.wait, when) if found.wait else None),
-        ("now", found.next_rule if found.now else found.waiting),
-        ("next", _next(found, when)),
-        ("breaker", found.breaker + (f" until {when(found.breaker_until)}" if found.breaker_until else "")),
-        ("reviewer", found.reviewer),
-        ("budget", found.budget),
-        ("brief", "; ".join(found.brief)),
-        ("held until", when(found.told_at) if found.told_at else None),
-    ]
-    lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]
-    return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
-
-
-def _sent(message: Message, box: Box | None, when: When) -> str:
-    at = when(message.sent) if message.sent else "some time"
-    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by else ""
-    return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
-
-
-def _next(found: "Explanation", when: When) -> str | None:
-    if found.now:
-        return None  # what follows from it is seen when it is done
-    return (f"at {when(found.next_at)}: " if found.next_at else "") + found.next_rule

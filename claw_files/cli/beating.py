@@ -52,9 +52,9 @@ def brief(date: str | None) -> None:
 @click.argument("task_id", metavar="TASK")
 def explain(task_id: str) -> None:
     """Why a task stands where it stands, and what happens next: one screen, from the rules that the heartbeat uses."""
-    from claw_files import views, words
+    from claw_files import figures, words
 
     task = words.task_id(task_id)
     app = open_app()
     found = app.place_to_see(task).explaining.explain(task)
-    show(views.explain_json(found), lambda: views.explain_text(found, app.when))
+    show(figures.explain_json(found), lambda: figures.explain_text(found, app.when))

@@ -259,3 +259,21 @@ def test_quoted_text_cannot_end_its_own_block() -> None:
     assert len(words.quote("x" * 50_000, "peter", fence, limit=100)) < 300
     with pytest.raises(ValueError, match="fence"):
         words.quote("x", "peter", "short")
+
+
+@pytest.mark.parametrize(
+    ("after", "shown"),
+    [
+        (timedelta(minutes=12, seconds=30), "10:12:30 (in 12 min)"),
+        (timedelta(0), "10:00 (now)"),
+        (-timedelta(seconds=40), "09:59:20 (40 s ago)"),
+        (-timedelta(hours=3, minutes=5), "06:55 (3 h 5 min ago)"),
+        (timedelta(hours=14), "2026-03-08 00:00 (in 14 h)"),
+        (timedelta(days=1, hours=3), "2026-03-08 13:00 (in 1 day)"),
+        (-timedelta(days=2), "2026-03-05 10:00 (2 days ago)"),
+    ],
+)
+def test_a_time_for_people_is_local_and_says_how_far_away_it_is(after: timedelta, shown: str) -> None:
+    now = datetime(2026, 3, 7, 9, tzinfo=UTC)
+
+    assert words.render_for_people(now + after, now, ZoneInfo("Europe/Berlin")) == shown
