@@ -87,6 +87,14 @@ class TaskBlock(Held, frozen=True, kw_only=True):
     note: Text
 
 
+class TaskUnblock(Held, frozen=True, kw_only=True):
+    note: Text = ""
+
+
+class TaskComment(OneTask, frozen=True, kw_only=True):
+    text: Text
+
+
 class TaskNeed(Held, frozen=True, kw_only=True):
     agent: Name
     question: Text

@@ -96,6 +96,16 @@ def done(app: "App", asked: args.TaskDone) -> Any:
     return _held(app, asked, finish)
 
 
+def unblock(app: "App", asked: args.TaskUnblock) -> Any:
+    task = words.task_id(asked.task)
+    return tasks.unblock(app, task, asked.note, app.generation(task, asked.generation)).json()
+
+
+def comment(app: "App", asked: args.TaskComment) -> Any:
+    task = words.task_id(asked.task)
+    return tasks.comment(app, task, asked.text).json()
+
+
 def fail(app: "App", asked: args.TaskFail) -> Any:
     return _held(app, asked, lambda place, task, gen: place.tasks.fail(task, app.actor, asked.reason, gen))
 

@@ -73,6 +73,10 @@ def _calls() -> Iterator[Call]:
     yield call("task_done", "done", args.TaskDone, on_tasks.done, "Finish your task; `review` asks for a review.")
     yield call("task_fail", "fail", args.TaskFail, on_tasks.fail, "Give up this attempt, with the reason.")
     yield call("task_block", "block", args.TaskBlock, on_tasks.block, "Say what a task waits for.")
+    yield call(
+        "task_unblock", "unblock", args.TaskUnblock, on_tasks.unblock, "Let a blocked task go on, with its holder."
+    )
+    yield call("task_comment", "comment", args.TaskComment, on_tasks.comment, "Add a note to anybody's task.")
     yield call("task_need", "need", args.TaskNeed, on_tasks.need, "Block your task until another agent has answered.")
     yield call("task_release", "release", args.TaskRelease, on_tasks.release, "Give your task back to the backlog.")
     yield call("task_approve", "approve", args.OneTask, on_tasks.approve, "Accept a task in review.")

@@ -82,6 +82,27 @@ def move(app: "App", task: "TaskId", make_move: "Callable[[App], Task]") -> Move
     return Moved(_blindly(task, place, make_move) if place.is_blind else make_move(place), place)
 
 
+def unblock(app: "App", task: "TaskId", note: str, generation: int | None) -> Moved:
+    """What was blocked may go on; a holder who did not say so itself is told. Raises what the move raises."""
+    from claw_files.model import State
+
+    by = app.actor
+    moved = move(app, task, lambda place: place.tasks.unblock(task, by, note, generation))
+    holder, place = moved.task.assignee, moved.place
+    if moved.task.state is State.IN_PROGRESS and holder and holder != by and not place.is_blind:
+        place.messages.send(by, holder, f"{task} can go on. {note}".strip(), task)
+        place.wake()
+    return moved
+
+
+def comment(app: "App", task: "TaskId", text: str) -> Moved:
+    """The task with a note of whoever acts at the end of its file."""
+    from claw_files.services import comments
+
+    by = app.actor
+    return move(app, task, lambda place: comments.add(place.workspace, task, by, text))
+
+
 def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], Task]") -> "Task":
     from claw_files.errors import Busy, ClawError, MoveRefused
 

@@ -124,6 +124,29 @@ def block(app: "App", by: Any, task: "TaskId", note: str, generation: int | None
     return app.tasks.block(task, by, note, generation)
 
 
+@command("unblock", example='clawfiles unblock TC-47 "the key is in the vault" --agent sam')
+@click.argument("task_id", metavar="TASK")
+@click.argument("note", required=False, default="", type=TEXT)
+@_GENERATION
+def unblock(task_id: str, note: str, generation: int | None) -> None:
+    """Let a blocked task go on. Its holder stays the holder and is told; without one it is in backlog again."""
+    from claw_files import views, words
+    from claw_files.calls import tasks
+
+    app, task = open_app(), words.task_id(task_id)
+    moved = tasks.unblock(app, task, note, app.generation(task, generation))
+    show(moved.json() if shared("json") else None, lambda: views.move_text(moved.task))
+
+
+@_move("comment", 'clawfiles comment TC-47 "the staging host has moved" --agent iris')
+@click.argument("text", type=TEXT)
+def comment(app: "App", by: Any, task: "TaskId", text: str) -> "Task":
+    """Add a dated note to the file of anybody's task. It says nothing about how the task stands."""
+    from claw_files.services import comments
+
+    return comments.add(app.workspace, task, by, text)
+
+
 @_move("need", 'clawfiles need TC-47 --from iris "Which region is live?" --agent peter', holder=True)
 @click.option("--from", "other", required=True, metavar="AGENT", help="Who can answer.")
 @click.argument("question", type=TEXT)

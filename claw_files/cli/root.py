@@ -17,6 +17,8 @@ COMMANDS = {  # name: (where it is, what it does in one line); in the order of t
     "review": ("claw_files.cli.moves:review", "Finish a task you hold and ask for a review."),
     "fail": ("claw_files.cli.moves:fail", "Give up this attempt, with the reason."),
     "block": ("claw_files.cli.moves:block", "Say what a task waits for."),
+    "unblock": ("claw_files.cli.moves:unblock", "Let a blocked task go on, with its holder."),
+    "comment": ("claw_files.cli.moves:comment", "Add a note to a task; it counts as nobody's word."),
     "need": ("claw_files.cli.moves:need", "Block a task until another agent has answered."),
     "approve": ("claw_files.cli.moves:approve", "Accept what is in review."),
     "reopen": ("claw_files.cli.moves:reopen", "Send it back to the same agent, with the reason."),

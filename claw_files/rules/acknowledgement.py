@@ -11,7 +11,7 @@ from claw_files import words
 from claw_files.model import AgentId, Box, State, TaskId, Value
 from claw_files.rules.snapshot import Look
 
-_OWN = timedelta(seconds=2)  # a write of ours stamps `updated` before the file gets its time
+OWN = timedelta(seconds=2)  # a write of ours stamps `updated` before the file gets its time
 
 
 class TraceKind(StrEnum):
@@ -81,7 +81,7 @@ def is_changed(look: Look) -> bool:
         return False
     if task.updated is None or task.updated <= message.sent:
         return True
-    return look.modified is not None and look.modified > task.updated + _OWN
+    return look.modified is not None and look.modified > task.updated + OWN
 
 
 def is_withdrawn(look: Look) -> bool:

@@ -71,14 +71,14 @@ MOVES: tuple[Move, ...] = (
         sources=(S.BLOCKED,),
         target=S.IN_PROGRESS,
         who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
-        by="progress",
+        by="unblock, progress",
     ),
     Move(
         letter="L",
         sources=(S.BLOCKED,),
         target=S.BACKLOG,
         who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
-        by="release",
+        by="unblock, release",
     ),
     Move(letter="M", sources=(S.FAILED,), target=S.BACKLOG, who=(Role.TICK,), by="the next attempt"),
     Move(letter="N", sources=(S.FAILED,), target=S.DEAD, who=(Role.TICK,), by="the last attempt"),
@@ -153,7 +153,7 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
 
 
 def _ways_out(state: State, task: Task) -> str:
-    commands = {move.by.split(",")[0] for move in MOVES if state in move.sources}
+    commands = {name for move in MOVES if state in move.sources for name in move.by.split(", ")} - {"beat"}
     ways = sorted(command for command in commands if " " not in command)  # the others happen by themselves
     return f"from {state} these work: " + ", ".join(f"`clawfiles {way} {task.id}`" for way in ways) if ways else ""
 
@@ -211,8 +211,14 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
 def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: datetime | None = None) -> Task:
     """`task` with its lease renewed and, if given, a new ETA; a blocked task is in progress again.
 
-    Raises MoveRefused for a task in backlog: only a claim, through the arbiter, makes a holder.
+    Raises MoveRefused for a task in backlog: only a claim, through the arbiter, makes a holder. Nor does progress of
+    somebody else on a blocked one: `unblock` is for that.
     """
+    if task.state is S.BLOCKED and task.assignee != actor.id:
+        right = f"`clawfiles comment {task.id} TEXT` adds a note, `clawfiles unblock {task.id}` lets it go on"
+        if task.assignee:
+            raise NotYours(task.id, task.assignee, f"it is blocked, and only its holder says how it goes; {right}")
+        raise MoveRefused("transitions", f"{task.id} is blocked, and nobody holds it", right)
     check(task, S.IN_PROGRESS, actor, "D", "K")
     return replace(
         task,
@@ -261,6 +267,14 @@ def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None 
             "blocked needs a note", f"{task.id}: say what is missing", f'`clawfiles block {task.id} "what is missing"`'
         )
     return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
+
+
+def unblock(task: Task, actor: Actor, now: datetime, lasting: timedelta) -> Task:
+    """`task` as before it was blocked: in progress with its holder, or in backlog where nobody had claimed it."""
+    if task.state is S.BLOCKED and not (task.assignee and task.lease):
+        return resume(task, actor, now)
+    check(task, S.IN_PROGRESS, actor, "K")
+    return replace(task, state=S.IN_PROGRESS, lease=now + lasting, need=None, reason=None, updated=now)
 
 
 def resume(task: Task, actor: Actor, now: datetime) -> Task:

@@ -23,6 +23,7 @@ Rule = Callable[[Task, transitions.Actor], Task]
 
 _FROM = {  # where a command starts from; the table of moves says who may
     "progress": (State.IN_PROGRESS, State.BLOCKED),
+    "unblock": (State.BLOCKED,),
     "beat": (State.IN_PROGRESS,),
     "done": (State.IN_PROGRESS,),
     "review": (State.IN_PROGRESS,),
@@ -116,6 +117,15 @@ class TaskService:
             return transitions.progress(found, actor, self._now(), lasting, eta)
 
         return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, note))
+
+    def unblock(self, task: TaskId, by: AgentId, note: str = "", generation: int | None = None) -> Task:
+        """The task as before it was blocked, with a note: with its holder, or in backlog where there is none."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.unblock(found, actor, self._now(), lasting)
+
+        return self._move("unblock", task, by, rule, note or "unblocked", generation, note=self._dated(by, note))
 
     def beat(self, task: TaskId, by: AgentId, generation: int | None = None) -> Task:
         """The task with its lease renewed, nothing else."""
@@ -381,7 +391,7 @@ def _right_command(task: Task) -> str:
         State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",
         State.REVIEW: f"its reviewer says `clawfiles approve {task.id}` or `clawfiles reopen {task.id} WHY`",
         State.DONE: f"`clawfiles reopen {task.id} WHY` brings it back",
-        State.BLOCKED: f"`clawfiles progress {task.id}` once it can go on, or `clawfiles release {task.id}`",
+        State.BLOCKED: f"`clawfiles unblock {task.id}` once it can go on, or `clawfiles release {task.id}`",
         State.FAILED: "the next heartbeat decides what follows",
         State.DEAD: f"`clawfiles requeue {task.id}` brings it back",
         State.CANCELLED: "make a new one: `clawfiles task new TITLE`",

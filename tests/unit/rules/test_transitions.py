@@ -171,12 +171,25 @@ def test_any_open_task_can_be_blocked_by_any_agent_with_a_note() -> None:
             t.block(task(state), iris, LATER, "  ")
 
 
-def test_blocked_to_in_progress_is_progress_of_the_holder_the_coordinator_or_a_person() -> None:
+def test_blocked_to_in_progress_is_unblock_by_the_holder_the_coordinator_or_a_person_and_progress_of_the_holder() -> (
+    None
+):
+    blocked = task(State.BLOCKED, reason="no key", lease=START)
     for actor in (peter, sam, person):
-        unblocked = t.progress(task(State.BLOCKED, reason="no key"), actor, LATER, LEASE)
+        unblocked = t.unblock(blocked, actor, LATER, LEASE)
         assert (unblocked.state, unblocked.reason, unblocked.need) == (State.IN_PROGRESS, None, None)
+        assert unblocked.assignee == "peter"
+    assert t.progress(blocked, peter, LATER, LEASE).state is State.IN_PROGRESS
+    for actor in (sam, person, iris):
+        with pytest.raises(NotYours, match="clawfiles unblock"):
+            t.progress(blocked, actor, LATER, LEASE)
     with pytest.raises(NotYours):
-        t.progress(task(State.BLOCKED), iris, LATER, LEASE)
+        t.unblock(blocked, iris, LATER, LEASE)
+
+
+def test_what_was_blocked_before_anybody_claimed_it_goes_back_to_the_backlog_with_its_assignee() -> None:
+    unblocked = t.unblock(task(State.BLOCKED, reason="no key"), sam, LATER, LEASE)
+    assert (unblocked.state, unblocked.assignee, unblocked.reason) == (State.BACKLOG, "peter", None)
 
 
 def test_blocked_to_backlog_is_release_by_the_holder_the_coordinator_or_a_person() -> None:
