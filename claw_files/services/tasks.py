@@ -13,7 +13,7 @@ from claw_files import words
 from claw_files.config import Settings
 from claw_files.errors import BadValue, ClawError, MoveRefused, Refused
 from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Need, State, Task, TaskId, Value
-from claw_files.rules import routing, sizes, transitions
+from claw_files.rules import advice, routing, sizes, transitions
 from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Place
 from claw_files.services import turns
@@ -329,7 +329,7 @@ class TaskService:
             raise MoveRefused(
                 "transitions",
                 f"{task.id} is {task.state}, and `{command}` starts from {' or '.join(_FROM[command])}",
-                _right_command(task),
+                advice.right_command(task),
             )
         return rule(task, actor_for(settings, by, task))
 
@@ -382,20 +382,6 @@ def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
             f"{agent} is a worker and moves no task, {task} neither",
             "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task",
         )
-
-
-def _right_command(task: Task) -> str:
-    """The command that would be right from where the task stands."""
-    return {
-        State.BACKLOG: f"claim it first: `clawfiles claim {task.id}`",
-        State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",
-        State.REVIEW: f"its reviewer says `clawfiles approve {task.id}` or `clawfiles reopen {task.id} WHY`",
-        State.DONE: f"`clawfiles reopen {task.id} WHY` brings it back",
-        State.BLOCKED: f"`clawfiles unblock {task.id}` once it can go on, or `clawfiles release {task.id}`",
-        State.FAILED: "the next heartbeat decides what follows",
-        State.DEAD: f"`clawfiles requeue {task.id}` brings it back",
-        State.CANCELLED: "make a new one: `clawfiles task new TITLE`",
-    }[task.state]
 
 
 def _line(text: str, task: TaskId) -> str:
