@@ -135,7 +135,7 @@ def unblock(task_id: str, note: str, generation: int | None) -> None:
 
     app, task = open_app(), words.task_id(task_id)
     moved = tasks.unblock(app, task, note, app.generation(task, generation))
-    show(moved.json() if shared("json") else None, lambda: views.move_text(moved.task))
+    show(moved.json() if shared("json") else None, lambda: views.move_text(moved.task, app.when))
 
 
 @_move("comment", 'clawfiles comment TC-47 "the staging host has moved" --agent iris')
