@@ -13,7 +13,7 @@ import msgspec
 
 from claw_files.errors import ClawError
 from claw_files.model import Checkpoint, Kind, Lease, Message, State, Task
-from claw_files.words import render_duration, render_instant, safe
+from claw_files.words import render_duration, render_instant, safe, said
 
 if TYPE_CHECKING:
     from claw_files.rules.lanes import Wait
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from claw_files.services.standing import State as DaemonState
 
 When = Callable[[datetime], str]  # how an instant is told to people: local, and how far away
-_NOT_SHOWN = {"state", "recorded"}
+_NOT_SHOWN = {"state", "recorded", "state_line"}
 COLOURS = {
     State.BACKLOG: "white",
     State.IN_PROGRESS: "cyan",
@@ -103,12 +103,13 @@ def task_text(shown: "Shown", when: When) -> str:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
     rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []
     rows += [f"{'conflict:':<14}{safe(conflict)}" for conflict in shown.conflicts]
+    rows += [f"{'unclear:':<14}line {it.line}: {said(it.text)}: {safe(it.hint)}" for it in shown.task.unclear]
     head = f"{shown.task.id}: {safe(shown.task.title)} [{shown.task.state}]"
     text = safe(shown.body.strip(), limit=100_000, lines=True)
     return "\n".join([head, *rows, f"{'file:':<14}{safe(shown.path)}", *(["", text] if text else [])])
 
 
-_HEAD = {"id", "title", "state", "recorded"}
+_HEAD = {"id", "title", "state", "recorded", "state_line", "unclear"}
 
 
 def _cell(value: object, when: When) -> str:
@@ -166,6 +167,7 @@ def listing_text(listing: "Listing") -> str:
 
 def _mark(shown: "Shown") -> str:
     marks = [*(["conflict"] if shown.conflicts else []), *(["unverified"] if shown.verified is False else [])]
+    marks += ["unclear"] if shown.task.unclear else []
     return f" ({', '.join(marks)})" if marks else ""
 
 

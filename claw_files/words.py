@@ -1,6 +1,6 @@
-"""Text checked where it enters: ids, lengths, states, priorities; and text made safe where it leaves.
+"""Text checked where it enters: ids, lengths, priorities; and text made safe where it leaves.
 
-Everything here is pure. What is not understood raises BadId or BadValue, except `state`, where "no state" is an answer.
+Everything here is pure. What is not understood raises BadId or BadValue.
 Forms are matched in ASCII: a digit or letter of another script never passes for one of ours.
 """
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from claw_files.errors import BadId, BadValue
-from claw_files.model import AgentId, State, TaskId
+from claw_files.model import AgentId, TaskId
 from claw_files.patterns import pattern
 
 _ID = pattern(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
@@ -156,38 +156,7 @@ def render_distance(length: timedelta) -> str:
     return f"in {text}" if length > timedelta() else f"{text} ago"
 
 
-# --- states and priorities -------------------------------------------------------------------------------------------
-
-_SYNONYMS: Final = {
-    State.BACKLOG: "backlog todo open new ready pending queued planned notstarted reopened",
-    State.IN_PROGRESS: "inprogress wip workinprogress progress started working active doing ongoing running underway "
-    "claimed acknowledged resumed",
-    State.REVIEW: "review inreview reviewing readyforreview needsreview underreview awaitingreview",
-    State.DONE: "done complete completed finished closed resolved fixed shipped",
-    State.BLOCKED: "blocked stuck waiting onhold paused",
-    State.FAILED: "failed fail failure error errored crashed",
-    State.DEAD: "dead deadletter",
-    State.CANCELLED: "cancelled canceled abandoned dropped obsolete wontfix wontdo",
-}
-_STATES: Final = {word: state for state, words in _SYNONYMS.items() for word in words.split()}
-_MARKS: Final = {"✅": State.DONE, "✔": State.DONE, "☑": State.DONE, "❌": State.FAILED, "🚧": State.IN_PROGRESS}
-
-
-def state(text: str) -> State | None:
-    """The state that `text` names, or None.
-
-    Case, spaces, underscores, hyphens, bold and emoji do not matter; a mark alone ("✅") counts, beside a word the
-    word does ("✅ IN REVIEW" is review). The whole text must be the state: "not done" is none.
-    """
-    if len(text) > 48:
-        return None
-    word = re.sub(r"\s|[-_*`'’.!]", "", text).lower()
-    marks = [mark for mark in _MARKS if mark in word]
-    word = re.sub(r"[^\w]|_", "", word)
-    if word or not marks:
-        return _STATES.get(word)
-    return _MARKS[marks[0]]
-
+# --- priorities ------------------------------------------------------------------------------------------------------
 
 _RANKS: Final = {"critical": 0, "urgent": 0, "highest": 0, "high": 1, "normal": 2, "medium": 2, "low": 3, "lowest": 4}
 

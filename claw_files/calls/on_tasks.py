@@ -31,7 +31,7 @@ def new(app: "App", asked: args.TaskNew) -> Any:
 
 
 def list_(app: "App", asked: args.TaskList) -> Any:
-    state = words.state(asked.status) if asked.status else None
+    state = app.settings.vocabulary.state(asked.status) if asked.status else None
     if asked.status and state is None:
         raise BadValue("status", asked.status, f"a state: {', '.join(State)}")
     agent = app.settings.agent(asked.agent).name if asked.agent else None

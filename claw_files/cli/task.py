@@ -64,12 +64,12 @@ def new(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 def list_tasks(status: str | None, agent: str | None, limit: int | None) -> None:
     """List tasks, a line each; the archive is left out."""
-    from claw_files import views, words
+    from claw_files import views
     from claw_files.errors import BadValue
     from claw_files.model import State
 
     app = open_app()
-    state = words.state(status) if status else None
+    state = app.settings.vocabulary.state(status) if status else None
     if status and state is None:
         raise BadValue("--status", status, f"a state: {', '.join(State)}")
     listing = app.board.listing(state, app.settings.agent(agent).name if agent else None, limit)

@@ -100,6 +100,7 @@ def _build(found: "Reading") -> Settings:
         serve=Serve(**found.section(("serve",), "serve")),
         profiles=profiles,
         notify=Notify(**found.section(("notify",), "notify")),
+        words=tuple((state, more) for state, more in found.section(("words",), "words").items() if more),
     )
 
 

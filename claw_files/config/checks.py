@@ -5,6 +5,7 @@ import re
 from claw_files.config.reading import Reading
 from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
+from claw_files.documents import vocabulary
 from claw_files.model import AgentId, AgentKind, Runtime
 
 
@@ -33,6 +34,8 @@ def check(settings: Settings, found: Reading) -> None:
         _check_names(settings, ("budgets", "agents", name), (name,), found)
     for model in settings.prices:
         _check_price(model, found)
+    for state, sentence in vocabulary.problems(settings.words) if settings.words else ():
+        found.problem(("words", state), sentence)
     if _minutes(settings.quiet_hours.windows) >= _DAY:
         found.problem(("quiet_hours", "windows"), "leaves no time of the day to announce anything")
 

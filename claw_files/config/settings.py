@@ -9,6 +9,8 @@ from claw_files.model import AgentId, AgentKind, Runtime, Size, Value
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from claw_files.documents.vocabulary import Vocabulary
+
 Window = tuple[time, time]
 """From the first time up to, but without, the second; over midnight when the second is earlier; empty when equal."""
 
@@ -237,6 +239,14 @@ class Settings(Value, frozen=True):
     openclaw: OpenClaw = OpenClaw()
     serve: Serve = Serve()
     notify: Notify = Notify()
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()  # states, each with more words that mean it
+
+    @property
+    def vocabulary(self) -> "Vocabulary":
+        """Which words mean which state here, and who there is."""
+        from claw_files.documents.vocabulary import vocabulary
+
+        return vocabulary(self.words, frozenset(self.agents))
 
     @property
     def coordinator(self) -> AgentId:

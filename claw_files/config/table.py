@@ -154,6 +154,16 @@ TABLE: tuple[Setting, ...] = (
         ("catch_up", "catch_up", "once", "After downtime: the latest missed time once, or skip it."),
     ),
     *_of(
+        "words",
+        ("backlog", "texts", [], "More words that mean this state in files, beside those of file-format.md."),
+        ("in_progress", "texts", [], 'The same: in_progress = ["en cours"].'),
+        ("review", "texts", [], "The same."),
+        ("done", "texts", [], 'The same: done = ["terminé"]. A word that means another state is an error.'),
+        ("blocked", "texts", [], "The same."),
+        ("failed", "texts", [], "The same."),
+        ("cancelled", "texts", [], "The same."),
+    ),
+    *_of(
         "openclaw",
         ("url", "gateway", "ws://127.0.0.1:18789", "Where the gateway listens."),
         ("token_env", "variable", "OPENCLAW_GATEWAY_TOKEN", "The variable that holds the gateway's token."),

@@ -13,6 +13,7 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.reading import Folder, Node, Tree, Unread
 from claw_files.documents import ledger, messages, reports, status
 from claw_files.documents.lines import visible_at
+from claw_files.documents.vocabulary import BUILT_IN
 from claw_files.errors import BadId, InvalidConfig, InvalidFile
 from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
 from claw_files.rules import by_hand, routing
@@ -54,6 +55,7 @@ class Survey:
         self._folders: dict[str, Folder] = {}
         self.settings = self._settings()
         self.agents = frozenset(self.settings.agents) if self.settings else frozenset[str]()
+        self.words = self.settings.vocabulary if self.settings else BUILT_IN
         self.zone = self.settings.workspace.zone if self.settings else ZoneInfo("UTC")
         self.ledger_path = self.settings.workspace.ledger if self.settings else "HEARTBEAT.md"
         self.prefix = self.settings.workspace.prefix if self.settings else "TC"
@@ -133,7 +135,7 @@ class Survey:
     def _reports(self, node: Node, raw: bytes) -> tuple[Report, ...]:
         author = AgentId(node.name.removesuffix(".md").lower())
         try:
-            return reports.parse(raw, node.path, author, self._time(node), self.zone)
+            return reports.parse(raw, node.path, author, self._time(node), self.zone, vocabulary=self.words)
         except InvalidFile as wrong:
             self._note(node, wrong)
         return ()
@@ -189,7 +191,7 @@ class Survey:
             raw = self.tree.read(node.path)
             if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
                 raise Unread("empty-file")
-            task = status.parse(raw, node.path, self._time(node), self.zone)
+            task = status.parse(raw, node.path, self._time(node), self.zone, self.words)
         except FileNotFoundError:
             return plain
         except (Unread, InvalidFile) as wrong:

@@ -3,9 +3,10 @@
 import re
 
 from claw_files import words
-from claw_files.documents import body
+from claw_files.documents import body, phrases
 from claw_files.documents.records import Record
 from claw_files.documents.records import render as _render
+from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.errors import BadId, InvalidFile
 from claw_files.model import AgentId, Checkpoint, Result, RunId, State
 
@@ -40,17 +41,19 @@ def render(checkpoint: Checkpoint) -> bytes:
     return _render(values, checkpoint.body)
 
 
-def parse_result(raw: bytes, path: str) -> Result:
+def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Result:
     """What the worker left in `checkpoints/subagent-LABEL.md`; the label is the file's name.
 
     Without `status` in front matter the text is taken at its word: a line "Status: DONE" (or "DONE" as first or last
     line) is done, one that says failed, blocked or cancelled is failed. A text that says neither is partial work:
     findings are there, but nobody claims that they are all.
 
-    Raises InvalidFile, also for a `status` that is none.
+    Bytes that are UTF-16 with its mark, or else no UTF-8, are read as text all the same: Latin-1 has no wrong bytes.
+
+    Raises InvalidFile, also for a `status` that is none ("bad-value"), for nothing ("empty") and for what is no text.
     """
-    record = Record(raw, path)
-    status, partial = _status(record)
+    record = Record(_as_utf8(raw, path), path)
+    status, partial = _status(record, vocabulary)
     return Result(
         label=_label(path),
         status=status,
@@ -74,26 +77,47 @@ def _label(path: str) -> str:
         raise InvalidFile(path, "bad-id", str(error)) from None
 
 
-def _status(record: Record) -> tuple[State, bool]:
+def _as_utf8(raw: bytes, path: str) -> bytes:
+    """The text as UTF-8, where it is one of what programs write on Windows."""
+    if not raw.strip():
+        raise InvalidFile(path, "empty", "it is empty")
+    try:
+        if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return raw.decode("utf-16").encode()
+        if raw[1:2] == b"\0" or raw[:1] == b"\0":
+            return raw.decode("utf-16-le" if raw[1:2] == b"\0" else "utf-16-be").encode()
+        raw.decode()
+        return raw
+    except UnicodeDecodeError:
+        pass
+    if b"\0" in raw or len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", raw)) > len(raw) // 100:
+        raise InvalidFile(path, "encoding", "it is no text in UTF-8, UTF-16 or Latin-1")
+    return raw.decode("cp1252", "replace").encode()
+
+
+def _status(record: Record, vocabulary: Vocabulary) -> tuple[State, bool]:
     """Done or failed, and whether it is partial work."""
     word = record.text("status")
     if word is None:
-        said = _word_in(record.body)
+        said = _word_in(record.body, vocabulary)
         return (State.DONE, False) if said is State.DONE else (State.FAILED, said not in _FAILED)
     if word.strip().lower() in ("partial", "incomplete"):
         return State.FAILED, True
-    said = words.state(word)
-    if said is None:
+    saying = phrases.read(word, vocabulary)
+    if saying.state is None:
         path, line = record.document.path, record.document.lines["status"]
         raise InvalidFile(path, "bad-value", f"status: {word[:80]!r} is not done, failed or partial", line)
-    return (State.DONE, False) if said is State.DONE else (State.FAILED, said not in _FAILED)
+    return (State.DONE, False) if saying.state is State.DONE else (State.FAILED, saying.state not in _FAILED)
 
 
-def _word_in(text: str) -> State | None:
-    if said := body.read(text, "status").state:
-        return said
+def _word_in(text: str, vocabulary: Vocabulary) -> State | None:
+    told = body.read(text, "status", vocabulary)
+    if told.state and not any(it.line > (told.line or 0) for it in told.unclear):
+        return told.state
+    if told.unclear:
+        return None
     lines = [re.sub(r"^[#>*\-\s]+", "", line) for line in text.split("\n") if line.strip()]
-    return next((state for line in (*lines[-1:], *lines[:1]) if (state := words.state(line))), None)
+    return next((state for line in (*lines[-1:], *lines[:1]) if (state := vocabulary.state(line))), None)
 
 
 def render_result(result: Result) -> bytes:

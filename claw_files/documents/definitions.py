@@ -104,7 +104,7 @@ def text_in(raw: bytes, path: str, task: TaskId) -> str:
 
 def redefined(before: Definition, task: Task, raw: bytes, path: str) -> Definition:
     """The definition as a status file has it now, `raw`; a text that stands there as we wrote it has not changed."""
-    text, ours = text_in(raw, path, task.id), status.append(b"", before.text).decode()
+    text, ours = text_in(raw, path, task.id), status.append(b"", before.text, path).decode()
     return of(task, before.text if text.strip() == ours.strip() else text)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from claw_files import instants, words
 from claw_files.documents.frontmatter import Data
 from claw_files.errors import BadId, BadValue
-from claw_files.model import Need, Size, Stay, Value
+from claw_files.model import AgentId, Need, Size, Stay, Value
 
 if TYPE_CHECKING:
     pass
@@ -19,6 +19,7 @@ class Reading(Value, frozen=True):
 
     file_time: datetime
     tz: Any  # ZoneInfo
+    agents: frozenset[AgentId] | None = None  # who there is; None: any name may be an agent's
 
 
 class Field(Value, frozen=True):
@@ -52,10 +53,13 @@ def _number(data: Data, _: Reading) -> int:
     return int(text)
 
 
-def _need(data: Data, _: Reading) -> Need:
+def _need(data: Data, reading: Reading) -> Need:
     if isinstance(data, dict):
         return Need(agent=words.agent_id(_text(data.get("agent", ""))), question=_text(data.get("question", "")))
-    return need(_text(data))
+    found = need(_text(data))
+    if reading.agents is not None and found.agent not in reading.agents:
+        raise BadValue("need", _text(data), 'one of the agents and a question: "iris - which region?"')
+    return found
 
 
 def need(text: str) -> Need:
@@ -104,8 +108,12 @@ def _flow(values: Any) -> list[str] | None:
     return [str(value) for value in values] or None
 
 
+def _single(data: Data, _: Reading) -> str:
+    return _text(data[0] if isinstance(data, list) and len(data) == 1 else data)
+
+
 def _one(key: str, *also: str) -> Field:
-    return Field(key=key, read=_text, show=_plain, also=also)
+    return Field(key=key, read=_single, show=_plain, also=also)
 
 
 def _who(key: str, *also: str) -> Field:

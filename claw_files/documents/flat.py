@@ -20,7 +20,8 @@ _ODD_ASCII = pattern("[^ -~\n\r]|\r(?!\n)")  # the same for nearly every file; t
 _KEY = pattern(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3}):(?= |$)")
 _ITEM = pattern(r"( *)-(?= |$)")
 _PLAIN: Final = frozenset("_./(+")  # what a value without quotes may begin with, beside letters and digits
-_WORDS = r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
+_MENTION = pattern(r"@[A-Za-z0-9._-]{1,64}")
+_WORDS = r"[A-Za-z0-9_./@][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
 _LIST = pattern(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
 _LISTED = pattern(rf'"([^"\\]*)"|({_WORDS})')
 
@@ -126,6 +127,8 @@ def _value(rest: str) -> tuple[Data, int] | None:
         return (rest[1:-1], len(rest)) if plain else None
     if first == "[":
         return ([a or b for a, b in _LISTED.findall(rest)], len(rest)) if _LIST.fullmatch(rest) else None
+    if rest == "-" or _MENTION.fullmatch(rest):  # YAML takes a lone dash for a list, and refuses "@"
+        return rest, len(rest)
     if not (first.isalnum() or first in _PLAIN if first.isascii() else "\u00c0" <= first <= "\u1fff"):
         return None
     if " #" in rest:

@@ -212,7 +212,7 @@ def _agents(line: str, places: dict[str, Span], entry: Entry, agents: Container[
 
 @lru_cache(256)
 def _is_state(name: str) -> bool:
-    return words.state(name) is not None
+    return state_of(name) is not None
 
 
 @lru_cache(256)  # many lines, few times

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from claw_files import instants, words
-from claw_files.documents import body, findings, status
+from claw_files.documents import body, findings, statements, status
 from claw_files.documents.frontmatter import parse as split
+from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, Report, TaskId
 from claw_files.patterns import pattern
@@ -26,6 +27,7 @@ def parse(
     tz: "ZoneInfo",
     task: TaskId | None = None,
     known: Callable[[TaskId], bool] = lambda _: False,
+    vocabulary: Vocabulary = BUILT_IN,
 ) -> tuple[Report, ...]:
     """What `author` says in this file, one report a task, in the order of the file.
 
@@ -38,23 +40,24 @@ def parse(
     Raises InvalidFile as `frontmatter.parse` does and, for a whole file, as `status.parse` does.
     """
     if task is not None:
-        return _whole(raw, path, author, file_time, tz)
+        return _whole(raw, path, author, file_time, tz, vocabulary)
     found: dict[TaskId, Report] = {}
-    for name, rest in body.pairs(split(raw, path).body):
-        said = body.said(name, rest)
-        named = _task(name, known) if said else None
-        if said and named:
-            eta = _eta(said, file_time, tz)
+    for name, saying in statements.named(split(raw, path).body, vocabulary):
+        named = _task(name, known)
+        if named and saying.state:
+            eta = _eta(saying.rest, file_time, tz)
             found[named] = Report(
-                task=named, author=author, state=said.state, at=file_time, path=path, eta=eta, note=said.rest
+                task=named, author=author, state=saying.state, at=file_time, path=path, eta=eta, note=saying.rest
             )
     return tuple(found.values())
 
 
-def _whole(raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "ZoneInfo") -> tuple[Report, ...]:
-    if not status.has_state(raw, path):
+def _whole(
+    raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "ZoneInfo", vocabulary: Vocabulary
+) -> tuple[Report, ...]:
+    if not status.has_state(raw, path, vocabulary):
         return ()
-    task = status.parse(raw, path, file_time, tz)
+    task = status.parse(raw, path, file_time, tz, vocabulary)
     note = task.summary or task.reason or ", ".join(task.outputs)
     critical = findings.critical(raw.decode("utf-8", "replace"))
     return (
@@ -79,8 +82,8 @@ def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:
     return task if _USUAL.fullmatch(name) or known(task) else None
 
 
-def _eta(said: body.Said, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
+def _eta(rest: str, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
     try:
-        return instants.instant(said.eta, file_time, tz) if said.eta else None
+        return instants.instant(eta, file_time, tz) if (eta := body.eta_in(rest)) else None
     except BadValue:
         return None

@@ -2,7 +2,7 @@
 
 Front matter and body may disagree, because people and agents write either. Three keys of ours remember what stood
 there at our last write, so that only what was written since counts as news: `recorded` (the state we wrote), `said`
-(the state the body gave then) and `heard` (its ETA and need then).
+(the state the body gave then, and marks of what was not understood in it) and `heard` (its ETA and need then).
 """
 
 import re
@@ -12,16 +12,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.documents import body, fields, splice
+from claw_files.documents import body, fields, memory, phrases, splice, surroundings
 from claw_files.documents.fields import BY_KEY, FIELDS, Reading
 from claw_files.documents.frontmatter import Data, Document
 from claw_files.documents.frontmatter import parse as split
 from claw_files.documents.lately import lately
 from claw_files.documents.lines import has_marks
+from claw_files.documents.phrases import NOTHING, Saying
+from claw_files.documents.tails import word_set
+from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
+from claw_files.documents.vocabulary import state as state_of
 from claw_files.errors import BadId, BadValue, InvalidFile
-from claw_files.model import State, Task, TaskId
+from claw_files.model import State, Task, TaskId, Unclear, Value
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -34,41 +39,82 @@ _GOING: Final = (
     "assignee summary attempt failures generation lease eta not_before reason need updated completed verified"
     " asked cached_from turn"
 )
+# A value of these that is none makes the key unclear; of the others, which guard or order work, the file.
+_LENIENT: Final = word_set(
+    "title assignee requested_by followers priority estimate outputs summary eta reason need created updated completed "
+    "model group"
+)
+_NOT_YET: Final = word_set("tbd tba unknown open unassigned nobody offen unbekannt niemand")
 _AT_WORK: Final = (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
 DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # what a task is, not how it goes
 
 
+class _Front(Value, frozen=True):
+    """What the key `status` says: a state with what follows it, or words that were not understood."""
+
+    saying: Saying = NOTHING
+    line: int | None = None
+    text: str = ""
+
+    @property
+    def state(self) -> State | None:
+        return self.saying.state
+
+
 @lately
-def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo") -> Task:
+def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo", vocabulary: Vocabulary = BUILT_IN) -> Task:
     """The task that the file describes; its id is the file's name.
 
     Args:
         file_time: aware; a bare time in the file ("ETA: 11:00") is relative to it.
+        vocabulary: the words that mean a state, and the names of the agents.
 
     `state` is what counts now: the body's words where they are news and the front matter was not changed by hand as
-    well, else the front matter. It differs from `recorded` after a move by hand.
+    well, else the front matter. It differs from `recorded` after a move by hand. `unclear` has the statements that
+    were not understood and are news as well.
 
-    Raises InvalidFile: as `frontmatter.parse` does, and bad-value, wrong-id or bad-id, with key and line.
+    Raises InvalidFile: as `frontmatter.parse` does, and conflict-markers, bad-value, wrong-id or bad-id, with key and
+    line.
     """
     if not raw.strip(_BLANK):
         raise InvalidFile(path, "empty", "it is empty; put back what stood there, or cancel the task")
+    if b"<<<<<<<" in raw:
+        surroundings.check_conflict(raw.decode("utf-8", "replace"), path)
     document = split(raw, path)
     task = _id(document)
     keys = _spelled(document)
-    told = body.read(document.body, task)
-    reading = Reading(file_time=file_time, tz=tz)
-    found = {key: _typed(document, spelled, key, reading) for key, spelled in keys.items() if key in BY_KEY}
-    found = {key: value for key, value in found.items() if value is not None}
+    told = body.read(document.body, task, vocabulary)
+    reading = Reading(file_time=file_time, tz=tz, agents=vocabulary.agents)
+    found, unclear = _keys(document, keys, reading)
     recorded = _state(document, keys, "recorded")
-    state = _effective(_state(document, keys, "status"), recorded, told, *_said(document, keys))
-    values = _with_words(found, told, _heard(document, keys), state, reading)
-    return Task(id=task, state=state, recorded=recorded, **values)
+    front, said = _front(document, keys, vocabulary), _said(document, keys)
+    by_hand = front.state is not None and recorded is not None and front.state is not recorded
+    # The same word once more is news where the task has been given out anew since: "DONE", of the second attempt.
+    again = told.times > said.times > 0 and recorded in _AT_WORK
+    is_news = told.state is not None and (told.state is not said.state or again)
+    offset = document.text.count("\n", 0, document.body_start)
+    line: int | None
+    if told.state and (front.state is None or (is_news and not by_hand)):
+        state, line = told.state, offset + (told.line or 0)
+    else:
+        state, line = front.state or recorded or State.BACKLOG, front.line if front.state else None
+        if front.state:
+            told = _with_front(told, front.saying)
+    values, more = _with_words(found, told, _heard(document, keys), state, reading)
+    since = (told.line or 0) if is_news or said.state is None else 0
+    unclear += [replace(it, line=offset + it.line) for it in memory.news(told.unclear, said.unclear) if it.line > since]
+    unclear += [replace(it, line=offset + it.line) for it in more]
+    if front.saying.hint and front.line:
+        unclear.insert(0, Unclear(path="", line=front.line, text=front.text, hint=front.saying.hint))
+    named = tuple(replace(it, path=path) for it in sorted(unclear, key=lambda it: it.line))
+    return Task(id=task, state=state, recorded=recorded, state_line=line, unclear=named, **values)
 
 
-def has_state(raw: bytes, path: str) -> bool:
+def has_state(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> bool:
     """Whether the file gives a state at all, in front matter or body; without one it reads as backlog."""
     document = split(raw, path)
-    return "status" in _spelled(document) or body.read(document.body, _id(document)).state is not None
+    front = _front(document, _spelled(document), vocabulary)
+    return front.state is not None or body.read(document.body, _id(document), vocabulary).state is not None
 
 
 def line_of(raw: bytes, path: str, key: str) -> int | None:
@@ -78,23 +124,30 @@ def line_of(raw: bytes, path: str, key: str) -> int | None:
     return document.lines[spelled] if spelled else None
 
 
-def _effective(status: State | None, recorded: State | None, told: body.Words, said: State | None, times: int) -> State:
-    by_hand = status is not None and recorded is not None and status is not recorded
-    # The same word once more is news where the task has been given out anew since: "DONE", of the second attempt.
-    again = told.times > times > 0 and recorded in _AT_WORK
-    if told.state and (status is None or ((told.state is not said or again) and not by_hand)):
-        return told.state
-    return status or recorded or State.BACKLOG
+def _front(document: Document, keys: Mapping[str, str], vocabulary: Vocabulary) -> _Front:
+    data = document.meta[keys["status"]] if "status" in keys else ""
+    if fields.is_empty(data):
+        return _Front()
+    text = data if isinstance(data, str) else str(data)
+    saying = phrases.read(text, vocabulary) if isinstance(data, str) else Saying(hint=phrases.NO_STATE)
+    shown = f"{keys['status']}: {text}".replace("\n", " ")[:200]
+    return _Front(saying=saying, line=document.lines[keys["status"]], text=shown)
 
 
-def _said(document: Document, keys: Mapping[str, str]) -> tuple[State | None, int]:
-    """What the body said at our last write, and in how many lines: "done", "done x3"; 0 where that is not known."""
+def _with_front(told: body.Words, saying: Saying) -> body.Words:
+    """The body's words with what follows the state in the front matter, where the body does not say that."""
+    more = body.told(saying)
+    outputs = (more.pop("outputs"),) if "outputs" in more else ()
+    more = {key: text for key, text in more.items() if getattr(told, key) is None}
+    return replace(told, outputs=(*told.outputs, *outputs), **more) if more or outputs else told
+
+
+def _said(document: Document, keys: Mapping[str, str]) -> memory.Said:
     text = document.meta[keys["said"]] if "said" in keys else ""
-    found = re.fullmatch(r"(?P<state>.*?)(?: x(?P<times>[0-9]{1,6}))?", text) if isinstance(text, str) else None
-    if found is None or not found["times"]:
-        return _state(document, keys, "said"), 1 if text else 0
-    state = words.state(found["state"])
-    return (state, int(found["times"])) if state else (_state(document, keys, "said"), 0)
+    if fields.is_empty(text):
+        return memory.Said()
+    found = memory.parse(text) if isinstance(text, str) else None
+    return found or memory.Said(state=_state(document, keys, "said"))
 
 
 def _id(document: Document) -> TaskId:
@@ -130,21 +183,35 @@ def _plain(key: str) -> str:
     return key.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _typed(document: Document, spelled: str, key: str, reading: Reading) -> Any:
-    data = document.meta[spelled]
-    if fields.is_empty(data):
-        return None
-    try:
-        return fields.read(BY_KEY[key], data, reading)
-    except BadValue as error:
-        raise InvalidFile(document.path, "bad-value", str(error), document.lines[spelled]) from None
+def _keys(document: Document, keys: Mapping[str, str], reading: Reading) -> tuple[dict[str, Any], list[Unclear]]:
+    """The values of our keys, and those that are none, where that makes only the key unclear."""
+    found, unclear = dict[str, Any](), list[Unclear]()
+    for key, spelled in keys.items():
+        data = document.meta[spelled]
+        if key not in BY_KEY or fields.is_empty(data):
+            continue
+        try:
+            value = fields.read(BY_KEY[key], data, reading)
+        except BadValue as error:
+            line = document.lines[spelled]
+            if key not in _LENIENT:
+                raise InvalidFile(document.path, "bad-value", str(error), line) from None
+            if key == "need" and isinstance(data, str) and "reason" not in keys:
+                found["reason"] = data.strip()
+                continue
+            text = f"{spelled}: {data}".replace("\n", " ")[:200]
+            unclear.append(Unclear(path="", line=line, text=text, hint=str(error)))
+            continue
+        if value is not None:
+            found[key] = value
+    return found, unclear
 
 
 def _state(document: Document, keys: Mapping[str, str], key: str) -> State | None:
     data = document.meta[keys[key]] if key in keys else ""
     if fields.is_empty(data):
         return None
-    state = words.state(data) if isinstance(data, str) else None
+    state = state_of(data) if isinstance(data, str) else None
     if state is None:
         reason = str(BadValue(keys[key], str(data), f"a state: {', '.join(State)}"))
         raise InvalidFile(document.path, "bad-value", reason, document.lines[keys[key]])
@@ -158,28 +225,33 @@ def _heard(document: Document, keys: Mapping[str, str]) -> Mapping[str, Data]:
 
 def _with_words(
     found: dict[str, Any], told: body.Words, heard: Mapping[str, Data], state: State, reading: Reading
-) -> dict[str, Any]:
-    """The front matter's values, completed by the body's words; what cannot be read there is left alone."""
-    values = dict(found)
+) -> tuple[dict[str, Any], list[Unclear]]:
+    """The front matter's values, completed by the body's words, and which of these are unclear, with their lines."""
+    values, unclear = dict(found), list[Unclear]()
     for key in ("eta", "need", "completed", "reason", "assignee", "title"):
         text = getattr(told, key)
         if text is None or (text == heard.get(key) if key in _HEARD else key in found):
             continue
+        if fields.is_empty(text) or text.strip(" .?").lower() in _NOT_YET:
+            continue
         try:
             values[key] = fields.read(BY_KEY[key], text, reading)
-        except BadValue:
-            continue
+        except BadValue as error:
+            if key == "need" and told.reason is None and "reason" not in found:
+                values["reason"] = text
+            elif key in ("eta", "assignee") and key in told.lines and not state.is_closed:
+                unclear.append(Unclear(path="", line=told.lines[key], text=f"{key}: {text}"[:200], hint=str(error)))
     if not state.is_closed and "completed" not in found:
         values.pop("completed", None)  # an old "Completed:" line below a task that was opened again
     promised = values.get("outputs", ())
     more = tuple(dict.fromkeys(output for output in told.outputs if output not in promised))
-    return {**values, "outputs": (*promised, *more)} if promised or more else values
+    return ({**values, "outputs": (*promised, *more)} if promised or more else values), unclear
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def edit(raw: bytes | None, before: Task | None, after: Task, path: str) -> bytes:
+def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabulary: Vocabulary = BUILT_IN) -> bytes:
     """The file's bytes with what differs between `before` and `after`; None for `raw` makes a new file.
 
     Writes only keys that differ. A state that differs, or a `recorded` that does (that is how a move by hand is
@@ -198,17 +270,27 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str) -> byte
         for field in FIELDS
         if getattr(after, field.key) != getattr(before, field.key)
     }
-    told = body.read(document.body, after.id)
+    told, keys = body.read(document.body, after.id, vocabulary), _spelled(document)
+    # A move by command overtakes what stands there and was not understood; writing down the file's own word does not.
+    is_move = after.state != before.state or (after.recorded == before.recorded and after.lease != before.lease)
     if after.state != before.state or after.recorded != before.recorded:
+        changes |= _kept(_front(document, keys, vocabulary).saying, after)
         changes |= {"status": after.state.value, "recorded": after.state.value}
-        changes["said"] = told.state.value + (f" x{told.times}" if told.times > 1 else "") if told.state else None
+        changes["said"] = memory.remembered(told, _said(document, keys), is_move)
+    elif is_move and (told.unclear or "said" in keys):
+        changes["said"] = memory.remembered(told, _said(document, keys), is_overtaken=True)
     if not changes:
         return raw
-    keys = _spelled(document)
     if not document.meta:
         changes = _ordered(after, changes)
     changes |= _pinned(after, told, _heard(document, keys))
     return splice.edit(raw, {keys.get(key, key): value for key, value in changes.items()}, path)
+
+
+def _kept(saying: Saying, after: Task) -> dict[str, Data | None]:
+    """What stood behind the state in the key `status`, in keys of its own: the key is about to be written anew."""
+    more = body.told(saying)
+    return {key: BY_KEY[key].show(getattr(after, key)) for key in more if getattr(after, key)}
 
 
 def _ordered(after: Task, changes: Mapping[str, Data | None]) -> dict[str, Data | None]:
@@ -239,7 +321,7 @@ def _new(task: Task) -> bytes:
     return (splice.block(values) + heading + "\n").encode("utf-8", "backslashreplace")
 
 
-def append(raw: bytes, text: str, path: str = "status file") -> bytes:
+def append(raw: bytes, text: str, path: str = "status file", vocabulary: Vocabulary = BUILT_IN) -> bytes:
     """The file with `text` at its end, as a paragraph of its own; every byte before it stays.
 
     A note never counts as the task's word: if it reads like one ("Status: DONE"), all its lines are quoted with ">".
@@ -247,12 +329,25 @@ def append(raw: bytes, text: str, path: str = "status file") -> bytes:
     """
     document = split(raw, path)
     note = re.sub(r"\r\n?|[\x85\u2028\u2029]", "\n", text.replace("\0", "\\x00")).strip("\n")
-    if body.speaks(note) or (has_marks(note) and body.is_open(document.body)):
+    is_mark = body.is_open(note) or "<<<<<<<" in note or (has_marks(note) and body.is_open(document.body))
+    if is_mark or _speaks(document, note, vocabulary):
         note = "\n".join(f"> {line}" for line in note.split("\n"))
     ended = document.text.endswith("\n") or not document.text
     gap = ("" if ended else "\n") + ("\n" if document.body.strip() else "")
     added = f"{gap}{note}\n".replace("\n", document.newline)
     return raw + added.encode("utf-8", "backslashreplace")
+
+
+def _speaks(document: Document, note: str, vocabulary: Vocabulary) -> bool:
+    """Whether the note would change what the text says, or what a line below it would say."""
+    stem = document.path.rpartition("/")[2].removesuffix(".md")
+    for below in ("", "\n\nStatus: done\n"):
+        texts = (f"{document.body}{below}", f"{document.body}\n\n{note}\n{below}")
+        before, after = (body.read(text, stem, vocabulary) for text in texts)
+        same: dict[str, Any] = {"title": None, "line": None, "lines": {}, "unclear": ()}
+        if replace(before, **same) != replace(after, **same) or len(before.unclear) != len(after.unclear):
+            return True
+    return False
 
 
 # --- the definition, carried by the task's message -------------------------------------------------------------------

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from claw_files import words
 from claw_files.calls.arguments import Arguments, Generation, Name, Text, Texts
+from claw_files.documents import vocabulary
 from claw_files.errors import BadValue, Usage
 from claw_files.model import AgentId, State, Task
 
@@ -80,7 +80,7 @@ def plan(task: Task, actor: AgentId, patch: Patch) -> tuple[str, dict[str, Any]]
 
 def pick(task: Task, actor: AgentId, patch: Patch) -> str:
     """The move that is meant. Whoever names a generation means its own attempt, and never approves with the same."""
-    target = words.state(patch.status) if patch.status is not None else None
+    target = vocabulary.state(patch.status) if patch.status is not None else None
     if patch.status is not None and target not in REACHED:
         raise BadValue("status", patch.status, f"one of {', '.join(REACHED)}")
     is_holder = task.assignee == actor and task.state in (S.IN_PROGRESS, S.BLOCKED)

@@ -71,16 +71,19 @@ class Checkpoints:
         """What to do, in order: what was begun is begun again, then what is pending; what is completed is skipped."""
         return tuple(dict.fromkeys((*checkpoint.in_progress, *checkpoint.pending)))
 
-    def result(self, label: str, run: RunId | None = None) -> Result | None:
-        """What the worker left, or None when there is nothing of this run. Raises InvalidFile, CannotRead."""
+    def result(self, label: str, run: RunId | None = None, is_over: bool = False) -> Result | None:
+        """What the worker left, or None when there is nothing of this run. Raises InvalidFile, CannotRead.
+
+        An empty file is none while the run lives: it was made for it. Once it `is_over`, "empty" is raised.
+        """
         path = self.worker_path(label)
         try:
             content = self._ws.files.read(path)
         except NotFound:
             return None
-        if not content.data:  # made for a run in a sandbox that has not written it yet
+        if not content.data and not is_over:  # made for a run in a sandbox that has not written it yet
             return None
-        found = forms.parse_result(content.data, path)
+        found = forms.parse_result(content.data, path, self._ws.vocabulary)
         return found if run is None or found.run in (None, run) else None
 
     def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
@@ -96,7 +99,7 @@ class Checkpoints:
             if len(found) == most:
                 break
             with suppress(ClawError):
-                result = forms.parse_result(there.read(path).data, path)
+                result = forms.parse_result(there.read(path).data, path, self._ws.vocabulary)
                 if result.run and result.run.startswith(run_head):
                     found.append((result, at))
         return found[::-1]

@@ -15,6 +15,7 @@ from claw_files import __version__, words
 from claw_files.config import Settings
 from claw_files.digest import digest
 from claw_files.documents import ledger, status
+from claw_files.documents.vocabulary import Vocabulary
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, Audit, Entry, Key, Message, State, Task, TaskId, Value
@@ -78,6 +79,7 @@ class Workspace(Restoring):
         self.claims = claims
         self.clock = clock
         self.zone = settings.workspace.zone
+        self.vocabulary = settings.vocabulary
         self.epoch = epoch
         self._outside = outside
         self.cache = cache or NoCache()
@@ -132,7 +134,7 @@ class Workspace(Restoring):
     def rows(self) -> list[Row]:
         """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""
         settings = msgspec.msgpack.encode(self.settings)
-        head = f"{__version__} {digest(settings)} {self.settings.workspace.timezone}"
+        head = f"{__version__} {index.FORM} {digest(settings)} {self.settings.workspace.timezone}"
         now_ns = int(self.clock.now().timestamp() * 1_000_000_000)
         found, kept = index.rows(self.files, FOLDERS, self._read_row, self.cache.load(index.NAME), head, now_ns)
         if kept is not None:
@@ -169,7 +171,7 @@ class Workspace(Restoring):
 
     def parse(self, content: Content, path: str) -> Task:
         """The task that a status file's content describes."""
-        return status.parse(content.data, path, min(content.stamp.mtime, self.clock.now()), self.zone)
+        return status.parse(content.data, path, min(content.stamp.mtime, self.clock.now()), self.zone, self.vocabulary)
 
     def when(self, at: datetime) -> str:
         """The instant as people of this workspace read it now."""
@@ -236,7 +238,7 @@ class Workspace(Restoring):
         def fresh(raw: bytes | None) -> bytes:
             if raw is not None:
                 raise Conflict(f"{task.id} exists already")
-            return _new_file(task, body, path)
+            return _new_file(task, body, path, self.vocabulary)
 
         self.files.commit(path, fresh, self.line(audit))
         return task
@@ -258,7 +260,7 @@ class Workspace(Restoring):
         def change(raw: bytes | None) -> bytes:
             if raw is None:
                 raise NotFound("task", task)
-            before = status.parse(raw, path, written, self.zone)
+            before = status.parse(raw, path, written, self.zone, self.vocabulary)
             known, asked = self.asked(before, raw, path)
             found = self.in_force(self._with(before, asked))
             after = rule(found)
@@ -268,8 +270,8 @@ class Workspace(Restoring):
                 self.tell_overruled(found, audit)
             if asked:
                 self.redefine(known, asked, found, after)
-            new = status.edit(raw, before, after, path)
-            new = status.append(new, note) if note else new
+            new = status.edit(raw, before, after, path, self.vocabulary)
+            new = status.append(new, note, path, self.vocabulary) if note else new
             if len(note) > sizes.LINE_LETTERS:
                 sizes.check_file(new, path)
             return new
@@ -354,9 +356,9 @@ class Workspace(Restoring):
         return self._outside(folder) if self._outside else None
 
 
-def _new_file(task: Task, body: str, path: str) -> bytes:
+def _new_file(task: Task, body: str, path: str, vocabulary: Vocabulary) -> bytes:
     new = status.edit(None, None, task, path)
-    new = status.append(new, body) if body else new
+    new = status.append(new, body, path, vocabulary) if body else new
     sizes.check_file(new, path)
     return new
 

@@ -27,6 +27,7 @@ from claw_files.documents import (
     reports,
     runs,
     status,
+    vocabulary,
 )
 from claw_files.documents.frontmatter import BLOCK_BYTES
 from claw_files.model import AgentId, Audit, State
@@ -119,7 +120,7 @@ def test_the_page_lists_every_state_with_words_that_mean_it() -> None:
     assert set(State) <= set(listed)
     for state in State:
         for word in re.findall(r"`([^`]+)`", listed[state]):
-            assert words.state(word) is state, word
+            assert vocabulary.state(word) is state, word
 
 
 def test_the_page_names_every_key_of_a_status_file() -> None:

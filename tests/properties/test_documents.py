@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from claw_files import instants, words
-from claw_files.documents import checkpoints, definitions, frontmatter, ledger, messages, reports, runs, splice, status
+from claw_files.documents import (
+    checkpoints,
+    definitions,
+    frontmatter,
+    ledger,
+    messages,
+    reports,
+    runs,
+    splice,
+    status,
+    vocabulary,
+)
 from claw_files.errors import BadId, BadValue, ClawError, InvalidFile
 from claw_files.model import AgentId, Checkpoint, Entry, Key, Kind, Message, Need, Run, RunId, State, Task, TaskId, Verb
 
@@ -281,7 +292,7 @@ def a_note_never_changes_what_the_file_says(body: str, note: str) -> None:
 ENTRIES = st.builds(
     Entry,
     task=TASK,
-    agent=AGENT.filter(lambda name: words.state(name) is None and not name.endswith("-")),
+    agent=AGENT.filter(lambda name: vocabulary.state(name) is None and not name.endswith("-")),
     spawner=st.none() | AGENT.filter(lambda name: not name.endswith("-")),
     verb=st.sampled_from(Verb),
     at=st.none() | MOMENT,
@@ -491,7 +502,7 @@ def words_answer_or_refuse(text: str) -> None:
         words.agent_id,
         words.duration,
         words.rank,
-        words.state,
+        vocabulary.state,
         lambda it: instants.instant(it, SAVED, BERLIN),
     ):
         try:

@@ -62,10 +62,10 @@ def test_there_are_many_files_and_nearly_all_are_read() -> None:
     assert len(STORED) + len(ledgers) >= 80
     assert len(shapes.TASKS) + len(shapes.LEDGERS) >= 60
     assert len({*FILES.values(), *dict(shapes.ledgers()).values()}) + len(ledgers) >= 300
-    assert set(FILES) - set(GOOD) == {*REFUSED, "obsidian-properties.md"}
+    assert set(FILES) - set(GOOD) == set(REFUSED)
 
 
-@pytest.mark.parametrize("name", [*REFUSED, "obsidian-properties.md"])
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, office: Office) -> None:
     office.write("status/tc-7.md", FILES[name])
     for act in (

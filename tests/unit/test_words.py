@@ -7,7 +7,7 @@ import pytest
 
 from claw_files import instants, words
 from claw_files.errors import BadId, BadValue
-from claw_files.model import State, TaskId
+from claw_files.model import TaskId
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MORNING = datetime(2026, 3, 7, 8, 45, tzinfo=BERLIN)
@@ -173,43 +173,6 @@ def test_the_local_form_is_read_back_also_in_the_hour_that_exists_twice() -> Non
         assert instants.instant(words.render_local(moment, BERLIN), MORNING, BERLIN) == moment
     assert words.render_local(datetime(2026, 3, 7, 9, 0, tzinfo=UTC), BERLIN) == "2026-03-07 10:00"
     assert words.render_local(datetime(2026, 3, 7, 9, 0, 30, tzinfo=UTC), BERLIN) == "2026-03-07 10:00:30"
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [
-        ("DONE", State.DONE),
-        ("in progress", State.IN_PROGRESS),
-        ("IN_PROGRESS", State.IN_PROGRESS),
-        ("WIP", State.IN_PROGRESS),
-        ("in-review", State.REVIEW),
-        ("TODO", State.BACKLOG),
-        ("OPEN", State.BACKLOG),
-        ("✅ Done", State.DONE),
-        ("✅", State.DONE),
-        ("✔️", State.DONE),
-        ("**COMPLETED**", State.DONE),
-        ("Cancelled", State.CANCELLED),
-        ("canceled", State.CANCELLED),
-        ("FAILED", State.FAILED),
-        ("stuck", State.BLOCKED),
-        ("WAITING", State.BLOCKED),
-        ("✅ in review", State.REVIEW),
-        ("Finished!", State.DONE),
-        ("🚧 wip", State.IN_PROGRESS),
-    ],
-)
-def test_states_as_people_write_them(text: str, state: State) -> None:
-    assert words.state(text) is state
-
-
-@pytest.mark.parametrize("text", ["", "not done", "done?!? maybe", "dоne", "d" * 100, "💤", "x"])
-def test_what_is_no_state_is_none(text: str) -> None:
-    assert words.state(text) is None
-
-
-def test_every_state_reads_its_own_name() -> None:
-    assert [words.state(state.value) for state in State] == list(State)
 
 
 def test_priorities_are_ordered() -> None:

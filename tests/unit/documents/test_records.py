@@ -129,12 +129,35 @@ def test_a_result_reads_back_as_written() -> None:
         ("all read\n\nFailed.", State.FAILED, False),
         ("2 important mails, 14 newsletters", State.FAILED, True),
         ("what I have done so far", State.FAILED, True),
-        ("", State.FAILED, True),
     ],
 )
 def test_a_result_counts_as_done_only_if_it_says_so(text: str, status: State, partial: bool) -> None:
     found = checkpoints.parse_result(text.encode(), RESULT)
     assert (found.label, found.status, found.partial) == ("email-check", status, partial)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        ("Größe geprüft\n\nStatus: erledigt\n".encode("latin-1"), State.DONE),
+        ("\ufeffGeprüft\nDONE\n".encode("utf-16-le"), State.DONE),
+        ("Geprüft\nDONE\n".encode("utf-16-be"), State.DONE),
+        ("---\nstatus: done\n---\nok\n".encode("utf-16"), State.DONE),
+        (b"\xef\xbb\xbfStatus: Done in PR 142\r\n", State.DONE),
+        (b"Status: done, but 2 tests are red\n", State.FAILED),
+    ],
+)
+def test_a_result_is_read_in_the_encodings_that_programs_write(raw: bytes, status: State) -> None:
+    assert checkpoints.parse_result(raw, RESULT).status is status
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"), [(b"", "empty"), (b" \n", "empty"), (b"\x7fELF\0\x01\x02\xff\0", "encoding")]
+)
+def test_a_result_that_is_empty_or_no_text_names_why(raw: bytes, problem: str) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        checkpoints.parse_result(raw, RESULT)
+    assert caught.value.problem == problem
 
 
 def test_a_result_whose_status_is_none_is_refused() -> None:

@@ -1,0 +1,49 @@
+"""Tables that say how a task stands: a row "Status | Done", or a column named Status."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from claw_files.documents import phrases
+from claw_files.documents.label_lines import LABEL
+from claw_files.documents.lines import Line
+from claw_files.documents.phrases import NOTHING, Saying
+from claw_files.documents.vocabulary import Vocabulary
+
+Below = Callable[[int], Iterator[Line]]  # the visible lines below the place in the text where a line ends
+
+
+def is_head(line: Line, below: Below) -> bool:
+    following = next(below(line.end), None)
+    return following is not None and re.fullmatch(r"[|:\- \t]+", following.shown) is not None
+
+
+def read(line: Line, text: str, below: Below, vocabulary: Vocabulary) -> Saying:
+    """What the column named Status says: in the row of the task's id, or in the only row below this header."""
+    if is_head(line, below):
+        rows = [it.shown for it in below(line.end)][1:3]
+        if _cells(line.shown)[1:2] and (said := phrases.read(_cells(line.shown)[1], vocabulary)).state:
+            return said if len(_cells(line.shown)) == 2 else NOTHING
+        if not rows or not rows[0].strip().startswith("|") or (len(rows) > 1 and rows[1].strip().startswith("|")):
+            return NOTHING
+        head, row = _cells(line.shown), _cells(rows[0])
+    else:
+        head, row = _header_of(line, text), _cells(line.shown)
+    for name, cell in zip(head, row, strict=False):
+        if LABEL.fullmatch(name.strip("*_` ")) and cell:
+            return phrases.read(cell, vocabulary)
+    return NOTHING
+
+
+def _header_of(line: Line, text: str) -> list[str]:
+    """The cells of the first row of the table that the line is in; of a table of more than 200 rows none."""
+    at = line.start
+    for _ in range(200):
+        before = text.rfind("\n", 0, max(0, at - 1)) + 1
+        if at == 0 or not text[before : at - 1].lstrip().startswith("|"):
+            return _cells(text[at : text.find("\n", at)])
+        at = before
+    return []
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")][:40]
