@@ -230,7 +230,7 @@ class Workspace(Restoring):
             is_new: False goes on where a crash came between the two: what is defined already is made.
         """
         path = f"status/{words.file_name(task.id)}"
-        _new_file(task, body, path)  # what cannot be written is refused before it is defined
+        _new_file(task, body, path, self.vocabulary)  # what cannot be written is refused before it is defined
         if self.files.stamp(path):
             raise Conflict(f"{task.id} exists already")
         task, body = self.define(task, body, is_new)

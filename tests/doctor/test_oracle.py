@@ -161,8 +161,9 @@ def test_a_file_put_together_at_random_says_the_same_to_both_readers(
     block = "---\n" + "".join(f"{line}\n" for line in front) + "---\n" if front else ""
     raw = (block + "\n".join(body)).replace("\n", newline).encode()
 
-    keys(raw)
-    same(raw)
+    if raw.strip():  # an empty file is refused
+        keys(raw)
+        same(raw)
 
 
 REAL = sorted((ROOT / "tests/realfiles/files").rglob("*.md"))

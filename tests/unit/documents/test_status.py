@@ -49,7 +49,6 @@ def parse(text: str | bytes, path: str = PATH) -> Task:
         ("TC-48: DONE\n", State.BACKLOG),
         ("Status: not done\n", State.BACKLOG),
         ("Status: done reading, now thinking\n", State.BACKLOG),
-        ("", State.BACKLOG),
     ],
 )
 def test_a_state_written_by_hand_is_read(text: str, state: State) -> None:
@@ -313,7 +312,7 @@ def test_a_file_in_the_agents_own_workspace_is_one_report_if_it_gives_a_state() 
         b"TC-47: " * 140000,
         b"Status: wip\n" * 80000,
         b"#" * 1000000,
-        b" " * 1000000,
+        b" " * 1000000 + b"x",
         b">" * 1000000,
         b"a: b\n" * 200000,
     ],
