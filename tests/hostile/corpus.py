@@ -92,11 +92,11 @@ TEXTS: tuple[Text, ...] = (
     Text(35, "no newline at the end", task("status: backlog", body="last words").rstrip(b"\n")),
     Text(36, "rules in the body", task("status: backlog", body="a\n---\nstatus: done\n---\nb")),
     Text(36, "a rule in a block", task("x: |", "  a", "---", "status: done"), None),
-    Text(37, "an hour as an estimate", task("estimate: 22:00"), "bad-value"),
+    Text(37, "an hour as an estimate", task("estimate: 22:00")),  # unclear, and the rest is read
     Text(37, "octal", task("generation: 0o17"), "bad-value"),
-    Text(37, "yes is no state", task("status: yes"), "bad-value"),
+    Text(37, "yes is no state", task("status: yes")),  # unclear, and the rest is read
     Text(37, "a power", task("attempt: 1e3"), "bad-value"),
-    Text(37, "a day that is none", task("eta: 2026-02-30"), "bad-value"),
+    Text(37, "a day that is none", task("eta: 2026-02-30")),  # unclear, and the rest is read
     Text(37, "5,000 digits", task("generation: " + "9" * 5_000), "bad-value"),
     Text(38, "not UTF-8", task(title="caf\udce9"), "encoding"),
     Text(38, "a NUL", task(title="a\0b"), "encoding"),
@@ -117,14 +117,14 @@ TEXTS: tuple[Text, ...] = (
     Text(44, "after what is not there", task("after: [TC-404]")),
     Text(44, "after a thousand", task(f"after: [{', '.join(f'TC-{n}' for n in range(10_000, 11_500))}]")),
     Text(44, "after no id", task("after: [../../etc/passwd]"), "bad-value"),
-    Text(45, "priority NaN", task("priority: NaN"), "bad-value"),
-    Text(45, "priority -1", task("priority: -1"), "bad-value"),
-    Text(45, "priority of 200 nines", task("priority: " + "9" * 200), "bad-value"),
-    Text(45, "the end of time", task("eta: 9999-12-31T23:59:59Z"), "bad-value"),
-    Text(45, "the year 1", task("eta: 0001-01-01T00:00:00+14:00"), "bad-value"),
-    Text(45, "an agent that is a path", task("assignee: ../../etc/passwd"), "bad-value"),
+    Text(45, "priority NaN", task("priority: NaN")),  # unclear, and the rest is read
+    Text(45, "priority -1", task("priority: -1")),  # unclear, and the rest is read
+    Text(45, "priority of 200 nines", task("priority: " + "9" * 200)),  # unclear, and the rest is read
+    Text(45, "the end of time", task("eta: 9999-12-31T23:59:59Z")),  # unclear, and the rest is read
+    Text(45, "the year 1", task("eta: 0001-01-01T00:00:00+14:00")),  # unclear, and the rest is read
+    Text(45, "an agent that is a path", task("assignee: ../../etc/passwd")),  # unclear, and the rest is read
     Text(45, "a label that is a path", task("label: ../../../etc/passwd"), "bad-value"),
-    Text(46, "every 0s", task("estimate: every 0s"), "bad-value"),
+    Text(46, "every 0s", task("estimate: every 0s")),  # unclear, and the rest is read
     Text(46, "no time at all", task("timeout: 0s"), "bad-value"),
     Text(46, "less than none", task("timeout: -5m"), "bad-value"),
     Text(46, "a billion days", task("timeout: 1000000000d"), "bad-value"),
