@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from claw_files import instants, words
+from claw_files.documents.vocabulary import state as state_of
 from claw_files.errors import BadId, BadValue
 from claw_files.model import Entry, Value, Verb
 from claw_files.patterns import pattern
