@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import checkpoints as forms
-from claw_files.errors import ClawError, NotFound
-from claw_files.model import AgentId, Audit, Checkpoint, Result, RunId, Task
+from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound
+from claw_files.model import AgentId, Audit, Checkpoint, Result, Run, RunId, State, Task
 from claw_files.rules import sizes
 from claw_files.system.files import Stamp
 from claw_files.system.in_place import overwrite
@@ -85,6 +85,20 @@ class Checkpoints:
             return None
         found = forms.parse_result(content.data, path, self._ws.vocabulary)
         return found if run is None or found.run in (None, run) else None
+
+    def left(self, label: str, run: Run | None) -> Result | None:
+        """What the run left. A file that cannot be used is a failed result that says why, and stays where it is."""
+        name, is_over = run.id if run else None, run is not None and not run.alive
+        try:
+            return self.result(label, name, is_over)
+        except InvalidFile as wrong:
+            said = f"its result {wrong.path} cannot be read: {wrong.reason}"
+            if isinstance(wrong, CannotRead):
+                said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
+            is_told = is_over if not isinstance(wrong, CannotRead) else wrong.problem == "too-large"
+            return Result(label=label, status=State.FAILED, run=name, body=said) if is_told else None
+        except ClawError:
+            return None
 
     def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
         """The last results of that label whose run begins so, with when each was written, oldest first.

@@ -261,19 +261,7 @@ class Looking:
     def _result(self, task: Task, run: Run | None) -> Result | None:
         if task.label is None or (run is None and task.cached_from is None):
             return None
-        try:
-            return self._checkpoints.result(
-                task.label, run.id if run else None, is_over=run is not None and not run.alive
-            )
-        except CannotRead as wrong:
-            said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
-            failed = Result(label=task.label, status=State.FAILED, run=run.id if run else None, body=said)
-            return failed if wrong.problem == "too-large" else None
-        except InvalidFile as wrong:  # the file stays where it is, and the next run moves it aside
-            said = f"its result {wrong.path} cannot be read: {wrong.reason}"
-            return Result(label=task.label, status=State.FAILED, run=run.id if run else None, body=said)
-        except ClawError:
-            return None
+        return self._checkpoints.left(task.label, run)
 
     def _reports(self, task: TaskId, agent: AgentId | None) -> tuple[Report, ...]:
         """What the agent says in files of its own: `status/peter.md` here, `status/tc-47.md` in its own workspace."""
