@@ -40,7 +40,7 @@ DOORS = {
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},
     "subprocess.run": {"cli/calling.py", "daemon/sync.py", "demo", "openclaw/installed.py", "runtimes/bubblewrap.py"},
-    "subprocess.Popen": {"runtimes", "daemon/forwarding.py"},
+    "subprocess.Popen": {"runtimes", "daemon/forwarding.py", "services/rounds.py"},
     "yaml.load": {"documents"},
     "os.system": set[str](),
     "eval": set[str](),

@@ -25,6 +25,10 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     for problem in ticked.problems:
         warn(problem)
     show(views.tick_json(ticked), lambda: views.tick_text(ticked))
+    if not (dry_run or check) and app is app.outer and app.heartbeat.starts:
+        from claw_files.services import rounds
+
+        rounds.begin(app.root, app.settings, app.clock.now())
     if check:
         return 1 if ticked.actions or ticked.hidden or ticked.problems else 0
     return InvalidFile.exit_status if ticked.problems else 0

@@ -138,7 +138,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     *_of(
         "health",
-        ("every", "pause", "5m", "How often the daemon asks whether each agent is there; 0 for never."),
+        ("every", "pause", "5m", "How often each agent is asked whether it is there; 0 for never."),
         ("answer", "length", "10s", "How long an answer may take."),
     ),
     *_of(

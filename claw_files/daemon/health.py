@@ -1,10 +1,12 @@
 """Asking every agent regularly whether it is there, and telling somebody once when it is not.
 
-What an alert is about stands in the monitor's inbox: a daemon that starts anew finds the open ones there.
+What an alert is about stands in the monitor's inbox, a question in the agent's: whoever starts anew finds the open ones
+there. A question of ours is ended by its answer alone, not by the run that it started.
 """
 
 import os
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from queue import SimpleQueue
 
@@ -16,7 +18,6 @@ from claw_files.rules.health import How, Ping, Silence
 from claw_files.rules.snapshot import Snapshot
 from claw_files.runtimes import LOST
 from claw_files.runtimes.supervisor import resolved
-from claw_files.services.looking import run_id
 from claw_files.system.proc import with_our_programs
 
 CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
@@ -25,10 +26,12 @@ CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
 class Health:
     """The pings of one daemon."""
 
-    def __init__(self, app: App, log: Log) -> None:
+    def __init__(self, app: App, log: Log, silent: Mapping[AgentId, Silence] | None = None) -> None:
+        """`silent` is what was known before, where somebody has kept it."""
         self._app, self._log, self._clock = app, log, app.clock
-        self._silent: dict[AgentId, Silence] = {}
+        self._silent = dict(silent or {})
         self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
+        self._late: dict[AgentId, Message] = {}  # turns whose answer did not come in time: it ends the silence
         self._asking: set[AgentId] = set()  # whose gateways are being asked now
         self._answers: SimpleQueue[tuple[AgentId, str | None]] = SimpleQueue()
         self._climb_at = 0.0
@@ -39,6 +42,7 @@ class Health:
         self._app = app
         self._silent = {agent: one for agent, one in self._silent.items() if agent in app.settings.agents}
         self._asked = {agent: one for agent, one in self._asked.items() if agent in app.settings.agents}
+        self._late = {agent: one for agent, one in self._late.items() if agent in app.settings.agents}
 
     def ask(self) -> None:
         """Ask everybody once."""
@@ -46,6 +50,8 @@ class Health:
         app = self._app
         snap = app.looking.snapshot(app.workspace.entries())
         for ping in health.plan_pings(app.settings, snap.live):
+            if ping.how is How.RUN and self._waits_for_answer(ping.agent):
+                continue  # that it is at work does not answer what it was asked
             if ping.how is How.TURN:
                 self._begin_turn(ping.agent)
             elif ping.how is How.HOOK:
@@ -57,12 +63,16 @@ class Health:
     def turn(self) -> None:
         """About once a second: answers that came or did not, alerts that lie unread."""
         self._hear()
+        for agent, late in list(self._late.items()):
+            if self._has_answered(late):
+                del self._late[agent]
+                self._judge(agent, None)
         for agent, (message, until) in list(self._asked.items()):
             if self._has_answered(message):
                 del self._asked[agent]
                 self._judge(agent, None)
             elif self._clock.now() >= until:
-                del self._asked[agent]
+                self._late[agent] = self._asked.pop(agent)[0]
                 self._judge(agent, f"{agent} did not answer a ping within {self._app.settings.health.answer}")
                 self._alert()
         if self._silent and self._clock.monotonic() >= self._climb_at:
@@ -119,8 +129,37 @@ class Health:
             return None
         return f"{agent} cannot be woken: {program} is not there or may not be run"
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer may still come in time."""
+        return bool(self._asked or self._asking)
+
+    @property
+    def silent(self) -> Mapping[AgentId, Silence]:
+        """Whose silence is known."""
+        return self._silent
+
+    def _waits_for_answer(self, agent: AgentId) -> bool:
+        return agent in self._silent and self._app.settings.agents[agent].ping == "turn"
+
+    def _questions(self, agent: AgentId) -> list[tuple[str, Box]]:
+        """Our questions in the agent's inbox, the newest last, and where each lies."""
+        ws, head = self._app.workspace.home(agent), f"ping.{agent}."
+        boxes = (Box.NEW, Box.CUR, Box.DONE)
+        return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if id.startswith(head))
+
+    def _is_answered(self, agent: AgentId, box: Box) -> bool:
+        """Answered, with or without words; of an agent that looks for itself, reading it is enough."""
+        return box is Box.DONE or (box is Box.CUR and not self._app.settings.agents[agent].is_woken)
+
     def _begin_turn(self, agent: AgentId) -> None:
         if agent in self._asked:
+            return
+        earlier = [(id, box) for id, box in self._questions(agent) if box is not Box.DONE]
+        if earlier and self._runs_on(agent, earlier[-1][0]):
+            if (found := self._app.workspace.find_message(agent, earlier[-1][0])) is not None:
+                self._late[agent] = found[0]
+            self._judge(agent, f"{agent} does not answer {earlier[-1][0]}, and its run does not end")
             return
         now = self._clock.now().replace(microsecond=0)
         key = f"ping.{agent}.{now:%Y%m%dT%H%M%SZ}"
@@ -129,17 +168,16 @@ class Health:
         audit = Audit(action="ping", agent=agent, key=key, actor=me, why="health")
         message = self._app.messages.tell(key, agent, text, Kind.PING, None, audit)
         self._asked[agent] = (message, now + self._app.settings.health.answer)
+        for id, box in earlier:  # after the new one is there: a question that is put away is no answer
+            done = Audit(action="inbox done", agent=agent, key=id, actor=me, why="asked anew")
+            self._app.workspace.home(agent).shift(agent, id, box, Box.DONE, done)
+
+    def _runs_on(self, agent: AgentId, id: str) -> bool:
+        return any(run.key == id for run in self._app.place_of(agent).runtime.live())
 
     def _has_answered(self, message: Message) -> bool:
-        """Answered, or its run ended well; of an agent that looks for itself it is enough that the message was read."""
-        ws = self._app.workspace
-        found = ws.find_message(message.to, str(message.key))
-        if found is None or found[1] is Box.DONE:
-            return True
-        if not self._app.settings.agents[message.to].is_woken:
-            return found[1] is not Box.NEW
-        run = self._app.place_of(message.to).runtime.look(run_id(message))
-        return run is not None and run.ended is not None and run.exit == 0
+        found = self._app.workspace.find_message(message.to, str(message.key))
+        return found is not None and self._is_answered(message.to, found[1])
 
     # --- what follows
 
@@ -148,13 +186,14 @@ class Health:
         if self._known:
             return
         self._known = True
+        self._silent = {agent: one for agent, one in self._silent.items() if agent in self._app.settings.agents}
         ws = self._app.workspace
         ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]
         for name in ids:
             parts = name.split(".")
             if parts[0] == "health" and len(parts) >= 3 and AgentId(".".join(parts[1:-1])) in self._app.settings.agents:
                 agent = AgentId(".".join(parts[1:-1]))
-                self._silent[agent] = Silence(key=name, why=f"{agent} was silent before")
+                self._silent.setdefault(agent, Silence(key=name, why=f"{agent} was silent before"))
 
     def _judge(self, agent: AgentId, why: str | None) -> None:
         before = self._silent.get(agent)

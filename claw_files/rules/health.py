@@ -1,7 +1,7 @@
 """Whether agents are there: whom to ask in which way, what counts as silence, and who hears of it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from claw_files.config import Agent, Settings
@@ -29,10 +29,23 @@ class Ping(Value, frozen=True):
     run: Run | None = None
 
 
+def rounds(settings: Settings) -> dict[str, float]:
+    """What is done regularly beside the tick, by the daemon or for cron, and every how many seconds."""
+    asks = any(agent.kind is not AgentKind.HUMAN and agent.ping != "off" for agent in settings.agents.values())
+    every = {"health": settings.health.every if asks else timedelta(0), "sync": settings.daemon.sync}
+    return {name: pause.total_seconds() for name, pause in every.items() if pause}
+
+
+def is_due(at: float, every: float, now: float) -> bool:
+    """Whether what is to be done at `at` is due; one further ahead than `every` is from before a clock was put back."""
+    return not now < at <= now + every
+
+
 def plan_pings(settings: Settings, live: Sequence[Run]) -> tuple[Ping, ...]:
     """Whom to ask now and how. People are not asked, nor whoever has `ping = "off"`."""
     asked = (agent for agent in settings.agents.values() if agent.kind is not AgentKind.HUMAN and agent.ping != "off")
-    return tuple(_ping(agent, [run for run in live if run.agent == agent.name]) for agent in asked)
+    at_work = [run for run in live if not run.key.startswith("ping.")]  # one that a ping started is its question
+    return tuple(_ping(agent, [run for run in at_work if run.agent == agent.name]) for agent in asked)
 
 
 def _ping(agent: Agent, live: Sequence[Run]) -> Ping:

@@ -1,14 +1,21 @@
 """Beside the tick: the doctor's visit, health pings, metrics, words to the service manager."""
 
 import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from claw_files.daemon.health import Health
 from claw_files.daemon.log import Log
+from claw_files.daemon.rounds import go_round
 from claw_files.daemon.sync import sync
+from claw_files.services import rounds, standing
+from claw_files.services.rounds import Rounds
 from claw_files.testing.office import TEAM, Office
+from claw_files.testing.patience import until
 from tests.daemon.conftest import Home
 
 
@@ -113,6 +120,112 @@ def test_a_ping_that_wants_a_turn_waits_for_its_answer(office: Office, log: Log)
     health.turn()
 
     assert not any(name.startswith("health.iris.") for name in office.box("sentry"))
+
+
+def woken_by_turns(office: Office, command: str) -> None:
+    config = office.read("clawfiles.toml").replace(
+        'command = ["a-program-that-is-not-there"]', 'ping = "turn"\n' + command
+    )
+    office.write("clawfiles.toml", config)
+
+
+def alerts(office: Office) -> list[str]:
+    return [name for name in office.boxes("sentry").get("new", []) if name.startswith("health.coder.")]
+
+
+def test_a_turn_whose_program_hangs_stays_alarmed_until_an_answer_comes(office: Office, log: Log) -> None:
+    """Its run starts, is at work at the next ping, and ends: none of that is an answer."""
+    woken_by_turns(office, 'command = ["sleep", "600"]')
+    health = Health(office.app(), log)
+    health.ask()
+    office.app().heartbeat.wake()
+    assert [run.key.rpartition(".")[0] for run in office.app().runtime.live()] == ["ping.coder"]
+
+    office.clock.sleep(11)
+    health.turn()
+    raised = alerts(office)
+    assert len(raised) == 1
+    office.clock.sleep(300)
+    health.ask()
+    health.turn()
+    assert alerts(office) == raised
+
+    (run,) = office.app().runtime.live()
+    office.app().runtime.stop(run.id)
+    office.runs_end()
+    health.turn()
+    assert alerts(office) == raised
+    office.app("coder").messages.answer("coder", run.key, "pong")
+    health.turn()
+    assert alerts(office) == []
+
+
+def test_a_ping_whose_run_ends_well_without_an_answer_is_not_answered(office: Office, log: Log) -> None:
+    woken_by_turns(office, 'command = ["true"]')
+    health = Health(office.app(), log)
+    health.ask()
+    office.app().heartbeat.wake()
+    office.runs_end()
+    office.app().heartbeat.wake()
+
+    office.clock.sleep(11)
+    health.turn()
+
+    assert len(alerts(office)) == 1
+    office.clock.sleep(300)
+    health.ask()
+    assert len([name for name in office.boxes("coder").get("new", []) if name.startswith("ping.")]) == 1
+
+
+def rounds_of(office: Office) -> Rounds | None:
+    return rounds.load(str(office.root))
+
+
+def test_where_no_daemon_runs_the_heartbeat_pings_and_has_the_doctor_look(office: Office) -> None:
+    """Not at its first tick, from which it counts; then at each interval, in a process that it does not wait for."""
+    office.write("status/no-task.txt", "what is this?")
+    root, settings = str(office.root), office.app().settings
+    now = datetime.now(UTC)
+    rounds.begin(root, settings, now)
+    kept = rounds_of(office)
+    assert kept is not None
+    assert {name: round(at - now.timestamp()) for name, at in kept.at.items()} == {"health": 300, "sync": 1800}
+    rounds.save(root, Rounds(at=dict.fromkeys(kept.at, now.timestamp() - 1)))
+
+    command = [sys.executable, "-m", "claw_files", "-C", root, "heartbeat"]
+    done = subprocess.run(command, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    until(lambda: any(name.startswith("health.coder.") for name in office.box("sentry")), "the alert is there")
+    until(lambda: any(name.startswith("sync.") for name in office.box("sentry")), "the doctor has looked")
+    later = rounds_of(office)
+    assert later is not None
+    assert min(later.at.values()) > now.timestamp() + 200
+
+
+def test_a_round_remembers_a_silence_also_when_the_monitor_has_finished_the_alert(office: Office, log: Log) -> None:
+    go_round(office.app(), log)
+    (told,) = [name for name in office.box("sentry") if name.startswith("health.coder.")]
+    office.app("sentry").messages.finish("sentry", told)
+    office.clock.sleep(301)
+
+    go_round(office.app(), log)
+
+    assert alerts(office) == []
+    kept = rounds_of(office)
+    assert kept is not None
+    assert list(kept.silent) == ["coder"]
+
+
+def test_where_a_daemon_runs_the_heartbeat_leaves_pings_to_it(office: Office) -> None:
+    root, now = str(office.root), datetime.now(UTC)
+    rounds.save(root, Rounds(at={"health": now.timestamp() - 1, "sync": now.timestamp() - 1}))
+    with office.app().workspace.locks.hold(standing.LOCK, timedelta(0), "a daemon"):
+        rounds.begin(root, office.app().settings, now)
+
+    kept = rounds_of(office)
+    assert kept is not None
+    assert kept.at["health"] == now.timestamp() + 300
 
 
 def test_the_metrics_tell_what_was_done(home: Home) -> None:
