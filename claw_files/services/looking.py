@@ -362,9 +362,12 @@ class Looking:
 
     def counts_as_done(self, task: Task) -> bool:
         """Whether the task, in force, is done, with what it promised: while it has a line, that is looked at."""
-        known, entry = verified(task, self._ws.settings), self._ws.entry(task.id) if task.state is State.DONE else None
-        if known is None or (known and entry is None):
+        known = verified(task, self._ws.settings)
+        if known is None:
             return task.state is State.DONE
+        entry = self._ws.entry(task.id)
+        if known and entry is None:
+            return True
         look = self.look(entry or Entry(task=task.id, agent=task.assignee))
         return is_accepted(case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now()))
 
