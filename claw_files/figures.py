@@ -252,7 +252,7 @@ def _run_json(run: Run) -> dict[str, Any]:
     return {"id": run.id, "alive": run.alive, "started": run.started, "ended": run.ended, "exit": run.exit}
 
 
-def explain_text(found: "Explanation", when: When) -> str:
+def explain_text(found: "Explanation", when: "When") -> str:
     """One screen, with what is waited for and until when."""
     from claw_files.rules.lanes import sentence
 
@@ -282,13 +282,13 @@ def explain_text(found: "Explanation", when: When) -> str:
     return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
 
 
-def _sent(message: Message, box: Box | None, when: When) -> str:
+def _sent(message: Message, box: Box | None, when: "When") -> str:
     at = when(message.sent) if message.sent else "some time"
     due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by else ""
     return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
 
 
-def _next(found: "Explanation", when: When) -> str | None:
+def _next(found: "Explanation", when: "When") -> str | None:
     if found.now:
         return None  # what follows from it is seen when it is done
     return (f"at {when(found.next_at)}: " if found.next_at else "") + found.next_rule
