@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
 _OURS = pattern(r"#{1,6}[ \t]+Delegations\b", re.IGNORECASE)
-_LIST = pattern(r"\r?\n(?=\r?\n- )")  # behind a heading
+_LIST = pattern(r"(?:\r?\n)??(?=\r?\n- )")  # behind a heading
 _ANY_HEADING = pattern(r"#{1,6}[ \t]")
 
 
@@ -166,28 +166,29 @@ def _added(text: str, line: str) -> str:
 def _places(text: str, line: str) -> list[tuple[int, str]]:
     """Where the line could go, best first: (index, what to put there). A fence left open spoils the first ones.
 
-    A heading that is made has a blank line below it; below one that was there the line follows at once. `_removed`
-    tells them apart by that.
+    It follows at once below a heading that is made, and behind a blank line below an empty one that was there: so
+    `_removed` tells them apart.
     """
     end, start = len(text), _newline(text, 0)
-    top = (0, f"{HEADING}{start}{start}{line}{start}" + (start if text else ""))
+    top = (0, f"{HEADING}{start}{line}{start}" + (start if text else ""))
     heading = next((it for it in headings(text) if _OURS.match(it.text)), None)
     if heading is None:
         new, is_ended = _newline(text, end), not text or text.endswith("\n")
         ahead = (new if text.strip() else "") if is_ended else new * 2
-        return [(end, f"{ahead}{HEADING}{new}{new}{line}{new if is_ended else ''}"), top]
+        return [(end, f"{ahead}{HEADING}{new}{line}{new if is_ended else ''}"), top]
     below = next((it for it in headings(text[heading.end :]) if _ANY_HEADING.match(it.text)), None)
-    stop = heading.end + below.start if below else end
-    used = max(len(text[:stop].rstrip()), heading.end)
+    used = len(text[: heading.end + below.start if below else end].rstrip())
     listed = _LIST.match(text, heading.end)
-    return [_below(text, used, line), _below(text, listed.end() if listed else heading.end, line), top]
+    first = _below(text, listed.end() if listed else heading.end, line, bool(listed))
+    return [_below(text, used, line, used > heading.end), first, top]
 
 
-def _below(text: str, used: int, line: str) -> tuple[int, str]:
-    """The place below the line that ends behind `used`."""
+def _below(text: str, used: int, line: str, is_next: bool) -> tuple[int, str]:
+    """The place below the line that ends behind `used`, with a blank line between unless it `is_next`."""
     at = _line_end(text, used)
     new = _newline(text, at)
-    return (at, line + new) if text[:at].endswith("\n") else (at, new + line)
+    blank = "" if is_next else new
+    return (at, blank + line + new) if text[:at].endswith("\n") else (at, blank + new + line)
 
 
 def _newline(text: str, at: int) -> str:
@@ -229,17 +230,24 @@ def replace(
 
 def _removed(text: str, start: int, end: int) -> str:
     """The text from before the line was added, if `add` added it; else the text without the line."""
-    line, behind = text[start:end], _line_end(text, end)
-    without, rest, befores = text[:start] + text[behind:], text[behind:], list[str]()
-    if not rest and not text.endswith("\n"):
-        befores += [without[:-1], without[:-2]]
-    for new in ("\n", "\r\n"):
-        head = start - len(HEADING + new + new)
-        if head >= 0 and text.startswith(HEADING + new + new, head):  # made for this line, and this is the last one?
-            befores += [] if rest else [text[: max(head - len(new) * blanks, 0)] for blanks in (0, 1, 2)]
-            befores += [rest.removeprefix(new)] if head == 0 else []
+    line, ahead, rest = text[start:end], text[:start], text[_line_end(text, end) :]
+    if rest.startswith("- "):  # not the last one in its place: it came alone
+        return ahead + rest
+    befores = [f"{it}{rest}" for it in _shorter(ahead)]
+    made = ahead.rstrip("\r\n")
+    if made.endswith(HEADING) and len(ahead) - len(made) <= 2:
+        befores += [made[: -len(HEADING)].removesuffix(it) for it in ("", "\n", "\r\n", "\n\n", "\r\n\r\n") if not rest]
+        befores += [rest[rest.find("\n") + 1 :]] if made == HEADING else []
     # An empty file would look as if it were being written: there the heading stays.
-    return next((it for it in befores if it.strip() and _added(it, line) == text), without)
+    return next((it for it in befores if it.strip() and _added(it, line) == text), ahead + rest)
+
+
+def _shorter(text: str) -> Iterator[str]:
+    """The text without one to four of the line ends at its end."""
+    for cut in range(1, 5):
+        if text[-cut : len(text) - cut + 1] not in ("\r", "\n"):
+            return
+        yield text[:-cut]
 
 
 def _edited(old: Entry, new: Entry, tz: "ZoneInfo", agents: Container[str]) -> str:

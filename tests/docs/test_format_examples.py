@@ -54,8 +54,9 @@ def read_definition(raw: bytes, path: str) -> Facts:
 
 
 def read_ledger(raw: bytes, path: str) -> Facts:
-    found = ledger.entries(raw, WRITTEN, ZONE, "TC", lambda _: False)
-    return {"entries": len(found), "tasks": "+".join(entry.task for entry in found), "agent": found[0].agent}
+    read = ledger.parse(raw, WRITTEN, ZONE, "TC", lambda _: False, agents={"peter", "iris", "research"})
+    found, tasks = read.entries, "+".join(entry.task for entry in read.entries)
+    return {"entries": len(found), "tasks": tasks, "agent": found[0].agent, "unclear": len(read.unclear)}
 
 
 def read_report(raw: bytes, path: str) -> Facts:

@@ -107,23 +107,23 @@ LINE = "- TC-1 delegated to peter, check at 2026-03-07 10:00"
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", f"## Delegations\n\n{LINE}\n"),
-        ("# H\n", f"# H\n\n## Delegations\n\n{LINE}\n"),
-        ("# H\nx", f"# H\nx\n\n## Delegations\n\n{LINE}"),
-        ("## Delegations\n", f"## Delegations\n{LINE}\n"),
-        ("## Delegations", f"## Delegations\n{LINE}"),
-        ("## Delegations\n\n", f"## Delegations\n{LINE}\n\n"),
-        ("## Delegations\n\n## More\n", f"## Delegations\n{LINE}\n\n## More\n"),
+        ("", f"## Delegations\n{LINE}\n"),
+        ("# H\n", f"# H\n\n## Delegations\n{LINE}\n"),
+        ("# H\nx", f"# H\nx\n\n## Delegations\n{LINE}"),
+        ("## Delegations\n", f"## Delegations\n\n{LINE}\n"),
+        ("## Delegations", f"## Delegations\n\n{LINE}"),
+        ("## Delegations\n\n", f"## Delegations\n\n{LINE}\n\n"),
+        ("## Delegations\n\n## More\n", f"## Delegations\n\n{LINE}\n\n## More\n"),
         ("# D\n## Delegations\r\n- a\r\n# M\n", f"# D\n## Delegations\r\n- a\r\n{LINE}\r\n# M\n"),
-        ("# D\r\nlast\r", f"# D\r\nlast\r\r\n\r\n## Delegations\r\n\r\n{LINE}"),
+        ("# D\r\nlast\r", f"# D\r\nlast\r\r\n\r\n## Delegations\r\n{LINE}"),
         ("## Delegations\n- a\n- b", f"## Delegations\n- a\n- b\n{LINE}"),
         (
             "# D\r\n\r\n## delegations\r\n\r\n- a\r\n\r\n# M\r\n",
             f"# D\r\n\r\n## delegations\r\n\r\n- a\r\n{LINE}\r\n\r\n# M\r\n",
         ),
-        ("\ufeff# H\n", f"\ufeff# H\n\n## Delegations\n\n{LINE}\n"),
-        ("```\nnever closed\n", f"## Delegations\n\n{LINE}\n\n```\nnever closed\n"),
-        ("## Delegations\n\n```\nnever closed\n", f"## Delegations\n{LINE}\n\n```\nnever closed\n"),
+        ("\ufeff# H\n", f"\ufeff# H\n\n## Delegations\n{LINE}\n"),
+        ("```\nnever closed\n", f"## Delegations\n{LINE}\n\n```\nnever closed\n"),
+        ("## Delegations\n\n```\nnever closed\n", f"## Delegations\n\n{LINE}\n\n```\nnever closed\n"),
     ],
 )
 def test_a_new_line_goes_under_the_heading_and_every_other_byte_stays(before: str, after: str) -> None:
@@ -142,7 +142,7 @@ def test_an_empty_ledger_keeps_the_heading_that_was_made() -> None:
     raw = ledger.add(b"", NEW, BERLIN)
     left = ledger.replace(raw, entry(raw.decode()), None, BERLIN)
     again = ledger.replace(ledger.add(left, NEW, BERLIN), entry(raw.decode()), None, BERLIN)
-    assert left == again == b"## Delegations\n\n"
+    assert left == again == b"## Delegations\n"
 
 
 def test_a_heading_that_people_made_stays_when_the_last_line_goes() -> None:
