@@ -159,8 +159,22 @@ def _check_schedule(settings: Settings, schedule: Schedule, found: Reading) -> N
         found.problem((*path, "do", "text"), "wants one text for all, or as many as `spawn` has workers")
     if len(schedule.items) * max(1, len(schedule.spawn)) > MOST_JOBS:
         found.problem((*path, "do", "items"), f"makes more than {MOST_JOBS:,} tasks at once")
+    _check_workers(settings, schedule, (*path, "do", "spawn"), found)
     if schedule.combine:
         _check_names(settings, (*path, "do", "combine"), (schedule.combine,), found)
+
+
+def _check_workers(settings: Settings, schedule: Schedule, path: tuple[str, ...], found: Reading) -> None:
+    """A name in `spawn` is a worker or a type that is routed; with one worker alone it may be any label for it."""
+    workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
+    known = {*workers, *settings.routes}
+    if schedule.type in settings.routes:
+        return
+    for name in dict.fromkeys(schedule.spawn):
+        if name not in known and len(workers) != 1:
+            near = nearest_key(name, sorted(known))
+            said = f"; did you mean {near!r}?" if near else ""
+            found.problem(path, f"{name!r} is neither a worker nor a type under [routes]{said}")
 
 
 _DAY = 24 * 60

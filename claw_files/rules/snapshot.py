@@ -103,6 +103,7 @@ class Snapshot(Value, frozen=True):
     outcomes: Mapping[AgentId, tuple[Outcome, ...]] = {}
     tried: Mapping[TaskId, tuple[AgentId, ...]] = {}
     ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
+    faults: tuple[str, ...] = ()  # paths of what failed in a corner, in folders that `rules.faults` knows
     marks: Mapping[str, Marks] = {}  # by the names of schedules, also of those that are configured no more
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     outbox: tuple[Post, ...] = ()  # what is still to be delivered outside of the workspace

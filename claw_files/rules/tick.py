@@ -12,6 +12,7 @@ from claw_files.model import AgentId, Key, Kind, Message, State, Task, TaskId
 from claw_files.rules import budgets, pools, quiet, routing, schedules
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
+from claw_files.rules.faults import plan_faults
 from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.ledger_lines import plan_unclear
 from claw_files.rules.posts import plan_posts
@@ -38,7 +39,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap))
     others += plan_wakes(replace(snap, waiting=waiting), now)
-    others += [*plan_people(snap, now), *plan_posts(snap, now)]
+    others += [*plan_people(snap, now), *plan_posts(snap, now), *plan_faults(snap)]
     actions += [replace(action, alone=True) for action in others]
     return tuple(actions)
 

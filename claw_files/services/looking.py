@@ -108,6 +108,7 @@ class Looking:
             tried={look.entry.task: self.tried(look.task) for look in looks if look.task and look.task.attempt > 1},
             ready=ready,
             loads=busy.loads(self._ws, self.live, (*(look.task for look in looks if look.task), *ready)),
+            faults=tuple(self._told_of(self._schedules.faults)) if shared else (),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
             outbox=self._posts() if shared else (),
@@ -223,7 +224,8 @@ class Looking:
             return self._ws.find_message(agent, key)
         except NotFound:
             return self._ws.find_message(agent, key)  # it was moved between listing and reading
-        except InvalidFile:
+        except InvalidFile as wrong:  # it is missing then, and delivered anew from what is known of the task
+            self._ws.set_aside(wrong)
             return None
 
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:

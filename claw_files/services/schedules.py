@@ -10,6 +10,7 @@ from claw_files.config import Schedule
 from claw_files.errors import ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
 from claw_files.rules import jobs as rules
+from claw_files.rules import transitions
 from claw_files.rules.schedules import Marks
 from claw_files.workspace import Workspace
 
@@ -84,6 +85,19 @@ class Schedules:
                 self._handle(name, schedule, found.at)
         return handled
 
+    def faults(self) -> list[str]:
+        """Paths of what failed in a corner: events that failed or that nobody handles, messages that were set aside."""
+        names = self._ws.files.names
+        there = set(names("events"))
+        found = [f"events/{name}" for name in there if "." in name]
+        found += [f"events/failed/{name}" for name in (names("events/failed") if "failed" in there else ())]
+        for name in names("events/new") if "new" in there else ():
+            parsed = _parse(name)
+            if parsed is None or parsed.schedule not in self._ws.settings.schedules:
+                found.append(f"events/new/{name}")
+        aside = (name for name in names("quarantine") if name.startswith("inbox-") and not name.endswith(".reason"))
+        return sorted([*found, *(f"quarantine/{name}" for name in aside)])
+
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:
         audit = Audit(action="event done", key=name.removesuffix(".md"), actor=self._ws.settings.coordinator)
         box = "done"
@@ -118,10 +132,20 @@ class Schedules:
             try:
                 if self._ws.entry(task_id) is None and not self._is_over(task_id):
                     self._delegations().spawn(order, by)
-            except ClawError as refused:
-                wrong.append(refused)  # one whose label is in use keeps nobody from the other items
+            except ClawError as refused:  # one whose label is in use keeps nobody from the other items
+                wrong.append(refused)
+                self._drop(task_id, str(refused), by)
         if wrong:
             raise wrong[0]
+
+    def _drop(self, task_id: TaskId, why: str, by: AgentId) -> None:
+        """Cancel the task of a due time that could not be begun: in backlog, nobody would look at it any more."""
+        why, now = f"its due time was dropped: {why}", self._ws.clock.now()
+        audit = Audit(action="cancel", task=task_id, actor=by, why=why)
+        actor = transitions.Actor(id=by, coordinator=True, tick=True)
+        self._ws.update(
+            task_id, lambda task: transitions.cancel(task, actor, self._ws.next_generation(task), now, why), audit
+        )
 
     def _task(self, schedule: Schedule, at: datetime) -> None:
         by = self._ws.settings.coordinator

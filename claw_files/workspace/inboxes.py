@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.digest import digest
 from claw_files.documents import messages
-from claw_files.errors import ClawError, Conflict, InvalidFile, NotFound
+from claw_files.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
 from claw_files.model import AgentId, Audit, Box, Message, TaskId
 from claw_files.rules import sizes
 from claw_files.rules.snapshot import Told
@@ -143,6 +143,11 @@ class Inboxes:
                 if aside <= ASIDE_AT_ONCE and not self.only_looks and self.home(agent) is self:
                     self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
         return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
+
+    def set_aside(self, wrong: InvalidFile) -> None:
+        """Set the inbox file aside that was met unreadable, unless this process only looks."""
+        if not self.only_looks and not isinstance(wrong, CannotRead):
+            self._set_aside(wrong.path, wrong)
 
     def _set_aside(self, path: str, wrong: ClawError) -> None:
         """Move an inbox file that cannot be read to quarantine/, with the reason beside it; never deleted.
