@@ -58,6 +58,8 @@ def test_a_due_time_that_was_dropped_because_the_last_one_runs_is_told_and_leave
         office.tick(5 * MINUTE)
         office.tick(5 * MINUTE)  # the second one is dropped
         assert len(office.names("events/failed")) == 1
+        (failed,) = office.audit(action="event failed")
+        assert "label" in failed["why"]
         tasks = [name.removesuffix(".md").upper() for name in office.names("status")]
         assert [office.state(task) for task in tasks].count(State.CANCELLED) == 1
         assert "dropped" in str([office.task(task).reason for task in tasks])
@@ -66,6 +68,7 @@ def test_a_due_time_that_was_dropped_because_the_last_one_runs_is_told_and_leave
         office.tick(MINUTE)
         (text,) = to_monitor(office, "event-failed")
         assert office.names("events/failed")[0] in text
+        assert len(office.audit(action="event failed")) == 1
     finally:
         office.stop()
 

@@ -230,18 +230,6 @@ def test_a_schedule_fires_once_for_each_due_time_and_for_the_last_one_after_a_pa
     assert Counter(office.box("sam")).total() == 2
 
 
-def test_an_event_of_a_schedule_that_cannot_be_done_is_put_aside_with_the_reason_in_the_journal(tmp_path: Path) -> None:
-    office = Office(tmp_path / "sam", TEAM + HOURLY.replace('task = "Tidy up"', 'spawn = ["nobody-there"]'))
-    office.tick()
-
-    office.tick(HOUR)
-
-    assert len(office.names("events/failed")) == 1
-    assert "worker" in str(office.audit(action="event failed")[0]["why"])
-    office.tick(MINUTE)
-    assert len(office.audit(action="event failed")) == 1
-
-
 def test_one_tick_with_a_clock_far_ahead_silences_no_schedule_and_is_told_once(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", TEAM + HOURLY)
     office.tick()

@@ -228,7 +228,11 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ('[schedules.x]\ncron = "@often"\ndo = { task = "a" }', "@daily"),
         ('[schedules.x]\ncron = "@daily"', "exactly one"),
         ('[schedules.x]\ncron = "@daily"\ndo = { task = "a", event = "b" }', "exactly one"),
-        ('[schedules.x]\ncron = "@daily"\ndo = { spawn = ["a"], combine = "b" }\n[agents.a]\nkind = "worker"\ncommand = ["a"]', "no [agents.b]"),
+        (
+            '[schedules.x]\ncron = "@daily"\ndo = { spawn = ["a"], combine = "b" }\n'
+            '[agents.a]\nkind = "worker"\ncommand = ["a"]',
+            "no [agents.b]",
+        ),
         ('[schedules."a.b"]\ncron = "@daily"\ndo = { task = "a" }', "wants a name"),
         ("[wallet]", "unknown key; known: workspace, agents"),
     ],
