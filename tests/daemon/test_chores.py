@@ -12,6 +12,8 @@ from claw_files.daemon.health import Health
 from claw_files.daemon.log import Log
 from claw_files.daemon.rounds import go_round
 from claw_files.daemon.sync import sync
+from claw_files.model import AgentId, Key, Run, RunId
+from claw_files.rules.health import How, plan_pings
 from claw_files.services import rounds, standing
 from claw_files.services.rounds import Rounds
 from claw_files.testing.office import TEAM, Office
@@ -175,6 +177,35 @@ def test_a_ping_whose_run_ends_well_without_an_answer_is_not_answered(office: Of
     office.clock.sleep(300)
     health.ask()
     assert len([name for name in office.boxes("coder").get("new", []) if name.startswith("ping.")]) == 1
+
+
+def test_other_work_of_an_agent_does_not_answer_what_it_was_asked(office: Office, log: Log) -> None:
+    woken_by_turns(office, 'command = ["sleep", "600"]\nruns = 2')
+    health = Health(office.app(), log)
+    health.ask()
+    office.clock.sleep(11)
+    health.turn()
+    raised = alerts(office)
+    office.delegated("coder")
+    office.app().heartbeat.wake()
+    assert any(run.task for run in office.app().runtime.live())
+
+    office.clock.sleep(300)
+    health.ask()
+
+    assert len(raised) == 1
+    assert alerts(office) == raised
+    for run in office.app().runtime.live():
+        office.app().runtime.stop(run.id)
+
+
+def test_a_run_that_a_ping_started_is_not_taken_for_work(office: Office) -> None:
+    woken_by_turns(office, 'command = ["true"]')
+    run = Run(id=RunId("r"), agent=AgentId("coder"), key=Key("ping.coder.20260307T084500Z"))
+
+    asked = {ping.agent: ping.how for ping in plan_pings(office.app().settings, [run])}
+
+    assert asked["coder"] is How.TURN
 
 
 def rounds_of(office: Office) -> Rounds | None:

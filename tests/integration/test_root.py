@@ -88,15 +88,16 @@ def test_after_a_command_of_root_the_owner_goes_on(theirs: Path) -> None:
 
 def test_what_exists_is_not_given_away(theirs: Path) -> None:
     """A name in their folder may be a second name of a file that is root's."""
-    (theirs / "audit").mkdir()
-    os.chown(theirs / "audit", OWNER, OWNER)
-    run(theirs, "init")
+    run(theirs, "init", as_owner=True)
+    run(theirs, "task", "new", "Read it", "--agent", "sam", as_owner=True)
     secret = theirs.parent / f"{theirs.name}.secret"
     secret.write_text("root's\n")
-    (theirs / ".clawfiles/claims").mkdir(parents=True, exist_ok=True)
-    os.link(secret, theirs / ".clawfiles/claims/tc-1.md")
+    claims = theirs / ".clawfiles/claims"
+    for folder in (claims.parent, claims):
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, OWNER, OWNER)
+    os.link(secret, claims / "tc-1.log")
     try:
-        run(theirs, "task", "new", "Read it", "--agent", "sam")
         run(theirs, "claim", "TC-1", "--agent", "peter")
         assert secret.stat().st_uid == 0
     finally:

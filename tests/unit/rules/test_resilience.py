@@ -91,6 +91,12 @@ def test_a_retry_is_never_early_though_the_time_of_the_failure_was_cut_to_the_se
     assert retry_pause(3 * SECOND, task) == retry_pause(3 * SECOND, task)
 
 
+def test_of_many_retries_none_is_early_though_each_task_failed_at_the_end_of_a_second() -> None:
+    happened = NOW.replace(microsecond=999_999)
+
+    assert all(NOW + retry_pause(3 * SECOND, failed(f"TC-{n}")) - happened >= 3 * SECOND for n in range(200))
+
+
 def test_tasks_that_failed_together_are_not_tried_again_together() -> None:
     together = {retry_pause(2 * SECOND, failed(f"TC-{number}")) for number in range(50)}
 
