@@ -129,13 +129,13 @@ def spawn(
 
 def _show_delegated(app: "App", done: "Delegated") -> None:
     from claw_files.calls.talk import delegated_json
-    from claw_files.rules.successors import listed
+    from claw_files.rules.snapshot import standing_of
 
     if done.warning:
         warn(done.warning)
     told = f"accepted: {done.task} delegated to {done.agent}, check at {app.when(done.check)}"
     if done.waits_for:
-        told = f"accepted: {done.task} goes to {done.agent} when this is done: {listed(done.waits_for)}"
+        told = f"accepted: {done.task} goes to {done.agent} when this is done: {standing_of(done.waits_for)}"
     if done.cached:
         told = f"from cache: {done.task} has the result of {done.cached}, in checkpoints/subagent-{done.label}.md"
     show(delegated_json(done), told)

@@ -36,7 +36,7 @@ def new(
     """Make a task in the backlog; prints its id."""
     from claw_files import views, words
     from claw_files.calls import tasks
-    from claw_files.rules.successors import listed
+    from claw_files.rules.snapshot import standing_of
     from claw_files.services.tasks import NewTask
 
     if urgent and priority:
@@ -54,7 +54,7 @@ def new(
     if warning:
         warn(warning)
     told = f"{shown.task.id}" + (f" delegated to {receiver}" if receiver else "")
-    told += f", waits for {listed(waits_for)}" if waits_for else ""
+    told += f", waits for {standing_of(waits_for)}" if waits_for else ""
     show(views.task_json(shown), told)
 
 

@@ -1,6 +1,6 @@
 """What a tick looks at, and what it can decide: the values on both sides of `plan_tick`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,6 +30,9 @@ class Told(Value, frozen=True):
     sent: datetime | None = None
 
 
+MOST_BEFORE = 1000  # of the tasks that one task names in its `after`
+
+
 class Before(Value, frozen=True):
     """A task that another one comes after, and that is not done; without a state its file cannot be read."""
 
@@ -48,6 +51,11 @@ class Before(Value, frozen=True):
         if self.state is None:
             return "missing" if self.is_missing else "cannot be read"
         return self.state.value.replace("_", " ") + (", not verified" if self.state is State.DONE else "")
+
+
+def standing_of(unmet: Iterable[Before]) -> str:
+    """Each task with how it stands: "TC-1 (in progress), TC-2 (missing)"."""
+    return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
 
 
 class Look(Value, frozen=True):

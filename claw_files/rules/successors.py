@@ -1,26 +1,13 @@
 """What comes after other tasks: it is sent when the last of them is done, and asked about when one ended otherwise."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, State, Task
-from claw_files.patterns import pattern
 from claw_files.rules.case import WAIT, Case, Decision, escalate, mark, requester
-from claw_files.rules.snapshot import Act, Before
-
-MOST = 1000  # of the tasks that one task names in its `after`
-_OURS = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
-
-
-def listed(unmet: Iterable[Before]) -> str:
-    """Each task with how it stands: "TC-1 (in progress), TC-2 (missing)"."""
-    return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
-
-
-def is_held(task: Task) -> bool:
-    """Whether the tick blocked the task because one that it comes after ended without being done."""
-    return task.state is State.BLOCKED and _OURS.match(task.reason or "") is not None
+from claw_files.rules.snapshot import Act, Before, standing_of
+from claw_files.rules.transitions import is_held
 
 
 def comes_after(case: Case) -> Decision | None:
@@ -44,16 +31,18 @@ def comes_after(case: Case) -> Decision | None:
 
 def reason(lost: Sequence[Before]) -> str:
     """Why a task is blocked; `is_held` knows it by these words."""
-    return f"it comes after {listed(lost[:3])}"
+    return f"it comes after {standing_of(lost[:3])}"
 
 
 def question(task: Task, lost: Sequence[Before]) -> str:
     """What its requester is asked."""
-    first = lost[0]
+    first, name = lost[0], words.file_name(task.id)
+    # Once it was delivered, its definition binds whoever has it.
+    where = f"status/{name}" + (f" and definitions/{name}" if task.generation else "")
     back = f", or bring it back: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
     return (
         f"{task.id} ({words.said(task.title)}) is blocked: {reason(lost)}. "
-        f"Take {first.task} out of `after` in status/{words.file_name(task.id)}, or `clawfiles cancel {task.id}`{back}."
+        f"Take {first.task} out of `after` in {where}, or `clawfiles cancel {task.id}`{back}."
     )
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from claw_files.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
 from claw_files.model import AgentId, AgentKind, Need, State, Stay, Task, Value
+from claw_files.patterns import pattern
 
 
 class Role(StrEnum):
@@ -51,6 +52,7 @@ class Move(Value, frozen=True):
 
 
 S = State
+_HELD = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
 OPEN = (S.BACKLOG, S.IN_PROGRESS, S.REVIEW, S.BLOCKED, S.FAILED)
 MOVES: tuple[Move, ...] = (
     Move(letter="A", sources=(), target=S.BACKLOG, who=(Role.ANYONE,), by="task new"),
@@ -275,6 +277,11 @@ def unblock(task: Task, actor: Actor, now: datetime, lasting: timedelta) -> Task
         return resume(task, actor, now)
     check(task, S.IN_PROGRESS, actor, "K")
     return replace(task, state=S.IN_PROGRESS, lease=now + lasting, need=None, reason=None, updated=now)
+
+
+def is_held(task: Task) -> bool:
+    """Whether the tick blocked the task because one that it comes after ended without being done."""
+    return task.state is S.BLOCKED and _HELD.match(task.reason or "") is not None
 
 
 def resume(task: Task, actor: Actor, now: datetime) -> Task:

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.errors import AlreadyClaimed, Busy, ClawError, Conflict, NotFound, Refused
 from claw_files.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
-from claw_files.rules import routing, successors, transitions
-from claw_files.rules.snapshot import Before
+from claw_files.rules import routing, transitions
+from claw_files.rules.snapshot import Before, standing_of
 from claw_files.services.tasks import actor_for, check_no_worker
 from claw_files.workspace import Workspace, task_message_key
 from claw_files.workspace.index import Row
@@ -57,7 +57,7 @@ class ClaimService:
         now = self._ws.clock.now()
         transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
         if waiting := self._blockers(task):
-            why = f"{task.id} comes after {successors.listed(waiting)}, not done yet"
+            why = f"{task.id} comes after {standing_of(waiting)}, not done yet"
             raise Refused("after", why, "`clawfiles claim --next` finds another")
 
     def _generation(self, task: Task, agent: AgentId) -> int:

@@ -6,12 +6,12 @@ from msgspec.structs import replace
 
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.rules import budgets, lanes, quiet, successors, visibility
+from claw_files.rules import budgets, lanes, quiet, visibility
 from claw_files.rules.ahead import foresee, what_next
 from claw_files.rules.case import breaker_of, case_of
 from claw_files.rules.lanes import plan_waits
 from claw_files.rules.liveness import liveness
-from claw_files.rules.snapshot import Action, Before
+from claw_files.rules.snapshot import Action, Before, standing_of
 from claw_files.rules.tick import plan_line
 from claw_files.services.looking import Looking
 from claw_files.workspace import Workspace
@@ -118,7 +118,7 @@ def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str |
     if task.state is not State.BACKLOG:
         return f"it is {task.state}"
     if blockers:
-        return f"it comes after {successors.listed(blockers)}"
+        return f"it comes after {standing_of(blockers)}"
     if task.not_before and now < task.not_before:
         return "its backoff is not over"
     return f"it is delegated to {task.assignee}" if task.assignee else None

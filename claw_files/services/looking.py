@@ -34,11 +34,12 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules import routing, successors
+from claw_files.rules import routing
 from claw_files.rules.entry import case_of, task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
 from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
+from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import approvals, busy, news, unreadable
@@ -193,7 +194,7 @@ class Looking:
             verify=self._verify_of(task),
             asker=asker_of(self._ws, self._runtime, task, entry),
             next_turn=next_turn(self._ws, task),
-            before=self.blockers(task) if task.state is State.BACKLOG or successors.is_held(task) else (),
+            before=self.blockers(task) if task.state is State.BACKLOG or is_held(task) else (),
             **self._progress(task, loaded.content),
             **news.warnings(self._ws, task, loaded.content, found[0] if found else None, said),
         )

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from claw_files import words
 from claw_files.errors import ClawError
 from claw_files.model import Task, TaskId
-from claw_files.rules import successors
-from claw_files.rules.snapshot import Before
+from claw_files.rules.snapshot import MOST_BEFORE, Before
 from claw_files.services import texts
 from claw_files.workspace import Workspace
 
@@ -17,7 +16,7 @@ Place = tuple[Workspace, Callable[[Task], bool]]  # where tasks lie, and whether
 def unmet(places: Iterable[Place], task: Task) -> tuple[Before, ...]:
     """What the task comes after and does not count as done, wherever it lies."""
     found = tuple(places)
-    return tuple(before for it in task.after[: successors.MOST] if (before := _unmet(found, it)))
+    return tuple(before for it in task.after[:MOST_BEFORE] if (before := _unmet(found, it)))
 
 
 def _unmet(places: tuple[Place, ...], task_id: TaskId) -> Before | None:

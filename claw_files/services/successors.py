@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from claw_files.model import Audit, Kind, State, Task, TaskId
 from claw_files.rules import successors, transitions
 from claw_files.rules.case import mark, task_key
-from claw_files.rules.snapshot import Before
+from claw_files.rules.snapshot import MOST_BEFORE, Before
 from claw_files.services.messages import Messages
 from claw_files.workspace import Workspace
 
@@ -34,8 +34,8 @@ class Successors:
         for row in self._ws.rows():
             if row.folder == "status" and row.is_bound and row.state in (State.BACKLOG, State.BLOCKED):
                 task = self._ws.in_force(row.task())
-                is_waiting = task.state is State.BACKLOG or successors.is_held(task)
-                if ended in task.after[: successors.MOST] and task.id not in lines and is_waiting:
+                is_waiting = task.state is State.BACKLOG or transitions.is_held(task)
+                if ended in task.after[:MOST_BEFORE] and task.id not in lines and is_waiting:
                     yield task
 
     def _block(self, task: Task, lost: list[Before]) -> None:

@@ -12,6 +12,7 @@ from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims
 from claw_files.model import AgentId, Audit, Entry, Kind, Message, State, Task, TaskId
 from claw_files.rules import by_hand, routing
+from claw_files.rules.transitions import is_held
 from claw_files.workspace import recall
 from claw_files.workspace.inboxes import Inboxes
 
@@ -102,9 +103,7 @@ class Restoring(Inboxes):
 
         A definition that was edited after it counts, though.
         """
-        if task.generation or not (task.recorded is task.state is State.BACKLOG):
-            return False
-        if self._is_newer(task):
+        if not _is_unsent(task) or self._is_newer(task):
             return False
         given = self.claims.given(task.id)
         owner = given.owner(given.highest)
@@ -153,8 +152,7 @@ class Restoring(Inboxes):
         except ClawError:
             return None, None
         if known:
-            is_open = task.generation == 0 and task.recorded is task.state is State.BACKLOG
-            new = definitions.redefined(known, task, raw, path) if is_open else known
+            new = definitions.redefined(known, task, raw, path) if _is_unsent(task) else known
             return known, new if new != known and self._may_redefine(task) else known
         given = self.claims.given(task.id)
         if message := self.newest_message(task, self.entry(task.id), given.owner(given.highest)):
@@ -200,6 +198,11 @@ class Restoring(Inboxes):
 
 def _is_intact(task: Task) -> bool:
     return task.recorded is not None and task.state is task.recorded
+
+
+def _is_unsent(task: Task) -> bool:
+    """Whether its file is intact and nobody was given it so far; one that waits in vain for another may be blocked."""
+    return task.generation == 0 and _is_intact(task) and (task.state is State.BACKLOG or is_held(task))
 
 
 def restore(task: Task, message: Message) -> Task:

@@ -144,6 +144,21 @@ def test_what_nobody_watches_is_blocked_and_asked_about_when_its_predecessor_is_
     assert office.acts(MINUTE) == []
 
 
+def test_taking_what_was_cancelled_out_of_after_lets_the_task_go_on(office: Office) -> None:
+    before = begun(office)
+    task = office.delegated("peter", after=(before,))
+    office.app("sam").tasks.cancel(TaskId(before), SAM)
+    office.tick(MINUTE)
+    text = office.read("status/tc-2.md")
+    assert (office.state(task), "after: [TC-1]\n" in text) == (State.BLOCKED, True)
+
+    office.write("status/tc-2.md", text.replace("after: [TC-1]\n", ""))
+
+    assert office.acts(MINUTE)[:2] == [f"unblock {task}", f"deliver {task}"]
+    assert (office.task(task).after, office.boxes("peter")) == ((), {"new": ["tc-2.1"]})
+    assert "after" not in office.read("definitions/tc-2.md")
+
+
 def test_of_a_task_reopened_after_its_successor_was_sent_the_successor_is_not_woken(office: Office) -> None:
     office.write("clawfiles.toml", TEAM.replace('takes = ["bug"]', python("pass")))
     before = begun(office)
