@@ -364,15 +364,17 @@ class Found(NamedTuple):
     is_plain: bool  # it says when by figures, not by the name of a day alone
 
 
-def find(text: str, at: int = 0) -> Iterator[Found]:
-    """The places in `text`, from `at` on, where a time stands, in their order; `read` says whether it is understood."""
-    while begun := _START.search(text, at):
+def find(text: str, at: int = 0, end: int | None = None) -> Iterator[Found]:
+    """The places in `text`, from `at` to `end`, where a time stands, in their order; `read` says what it means."""
+    while begun := _TOKEN.search(text, at, len(text) if end is None else end):
+        before = text[begun.start() - 1 : begun.start()]
+        if before.isalnum() or before in (".", ":", "/", "#"):  # within a word, a version, a path
+            at = begun.start() + 1
+            continue
         run = list(_tokens(text, begun.start()))
-        at = run[-1].end if run else begun.end()
-        kept = _run(run)
-        if kept:
-            kinds = {token.kind for token in kept}
-            at = kept[-1].end
+        at = run[-1].end
+        if kept := _run(run):
+            kinds, at = {token.kind for token in kept}, kept[-1].end
             plain = bool(kinds & (_CLOCKS | {"ymd", "dmy", "later"}))
             yield Found(kept[0].start, at, bool(kinds & _CLOCKS), bool(kinds & _DATES), plain)
 
@@ -388,6 +390,3 @@ def _run(tokens: list[_Token]) -> list[_Token]:
     while kept and kept[-1].kind in ("ahead", "joiner"):
         kept.pop()
     return kept if any(token.kind in _SPOKEN for token in kept) else []
-
-
-_START = pattern(rf"(?<![^\W_])(?<![.:/#])(?:{_TOKEN.pattern})", re.IGNORECASE)

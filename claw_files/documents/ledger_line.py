@@ -61,7 +61,11 @@ _ALONE = pattern(r"[\s,:–—-]*(?:check|wait|prüfen)[\s.]*", re.IGNORECASE)
 _SAID = pattern(r"[ \t]*([^,;(<\n]{0,80})")
 _BARE_NUMBER = pattern(r"[ \t]*([0-9]{1,4})[ \t]*(?:$|[,;.)])")
 _GAP: Final = " \t:=~`*_\"'(,@"
-_BREAK = pattern(r"[(;,.–—]|[ \t]-[ \t]")
+_BREAK = pattern(r"[();,.–—]|[ \t]-[ \t]")
+_PLAIN = pattern(  # at once behind the verb, with nothing behind it that could belong to it
+    r"[ \t]*((?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[0-9]{2}:[0-9]{2})(?=[ \t]*(?:$|[);–—]))"
+)
+_FAR: Final = 200  # characters behind the verb, where a time is looked for
 # As `render` writes it: most lines, and the cheapest to read.
 _OURS = pattern(
     rf"- (?:\[(?P<box>[ xX])\] )?(?P<task>{_ID})(?: delegated to (?P<agent>{_ID})(?: for (?P<spawner>{_ID}))?,)? "
@@ -142,8 +146,11 @@ def _rest(
 
 def _time(shown: str, verb: "re.Match[str]", has_agent: bool) -> tuple[int, int, bool] | None:
     """Where the line says when to look, and whether that is one expression; None where it does not say."""
+    if plain := _PLAIN.match(shown, verb.end()):
+        return (*plain.span(1), True)
     promises = verb[0].lower().endswith(PROMISING)
-    runs = [it for it in instants.find(shown, verb.end()) if not shown.startswith(("'s", "’s"), it.end)]
+    found = instants.find(shown, verb.end(), verb.end() + _FAR)
+    runs = [it for it in found if not shown.startswith(("'s", "’s"), it.end)]
     first = runs[0] if runs else None
     is_next = first is not None and not shown[verb.end() : first.start].strip(_GAP)
     if first and (is_next or first.is_plain or has_agent or promises):
