@@ -103,11 +103,9 @@ def task_text(shown: "Shown", when: When) -> str:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
     rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []
     rows += [f"{'conflict:':<14}{safe(conflict)}" for conflict in shown.conflicts]
-    where = [
-        f"{safe(it.path)}, line {it.line}" if it.path != shown.path else f"line {it.line}" for it in shown.task.unclear
-    ]
-    odd = zip(where, shown.task.unclear, strict=True)
-    rows += [f"{'unclear:':<14}{place}: {said(it.text)}: {safe(it.hint)}" for place, it in odd]
+    for it in shown.task.unclear:
+        place = f"line {it.line}" if it.path == shown.path else f"{safe(it.path)}, line {it.line}"
+        rows.append(f"{'unclear:':<14}{place}: {said(it.text)}: {safe(it.hint)}")
     head = f"{shown.task.id}: {safe(shown.task.title)} [{shown.task.state}]"
     text = safe(shown.body.strip(), limit=100_000, lines=True)
     return "\n".join([head, *rows, f"{'file:':<14}{safe(shown.path)}", *(["", text] if text else [])])
