@@ -23,6 +23,13 @@ LABEL = pattern(
     r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )
+TRIGGERS: Final = frozenset(
+    [
+        *("status", "state", "stand", "zustand", "current", "task", "final", "overall", "latest", "new", "job", "work"),
+        *("my", "the", "aktueller", "aktuelle", "der", "status-update", "current-status", "task-status"),
+        *("final-status", "status_update", "current_status", "task_status", "final_status"),
+    ]
+)
 _SEPARATOR = pattern(r"[*_`\"'~ \t]{0,6}+(?::(?!//)|=+>?|->|→|–|—|\||-(?=[ \t]))")
 _STRUCK = pattern(r"~~[^~\n]+~~")
 
@@ -36,15 +43,17 @@ class Parts:
         self.head = found["head"] or ""
         self.bullet = found["bullet"] or ""
         self.at = found.start("name")
-        self.label = LABEL.match(shown, self.at)
-        self.name = self.label[0] if self.label else found["name"].rstrip("._")
-        end = self.label.end() if self.label else found.end("name") - len(found["name"]) + len(self.name)
+        name = found["name"]
+        self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
+        self.name = self.label[0] if self.label else name.rstrip("._")
+        end = self.at + len(self.name)
         self.after = shown[end:]
         separator = _SEPARATOR.match(shown, end)
         self.value: str | None = shown[separator.end() :].strip() if separator else None
         upto = separator.end() if separator else end
-        self.is_quoted = shown.count("`", 0, upto) % 2 == 1
-        self.width = len(found["indent"].expandtabs(4))
+        self.is_quoted = "`" in shown and shown.count("`", 0, upto) % 2 == 1
+        indent = found["indent"]
+        self.width = len(indent.expandtabs(4)) if indent else 0
         self.cells = 0
         if self.row and self.value is not None:
             cells = self.value.rstrip().removesuffix("|").split("|")

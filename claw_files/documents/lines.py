@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
+from claw_files.documents.lately import lately
 from claw_files.model import Value
 from claw_files.patterns import pattern
 
@@ -27,6 +28,7 @@ class Line(Value, frozen=True):
     shown: str  # without the comments inside it
 
 
+@lately
 def hidden(text: str) -> list[tuple[int, int]]:
     """The spans inside code fences and HTML comments, in order. One that is never closed runs to the end."""
     spans: list[tuple[int, int]] = []

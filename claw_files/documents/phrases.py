@@ -4,7 +4,6 @@
 review. Nothing here guesses: a phrase with a state word that the rest takes back is unclear, with a hint.
 """
 
-import re
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -66,6 +65,7 @@ _LINK = pattern(r"!?\[([^\]\[]*)\]\([^()]*\)")
 _STRUCK = pattern(r"~~[^~]+~~")
 _TAG = pattern(r"</?[A-Za-z][^<>]{0,100}>")
 _ING = pattern(r"[a-z]{2,20}ing")
+_FIRST = pattern(r"[^\W_][\w']*")
 _SPLIT = pattern(r"\s[-–—|]+\s|[(\[✅✔☑❌🚧]")
 
 
@@ -88,6 +88,8 @@ def cleaned(text: str) -> str:
 def read(text: str, vocabulary: Vocabulary, place: Place = Place.LABEL) -> Saying:
     """What the phrase says."""
     text = cleaned(text)
+    if place is Place.TITLE and not _may_speak(text, vocabulary):  # most titles
+        return NOTHING
     if (state := vocabulary.state(text)) and (place is not Place.TITLE or not vocabulary.is_weak(squash(text))):
         return Saying(state=state)
     if place is Place.TITLE:
@@ -199,8 +201,6 @@ def _begins_a_title(phrase: str, word: str, state: State, tail: list[Token], voc
 def _in_title(text: str, vocabulary: Vocabulary) -> Saying:
     """A state at the beginning or at the end of a heading or a log line, if it cannot be part of a title."""
     cuts = list(_SPLIT.finditer(text))[:8]
-    if not cuts and not _may_begin(text, vocabulary):  # most titles
-        return NOTHING
     if said := _standing(text, vocabulary):
         return said
     for cut in reversed(cuts):
@@ -213,10 +213,12 @@ def _in_title(text: str, vocabulary: Vocabulary) -> Saying:
     return NOTHING
 
 
-def _may_begin(text: str, vocabulary: Vocabulary) -> bool:
-    first = re.split(r"[^\w']", text, maxsplit=1)[0].lower()
-    if not first:
+def _may_speak(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a title can hold a state at all: it begins with a word of one, or has something to cut it off."""
+    found = _FIRST.match(text)
+    if not found or _SPLIT.search(text):
         return True
+    first = found[0].lower()
     return first in vocabulary.first or first in _FILLERS or first in _HEDGED_BEFORE or text.isupper()
 
 

@@ -6,11 +6,12 @@ box, struck text, a plan, an older attempt, a step's or another task's section d
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Container, Iterator
 from typing import Final
 
 from claw_files.documents import phrases, tables
-from claw_files.documents.label_lines import CANDIDATE, LABEL, Parts
+from claw_files.documents.label_lines import CANDIDATE, LABEL, TRIGGERS, Parts
 from claw_files.documents.lines import Line, headings, visible_at
 from claw_files.documents.phrases import NOTHING, Place, Saying
 from claw_files.documents.surroundings import OF_ANOTHER, after_id, kinds_of
@@ -18,16 +19,10 @@ from claw_files.documents.vocabulary import MARKS, Vocabulary, squash
 from claw_files.model import State, Value
 from claw_files.patterns import pattern
 
-_TRIGGERS: Final = frozenset(
-    [
-        *("status", "state", "stand", "zustand", "current", "task", "final", "overall", "latest", "new", "job", "work"),
-        *("my", "the", "aktueller", "aktuelle", "der", "status-update", "current-status", "task-status"),
-        *("final-status", "status_update", "current_status", "task_status", "final_status"),
-    ]
-)
 _WEAK_LABELS: Final = frozenset(("state", "stand", "zustand"))  # they mean other things as well
 _BOX = pattern(r"[ \t]*+(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++(?:\[(?P<box>[^\]\n])\][ \t]++)?+")
 _UNDERLINE = pattern(r"[ \t]*[=-]{2,}[ \t]*")
+_LOOKS: Final = 60  # at lines below others, in one text
 MOST: Final = 20  # unclear statements of one text that are named
 
 
@@ -79,6 +74,7 @@ class _Reader:
         self._states: list[Statement] = []
         self._pairs: list[Pair] = []
         self._headings = list(headings(text)) if "#" in text else []
+        self._looks = 0
         self._kinds: list[tuple[int, str]] | None = None  # where each section begins, and what it is
 
     def read(self) -> Reading:
@@ -95,7 +91,9 @@ class _Reader:
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
             name = found["name"].lower()
-            if name in keys or name in _TRIGGERS or name.rstrip("._") == task or (found["time"] and name in first):
+            is_key = name in keys or name.rstrip("._") == task
+            # What headings say of the task is in `_titles`.
+            if name in TRIGGERS or (found["time"] and name in first) or (is_key and not found["head"]):
                 yield found.start()
 
     # --- one line
@@ -185,6 +183,10 @@ class _Reader:
             return
 
     def _lines_after(self, end: int) -> Iterator[Line]:
+        self._looks += 1
+        if self._looks > _LOOKS:  # each may go through the whole text once
+            return iter(())
+
         def starts() -> Iterator[int]:
             at = end
             for _ in range(12):
@@ -275,12 +277,8 @@ class _Reader:
             return "top"
         if self._kinds is None:
             self._kinds = kinds_of(self._headings, self._task)
-        kind = "top"
-        for at, this in self._kinds:
-            if at >= start:
-                break
-            kind = this
-        return kind
+        at = bisect_left(self._kinds, (start, ""))
+        return self._kinds[at - 1][1] if at else "top"
 
     def _of_the_task(self) -> Iterator[Statement]:
         """Without what speaks for a section of its own, where the text says elsewhere how the whole task stands."""
@@ -289,7 +287,8 @@ class _Reader:
         said = next((it.saying.state for it in reversed(whole) if it.saying.state), None)
         differ = len({it.kind for it in parts}) > 1 and len({it.saying.state for it in parts}) > 1
         for it in self._states:
-            if it in parts and it.saying.state and (differ or (said and it.saying.state is not said)):
+            is_part = it.kind.startswith("?") and it.name.lower() != self._task
+            if is_part and it.saying.state and (differ or (said and it.saying.state is not said)):
                 hint = 'it may speak for its section only; say it for the task below "## Status"'
                 yield Statement(start=it.start, name=it.name, saying=Saying(hint=hint), text=it.text, kind=it.kind)
             else:
@@ -317,7 +316,7 @@ def _of_box(box: str) -> Saying:
 
 
 def _bare(line: str) -> str:
-    return re.sub(r"^[ \t]*(?:[-*+][ \t]+)?", "", line).strip().strip("*_`\"' ")
+    return line.strip().removeprefix("- ").removeprefix("* ").strip("*_`\"' ")
 
 
 def _stripped_start(text: str) -> int | None:
@@ -328,8 +327,7 @@ def _stripped_start(text: str) -> int | None:
 
 
 def _may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:
-    first = re.split(r"[^\w']", bare, maxsplit=1)[0].lower()
-    return first in vocabulary.first or not bare[0].isalnum()
+    return not bare[0].isalnum() or re.split(r"[^\w']", bare, maxsplit=1)[0].lower() in vocabulary.first
 
 
 def _is_loud(line: str, bare: str, is_only: bool) -> bool:

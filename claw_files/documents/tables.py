@@ -35,9 +35,9 @@ def read(line: Line, text: str, below: Below, vocabulary: Vocabulary) -> Saying:
 
 
 def _header_of(line: Line, text: str) -> list[str]:
-    """The cells of the first row of the table that the line is in; of a table of more than 200 rows none."""
+    """The cells of the first row of the table that the line is in; of a table of more than 40 rows none."""
     at = line.start
-    for _ in range(200):
+    for _ in range(40):
         before = text.rfind("\n", 0, max(0, at - 1)) + 1
         if at == 0 or not text[before : at - 1].lstrip().startswith("|"):
             return _cells(text[at : text.find("\n", at)])
