@@ -127,9 +127,7 @@ def _value(rest: str) -> tuple[Data, int] | None:
         return (rest[1:-1], len(rest)) if plain else None
     if first == "[":
         return ([a or b for a, b in _LISTED.findall(rest)], len(rest)) if _LIST.fullmatch(rest) else None
-    if first in "-@" and (
-        rest == "-" or _MENTION.fullmatch(rest)
-    ):  # YAML takes a lone dash for a list, and refuses "@"
+    if first in "-@" and (rest == "-" or _MENTION.fullmatch(rest)):  # YAML refuses both
         return rest, len(rest)
     if not (first.isalnum() or first in _PLAIN if first.isascii() else "\u00c0" <= first <= "\u1fff"):
         return None

@@ -6,7 +6,7 @@ from typing import Final
 from claw_files.documents.lines import Line
 from claw_files.patterns import pattern
 
-_DECOR: Final = r"(?:[*_`\"'~ \t]|[^\w\x00-\x7f]){0,12}+"
+_DECOR: Final = r"(?:[*_`\"'~ \t]|[^\w\x00-\x7f]|</?[a-zA-Z]{1,6}>){0,12}+"
 _CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,6})?(?:[ ]?(?:Z|UTC|CET|CEST|Uhr|[AaPp][Mm]))?"
 _TIME: Final = (
     rf"(?P<time>[\[(]?(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:(?:T|[ ,]{{1,2}}){_CLOCK})?|{_CLOCK})[\])]?"
@@ -20,7 +20,7 @@ _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
 CANDIDATE = pattern(rf"{_LEAD}(?P<name>{_ID})", re.MULTILINE)
 LABEL = pattern(
     r"(?P<before>(?:(?:current|task|final|overall|latest|new|job|work|my|the|aktueller?|der)[ _-]+){0,2})"
-    r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?![A-Za-z0-9_])",
+    r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?!_*[A-Za-z0-9])",
     re.IGNORECASE,
 )
 TRIGGERS: Final = frozenset(
@@ -43,9 +43,9 @@ class Parts:
         self.head = found["head"] or ""
         self.bullet = found["bullet"] or ""
         self.at = found.start("name")
-        name = found["name"]
+        name = found["name"].rstrip("._")
         self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
-        self.name = self.label[0] if self.label else name.rstrip("._")
+        self.name = self.label[0] if self.label else name
         end = self.at + len(self.name)
         self.after = shown[end:]
         separator = _SEPARATOR.match(shown, end)

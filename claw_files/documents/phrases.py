@@ -50,7 +50,7 @@ NOTHING: Final = Saying()
 
 _FILLERS: Final = word_set(
     "now currently still is are it its it's this task work job ticket issue already finally fully all everything has "
-    "have been was marked set moved changed to as back again the my i am i'm we we're be successfully completely 100 "
+    "have been was marked set moved changed to as back again the my i am i'm we we're successfully completely 100 "
     "status ist jetzt alles bereits schon wieder aktuell derzeit momentan gerade vollständig komplett erfolgreich noch "
     "bin aufgabe steht auf"
 )
@@ -156,7 +156,8 @@ def _without_state(
         return Saying(hint=_hint("it names no state")) if is_hedged and place is Place.LABEL else NOTHING
     if known := _misspelt(tokens, at, vocabulary, place):
         return Saying(hint=vocabulary.suggestion(known))
-    later = next((n for n in range(at + 1, min(at + 5, len(tokens))) if phrase_at(tokens, n, vocabulary)[0]), None)
+    found = {n: phrase_at(tokens, n, vocabulary)[0] for n in range(at + 1, min(at + 5, len(tokens)))}
+    later = next((n for n, it in found.items() if it is State.REVIEW), next(filter(found.get, found), None))
     if later is not None and not is_hedged:
         before = {token.text for token in tokens[:later]}
         state, behind, word = phrase_at(tokens, later, vocabulary)

@@ -90,8 +90,8 @@ class _Reader:
     def _starts(self) -> Iterator[int]:
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
-            name = found["name"].lower()
-            is_key = name in keys or name.rstrip("._") == task
+            name = found["name"].lower().rstrip("._")
+            is_key = name in keys or name == task
             # What headings say of the task is in `_titles`.
             if name in TRIGGERS or (found["time"] and name in first) or (is_key and not found["head"]):
                 yield found.start()
@@ -244,6 +244,7 @@ class _Reader:
                 len(raw) > 200
                 or raw[:1] in "#>|<"
                 or raw[:4] == "    "
+                or "[ ]" in raw[:12]
                 or any(it.start == start for it in self._states)
             ):
                 continue

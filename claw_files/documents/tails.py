@@ -192,6 +192,8 @@ def _is_link(texts: list[str], vocabulary: Vocabulary) -> bool:
     first, after = texts[0], texts[1] if len(texts) > 1 else ""
     if first in ("and", "&", "+", "und"):
         return after.endswith(_DONE_TOO) or vocabulary.states.get(after) is State.DONE
+    if first in ("without", "ohne"):
+        return _is_harmless(texts[1:])
     if first in ("with", "mit"):
         return after in _HARMLESS_WITH
     if first in ("in", "im"):
@@ -217,7 +219,7 @@ def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
             word in _HEDGES_OF_A_CLAUSE
             and (starts or ends)
             and before not in _NONE
-            and "no" not in texts[max(0, at - 3) : at]
+            and not _NONE & set(texts[max(0, at - 3) : at])
         ):
             return True
         if word in _HEDGES_AT_ITS_START and starts and not (word == "without" and _is_harmless(texts[at + 1 :])):

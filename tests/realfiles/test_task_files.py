@@ -65,6 +65,16 @@ def test_there_are_many_files_and_nearly_all_are_read() -> None:
     assert set(FILES) - set(GOOD) == set(REFUSED)
 
 
+def test_few_files_are_named_unclear_and_each_was_judged() -> None:
+    judged = (Path(__file__).parent / "unclear.md").read_text("utf-8")
+    found = [(name, one.line, one.text) for name in GOOD if (task := parsed(name)) for one in task.unclear]
+    assert re.findall(r"^\| `([^`]+)` \| ([0-9]+) \| `([^`]+)` \|", judged, re.MULTILINE) == [
+        (name, str(line), text) for name, line, text in found
+    ]
+    made_wrong = {"odd-priority.md", "two-assignees.md"}
+    assert len({name for name, _, _ in found} - made_wrong) * 200 <= len(FILES)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, office: Office) -> None:
     office.write("status/tc-7.md", FILES[name])
