@@ -1,6 +1,7 @@
 """Every way to write a state that is noted in `tests/forms`, through the real parser: read as a reader would read it.
 
-Each line there was written down, with what a reader would say, before the program read it. `accept` names states, (nothing is said of the state), "unclear" (named, not read) and "unreadable" (the file is refused).
+Each line there was written down, with what a reader would say, before the program read it. `accept` has
+states, "none" (nothing is said of the state), "unclear" (named, not read) and "unreadable" (the file is refused).
 """
 
 import json
