@@ -221,6 +221,16 @@ GROUPS: Final = (
             "a line for a task that does not exist; the next heartbeat makes it and sends it",
             "take the line out if that is not meant",
         ),
+        (
+            "status-gone",
+            "a line for a task whose status file is gone; nothing is made in its place",
+            "put the file back, or take the line out",
+        ),
+        (
+            "status-emptied",
+            "the same, and status/ is empty or missing: the heartbeat does nothing until it is back",
+            "put status/ back, or take the lines out",
+        ),
         ("line-unknown-agent", "a line that names an agent that is not in clawfiles.toml", "correct the name"),
         (
             "unclear-line",

@@ -102,7 +102,7 @@ def _of_message(look: Look, is_woken: bool) -> list[Trace]:
     if look.task and message.generation is not None and message.generation < look.task.generation:
         return []  # of a delegation that was given back since
     path = f"inbox/{message.to}/{look.box}/{message.id}.md"
-    return [Trace(kind=TraceKind.READ, path=path, at=message.sent)]
+    return [Trace(kind=TraceKind.READ, path=path)]  # a file that is moved keeps its time: when it was read is not known
 
 
 def _of_file(look: Look) -> list[Trace]:

@@ -15,6 +15,8 @@ HOUR_SECONDS: Final = 3_600
 def lines(s: Survey) -> Iterator[Finding]:
     """Lines that name what there is not, or stand there twice, or are left over."""
     seen: set[str] = set()
+    given = {letter.message.task for letter in s.letters if letter.message.kind is Kind.TASK}
+    is_empty = not any(it.folder == "status" for it in s.tasks)
     for number, entry in s.lines:
         here = (s.ledger_path, number)
         if entry.task in seen:
@@ -26,7 +28,9 @@ def lines(s: Survey) -> Iterator[Finding]:
         elif one := entry.unclear:
             yield found("unclear-line", *here, f"{words.said(one.text)}; {one.hint}", entry.task)
         it = s.file_of(entry.task)
-        if entry.task not in s:
+        if entry.task not in s and (entry.task in given or s.generations(entry.task)[0]):
+            yield found("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
+        elif entry.task not in s:
             yield found("line-unknown-task", *here, entry.task, entry.task)
         elif it is None or (it.task and it.task.state not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
             state = it.task.state if it and it.task else "in the archive"
