@@ -173,7 +173,7 @@ class Looking:
         found = self._message(task, entry)
         if found:
             task = restore(task, found[0])
-        if unreadable.may_be_older(task, run, found[1] if found else None, self._is_due(entry)):
+        if unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry)):
             task = recall.recalled(self._ws, task)
         said = self._reports(task.id, agent)
         return Look(

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from claw_files import words
 from claw_files.errors import ClawError
-from claw_files.model import AgentId, Box, Entry, Report, Run, State, Task
+from claw_files.model import AgentId, Box, Entry, Message, Report, Run, State, Task
 from claw_files.rules.snapshot import Look
+from claw_files.system.files import Content
 from claw_files.workspace import Workspace, recall, task_message_key
 
 YOUNG = timedelta(seconds=2)  # a file that is broken or gone for less than this is being written
@@ -67,10 +68,17 @@ def is_claimed(ws: Workspace, task: Task, agent: AgentId | None) -> bool:
     return given.is_spent(task.generation) and given.owner(task.generation) == agent
 
 
-def may_be_older(task: Task, run: Run | None, box: Box | None, is_due: bool) -> bool:
-    """Whether an older copy may lie there that its generation does not show: for it says that the work has not ended,
-    but its run is over, or its message was put away."""
+def may_be_older(
+    task: Task, run: Run | None, found: tuple[Message, Box] | None, content: Content, is_due: bool
+) -> bool:
+    """Whether an older copy may lie there that its generation does not show: it says that the work has not ended.
+
+    But its run is over, or its message was put away; or it is as it was sent, byte for byte, and was written since.
+    """
     if task.recorded not in (State.BACKLOG, State.IN_PROGRESS) or task.superseded is not None:
         return False
+    message, box = found or (None, None)
+    if message and message.sent and message.status_hash == content.digest:
+        return content.stamp.mtime > message.sent + YOUNG
     is_over = run is not None and run.ended is not None and run.key == task_message_key(task)
     return is_over or (box is Box.DONE and is_due)

@@ -9,7 +9,7 @@ import pytest
 
 from claw_files.errors import ClawError, InvalidFile
 from claw_files.model import AgentId, State, TaskId
-from claw_files.testing.office import TEAM, Office
+from claw_files.testing.office import TEAM, Office, python
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PETER = AgentId("peter")
@@ -227,6 +227,20 @@ def test_finished_work_does_not_run_again_when_git_puts_an_older_copy_back(offic
     assert office.lines == []
 
 
+def test_the_file_as_it_was_sent_does_not_hide_what_was_recorded_since(office: Office) -> None:
+    office.delegated("peter")
+    sent = (office.root / "status/tc-1.md").read_bytes()
+    office.clock.advance(MINUTE)
+    office.write("status/tc-1.md", b"TC-1: BLOCKED - no access\n")
+    office.acts()
+    office.clock.advance(MINUTE)
+    office.write("status/tc-1.md", sent)
+
+    assert office.acts(10 * MINUTE)[0] == "conflict TC-1"
+    assert office.state("TC-1") is State.BLOCKED
+    assert office.boxes("iris") == {}
+
+
 def test_an_older_copy_in_the_backlog_is_not_handed_out_again(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", TEAM + "\n[heartbeat]\nauto = true\n")
     copy = finished(office)[0]
@@ -249,3 +263,40 @@ def test_a_task_that_was_given_back_stays_free_though_an_older_copy_was_put_back
     office.write("status/tc-1.md", backlog)
 
     assert office.app("iris").claims.claim(TaskId(task), AgentId("iris")).generation == 2
+
+
+# --- words that are not understood
+
+
+def test_words_that_are_not_understood_are_asked_about_and_go_to_nobody_else(office: Office) -> None:
+    office.delegated("peter")
+    office.clock.advance(MINUTE)
+    office.write("status/tc-1.md", "Status: In Progess\n")
+
+    assert office.acts(4 * MINUTE) == []
+    assert office.acts(2 * MINUTE) == ["nudge TC-1"]
+    asked = office.message("peter", "tc-1.1.unclear")
+    assert "status/tc-1.md, line 1, says “" in asked
+    assert "In Progess" in asked
+    assert office.acts(5 * MINUTE) == []
+    assert office.acts(30 * MINUTE) == ["escalate TC-1"]
+    assert office.boxes("iris") == {}
+
+    office.write("status/tc-1.md", "Status: In Progress\n")
+    assert office.acts(MINUTE) == ["record TC-1"]
+
+
+def test_a_command_agent_whose_words_are_not_understood_runs_once_and_is_asked_once(tmp_path: Path) -> None:
+    script = "import os; open('ran', 'a').write(os.environ['CLAWFILES_RUN'] + chr(10)); "
+    script += "open('status/tc-1.md', 'w').write('Status: dnoe' + chr(10))"
+    config = TEAM.replace('takes = ["bug"]', f'takes = ["bug"]\n{python(script)}') + '\n[heartbeat]\nbackoff = "0s"\n'
+    office = Office(tmp_path / "sam", config)
+    office.delegated("peter")
+
+    for pause in (0, 3, 6, 6, 31, 31, 61):
+        office.tick(pause * MINUTE)
+        office.runs_end()
+
+    assert office.read("ran").split() == ["tc-1.1-s1", "tc-1.1.unclear-s1"]
+    assert office.names("dead-letter") == []
+    assert "tc-1.1.unclear" in " ".join(office.box("sam"))
