@@ -506,14 +506,14 @@ def a_time_that_there_is_not(clinic) -> None:
     clinic.write("HEARTBEAT.md", "- TC-1 delegated to peter, check at 25:00\n")
 
 
-@case("status-gone", "HEARTBEAT.md", 3)
+@case("status-gone", "HEARTBEAT.md", 2)
 def a_file_gone(clinic) -> None:
     clinic.delegated("peter")
     clinic.status("TC-2", "status: backlog\nrecorded: backlog")
     (clinic.root / "status/tc-1.md").unlink()
 
 
-@case("status-emptied", "HEARTBEAT.md", 3)
+@case("status-emptied", "HEARTBEAT.md", 2)
 def all_files_gone(clinic) -> None:
     clinic.delegated("peter")
     (clinic.root / "status/tc-1.md").unlink()
