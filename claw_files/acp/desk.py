@@ -9,7 +9,7 @@ from claw_files.documents import acp_sessions
 from claw_files.documents.acp_sessions import AcpSession
 from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.locks import Claims, Locks
-from claw_files.model import AgentId, AgentKind, Audit, RunId, TaskId
+from claw_files.model import AgentId, AgentKind, Audit, RunId, Stay, TaskId
 from claw_files.system.clock import SystemClock
 from claw_files.system.disk import DiskFiles
 from claw_files.workspace import CONFIG, Workspace
@@ -55,15 +55,27 @@ class Desk:
 
     @property
     def is_kept(self) -> bool:
-        """Whether its next run goes on with the session: no spawned one, and none where several runs would share it."""
-        return self.agent.kind is AgentKind.NAMED and not self.label and self.agent.runs in (None, 1)
+        """Whether its next run goes on with the session: not where several runs would share it.
+
+        Of what is spawned, only a worker that stays goes on with it, in each turn.
+        """
+        if self.label is None:
+            return self.agent.kind is AgentKind.NAMED and self.agent.runs in (None, 1)
+        with suppress(ClawError):
+            return self.task is not None and self._ws.load(self.task).task.session is Stay.OPEN
+        return False
+
+    @property
+    def _kept_in(self) -> str:
+        return acp_sessions.path_of(self.agent.name, self.label)
 
     def last_session(self, folder: str) -> str | None:
         """The session to go on with; None where there is none, or it was another folder's."""
-        path = acp_sessions.path_of(self.agent.name)
+        path = self._kept_in
         with suppress(NotFound, InvalidFile):
             found = acp_sessions.parse(self._ws.files.read(path).data, path)
-            return found.session if self.is_kept and found.folder == folder else None
+            is_its = self.label is None or (found.run or "").startswith(f"{(self.task or '').lower()}.")
+            return found.session if self.is_kept and is_its and found.folder == folder else None
         return None
 
     def keep_session(self, session: str, program: str, folder: str) -> None:
@@ -81,5 +93,4 @@ class Desk:
         audit = self._audit("acp session", f"{program}: {session}")
         with suppress(ClawError):
             self._ws.files.folder("sessions")
-            path = acp_sessions.path_of(self.agent.name)
-            self._ws.files.commit(path, lambda _: acp_sessions.render(found), self._ws.line(audit))
+            self._ws.files.commit(self._kept_in, lambda _: acp_sessions.render(found), self._ws.line(audit))

@@ -134,6 +134,7 @@ class SessionsSpawn(Arguments, frozen=True, kw_only=True, rename="camel"):
     agent_id: Name | None = None
     size: Literal["S", "M", "L"] | None = None  # ours; not given: the smallest that `runTimeoutSeconds` fits in
     run_timeout_seconds: Seconds = 0
+    timeout_seconds: Seconds = 0  # the same, in other words
     model: Name | None = None
     cwd: Name | None = None
     runtime: Name | None = None

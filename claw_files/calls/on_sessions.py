@@ -66,7 +66,7 @@ def spawn(app: "App", asked: args.SessionsSpawn) -> Any:
 
     if asked.cleanup != "keep":
         raise Refused("spawn-contract", "what a worker leaves is kept", "leave `cleanup` out")
-    seconds = asked.run_timeout_seconds
+    seconds = asked.run_timeout_seconds or asked.timeout_seconds
     order = SpawnOrder(
         text=asked.task,
         label=asked.task_name or asked.label,

@@ -40,7 +40,9 @@ def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> N
 @click.option(
     "--type", "task_type", type=TEXT, metavar="T", help="The type of the new task; its route picks the worker."
 )
-@click.option("--timeout", metavar="LENGTH", help="Another limit than the size's: 90s.")
+@click.option(
+    "--timeout", "--timeoutSeconds", "timeout", metavar="LENGTH", help="Another limit than the size's: 90s, or seconds."
+)
 @click.option("--model", type=TEXT, metavar="M", help="The model it works with.")
 @click.option("--cwd", type=TEXT, metavar="DIR", help="Where it works; not given: the agent's own folder.")
 @click.option("--group", metavar="NAME", help="Spawned together with others: one combined report for all of them.")
@@ -49,7 +51,9 @@ def delegate(task_id: str, to: str | None, check: str | None, urgent: bool) -> N
     "--attempts", type=click.IntRange(1, 100), metavar="N", help="How often it may fail before it is given up."
 )
 @click.option("--mode", type=click.Choice(["run", "session"]), default="run", help="session: it stays.")
-@click.option("--runtime", metavar="R", help="Must be the worker's own; the configuration says which.")
+@click.option(
+    "--runtime", metavar="R", help="The worker's own, as the configuration says, or subagent, which means it."
+)
 @click.option(
     "--sandbox",
     type=click.Choice(["inherit", "require"]),

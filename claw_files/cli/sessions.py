@@ -119,13 +119,16 @@ def send(name: str, text: str, wait: str | None) -> None:
 @sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
 @click.argument("name", metavar="SESSION", type=TEXT)
 def close(name: str) -> None:
-    """End the session of a worker that stays: it takes no more messages; what it works on, it finishes."""
-    from claw_files.errors import Refused
+    """End the session of a worker that stays: it takes no more messages; what it works on, it finishes.
 
+    Of a named agent that speaks ACP, its program's session ends: its next run begins a new one.
+    """
     app = open_app()
     session = app.sessions.to_steer(app.actor, name)
     if session.task is None or session.label is None:
-        raise Refused("sessions", f"{session.key} is no worker's", "it stays as long as clawfiles.toml names its agent")
+        app.staying.close_named(app.actor, session.agent)
+        show({"key": session.key, "task": None, "stays": None, "withdrawn": []}, f"closed {session.key}")
+        return
     ended = app.staying.close(app.actor, session.task)
     told = f"closed {session.key}" + "".join(f"\nwithdrawn: {id}" for id in ended.withdrawn)
     show({"key": session.key, "task": ended.task.id, "stays": ended.task.session, "withdrawn": ended.withdrawn}, told)

@@ -21,9 +21,9 @@ class AcpSession(Value, frozen=True):
     updated: datetime | None = None
 
 
-def path_of(agent: AgentId) -> str:
-    """Where it lies."""
-    return f"sessions/{agent}.md"
+def path_of(agent: AgentId, label: str | None = None) -> str:
+    """Where it lies; with `label`, that of a worker that stays."""
+    return f"sessions/subagent-{label}.md" if label else f"sessions/{agent}.md"
 
 
 def parse(raw: bytes, path: str) -> AcpSession:

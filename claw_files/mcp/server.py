@@ -20,6 +20,7 @@ from claw_files.mcp import resources
 from claw_files.mcp.changes import Changes
 from claw_files.mcp.performing import Performing
 from claw_files.mcp.tools import INSTRUCTIONS, listed
+from claw_files.mcp.wording import reworded
 from claw_files.model import AgentId
 from claw_files.words import safe
 
@@ -178,7 +179,7 @@ def _refused(error: ClawError) -> types.CallToolResult:
 
 
 def _sentence(error: ClawError) -> str:
-    return safe(str(error), _LONGEST_ERROR)
+    return safe(reworded(str(error)), _LONGEST_ERROR)
 
 
 def _text(answer: Any) -> types.TextContent:

@@ -10,6 +10,7 @@ LEFT_OUT = {"board", "task_beat"}  # a resource; and what `task_progress` does w
 UNTOLD = {  # arguments that are taken, and rarely needed
     "sessions_spawn": {
         "cleanup",
+        "timeoutSeconds",
         "thread",
         "runtime",
         "taskName",

@@ -72,7 +72,7 @@ class Wanted(Protocol):
 def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted, by: AgentId) -> None:
     """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
     agent, own = settings.agent(worker), settings.agent(worker).runtime
-    if wanted.runtime is not None and wanted.runtime != own:
+    if wanted.runtime not in (None, SUBAGENT, own):
         raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
     if wanted.mode == "session":
         _check_session(agent, wanted)
@@ -87,6 +87,7 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted, by: AgentId
         _check_folder(settings, worker, wanted.cwd)
 
 
+SUBAGENT = "subagent"  # as OpenClaw's users say: the worker's own runtime
 THREADS: frozenset[Runtime] = frozenset()  # the runtimes that bind a session to a thread of a channel
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.documents import acp_sessions
 from claw_files.documents import messages as forms
-from claw_files.errors import ClawError, Refused
+from claw_files.errors import ClawError, NotFound, Refused
 from claw_files.model import AFTER_LIMIT, AgentId, Audit, Box, Entry, Kind, Message, State, Stay, Task, TaskId, Value
 from claw_files.rules import delegation, sizes
 from claw_files.rules.authority import standing
@@ -89,7 +90,24 @@ class Staying:
             audit = Audit(action="close", task=task.id, agent=task.assignee, actor=by, why="its session ends")
             if task.session is Stay.OPEN:
                 task = ws.update(task.id, lambda found: replace(found, session=Stay.CLOSED), audit, keep_mtime=True)
+            if task.label and task.assignee:
+                self._forget(acp_sessions.path_of(task.assignee, task.label), audit)
             return Ended(task=task, withdrawn=tuple(put_away(ws, task, replace(audit, action="withdraw"), all_of=True)))
+
+    def close_named(self, by: AgentId, agent: AgentId) -> None:
+        """Let the next run of a named ACP agent begin a new session of its program. Raises Refused without one."""
+        audit = Audit(action="close", agent=agent, actor=by, why="its program's session ends")
+        if not self._forget(acp_sessions.path_of(agent), audit):
+            what = f"{agent} has no session that its next run would go on with"
+            raise Refused("sessions", what, "it stays as long as clawfiles.toml names it")
+
+    def _forget(self, path: str, audit: Audit) -> bool:
+        files = self._ws.home(audit.agent).files if audit.agent else self._ws.files
+        if files.stamp(path) is None:
+            return False
+        with suppress(NotFound):
+            files.remove(path, self._ws.line(audit))
+        return True
 
 
 def _taking(task: Task, place: Place) -> Task:

@@ -1,14 +1,17 @@
 """Runs of an ACP agent through the whole product: a task is delegated, a tick wakes its program, which speaks ACP."""
 
 import json
+import sys
 
 import pytest
 
+from claw_files.cli import run as run_command
 from claw_files.errors import Refused
 from claw_files.model import RunId, State
+from claw_files.services.delegations import SpawnOrder
 from claw_files.testing.patience import until
 
-from .conftest import PETER, RUN, SAM, TASK, Team
+from .conftest import PETER, PROGRAM, RUN, SAM, TASK, Team
 
 CLAIM, DONE = "!shell clawfiles claim TC-1", "!shell clawfiles done TC-1 'looked at it'"
 
@@ -266,3 +269,56 @@ def test_the_journal_of_a_task_names_what_was_asked(team: Team) -> None:
 
     found = [one["why"] for one in team.app.journal.last(100, str(TASK)) if one["action"] == "permission"]
     assert found == ["refused edit “edit ./a.py” at ./a.py: approve-reads does not allow edit"]
+
+
+WRITES = (
+    '!shell printf -- "---\\nrun: $CLAWFILES_RUN\\nstatus: done\\n---\\nok\\n" > '
+    "$CLAWFILES_WORKSPACE/checkpoints/subagent-mail.md"
+)
+WORKER = """
+[agents.mail]
+kind = "worker"
+runtime = "acp"
+command = [{python!r}, {program!r}, {state!r}]
+permissions = "approve-all"
+"""
+
+
+def test_a_worker_that_stays_goes_on_with_its_session_in_each_turn_until_it_is_closed(team: Team) -> None:
+    team.configure(WORKER.format(python=sys.executable, program=str(PROGRAM), state=str(team.state)))
+    (team.root / "checkpoints").mkdir()
+    order = SpawnOrder(text=WRITES, label="mail", size="S", mode="session", runtime="subagent")
+    team.app.delegations.spawn(order, SAM)
+    team.app.heartbeat.tick()
+    team.ended()
+    team.app.heartbeat.tick()
+
+    team.app.staying.send(SAM, TASK, WRITES)
+    team.app.heartbeat.tick()
+    team.ended(RunId("tc-1.2-s1"))
+
+    (first,) = team.saw("new")
+    assert [one["session"] for one in team.saw("load")] == [first["session"]]
+    team.app.staying.close(SAM, TASK)
+    assert not (team.root / "sessions/subagent-mail.md").exists()
+
+
+def test_what_is_spawned_for_one_run_keeps_no_session(team: Team) -> None:
+    team.configure(WORKER.format(python=sys.executable, program=str(PROGRAM), state=str(team.state)))
+    (team.root / "checkpoints").mkdir()
+    team.app.delegations.spawn(SpawnOrder(text=WRITES, label="mail", size="S"), SAM)
+    team.app.heartbeat.tick()
+    team.ended()
+
+    assert not (team.root / "sessions").exists()
+
+
+def test_the_session_of_a_named_agent_is_closed_by_command(team: Team) -> None:
+    team.work(CLAIM, DONE)
+
+    assert run_command(["-C", str(team.root), "--agent", "sam", "sessions", "close", "peter"]) == 0
+    assert run_command(["-C", str(team.root), "--agent", "sam", "sessions", "close", "peter"]) == 5
+    team.begin("!say and on")
+    team.ended(RunId("tc-2.1-s1"))
+
+    assert team.saw("load") == [] and len(team.saw("new")) == 2
