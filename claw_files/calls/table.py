@@ -60,7 +60,7 @@ def _calls() -> Iterator[Call]:
         "claim",
         args.TaskClaim,
         on_tasks.claim,
-        "Take a task before working on it, or `next`: the best one ready for you. Exactly one agent gets it.",
+        "Take a task before working on it, or `next`: the best one ready for you.",
     )
     yield call(
         "task_progress",
@@ -73,9 +73,7 @@ def _calls() -> Iterator[Call]:
     yield call("task_done", "done", args.TaskDone, on_tasks.done, "Finish your task; `review` asks for a review.")
     yield call("task_fail", "fail", args.TaskFail, on_tasks.fail, "Give up this attempt, with the reason.")
     yield call("task_block", "block", args.TaskBlock, on_tasks.block, "Say what a task waits for.")
-    yield call(
-        "task_unblock", "unblock", args.TaskUnblock, on_tasks.unblock, "Let a blocked task go on, with its holder."
-    )
+    yield call("task_unblock", "unblock", args.TaskUnblock, on_tasks.unblock, "Let a blocked task go on.")
     yield call("task_comment", "comment", args.TaskComment, on_tasks.comment, "Add a note to anybody's task.")
     yield call("task_need", "need", args.TaskNeed, on_tasks.need, "Block your task until another agent has answered.")
     yield call("task_release", "release", args.TaskRelease, on_tasks.release, "Give your task back to the backlog.")
@@ -97,16 +95,14 @@ def _calls() -> Iterator[Call]:
         "sessions send",
         args.SessionsSend,
         on_sessions.send,
-        "Message a named agent or person; returns at once unless timeoutSeconds waits for the reply. "
-        "Work for others is a task, not a message.",
+        "Message an agent or person; timeoutSeconds waits for the reply. Work is a task, not a message.",
     )
     yield call(
         "sessions_spawn",
         "spawn",
         args.SessionsSpawn,
         on_sessions.spawn,
-        "Have a worker do one job in a run of its own; needs a label and a size (S 5, M 10, L 20 minutes). "
-        "The result comes to your inbox.",
+        "Have a worker do one job; needs label and size (S 5, M 10, L 20 minutes). Its result comes to your inbox.",
     )
     yield call(
         "sessions_list",

@@ -22,7 +22,8 @@ UNTOLD = {  # arguments that are taken, and rarely needed
         "noCache",
     },
     "sessions_history": {"maxBytes"},
-    "sessions_list": {"messageLimit", "limit"},
+    "sessions_list": {"messageLimit", "limit", "activeMinutes", "kinds"},
+    "task_unblock": {"note"},
     "subagents": {"recentMinutes"},
     "sessions_send": {"critical"},
 }
