@@ -109,7 +109,7 @@ def _calls() -> Iterator[Call]:
         "sessions list",
         args.SessionsList,
         on_sessions.list_,
-        "Which agents and workers there are, and how they stand.",
+        "Which agents and workers there are, how they stand.",
         changes=False,
     )
     yield call(
@@ -142,7 +142,7 @@ def _calls() -> Iterator[Call]:
         "checkpoint show",
         args.Checkpoint,
         on_sessions.checkpoint,
-        "What you need to go on after a restart: show or save.",
+        "What you need after a restart: show or save.",
         by_action={"save": "checkpoint save"},
     )
 
