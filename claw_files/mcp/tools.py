@@ -6,7 +6,7 @@ from typing import Any
 from claw_files.calls import CALLS, Call
 from claw_files.calls.schemas import schema
 
-LEFT_OUT = {"board", "task_beat"}  # a resource; and what `task_progress` does without a note
+LEFT_OUT = {"board", "task_beat", "task_comment"}  # a resource; what `task_progress` does without a note; rarely needed
 UNTOLD = {  # arguments that are taken, and rarely needed
     "sessions_spawn": {
         "cleanup",

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from claw_files.calls import CALLS
+from claw_files.mcp.tools import TOOLS
 from claw_files.patterns import pattern
 
 _ARGUMENTS: Final = {  # an option of the command line: the argument, where it is not the same in camel case
@@ -15,8 +15,8 @@ _ARGUMENTS: Final = {  # an option of the command line: the argument, where it i
     "from": "agent",
     "output": "outputs",
 }
-_TOOLS: Final = {call.command: call.name for call in CALLS.values()} | {
-    **{command: call.name for call in CALLS.values() for command in call.by_action.values()},
+_TOOLS: Final = {call.command: call.name for call in TOOLS.values()} | {
+    **{command: call.name for call in TOOLS.values() for command in call.by_action.values()},
     "send": "sessions_send",
     "ask": "sessions_send",
     "review": "task_done",
