@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from claw_files.errors import ClawError
-from claw_files.model import AgentId, State, Task, TaskId
+from claw_files.model import AgentId, Audit, State, Task, TaskId
 from claw_files.testing.office import Office
 
 PETER, SAM, PERSON = AgentId("peter"), AgentId("sam"), AgentId("dimitrios")
@@ -291,6 +292,18 @@ def test_a_command_that_changes_terms_changes_the_definition(office: Office) -> 
 
     assert office.task("TC-1").priority != "high"
     assert f"priority: {office.task('TC-1').priority}" in office.read("definitions/tc-1.md")
+
+
+def test_a_command_that_changes_terms_of_a_task_at_work_changes_the_definition(office: Office) -> None:
+    task = TaskId(in_progress(office, "bug"))
+    audit = Audit(action="follow", task=task)
+    office.app().workspace.update(task, lambda found: replace(found, followers=(AgentId("iris"),)), audit)
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+
+    office.tick()
+
+    assert "followers: [iris]" in office.read("definitions/tc-1.md")
+    assert "tc-1.1.done" in office.box("iris")
 
 
 # --- adoption
