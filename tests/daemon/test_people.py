@@ -57,8 +57,9 @@ def test_a_ticked_box_is_acted_on_at_once(tmp_path: Path, paper: str) -> None:
         (home.root / "desk").mkdir()
         home.start()
         task = home.new("iris")
-        status = f"status/{task.lower()}.md"
-        home.write(status, home.read(status).replace("title:", "type: asked\ntitle:") + f"\n{task}: DONE\n")
+        status, defined = f"status/{task.lower()}.md", f"definitions/{task.lower()}.md"
+        home.write(defined, home.read(defined).replace("title:", "type: asked\ntitle:"))
+        home.write(status, home.read(status) + f"\n{task}: DONE\n")
         home.until(lambda: (home.root / paper).exists() and f"approve {task}" in home.read(paper), "the review is told")
         home.until(lambda: is_at_rest(home), "the daemon waits")
 

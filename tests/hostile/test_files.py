@@ -360,6 +360,8 @@ def test_folders_five_hundred_deep_and_a_loop_are_not_walked(site) -> None:
         ("quarantine", True),
         ("dead-letter", True),
         ("status/archive", True),
+        ("definitions", True),
+        ("definitions/archive", True),
         (".clawfiles", False),
     ],
 )

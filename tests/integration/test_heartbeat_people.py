@@ -191,8 +191,8 @@ def test_an_item_is_one_entry_and_keeps_no_other_away_whatever_its_text_forges(o
     office.acts()
     assert "\x1b" not in told(office)
     assert len(re.findall("^- ", told(office), re.MULTILINE)) == 1
-    text = office.read("status/tc-1.md").replace("attempt: 1\n", "attempt: 1\nattempts: 1\n")
-    office.write("status/tc-1.md", f"{text}\nTC-1: FAILED - no access\n")
+    office.write("definitions/tc-1.md", office.read("definitions/tc-1.md").replace("type:", "attempts: 1\ntype:"))
+    office.add("status/tc-1.md", "\nTC-1: FAILED - no access\n")
 
     office.acts(MINUTE)
 

@@ -194,8 +194,8 @@ def retry(office: Office) -> None:
 
 def dead_letter(office: Office) -> None:
     office.delegated("peter", type=None)
-    text = office.read("status/tc-1.md").replace("attempt: 1\n", "attempt: 1\nattempts: 1\n")
-    office.write("status/tc-1.md", f"{text}\nTC-1: FAILED - no access\n")
+    office.write("definitions/tc-1.md", office.read("definitions/tc-1.md").replace("title:", "attempts: 1\ntitle:"))
+    office.add("status/tc-1.md", "\nTC-1: FAILED - no access\n")
 
 
 def reopen(office: Office) -> None:
