@@ -14,6 +14,7 @@ from claw_files import words
 from claw_files.documents import fields, frontmatter, records, status
 from claw_files.documents.fields import BY_KEY
 from claw_files.documents.lately import lately
+from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.errors import BadId, InvalidFile
 from claw_files.model import Message, Task, TaskId, Value
 from claw_files.patterns import pattern
@@ -102,9 +103,11 @@ def text_in(raw: bytes, path: str, task: TaskId) -> str:
     return rest if first.lower().startswith(f"# {task.lower()}") else body
 
 
-def redefined(before: Definition, task: Task, raw: bytes, path: str) -> Definition:
+def redefined(before: Definition, task: Task, raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Definition:
     """The definition as a status file has it now, `raw`; a text that stands there as we wrote it has not changed."""
-    text, ours = text_in(raw, path, task.id), status.append(b"", before.text, path).decode()
+    new = status.edit(None, None, before.task, path)
+    ours = text_in(status.append(new, before.text, path, vocabulary) if before.text else new, path, task.id)
+    text = text_in(raw, path, task.id)
     return of(task, before.text if text.strip() == ours.strip() else text)
 
 

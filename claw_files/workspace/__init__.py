@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from claw_files import __version__, words
 from claw_files.config import Settings
 from claw_files.digest import digest
-from claw_files.documents import ledger, status
+from claw_files.documents import definitions, ledger, status
 from claw_files.documents.vocabulary import Vocabulary
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
@@ -240,7 +240,12 @@ class Workspace(Restoring):
                 raise Conflict(f"{task.id} exists already")
             return _new_file(task, body, path, self.vocabulary)
 
-        self.files.commit(path, fresh, self.line(audit))
+        try:
+            self.files.commit(path, fresh, self.line(audit))
+        except Conflict:  # somebody made the file by hand meanwhile: it is not what we defined
+            if is_new:
+                self.files.remove(definitions.path_of(task.id), None)
+            raise
         return task
 
     def update(

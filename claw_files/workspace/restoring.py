@@ -8,6 +8,7 @@ from claw_files import words
 from claw_files.config import Settings
 from claw_files.documents import definitions, status
 from claw_files.documents.definitions import Definition
+from claw_files.documents.vocabulary import Vocabulary
 from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.locks import Claims
 from claw_files.model import AgentId, Audit, Entry, Kind, Message, State, Task, TaskId
@@ -22,6 +23,7 @@ class Restoring(Inboxes):
 
     settings: Settings
     claims: Claims
+    vocabulary: Vocabulary
 
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
@@ -118,7 +120,7 @@ class Restoring(Inboxes):
             asked = definitions.of_message(message, task.id) if message else None
         if asked is None:
             return definitions.text_in(raw, path, task.id), False
-        return asked.text, definitions.redefined(asked, task, raw, path).text != asked.text
+        return asked.text, definitions.redefined(asked, task, raw, path, self.vocabulary).text != asked.text
 
     # --- writing
 
@@ -152,7 +154,7 @@ class Restoring(Inboxes):
         except ClawError:
             return None, None
         if known:
-            new = definitions.redefined(known, task, raw, path) if _is_unsent(task) else known
+            new = definitions.redefined(known, task, raw, path, self.vocabulary) if _is_unsent(task) else known
             return known, new if new != known and self._may_redefine(task) else known
         given = self.claims.given(task.id)
         if message := self.newest_message(task, self.entry(task.id), given.owner(given.highest)):
@@ -189,10 +191,10 @@ class Restoring(Inboxes):
         self.deliver(message, replace(audit, action="conflict", agent=monitor, key=key, why=why))
 
     def move_definition(self, task: TaskId, to_archive: bool) -> None:
-        """Move it along with its task, into the archive or back; where it lies there already, it stays."""
+        """Move it along with its task, into the archive or back; where that cannot be, it is found where it lies."""
         here, there = definitions.path_of(task), definitions.archived_path_of(task)
-        self.files.folder("definitions/archive")
-        with suppress(NotFound, Conflict):
+        with suppress(ClawError):
+            self.files.folder("definitions/archive")
             self.files.move(*((here, there) if to_archive else (there, here)), None)
 
 

@@ -358,6 +358,28 @@ def test_an_unreadable_definition_stays_and_the_message_counts_meanwhile(office:
 # --- numbers, archive
 
 
+def test_a_file_made_by_hand_at_the_same_moment_is_not_bound_by_our_definition(office: Office, monkeypatch) -> None:
+    make = office.make_files
+
+    def meets(*args: object, **more: object) -> object:
+        files = make(*args, **more)
+        commit = files.commit
+
+        def meanwhile(path: str, *rest: object, **named: object) -> object:
+            if path == "status/tc-1.md" and not office.exists(path):
+                office.write(path, "---\ntitle: By hand\n---\n")
+            return commit(path, *rest, **named)
+
+        files.commit = meanwhile
+        return files
+
+    office.make_files = meets
+
+    assert given(office) == "TC-2"
+    assert office.task("TC-1").title == "By hand"
+    assert office.names("definitions") == ["tc-2.md"]
+
+
 def test_a_number_with_a_definition_is_not_given_again(office: Office) -> None:
     given(office)
     (office.root / "status/tc-1.md").unlink()
