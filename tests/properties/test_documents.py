@@ -260,7 +260,7 @@ def a_definition_reads_back(task: Task, text: str) -> None:
 def a_status_file_as_we_write_it_redefines_nothing(task: Task, text: str) -> None:
     task = replace(task, outputs=(), state=State.BACKLOG)
     raw = status.edit(None, None, task, PATH)
-    raw = status.append(raw, text) if text else raw
+    raw = status.append(raw, text, PATH) if text else raw
     defined = definitions.of(task, text)
 
     assert definitions.redefined(defined, status.parse(raw, PATH, SAVED, BERLIN), raw, PATH) == defined
