@@ -1,10 +1,12 @@
 """What the free text of a status file says about its task: the lines that agents and people write by hand."""
 
 import re
+from itertools import islice
 from typing import Final
 
 import msgspec
 
+from claw_files import instants
 from claw_files.documents import statements
 from claw_files.documents.lately import lately
 from claw_files.documents.lines import hidden
@@ -24,11 +26,11 @@ _KEYS: Final = {
 _KEY_OF: Final = {word: key for key, names in _KEYS.items() for word in names.split()}
 _ETA = pattern(
     r"\b(?:eta|est(?:imated)?\.?(?: (?:done|finish(?:ed)?|completion))?|done by|ready (?:by|at)|until|by)\b"
-    r"[ \t:=~]*(?:at |by )?"
-    r"(?P<at>(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[ap]m)?(?: ?(?:Z|UTC))?"
-    r"|in [0-9][0-9a-z ]{0,12})",
+    r"[ \t:=~]*(?:at |by )?",
     re.IGNORECASE,
 )
+_CLOCK = pattern(r"[0-9]{1,2}:[0-9]{2}(?=[ \t]*(?:$|[;.)]))")  # what most people write, and nothing that belongs to it
+_FEW, _FAR = 3, 64  # words like "by" that are tried, and how far behind one a time is looked for
 _OUTPUT = pattern(r"(?i:\b(?:pr|mr|pull request|merge request|commit|see)\b)|#[0-9]|/|\w\.[a-z]{1,4}\b")
 _NO_OUTPUT = pattern(r"(?:at|on|by|since|in [0-9]|within|am|um|seit)\b(?!.*#)", re.IGNORECASE)
 _BECAUSE = pattern(r"(?:on|by|because of|because|due to|durch|wegen)[ \t]+", re.IGNORECASE)
@@ -53,8 +55,13 @@ class Words(Value, frozen=True):
 
 def eta_in(rest: str) -> str | None:
     """The time in what follows a state that says when it will be done."""
-    found = _ETA.search(rest)
-    return found["at"].strip() if found else None
+    for word in islice(_ETA.finditer(rest), _FEW):
+        if plain := _CLOCK.match(rest, word.end()):
+            return plain[0]
+        found = next(instants.find(rest, word.end(), word.end() + _FAR), None)
+        if found and not rest[word.end() : found.start].strip():
+            return rest[found.start : found.end]
+    return None
 
 
 def told(saying: Saying) -> dict[str, str]:

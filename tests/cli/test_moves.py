@@ -313,3 +313,13 @@ def test_every_move_is_in_the_journal_with_who_and_why(desk) -> None:
 
     assert ("task new", "sam", "API security review") in told
     assert ("done", "peter", "two findings") in told
+
+
+def test_a_time_is_read_at_the_command_line_as_in_files_and_one_with_two_readings_is_refused(desk) -> None:
+    task = claimed(desk)
+    desk.ok("progress", task, "on it", "--eta", "31.12.2031 23:00 CET", by="peter")
+    assert desk.show(task)["eta"] == "2031-12-31T22:00:00Z"
+    for text in ("07/12/2031 23:00", "25:00", "noonish", "10:00 or 11:00"):
+        for order, option, by in (("progress", "--eta", "peter"), ("delegate", "--check", "sam")):
+            refused = desk(order, task, option, text, by=by)
+            assert refused.status == 2 and f"{option}: {text!r}" in refused.err

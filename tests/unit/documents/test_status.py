@@ -183,6 +183,24 @@ def test_a_move_by_hand_is_accepted_or_put_back_and_then_is_no_news() -> None:
     assert parse(put_back + b"\nStatus: failed\n").state is State.FAILED
 
 
+@pytest.mark.parametrize(
+    ("line", "eta"),
+    [
+        ("TC-47: IN PROGRESS, ETA 23:00 CET", datetime(2026, 3, 7, 22, 0, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS, ETA tomorrow 9am", datetime(2026, 3, 8, 8, 0, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS, est. done 3pm", datetime(2026, 3, 7, 14, 0, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS, ready by Monday 9:00; he is slow", datetime(2026, 3, 9, 8, 0, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS until 31.12.2031 10:00", datetime(2031, 12, 31, 9, 0, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS by peter, eta in half an hour", datetime(2026, 3, 7, 9, 30, tzinfo=UTC)),
+        ("TC-47: IN PROGRESS, ETA 10:00-11:00", None),
+        ("TC-47: IN PROGRESS, ETA 07/12/2031 23:00", None),
+        ("ETA: 23:00 CET\nStatus: wip", datetime(2026, 3, 7, 22, 0, tzinfo=UTC)),
+    ],
+)
+def test_an_eta_is_read_as_in_the_ledger_and_no_part_of_it_is_left_out(line: str, eta: datetime | None) -> None:
+    assert parse(line).eta == eta
+
+
 def test_a_bare_eta_does_not_wander_when_we_write() -> None:
     raw = b"Status: wip\nETA: 11:00\n"
     before = parse(raw)
