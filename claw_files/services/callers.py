@@ -43,10 +43,9 @@ class Callers:
         settings = self._ws.settings
         children = 0
         if flows.is_bounded(settings, caller):
-            lines = {entry.task for entry in self._ws.entries()}
-            tasks = (self._ws.in_force(row.task()) for row in self._ws.rows() if not row.error)
-            mine = (task for task in tasks if flows.is_child(task, caller))
-            children = sum(1 for task in mine if not flows.is_stillborn(task, task.id in lines))
+            # What is open has a ledger line: to read every task would cost more with each that lies in status/.
+            watched = map(self.find, dict.fromkeys(entry.task for entry in self._ws.entries()))
+            children = sum(1 for task in watched if task and flows.is_child(task, caller))
         flows.check_spawn(settings, caller, children, more)
 
     def find(self, task: TaskId) -> Task | None:

@@ -31,8 +31,8 @@ class Schedules:
         """What the names of event files say of each schedule, also of those that are configured no more."""
         times: dict[str, list[datetime]] = {}
         counting: dict[str, list[tuple[datetime, str]]] = {}
-        for box in BOXES if self._ws.settings.schedules else ("done",):
-            for found in filter(None, map(_parse, self._ws.files.names(f"events/{box}"))):
+        for names in self._names():
+            for found in filter(None, map(_parse, names)):
                 times.setdefault(found.schedule, []).append(found.at)
                 if found.word:
                     counting.setdefault(found.schedule, []).append((found.at, found.word))
@@ -40,6 +40,14 @@ class Schedules:
             name: Marks(times=tuple(sorted(ats)), counting=tuple(sorted(counting.get(name, ()))))
             for name, ats in times.items()
         }
+
+    def _names(self) -> list[list[str]]:
+        """The event files of each box. Without a schedule only marks of those that were taken out count."""
+        if self._ws.settings.schedules:
+            return [self._ws.files.names(f"events/{box}") for box in BOXES]
+        with suppress(ClawError):  # a folder that cannot be read is no business of who has no schedule
+            return [self._ws.files.names("events/done")]
+        return []
 
     def arm(self, key: str, why: str) -> None:
         """Write down that counting starts or ends now."""

@@ -40,4 +40,5 @@ def _paths(agents: Iterable[str], now: datetime) -> Iterator[str]:
 
 
 def _may_write(path: str) -> bool:
-    return os.access(path, os.W_OK) or not os.path.lexists(path)
+    """Whether it may be written, or is not there; a link in its place is somebody else's business."""
+    return os.access(path, os.W_OK) or os.path.islink(path) or not os.path.lexists(path)
