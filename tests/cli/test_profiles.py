@@ -16,7 +16,8 @@ commands = ["task list", "task show", "inbox", "progress"]
 profile = "readonly"
 command = ["true"]
 """
-WORDS = {  # what else a command has to be told before it gets to its rule
+WORDS = {
+    "comment": ["TC-1", "noted"],  # what else a command has to be told before it gets to its rule
     "task new": ["x"],
     "claim": ["TC-1"],
     "need": ["TC-1", "--from", "iris", "x"],
