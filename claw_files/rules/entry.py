@@ -49,7 +49,8 @@ def plan_entry(look: Look, snap: Snapshot, now: datetime) -> Decision:
     for row in ROWS:
         decision = row(case)
         if decision is not None:
-            return (*news.critical(case), *decision)
+            first = news.critical(case)
+            return (*first, *decision) if first else decision  # as it is: a wait says why
     return WAIT
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, State, Task
-from claw_files.rules.case import WAIT, Case, Decision, escalate, mark, requester
+from claw_files.rules.case import Case, Decision, Waits, escalate, mark, requester
 from claw_files.rules.snapshot import Act, Before, standing_of
 from claw_files.rules.transitions import is_held
 
@@ -26,7 +26,7 @@ def comes_after(case: Case) -> Decision | None:
         return None
     if lost and not case.is_running:
         return (case.act(Act.BLOCK, reason(lost), what="after"),)
-    return WAIT
+    return Waits(f"it waits for {standing_of(unmet)}")
 
 
 def reason(lost: Sequence[Before]) -> str:

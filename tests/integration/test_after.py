@@ -171,3 +171,13 @@ def test_of_a_task_reopened_after_its_successor_was_sent_the_successor_is_not_wo
 
     assert office.boxes("peter") == {"new": [f"{task.lower()}.1"]}
     assert office.names("runs") == []
+
+
+def test_explain_says_what_a_task_waits_for_and_how_that_stands(office: Office) -> None:
+    before = begun(office)
+    task = office.delegated("peter", after=(before,))
+
+    found = office.app().explaining.explain(TaskId(task))
+
+    assert found.waiting == "it waits for TC-1 (in progress)"
+    assert [(it.task, it.stands) for it in found.waits_for] == [(before, "in progress")]

@@ -544,7 +544,7 @@ def test_between_two_attempts_of_the_worker_the_result_waits_for_the_next(office
     office.tick()
     assert office.state("TC-2") is State.DONE
     assert any("TC-2" in line for line in office.lines), "it waits, and is not forgotten"
-    assert "between two attempts" in office.app().explaining.explain(TaskId("TC-2")).next_rule
+    assert "next attempt" in office.app().explaining.explain(TaskId("TC-2")).waiting
 
     office.tick(MINUTE)
     office.until(lambda: office.exists("at-work-tc-1.2-s1"), "the next attempt")
