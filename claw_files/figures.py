@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from claw_files.documents.usage import amount
 from claw_files.model import Box, Message, Run
 from claw_files.views import rows_text, wait_json
-from claw_files.words import render_duration, safe
+from claw_files.words import render_duration, safe, said
 
 if TYPE_CHECKING:
     from claw_files.config import Settings
@@ -225,6 +225,7 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "attempt": task.attempt,
         "liveness": found.liveness,
         "conflict": found.conflict,
+        "unclear": task.unclear,
         "waits_for": [it.task for it in found.waits_for],
         "not_ready": found.not_ready,
         "check": entry.at if entry else None,
@@ -261,6 +262,7 @@ def explain_text(found: "Explanation", when: "When") -> str:
         ("holder", f"{task.assignee or 'nobody'}, generation {task.generation}, attempt {task.attempt}"),
         ("liveness", found.liveness),
         ("conflict", found.conflict),
+        *(("unclear", f"{it.path}, line {it.line}: {said(it.text)}: {it.hint}") for it in task.unclear[:5]),
         ("not ready", found.not_ready),
         ("waits for", ", ".join(f"{it.task} ({it.stands})" for it in found.waits_for)),
         ("reason", task.reason),

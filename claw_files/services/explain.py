@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from claw_files.errors import ClawError, NotFound
+from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
 from claw_files.rules import budgets, lanes, quiet, visibility
 from claw_files.rules.ahead import foresee, what_next
@@ -54,8 +54,13 @@ class Explaining:
     def explain(self, task_id: TaskId) -> Explanation:
         """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
         self._ws.only_looks = True
-        loaded = self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
         entry = self._ws.entry(task_id)
+        try:
+            loaded = self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
+        except NotFound:
+            if entry and (gone := self._looking.look(entry)).gone and entry.agent not in self._hidden:
+                raise InvalidFile(gone.path, "gone", "it is gone; put it back, or take its line out") from None
+            raise
         if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
             raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
         snap = replace(self._looking.snapshot(self._ws.entries()), outcomes=self._looking.outcomes())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.errors import ClawError, InvalidFile
+from claw_files.figures import explain_json, explain_text
 from claw_files.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office, python
 
@@ -300,3 +301,54 @@ def test_a_command_agent_whose_words_are_not_understood_runs_once_and_is_asked_o
     assert office.read("ran").split() == ["tc-1.1-s1", "tc-1.1.unclear-s1"]
     assert office.names("dead-letter") == []
     assert "tc-1.1.unclear" in " ".join(office.box("sam"))
+
+
+def test_explain_names_words_that_were_not_understood_and_a_file_that_is_gone(office: Office) -> None:
+    office.new(type=None)
+    office.delegated("peter")
+    office.write("status/tc-2.md", "Status: In Progess\n")
+    found = office.app().explaining.explain(TaskId("TC-2"))
+    assert "unclear:       status/tc-2.md, line 1: " in explain_text(found, lambda at: str(at))
+    assert explain_json(found)["unclear"][0].line == 1
+
+    (office.root / "status/tc-2.md").unlink()
+
+    with pytest.raises(InvalidFile, match=r"status/tc-2\.md: it is gone"):
+        office.app().explaining.explain(TaskId("TC-2"))
+
+
+# --- people
+
+
+def with_the_boss(office: Office) -> str:
+    task = office.delegated("dimitrios")
+    office.acts()
+    return task
+
+
+def test_a_person_says_by_command_that_it_is_done_without_a_claim(office: Office) -> None:
+    task = with_the_boss(office)
+
+    office.app("dimitrios").tasks.done(TaskId(task), AgentId("dimitrios"), "ready")
+
+    assert office.state(task) is State.DONE
+    with pytest.raises(ClawError, match="claim it first"):
+        office.app("peter").tasks.done(TaskId(office.delegated("peter")), PETER, "an agent has to")
+
+
+def test_a_person_says_by_a_ticked_box_in_the_ledger_that_it_is_done(office: Office) -> None:
+    task = with_the_boss(office)
+    office.write("HEARTBEAT.md", office.read("HEARTBEAT.md").replace(f"- {task}", f"- [x] {task}"))
+
+    assert office.acts(MINUTE) == [f"carry {task}", f"inform {task}", f"close {task}"]
+    assert office.state(task) is State.DONE
+
+
+def test_a_person_is_told_once_and_reminded_once_in_a_week(office: Office) -> None:
+    task = with_the_boss(office)
+
+    acts = [act for _ in range(7 * 24) for act in office.acts(HOUR)]
+
+    assert acts == [f"nudge {task}", "announce TC-1"]
+    assert office.boxes("sam") == {}
+    assert office.read("announcements.md").count("<!-- tc-1.1 -->") == 1
