@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 import compare
 import daemon
@@ -22,6 +23,7 @@ from msgspec.structs import replace
 from office import PETER, SAM, office
 
 from claw_files.app import App
+from claw_files.documents import frontmatter, status
 from claw_files.model import Audit, Task, TaskId
 from claw_files.rules.tick import plan_tick
 
@@ -228,6 +230,75 @@ def ticks() -> None:
     table("ticks, one process", "first", rows)
 
 
+# --- reading, in one process
+
+
+_OURS = b"""---
+id: TC-47
+title: API security review @
+status: in_progress
+assignee: peter
+requested_by: sam
+type: code-review
+attempt: 1
+generation: 3
+lease: 2026-03-07T05:15:00Z
+eta: 2026-03-07T11:00:00Z
+updated: 2026-03-07T03:45:00Z
+recorded: in_progress
+---
+# TC-47: API security review @
+"""
+_RICHEST = b"""# TC-47: API security review @
+
+| Field | Value |
+|---|---|
+| Status | In progress |
+| Owner | Peter |
+
+## Plan
+
+1. TC-47: done - write to board
+- [ ] Status: done
+- [x] read the code
+
+## Log
+
+- 10:00 Status: IN PROGRESS
+- 10:30 still going
+> Status: FAILED
+
+```
+Status: DONE
+```
+
+## Step 2
+
+Status: failed, will retry
+
+## Status
+
+Complete & tested in PR 142 @
+Completed: 2026-03-07 03:45 UTC
+"""
+
+
+def reading() -> None:
+    """What a status file costs, each time with another text: results are remembered by it."""
+    numbers = iter(range(10_000_000))
+    path, now, zone = "status/tc-47.md", datetime.now(UTC), ZoneInfo("UTC")
+
+    def fresh(text: bytes) -> bytes:
+        return text.replace(b"@", b"%d" % next(numbers))
+
+    rows = [
+        ("front matter of our own form alone", median(lambda: frontmatter.parse(fresh(_OURS), path), 2_000)),
+        ("a status file in our own form", median(lambda: status.parse(fresh(_OURS), path, now, zone), 2_000)),
+        ("the richest form by hand", median(lambda: status.parse(fresh(_RICHEST), path, now, zone), 2_000)),
+    ]
+    table("reading a status file", "front matter", rows)
+
+
 # --- the daemon
 
 
@@ -248,6 +319,7 @@ def main() -> None:
     writes()
     rates()
     ticks()
+    reading()
     awake()
     table("requests over HTTP, one after the other", "bare", http_requests.requests(median))
     print()

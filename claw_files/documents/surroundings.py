@@ -33,7 +33,9 @@ def check_conflict(text: str, path: str) -> None:
         return
     marks = [(line.text[0], line.start) for line in visible_at(text, (it.start() for it in _MARKERS.finditer(text)))]
     order = "".join(mark for mark, _ in marks)
-    if (at := order.find("<")) >= 0 and re.search("<.*=.*>", order[at:]):
+    at = order.find("<")
+    middle = order.find("=", at) if at >= 0 else -1
+    if middle >= 0 and order.find(">", middle) >= 0:
         number = text.count("\n", 0, marks[at][1]) + 1
         reason = "it holds an unresolved merge: keep one side, and delete the lines <<<<<<<, ======= and >>>>>>>"
         raise InvalidFile(path, "conflict-markers", reason, number)

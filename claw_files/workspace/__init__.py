@@ -97,6 +97,10 @@ class Workspace(Restoring):
         for month in reversed(self._months()):
             if path := self._spelled(f"status/archive/{month}", name):
                 return path, Place.ARCHIVE
+        for folder, place in (("status", Place.STATUS), ("dead-letter", Place.DEAD_LETTER)):
+            # Nearly every file has one of the two usual spellings; only where none is there is the folder listed.
+            if found := next((it for it in self.files.names(folder) if it.lower() == name), None):
+                return f"{folder}/{found}", place
         return None
 
     def _spelled(self, folder: str, name: str) -> str | None:

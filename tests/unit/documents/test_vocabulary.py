@@ -41,3 +41,38 @@ def test_what_is_no_state_is_none(text: str) -> None:
 
 def test_every_state_reads_its_own_name() -> None:
     assert [vocabulary.state(state.value) for state in State] == list(State)
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ((("done", ("offen",)),), "done"),
+        ((("done", ("terminé",)), ("failed", ("Terminé",))), "failed"),
+        ((("review", ("?",)),), "review"),
+    ],
+)
+def test_a_word_that_means_another_state_or_is_none_is_a_problem(
+    words: tuple[tuple[str, tuple[str, ...]], ...], state: str
+) -> None:
+    ((found, sentence),) = vocabulary.problems(words)
+    assert found == state
+    assert sentence
+
+
+def test_words_of_their_own_are_no_problem() -> None:
+    assert vocabulary.problems((("done", ("terminé", "gotowe")), ("backlog", ("todo",)))) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [
+        ("dnoe", "done"),
+        ("doen", "done"),
+        ("inprogess", "inprogress"),
+        ("blokced", "blocked"),
+        ("done", None),
+        ("x", None),
+    ],
+)
+def test_one_wrong_letter_or_two_changed_places_suggest_a_word(word: str, known: str | None) -> None:
+    assert vocabulary.BUILT_IN.near(word) == known
