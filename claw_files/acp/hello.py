@@ -70,7 +70,7 @@ async def _met(
         hello = await talk.greet(files=False)
         say(f"it answers after {monotonic() - begin:.1f} s: {hello.program}")
         await talk.open(folder, None, agent.permissions)
-        say("it is signed in, and opens a session")
+        say(_signed_in(agent, env))
     except SignIn as wrong:
         return Met(problem=str(wrong), advice=(f"sign in: {installed.how_to_sign_in(agent)}",))
     except Failed as wrong:
@@ -79,6 +79,14 @@ async def _met(
     finally:
         await talk.leave()
     return Met()
+
+
+def _signed_in(agent: Agent, env: Mapping[str, str]) -> str:
+    """What a session that was opened tells of whether the program knows its user: many ask at the first prompt only."""
+    if key := next((name for name in agent.env if name.endswith(("_KEY", "_TOKEN")) and env.get(name)), None):
+        return f"it opens a session, and has {key}"
+    how = installed.how_to_sign_in(agent)
+    return f"it opens a session; whether it is signed in shows at its first prompt; if not: {how}"
 
 
 class _Deaf:

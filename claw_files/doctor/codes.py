@@ -264,7 +264,11 @@ GROUPS: Final = (
         ("journal-torn", "the journal's last line was torn off by a crash", REPAIR),
         ("journal-bad-line", "a line of the journal that is no JSON object; it is skipped", "look who writes there"),
         ("swap-left", "a write that a crash cut short", REPAIR),
-        ("kept-left", "a version that was displaced over ten minutes ago and not looked at again", REPAIR),
+        (
+            "no-heartbeat",
+            "no heartbeat has come: versions that were displaced by writes are not looked at again",
+            f"`clawfiles install cron` makes it regular; {REPAIR} looks at them now",
+        ),
         ("run-lost", "a run without an end and without a process", REPAIR),
         ("run-lock-stray", "a lock of a run that is over or never was", "type `clawfiles heartbeat`; it is harmless"),
         ("event-failed", "a due time whose task could not be made", "type `clawfiles log`; then make the task by hand"),

@@ -74,18 +74,18 @@ class Repair:
     # --- what a crash left
 
     def _recover(self) -> list[Mended]:
-        before = [one.path for one in leftovers.private(self._survey()) if one.code == "kept-left"]
+        before = leftovers.displaced(self._survey())
 
         def step() -> Iterator[Mended]:
             for path, verdict in self._files.recover():
                 yield Mended(code="swap-left", path=path, did=verdict)
             told = self._files.adopt()
             for path, verdict in told:
-                yield Mended(code="kept-left", path=path, did=verdict)
-            after = {one.path for one in leftovers.private(self._survey())}
+                yield Mended(code="no-heartbeat", path=path, did=verdict)
+            after = leftovers.displaced(self._survey())
             if gone := [path for path in before if path not in after][len(told) :]:
                 did = f"looked again at {len(gone)} displaced versions; nobody had written into them"
-                yield Mended(code="kept-left", path=".clawfiles/kept", did=did)
+                yield Mended(code="no-heartbeat", path=".clawfiles/kept", did=did)
 
         return self._safely("recover", step)
 

@@ -88,6 +88,11 @@ class Survey:
         """The task's file in status/ or dead-letter/; of two the one that counts."""
         return self._by_id.get(task)
 
+    def local(self, seconds: float) -> str:
+        """An instant as findings tell it to people."""
+        at, now = (datetime.fromtimestamp(min(max(it, 0), 4e9), UTC) for it in (seconds, self.now))
+        return words.render_for_people(at.replace(microsecond=0), now, self.zone)
+
     def line(self, it: TaskFile, key: str) -> int | None:
         """Where the task's front matter has the key; None where it has it not any more."""
         try:

@@ -365,13 +365,13 @@ front("nested", "---\na: " + "[" * 40 + "]" * 40 + "\n---\n", 2, "forty deep")
 front("duplicate-key", "---\nstatus: open\nstatus: done\n---\n", 3, "status twice")
 front("duplicate-key", "---\na:\n  b: 1\n  b: 2\n---\n", 4, "inside")
 front("empty-file", "\n \n", None, "blank")
-front("bad-value", "---\nid: TC-1\nstatus: sleeping\n---\n", 3, "sleeping")
+front("unclear", "---\nid: TC-1\nstatus: sleeping\n---\n", 3, "sleeping")
 front("wrong-id", "---\nid: TC-2\n---\n", 2, "another id")
-front("bad-value", "---\nid: TC-1\ncreated: 2026-02-30\n---\n", 3, "no such day")
-front("bad-value", "---\nid: TC-1\neta: 9999-12-31\n---\n", 3, "year 9999")
-front("bad-value", "---\nestimate: 1 fortnight\n---\n", 2, "estimate")
-front("bad-value", "---\nestimate: -5m\n---\n", 2, "negative estimate")
-front("bad-value", "---\npriority: NaN\n---\n", 2, "priority")
+front("unclear", "---\nid: TC-1\ncreated: 2026-02-30\n---\n", 3, "no such day")
+front("unclear", "---\nid: TC-1\neta: 9999-12-31\n---\n", 3, "year 9999")
+front("unclear", "---\nestimate: 1 fortnight\n---\n", 2, "estimate")
+front("unclear", "---\nestimate: -5m\n---\n", 2, "negative estimate")
+front("unclear", "---\npriority: NaN\n---\n", 2, "priority")
 front("bad-value", "---\ngeneration: 1e3\n---\n", 2, "generation")
 front("bad-value", "---\nafter: [../x]\n---\n", 2, "path as id")
 front("unknown-agent", "---\nstatus: backlog\nassignee: nobody\n---\n", 3, "stranger")
@@ -418,7 +418,7 @@ def approved_by_hand(clinic) -> None:
     clinic.status("TC-1", "status: done\nrecorded: review")
 
 
-@case("refused-move", "status/tc-1.md", 3)
+@case("refused-move", "status/tc-1.md", 6)
 def brought_back_in_the_body(clinic) -> None:
     clinic.status("TC-1", "status: done\nrecorded: done", "\nTC-1: WIP\n".removeprefix("\n"))
 
@@ -614,9 +614,10 @@ def half_a_write(clinic) -> None:
     (clinic.root / ".clawfiles").chmod(0o700)
 
 
-@case("kept-left", ".clawfiles/kept/status%tc-1.md~abcd-1~abce~5-01234567")
+@case("no-heartbeat", ".clawfiles/kept")
 def displaced(clinic) -> None:
-    clinic.write(".clawfiles/kept/status%tc-1.md~abcd-1~abce~5-01234567", "x")
+    for number in range(3):
+        clinic.write(f".clawfiles/kept/status%tc-{number}.md~abcd-1~abce~5-01234567", "x")
     (clinic.root / ".clawfiles").chmod(0o700)
 
 

@@ -189,13 +189,13 @@ def test_displaced_versions_are_looked_at_again_after_ten_minutes(clinic) -> Non
     clinic.app("peter").claims.claim(task, "peter")
     clinic.settle()
     clinic.clock.advance(timedelta(minutes=11))
-    assert "kept-left" not in clinic.codes()  # the next heartbeat takes it away
+    assert "no-heartbeat" not in clinic.codes()  # the next heartbeat takes it away
     clinic.clock.advance(timedelta(minutes=2))
-    assert "kept-left" in clinic.codes()
+    assert "no-heartbeat" in clinic.codes()
 
-    assert [it.code for it in clinic.repair()] == ["kept-left"]
+    assert [it.code for it in clinic.repair()] == ["no-heartbeat"]
     assert clinic.repair() == []
-    assert "kept-left" not in clinic.codes()
+    assert "no-heartbeat" not in clinic.codes()
 
 
 def everything_wrong(clinic) -> None:

@@ -228,7 +228,7 @@ def test_the_same_spawn_within_the_time_is_answered_at_once_and_nothing_runs(
     assert office.lines == []
     assert [line["task"] for line in office.audit(action="usage")] == ["TC-1"]  # paid for once
     findings = json.loads(typed(office, capsys, "doctor", "--json")[1])
-    assert "tc-2" not in json.dumps([it for it in findings["findings"] if it["code"] != "kept-left"])
+    assert "tc-2" not in json.dumps([it for it in findings["findings"] if it["code"] != "no-heartbeat"])
 
 
 def test_the_cli_says_that_it_is_from_cache_and_with_wait_shows_it(

@@ -95,4 +95,4 @@ def test_the_doctor_meets_it_before_it_sends_anything(hire: Hire, name: str) -> 
 
     assert "is installed" in said
     assert "it answers after" in said
-    assert "it is signed in" in said
+    assert "it opens a session" in said

@@ -91,13 +91,21 @@ def _fact(line: bytes) -> dict[str, object] | None:
 
 
 def private(s: Survey) -> Iterator[Finding]:
-    """Half-done writes and displaced versions that nobody looked at again."""
-    for folder, code, old in (("swap", "swap-left", OLD_SECONDS), ("kept", "kept-left", OLD_SECONDS + TICK_SECONDS)):
-        for node in s.folder(f"{PRIVATE}/{folder}").nodes:
-            begun = _begun(node.name)
-            if begun is not None and s.now - begun > old:
-                target = node.name.partition("~")[0].replace("%", "/")
-                yield found(code, node.path, detail=target)
+    """Half-done writes; and that no heartbeat came to look again at versions that were displaced long ago."""
+    for node in s.folder(f"{PRIVATE}/swap").nodes:
+        begun = _begun(node.name)
+        if begun is not None and s.now - begun > OLD_SECONDS:
+            yield found("swap-left", node.path, detail=node.name.partition("~")[0].replace("%", "/"))
+    if late := displaced(s):
+        since = s.local(min(late.values()) + OLD_SECONDS)
+        yield found("no-heartbeat", f"{PRIVATE}/kept", detail=f"since {since}; {len(late)} displaced versions wait")
+
+
+def displaced(s: Survey) -> dict[str, float]:
+    """The displaced versions that a heartbeat should have looked at again, with the times of their writes."""
+    nodes = ((node.path, _begun(node.name)) for node in s.folder(f"{PRIVATE}/kept").nodes)
+    late = s.now - OLD_SECONDS - TICK_SECONDS
+    return {path: begun for path, begun in nodes if begun is not None and begun < late}
 
 
 def _begun(name: str) -> float | None:

@@ -6,7 +6,7 @@ from typing import Final
 from claw_files import words
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.reading import Unread
-from claw_files.doctor.survey import Survey, TaskFile, as_time
+from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.documents.definitions import parse
 from claw_files.errors import InvalidFile
 from claw_files.model import State, Task, TaskId
@@ -141,7 +141,7 @@ def leases(s: Survey) -> Iterator[Finding]:
     """Holders that should have been looked at a day ago."""
     for it, task in _read(s):
         if task.state is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
-            yield found("lease-over", it.node.path, s.line(it, "lease"), as_time(task.lease.timestamp()), task.id)
+            yield found("lease-over", it.node.path, s.line(it, "lease"), s.local(task.lease.timestamp()), task.id)
 
 
 def outputs(s: Survey) -> Iterator[Finding]:
