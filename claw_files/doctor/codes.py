@@ -218,8 +218,8 @@ GROUPS: Final = (
         ),
         (
             "line-unknown-task",
-            "a line for a task that does not exist; the next heartbeat makes it and sends it",
-            "take the line out if that is not meant",
+            "a line for a task that does not exist",
+            "take the line out, or make the task",
         ),
         (
             "status-gone",

@@ -14,6 +14,7 @@ from claw_files.config.channels import FILE, named
 from claw_files.documents import briefs
 from claw_files.errors import ClawError, NotFound
 from claw_files.model import AgentId, Audit, Box, Kind, Message
+from claw_files.rules import quiet
 from claw_files.services import channels
 from claw_files.services.channels import Item
 from claw_files.services.outbox import Outbox
@@ -129,11 +130,29 @@ class People:
         return f"briefs/{day}.md" if people[:1] == [person] else f"briefs/{day}-{person}.md"
 
     def read(self, person: AgentId, day: datetime) -> str:
-        """The text of the brief of a day. Raises NotFound when there was nothing to tell."""
+        """The text of the brief of a day, today's with what is held back now.
+
+        Raises NotFound when there was nothing to tell.
+        """
+        held = self._held_now(person) if self.path(person, day) == self.path(person, self._ws.clock.now()) else ""
         try:
-            return briefs.text(self._ws.files.read(self.path(person, day)).data)
+            text = briefs.text(self._ws.files.read(self.path(person, day)).data)
         except NotFound:
-            raise NotFound("brief", f"{day:%Y-%m-%d}", "nothing was held back that night") from None
+            if not held:
+                raise NotFound("brief", f"{day:%Y-%m-%d}", "nothing was held back that night") from None
+            return held
+        return f"{text}\n{held}" if held else text
+
+    def _held_now(self, person: AgentId) -> str:
+        """What the quiet hours hold back at this moment; "" outside of them, or where nothing is."""
+        settings, now = self._ws.settings, self._ws.clock.now()
+        until = quiet.until(now, quiet.windows_of(settings, person), settings.quiet_hours.zone)
+        passes = settings.quiet_hours.critical_passes
+        held = [m for m in self._ws.messages_in(person, Box.NEW) if not (m.critical and passes)] if until else []
+        if until is None or not held:
+            return ""
+        lines = [f"- {m.sender}: {briefs.harmless(words.safe(m.body, limit=300)).strip()}" for m in held]
+        return "\n".join([f"## Held back until {self._ws.when(until)}", *lines, ""])
 
 
 __all__ = ["ClawError", "People"]

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from claw_files.config import parse
+from claw_files.doctor.examine import examine
 from claw_files.errors import InvalidConfig
-from claw_files.model import State
+from claw_files.model import AgentId, State
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
@@ -100,3 +101,36 @@ def test_a_misspelt_worker_of_a_schedule_is_told_when_the_configuration_is_read(
 
     assert "'emial' is neither a worker nor a type under [routes]; did you mean 'email'?" in str(wrong.value)
     parse(f"{TEAM}{workers}{schedule.replace('emial', 'email')}".encode(), "clawfiles.toml")
+
+
+def test_a_brief_inside_quiet_hours_says_what_is_held_back_now(tmp_path) -> None:
+    config = TEAM.replace(
+        'channels = ["file:announcements.md"]', 'channels = ["file:announcements.md"]\nquiet_hours = ["00:00-12:00"]'
+    )
+    office = Office(tmp_path / "sam", config)
+    app = office.app("sam")
+    for text in ("the staging host is back", "the bill is paid"):
+        app.messages.send(AgentId("sam"), AgentId("dimitrios"), text)
+    office.tick()
+
+    text = office.app().people.read(AgentId("dimitrios"), office.clock.now())
+
+    assert "the staging host is back" in text
+    assert "the bill is paid" in text
+    assert text.startswith("## Held back until 12:00 (in 3 h 15 min)")
+    office.tick(timedelta(hours=4))
+    assert "Held back until" not in office.app().people.read(AgentId("dimitrios"), office.clock.now())
+
+
+@pytest.mark.parametrize("line", ["TC-9 wait until 11:00", "- TC-9 delegated to peter, check at 09:50"])
+def test_the_doctor_says_of_a_line_without_a_task_what_the_tick_then_does(office: Office, line: str) -> None:
+    office.write("HEARTBEAT.md", f"{line}\n")
+    (found,) = [
+        it for it in examine(str(office.root), office.clock.now().timestamp()) if it.code == "line-unknown-task"
+    ]
+    said = [it.act for it in office.app().heartbeat.tick(dry_run=True).actions if it.act != "date"]
+    done = [it.act for it in office.tick().actions if it.act != "date"]
+
+    assert said == done
+    expected = f"the next heartbeat: {done[0]}" if done else "a heartbeat does nothing with it now"
+    assert expected in found.detail

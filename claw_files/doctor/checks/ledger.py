@@ -1,12 +1,15 @@
 """The ledger against the tasks: lines without a task, tasks without a line."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from claw_files import words
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.model import Kind, State, Task
+from claw_files.model import Entry, Kind, State, Task
+from claw_files.rules.snapshot import Act, Look, Snapshot
+from claw_files.rules.tick import plan_line
 from claw_files.rules.transitions import OPEN
 
 HOUR_SECONDS: Final = 3_600
@@ -31,10 +34,20 @@ def lines(s: Survey) -> Iterator[Finding]:
         if entry.task not in s and (entry.task in given or s.generations(entry.task)[0]):
             yield found("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
         elif entry.task not in s:
-            yield found("line-unknown-task", *here, entry.task, entry.task)
+            yield found("line-unknown-task", *here, f"{entry.task}; {_plan(s, entry)}", entry.task)
         elif it is None or (it.task and it.task.state not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
             state = it.task.state if it and it.task else "in the archive"
             yield found("line-closed", *here, f"{entry.task} is {state}", entry.task)
+
+
+def _plan(s: Survey, entry: Entry) -> str:
+    """What a heartbeat makes of a line alone, in the words of its plan."""
+    if s.settings is None:
+        return "no heartbeat runs under a wrong configuration"
+    now = datetime.fromtimestamp(s.now, UTC)
+    planned = plan_line(Look(entry=entry), Snapshot(settings=s.settings), now)
+    acts = [f"{it.act} {it.agent or ''}".rstrip() for it in planned if it.act is not Act.DATE]
+    return f"the next heartbeat: {', '.join(acts)}" if acts else "a heartbeat does nothing with it now"
 
 
 def is_lost(s: Survey) -> bool:
