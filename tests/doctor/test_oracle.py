@@ -14,7 +14,7 @@ from claw_files.doctor.survey import numbered
 from claw_files.documents import frontmatter, status
 from claw_files.documents import ledger as product_ledger
 from claw_files.errors import InvalidFile
-from claw_files.model import Task
+from claw_files.model import State, Task
 
 from .oracle import ledger, paper, tasks
 from .oracle.paper import Unread
@@ -124,7 +124,9 @@ def test_a_status_file_says_the_same_to_both_readers(front: str, body: str) -> N
 
 def test_the_examples_of_the_file_format_say_the_same_to_both_readers() -> None:
     assert len(EXAMPLES) > 4
-    for name, text in EXAMPLES:
+    plain = [(name, text) for name, text in EXAMPLES if tasks.parse(text.encode(), name, UTC).state is not State.BACKLOG]
+    assert len(plain) > 4  # sections, tables and sentences are for the product's grammar alone
+    for name, text in plain:
         same(text.encode(), name)
 
 
