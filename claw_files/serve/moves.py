@@ -45,6 +45,7 @@ WAYS = {
     "review": Way("task_done", {"note": "summary", "outputs": "outputs", **_HELD}, {"review": True}),
     "approve": Way("task_approve", {}),
     "block": Way("task_block", {"note": "note", **_HELD}),
+    "unblock": Way("task_unblock", {"note": "note", **_HELD}),
     "need": Way("task_need", {"need": "", **_HELD}),
     "fail": Way("task_fail", {"note": "reason", **_HELD}),
     "release": Way("task_release", {"note": "why", **_HELD}),
@@ -85,7 +86,7 @@ def pick(task: Task, actor: AgentId, patch: Patch) -> str:
         raise BadValue("status", patch.status, f"one of {', '.join(REACHED)}")
     is_holder = task.assignee == actor and task.state in (S.IN_PROGRESS, S.BLOCKED)
     if target is S.IN_PROGRESS:
-        return "progress" if is_holder else "claim"
+        return "progress" if is_holder else "unblock" if task.state is S.BLOCKED else "claim"
     if target is S.DONE:
         return "approve" if task.state is S.REVIEW and patch.generation is None else "done"
     if target is S.BLOCKED:

@@ -49,6 +49,7 @@ _STATUS = {
     "approve": "done, from review, without a generation",
     "review": "review",
     "block": "blocked",
+    "unblock": "in_progress, of a blocked task that you do not hold",
     "need": "blocked, with `need`",
     "fail": "failed",
     "release": "backlog",

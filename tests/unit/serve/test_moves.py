@@ -24,6 +24,7 @@ def task(state: State, holder: AgentId | None = None) -> Task:
         (State.BACKLOG, PETER, "in_progress", "claim"),
         (State.IN_PROGRESS, PETER, "in_progress", "progress"),
         (State.BLOCKED, PETER, "in_progress", "progress"),
+        (State.BLOCKED, IRIS, "in_progress", "unblock"),
         (State.IN_PROGRESS, IRIS, "in_progress", "claim"),
         (State.IN_PROGRESS, PETER, None, "progress"),
         (State.IN_PROGRESS, PETER, "done", "done"),
