@@ -19,7 +19,7 @@ _ODD = pattern("[^ -~\n\r\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U0
 _ODD_ASCII = pattern("[^ -~\n\r]|\r(?!\n)")  # the same for nearly every file; the other takes 2 ms to compile
 _KEY = pattern(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3}):(?= |$)")
 _ITEM = pattern(r"( *)-(?= |$)")
-_PLAIN: Final = frozenset("_./(+")  # what a value without quotes may begin with, beside letters and digits
+_PLAIN: Final = frozenset("_./(+~$^;")  # what a value without quotes may begin with, beside letters and digits
 _MENTION = pattern(r"@[A-Za-z0-9._-]{1,64}")
 _WORDS = r"[A-Za-z0-9_./@][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
 _LIST = pattern(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
@@ -109,7 +109,7 @@ def _line(line: str, number: int, at: int) -> _Item | None:
     if not found:
         return None
     rest = line[found.end() :].lstrip(" ")
-    read = _value(rest)
+    read = None if key is None and rest == "-" else _value(rest)  # "- -" is a list in a list
     if read is None:
         return None
     column = len(found[1])
@@ -129,7 +129,7 @@ def _value(rest: str) -> tuple[Data, int] | None:
         return ([a or b for a, b in _LISTED.findall(rest)], len(rest)) if _LIST.fullmatch(rest) else None
     if first in "-@" and (rest == "-" or _MENTION.fullmatch(rest)):  # YAML refuses both
         return rest, len(rest)
-    if not (first.isalnum() or first in _PLAIN if first.isascii() else "\u00c0" <= first <= "\u1fff"):
+    if not (first.isalnum() or first in _PLAIN if first.isascii() else first >= "\u00c0"):
         return None
     if " #" in rest:
         rest = rest[: rest.index(" #")].rstrip(" ")
