@@ -107,12 +107,6 @@ def _starts_naming(raw: bytes, task: TaskId, skipped: int) -> Iterator[int]:
         at = low.find(name, end) if end >= 0 else -1
 
 
-def duplicates(found: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """The entries that are not the first of their task: the first acts, these are to be reported."""
-    first: dict[TaskId, Entry] = {}
-    return tuple(entry for entry in found if first.setdefault(entry.task, entry) is not entry)
-
-
 def _has_prefix(task: TaskId, prefix: str) -> bool:
     return task.startswith(f"{prefix.upper()}-") and any(letter.isdigit() for letter in task[len(prefix) :])
 
