@@ -104,16 +104,17 @@ class AlreadyClaimed(Conflict):
 
     code = "already-claimed"
 
-    def __init__(self, task: str, holder: str | None, generation: int) -> None:
+    def __init__(self, task: str, holder: str | None, generation: int, evidence: str = "") -> None:
         ClawError.__init__(self, task, holder, generation)
-        self.task, self.holder, self.generation = task, holder, generation
+        self.task, self.holder, self.generation, self.evidence = task, holder, generation, evidence
 
     def __str__(self) -> str:
         if self.holder is None:
             return (
                 f"{self.task} says it is in progress but not with whom; the coordinator frees it: `clawfiles release`"
             )
-        return f"{self.task} is held by {self.holder} (generation {self.generation})"
+        seen = f": {self.evidence}" if self.evidence else ""
+        return f"{self.task} is held by {self.holder} (generation {self.generation}){seen}"
 
 
 class StaleGeneration(Conflict):

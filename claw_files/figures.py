@@ -233,6 +233,7 @@ def explain_json(found: "Explanation") -> dict[str, Any]:
         "box": found.box,
         "run": _run_json(found.run) if found.run else None,
         "wait": wait_json(found.wait) if found.wait else None,
+        "traces": [{"kind": it.kind, "path": it.path, "line": it.line, "at": it.at} for it in found.traces],
         "now": [action.as_json() for action in found.now],
         "waiting": found.waiting,
         "next": {"at": found.next_at, "rule": found.next_rule},
@@ -255,6 +256,7 @@ def _run_json(run: Run) -> dict[str, Any]:
 
 def explain_text(found: "Explanation", when: "When") -> str:
     """One screen, with what is waited for and until when."""
+    from claw_files.rules import acknowledgement
     from claw_files.rules.lanes import sentence
 
     task, entry, message, run = found.task, found.entry, found.message, found.run
@@ -272,6 +274,7 @@ def explain_text(found: "Explanation", when: "When") -> str:
         ("sent", _sent(message, found.box, when) if message else "nothing yet"),
         ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
         ("turn", sentence(found.wait, when) if found.wait else None),
+        ("evidence", "; ".join(acknowledgement.sentence(it, when) for it in found.traces)),
         ("now", found.next_rule if found.now else found.waiting),
         ("next", _next(found, when)),
         ("breaker", found.breaker + (f" until {when(found.breaker_until)}" if found.breaker_until else "")),

@@ -4,6 +4,7 @@ Asked before anything is delivered, sent again, handed on or failed (protocol, s
 whatever the status file says now.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -62,10 +63,10 @@ def is_acknowledged(look: Look, agent: AgentId | None, is_woken: bool) -> bool:
     return bool(traces(look, agent, is_woken))
 
 
-def sentence(trace: Trace) -> str:
-    """The trace for people: what it is, where it stands, and since when."""
+def sentence(trace: Trace, when: Callable[[datetime], str] = words.render_instant) -> str:
+    """The trace for people: what it is, where it stands, and since when, as `when` tells an instant."""
     line = f", line {trace.line}" if trace.line else ""
-    at = f", {words.render_instant(trace.at)}" if trace.at else ""
+    at = f", {when(trace.at)}" if trace.at else ""
     return f"{_SAID[trace.kind]} ({trace.path}{line}{at})"
 
 

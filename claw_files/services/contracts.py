@@ -203,7 +203,7 @@ def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tu
 def check_free(ws: Workspace, task: Task) -> None:
     """Raises AlreadyClaimed, MoveRefused or Conflict for a task that somebody has, or that nobody needs to do."""
     if task.state is State.IN_PROGRESS:
-        raise AlreadyClaimed(task.id, task.assignee, task.generation)
+        raise AlreadyClaimed(task.id, task.assignee, task.generation, ws.evidence(task.id))
     if task.state is not State.BACKLOG:
         raise MoveRefused(
             "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"

@@ -246,7 +246,7 @@ class Delegations:
         if task.assignee == agent and ws.find_message(agent, task_message_key(task)):
             return task  # delivered already; it may have begun since
         if task.state is not State.BACKLOG:
-            raise AlreadyClaimed(task.id, task.assignee, task.generation)
+            raise AlreadyClaimed(task.id, task.assignee, task.generation, ws.evidence(task.id))
         if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_message_key(task)):
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
         return task

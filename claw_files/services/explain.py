@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
 from claw_files.rules import budgets, lanes, quiet, visibility
+from claw_files.rules.acknowledgement import Trace, traces
 from claw_files.rules.ahead import foresee, what_next
 from claw_files.rules.case import breaker_of, case_of
 from claw_files.rules.lanes import plan_waits
@@ -30,6 +31,7 @@ class Explanation(Value, frozen=True):
     box: Box | None = None
     run: Run | None = None
     wait: lanes.Wait | None = None  # of its message, where its agent is woken by us and has not been yet
+    traces: tuple[Trace, ...] = ()  # what shows that its agent has this attempt, the newest first
     now: tuple[Action, ...] = ()  # what a tick would do at this moment
     waiting: str = ""  # why it would do nothing
     next_at: datetime | None = None  # when it does something next, if nothing changes before; never a past time
@@ -86,6 +88,7 @@ class Explaining:
             box=look.box,
             run=look.run,
             wait=wait,
+            traces=traces(look, case.agent, case.is_woken) if look.message else (),
             now=planned,
             waiting=getattr(plan_line(look, snap, now), "why", "") if entry and not planned else "",
             next_at=coming.at if coming else None,

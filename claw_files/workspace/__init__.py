@@ -181,6 +181,12 @@ class Workspace(Restoring):
         """The instant as people of this workspace read it now."""
         return words.render_for_people(at, self.clock.now(), self.zone)
 
+    def evidence(self, task: TaskId) -> str:
+        """Where it stands who has the task: "status/tc-1.md, line 3, 10:00 (12 min ago)"."""
+        loaded = self.load(task)
+        line = f", line {loaded.task.state_line}" if loaded.task.state_line else ""
+        return f"{loaded.path}{line}, {self.when(loaded.content.stamp.mtime)}"
+
     def in_force(self, task: Task) -> Task:
         """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
         return replace(task, state=by_hand.stand(task, self.is_reviewed(task)).state)

@@ -60,7 +60,9 @@ def test_status_3_no_such_task_or_agent(desk) -> None:
 def test_status_4_conflict_and_the_error_names_who(desk) -> None:
     desk.ok("claim", desk.task(), by="peter")
 
-    assert desk("claim", "TC-1", by="iris") == (4, "", "clawfiles: TC-1 is held by peter (generation 1)\n")
+    code, said, wrong = desk("claim", "TC-1", by="iris")
+    assert (code, said) == (4, "")
+    assert wrong.startswith("clawfiles: TC-1 is held by peter (generation 1): status/tc-1.md, line ")
 
 
 def test_status_5_refused_by_a_rule_with_what_to_do_instead(desk) -> None:

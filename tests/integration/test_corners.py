@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from claw_files import figures
 from claw_files.config import parse
 from claw_files.doctor.examine import examine
-from claw_files.errors import InvalidConfig
-from claw_files.model import AgentId, State
+from claw_files.errors import AlreadyClaimed, InvalidConfig
+from claw_files.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
@@ -134,3 +135,24 @@ def test_the_doctor_says_of_a_line_without_a_task_what_the_tick_then_does(office
     assert said == done
     expected = f"the next heartbeat: {done[0]}" if done else "a heartbeat does nothing with it now"
     assert expected in found.detail
+
+
+def test_what_is_held_is_refused_with_file_line_and_time_and_explain_lists_the_traces(office: Office) -> None:
+    office.delegated("peter")
+    office.app("peter").claims.claim(TaskId("TC-1"), AgentId("peter"))
+    office.settle()
+    office.clock.advance(12 * MINUTE)
+
+    with pytest.raises(AlreadyClaimed) as refused:
+        office.app("sam").delegations.delegate(TaskId("TC-1"), AgentId("sam"), AgentId("iris"))
+    with pytest.raises(AlreadyClaimed) as claimed:
+        office.app("iris").claims.claim(TaskId("TC-1"), AgentId("iris"))
+    found = office.app().explaining.explain(TaskId("TC-1"))
+    text = figures.explain_text(found, office.app().when)
+
+    for error in (refused, claimed):
+        assert "status/tc-1.md, line 4, 08:45 (12 min ago)" in str(error.value)
+    assert "claim" in [str(trace.kind) for trace in found.traces]
+    assert "evidence:      " in text
+    assert "(12 min ago)" in text
+    assert "the claim log says that it was claimed" in text
