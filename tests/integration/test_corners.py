@@ -152,7 +152,7 @@ def test_what_is_held_is_refused_with_file_line_and_time_and_explain_lists_the_t
 
     for error in (refused, claimed):
         assert "status/tc-1.md, line 4, 08:45 (12 min ago)" in str(error.value)
-    assert "claim" in [str(trace.kind) for trace in found.traces]
+    assert "recorded" in [str(trace.kind) for trace in found.traces]
     assert "evidence:      " in text
     assert "(12 min ago)" in text
-    assert "the claim log says that it was claimed" in text
+    assert "a state was recorded (status/tc-1.md" in text
