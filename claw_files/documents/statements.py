@@ -99,7 +99,9 @@ class _Reader:
     # --- one line
 
     def _line(self, parts: Parts) -> None:
-        if parts.is_open or parts.is_quoted or (parts.width >= 4 and self._is_code(parts.line.start)):
+        if parts.is_open or parts.is_quoted or self._kind(parts.line) in OF_ANOTHER:
+            return
+        if parts.width >= 4 and self._is_code(parts.line.start):
             return
         is_own = parts.name.lower() == self._task
         if parts.label:
@@ -107,7 +109,7 @@ class _Reader:
         elif is_own and not parts.head:
             self._of_id(parts)
         elif not is_own and not parts.head and parts.name.lower() in self._keys:
-            if parts.value is not None and self._kind(parts.line.start) not in OF_ANOTHER:
+            if parts.value is not None:
                 value = phrases.cleaned(parts.value)
                 self._pairs.append(Pair(start=parts.line.start, name=parts.name, value=value, text=parts.line.text))
         elif parts.time and not is_own and not parts.head:
@@ -154,7 +156,7 @@ class _Reader:
     def _put(self, line: Line, name: str, saying: Saying) -> None:
         if saying == NOTHING:
             return
-        kind = self._kind(line.start)
+        kind = self._kind(line)
         if kind not in OF_ANOTHER:
             self._states.append(Statement(start=line.start, name=name, saying=saying, text=line.text, kind=kind))
 
@@ -273,12 +275,13 @@ class _Reader:
                     return True
         return True
 
-    def _kind(self, start: int) -> str:
+    def _kind(self, line: Line) -> str:
+        """Of the section that the line stands in; a heading stands in its own."""
         if not self._headings:
             return "top"
         if self._kinds is None:
             self._kinds = kinds_of(self._headings, self._task)
-        at = bisect_left(self._kinds, (start, ""))
+        at = bisect_left(self._kinds, (line.start + line.text.startswith("#"), ""))
         return self._kinds[at - 1][1] if at else "top"
 
     def _of_the_task(self) -> Iterator[Statement]:

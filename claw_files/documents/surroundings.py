@@ -49,7 +49,7 @@ def kinds_of(found: list[Line], task: str) -> list[tuple[int, str]]:
         while open_ and open_[-1][0] >= level:
             open_.pop()
         kind = kind_of(line.text.lstrip("#").strip(), task, level if number else 1)
-        if kind == "?" and open_ and open_[-1][1] != "top":
+        if open_ and open_[-1][1] in OF_ANOTHER and kind in ("?", "top"):
             kind = open_[-1][1]  # a part of a plan is plan
         elif kind == "?":
             kind = f"?{number}"
