@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,38 @@ def test_polling_by_choice_sees_as_well(home: Home) -> None:
 
     assert home.state.watch.backend == "polling"
     sees(home)
+
+
+def test_a_status_folder_that_is_away_for_a_while_costs_nobody_a_claim(home: Home) -> None:
+    """As git does it when it switches branches: told, waited for, and gone on with by itself."""
+    home.start()
+    task = home.new("iris")
+    home.ok("claim", task, by="iris")
+
+    (home.root / "status").rename(home.root / "away")
+    home.until(lambda: any("status/ is missing" in str(line) for line in home.log("problems")), "it is told")
+    (home.root / "away").rename(home.root / "status")
+    home.until(lambda: home.state.last_tick and not home.state.last_tick.problems, "it goes on")
+
+    home.ok("done", task, by="iris")
+    home.until(lambda: home.lines() == 0, "it is closed")
+    assert len(home.audit(action="deliver", task=task)) == 1
+    assert home.audit(action="escalate", task=task) == []
+
+
+def test_a_status_file_that_is_gone_for_a_moment_is_no_news(home: Home) -> None:
+    home.start()
+    task = home.new("iris")
+    home.ok("claim", task, by="iris")
+    path = home.root / f"status/{task.lower()}.md"
+    for _ in range(5):  # an editor that deletes before it writes
+        held = path.read_bytes()
+        path.unlink()
+        time.sleep(0.02)
+        path.write_bytes(held)
+        time.sleep(0.2)
+
+    home.ok("done", task, by="iris")
+
+    assert home.audit(action="escalate", task=task) == []
+    assert len(home.audit(action="deliver", task=task)) == 1
