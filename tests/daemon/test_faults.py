@@ -237,14 +237,15 @@ def test_a_status_folder_that_is_away_for_a_while_costs_nobody_a_claim(home: Hom
 
 
 def test_a_status_file_that_is_gone_for_a_moment_is_no_news(home: Home) -> None:
+    home.new("sam", "Keeps status/ from being empty")
     home.start()
     task = home.new("iris")
     home.ok("claim", task, by="iris")
     path = home.root / f"status/{task.lower()}.md"
-    for _ in range(5):  # an editor that deletes before it writes
+    for pause in (0.02, 0.02, 0.3, 0.3):  # an editor that deletes before it writes
         held = path.read_bytes()
         path.unlink()
-        time.sleep(0.02)
+        time.sleep(pause)
         path.write_bytes(held)
         time.sleep(0.2)
 
