@@ -304,7 +304,9 @@ def _pinned(after: Task, told: body.Words, heard: Mapping[str, Data]) -> dict[st
     now: dict[str, Data] = {key: getattr(told, key) for key in _HEARD if getattr(told, key) is not None}
     if now == heard:
         return {}
-    return {"heard": now or None} | {key: BY_KEY[key].show(getattr(after, key)) for key in now}
+    # A need that names no agent was read as the reason; once it is heard, only the key tells it.
+    note = {"reason": after.reason} if "need" in now and after.need is None and after.reason == now["need"] else {}
+    return {"heard": now or None} | {key: BY_KEY[key].show(getattr(after, key)) for key in now} | note
 
 
 def _new(task: Task) -> bytes:

@@ -109,6 +109,9 @@ def test_words_behind_the_state_in_front_matter_are_kept_when_the_key_is_written
 def test_a_need_that_names_no_agent_is_the_reason() -> None:
     task = parsed(b"TC-7: BLOCKED\nNeeds: access to the staging host\n")
     assert (task.state, task.need, task.reason) == (State.BLOCKED, None, "access to the staging host")
+    raw = b"TC-7: BLOCKED\nNeeds: access to the staging host\n"
+    written = status.edit(raw, task, replace(task, recorded=task.state), PATH, WORDS)
+    assert parsed(written).reason == "access to the staging host"
     task = parsed(b"TC-7: BLOCKED\nNeeds: iris - which region?\n")
     assert task.need == Need(agent=AgentId("iris"), question="which region?")
 
