@@ -246,9 +246,15 @@ def run_ended(case: Case) -> Decision | None:
         return None
     if case.is_running:
         return WAIT  # a run of its agent that was asked about it
-    if case.task.state is State.BACKLOG and case.run and case.run.exit == 0 and acknowledgement.is_changed(case.look):
+    if case.task.state is State.BACKLOG and case.run and case.run.exit == 0 and _may_have_changed_the_file(case):
         return None  # it did say something
     return (_failed(case, f"{_how(case)} without a result in the status file"),)
+
+
+def _may_have_changed_the_file(case: Case) -> bool:
+    """Whether somebody changed the status file since the run began; of an older change it is known that others did."""
+    began, changed = case.run.started if case.run else None, case.look.modified
+    return acknowledgement.is_changed(case.look) and (began is None or changed is None or changed >= began)
 
 
 def _is_over(case: Case) -> bool:

@@ -533,6 +533,18 @@ def test_a_run_that_changed_the_file_and_ended_well_is_asked_not_run_again() -> 
     assert after(exit=None, reason="lost") == [Act.FAIL]
 
 
+def test_a_change_from_before_the_run_is_no_word_of_it() -> None:
+    task = a.task()
+    sent = a.message(task, status_hash="as it was")
+
+    def after(modified: timedelta) -> list[Act]:
+        over = a.run(task, started=START + MINUTE, ended=START + 2 * MINUTE)
+        return acts(a.look(task, sent=sent, modified=START + modified, run=over), HOUR)
+
+    assert after(MINUTE - timedelta(milliseconds=1)) == [Act.FAIL]
+    assert after(MINUTE) == [Act.NUDGE]
+
+
 def test_a_lost_run_has_failed() -> None:
     task = a.task(state=State.IN_PROGRESS)
     (failed,) = plan(a.look(task, sent=True, run=a.run(task, ended=START, reason="lost", exit=None)))
