@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from claw_files.documents.usage import amount
-from claw_files.model import Box, Message, Run
+from claw_files.model import Message, Run
 from claw_files.views import rows_text, wait_json
 from claw_files.words import render_duration, safe, said
 
@@ -271,7 +271,7 @@ def explain_text(found: "Explanation", when: "When") -> str:
         ("spawned in", task.parent if task.label else None),
         ("session", f"{task.session}, message {task.turn}" if task.session else None),
         ("in the ledger", entry.line.strip() if entry else "no line"),
-        ("sent", _sent(message, found.box, when) if message else "nothing yet"),
+        ("sent", _sent(found, message, when) if message else "nothing yet"),
         ("run", f"{run.id}, {'alive' if run.alive else run.reason or 'over'}" if run else None),
         ("turn", sentence(found.wait, when) if found.wait else None),
         ("evidence", "; ".join(acknowledgement.sentence(it, when) for it in found.traces)),
@@ -287,10 +287,11 @@ def explain_text(found: "Explanation", when: "When") -> str:
     return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
 
 
-def _sent(message: Message, box: Box | None, when: "When") -> str:
-    at = when(message.sent) if message.sent else "some time"
-    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by else ""
-    return f"to {message.to} at {at}, {message.sends} time(s), lies in {box}{due}"
+def _sent(found: "Explanation", message: Message, when: "When") -> str:
+    at = f"at {when(message.sent)}" if message.sent else "at some time"
+    sends = f", {message.sends} times" if message.sends > 1 else ""
+    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by and not found.traces else ""
+    return f"to {message.to} {at}{sends}, now in {found.box}/{due}"
 
 
 def _next(found: "Explanation", when: "When") -> str | None:

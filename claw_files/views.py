@@ -126,7 +126,8 @@ def _cell(value: object, when: When) -> str:
 
 def move_text(task: Task, when: When) -> str:
     """What a move ended in, in one line."""
-    told = f"{task.id} is {task.state.replace('_', ' ')}"
+    stands = {State.BACKLOG: "in the backlog", State.REVIEW: "in review"}.get(task.state, task.state.replace("_", " "))
+    told = f"{task.id} is {stands}"
     if task.state is State.IN_PROGRESS and task.assignee:
         told += f" with {task.assignee}"
         told += f", ETA {when(task.eta)}" if task.eta else ""

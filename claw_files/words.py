@@ -133,7 +133,7 @@ def render_local(at: datetime, tz: tzinfo) -> str:
 def render_for_people(at: datetime, now: datetime, tz: tzinfo) -> str:
     """The aware instant for whoever reads it at `now`: local, and how far away: "10:00 (in 12 min)", "3 h ago" behind.
 
-    The date stands there where it is not today's. The distance is rounded down, in at most two units.
+    The date stands there where it is not today's. The distance is in at most two units.
     """
     local = render_local(at, tz)
     if at.astimezone(tz).date() == now.astimezone(tz).date():
@@ -142,8 +142,12 @@ def render_for_people(at: datetime, now: datetime, tz: tzinfo) -> str:
 
 
 def render_distance(length: timedelta) -> str:
-    """How far away something is: "in 12 min", "3 h 5 min ago", "in 2 days", "now" within a second."""
+    """How far away something is: "in 12 min", "3 h 5 min ago", "in 2 days", "now" within a second.
+
+    From one minute on it is the nearest full minute, so that what was just set to 30 minutes is "in 30 min".
+    """
     left = int(abs(length).total_seconds())
+    left = left if left < 60 else (left + 30) // 60 * 60
     if not left:
         return "now"
     days, hours, minutes = left // 86_400, left // 3_600, left // 60

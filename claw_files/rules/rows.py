@@ -80,7 +80,7 @@ def _unacknowledged(case: Case, sends: int) -> Decision:
     if found := case.traces:  # known to its agent: it is not sent again, nor handed on
         return silence.acknowledged(case, found[0])
     if sends < heartbeat.sends:
-        return (case.act(Act.RESEND, f"not acknowledged within {heartbeat.ack}"),)
+        return (case.act(Act.RESEND, f"not acknowledged within {words.render_duration(heartbeat.ack)}"),)
     return _hand_on(case, f"{case.agent} did not read {sends} sends")
 
 

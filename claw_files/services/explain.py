@@ -93,7 +93,7 @@ class Explaining:
             waiting=getattr(plan_line(look, snap, now), "why", "") if entry and not planned else "",
             next_at=coming.at if coming else None,
             coming=coming.actions if coming else (),
-            next_rule=_told(planned or (coming.actions if coming else ()), entry),
+            next_rule=_told(planned or (coming.actions if coming else ()), case.task, entry),
             breaker=breaker.state,
             breaker_until=breaker.until,
             reviewer=case.reviewer,
@@ -116,10 +116,12 @@ class Explaining:
         return tuple(held), min(ends, default=None)
 
 
-def _told(actions: tuple[Action, ...], entry: Entry | None) -> str:
+def _told(actions: tuple[Action, ...], task: Task, entry: Entry | None) -> str:
     if actions:
         return "; ".join(f"{action.act} {action.agent or ''}".rstrip() + f": {action.why}" for action in actions)
-    return "nothing by the clock: it waits for a change" if entry else "no ledger line: nobody looks at it"
+    if entry:
+        return "nothing until something changes"
+    return f"nothing: it is {task.state}" if task.state.is_closed else "no ledger line: nobody looks at it"
 
 
 def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str | None:

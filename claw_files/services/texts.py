@@ -133,7 +133,7 @@ def critical(findings: Sequence[str]) -> str:
 
 def report(text: str, is_cut: bool, source: str, path: str) -> str:
     """The first lines of what was written about a task, quoted, and where it stands."""
-    more = f"That is the beginning of `{path}`." if is_cut else f"It stands in `{path}`."
+    more = f"That is the beginning of `{path}`." if is_cut else f"It is in `{path}`."
     return f"{quoted(text, source)}\n{more}" if text else f"Its file is `{path}`."
 
 

@@ -99,7 +99,7 @@ def test_progress_on_a_blocked_task_that_nobody_holds_makes_nobody_its_holder(de
     assert desk("progress", task, by="sam").status == 5
     assert (desk.show(task)["status"], desk.show(task)["assignee"]) == ("blocked", None)
 
-    assert desk.ok("unblock", task, by="sam").out == f"{task} is backlog\n"
+    assert desk.ok("unblock", task, by="sam").out == f"{task} is in the backlog\n"
 
 
 @pytest.mark.parametrize("by", ["sam", "dimitrios", "peter"])

@@ -132,7 +132,7 @@ def test_done_keeps_summary_and_outputs(desk) -> None:
 def test_done_becomes_review_where_the_route_wants_one_and_only_its_reviewer_approves(desk) -> None:
     task = claimed(desk, "--type", "code-review")
 
-    assert desk.ok("done", task, by="peter").out == "TC-1 is review\n"
+    assert desk.ok("done", task, by="peter").out == "TC-1 is in review\n"
     assert desk("approve", task, by="peter").status == 5
     assert desk("approve", task, by="iris").status == 5
     assert desk.ok("approve", task, by="sam").out == "TC-1 is done\n"

@@ -44,7 +44,8 @@ Facts = Mapping[str, Any]
 
 
 def read_status(raw: bytes, path: str) -> Facts:
-    return asdict(status.parse(raw, path, WRITTEN, ZONE))
+    read = status.parse(raw, path, WRITTEN, ZONE)
+    return asdict(read) | {"unclear_lines": "+".join(str(it.line) for it in read.unclear)}
 
 
 def read_definition(raw: bytes, path: str) -> Facts:

@@ -227,7 +227,9 @@ def test_quoted_text_cannot_end_its_own_block() -> None:
 @pytest.mark.parametrize(
     ("after", "shown"),
     [
-        (timedelta(minutes=12, seconds=30), "10:12:30 (in 12 min)"),
+        (timedelta(minutes=12, seconds=20), "10:12:20 (in 12 min)"),
+        (timedelta(minutes=29, seconds=59, milliseconds=900), "10:29:59 (in 30 min)"),
+        (timedelta(seconds=59), "10:00:59 (in 59 s)"),
         (timedelta(0), "10:00 (now)"),
         (-timedelta(seconds=40), "09:59:20 (40 s ago)"),
         (-timedelta(hours=3, minutes=5), "06:55 (3 h 5 min ago)"),
