@@ -169,7 +169,9 @@ class _Ambiguous(Exception):
 
 
 def _ours(text: str, tz: tzinfo) -> datetime | None:
-    """What `words.render_instant` and `render_local` write, without a regular expression."""
+    """What `words.render_instant` and `render_local` write, "UTC" behind it or not, without a regular expression."""
+    if text[16:] == " UTC":
+        text, tz = text[:16], UTC
     if len(text) in (16, 19, 20) and text[4:14:3] in ("-- :", "--T:") and text[:2] == "20" and text[11:13] < "24":
         with suppress(ValueError):
             at = datetime.fromisoformat(text)

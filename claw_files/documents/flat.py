@@ -21,6 +21,10 @@ _KEY = pattern(r"( *)([A-Za-z_][A-Za-z0-9_-]{0,63}(?: [A-Za-z0-9_-]{1,63}){0,3})
 _ITEM = pattern(r"( *)-(?= |$)")
 _PLAIN: Final = frozenset("_./(+~$^;")  # what a value without quotes may begin with, beside letters and digits
 _MENTION = pattern(r"@[A-Za-z0-9._-]{1,64}")
+# Most lines: a key at the margin, and a value in which nothing can mean something else.
+_SIMPLE = pattern(
+    r"([A-Za-z_][A-Za-z0-9_-]{0,63}): +([A-Za-z0-9_./(+~](?:[A-Za-z0-9 _./()+~@'&%!?=,;-]|:(?! ))*(?<![ :]))"
+)
 _WORDS = r"[A-Za-z0-9_./@][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*"
 _LIST = pattern(rf'\[ *(?:(?:{_WORDS}|"[^"\\]*") *, *)*(?:{_WORDS}|"[^"\\]*") *\]|\[ *\]')
 _LISTED = pattern(rf'"([^"\\]*)"|({_WORDS})')
@@ -94,7 +98,9 @@ def _scan(block: str) -> list[_Item] | None:
     at = 0
     for number, line in enumerate(block.split("\n")):
         written = line.rstrip(" \r")
-        if written and written.lstrip(" ")[0] != "#":
+        if simple := _SIMPLE.fullmatch(written):
+            items.append(_Item(simple[1], simple[2], number, at, 0, at + simple.start(2), at + simple.end(2), []))
+        elif written and written.lstrip(" ")[0] != "#":
             item = _line(written, number, at)
             if item is None or not _placed(items, item):
                 return None

@@ -37,12 +37,13 @@ _STRUCK = pattern(r"~~[^~\n]+~~")
 class Parts:
     """A line "name: value" taken apart."""
 
-    def __init__(self, line: Line, shown: str, found: "re.Match[str]") -> None:
+    def __init__(self, line: Line, shown: str, found: "re.Match[str]", offset: int = 0) -> None:
+        """`found` is the line as a candidate, in a text in which it begins at `offset`."""
         self.line, self.shown = line, shown
         self.box, self.time, self.row = found["box"], found["time"] or "", found["row"] is not None
         self.head = found["head"] or ""
         self.bullet = found["bullet"] or ""
-        self.at = found.start("name")
+        self.at = found.start("name") - offset
         name = found["name"].rstrip("._")
         self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
         self.name = self.label[0] if self.label else name
@@ -60,7 +61,10 @@ class Parts:
             self.value, self.cells = cells[0].strip(), len(cells)
 
     @classmethod
-    def of(cls, line: Line) -> "Parts | None":
+    def of(cls, line: Line, known: "re.Match[str] | None" = None) -> "Parts | None":
+        """The parts of the line; `known` is how it was found in the whole text."""
+        if known and known.start() == line.start and line.shown == line.text and "~~" not in line.text:
+            return cls(line, line.text, known, line.start)
         shown = _STRUCK.sub("", line.shown) if "~~" in line.shown else line.shown
         found = CANDIDATE.match(shown)
         return cls(line, shown, found) if found else None

@@ -102,7 +102,8 @@ def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
     for start in starts:
         if spans is None:
             spans = hidden(text) if has_marks(text) else []
-        end = _line_end(text, start)
+        end = text.find("\n", start)
+        end = end if end >= 0 else len(text)
         if end - start > LINE_LIMIT:
             continue
         while at < len(spans) and spans[at][1] <= start:
@@ -110,7 +111,9 @@ def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
         if at < len(spans) and spans[at][0] <= start < spans[at][1]:
             continue
         whole = text[start:end].removesuffix("\r")
-        yield Line(start=start, end=start + len(whole), text=whole, shown=_without(whole, start, spans[at:]))
+        is_touched = at < len(spans) and spans[at][0] < end
+        shown = _without(whole, start, spans[at:]) if is_touched else whole
+        yield Line(start=start, end=start + len(whole), text=whole, shown=shown)
 
 
 def _without(line: str, start: int, spans: list[tuple[int, int]]) -> str:

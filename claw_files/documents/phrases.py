@@ -4,6 +4,7 @@
 review. Nothing here guesses: a phrase with a state word that the rest takes back is unclear, with a hint.
 """
 
+import re
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -63,7 +64,9 @@ _UNLIKE_A_TITLE: Final = word_set("done wip todo inprogress onhold inreview erle
 
 _LINK = pattern(r"!?\[([^\]\[]*)\]\([^()]*\)")
 _STRUCK = pattern(r"~~[^~]+~~")
-_TAG = pattern(r"</?[A-Za-z][^<>]{0,100}>")
+_TAG = pattern(r"</[a-z]{1,10}>|<[a-z]{1,10}(?:[ /][^<>]{0,100})?>(?=[^<>\n]*</|.*/>)|<br ?/?>")
+_WAS = pattern(r"\((?:was|were|formerly|previously|before|war|zuvor|vorher)\b[^()]*\)", re.IGNORECASE)
+_BOXES = pattern(r"\[([ xX])\][ \t]*([^\[\]]{1,40})")
 _ING = pattern(r"[a-z]{2,20}ing")
 _FIRST = pattern(r"[^\W_][\w']*")
 _SPLIT = pattern(r"\s[-–—|]+\s|[(\[✅✔☑❌🚧]")
@@ -78,6 +81,8 @@ def cleaned(text: str) -> str:
         text = _LINK.sub(r"\1", text)
     if "<" in text:
         text = _TAG.sub("", text)
+    if "(" in text:
+        text = _WAS.sub("", text)
     if ":" in text[:1]:
         for code, mark in SHORTCODES.items():
             text = text.replace(code, mark)
@@ -94,6 +99,9 @@ def read(text: str, vocabulary: Vocabulary, place: Place = Place.LABEL) -> Sayin
         return Saying(state=state)
     if place is Place.TITLE:
         return _in_title(text, vocabulary)
+    if text.count("[") > 1 and len(boxes := _BOXES.findall(text)) > 1:  # a form with a box for each state
+        ticked = [word for box, word in boxes if box != " "]
+        return read(ticked[0], vocabulary) if len(ticked) == 1 else Saying(hint=_hint("it names several states"))
     tokens = tokens_of(text)
     at, is_hedged, mark = _lead(tokens)
     state, behind, word = phrase_at(tokens, at, vocabulary)

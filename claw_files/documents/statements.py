@@ -75,11 +75,14 @@ class _Reader:
         self._pairs: list[Pair] = []
         self._headings = list(headings(text)) if "#" in text else []
         self._looks = 0
+        self._found: re.Match[str] | None = None  # the candidate that is looked at
+        self._last = (-1, "")  # the line whose section was asked for last, and what that is
         self._kinds: list[tuple[int, str]] | None = None  # where each section begins, and what it is
 
     def read(self) -> Reading:
         for line in visible_at(self._text, self._starts()):
-            if parts := Parts.of(line):
+            # What a plan says is nothing: it need not be taken apart.
+            if self._kind(line) not in OF_ANOTHER and (parts := Parts.of(line, self._found)):
                 self._line(parts)
         title = self._titles()
         self._bare_lines()
@@ -91,15 +94,19 @@ class _Reader:
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
             name = found["name"].lower().rstrip("._")
-            is_key = name in keys or name == task
             # What headings say of the task is in `_titles`.
-            if name in TRIGGERS or (found["time"] and name in first) or (is_key and not found["head"]):
+            if (
+                name in TRIGGERS
+                or ((name in keys or name == task) and not found["head"])
+                or (name in first and found["time"])
+            ):
+                self._found = found
                 yield found.start()
 
     # --- one line
 
     def _line(self, parts: Parts) -> None:
-        if parts.is_open or parts.is_quoted or self._kind(parts.line) in OF_ANOTHER:
+        if parts.is_open or parts.is_quoted:
             return
         if parts.width >= 4 and self._is_code(parts.line.start):
             return
@@ -117,7 +124,9 @@ class _Reader:
 
     def _labelled(self, parts: Parts) -> None:
         assert parts.label is not None
-        is_weak = parts.label["name"].lower() in _WEAK_LABELS or bool(re.match("the |der |my ", parts.label[0].lower()))
+        is_weak = parts.label["name"].lower() in _WEAK_LABELS or parts.label[0].lower().startswith(
+            ("the ", "der ", "my ")
+        )
         if parts.is_alone:
             if not parts.row and (not parts.label["before"] or not is_weak):
                 self._below(parts, strict=bool(parts.head or parts.value is not None) and not is_weak)
@@ -125,7 +134,7 @@ class _Reader:
         if parts.value is None:  # "Status DONE", "Status is done"
             saying = phrases.read(parts.after.strip(), self._words, Place.TITLE)
             saying = saying if saying.state else NOTHING
-        elif parts.row and (parts.cells != 1 or tables.is_head(parts.line, self._lines_after)):
+        elif parts.row and (parts.cells != 1 or tables.is_head(parts.line, self._text)):
             saying = tables.read(parts.line, self._text, self._lines_after, self._words) if parts.row else NOTHING
         else:
             saying = phrases.read(parts.value, self._words)
@@ -206,6 +215,8 @@ class _Reader:
         title = None
         for number, line in enumerate(self._headings):
             shown = line.shown.lstrip("#").strip().strip("#").strip()
+            ticked = State.DONE if shown[:4].lower() == "[x] " else None
+            shown = shown[4:] if ticked else shown
             named = after_id(shown, self._task)
             if named is None and (title is not None or number > 50):
                 continue
@@ -218,7 +229,7 @@ class _Reader:
                 if named is not None or is_first or len(rest) < 30
                 else NOTHING
             )
-            if saying == NOTHING and named is not None and (mark := _mark_before(shown, self._task)):
+            if saying == NOTHING and named is not None and (mark := ticked or _mark_before(shown, self._task)):
                 saying = Saying(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
             if named is not None or (is_first and _is_plain(saying, rest)):
                 self._put(line, self._task, saying)
@@ -247,7 +258,7 @@ class _Reader:
                 or raw[:1] in "#>|<"
                 or raw[:4] == "    "
                 or "[ ]" in raw[:12]
-                or any(it.start == start for it in self._states)
+                or start in {it.start for it in self._states} | {it.start for it in self._pairs}
             ):
                 continue
             bare = _bare(raw)
@@ -279,10 +290,13 @@ class _Reader:
         """Of the section that the line stands in; a heading stands in its own."""
         if not self._headings:
             return "top"
+        if self._last[0] == line.start:
+            return self._last[1]
         if self._kinds is None:
             self._kinds = kinds_of(self._headings, self._task)
         at = bisect_left(self._kinds, (line.start + line.text.startswith("#"), ""))
-        return self._kinds[at - 1][1] if at else "top"
+        self._last = (line.start, self._kinds[at - 1][1] if at else "top")
+        return self._last[1]
 
     def _of_the_task(self) -> Iterator[Statement]:
         """Without what speaks for a section of its own, where the text says elsewhere how the whole task stands."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\f\v"  # a file of nothing else was emptied, or is being written
+_BLANK_OR_MORE: Final = frozenset((b"", *(_BLANK[at : at + 1] for at in range(len(_BLANK)))))  # how such a file begins
 _HEARD: Final = ("eta", "need")  # what the body says of these counts if it is news; of the rest, if no key says it
 _KNOWN: Final = frozenset({"id", "status", "recorded", "said", "heard", *BY_KEY})
 _ALSO: Final = {"state": "status", **{other: field.key for field in FIELDS for other in field.also}}  # the first counts
@@ -76,7 +77,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo", vocabulary
     Raises InvalidFile: as `frontmatter.parse` does, and conflict-markers, bad-value, wrong-id or bad-id, with key and
     line.
     """
-    if not raw.strip(_BLANK):
+    if raw[:1] in _BLANK_OR_MORE and not raw.strip(_BLANK):
         raise InvalidFile(path, "empty", "it is empty; put back what stood there, or cancel the task")
     if b"<<<<<<<" in raw:
         surroundings.check_conflict(raw.decode("utf-8", "replace"), path)
@@ -92,7 +93,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo", vocabulary
     # The same word once more is news where the task has been given out anew since: "DONE", of the second attempt.
     again = told.times > said.times > 0 and recorded in _AT_WORK
     is_news = told.state is not None and (told.state is not said.state or again)
-    offset = document.text.count("\n", 0, document.body_start)
+    offset = document.text.count("\n", 0, document.body_start) if told.state or told.unclear or told.lines else 0
     line: int | None
     if told.state and (front.state is None or (is_news and not by_hand)):
         state, line = told.state, offset + (told.line or 0)
@@ -101,12 +102,13 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo", vocabulary
         if front.state:
             told = _with_front(told, front.saying)
     values, more = _with_words(found, told, _heard(document, keys), state, reading)
-    since = (told.line or 0) if is_news or said.state is None else 0
-    unclear += [replace(it, line=offset + it.line) for it in memory.news(told.unclear, said.unclear) if it.line > since]
+    if told.unclear:
+        since = (told.line or 0) if is_news or said.state is None else 0
+        more += [it for it in memory.news(told.unclear, said.unclear) if it.line > since]
     unclear += [replace(it, line=offset + it.line) for it in more]
     if front.saying.hint and front.line:
-        unclear.insert(0, Unclear(path="", line=front.line, text=front.text, hint=front.saying.hint))
-    named = tuple(replace(it, path=path) for it in sorted(unclear, key=lambda it: it.line))
+        unclear.append(Unclear(path="", line=front.line, text=front.text, hint=front.saying.hint))
+    named = tuple(replace(it, path=path) for it in sorted(unclear, key=lambda it: it.line)) if unclear else ()
     return Task(id=task, state=state, recorded=recorded, state_line=line, unclear=named, **values)
 
 

@@ -15,13 +15,14 @@ _KIND = pattern(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|today|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|"
     r"heute|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}|done|review|in progress)\b)"
     r"|(?P<plan>(?:the\s+|my\s+|implementation\s+|test\s+)?(?:plan|steps?\s*$|phases\s*$|to-?\s?do|todos?|next|tasks\s*$|sub-?tasks\s*$|checklist|"
-    r"acceptance|criteria|definition of done|requirements?|workflow|legend|legende|akzeptanz|abnahme|schritte\s*$|"
-    r"aufgaben|anforderung|nächste)\b|plan$)"
+    r"acceptance|criteria|definition of done|requirements?|workflow|legend|legende|akzeptanz[a-z]*|abnahme[a-z]*|"
+    r"schritte\s*$|aufgaben|anforderung(?:en)?|nächste[rns]?)\b|plan$)"
     r"|(?P<past>(?:old|older|previous|earlier|prior|past|first|last|examples?|template|format|how to|archived?|"
     r"alte?r?s?|frühere?r?s?|vorherige?r?s?|beispiele?|vorlage)\b)"
     r"|(?P<step>(?:step|phase|part|stage|milestone|sprint|iteration|sub-?task|task\s*\#?[0-9]|schritt|teil|etappe)\b)",
     re.IGNORECASE,
 )
+_BEHIND_ID = pattern(r"[*_` \])]*(?:[:=–—-]|->|→)?[*_` ]*")
 _NUMBERED = pattern(r"\(?(?:[0-9]{1,3}|[IVX]{1,4}|[a-z])[.):][ \t]+")
 _MARKERS = pattern(r"^(?:<{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
 OF_ANOTHER: Final = frozenset(("plan", "past", "step", "other"))
@@ -84,4 +85,4 @@ def after_id(heading: str, task: str) -> str | None:
         )
     ):
         return None
-    return re.sub(r"\A[*_` \])]*(?:[:=–—-]|->|→)?[*_` ]*", "", plain[len(task) :])
+    return plain[_BEHIND_ID.match(plain, len(task)).end() :]  # type: ignore[union-attr] # it may match nothing

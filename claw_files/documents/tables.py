@@ -1,6 +1,5 @@
 """Tables that say how a task stands: a row "Status | Done", or a column named Status."""
 
-import re
 from collections.abc import Callable, Iterator
 
 from claw_files.documents import phrases
@@ -12,14 +11,17 @@ from claw_files.documents.vocabulary import Vocabulary
 Below = Callable[[int], Iterator[Line]]  # the visible lines below the place in the text where a line ends
 
 
-def is_head(line: Line, below: Below) -> bool:
-    following = next(below(line.end), None)
-    return following is not None and re.fullmatch(r"[|:\- \t]+", following.shown) is not None
+def is_head(line: Line, text: str) -> bool:
+    """Whether the line is a table's header: the next one has nothing but dashes in its cells."""
+    start = text.find("\n", line.end) + 1
+    end = text.find("\n", start)
+    following = text[start : end if end >= 0 else len(text)] if start else ""
+    return bool(following.strip()) and not following.strip("|:- \t\r")
 
 
 def read(line: Line, text: str, below: Below, vocabulary: Vocabulary) -> Saying:
     """What the column named Status says: in the row of the task's id, or in the only row below this header."""
-    if is_head(line, below):
+    if is_head(line, text):
         rows = [it.shown for it in below(line.end)][1:3]
         if _cells(line.shown)[1:2] and (said := phrases.read(_cells(line.shown)[1], vocabulary)).state:
             return said if len(_cells(line.shown)) == 2 else NOTHING

@@ -39,7 +39,7 @@ LINKS: Final = word_set(  # what may follow an ending without a comma
     "per from after"
 )
 REASONS: Final = word_set("on by for until because since due at in to from with auf durch wegen bis von an bei seit im")
-_HARMLESS_WITH: Final = word_set("no all zero 0 tests success notes warnings thanks")
+_HARMLESS_WITH: Final = word_set("no all zero 0 tests success notes warnings thanks commit pr mr #")
 CUTS: Final = frozenset(",;().:-–—|/!→")  # between clauses
 _CHOICES: Final = frozenset("|/→>⇒")
 _DONE_TOO: Final = ("ed", "et", "rt", "en", "live", "green", "ready", "dusted")  # "done and tested", "and dusted"
@@ -195,7 +195,7 @@ def _is_link(texts: list[str], vocabulary: Vocabulary) -> bool:
     if first in ("without", "ohne"):
         return _is_harmless(texts[1:])
     if first in ("with", "mit"):
-        return after in _HARMLESS_WITH
+        return after in _HARMLESS_WITH or any(letter.isdigit() for letter in after)
     if first in ("in", "im"):
         return after not in ("part", "theory", "principle", "parts")
     if first == "by" and after in ("tomorrow", "next", "monday", "tuesday", "wednesday", "thursday", "friday", "end"):
