@@ -201,8 +201,11 @@ def inbox_text(messages: Iterable[Message]) -> str:
         about = f", {message.task}" if message.task else ""
         head = f"{safe(message.id)}: {message.kind} from {message.sender}{about}"
         body = safe(message.body.strip(), 20_000, lines=True).replace("\n", "\n  ")
-        is_question = message.kind is Kind.QUESTION
-        how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")' if is_question else ""
+        how = ""
+        if message.kind is Kind.QUESTION:
+            how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")'
+        elif message.kind is Kind.ANNOUNCE and f"Z-{message.sender}-" in message.id:  # somebody's own words
+            how = f'\n(write back with: clawfiles send {message.sender} "TEXT")'
         blocks.append(f"{head}\n  {body}".rstrip() + how)
     return "\n\n".join(blocks) or "no new messages"
 
@@ -224,7 +227,7 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
 
 
 def tick_json(ticked: "Ticked") -> dict[str, Any]:
-    """What `heartbeat --json` promises, and `busy` and `problems`."""
+    """What `heartbeat --json` promises, and `busy`, `problems` and, in a dry run, how much is `unclear`."""
     return {
         "tick": {"at": ticked.at, "coordinator": ticked.coordinator, "epoch": ticked.epoch},
         "actions": [action.as_json() for action in ticked.actions],
@@ -232,13 +235,15 @@ def tick_json(ticked: "Ticked") -> dict[str, Any]:
         "woken": ticked.woken,
         "busy": ticked.busy,
         "problems": ticked.problems,
+        "unclear": ticked.unclear,
     }
 
 
 def tick_text(ticked: "Ticked") -> str:
     """A line for each action; one line when there was nothing to do."""
     rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
-    return rows_text(rows) or f"nothing to do; lines in the ledger: {ticked.entries}"
+    unclear = f"; unclear: {ticked.unclear}, which `clawfiles board` names" if ticked.unclear else ""
+    return rows_text(rows) or f"nothing to do; lines in the ledger: {ticked.entries}{unclear}"
 
 
 # --- sessions

@@ -7,7 +7,7 @@ from claw_files.cli.base import command, open_app, show, warn
 
 @command("heartbeat", example="clawfiles heartbeat --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
-@click.option("--check", is_flag=True, help="As --dry-run; exits 1 when there is something to do.")
+@click.option("--check", is_flag=True, help="As --dry-run; exits 1 when something is to be done, or unclear.")
 def heartbeat(dry_run: bool, check: bool) -> int:
     """One tick, for cron: look at what the ledger names, decide, act, exit. Waits for nobody."""
     from claw_files import views
@@ -30,7 +30,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
         rounds.begin(app.root, app.settings, app.clock.now())
     if check:
-        return 1 if ticked.actions or ticked.hidden or ticked.problems else 0
+        return 1 if ticked.actions or ticked.hidden or ticked.problems or ticked.unclear else 0
     return InvalidFile.exit_status if ticked.problems else 0
 
 

@@ -63,7 +63,7 @@ def unclear(case: Case) -> Decision | None:
     where = f"{first.path}, line {first.line}, says {words.said(first.text)}, which is not understood"
     if not case.was_told(writer, case.key("unclear")):
         more = f" ({len(task.unclear) - 1} more lines like that.)" if len(task.unclear) > 1 else ""
-        text = f"{task.id}: {where}. {first.hint}{more} Until then it counts as {task.state}."
+        text = f"{task.id}: {where}: {first.hint}.{more} Until then it counts as {task.state}."
         return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
     is_theirs = task.state is not State.BACKLOG or look.claimed or acknowledgement.is_changed(look)
     if not is_theirs or is_person(case):

@@ -62,6 +62,7 @@ class Ticked(Value, frozen=True):
     busy: str | None = None  # another tick was running; it named itself
     hidden: bool = False  # whether there was something to do in a compartment
     problems: tuple[str, ...] = ()  # what could not be done now, and is tried again at the next tick
+    unclear: int = 0  # tasks and lines with words that were not understood; counted in a dry run
 
 
 class Heartbeat:
@@ -150,7 +151,8 @@ class Heartbeat:
             if why := emptied(self._ws, snap.looks):
                 return replace(self._ticked((), len(snap.looks)), problems=(why,))
             planned = self._startable(foresee(snap, self._ws.clock.now()))
-            return replace(self._ticked(planned, len(snap.looks)), woken=())
+            unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
+            return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
         self._problems = []
         ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
         wrong = self._afterwards() if self._afterwards else None
