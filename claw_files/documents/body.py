@@ -84,14 +84,14 @@ def read(text: str, task: str, vocabulary: Vocabulary = BUILT_IN) -> Words:
     reading = statements.read(text, task, _KEY_OF, vocabulary)
     found: dict[str, str] = {}
     outputs: list[str] = []
-    lines: dict[str, int] = {}
+    starts: dict[str, int] = {}
     for pair in reading.pairs:
         key = _KEY_OF[pair.name.lower()]
         if key == "outputs":
             outputs.append(pair.value)
         elif pair.value:
             found[key] = pair.value
-            lines[key] = _line(text, pair.start)
+            starts[key] = pair.start
     clear = [it for it in reading.states if it.saying.state]
     last = clear[-1] if clear else None
     more = told(last.saying) if last else {}
@@ -107,7 +107,7 @@ def read(text: str, task: str, vocabulary: Vocabulary = BUILT_IN) -> Words:
         ),
         outputs=tuple(filter(None, outputs)),
         title=reading.title,
-        lines=lines,
+        lines={key: _line(text, at) for key, at in starts.items()},  # few: each is counted from the top
         **{**more, **found},
     )
 
