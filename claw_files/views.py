@@ -234,7 +234,7 @@ def tick_json(ticked: "Ticked") -> dict[str, Any]:
         "entries": ticked.entries,
         "woken": ticked.woken,
         "busy": ticked.busy,
-        "problems": ticked.problems,
+        "problems": (*ticked.problems, *ticked.faults),
         "unclear": ticked.unclear,
     }
 

@@ -22,7 +22,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     ticked = app.heartbeat.tick(dry_run=dry_run or check)
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")
-    for problem in ticked.problems:
+    for problem in (*ticked.problems, *ticked.faults):
         warn(problem)
     show(views.tick_json(ticked), lambda: views.tick_text(ticked))
     if not (dry_run or check) and app is app.outer and app.heartbeat.starts:
@@ -30,7 +30,8 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
         rounds.begin(app.root, app.settings, app.clock.now())
     if check:
-        return 1 if ticked.actions or ticked.hidden or ticked.problems or ticked.unclear else 0
+        found = ticked.actions or ticked.hidden or ticked.problems or ticked.faults or ticked.unclear
+        return 1 if found else 0
     return InvalidFile.exit_status if ticked.problems else 0
 
 

@@ -139,8 +139,9 @@ class Loop:
 
     def _ticked(self, ticked: Ticked) -> None:
         self.log.news("tick failed", "")
-        self.log.news("problems", "; ".join(ticked.problems))
-        self.last = LastTick(at=ticked.at, actions=len(ticked.actions), problems=ticked.problems)
+        problems = (*ticked.problems, *ticked.faults)
+        self.log.news("problems", "; ".join(problems))
+        self.last = LastTick(at=ticked.at, actions=len(ticked.actions), problems=problems)
         for action in ticked.actions:
             facts = {"task": action.task, "agent": action.agent, "key": action.key}
             self.log.say(str(action.act), action.why, **{key: value for key, value in facts.items() if value})

@@ -25,6 +25,7 @@ FOLDERS = {
         key="set-aside", text="a message that could not be read was set aside; its sender may send it again"
     ),
 }
+_OTHER = Where(key="not-looked-at", text="it cannot be looked into; what is needed from it waits until it is put right")
 
 
 def plan_faults(snap: Snapshot) -> list[Action]:
@@ -32,7 +33,8 @@ def plan_faults(snap: Snapshot) -> list[Action]:
     monitor, found = snap.settings.monitor, list[Action]()
     for path in snap.faults:
         folder, _, name = path.rpartition("/")
-        where = FOLDERS[folder]
+        where = FOLDERS.get(folder, _OTHER)
+        name = name if folder in FOLDERS else path
         key = f"{where.key}.{digest(name.encode('utf-8', 'surrogateescape'), 8)}"
         if snap.told.get(f"{monitor}/{key}") is None:
             text = f"{words.safe(path, 300)}: {where.text}."

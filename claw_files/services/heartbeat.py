@@ -62,6 +62,7 @@ class Ticked(Value, frozen=True):
     busy: str | None = None  # another tick was running; it named itself
     hidden: bool = False  # whether there was something to do in a compartment
     problems: tuple[str, ...] = ()  # what could not be done now, and is tried again at the next tick
+    faults: tuple[str, ...] = ()  # folders that could not be looked into; all that was decided was done without them
     unclear: int = 0  # tasks and lines with words that were not understood; counted in a dry run
 
 
@@ -134,6 +135,7 @@ class Heartbeat:
             only: look at one task's line alone, and wake whoever waits.
             message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
         """
+        self._looking.problems.clear()
         closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
         if PRIVATE in closed:  # no lock can be taken, and nobody knows what runs
             return replace(self._ticked((), 0), problems=(sentence(closed, self._ws.root),))
@@ -143,7 +145,9 @@ class Heartbeat:
         inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
         hidden = any(it.actions or it.hidden for _, it in inside)
         problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
-        return replace(ticked, hidden=hidden, problems=(*ticked.problems, *problems)) if inside else ticked
+        faults = [_hidden_problem(one, it) for one, it in inside if it.faults and not it.problems]
+        more = {"problems": (*ticked.problems, *problems), "faults": (*ticked.faults, *faults)}
+        return replace(ticked, hidden=hidden, **more) if inside else ticked
 
     def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> Ticked:
         if dry_run:
@@ -197,8 +201,7 @@ class Heartbeat:
                 done.append(action)
         self._safely("events", self._schedules.handle)
         done += self._wake()
-        problems = tuple(dict.fromkeys((*self._looking.problems, *self._problems)))
-        return replace(self._ticked(tuple(done), len(snap.looks)), problems=problems)
+        return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._see(only)
@@ -214,7 +217,8 @@ class Heartbeat:
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> Ticked:
         now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
         woken = tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent))
-        return Ticked(at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken)
+        faults = tuple(self._looking.problems.values())
+        return Ticked(at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken, faults=faults)
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
@@ -324,7 +328,8 @@ class Heartbeat:
 
 def _hidden_problem(one: Heartbeat, ticked: Ticked) -> str:
     home = one.name.rpartition("/")[2]
-    return f"{one.name}: {len(ticked.problems)} problems; `clawfiles heartbeat --agent {home}` names them"
+    count = len(ticked.problems) + len(ticked.faults)
+    return f"{one.name}: {count} problems; `clawfiles heartbeat --agent {home}` names them"
 
 
 def _tasks(planned: Sequence[Action]) -> Iterable[TaskId]:

@@ -79,7 +79,7 @@ class Looking:
         self._others = others
         self._endings = Endings(workspace)
         self._runs: list[str] | None = None
-        self.problems: dict[str, None] = {}  # what could not be looked at, each once
+        self.problems: dict[str, str] = {}  # what could not be looked at in this tick: path -> sentence
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
         """Everything that `plan_tick` wants to know now."""
@@ -109,13 +109,13 @@ class Looking:
             tried={look.entry.task: self.tried(look.task) for look in looks if look.task and look.task.attempt > 1},
             ready=ready,
             loads=busy.loads(self._ws, self.live, (*(look.task for look in looks if look.task), *ready)),
-            faults=tuple(self._told_of(self._schedules.faults)) if shared else (),
             marks=self._schedules.marks() if shared else {},
             held=self._held() if shared else {},
             outbox=self._posts() if shared else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
             started=started(journal),
+            faults=(*self._told_of(self._schedules.faults), *self.problems) if shared else (),
         )
 
     def live(self) -> tuple[Run, ...]:
@@ -342,7 +342,7 @@ class Looking:
         except CannotRead as wrong:
             if wrong.problem == "root-changed":
                 raise
-            self.problems[str(wrong)] = None
+            self.problems[wrong.path] = str(wrong)
             return []
 
     def _ready(self, looks: tuple[Look, ...]) -> tuple[Task, ...]:

@@ -147,9 +147,10 @@ def test_no_program_is_started_where_runs_leads_out(site) -> None:
     site.good(1)
     site.delegated(1)
 
-    beat = site.ok("heartbeat", "--json").json
+    beat = site("heartbeat", "--json")
 
-    assert any("runs" in problem for problem in beat["problems"])
+    assert beat.status == 6  # it decided to wake Peter, and cannot
+    assert any(problem.startswith("wake peter: ") and "runs" in problem for problem in beat.json["problems"])
     assert site.served(1) and list(outside.iterdir()) == []
     (site.root / "runs").unlink()
     site.ok("heartbeat")

@@ -404,6 +404,25 @@ def test_a_folder_of_ours_that_was_replaced_stops_only_what_needs_it_and_leads_n
     assert bool(kept) is (folder == "audit")
 
 
+@pytest.mark.parametrize("folder", ["events", "runs", "quarantine", "inbox/dimitrios/new"])
+def test_a_folder_that_no_decision_needs_is_told_once_and_no_failure_of_the_heartbeat(site, folder: str) -> None:
+    site.good(1)
+    site.delegated(1)
+    site.place(folder).write_text("theirs")
+    assert site("heartbeat", "--check").status == 1
+
+    for _ in range(2):
+        beat = site.ok("heartbeat", "--json")
+        assert [problem.partition(": ")[0] for problem in beat.json["problems"]] == [folder]
+        assert folder in beat.err
+
+    assert site.served(1)
+    assert sum(f"{folder}: it cannot be looked into" in text for text in site.told("sentry")) == 1
+    assert site("heartbeat", "--check").status == 1
+    (site.root / folder).unlink()
+    assert site("heartbeat", "--check").status == 0
+
+
 @pytest.mark.parametrize("node", [n for n in NODES if n.number != 11], ids=lambda node: node.id)
 def test_what_lies_in_the_journals_place_is_moved_aside_and_said(site, prints: Prints, node: Node) -> None:
     from datetime import UTC, datetime
