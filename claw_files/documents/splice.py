@@ -143,15 +143,18 @@ def _nested(values: Mapping[str, Data], newline: str, indent: str) -> str:
     return "".join(_line(key, value, newline, indent + "  ") for key, value in values.items())
 
 
-def _spell(value: Data) -> str:
-    """The value as it stands behind its colon: plain where every YAML reader agrees, else in double quotes."""
+def _spell(value: Data, inside: bool = False) -> str:
+    """The value as it stands behind its colon: plain where every YAML reader agrees, else in double quotes.
+
+    `inside` brackets, YAML readers disagree about a question mark, and some refuse it.
+    """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_spell(key)}: {_spell(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_spell(key, True)}: {_spell(item, True)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_spell(item) for item in value) + "]"
+        return "[" + ", ".join(_spell(item, True) for item in value) + "]"
     assert isinstance(value, str)
     plain = _PLAIN.fullmatch(value) and not _MISREAD.fullmatch(value) and value[-1] != " " and value.isprintable()
-    if plain and not value.startswith(("...", "=")):
+    if plain and not value.startswith(("...", "=")) and not (inside and "?" in value):
         return value
     return '"' + "".join(_ESCAPES.get(letter) or _escaped(letter) for letter in value) + '"'
 

@@ -225,6 +225,9 @@ def test_values_are_spelled_so_that_other_yaml_readers_see_the_same_text() -> No
         "&a",
         "@x",
         "%",
+        "which?",
+        "0:?",
+        "x: ?",
     ):
         raw = splice.edit(b"---\na: 1\n---\n", {"a": text, "b": [text]}, PATH)
         assert frontmatter.parse(raw, PATH).meta == {"a": text, "b": [text]}
