@@ -276,8 +276,10 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabul
     # A move by command overtakes what stands there and was not understood; writing down the file's own word does not.
     is_move = after.state != before.state or (after.recorded == before.recorded and after.lease != before.lease)
     if after.state != before.state or after.recorded != before.recorded:
-        changes |= _kept(_front(document, keys, vocabulary).saying, after)
-        changes |= {"status": after.state.value, "recorded": after.state.value}
+        front = _front(document, keys, vocabulary)
+        if after.state != before.state or not front.saying.hint:  # else it is somebody's word, and not understood
+            changes |= _kept(front.saying, after) | {"status": after.state.value}
+        changes["recorded"] = after.state.value
         changes["said"] = memory.remembered(told, _said(document, keys), is_move)
     elif is_move and (told.unclear or "said" in keys):
         changes["said"] = memory.remembered(told, _said(document, keys), is_overtaken=True)

@@ -81,7 +81,6 @@ HOSTILE: dict[str, bytes] = {
     "a bomb": b"---\na: &a [x]\nb: &b [*a, *a]\nstatus: done\n---\n",
     "a tag": b"---\nstatus: !!python/object/apply:os.system ['touch PWNED']\n---\n",
     "another task's id": b"---\nid: TC-999\nstatus: done\n---\n",
-    "no such state": b"---\nstatus: fertig\n---\n",
     "twice the same key": b"---\nstatus: done\nStatus: backlog\n---\n",
     "too large": b"---\nstatus: done\n---\n" + b"x" * (2 << 20),
 }
@@ -125,6 +124,23 @@ def test_a_file_that_cannot_be_read_is_reported_once_and_left_as_it_is_while_the
     assert office.acts(HOUR) == []
 
 
+def test_a_state_that_is_no_known_word_is_asked_about_once_and_no_write_of_ours_replaces_it(office: Office) -> None:
+    good = office.delegated("peter")
+    office.write("status/tc-50.md", "---\nstatus: gnarf # mine\n---\n")
+    office.write("HEARTBEAT.md", f"- TC-50 delegated to peter, check at 09:00\n{office.read('HEARTBEAT.md')}")
+    office.write("status/tc-1.md", "TC-1: DONE\n")
+
+    assert office.acts(MINUTE) == ["deliver TC-50", "record TC-1", "inform TC-1", "close TC-1"]
+    assert office.state(good) is State.DONE
+    said = [act for _ in range(6) for act in office.acts(31 * MINUTE)]
+
+    assert office.box("sentry") == []
+    (asked,) = [key for key in office.boxes("peter")["new"] if "unclear" in key]
+    assert "status/tc-50.md, line 2, says “status: gnarf”" in office.message("peter", asked)
+    assert said.count("next-agent TC-50") == 1, "the word was there before the message: it is nobody's answer"
+    assert "status: gnarf # mine\n" in office.read("status/tc-50.md")
+
+
 def test_an_unreadable_file_that_is_mended_goes_on_as_if_nothing_had_been(office: Office) -> None:
     office.delegated("peter")
     good = office.read("status/tc-1.md")
@@ -149,8 +165,10 @@ def test_a_message_that_cannot_be_read_is_set_aside_with_the_reason(tmp_path: Pa
     office.write("inbox/coder/new/broken.md", "no front matter\x00")
     office.write("inbox/dimitrios/new/other.md", "---\nid: [\n---\n")
 
-    assert office.acts(MINUTE) == []
+    assert office.acts(MINUTE) == ["escalate sentry", "escalate sentry"]
+    assert office.acts(MINUTE) == [], "each is told once"
 
+    assert len([key for key in office.box("sentry") if key.startswith("set-aside.")]) == 2
     assert office.read("quarantine/inbox-coder-new-broken.md") == "no front matter\x00"
     assert office.exists("quarantine/inbox-coder-new-broken.md.reason")
     assert office.exists("quarantine/inbox-dimitrios-new-other.md")

@@ -1,6 +1,7 @@
 """Probes with real agent processes: one that obeys, by hand or by command; one that talks, one that dies, one hangs."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,7 @@ def test_an_agent_whose_lane_is_busy_is_not_woken_and_what_is_ahead_is_named(roo
         first.runtime.stop(run.id)
     assert not found.acts
     assert "was not woken" in found.steps[-1].what
-    assert "for lane, behind 1 run" in found.advice[0]
+    assert re.search(r"waits for lane since .+, behind 1 run \(", found.advice[0])
 
 
 def test_what_a_probe_that_was_killed_left_is_closed_by_the_next_one(root: Path) -> None:

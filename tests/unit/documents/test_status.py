@@ -229,6 +229,19 @@ def test_an_edit_writes_only_what_differs_and_keeps_the_persons_spelling() -> No
     assert status.edit(raw, before, before, PATH) == raw
 
 
+def test_a_state_word_that_is_not_understood_stays_until_a_move_replaces_it() -> None:
+    raw = b"---\nstatus: gnarf  # hers\n---\n# API\n"
+    before = parse(raw)
+
+    given = status.edit(raw, before, replace(before, assignee=PETER, recorded=State.BACKLOG), PATH)
+
+    assert given == b"---\nstatus: gnarf  # hers\nassignee: peter\nrecorded: backlog\n---\n# API\n"
+    assert [one.text for one in parse(given).unclear] == ["status: gnarf"]
+    done = status.edit(given, parse(given), replace(parse(given), state=State.DONE, recorded=State.DONE), PATH)
+    assert b"\nstatus: done  # hers\n" in done
+    assert parse(done).unclear == ()
+
+
 def full() -> Task:
     return Task(
         id=TaskId("TC-47"),
