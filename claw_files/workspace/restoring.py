@@ -1,6 +1,7 @@
 """What a status file lost, brought back from what else knows the task: its definition, its message, its claim log."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -25,9 +26,9 @@ class Restoring(Inboxes):
     claims: Claims
     vocabulary: Vocabulary
 
-    def entry(self, task: TaskId) -> Entry | None:
-        """The first ledger line of a task."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the ledger is the workspace's
+
+        def entry(self, task: TaskId) -> Entry | None: ...
 
     def is_reviewed(self, task: Task) -> bool:
         """Whether the route of its type wants a review."""

@@ -1,7 +1,8 @@
 """Agents write whatever comes to their mind into their status files while ticks run and the clock moves.
 
 Files are written over, emptied, cut off, deleted, replaced by old copies, full of misspelt states and merge markers.
-No task is given out twice, no byte that an agent wrote last is lost, and words that are not understood are asked about.
+No task is given out twice, no definition and no byte that an agent wrote last is lost, and words that are not
+understood are asked about.
 """
 
 import re
@@ -48,6 +49,7 @@ class Machine(RuleBasedStateMachine):
         self.last: dict[int, bytes | None] = {}  # what an agent left there, None where it deleted the file
         self.touched: dict[int, int] = {}  # tasks that left a trace -> how often their message had been sent by then
         self.durable: set[int] = set()  # those whose trace does not go with the file
+        self.asked: dict[int, str] = {}  # the definitions as they were when the tasks were given out
         self.count = 0
 
     def teardown(self) -> None:
@@ -61,6 +63,7 @@ class Machine(RuleBasedStateMachine):
         for number, agent in AGENTS.items():
             self.office.delegate(f"TC-{number}", agent)
             self.copies[number].append(self.path(number).read_bytes())
+            self.asked[number] = self.office.read(f"definitions/tc-{number}.md")
 
     def path(self, number: int) -> Path:
         return self.office.root / f"status/tc-{number}.md"
@@ -180,6 +183,15 @@ class Machine(RuleBasedStateMachine):
                 keys = [key for keys in self.office.boxes(agent).values() for key in keys]
                 assert f"tc-{number}.2" not in keys, f"a second attempt of TC-{number} for {agent}"
                 assert agent == AGENTS[number] or f"tc-{number}.1" not in keys
+
+    @invariant()
+    def what_was_asked_for_is_still_known(self) -> None:
+        workspace = self.office.app().workspace
+        for number, asked in self.asked.items():
+            assert self.office.read(f"definitions/tc-{number}.md") == asked
+            with suppress(ClawError):  # a file that cannot be read keeps nobody from knowing what was asked for
+                task = workspace.load(TaskId(f"TC-{number}")).task
+                assert (task.title, task.type, task.requested_by) == (f"Task {number}", "bug", "sam")
 
     @invariant()
     def no_message_is_there_twice(self) -> None:
