@@ -16,7 +16,7 @@ from claw_files import words
 from claw_files.documents.ledger_line import HINT, PROMISING, Read, Span, read
 from claw_files.documents.lines import exactly, headings, visible, visible_at
 from claw_files.errors import Changed
-from claw_files.model import Entry, TaskId, Unclear, Value, Verb
+from claw_files.model import Entry, TaskId, Unclear, Verb
 from claw_files.patterns import pattern
 
 if TYPE_CHECKING:
@@ -29,14 +29,7 @@ _LIST = pattern(r"(?:\r?\n)??(?=\r?\n- )")  # behind a heading
 _ANY_HEADING = pattern(r"#{1,6}[ \t]")
 
 
-class Ledger(Value, frozen=True):
-    """The ledger as it was understood; a line that is unclear may be an entry none the less."""
-
-    entries: tuple[Entry, ...] = ()
-    unclear: tuple[Unclear, ...] = ()  # at most one for a line
-
-
-def parse(
+def entries(
     raw: bytes,
     file_time: datetime,
     tz: "ZoneInfo",
@@ -45,8 +38,8 @@ def parse(
     only: TaskId | None = None,
     agents: Container[str] = (),
     path: str = "HEARTBEAT.md",
-) -> Ledger:
-    """The ledger's entries in their order, and what in their lines is not understood.
+) -> tuple[Entry, ...]:
+    """The ledger's entries in their order; `unclear` of each is what in its line is not understood.
 
     A line is an entry if it begins with a task id (behind bullet, box, bold or in a link) and says who has it or when
     to look. Lines in code fences and comments, struck lines and those whose box is "[-]" are none.
@@ -58,7 +51,7 @@ def parse(
         agents: who is known; empty means that every name is taken.
     """
     if only is not None and only.lower().encode() not in raw.lower():
-        return Ledger()
+        return ()
     bom, text = _split_bom(raw)
     lines = visible(text, HINT) if only is None else visible_at(text, _starts_naming(raw, only, len(bom)))
     found, number, counted = list[Entry](), 1, 0
@@ -74,21 +67,7 @@ def parse(
             unclear = Unclear(path=path, line=number, text=_odd_words(line.text, it), hint=it.hint)
             entry = replaced(entry, unclear=unclear)
         found.append(entry)
-    return Ledger(entries=tuple(found), unclear=tuple(it.unclear for it in found if it.unclear))
-
-
-def entries(
-    raw: bytes,
-    file_time: datetime,
-    tz: "ZoneInfo",
-    prefix: str,
-    known: Callable[[TaskId], bool],
-    only: TaskId | None = None,
-    agents: Container[str] = (),
-    path: str = "HEARTBEAT.md",
-) -> tuple[Entry, ...]:
-    """The entries of `parse` alone; what is unclear in their lines, they have with them."""
-    return parse(raw, file_time, tz, prefix, known, only, agents, path).entries
+    return tuple(found)
 
 
 def _odd_words(line: str, it: Read) -> str:

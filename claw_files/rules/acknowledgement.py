@@ -58,11 +58,6 @@ def traces(look: Look, agent: AgentId | None, is_woken: bool) -> tuple[Trace, ..
     return tuple(sorted(found, key=lambda it: it.at.timestamp() if it.at else 0.0, reverse=True))
 
 
-def is_acknowledged(look: Look, agent: AgentId | None, is_woken: bool) -> bool:
-    """Whether there is any trace of the attempt."""
-    return bool(traces(look, agent, is_woken))
-
-
 def sentence(trace: Trace, when: Callable[[datetime], str] = words.render_instant) -> str:
     """The trace for people: what it is, where it stands, and since when, as `when` tells an instant."""
     line = f", line {trace.line}" if trace.line else ""

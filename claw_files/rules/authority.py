@@ -20,13 +20,7 @@ def standing(settings: Settings, sender: AgentId, to: AgentId, spawner: AgentId 
         return "who spawned you"
     if sender == to:
         return "yourself"
-    seen, above = {to}, settings.reports_to(to)
-    while above and above not in seen:
-        if above == sender:
-            return "you report to them"
-        seen.add(above)
-        above = settings.reports_to(above)
-    return None
+    return "you report to them" if sender in settings.above(to) else None
 
 
 def may_give_work(settings: Settings, sender: AgentId, to: AgentId, spawner: AgentId | None = None) -> bool:

@@ -218,10 +218,7 @@ class Workspace(Restoring):
 
     def highest_number(self) -> int:
         """The highest number in use here, ledger lines and archive included: a number never comes back."""
-        folders = [
-            *(*FOLDERS, "definitions"),
-            *(f"status/archive/{month}" for month in self._months()),
-        ]
+        folders = [*FOLDERS, "definitions", *(f"status/archive/{month}" for month in self._months())]
         names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder)]
         names += [entry.task for entry in self.entries()]
         prefix = f"{self.settings.workspace.prefix.lower()}-"
@@ -381,6 +378,3 @@ def _new_file(task: Task, body: str, path: str, vocabulary: Vocabulary) -> bytes
 def task_message_key(task: Task) -> Key:
     """ "tc-89.1": task and attempt."""
     return Key(f"{task.id.lower()}.{task.attempt}")
-
-
-OPEN_STATES = tuple(state for state in State if not state.is_closed)

@@ -55,9 +55,9 @@ def read_definition(raw: bytes, path: str) -> Facts:
 
 
 def read_ledger(raw: bytes, path: str) -> Facts:
-    read = ledger.parse(raw, WRITTEN, ZONE, "TC", lambda _: False, agents={"peter", "iris", "research"})
-    found, tasks = read.entries, "+".join(entry.task for entry in read.entries)
-    return {"entries": len(found), "tasks": tasks, "agent": found[0].agent, "unclear": len(read.unclear)}
+    found = ledger.entries(raw, WRITTEN, ZONE, "TC", lambda _: False, agents={"peter", "iris", "research"})
+    tasks, unclear = "+".join(entry.task for entry in found), sum(entry.unclear is not None for entry in found)
+    return {"entries": len(found), "tasks": tasks, "agent": found[0].agent, "unclear": unclear}
 
 
 def read_report(raw: bytes, path: str) -> Facts:

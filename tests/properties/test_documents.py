@@ -417,10 +417,9 @@ def an_edit_of_a_ledger_line_touches_only_what_changes(
 )
 def any_line_of_a_ledger_is_read(text: str) -> None:
     raw = text.encode("utf-8", "surrogatepass")
-    found = ledger.parse(raw, SAVED, BERLIN, "TC", lambda _: True, agents={"peter"})
-    assert len(found.unclear) <= len(found.entries)
-    assert all(it.line and it.hint and len(it.text) <= 200 for it in found.unclear)
-    for entry in found.entries:
+    for entry in ledger.entries(raw, SAVED, BERLIN, "TC", lambda _: True, agents={"peter"}):
+        it = entry.unclear
+        assert it is None or (it.line and it.hint and len(it.text) <= 200)
         later = replace(entry, at=datetime(2027, 1, 1, tzinfo=UTC), dated=True)
         after = ledger.replace(raw, entry, later, BERLIN, agents={"peter"})
         assert after == raw if entry.unread else b"2027-01-01" in after

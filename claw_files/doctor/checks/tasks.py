@@ -11,6 +11,7 @@ from claw_files.documents.definitions import parse
 from claw_files.errors import InvalidFile
 from claw_files.model import State, Task, TaskId
 from claw_files.rules.transitions import OPEN
+from claw_files.rules.verification import file_of
 
 MOST_EDGES: Final = 100_000
 DAY_SECONDS: Final = 86_400
@@ -148,15 +149,9 @@ def outputs(s: Survey) -> Iterator[Finding]:
     """Done, and a promised file is not there."""
     for it, task in _read(s):
         for text in task.outputs[:100] if task.state is State.DONE else ():
-            path = _path(text)
-            if path and s.tree.node(path) is None:
+            path = file_of(text)
+            if path and s.tree.node(path.strip("/")) is None:
                 yield found("output-missing", it.node.path, s.line(it, "outputs"), text, task.id)
-
-
-def _path(text: str) -> str | None:
-    if text.startswith("file:"):
-        return text.removeprefix("file:").strip("/")
-    return text.removeprefix("./").strip("/") if text.startswith("./") else None
 
 
 def reports(s: Survey) -> Iterator[Finding]:

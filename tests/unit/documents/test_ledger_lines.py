@@ -10,6 +10,7 @@ import pytest
 
 from claw_files import words
 from claw_files.documents import ledger
+from claw_files.model import Entry
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SAVED = datetime(2026, 3, 7, 8, 50, tzinfo=BERLIN)  # a Saturday
@@ -17,24 +18,24 @@ AGENTS = frozenset({"sam", "peter", "iris", "research"})
 CASES = [json.loads(it) for it in (Path(__file__).parents[1] / "cases/ledger.jsonl").read_text("utf-8").splitlines()]
 
 
-def parse(text: str) -> ledger.Ledger:
-    return ledger.parse(text.encode(), SAVED, BERLIN, "TC", lambda task: task == "FIX-LOGIN", agents=AGENTS)
+def parse(text: str) -> tuple[Entry, ...]:
+    return ledger.entries(text.encode(), SAVED, BERLIN, "TC", lambda task: task == "FIX-LOGIN", agents=AGENTS)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["line"][:50])
 def test_a_line_means_what_a_reader_says_and_what_is_unclear_is_named(case: dict[str, Any]) -> None:
     found = parse(f"# Mine\n\n{case['line']}\nBuy milk.\n")
     if case["entry"] is None:
-        assert found == ledger.Ledger()
+        assert found == ()
         return
     wanted = {"task": "TC-1", "spawner": None, "dated": True, "ticked": False, "unread": False} | case["entry"]
-    (entry,) = found.entries
+    (entry,) = found
     at = words.render_instant(entry.at) if entry.at else None
     assert {name: at if name == "at" else getattr(entry, name) for name in wanted} == wanted
     assert entry.line == case["line"]
     if case["unclear"] is None:
-        assert found.unclear == ()
+        assert entry.unclear is None
     else:
-        (unclear,) = found.unclear
-        assert (unclear.path, unclear.line) == ("HEARTBEAT.md", 3)
+        unclear = entry.unclear
+        assert unclear and (unclear.path, unclear.line) == ("HEARTBEAT.md", 3)
         assert case["unclear"] in unclear.text and unclear.text in case["line"] and unclear.hint
