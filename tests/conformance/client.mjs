@@ -103,7 +103,7 @@ function frontMatter(text) {
   if (lines[0].replace(/^\uFEFF/, '').trimEnd() !== '---') return { values: {}, spans: {}, names: {}, lines, start: 0, has: false };
   const end = lines.findIndex((line, n) => n > 0 && line.trimEnd() === '---');
   if (end < 0) throw new Refused('invalid-file', 'the front matter is not closed');
-  const values = {}, spans = {}, names = {}, seen = new Set();
+  const values = {}, spans = {}, names = {};
   let key = null;
   for (let n = 1; n < end; n++) {
     const line = lines[n].replace(/\r$/, '');
@@ -117,13 +117,13 @@ function frontMatter(text) {
     const pair = line.match(/^("[^"]*"|'[^']*'|[^\s:#][^:]*?)\s*:(?:\s+(.*))?$/);
     if (!pair) throw new Refused('invalid-file', `line ${n + 1} is no key and value`);
     const name = unquote(pair[1]);
-    if (seen.has(name)) throw new Refused('invalid-file', `${name} is there twice`);
-    seen.add(name);
+    const plainName = name.toLowerCase().replace(/[ -]/g, '_');
+    if (plainName in names) throw new Refused('invalid-file', `${name} is there twice`);
+    names[plainName] = name;
     key = name;
     values[name] = scalar(pair[2] ?? '');
     spans[name] = [n, n + 1];
   }
-  for (const name of seen) names[name.toLowerCase().replace(/[ -]/g, '_')] ??= name;
   return { values, spans, names, lines, start: end + 1, has: true };
 }
 
@@ -280,28 +280,30 @@ function leading(text, states) {
 const OK_REST = /^(?:(?:by|at|since|on|in|successfully|see)\b|& tested|and tested|[-–—(]|https?:)/i;
 const NO_END = /\b(?:not|except|but|almost|half|part|pending|once|when|will|still)\b|\?|\d\s*%|\d+\s*\/\s*\d|\b\d+ of \d/i;
 
-// One of {state, reason}, {unclear: true} or null for nothing. `open` is a place where words that name no state are a title.
-function statement(raw, conf, open) {
-  let text = plain(raw).replace(/[.!]+$/, '');
+// One of {state, reason}, {unclear: true} or null for nothing. Behind an id and in a heading, words that name no state are a title; in a
+// heading nothing may stand behind the state.
+function statement(raw, conf, place) {
+  const text = plain(raw).replace(/[.!]+$/, '');
   if (!text) return null;
   let [state, rest] = leading(text, conf.states) ?? [null, ''];
-  if (state === null) return open ? null : { unclear: true };
+  if (state === null) return place === 'label' ? { unclear: true } : null;
   const again = leading(rest, conf.states); // a mark and the word that it means: ✅ Done
   if (again && again[0] === state) rest = again[1];
   const eta = rest.match(/^[,;(]?\s*(?:eta|estimated done)\s+(.*?)\)?$/i);
   if (eta) return { state, eta: eta[1] };
   const behind = rest.replace(/^[\s:,;–—-]+/, '');
   if (!behind) return { state };
+  if (place === 'heading') return OK_REST.test(behind) && !NO_END.test(behind) && state === 'done' ? { state } : null;
   const parts = rest.split(/[|,;:]|\s[-–—]\s/).map((part) => part.trim()).filter(Boolean);
   if (state === 'done' && /^(?:(?:and )?(?:is )?(?:waiting for|awaiting|pending|needs) review|pr in review|in review)$/i.test(behind)) return { state: 'review' };
-  if (rest.includes('|') || parts.some((part) => (leading(part, conf.states) ?? [state])[0] !== state)) return open ? null : { unclear: true };
+  if (rest.includes('|') || parts.some((part) => (leading(part, conf.states) ?? [state])[0] !== state)) return { unclear: true };
   if (['blocked', 'failed', 'cancelled'].includes(state)) {
     if (/\bwill\b|\bretry/i.test(behind)) return { unclear: true };
-    return open && rest.startsWith(':') ? null : { state, reason: behind.replace(/^(?:on|by|because of)\s+/i, '') };
+    return { state, reason: behind.replace(/^(?:on|by|because of)\s+/i, '') };
   }
+  if (state === 'in_progress') return { state };
   if (NO_END.test(behind)) return { unclear: true };
-  if (OK_REST.test(rest) || OK_REST.test(behind)) return { state };
-  return open ? null : { unclear: true };
+  return OK_REST.test(rest) || (state === 'done' && /^[:,;&(–—-]/.test(rest)) ? { state } : { unclear: true };
 }
 
 // ---- status files -----------------------------------------------------------------------------------------------------------------------
@@ -365,14 +367,14 @@ function body(task, fm, conf) {
       if (silent || inStatus) continue;
       const label = words.match(/^\W*(?:status|state)\s*[:=]\s*(.+)$/iu);
       if (label) {
-        add(statement(label[1], conf, false));
+        add(statement(label[1], conf, 'label'));
         continue;
       }
       let title = words.slice(mine ? mine[0].length : 0).replace(/^\s*[:=–—-]\s*/, '');
       const dash = title.match(/^(.*)\s[-–—]\s+(.*)$/);
-      let state = statement(title, conf, true);
+      let state = statement(title, conf, 'heading');
       if (state) title = state.reason ?? '';
-      else if (dash && (state = statement(dash[2], conf, true))) title = dash[1];
+      else if (dash && (state = statement(dash[2], conf, 'heading'))) title = dash[1];
       add(mine || facts.title === undefined ? state : null);
       facts.title ??= title.trim();
       continue;
@@ -393,18 +395,18 @@ function body(task, fm, conf) {
     const mine = own.exec(line);
     if (mine) {
       const rest = line.slice(mine[0].length).replace(/^\s*(?:[:=→–—]|-\s|is\b)\s*/, '');
-      add(statement(rest, conf, true));
+      add(statement(rest, conf, 'id'));
       continue;
     }
     if (other.test(line)) continue;
     if (inStatus) {
       inStatus = false;
-      add(statement(line, conf, false));
+      add(statement(line, conf, 'label'));
       continue;
     }
     line = line.replace(/^\[?\d{1,2}:\d{2}(?::\d{2})?\]?\s+(?=\D)/, '');
     const label = line.match(/^([\p{L}_ ]{2,30}?)\s*(?:[:=→–—]|\s-\s|\sis\s)\s*(.+)$/u);
-    if (label && STATUS_LABEL.test(label[1])) add(statement(label[2], conf, false));
+    if (label && STATUS_LABEL.test(label[1])) add(statement(label[2], conf, 'label'));
     else if (label && /^(?:eta|estimated)$/i.test(label[1])) facts.eta = label[2];
     else if (label && /^(?:assignee|owner)$/i.test(label[1])) facts.assignee = label[2];
     else if (label && /^reason$/i.test(label[1])) facts.reason = label[2];
@@ -457,7 +459,7 @@ function parseTask(conf, task, source) {
   if (recorded !== undefined && !(recorded in BY_HAND)) throw new Refused('invalid-file', 'recorded is no state');
   let unclear = false;
   const told = body(task, fm, conf);
-  const written = get('status') === undefined ? null : statement(String(get('status')), conf, false);
+  const written = get('status') === undefined ? null : statement(String(get('status')), conf, 'label');
   if (written?.unclear) unclear = true;
   const status = written?.state, clear = told.said.filter((found) => found.state), last = clear.at(-1);
   const [word, times] = String(get('said') ?? '').match(/^(\w+)(?: done)?(?: x(\d+))?/)?.slice(1) ?? [];
@@ -693,6 +695,7 @@ function nextGeneration(conf, task, facts, agent) {
   const forMe = mine === highest || log.lines.some((line) => line.n === highest && line.word === 'for' && line.agent === agent);
   const reserved = highest > 0 && facts.assignee === agent && forMe && !spent(log, highest);
   const n = reserved ? highest : highest + 1;
+  if (facts.assignee === agent && forMe && spent(log, highest)) throw new Refused('already-claimed', 'the file is an old copy');
   const being = log.highest;
   if (being && winner(log, being) && !spent(log, being) && log.young) throw new Refused('already-claimed', `${being} is being taken`);
   return reserved && winner(log, n) ? highest + 1 : n; // taken more than a minute ago, and never written

@@ -102,7 +102,7 @@ class Ours:
 
 
 class Theirs:
-    """The client in another language, asked over the pipes of one process: starting Node takes longer than an answer."""
+    """The client in another language, asked over the pipes of one process: starting Node is what takes time."""
 
     is_ours = False
 

@@ -1,4 +1,4 @@
-"""Processes of clawfiles and of the client in another language claim the same tasks: each task gets exactly one holder."""
+"""Processes of clawfiles and of a client in another language claim the same tasks: each gets exactly one holder."""
 
 import fcntl
 import json
