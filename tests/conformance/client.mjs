@@ -785,31 +785,33 @@ async function unwatch(conf, line) {
   });
 }
 
+// A body that gave a state before anything was recorded is no news any more, once `status` is written.
+const heardBefore = ({ recorded, said, body }) => (recorded === null && said === null && body !== null ? { said: body } : {});
+
 async function claim(conf, task, agent) {
   const [facts, source] = load(conf, task); // 1
   free(conf, facts, agent);
   const n = nextGeneration(conf, task, facts, agent); // 2
-  await define(conf, task, facts, source);
-  const line = await watch(conf, task, agent); // 3
+  await define(conf, task, facts, source); // 3
+  const line = await watch(conf, task, agent); // 4
   const nonce = randomBytes(6).toString('hex'), { file } = claimLog(conf, task);
   fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  append(file, `${n} taken ${agent} ${nonce}`, 0o600); // 4
+  append(file, `${n} taken ${agent} ${nonce}`, 0o600); // 5
   const lost = async (won) => {
     if (won?.agent !== agent) await unwatch(conf, line); // another process of the same agent may count on this line
     throw new Refused('already-claimed', `${task} was claimed by ${won?.agent ?? 'somebody else'}`);
   };
-  const first = winner(claimLog(conf, task), n); // 5
+  const first = winner(claimLog(conf, task), n); // 6
   if (first?.nonce !== nonce) await lost(first);
   let why = null;
-  await replace(source.file, (now) => { // 6
+  await replace(source.file, (now) => { // 7
     const log = claimLog(conf, task);
     if (log.highest > n) return (why = winner(log, log.highest) ?? {}), null;
     try {
       const again = parseTask(conf, task, now);
       free(conf, again, agent);
       if (again.generation > n) return (why = {}), null;
-      const changes = { id: task, status: 'in_progress', assignee: agent, generation: n, lease: utc(Date.now() + conf.lease * 60e3), updated: utc(Date.now()) };
-      if (again.recorded === null && again.body !== null && again.said === null) changes.said = again.body;
+      const changes = { id: task, status: 'in_progress', assignee: agent, generation: n, lease: utc(Date.now() + conf.lease * 60e3), updated: utc(Date.now()), ...heardBefore(again) };
       return setKeys(now.text, changes);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -817,7 +819,7 @@ async function claim(conf, task, agent) {
     }
   });
   if (why) await lost(why);
-  append(file, `${n} written`, 0o600); // 7
+  append(file, `${n} written`, 0o600); // 8
   journal(conf, 'claim', task, agent, `generation ${n}`);
   return { task, agent, generation: n };
 }
@@ -832,7 +834,7 @@ async function done(conf, task, agent, generation, summary) {
     if (!['in_progress', 'blocked'].includes(facts.state)) throw new Refused('move-refused', `${task} is ${facts.state}`);
     const time = utc(Date.now()), text = (summary ?? '').replace(/\s+/g, ' ').trim();
     state = 'done';
-    return setKeys(now.text, { status: state, ...(text && { summary: quoted(text.slice(0, 1000)) }), completed: time, updated: time });
+    return setKeys(now.text, { status: state, ...(text && { summary: quoted(text.slice(0, 1000)) }), completed: time, updated: time, ...heardBefore(facts) });
   });
   journal(conf, 'done', task, agent, summary || 'done');
   return { task, state };

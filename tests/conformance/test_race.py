@@ -112,7 +112,7 @@ def test_claims_without_flock_have_one_winner_and_get_their_lines_by_repair(root
 def test_a_claim_whose_line_is_second_in_the_log_is_lost(root: Path, first: str) -> None:
     before = (root / "status/tc-1.md").read_bytes()
     folder = os.open(root, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)  # the lock of the ledger: the client has chosen its number and waits for step 3
+    fcntl.flock(folder, fcntl.LOCK_EX)  # the lock of the ledger: the client has chosen its number and waits for step 4
     late = start(["node", str(CLIENT), str(root), "do", '{"claim": "TC-1", "agent": "peter"}'], dict(os.environ))
     deadline = time.monotonic() + 30
     while not list(root.glob(".HEARTBEAT.md.*.tmp")):
