@@ -317,6 +317,7 @@ class Report(Value, frozen=True):
     eta: datetime | None = None
     note: str = ""
     critical: tuple[str, ...] = ()  # what a whole file on the task calls critical
+    unclear: tuple[Unclear, ...] = ()  # the author's last words on it, where they were not understood
 
 
 class Audit(Value, frozen=True):

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claw_files import instants, words
 from claw_files.documents import body, findings, statements, status
 from claw_files.documents.frontmatter import parse as split
 from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.errors import BadId, BadValue
-from claw_files.model import AgentId, Report, TaskId
+from claw_files.model import AgentId, Report, State, TaskId, Unclear
 from claw_files.patterns import pattern
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def parse(
     Args:
         file_time: aware; the reports' time, and what bare times are relative to.
         task: the whole file is about this task ("../peter/status/tc-47.md"); None: every line "TC-47: IN PROGRESS"
-            is a report ("status/peter.md"), of several about one task the last.
+            is a report ("status/peter.md"), of several about one task the last. Words that were not understood and
+            follow it are its `unclear`; where nothing else was said, its state is backlog.
         known: lines of tasks that it answers True for count also where their id does not look like TC-47.
 
     Raises InvalidFile as `frontmatter.parse` does and, for a whole file, as `status.parse` does.
@@ -42,22 +45,28 @@ def parse(
     if task is not None:
         return _whole(raw, path, author, file_time, tz, vocabulary)
     found: dict[TaskId, Report] = {}
-    for name, saying in statements.named(split(raw, path).body, vocabulary):
-        named = _task(name, known)
-        if named and saying.state:
-            eta = _eta(saying.rest, file_time, tz)
-            found[named] = Report(
-                task=named, author=author, state=saying.state, at=file_time, path=path, eta=eta, note=saying.rest
-            )
+    document = split(raw, path)
+    for it in statements.named(document.body, vocabulary):
+        if not (named := _task(it.name, known)):
+            continue
+        if it.saying.state:
+            rest, state = it.saying.rest, it.saying.state
+            eta = _eta(rest, file_time, tz)
+            found[named] = Report(task=named, author=author, state=state, at=file_time, path=path, eta=eta, note=rest)
+            continue
+        line = document.text.count("\n", 0, document.body_start + it.start) + 1
+        unclear = Unclear(path=path, line=line, text=it.text.strip()[:200], hint=it.saying.hint)
+        before = found.get(named) or Report(task=named, author=author, state=State.BACKLOG, at=file_time, path=path)
+        found[named] = replace(before, unclear=(unclear,))
     return tuple(found.values())
 
 
 def _whole(
     raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "ZoneInfo", vocabulary: Vocabulary
 ) -> tuple[Report, ...]:
-    if not status.has_state(raw, path, vocabulary):
-        return ()
     task = status.parse(raw, path, file_time, tz, vocabulary)
+    if not task.unclear and not status.has_state(raw, path, vocabulary):
+        return ()
     note = task.summary or task.reason or ", ".join(task.outputs)
     critical = findings.critical(raw.decode("utf-8", "replace"))
     return (
@@ -70,6 +79,7 @@ def _whole(
             eta=task.eta,
             note=note,
             critical=critical,
+            unclear=task.unclear,
         ),
     )
 

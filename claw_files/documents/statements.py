@@ -58,14 +58,14 @@ def read(text: str, task: str, keys: Container[str], vocabulary: Vocabulary) -> 
     return _Reader(text, task.lower(), keys, vocabulary).read()
 
 
-def named(text: str, vocabulary: Vocabulary) -> Iterator[tuple[str, Saying]]:
-    """(id as written, what it says) of every line "TC-47: IN PROGRESS" of any task, for reports; none is unclear."""
+def named(text: str, vocabulary: Vocabulary) -> Iterator[Statement]:
+    """Every line "TC-47: IN PROGRESS" of any task, for reports; `name` is the id as written."""
     for line in visible_at(text, (found.start() for found in CANDIDATE.finditer(text))):
         parts = Parts.of(line)
         if parts and parts.value is not None and not parts.is_open and not parts.is_code:
             saying = phrases.read(parts.value, vocabulary, Place.LINE)
-            if saying.state:
-                yield parts.name, saying
+            if saying != NOTHING:
+                yield Statement(start=line.start, name=parts.name, saying=saying, text=line.text)
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from claw_files import words
-from claw_files.model import AgentId, Box, State, TaskId, Value
+from claw_files.model import AgentId, Box, Message, Report, State, TaskId, Value
 from claw_files.rules.snapshot import Look
 
 OWN = timedelta(seconds=2)  # a write of ours stamps `updated` before the file gets its time
@@ -115,15 +115,22 @@ def _of_file(look: Look) -> list[Trace]:
 
 
 def _of_reports(look: Look, agent: AgentId | None) -> list[Trace]:
-    """Reports of the agent on this task, but backlog, and no older than the message.
-
-    A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
-    """
+    """Reports of the agent on this task, understood or not, but backlog, and no older than the message."""
     since = look.message.sent if look.message else look.task.updated if look.task else None
-    sent = since.replace(microsecond=0) if since else None
     mine = (it for it in look.reports if (it.author, it.task) == (agent, look.entry.task))
-    said = (it for it in mine if it.state is not State.BACKLOG and (sent is None or it.at >= sent))
-    return [Trace(kind=TraceKind.REPORT, path=it.path, at=it.at) for it in said]
+    said = (it for it in mine if (it.state is not State.BACKLOG or it.unclear) and _is_since(it, since))
+    lines = ((it, it.unclear[0].line if it.unclear else None) for it in said)
+    return [Trace(kind=TraceKind.REPORT, path=it.path, line=line, at=it.at) for it, line in lines]
+
+
+def is_answer(report: Report, message: Message | None) -> bool:
+    """Whether the report may have been written after the message was sent."""
+    return _is_since(report, message.sent if message else None)
+
+
+def _is_since(report: Report, sent: datetime | None) -> bool:
+    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
+    return sent is None or report.at >= sent.replace(microsecond=0)
 
 
 def _path(task: TaskId) -> str:

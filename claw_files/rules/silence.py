@@ -66,6 +66,7 @@ def unclear(case: Case) -> Decision | None:
         text = f"{task.id}: {where}: {first.hint}.{more} Until then it counts as {task.state}."
         return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
     is_theirs = task.state is not State.BACKLOG or look.claimed or acknowledgement.is_changed(look)
+    is_theirs = is_theirs or any(first in report.unclear for report in look.reports)
     if not is_theirs or is_person(case):
         return None
     if not case.due or _was_just_told(case, writer, "unclear"):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.documents import body, reports
+from claw_files.documents import body
 from claw_files.errors import CannotRead, ClawError, InvalidFile, NotFound, Usage
 from claw_files.model import (
     AgentId,
@@ -32,9 +32,9 @@ from claw_files.model import (
     RunId,
     State,
     Task,
-    TaskId,
 )
 from claw_files.rules import routing
+from claw_files.rules.acknowledgement import is_answer
 from claw_files.rules.entry import case_of, task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
@@ -43,6 +43,7 @@ from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import approvals, busy, news, unreadable
+from claw_files.services.agent_reports import reports_of
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
@@ -51,7 +52,7 @@ from claw_files.services.outputs import missing
 from claw_files.services.predecessors import unmet
 from claw_files.services.schedules import Schedules
 from claw_files.services.turns import is_turn, next_turn
-from claw_files.system.files import Content, Files
+from claw_files.system.files import Content
 from claw_files.workspace import Workspace, recall, task_message_key
 from claw_files.workspace.restoring import restore
 
@@ -154,7 +155,7 @@ class Looking:
         try:
             return self._look(entry)
         except NotFound:
-            return unreadable.absent(self._ws, entry, self._reports(entry.task, entry.agent))
+            return unreadable.absent(self._ws, entry, reports_of(self._ws, entry.task, entry.agent))
         except (InvalidFile, Usage) as wrong:  # one task whose files cannot be read must not keep the others waiting
             if isinstance(wrong, CannotRead) and wrong.problem == "root-changed":
                 raise
@@ -175,7 +176,9 @@ class Looking:
             task = restore(task, found[0])
         if unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry)):
             task = recall.recalled(self._ws, task)
-        said = self._reports(task.id, agent)
+        said = reports_of(self._ws, task.id, agent)
+        if words := tuple(it for report in said if is_answer(report, found and found[0]) for it in report.unclear):
+            task = replace(task, unclear=(*task.unclear, *words))
         return Look(
             entry=entry,
             task=task,
@@ -265,26 +268,6 @@ class Looking:
         if task.label is None or (run is None and task.cached_from is None):
             return None
         return self._checkpoints.left(task.label, run)
-
-    def _reports(self, task: TaskId, agent: AgentId | None) -> tuple[Report, ...]:
-        """What the agent says in files of its own: `status/peter.md` here, `status/tc-47.md` in its own workspace."""
-        if agent is None or agent not in self._ws.settings.agents:
-            return ()
-        found = list(self._reports_in(self._ws.files, f"status/{agent}.md", agent, None))
-        if (folder := self._ws.settings.agents[agent].workspace) and (files := self._ws.outside(folder)):
-            there = [*self._reports_in(files, f"status/{words.file_name(task)}", agent, task)]
-            there += self._reports_in(files, f"status/{agent}.md", agent, None)
-            found += [replace(report, path=f"{folder}/{report.path}") for report in there]
-        return tuple(report for report in found if report.task == task)
-
-    def _reports_in(self, files: Files, path: str, agent: AgentId, task: TaskId | None) -> Iterable[Report]:
-        try:
-            content = files.read(path)
-            return reports.parse(
-                content.data, path, agent, content.stamp.mtime, self._ws.zone, task, vocabulary=self._ws.vocabulary
-            )
-        except ClawError:
-            return ()
 
     def tried(self, task: Task) -> tuple[AgentId, ...]:
         """Agents that had the task in an earlier attempt."""
