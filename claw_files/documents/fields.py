@@ -196,5 +196,6 @@ def read(field: Field, data: Data, reading: Reading) -> Any:
     try:
         return field.read(data, reading)
     except (BadValue, BadId) as error:
-        wanted = error.wanted if isinstance(error, BadValue) else str(error)
+        form = "a name of letters, digits, '.', '_' and '-'"
+        wanted = error.wanted if isinstance(error, BadValue) else form
         raise BadValue(field.key, data if isinstance(data, str) else str(data), wanted) from None
