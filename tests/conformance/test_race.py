@@ -48,7 +48,17 @@ def raced(root: Path, env: dict[str, str]) -> dict[str, Any]:
         process.stdin.write(json.dumps([str(root), "ledger"]) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "[]\n"
-    for process, agent in zip(ours + theirs, AGENTS * 2, strict=True):
+    for process in ours:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not list(
+        root.glob(".clawfiles/claims/*.log")
+    ):  # the client is faster: without a start, clawfiles may win nothing
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    for process, agent in zip(theirs, AGENTS, strict=True):
         assert process.stdin
         process.stdin.write(json.dumps([str(root), "race", agent]) + "\n")
         process.stdin.flush()
