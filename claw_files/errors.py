@@ -104,16 +104,19 @@ class AlreadyClaimed(Conflict):
 
     code = "already-claimed"
 
-    def __init__(self, task: str, holder: str | None, generation: int, evidence: str = "") -> None:
-        ClawError.__init__(self, task, holder, generation)
-        self.task, self.holder, self.generation, self.evidence = task, holder, generation, evidence
+    def __init__(
+        self, task: str, holder: str | None, generation: int, evidence: dict[str, object] | None = None, seen: str = ""
+    ) -> None:
+        """`evidence` is where it stands who has the task: `path`, `line`, `at`; `seen` the same as people read it."""
+        ClawError.__init__(self, task, holder, generation, evidence, seen)
+        self.task, self.holder, self.generation, self.evidence, self._seen = task, holder, generation, evidence, seen
 
     def __str__(self) -> str:
         if self.holder is None:
             return (
                 f"{self.task} says it is in progress but not with whom; the coordinator frees it: `clawfiles release`"
             )
-        seen = f": {self.evidence}" if self.evidence else ""
+        seen = f": {self._seen}" if self._seen else ""
         return f"{self.task} is held by {self.holder} (generation {self.generation}){seen}"
 
 

@@ -243,7 +243,8 @@ def tick_text(ticked: "Ticked") -> str:
     """A line for each action; one line when there was nothing to do."""
     rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
     unclear = f"; unclear: {ticked.unclear}, which `clawfiles board` names" if ticked.unclear else ""
-    return rows_text(rows) or f"nothing to do; lines in the ledger: {ticked.entries}{unclear}"
+    nothing = "nothing was done" if ticked.problems else "nothing to do"
+    return rows_text(rows) or f"{nothing}; lines in the ledger: {ticked.entries}{unclear}"
 
 
 # --- sessions

@@ -188,8 +188,8 @@ GROUPS: Final = (
         ),
         (
             "definition-alone",
-            "what was asked for is written down, and there is no task: a crash came between, or its file was deleted",
-            "bring status/{task}.md back, or make the task anew and move the definition away",
+            "a definition without a status file: a crash came between the two, or the file was deleted",
+            "put the status file back, or make the task anew and move the definition away",
         ),
         (
             "definition-unreadable",
@@ -228,7 +228,7 @@ GROUPS: Final = (
         ),
         (
             "status-emptied",
-            "the same, and status/ is empty or missing: the heartbeat does nothing until it is back",
+            "its file is gone, and all of status/ is empty or missing: the heartbeat does nothing until it is back",
             "put status/ back, or take the lines out",
         ),
         ("line-unknown-agent", "a line that names an agent that is not in clawfiles.toml", "correct the name"),

@@ -95,8 +95,9 @@ class Board:
         """
 
         def wanted(row: Row) -> bool:
-            is_wanted = not row.error and status in (None, row.state) and agent in (None, row.assignee)
-            return is_wanted and not self._is_hidden_row(row)
+            if row.error or status not in (None, row.state) or self._is_hidden_row(row):
+                return False
+            return agent is None or agent == (row.assignee or self._by_line(row.task()))
 
         first = None if limit is None else self._first(wanted, limit)
         rows = self._ws.rows() if first is None else first
@@ -121,7 +122,8 @@ class Board:
         standing = by_hand.stand(found, self._ws.is_reviewed(found))
         line = self._lines.get(found.id)
         unclear = (line.unclear,) if line and line.unclear else ()
-        task = replace(found, state=standing.state, unclear=(*found.unclear, *unclear))
+        who = found.assignee or self._by_line(found)
+        task = replace(found, state=standing.state, assignee=who, unclear=(*found.unclear, *unclear))
         conflicts = [standing.conflict] if standing.conflict else []
         name = path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
@@ -137,6 +139,11 @@ class Board:
             return False
         line = self._lines.get(task.id) if task.assignee is None else None
         return visibility.hides(self._hidden, replace(task, assignee=line.agent) if line else task)
+
+    def _by_line(self, task: Task) -> AgentId | None:
+        """Who has a task by its ledger line, where an agent wrote over the whole of its file and named nobody."""
+        line = self._lines.get(task.id) if task.recorded is None else None
+        return line.agent if line else None
 
     @cached_property
     def _kept(self) -> list[str]:

@@ -132,7 +132,7 @@ class ClaimService:
         """The lease renewed for who names the generation it holds; a second process of one agent is refused."""
         ws = self._ws
         if task.assignee != agent or generation is None:
-            raise AlreadyClaimed(task.id, task.assignee, task.generation, ws.evidence(task.id))
+            raise ws.already_claimed(task)
         transitions.check_generation(task, agent, generation)
         audit = Audit(action="claim", task=task.id, agent=agent, actor=agent, why="lease renewed")
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.documents.checkpoints import parse_result
-from claw_files.errors import AlreadyClaimed, ClawError, Conflict, MoveRefused, Refused
+from claw_files.errors import ClawError, Conflict, MoveRefused, Refused
 from claw_files.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.rules import flows, routing
 from claw_files.rules.snapshot import Before, Place
@@ -203,7 +203,7 @@ def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tu
 def check_free(ws: Workspace, task: Task) -> None:
     """Raises AlreadyClaimed, MoveRefused or Conflict for a task that somebody has, or that nobody needs to do."""
     if task.state is State.IN_PROGRESS:
-        raise AlreadyClaimed(task.id, task.assignee, task.generation, ws.evidence(task.id))
+        raise ws.already_claimed(task)
     if task.state is not State.BACKLOG:
         raise MoveRefused(
             "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"

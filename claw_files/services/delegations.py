@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import status
-from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
+from claw_files.errors import Conflict, NotFound, Refused
 from claw_files.model import (
     AFTER_LIMIT,
     AgentId,
@@ -246,7 +246,7 @@ class Delegations:
         if task.assignee == agent and ws.find_message(agent, task_message_key(task)):
             return task  # delivered already; it may have begun since
         if task.state is not State.BACKLOG:
-            raise AlreadyClaimed(task.id, task.assignee, task.generation, ws.evidence(task.id))
+            raise ws.already_claimed(task)
         if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_message_key(task)):
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
         return task

@@ -126,7 +126,7 @@ def _told(actions: tuple[Action, ...], task: Task, entry: Entry | None) -> str:
 
 def _not_ready(task: Task, blockers: tuple[Before, ...], now: datetime) -> str | None:
     if task.state is not State.BACKLOG:
-        return f"it is {task.state}"
+        return f"it is {task.state.replace('_', ' ')}"
     if blockers:
         return f"it comes after {standing_of(blockers)}"
     if task.not_before and now < task.not_before:

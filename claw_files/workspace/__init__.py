@@ -16,7 +16,7 @@ from claw_files.config import Settings
 from claw_files.digest import digest
 from claw_files.documents import definitions, ledger, status
 from claw_files.documents.vocabulary import Vocabulary
-from claw_files.errors import ClawError, Conflict, NotFound
+from claw_files.errors import AlreadyClaimed, ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, Audit, Entry, Key, Message, State, Task, TaskId, Value
 from claw_files.patterns import pattern
@@ -181,11 +181,13 @@ class Workspace(Restoring):
         """The instant as people of this workspace read it now."""
         return words.render_for_people(at, self.clock.now(), self.zone)
 
-    def evidence(self, task: TaskId) -> str:
-        """Where it stands who has the task: "status/tc-1.md, line 3, 10:00 (12 min ago)"."""
-        loaded = self.load(task)
-        line = f", line {loaded.task.state_line}" if loaded.task.state_line else ""
-        return f"{loaded.path}{line}, {self.when(loaded.content.stamp.mtime)}"
+    def already_claimed(self, task: Task) -> AlreadyClaimed:
+        """The refusal, with where it stands who has the task: "status/tc-1.md, line 3, 10:00 (12 min ago)"."""
+        loaded = self.load(task.id)
+        path, line, at = loaded.path, loaded.task.state_line, loaded.content.stamp.mtime.replace(microsecond=0)
+        seen = f"{path}, line {line}, {self.when(at)}" if line else f"{path}, {self.when(at)}"
+        evidence: dict[str, object] = {"path": path, "line": line, "at": at}
+        return AlreadyClaimed(task.id, task.assignee, task.generation, evidence, seen)
 
     def in_force(self, task: Task) -> Task:
         """`task` in the state that counts after edits by hand (`by_hand.stand`)."""

@@ -26,6 +26,13 @@ def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
                 stage.end_all(str(folder))
 
 
+def heartbeats(folder: Path, count: int) -> None:
+    with stage.commands() as path:
+        env = stage.environment(str(folder), path)
+        for _ in range(count):
+            subprocess.run(["clawfiles", "heartbeat"], env=env, check=True, capture_output=True, timeout=LIMIT_SECONDS)
+
+
 class Shop:
     """The folder that it left, and what it said."""
 
@@ -129,7 +136,9 @@ def test_where_the_coder_fails_nothing_is_put_online_and_the_reason_is_told(mine
     assert "does not say what to use" in done.stderr
     assert "== deploy" not in done.stdout
     assert not (tmp_path / "shop/live").exists()
-    assert frontmatter.load(str(tmp_path / "shop/status/tc-3.md")).metadata["status"] == "backlog"
+    heartbeats(tmp_path / "shop", 3)  # the failure becomes a dead letter, and what was to follow it is blocked
+    deploy = frontmatter.load(str(tmp_path / "shop/status/tc-3.md")).metadata
+    assert (deploy["status"], deploy["reason"]) == ("blocked", "it comes after TC-2 (dead)")
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -23,3 +23,13 @@ def test_a_message_says_how_to_write_back(desk) -> None:
 
     assert "Can you review routes.ts?" in out and "data" not in out
     assert 'write back with: clawfiles send sam "TEXT"' in out
+
+
+def test_a_heartbeat_that_stopped_does_not_say_that_there_is_nothing_to_do(desk) -> None:
+    desk.task("look at it", "--to", "peter")
+    (desk.root / "status").rename(desk.root / "away")
+
+    answer = desk("heartbeat")
+
+    assert (answer.status, answer.out) == (6, "nothing was done; lines in the ledger: 1\n")
+    assert "status/ is missing" in answer.err

@@ -99,6 +99,15 @@ def test_list_filters_by_state_agent_and_number(desk) -> None:
     assert [task["id"] for task in desk.ok("task", "list", "--limit", "2", "--json").json] == ["TC-1", "TC-2"]
 
 
+def test_a_file_that_names_nobody_is_listed_with_the_agent_of_its_ledger_line(desk) -> None:
+    desk.task("one", "--to", "peter")
+    desk.write("status/tc-1.md", "TC-1: IN PROGRESS\n")
+
+    assert "  TC-1  peter  one" in desk.ok("board").out
+    assert [task["id"] for task in desk.ok("task", "list", "--agent", "peter", "--json").json] == ["TC-1"]
+    assert desk.ok("task", "list", "--agent", "sam", "--json").json == []
+
+
 def test_one_unreadable_file_is_named_and_the_rest_is_listed(desk) -> None:
     desk.task()
     desk.write("status/tc-2.md", "---\nstatus: [\n---\n")
