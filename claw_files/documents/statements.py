@@ -86,8 +86,7 @@ class _Reader:
                 self._line(parts)
         title = self._titles()
         self._bare_lines()
-        if len(self._states) > 1:
-            self._states.sort(key=lambda it: it.start)
+        self._states.sort(key=lambda it: it.start)
         return Reading(states=tuple(self._of_the_task()), pairs=tuple(self._pairs), title=title)
 
     def _starts(self) -> Iterator[int]:
@@ -246,9 +245,7 @@ class _Reader:
     def _bare_lines(self) -> None:
         """A state that stands alone as the first or the last line of the text: "DONE"."""
         text = self._text
-        first = _stripped_start(text)
-        if first is None:
-            return
+        first = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
         last = text.rfind("\n", 0, len(text.rstrip())) + 1
         for start in dict.fromkeys((first, last)):
             end = text.find("\n", start)
@@ -335,13 +332,6 @@ def _of_box(box: str) -> Saying:
 
 def _bare(line: str) -> str:
     return line.strip().removeprefix("- ").removeprefix("* ").strip("*_`\"' ")
-
-
-def _stripped_start(text: str) -> int | None:
-    stripped = text.lstrip()
-    if not stripped:
-        return None
-    return text.rfind("\n", 0, len(text) - len(stripped)) + 1
 
 
 def _may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:

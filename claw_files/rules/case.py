@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Settings
 from claw_files.digest import digest
-from claw_files.model import AgentId, AgentKind, Key, Kind, Run, State, Task, Value
+from claw_files.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
 from claw_files.patterns import pattern
 from claw_files.rules import acknowledgement, budgets, by_hand, chain, liveness, resilience, routing
 from claw_files.rules.snapshot import Act, Action, Look, Snapshot
@@ -85,6 +85,11 @@ class Case(Value, frozen=True):
         """Whether we start the runs of the entry's agent."""
         agent = self.snap.settings.agents.get(self.agent) if self.agent else None
         return agent is not None and agent.is_woken
+
+    @property
+    def waits_for_its_turn(self) -> bool:
+        """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
+        return self.is_woken and self.look.box is Box.NEW and self.look.run is None
 
     @property
     def traces(self) -> tuple[acknowledgement.Trace, ...]:

@@ -230,7 +230,7 @@ def worker_running(case: Case) -> Decision | None:
         return None
     run = case.run
     if run is None or not run.alive:
-        return Waits("its worker waits for its turn") if rows.waits_for_its_turn(case) else None
+        return Waits("its worker waits for its turn") if case.waits_for_its_turn else None
     limit = case.task.timeout or run.timeout or (case.task.size.limit if case.task.size else None)
     if not case.due or limit is None or run.started is None:
         return Waits(f"{case.agent} works on it")

@@ -1,18 +1,15 @@
 """Lines of the ledger that were not understood: each is told to the coordinator once, and stays as it is."""
 
-from msgspec.structs import replace
-
 from claw_files import words
-from claw_files.model import Kind
 from claw_files.rules.case import mark
-from claw_files.rules.snapshot import Act, Action, Look, Snapshot
+from claw_files.rules.snapshot import Action, Look, Snapshot, tell_once
 
 FEW = 20  # lines that are told of in one tick; the others wait for the next
 
 
 def plan_unclear(snap: Snapshot) -> list[Action]:
     """What is to be told of lines that are unclear, once for each content; of a task that has ended nothing."""
-    boss, found = snap.settings.coordinator, dict[str, Action]()
+    boss, found = snap.settings.coordinator, dict[str, list[Action]]()
     for look in snap.looks:
         one = look.entry.unclear
         if one is None or (look.task and look.task.state.is_closed) or _is_told_by_its_row(look, snap):
@@ -22,10 +19,9 @@ def plan_unclear(snap: Snapshot) -> list[Action]:
             f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
             f"The line stays as it is, and {look.entry.task} goes on being watched."
         )
-        if snap.told.get(f"{boss}/{key}") is None and len(found) < FEW:
-            about = Action(act=Act.ESCALATE, task=look.entry.task, agent=boss, key=key, why=text)
-            found[key] = replace(about, kind=Kind.ANNOUNCE, text=text)
-    return list(found.values())
+        if key not in found:
+            found[key] = tell_once(snap, boss, key, text, text, look.entry.task)
+    return [action for actions in found.values() for action in actions][:FEW]
 
 
 def _is_told_by_its_row(look: Look, snap: Snapshot) -> bool:

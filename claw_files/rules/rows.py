@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State, Stay, Task
+from claw_files.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
 from claw_files.rules import budgets, resilience, silence
 from claw_files.rules.case import (
     WAIT,
@@ -45,7 +45,7 @@ def backlog(case: Case) -> Decision | None:
         return silence.remind(case)
     if elsewhere := _without_money(case):
         return elsewhere
-    if waits_for_its_turn(case):
+    if case.waits_for_its_turn:
         poor = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
         return Waits(poor or f"{case.agent} has not been woken for it yet")
     until, busy = _ack_until(case), _busy(case)
@@ -69,7 +69,7 @@ def _without_money(case: Case) -> Decision:
     Without a route it waits: that the coordinator should do it was nobody's wish.
     """
     why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
-    if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not waits_for_its_turn(case):
+    if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not case.waits_for_its_turn:
         return WAIT
     elsewhere = route_anew(case, why)
     return (*budgets.plan_telling(case.snap, case.agent, case.now), *elsewhere) if elsewhere else WAIT
@@ -87,12 +87,6 @@ def _unacknowledged(case: Case, sends: int) -> Decision:
 def _hand_on(case: Case, why: str) -> Decision:
     text = f"{case.task.id}: {why}, and its route names nobody else"
     return route_anew(case, why) or escalate(case, "no-one-left", text)
-
-
-def waits_for_its_turn(case: Case) -> bool:
-    """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
-    agent = case.snap.settings.agents.get(case.agent) if case.agent else None
-    return bool(agent and agent.is_woken and case.look.box is Box.NEW and case.look.run is None)
 
 
 def _ack_until(case: Case) -> datetime | None:

@@ -1,7 +1,7 @@
 """Rows for those who have a task and say nothing that is understood: asked or reminded once, then escalated."""
 
 from claw_files import words
-from claw_files.model import AgentId, AgentKind, Box, Kind, Liveness, State
+from claw_files.model import AgentId, AgentKind, Kind, Liveness, State
 from claw_files.rules import acknowledgement, quiet
 from claw_files.rules.acknowledgement import Trace
 from claw_files.rules.case import WAIT, Case, Decision, escalate, later, mark
@@ -16,14 +16,12 @@ def prod(case: Case, seen: Liveness) -> Decision:
     agent = case.agent or case.snap.settings.coordinator
     known = case.snap.settings.agents.get(agent)
     can_read = known is not None and known.kind is not AgentKind.WORKER
-    if can_read and not case.was_told(agent, case.key("nudge")):
-        text = (
-            f"{case.task.id} is in progress with you and has been {seen} for a while. "
-            f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
-        )
-        return (case.act(Act.NUDGE, seen.value, agent, "nudge", text=text, kind=Kind.STEER),)
-    if _was_just_told(case, agent, "nudge"):
-        return WAIT  # it has not had its time yet
+    text = (
+        f"{case.task.id} is in progress with you and has been {seen} for a while. "
+        f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
+    )
+    if can_read and (nudged := _nudge(case, agent, seen.value, text)) is not None:
+        return nudged
     tail = "a nudge did not help" if can_read else "there is no run of it"
     return escalate(case, "silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
 
@@ -34,15 +32,20 @@ def acknowledged(case: Case, trace: Trace) -> Decision:
     if word and case.now - word < case.snap.settings.heartbeat.ack:
         return WAIT
     why = acknowledgement.sentence(trace)
-    if not case.was_told(agent, case.key("nudge")):
-        text = (
-            f"{case.task.id} is with you: {why}. Nothing says how it stands. "
-            f"Write it into status/{case.task.id.lower()}.md, or run `clawfiles claim {case.task.id}`."
-        )
-        return (case.act(Act.NUDGE, why, agent, "nudge", text=text, kind=Kind.STEER),)
-    if _was_just_told(case, agent, "nudge"):
-        return WAIT
+    text = (
+        f"{case.task.id} is with you: {why}. Nothing says how it stands. "
+        f"Write it into status/{case.task.id.lower()}.md, or run `clawfiles claim {case.task.id}`."
+    )
+    if (nudged := _nudge(case, agent, why, text)) is not None:
+        return nudged
     return escalate(case, "silent", f"{case.task.id}: {why}, but {agent} does not say how it stands")
+
+
+def _nudge(case: Case, agent: AgentId, why: str, text: str) -> Decision | None:
+    """The nudge of this attempt, or a wait for what it does; None where its time is over."""
+    if not case.was_told(agent, case.key("nudge")):
+        return (case.act(Act.NUDGE, why, agent, "nudge", text=text, kind=Kind.STEER),)
+    return WAIT if _was_just_told(case, agent, "nudge") else None
 
 
 def unclear(case: Case) -> Decision | None:
@@ -86,7 +89,7 @@ def _is_only_a_draft(case: Case) -> bool:
     if case.task.state is State.FAILED:
         return not acknowledgement.is_changed(look)
     if case.task.state is State.BACKLOG and not look.claimed:
-        return look.message is None or (case.is_woken and look.box is Box.NEW and look.run is None)
+        return look.message is None or case.waits_for_its_turn
     return False
 
 

@@ -66,9 +66,7 @@ class Look(Value, frozen=True):
     place: Place | None = None
     path: str = ""  # of the status file
     modified: datetime | None = None  # the status file's own time
-    claimed: bool = (
-        False  # the claim log has this attempt's generation as claimed; looked up where the file was changed
-    )
+    claimed: bool = False  # the claim log says so of this attempt; looked up where the file was changed
     unreadable: str | None = None  # why the status file cannot be understood, or that it is gone
     gone: bool = False  # there is no status file, but something else knows the task
     pending: bool = False  # it is empty or half saved, and young: wait
@@ -182,3 +180,10 @@ class Action(Value, frozen=True):
     def as_json(self) -> dict[str, str | None]:
         """The five keys that `heartbeat --json` promises."""
         return {"action": self.act.value, "task": self.task, "agent": self.agent, "key": self.key, "why": self.why}
+
+
+def tell_once(snap: Snapshot, to: AgentId, key: str, why: str, text: str, task: TaskId | None = None) -> list[Action]:
+    """The message to `to` that has this key; nothing where it was sent already."""
+    if snap.told.get(f"{to}/{key}") is not None:
+        return []
+    return [Action(act=Act.ESCALATE, task=task, agent=to, key=key, why=why, text=text, kind=Kind.ANNOUNCE)]

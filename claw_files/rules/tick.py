@@ -17,7 +17,7 @@ from claw_files.rules.lanes import plan_wakes
 from claw_files.rules.ledger_lines import plan_unclear
 from claw_files.rules.posts import plan_posts
 from claw_files.rules.probes import is_probe
-from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot
+from claw_files.rules.snapshot import Act, Action, Look, Place, Snapshot, tell_once
 from claw_files.rules.verification import is_accepted
 
 
@@ -75,19 +75,10 @@ def _split_repeats(looks: Sequence[Look]) -> tuple[list[Look], list[Look]]:
 
 def _repeats(looks: Iterable[Look], snap: Snapshot) -> list[Action]:
     boss = snap.settings.coordinator
-    found = []
-    for look in looks:
-        key = f"{look.entry.task.lower()}.two-lines"
-        if snap.told.get(f"{boss}/{key}") is None:
-            text = (
-                f"the ledger has a second line for {look.entry.task}; "
-                f"the first one counts: {words.said(look.entry.line)}"
-            )
-            found.append(
-                Action(
-                    act=Act.ESCALATE, task=look.entry.task, agent=boss, key=key, why=text, text=text, kind=Kind.ANNOUNCE
-                )
-            )
+    found = list[Action]()
+    for entry in (look.entry for look in looks):
+        text = f"the ledger has a second line for {entry.task}; the first one counts: {words.said(entry.line)}"
+        found += tell_once(snap, boss, f"{entry.task.lower()}.two-lines", text, text, entry.task)
     return found
 
 
@@ -246,15 +237,14 @@ def _counting(name: str, word: str, marks: schedules.Marks, now: datetime, why: 
 
 def _implausible(name: str, marks: schedules.Marks, snap: Snapshot, now: datetime) -> list[Action]:
     """An event from a clock that was far ahead is named once; without this it would silence the schedule until then."""
-    ahead, to = marks.ahead(now), snap.settings.monitor
-    key = f"{schedules.key(name, ahead)}.ahead" if ahead else ""
-    if ahead is None or snap.told.get(f"{to}/{key}") is not None:
+    ahead = marks.ahead(now)
+    if ahead is None:
         return []
     text = (
         f"schedule {name} has an event for {ahead:%Y-%m-%d %H:%M} UTC in events/, made by a clock that was ahead. "
         "It is set aside: due times before it are kept, and that one is not made again."
     )
-    return [Action(act=Act.ESCALATE, agent=to, key=key, why="an event lies ahead", text=text, kind=Kind.ANNOUNCE)]
+    return tell_once(snap, snap.settings.monitor, f"{schedules.key(name, ahead)}.ahead", "an event lies ahead", text)
 
 
 def plan_people(snap: Snapshot, now: datetime) -> list[Action]:
