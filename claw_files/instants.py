@@ -8,7 +8,7 @@ one. German is read beside English.
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final, NamedTuple
 
 from claw_files.errors import BadValue
@@ -175,9 +175,8 @@ def _ours(text: str, tz: tzinfo) -> datetime | None:
     if len(text) in (16, 19, 20) and text[4:14:3] in ("-- :", "--T:") and text[:2] == "20" and text[11:13] < "24":
         with suppress(ValueError):
             at = datetime.fromisoformat(text)
-            return (
-                (at if at.tzinfo else at.replace(tzinfo=tz)).astimezone(UTC) if len(text) != 20 or at.tzinfo else None
-            )
+            if at.tzinfo or len(text) != 20:
+                return (at if at.tzinfo else at.replace(tzinfo=tz)).astimezone(UTC)
     return None
 
 
@@ -195,21 +194,19 @@ def _read(text: str, reference: datetime, tz: tzinfo) -> tuple[datetime | None, 
             return None, False
         parts[role] = token
     if not parts.keys() <= {"clock", "date", "weekday", "zone"}:
-        alone = tokens[0].kind if len(tokens) == 1 else ""
-        if alone == "now":
-            return reference.astimezone(UTC).replace(microsecond=0), False
-        return (
-            (reference.astimezone(UTC) + _length(tokens[0].text)).replace(microsecond=0) if alone == "later" else None
-        ), False
+        if len(tokens) > 1 or tokens[0].kind not in ("now", "later"):
+            return None, False
+        after = _length(tokens[0].text) if tokens[0].kind == "later" else timedelta()
+        return (reference.astimezone(UTC) + after).replace(microsecond=0), False
     zone = _zone(parts["zone"].text) if "zone" in parts else tz
     if "clock" not in parts:
         return (None, False) if "zone" in parts else _on_day(parts, None, reference, zone)
     clock = _clock(parts["clock"])
     if not parts.keys() & {"date", "weekday"}:
         if "zone" in parts and _RANGE.fullmatch(parts["zone"].text):
-            raise _Ambiguous(f'one time: "{clock["hour"]:02}:{clock["minute"]:02}"')
+            raise _Ambiguous(f'one time: "{clock:%H:%M}"')
         return _next_occurrence(clock, reference, zone), False
-    if parts["clock"].text.removeprefix("12 ").startswith(("midn", "mitt")) and clock["hour"] == 0:
+    if parts["clock"].text.removeprefix("12 ").startswith(("midn", "mitt")) and clock.hour == 0:
         raise _Ambiguous('a date with "00:00" or "23:59": midnight is at both ends of a day')
     return _on_day(parts, clock, reference, zone)
 
@@ -225,13 +222,9 @@ _RANGE = pattern(r"-[0-9]{2}:[0-9]{2}")  # behind a bare time: an offset, or unt
 _GERMAN: Final = {"stunde": "h", "std": "h", "minute": "m", "sekunde": "s", "tag": "d", "woche": "w"}
 
 
-def _clock(token: _Token) -> dict[str, int]:
+def _clock(token: _Token) -> time:
     if token.kind == "noon":
-        return {
-            "hour": 0 if token.text.removeprefix("12 ").startswith(("midn", "mitter")) else 12,
-            "minute": 0,
-            "second": 0,
-        }
+        return time(0 if token.text.removeprefix("12 ").startswith(("midn", "mitter")) else 12)
     hour, minute, second = [*map(int, re.findall(r"(?<![.,])[0-9]+|(?<=\.)[0-9]{2}(?=[^0-9]|$)", token.text)), 0, 0][:3]
     if token.kind == "half":
         if not 1 <= hour <= 12:
@@ -239,7 +232,7 @@ def _clock(token: _Token) -> dict[str, int]:
         hour = hour % 12 + (12 if "p" in token.text else 0)
     elif "h" in token.text and "u" not in token.text and hour <= 6:
         raise _Ambiguous(f'a time that is no length, too: "{hour}:{minute:02}" or "in {hour}h"')
-    return {"hour": hour, "minute": minute, "second": second}
+    return time(hour, minute, second)
 
 
 def _zone(text: str) -> tzinfo:
@@ -255,17 +248,17 @@ def _zone(text: str) -> tzinfo:
     offset = re.sub(r"[a-z \t]", "", low)
     if not offset:
         return UTC
-    hours, minutes = (offset[1:].split(":") if ":" in offset else (offset[1:3], offset[3:])) if offset else ("", "")
+    hours, minutes = offset[1:].split(":") if ":" in offset else (offset[1:3], offset[3:])
     if int(hours) > 14 or int(minutes or 0) > 59:
         raise ValueError("no such zone")
     east = timedelta(hours=int(hours), minutes=int(minutes or 0))
     return timezone(-east if offset[0] == "-" else east)
 
 
-def _next_occurrence(clock: dict[str, int], reference: datetime, zone: tzinfo) -> datetime:
+def _next_occurrence(clock: time, reference: datetime, zone: tzinfo) -> datetime:
     since = reference.astimezone(UTC) - timedelta(hours=1)
     # Start a day early: where daylight saving skips midnight, an occurrence may fall on the day after its date.
-    day = since.astimezone(zone).replace(tzinfo=None, microsecond=0, **clock) - _DAY
+    day = datetime.combine(since.astimezone(zone), clock) - _DAY
     while True:
         for fold in (0, 1):  # of a time that is skipped, 1 is the earlier: it never counts
             at = day.replace(tzinfo=zone, fold=fold).astimezone(UTC)
@@ -278,13 +271,13 @@ def _next_occurrence(clock: dict[str, int], reference: datetime, zone: tzinfo) -
 
 
 def _on_day(
-    parts: dict[str, _Token], clock: dict[str, int] | None, reference: datetime, zone: tzinfo
+    parts: dict[str, _Token], clock: time | None, reference: datetime, zone: tzinfo
 ) -> tuple[datetime | None, bool]:
     token = parts["date"] if "date" in parts else parts["weekday"]
     today = reference.astimezone(zone).date()
 
     def at(day: date) -> datetime:
-        return datetime(day.year, day.month, day.day, tzinfo=zone, **(clock or {})).astimezone(UTC)
+        return datetime.combine(day, clock or time(), zone).astimezone(UTC)
 
     if token.kind == "weekday":
         is_over = clock is not None and at(today) <= reference - timedelta(hours=1)

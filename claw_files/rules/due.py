@@ -152,7 +152,7 @@ def _of_schedules(snap: Snapshot, now: datetime) -> Iterator[datetime]:
         if at := schedules.next_due(schedule.cron, zone, now):
             yield at
     for marks in snap.marks.values():  # those of a clock that was ahead count from a day before on
-        yield from (at - schedules.FAR for at in marks.times if at > now + schedules.FAR)
+        yield from (at - schedules.FAR for at, _ in marks.found if at > now + schedules.FAR)
 
 
 def _of_people(snap: Snapshot, now: datetime) -> Iterator[datetime]:

@@ -21,25 +21,25 @@ GONE = "gone"  # the word of a counting mark: a tick saw that the schedule is ou
 
 
 class Marks(Value, frozen=True):
-    """What the names of a schedule's event files say. Instants are aware, UTC, oldest first.
+    """What the names of a schedule's event files say. Instants are aware, UTC.
 
     A mark that is more than a day ahead was made by a clock that was wrong: it counts for nothing.
     """
 
-    times: tuple[datetime, ...] = ()  # due times that became an event, and instants at which counting began or ended
-    counting: tuple[tuple[datetime, str], ...] = ()  # since when which rule counts: a digest of `rule`, or GONE
+    # Due times that became an event; and, with a digest of `rule` or GONE, when counting began or ended.
+    found: tuple[tuple[datetime, str | None], ...] = ()
 
     def last(self, now: datetime) -> datetime | None:
         """The instant after which due times are still owed; None: nothing is known."""
-        return max((at for at in self.times if at <= now + FAR), default=None)
+        return max((at for at, _ in self.found if at <= now + FAR), default=None)
 
     def word(self, now: datetime) -> str | None:
         """The rule that is counted by, or GONE; None where no name says it, as before names did."""
-        return max(((at, word) for at, word in self.counting if at <= now + FAR), default=(now, None))[1]
+        return max(((at, word) for at, word in self.found if word and at <= now + FAR), default=(now, None))[1]
 
     def ahead(self, now: datetime) -> datetime | None:
         """The newest mark that does not count."""
-        return max((at for at in self.times if at > now + FAR), default=None)
+        return max((at for at, _ in self.found if at > now + FAR), default=None)
 
 
 def rule(cron: str, timezone: str) -> str:

@@ -29,17 +29,11 @@ class Schedules:
 
     def marks(self) -> dict[str, Marks]:
         """What the names of event files say of each schedule, also of those that are configured no more."""
-        times: dict[str, list[datetime]] = {}
-        counting: dict[str, list[tuple[datetime, str]]] = {}
+        marks: dict[str, list[tuple[datetime, str | None]]] = {}
         for names in self._names():
             for found in filter(None, map(_parse, names)):
-                times.setdefault(found.schedule, []).append(found.at)
-                if found.word:
-                    counting.setdefault(found.schedule, []).append((found.at, found.word))
-        return {
-            name: Marks(times=tuple(sorted(ats)), counting=tuple(sorted(counting.get(name, ()))))
-            for name, ats in times.items()
-        }
+                marks.setdefault(found.schedule, []).append((found.at, found.word))
+        return {name: Marks(found=tuple(found)) for name, found in marks.items()}
 
     def _names(self) -> list[list[str]]:
         """The event files of each box. Without a schedule only marks of those that were taken out count."""

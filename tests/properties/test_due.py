@@ -142,7 +142,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         outcomes=outcomes,
         held=held,
         outbox=tuple(draw(post(number)) for number in range(draw(st.integers(0, 2)))),
-        marks={"report": Marks(times=(draw(near) if draw(st.booleans()) else START,))},
+        marks={"report": Marks(found=((draw(near) if draw(st.booleans()) else START, None),))},
         spawned=tuple(draw(st.lists(near, max_size=3))),
     )
 

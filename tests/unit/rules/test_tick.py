@@ -168,10 +168,10 @@ DUE = datetime(2026, 3, 7, 7, 45, tzinfo=UTC)  # 08:45 in Berlin
 
 
 def test_a_due_time_becomes_one_event() -> None:
-    (event,) = plan(more=DAILY, marks={"report": Marks(times=(DUE - HOUR,))})
+    (event,) = plan(more=DAILY, marks={"report": Marks(found=((DUE - HOUR, None),))})
 
     assert (event.act, event.key, event.at) == (Act.EVENT, "schedule.report.20260307T074500Z", DUE)
-    assert plan(more=DAILY, marks={"report": Marks(times=(DUE,))}) == []
+    assert plan(more=DAILY, marks={"report": Marks(found=((DUE, None),))}) == []
 
 
 RULE = rule("45 8 * * *", "Europe/Berlin")
@@ -179,7 +179,7 @@ RULE = rule("45 8 * * *", "Europe/Berlin")
 
 def counted(at: datetime, word: str = RULE, *times: datetime) -> dict[str, Marks]:
     """Marks of a schedule whose counting began, or ended, at that time; beside it events."""
-    return {"report": Marks(times=tuple(sorted((at, *times))), counting=((at, word),))}
+    return {"report": Marks(found=((at, word), *((it, None) for it in times)))}
 
 
 def test_an_event_from_a_clock_that_was_ahead_is_named_once_and_counting_goes_on() -> None:
@@ -226,7 +226,7 @@ def test_a_change_is_marked_once_also_beside_a_mark_that_lies_a_little_ahead() -
     old = counted(START + HOUR, rule("0 19 * * *", "Europe/Berlin"))
     (mark,) = plan(more=DAILY, marks=old)
     assert mark.at is not None
-    now = Marks(times=(START + HOUR, mark.at), counting=(*old["report"].counting, (mark.at, RULE)))
+    now = Marks(found=(*old["report"].found, (mark.at, RULE)))
 
     assert plan(more=DAILY, marks={"report": now}) == []
 
@@ -367,7 +367,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         held={BOSS: (a.note(BOSS, "x", sent=draw(TIMES), critical=draw(st.booleans())),)},
         spawned=tuple(draw(st.lists(TIMES, max_size=3))),
         more=NIGHT + "[limits]\nruns = 3\n[heartbeat]\nauto = true\n" + DAILY,
-        marks=draw(st.sampled_from([{}, {"report": Marks(times=(START - 24 * HOUR,))}])),
+        marks=draw(st.sampled_from([{}, {"report": Marks(found=((START - 24 * HOUR, None),))}])),
     )
     # Never more live runs than slots, and one in each lane: what earlier ticks kept to.
     lanes = {lane(snap.settings, run.agent, run.key): run for run in snap.live}
