@@ -138,7 +138,10 @@ def _rest(
     if verb and (time or is_alone or verb[0].lower().endswith(PROMISING)):
         places["verb"] = verb.span()
     if time is None:
-        return _built(line, places, bool(verb and verb["wait"]), (None, True), agents)
+        hint = ""
+        if who and not verb and (bare := _bare_time(shown, who.end())):
+            places["at"], hint = bare, f'"check at {shown[slice(*bare)]}", if that is meant'
+        return _built(line, places, bool(verb and verb["wait"]), (None, True), agents, hint)
     places["at"] = time[:2]
     moment, dated, hint = _moment(shown[time[0] : time[1]], file_time, tz) if time[2] else (None, True, "one time")
     return _built(line, places, bool(verb and verb["wait"]), (moment, dated), agents, hint)
@@ -164,6 +167,14 @@ def _time(shown: str, verb: "re.Match[str]", has_agent: bool) -> tuple[int, int,
     said = _SAID.match(shown, verb.end()) if promises else _BARE_NUMBER.match(shown, verb.end())
     if said and said[1].strip(_GAP):
         return said.start(1), said.start(1) + len(said[1].rstrip()), True
+    return None
+
+
+def _bare_time(shown: str, start: int) -> Span | None:
+    """A time that ends the line and stands alone behind who has the task: when to look, or since when?"""
+    found = next(instants.find(shown, start, start + _FAR), None)
+    if found and not shown[start : found.start].strip(_GAP) and not shown[found.end :].strip(_GAP + ".)"):
+        return found.start, found.end
     return None
 
 
