@@ -67,10 +67,14 @@ class ClaimService:
         claim that was begun and not ended is taken over if its maker is dead, and refuses us if it lives.
         """
         ws = self._ws
+        given = ws.claims.given(task.id)
         found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
-        following = ws.next_generation(task, found[0] if found else None)
-        kept, given = following - 1, ws.claims.given(task.id)
-        if kept > task.generation and given.is_taken(kept):
+        message = found[0] if found else ws.latest_message(agent, task.id) if not given.highest else None
+        following = ws.next_generation(task, message)
+        kept = following - 1
+        if message and not found and (message.generation or 0) == kept:
+            return following  # of a delegation that was given back; without its claim log only the message knows
+        if given.is_taken(kept) and not given.is_spent(kept):
             if given.at is None or ws.clock.now() - given.at < TAKEN_FOR:
                 raise AlreadyClaimed(task.id, given.owner(kept), kept)
             return following  # whoever took it never wrote the status; should it come back, its number is over

@@ -130,6 +130,9 @@ def fenced(ws: "Restoring", task: Task) -> Task:
         return task  # given back
     if not is_lower and known is None and task.assignee != owner:
         return task
+    is_theirs = task.assignee == owner and task.state is not State.BACKLOG and not is_lower
+    if is_theirs and (known is None or known.state in (State.BACKLOG, State.IN_PROGRESS)):
+        return task  # another program claimed it: only we write `recorded`
     state = State.IN_PROGRESS if is_claimed else State.BACKLOG
     task = replace(task, assignee=owner, attempt=max(task.attempt, (message.attempt or 1) if message else 1))
     return _superseded(ws, task, known, state, newest)

@@ -163,3 +163,28 @@ def test_a_line_that_another_program_adds_before_ours_wins_the_number(tmp_path: 
 
     with pytest.raises(AlreadyClaimed, match="iris"), claims.take(TaskId("TC-1"), 1, AgentId("peter")):
         pytest.fail("both would hold it")
+
+
+def test_a_claim_by_another_program_is_recorded_and_not_taken_for_an_old_copy(tmp_path: Path) -> None:
+    app = a_workspace(tmp_path)
+    claim_log(tmp_path, "1 taken peter aa\n1 written\n")
+    (tmp_path / "status/tc-1.md").write_text(
+        "---\nid: TC-1\nstatus: in_progress\nassignee: peter\ngeneration: 1\nlease: 2099-11-30T05:00:00Z\n"
+        "recorded: backlog\ntype: bug\n---\n# TC-1: fix it\n"
+    )
+    (tmp_path / "HEARTBEAT.md").write_text("- TC-1 delegated to peter, check at 2099-03-07 10:00\n")
+
+    ticked = app.heartbeat.tick()
+
+    assert [action.act.value for action in ticked.actions] == ["record"]
+    kept = (tmp_path / "status/tc-1.md").read_text()
+    assert "recorded: in_progress" in kept and "lease: 2099-11-30T05:00:00Z" in kept
+
+
+def test_a_reserved_number_that_was_taken_and_never_written_is_passed_over_as_well(tmp_path: Path) -> None:
+    app = a_workspace(tmp_path)
+    app.delegations.delegate(TaskId("TC-1"), AgentId("sam"), AgentId("peter"))
+    log = tmp_path / ".clawfiles/claims/tc-1.log"
+    claim_log(tmp_path, log.read_text() + "1 taken peter aa\n", age_seconds=61)
+
+    assert app.claims.claim(TaskId("TC-1"), AgentId("peter")).generation == 2
