@@ -355,7 +355,6 @@ class Found(NamedTuple):
     start: int
     end: int
     has_clock: bool
-    has_date: bool
     is_plain: bool  # it says when by figures, not by the name of a day alone
 
 
@@ -371,7 +370,7 @@ def find(text: str, at: int = 0, end: int | None = None) -> Iterator[Found]:
         if kept := _run(run):
             kinds, at = {token.kind for token in kept}, kept[-1].end
             plain = bool(kinds & (_CLOCKS | {"ymd", "dmy", "later"}))
-            yield Found(kept[0].start, at, bool(kinds & _CLOCKS), bool(kinds & _DATES), plain)
+            yield Found(kept[0].start, at, bool(kinds & _CLOCKS), plain)
 
 
 def _run(tokens: list[_Token]) -> list[_Token]:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from claw_files.documents.lines import Line
+from claw_files.documents.tails import word_set
 from claw_files.patterns import pattern
 
 _DECOR: Final = r"(?:[*_`\"'~ \t]|[^\w\x00-\x7f]|</?[a-zA-Z]{1,6}>){0,12}+"
@@ -23,12 +24,9 @@ LABEL = pattern(
     r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?!_*[A-Za-z0-9])",
     re.IGNORECASE,
 )
-TRIGGERS: Final = frozenset(
-    [
-        *("status", "state", "stand", "zustand", "current", "task", "final", "overall", "latest", "new", "job", "work"),
-        *("my", "the", "aktueller", "aktuelle", "der", "status-update", "current-status", "task-status"),
-        *("final-status", "status_update", "current_status", "task_status", "final_status"),
-    ]
+TRIGGERS: Final = word_set(
+    "status state stand zustand current task final overall latest new job work my the aktueller aktuelle der "
+    "status-update current-status task-status final-status status_update current_status task_status final_status"
 )
 _SEPARATOR = pattern(r"[*_`\"'~ \t]{0,6}+(?::(?!//)|=+>?|->|→|–|—|\||-(?=[ \t]))")
 _STRUCK = pattern(r"~~[^~\n]+~~")

@@ -240,9 +240,7 @@ def _standing(text: str, vocabulary: Vocabulary) -> Saying | None:
     state, behind, word = phrase_at(tokens, at, vocabulary)
     if state is None:
         known = _misspelt(tokens, at, vocabulary, Place.LINE) if text.isupper() and len(tokens) < 4 else None
-        if known:
-            return Saying(hint=vocabulary.suggestion(known))
-        return None
+        return Saying(hint=vocabulary.suggestion(known)) if known else None
     phrase = text[tokens[at].start : tokens[behind - 1].end]
     if is_hedged:
         return Saying(hint=_hint("it says more or less than a state")) if behind == len(tokens) else None

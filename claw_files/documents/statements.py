@@ -109,16 +109,18 @@ class _Reader:
             return
         if parts.width >= 4 and self._is_code(parts.line.start):
             return
-        is_own = parts.name.lower() == self._task
+        name = parts.name.lower()
         if parts.label:
             self._labelled(parts)
-        elif is_own and not parts.head:
+        elif parts.head:  # what headings say of the task is in `_titles`
+            return
+        elif name == self._task:
             self._of_id(parts)
-        elif not is_own and not parts.head and parts.name.lower() in self._keys:
+        elif name in self._keys:
             if parts.value is not None:
                 value = phrases.cleaned(parts.value)
                 self._pairs.append(Pair(start=parts.line.start, name=parts.name, value=value, text=parts.line.text))
-        elif parts.time and not is_own and not parts.head:
+        elif parts.time:
             self._put(parts.line, parts.name, phrases.read(parts.shown[parts.at :], self._words, Place.TITLE))
 
     def _labelled(self, parts: Parts) -> None:
@@ -134,7 +136,7 @@ class _Reader:
             saying = phrases.read(parts.after.strip(), self._words, Place.TITLE)
             saying = saying if saying.state else NOTHING
         elif parts.row and (parts.cells != 1 or tables.is_head(parts.line, self._text)):
-            saying = tables.read(parts.line, self._text, self._lines_after, self._words) if parts.row else NOTHING
+            saying = tables.read(parts.line, self._text, self._lines_after, self._words)
         else:
             saying = phrases.read(parts.value, self._words)
             if saying.hint and is_weak and "did you mean" not in saying.hint and not self._has_state(parts.value):
@@ -150,13 +152,10 @@ class _Reader:
         if parts.row:
             self._put(parts.line, parts.name, tables.read(parts.line, self._text, self._lines_after, self._words))
             return
-        value = parts.value if parts.value is not None else parts.after.strip()
-        if parts.value is not None:
-            saying = phrases.read(value, self._words, Place.LINE) if value else NOTHING
-            if saying == NOTHING and value:
-                saying = phrases.read(value, self._words, Place.TITLE)
-        else:
-            saying = phrases.read(value, self._words, Place.TITLE) if value else NOTHING
+        saying = NOTHING if parts.value is None else phrases.read(parts.value, self._words, Place.LINE)
+        if saying == NOTHING:
+            value = parts.after.strip() if parts.value is None else parts.value
+            saying = phrases.read(value, self._words, Place.TITLE)
         if saying == NOTHING and parts.box:
             saying = _of_box(parts.box)
         self._put(parts.line, parts.name, saying)

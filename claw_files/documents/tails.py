@@ -91,8 +91,6 @@ def phrase_at(tokens: list[Token], at: int, vocabulary: Vocabulary) -> tuple[Sta
     found: tuple[State | None, int, str] = (None, at, "")
     word = ""
     for behind in range(at, min(at + LONGEST, len(tokens))):
-        if not tokens[behind].text[0].isalnum():
-            break
         word += tokens[behind].text.replace("'", "")
         if state := vocabulary.states.get(word):
             found = (state, behind + 1, word)
