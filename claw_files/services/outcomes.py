@@ -93,36 +93,27 @@ class Outcomes:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))
 
     def block(self, action: Action, look: Look | None) -> None:
-        assert action.task
-        now, audit = self._ws.clock.now(), self._audit(action)
-        self._ws.update(
-            action.task, lambda task: transitions.block(task, self._tick, now, action.why), audit, keep_mtime=True
-        )
+        self._move(action, lambda task, now: transitions.block(task, self._tick, now, action.why))
 
     def verified(self, action: Action, look: Look | None) -> None:
-        assert action.task
-        now, audit = self._ws.clock.now(), self._audit(action)
-        self._ws.update(action.task, lambda task: transitions.verify(task, self._tick, now), audit, keep_mtime=True)
+        self._move(action, lambda task, now: transitions.verify(task, self._tick, now))
 
     def unblock(self, action: Action, look: Look | None) -> None:
+        self._move(action, lambda task, now: transitions.resume(task, self._tick, now))
+
+    def _move(self, action: Action, rule: Callable[[Task, datetime], Task], note: str = "") -> Task:
+        """The action's task after the rule; the file keeps its time."""
         assert action.task
         now, audit = self._ws.clock.now(), self._audit(action)
-        self._ws.update(action.task, lambda task: transitions.resume(task, self._tick, now), audit, keep_mtime=True)
+        return self._ws.update(action.task, lambda task: rule(task, now), audit, keep_mtime=True, note=note)
 
     def dead_letter(self, action: Action, look: Look | None) -> None:
         """Dead with its history, a person told, then moved; each step finds out whether it was done."""
         assert action.task and look and look.task
-        now = self._ws.clock.now()
         task = look.task
         if task.state is not State.DEAD:
             story = history.of_task(self._ws, task)
-            task = self._ws.update(
-                action.task,
-                lambda t: transitions.die(t, self._tick, now),
-                self._audit(action),
-                keep_mtime=True,
-                note=story,
-            )
+            task = self._move(action, lambda found, now: transitions.die(found, self._tick, now), story)
         person = self._person()
         why = words.said(task.reason or action.why)
         text = (
@@ -144,13 +135,8 @@ class Outcomes:
     def _person(self) -> AgentId:
         """The first person up the chain from the coordinator; without one, the coordinator."""
         settings = self._ws.settings
-        seen, at = set[AgentId](), self._me
-        while at not in seen:
-            seen.add(at)
-            if settings.is_human(at):
-                return at
-            at = settings.reports_to(at) or at
-        return next((a.name for a in settings.agents.values() if a.kind is AgentKind.HUMAN), self._me)
+        chain = (self._me, *settings.above(self._me), *settings.agents)
+        return next((it for it in chain if settings.is_human(it)), self._me)
 
     def reopen(self, action: Action, look: Look | None) -> None:
         """Told first: what was told is the memory that it happens once."""
@@ -159,13 +145,7 @@ class Outcomes:
         told = (action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, audit)
         self._messages.tell(*told, short="is reopened")
         generation = self._ws.next_generation(look.task, look.message)
-        now = self._ws.clock.now()
-        self._ws.update(
-            action.task,
-            lambda t: transitions.reopen(t, self._tick, generation, now, action.why),
-            audit,
-            keep_mtime=True,
-        )
+        self._move(action, lambda task, now: transitions.reopen(task, self._tick, generation, now, action.why))
 
     def report(self, action: Action, look: Look | None) -> None:
         """One message with all results of a group, each quoted with its source."""
