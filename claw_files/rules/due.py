@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from claw_files.model import AFTER_LIMIT, AgentId, Message, State, Task
+from claw_files.model import AFTER_LIMIT, Message, State, Task
 from claw_files.rules import liveness, posts, quiet, resilience, schedules
 from claw_files.rules.lanes import MINUTE, plan_waits
 from claw_files.rules.snapshot import Look, Snapshot, Told
@@ -163,9 +163,5 @@ def _of_people(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     people = (agent for agent in snap.settings.agents if snap.settings.is_human(agent))
     with_work = {name for look in snap.looks for name in (look.entry.agent, look.task and look.task.assignee) if name}
     for person in (person for person in people if has_news or snap.held.get(person) or person in with_work):
-        if end := _quiet_until(snap, person, now):
+        if end := quiet.end_for(snap.settings, person, now):
             yield end
-
-
-def _quiet_until(snap: Snapshot, person: AgentId, now: datetime) -> datetime | None:
-    return quiet.until(now, quiet.windows_of(snap.settings, person), snap.settings.quiet_hours.zone)

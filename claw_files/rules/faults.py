@@ -1,4 +1,4 @@
-"""Failures in corners that no task's line tells of: each is told to the monitor once, under a key of its own."""
+"""Failures that no task's ledger line shows: the monitor is told of each once, under a key of its own."""
 
 from claw_files import words
 from claw_files.digest import digest
@@ -20,7 +20,7 @@ _OTHER = ("not-looked-at", "it cannot be looked into; what is needed from it wai
 
 
 def plan_faults(snap: Snapshot) -> list[Action]:
-    """What went wrong and was not told yet."""
+    """Messages about failures that the monitor has not been told of."""
     monitor, found = snap.settings.monitor, list[Action]()
     for path in snap.faults:
         folder, _, name = path.rpartition("/")

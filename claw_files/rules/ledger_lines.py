@@ -1,4 +1,4 @@
-"""Lines of the ledger that were not understood: each is told to the coordinator once, and stays as it is."""
+"""Ledger lines that were not understood: the coordinator is told of each once, and the line stays as it is."""
 
 from claw_files import words
 from claw_files.rules.case import mark
@@ -8,7 +8,7 @@ FEW = 20  # lines that are told of in one tick; the others wait for the next
 
 
 def plan_unclear(snap: Snapshot) -> list[Action]:
-    """What is to be told of lines that are unclear, once for each content; of a task that has ended nothing."""
+    """Messages about unclear lines, one for each wording; none about a task that has ended."""
     boss, found = snap.settings.coordinator, dict[str, list[Action]]()
     for look in snap.looks:
         one = look.entry.unclear

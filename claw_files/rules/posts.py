@@ -47,7 +47,7 @@ def _quiet_until(settings: Settings, post: Post, now: datetime) -> datetime | No
     """When the quiet hours end that hold the post back; None where none do."""
     if post.critical and settings.quiet_hours.critical_passes:
         return None
-    return quiet.until(now, quiet.windows_of(settings, post.to), settings.quiet_hours.zone)
+    return quiet.end_for(settings, post.to, now)
 
 
 def is_late(post: Post, now: datetime, limit: timedelta) -> bool:

@@ -20,6 +20,11 @@ def windows_of(settings: Settings, agent: AgentId | None = None) -> tuple[Window
     return settings.quiet_hours.windows + own
 
 
+def end_for(settings: Settings, agent: AgentId, now: datetime) -> datetime | None:
+    """When the agent's quiet hours end that are now; None outside of them. As `until`."""
+    return until(now, windows_of(settings, agent), settings.quiet_hours.zone)
+
+
 def is_quiet(now: datetime, windows: Sequence[Window], zone: tzinfo) -> bool:
     """Whether a clock in `zone` reads a time inside one of the windows at `now` (aware)."""
     reading = now.astimezone(zone).time()

@@ -1,4 +1,4 @@
-"""Rows for those who have a task and say nothing that is understood: asked or reminded once, then escalated."""
+"""Rows for agents and people who have a task and say nothing, or nothing clear: one reminder, then an escalation."""
 
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Kind, Liveness, State
@@ -117,5 +117,4 @@ def _was_just_told(case: Case, agent: AgentId, what: str) -> bool:
 
 def sleeps(case: Case, person: AgentId) -> bool:
     """Whether the person's quiet hours are now."""
-    settings = case.snap.settings
-    return quiet.until(case.now, quiet.windows_of(settings, person), settings.quiet_hours.zone) is not None
+    return quiet.end_for(case.snap.settings, person, case.now) is not None

@@ -111,7 +111,7 @@ class Explaining:
             except ClawError:
                 continue
             held += [f"{person}: {message.body}" for message in about]
-            end = quiet.until(now, quiet.windows_of(settings, person), settings.quiet_hours.zone) if about else None
+            end = quiet.end_for(settings, person, now) if about else None
             ends += [end] if end else []
         return tuple(held), min(ends, default=None)
 

@@ -253,4 +253,4 @@ class Messages:
         settings = self._ws.settings
         if not settings.is_human(to) or (critical and settings.quiet_hours.critical_passes):
             return None
-        return quiet.until(self._ws.clock.now(), quiet.windows_of(settings, to), settings.quiet_hours.zone)
+        return quiet.end_for(settings, to, self._ws.clock.now())

@@ -146,7 +146,7 @@ class People:
     def _held_now(self, person: AgentId) -> str:
         """What the quiet hours hold back at this moment; "" outside of them, or where nothing is."""
         settings, now = self._ws.settings, self._ws.clock.now()
-        until = quiet.until(now, quiet.windows_of(settings, person), settings.quiet_hours.zone)
+        until = quiet.end_for(settings, person, now)
         passes = settings.quiet_hours.critical_passes
         held = [m for m in self._ws.messages_in(person, Box.NEW) if not (m.critical and passes)] if until else []
         if until is None or not held:

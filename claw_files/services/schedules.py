@@ -88,7 +88,7 @@ class Schedules:
         return handled
 
     def faults(self) -> list[str]:
-        """Paths of what failed in a corner: events that failed or that nobody handles, messages that were set aside."""
+        """Paths of events that failed or that nobody handles, and of messages that were set aside."""
         names = self._ws.files.names
         there = set(names("events"))
         found = [f"events/{name}" for name in there if "." in name]

@@ -1,4 +1,4 @@
-"""Status files that are broken, emptied, gone, or older than what was recorded: seen as that, never as new."""
+"""Status files that are broken, empty, gone, or older than what was recorded. None of them counts as a new task."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ YOUNG = timedelta(seconds=2)  # a file that is broken or gone for less than this
 
 
 def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> Look:
-    """Young and broken is being written: wait. Otherwise its digest tells one broken content from the next."""
+    """The look at a file that cannot be read. While it is young it may still be written; `digest` names its content."""
     found = ws.find(entry.task)
     path = found[0] if found else ""
     stamp = ws.files.stamp(path) if path else None

@@ -1,4 +1,4 @@
-"""What lies here that whoever runs the heartbeat may not write: mostly left by one command typed as another user."""
+"""Files that the user who runs the heartbeat may not write, mostly made by one command typed as another user."""
 
 import os
 from collections.abc import Iterable, Iterator

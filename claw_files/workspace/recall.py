@@ -89,7 +89,7 @@ def _state(facts: dict[str, Any]) -> State | None:
 
 
 def is_known(ws: "Restoring", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
-    """Whether claim log, a message of one of `agents` or the journal knows the task; cheap ones first.
+    """Whether the claim log, a message of one of `agents`, or the journal knows the task, asked in this order.
 
     A definition alone says nothing: a crash left it, and what it defines is still to be made.
     """
