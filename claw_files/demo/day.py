@@ -35,6 +35,7 @@ SENTENCES = {  # what the heartbeat does, by the name of the action; the others 
     "finish": "{task} has a result: {why}",
     "report": "gives {agent} one report: {why}",
     "wait-until": "{task} is in progress: wait until {eta}",
+    "progress": "tells {agent} how {task} is going",
     "review": "asks {agent} to review {task}",
     "inform": "informs {agent} that {task} is done",
     "announce": "hands {agent} what is new{about}",
@@ -219,7 +220,7 @@ class Day:
 
 def _is_own(act: dict[str, str]) -> bool:
     """Whether a line of the journal is a command of an agent's own; a tick writes for others, too."""
-    for_another = act["action"] == "claim" and act["agent"] != act["actor"]
+    for_another = act["action"] in ("claim", "progress") and act["agent"] != act["actor"]
     of_a_task = act["action"] == "send" and bool(act["task"])  # the message that belongs to a delegation
     return act["actor"] is not None and act["action"] in OWN and not for_another and not of_a_task
 
