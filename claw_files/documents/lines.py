@@ -19,6 +19,9 @@ _TOKEN = pattern(
 )
 
 
+Spans = list[tuple[int, int]]
+
+
 class Line(Value, frozen=True):
     """One line of a text: `text[start:end]`, without its line ending."""
 
@@ -76,9 +79,9 @@ def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | No
     return visible_at(text, (text.rfind("\n", 0, at + 1) + 1 if text[at : at + 1] == "\n" else at for at in starts))
 
 
-def headings(text: str) -> Iterator[Line]:
-    """The lines that begin with "#", outside fences and comments."""
-    return visible_at(text, _begun(text, "#"))
+def headings(text: str, spans: Spans | None = None) -> Iterator[Line]:
+    """The lines that begin with "#", outside fences and comments; `spans` as in `visible_at`."""
+    return visible_at(text, _begun(text, "#"), spans)
 
 
 def exactly(text: str, line: str) -> Iterator[Line]:
@@ -95,9 +98,11 @@ def _begun(text: str, start: str) -> Iterator[int]:
         at = text.find(start, at + len(start))
 
 
-def visible_at(text: str, starts: Iterable[int]) -> Iterator[Line]:
-    """The lines that begin at `starts`, which rise, outside fences and comments; none over `LINE_LIMIT`."""
-    spans: list[tuple[int, int]] | None = None
+def visible_at(text: str, starts: Iterable[int], spans: Spans | None = None) -> Iterator[Line]:
+    """The lines that begin at `starts`, which rise, outside fences and comments; none over `LINE_LIMIT`.
+
+    `spans` is what `hidden` says of the text, where that is known already.
+    """
     at = 0
     for start in starts:
         if spans is None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from claw_files.documents import phrases, tables
 from claw_files.documents.label_lines import CANDIDATE, LABEL, TRIGGERS, Parts
-from claw_files.documents.lines import Line, headings, visible_at
+from claw_files.documents.lines import Line, has_marks, headings, hidden, visible_at
 from claw_files.documents.phrases import NOTHING, Place, Saying
 from claw_files.documents.surroundings import OF_ANOTHER, after_id, kinds_of
 from claw_files.documents.vocabulary import MARKS, Vocabulary, squash
@@ -73,14 +73,15 @@ class _Reader:
         self._text, self._task, self._keys, self._words = text, task, keys, vocabulary
         self._states: list[Statement] = []
         self._pairs: list[Pair] = []
-        self._headings = list(headings(text)) if "#" in text else []
+        self._spans = hidden(text) if has_marks(text) else []
+        self._headings = list(headings(text, self._spans)) if "#" in text else []
         self._looks = 0
         self._found: re.Match[str] | None = None  # the candidate that is looked at
         self._last = (-1, "")  # the line whose section was asked for last, and what that is
         self._kinds: list[tuple[int, str]] | None = None  # where each section begins, and what it is
 
     def read(self) -> Reading:
-        for line in visible_at(self._text, self._starts()):
+        for line in visible_at(self._text, self._starts(), self._spans):
             # What a plan says is nothing: it need not be taken apart.
             if self._kind(line) not in OF_ANOTHER and (parts := Parts.of(line, self._found)):
                 self._line(parts)
@@ -204,7 +205,7 @@ class _Reader:
                     return
                 yield at
 
-        return visible_at(self._text, starts())
+        return visible_at(self._text, starts(), self._spans)
 
     # --- headings
 
@@ -260,7 +261,7 @@ class _Reader:
             bare = _bare(raw)
             if not bare or not _may_stand_alone(bare, self._words):
                 continue
-            for line in visible_at(text, (start,)):
+            for line in visible_at(text, (start,), self._spans):
                 saying = phrases.read(_bare(line.shown), self._words, Place.TITLE)
                 if saying.state and _is_loud(line.shown, bare, first == last):
                     self._put(line, "", saying)
