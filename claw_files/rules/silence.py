@@ -51,8 +51,8 @@ def _nudge(case: Case, agent: AgentId, why: str, text: str) -> Decision | None:
 def unclear(case: Case) -> Decision | None:
     """Words about the task that were not understood: their writer is asked once in an attempt, naming the line.
 
-    Nothing is sent again, handed on, failed or retried for them. What was there before the message was sent is asked
-    about, and holds nothing up; a run that is lost has failed, whatever the file says.
+    Nothing is sent again, handed on, failed or retried for them. About what stood there before the message was sent
+    the coordinator is asked; a run that is lost has failed, whatever the file says.
     """
     task, look, ack = case.task, case.look, case.snap.settings.heartbeat.ack
     if not task.unclear or task.label or task.state not in _ASKED or _is_only_a_draft(case):
@@ -61,16 +61,17 @@ def unclear(case: Case) -> Decision | None:
     wait = None if task.state is State.IN_PROGRESS and (case.run is None or case.run.alive) else WAIT
     if case.is_running or (look.last_word and case.now - look.last_word < ack):
         return wait
-    writer = case.agent if case.agent in case.snap.settings.agents else None
-    writer, first = writer or case.snap.settings.coordinator, task.unclear[0]
+    first = task.unclear[0]
+    is_theirs = task.state is not State.BACKLOG or look.claimed or acknowledgement.is_changed(look)
+    is_theirs = is_theirs or any(first in report.unclear for report in look.reports)
+    known = case.agent if is_theirs and case.agent in case.snap.settings.agents else None
+    writer = known or case.snap.settings.coordinator
     where = f"{first.path}, line {first.line}, says {words.said(first.text)}, which is not understood"
     if not case.was_told(writer, case.key("unclear")):
         more = f" ({len(task.unclear) - 1} more lines like that.)" if len(task.unclear) > 1 else ""
         text = f"{task.id}: {where}: {first.hint}.{more} Until then it counts as {task.state}."
         return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
-    is_theirs = task.state is not State.BACKLOG or look.claimed or acknowledgement.is_changed(look)
-    is_theirs = is_theirs or any(first in report.unclear for report in look.reports)
-    if not is_theirs or is_person(case):
+    if is_person(case):
         return None
     if not case.due or _was_just_told(case, writer, "unclear"):
         return wait

@@ -309,14 +309,15 @@ def test_a_lost_run_has_failed_whatever_the_file_says() -> None:
     assert acts(unclear(agent=PETER, box=Box.CUR, run=lost), HOUR) == [Act.FAIL]
 
 
-def test_words_that_nobody_can_have_answered_with_hold_nothing_up() -> None:
+def test_the_coordinator_is_asked_about_words_from_before_the_message_and_nothing_is_sent_again() -> None:
     draft = a.look(a.task(unclear=WORDS))
     before = replace(unclear(), digest="as it was")
 
     assert acts(draft, HOUR) == [Act.DELIVER]
     assert acts(unclear(agent=PETER), HOUR) == [], "it waits to be woken"
-    assert acts(before, HOUR) == [Act.NUDGE, Act.EXTEND], "they are asked about"
-    assert acts(before, HOUR, told=("iris/tc-47.1.unclear",)) == [Act.RESEND]
+    (asked, _) = plan(before, HOUR)
+    assert (asked.act, asked.agent) == (Act.NUDGE, "sam")
+    assert acts(before, HOUR, told=("sam/tc-47.1.unclear",)) == [Act.ESCALATE, Act.EXTEND]
 
 
 def test_what_is_understood_beside_unclear_words_goes_on_counting() -> None:
