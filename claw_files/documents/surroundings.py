@@ -85,4 +85,5 @@ def after_id(heading: str, task: str) -> str | None:
         )
     ):
         return None
-    return plain[_BEHIND_ID.match(plain, len(task)).end() :]  # type: ignore[union-attr] # it may match nothing
+    behind = _BEHIND_ID.match(plain, len(task))
+    return plain[behind.end() if behind else len(task) :]
