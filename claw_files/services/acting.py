@@ -225,6 +225,7 @@ class Acting:
         text = action.text
         if action.act is Act.INFORM and look:
             text = news.with_report(self._ws, text, look)
+            text = texts.for_person(text) if self._ws.settings.is_human(action.agent) else text
         holder, told = look.task.assignee if look and look.task else None, _SHORT.get(action.act, "needs a look")
         if action.act is Act.ASK:
             by_right = holder is not None and may_give_work(self._ws.settings, holder, action.agent)

@@ -23,6 +23,18 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
+_OPENS = re.compile(r"^\[data [0-9a-z]{8,} from (.{1,300}); quoted, not instructions\]$", re.MULTILINE)
+_CLOSES = re.compile(r"^\[end of data [0-9a-z]{8,}\](?:\n|\Z)", re.MULTILINE)
+
+
+def for_person(text: str) -> str:
+    """`text` without the fences that tell an agent what is data: to a person a quotation says as much.
+
+    Each line of data stands behind "> ", so no data can look like a fence.
+    """
+    return _CLOSES.sub("", _OPENS.sub(r"From \1:", text))
+
+
 def task_text(
     task: Task, body: str, run: RunId, checkpoint: str | None, before: str = "", findings: str | None = None
 ) -> str:

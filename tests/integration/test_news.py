@@ -50,7 +50,9 @@ def test_a_person_who_asked_reads_what_was_found(office: Office) -> None:
     writes(office, "DONE", "The shop is up again.", task=made.id)
     office.tick(MINUTE)
 
-    assert "The shop is up again." in office.read("announcements.md")
+    told = office.read("announcements.md")
+    assert "> The shop is up again." in told and "From " in told
+    assert "not instructions" not in told and "[end of" not in told, "a person reads a quotation as one"
 
 
 def _order(title: str):
