@@ -303,11 +303,11 @@ def _weekday(text: str, today: date, is_over: bool, is_bare: bool) -> date:
     day = today + timedelta(days=ahead)
     is_this_week = ahead < 7 - today.weekday()
     if which.startswith(("next", "n")) and is_this_week:
-        raise _Ambiguous(f'the day in no doubt: "{day}" or "{day + timedelta(days=7)}"')
+        raise _Ambiguous(f'a single day: it may be "{day}" or "{day + timedelta(days=7)}"')
     if which.startswith(("this", "diese")) and not is_this_week:
         raise ValueError("over in this week")
     if ahead == 0 and is_bare and not which:
-        raise _Ambiguous(f'the day in no doubt, "today" or "{today + timedelta(days=7)}"')
+        raise _Ambiguous(f'a single day: it may be "today" or "{today + timedelta(days=7)}"')
     return day
 
 
@@ -343,7 +343,7 @@ def _day_and_month(numbers: list[int], text: str) -> tuple[int, int]:
     if second > 12:
         return second, first
     year = f"{numbers[2] % 100 + 2000}" if len(numbers) > 2 else "2026"
-    raise _Ambiguous(f'the day in no doubt: "{year}-{first:02}-{second:02}" or "{year}-{second:02}-{first:02}"')
+    raise _Ambiguous(f'a single day: it may be "{year}-{first:02}-{second:02}" or "{year}-{second:02}-{first:02}"')
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
