@@ -41,10 +41,11 @@ bench-openclaw: $(STAMP)  ## a day's looking, OpenClaw's heartbeat beside ours, 
 demo-openclaw: $(STAMP)  ## the workday again, with sam and peter living in a real OpenClaw gateway
 	@tests/openclaw/install.sh $(BIN)/python tests/openclaw/day.py
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(BIN)/python tests/locked.py >$(VENV)/constraints.txt
+	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,web]' --group dev
 	@touch $(STAMP)
 
 clean:

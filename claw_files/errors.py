@@ -349,6 +349,16 @@ class GatewayRefused(ClawError):
         return f"{self.what}: {self.reason}" + (f"; {self.instead}" if self.instead else "")
 
 
+# By the names of the libraries: they work from any installation, and no package of our own name is asked for.
+INSTALL = {
+    "acp": "pip install 'agent-client-protocol>=0.12,<0.13'",
+    "notify": "pip install 'apprise>=1.9'",
+    "openclaw": "pip install 'websockets>=15'",
+    "web": "pip install 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
+    "mcp": "pip install 'mcp>=2.3' 'mcp-types>=2.3' 'anyio>=4.9' 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
+}
+
+
 class NotInstalled(ClawError):
     """A library that only some need is missing."""
 
@@ -359,7 +369,7 @@ class NotInstalled(ClawError):
         self.what, self.extra = what, extra
 
     def __str__(self) -> str:
-        return f"{self.what} needs a library that is not installed: pip install 'clawfiles[{self.extra}]'"
+        return f"{self.what} needs a library that is not installed: {INSTALL[self.extra]}"
 
 
 class RunFailed(ClawError):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from claw_files.errors import INSTALL
 from claw_files.model import Value
 
 REPAIR: Final = "type `clawfiles doctor --repair`"
@@ -32,7 +33,7 @@ GROUPS: Final = (
         (
             "openclaw-library",
             "the library that speaks with OpenClaw's gateway is missing: its agents are never woken",
-            "pip install 'clawfiles[openclaw]'",
+            INSTALL["openclaw"],
         ),
         (
             "openclaw-gateway",
@@ -57,7 +58,7 @@ GROUPS: Final = (
         (
             "acp-library",
             "the library that speaks with ACP agents is missing: they are never woken",
-            "pip install 'clawfiles[acp]'",
+            INSTALL["acp"],
         ),
         (
             "program-missing",
@@ -72,7 +73,7 @@ GROUPS: Final = (
         (
             "notify-library",
             "the library that reaches people outside of the workspace is missing: their channels get nothing",
-            "pip install 'clawfiles[notify]'",
+            INSTALL["notify"],
         ),
         (
             "channel-unusable",

@@ -1,5 +1,6 @@
 """`doctor --agent NAME` for agents that speak ACP: installed, answering, signed in; and only then a task is sent."""
 
+import re
 import sys
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from claw_files.acp import hello, installed
 from claw_files.cli import run
-from claw_files.errors import NotInstalled
+from claw_files.errors import INSTALL, NotInstalled
 from claw_files.services.probing import Probed
 
 from .conftest import Team
@@ -87,7 +88,7 @@ def test_the_plain_doctor_starts_no_program(team: Team, capsys: pytest.CaptureFi
 def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "has_library", lambda: False)
 
-    with pytest.raises(NotInstalled, match=r"pip install 'clawfiles\[acp\]'"):
+    with pytest.raises(NotInstalled, match=re.escape(INSTALL["acp"])):
         probed(team)
 
 
@@ -104,6 +105,4 @@ def test_a_run_without_the_library_says_the_same(team: Team) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="", env=team.env)
 
     assert done.returncode == 1
-    assert (
-        done.stderr == "clawfiles: an ACP agent needs a library that is not installed: pip install 'clawfiles[acp]'\n"
-    )
+    assert done.stderr == f"clawfiles: an ACP agent needs a library that is not installed: {INSTALL['acp']}\n"

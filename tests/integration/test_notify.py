@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.app import App
-from claw_files.errors import CannotWrite
+from claw_files.errors import INSTALL, CannotWrite
 from claw_files.model import AgentId
 from claw_files.sender import Sender
 from claw_files.testing.patience import until
@@ -334,7 +334,7 @@ def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.
 
     Sender(team.app()).run()
 
-    assert "pip install 'clawfiles[notify]'" in team.posts()[0]
+    assert INSTALL["notify"] in team.posts()[0]
 
 
 def test_on_a_disk_that_takes_nothing_nothing_is_sent(server: Server, start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.app import App
+from claw_files.errors import INSTALL
 from claw_files.model import AgentId, RunId, State, TaskId
 from claw_files.services.tasks import NewTask
 from claw_files.testing.patience import until
@@ -175,7 +176,7 @@ def test_without_the_library_the_sentence_says_what_to_install(team: Team, monke
 
     monkeypatch.setitem(sys.modules, "websockets.exceptions", None)
 
-    assert "pip install 'clawfiles[openclaw]'" in str(team.app.ping(PETER, timedelta(seconds=1)))
+    assert INSTALL["openclaw"] in str(team.app.ping(PETER, timedelta(seconds=1)))
 
 
 @pytest.mark.parametrize(("is_steerable", "when"), [(True, "now"), (None, "at its next look")])

@@ -10,6 +10,7 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from claw_files.calls import CALLS
+from claw_files.errors import INSTALL
 from claw_files.mcp.tools import INSTRUCTIONS, LEFT_OUT, listed, listed_json, tokens
 from claw_files.testing.patience import until
 
@@ -165,7 +166,7 @@ def test_without_the_library_the_command_says_what_to_install(team: Team) -> Non
     done = subprocess.run(words, env=ENV, capture_output=True, text=True, input="")
 
     assert done.returncode == 6
-    assert "pip install 'clawfiles[mcp]'" in done.stderr
+    assert INSTALL["mcp"] in done.stderr
 
 
 def test_the_agent_of_the_environment_acts_and_its_run_counts(team: Team) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from claw_files.errors import INSTALL
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -309,7 +311,7 @@ def test_without_its_libraries_it_says_what_to_install(board, tmp_path: Path) ->
     done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
 
     assert done.returncode == 6
-    assert json.loads(done.stderr)["error"]["message"].endswith("pip install 'clawfiles[web]'")
+    assert json.loads(done.stderr)["error"]["message"].endswith(INSTALL["web"])
 
 
 def test_with_a_certificate_it_speaks_tls_and_nothing_else(serve, tmp_path: Path) -> None:
