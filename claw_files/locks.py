@@ -21,6 +21,7 @@ from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import lock_within, try_lock, write_all, writing
 from claw_files.system.gate import Gate
 from claw_files.system.owner import open_or_make
+from claw_files.words import FILE_BYTES
 
 if TYPE_CHECKING:
     from filelock import UnixFileLock
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIDIED_AWAY_SECONDS = 10.0  # so long a claim file may be deleted again and again before we have it
-_CAP_BYTES = 1 << 20
 
 
 class Locks:
@@ -301,7 +301,7 @@ class Claims:
     def given(self, task: TaskId) -> Given:
         """What was given of the task so far: one read."""
         try:
-            content = self._gate.read(self._path(task), _CAP_BYTES)
+            content = self._gate.read(self._path(task), FILE_BYTES)
             return Given(content.data, content.stamp.mtime)
         except (NotFound, CannotRead):
             return Given(b"")
@@ -309,7 +309,7 @@ class Claims:
     def adopt(self, task: TaskId, other: "Claims") -> None:
         """Begin with what `other` gave of the task, which has moved here; nothing, where something was given here."""
         try:
-            data = other._gate.read(other._path(task), _CAP_BYTES).data
+            data = other._gate.read(other._path(task), FILE_BYTES).data
         except (NotFound, CannotRead):
             return
         with writing(self._path(task)), ExitStack() as opened:
@@ -335,7 +335,7 @@ def _tries() -> Iterator[None]:
 
 def _read(fd: int) -> tuple[Given, bytes]:
     """What the claim file tells, and what must stand before the next line: what a crash tore off is ended first."""
-    data = os.pread(fd, _CAP_BYTES, 0)
+    data = os.pread(fd, FILE_BYTES, 0)
     # Ended as it is, "3 for pet" would be a reservation for somebody else.
     return Given(data), b"" if data[-1:] in (b"", b"\n") else b" - cut off -\n"
 

@@ -13,6 +13,9 @@ from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, TaskId
 from claw_files.patterns import pattern
 
+FILE_BYTES: Final = 4 << 20
+"""The largest file that we write, and read: one limit, so that nothing is written that cannot be read again."""
+
 _ID = pattern(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
 _MESSAGE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _KEY = pattern(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII | re.IGNORECASE)

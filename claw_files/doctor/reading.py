@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from claw_files.model import Value
+from claw_files.words import FILE_BYTES
 
 MOST_NAMES: Final = 20_000
-MOST_BYTES: Final = 1 << 20
+FULL_BYTES: Final = FILE_BYTES * 3 // 4  # a file as large as this will soon be refused
 DEEPEST: Final = 4
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -96,7 +97,7 @@ class Tree:
             return Folder(path=path, odd=_code_of(error))
         return Folder(path=path, names=frozenset(names), nodes=nodes)
 
-    def read(self, path: str, cap_bytes: int = MOST_BYTES) -> bytes:
+    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> bytes:
         """The bytes of a plain file with one name, at most `cap_bytes`. Raises Unread, FileNotFoundError."""
         folder, _, name = path.rpartition("/")
         try:

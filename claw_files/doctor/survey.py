@@ -17,6 +17,8 @@ from claw_files.documents.vocabulary import BUILT_IN
 from claw_files.errors import BadId, InvalidConfig, InvalidFile
 from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
 from claw_files.rules import by_hand, routing
+from claw_files.system.paths import HAND_BYTES
+from claw_files.words import FILE_BYTES
 
 CONFIG: Final = "clawfiles.toml"
 PRIVATE: Final = ".clawfiles"
@@ -66,7 +68,7 @@ class Survey:
         for it in self.tasks:
             self._by_id.setdefault(it.id, it)
         self.letters = [it for agent in self.inboxes for it in self._letters(agent)]
-        self.ledger_raw = self._raw(self.ledger_path, 1 << 24)
+        self.ledger_raw = self._raw(self.ledger_path, HAND_BYTES)
         self.lines = numbered(self.ledger_raw or b"", self._entries())
 
     # --- asked by the checks
@@ -83,6 +85,11 @@ class Survey:
         stems = (f"{name}.md", f"{name.upper()}.md")
         places = ("status", "dead-letter", *self.archives)
         return any(stem in self.folder(place).names for place in places for stem in stems)
+
+    def is_passed_over(self, task: str) -> bool:
+        """Whether the task's file was not looked at, because its folder holds too many."""
+        name = f"{task.lower()}.md"
+        return any(name in folder.names and folder.is_cut for folder in map(self.folder, ("status", "dead-letter")))
 
     def file_of(self, task: str) -> TaskFile | None:
         """The task's file in status/ or dead-letter/; of two the one that counts."""
@@ -157,7 +164,7 @@ class Survey:
             self.odd += [found("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
         return None
 
-    def _raw(self, path: str, cap_bytes: int = 1 << 20, tree: Tree | None = None) -> bytes | None:
+    def _raw(self, path: str, cap_bytes: int = FILE_BYTES, tree: Tree | None = None) -> bytes | None:
         """The bytes of a file; None where there is none, or it cannot be read, which is noted."""
         try:
             return (tree or self.tree).read(path, cap_bytes)

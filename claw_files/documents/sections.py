@@ -9,13 +9,13 @@ from typing import Final
 
 from claw_files.errors import InvalidFile
 from claw_files.patterns import pattern
+from claw_files.words import FILE_BYTES
 
 BEGIN: Final = "<!-- clawfiles begin -->"
 END: Final = "<!-- clawfiles end -->"
 _MARK = pattern(
     r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE
 )  # up to the line's end: damaged ones, too
-MOST_BYTES: Final = 1 << 20  # what the gate reads of one file: a larger one could not be brought up to date again
 _INSTEAD = f"put the lines {BEGIN} and {END} there once each, in this order, or delete both"
 
 
@@ -31,8 +31,8 @@ def put(raw: bytes | None, inner: str, path: str) -> bytes:
     become too large.
     """
     new = _put(raw, inner, path)
-    if len(new) > MOST_BYTES:
-        raise InvalidFile(path, "too-large", f"with our section it would be larger than {MOST_BYTES} bytes")
+    if len(new) > FILE_BYTES:
+        raise InvalidFile(path, "too-large", f"with our section it would be larger than {FILE_BYTES >> 20} MiB")
     return new
 
 

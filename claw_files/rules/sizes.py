@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Final
 
 from claw_files.errors import BadValue, Refused
+from claw_files.words import FILE_BYTES
 
+ROOM_BYTES: Final = 32 * 1024  # in a full file, for what must still be written: that a task is done, when to look again
 IN_MESSAGE_BYTES: Final = 10 * 1024
 ACCEPTED_BYTES: Final = 1024 * 1024
-FILE_BYTES: Final = ACCEPTED_BYTES - 32 * 1024  # of a new file of ours: what is added later must leave it readable
 LINE_LETTERS: Final = 1_000  # of one value in front matter, which holds 16 KiB in all
 BEGINNING_LETTERS: Final = 400  # of a text that is referred to
 RULE: Final = "large bodies"
@@ -44,10 +45,18 @@ def check(text: str, what: str = "the text") -> None:
         raise too_large(f"{what} is over 1 MB")
 
 
-def check_file(data: bytes, what: str) -> None:
-    """Raises Refused for a new file of ours that could soon not be read any more."""
-    if len(data) > FILE_BYTES:
-        raise too_large(f"with this text {what} would be over 1 MB")
+def check_file(new_bytes: int, path: str, old_bytes: int = 0, limit_bytes: int = FILE_BYTES - ROOM_BYTES) -> None:
+    """Raises Refused for a file that could not be read any more, or not added to; what makes it smaller is fine."""
+    if new_bytes > max(limit_bytes, old_bytes):
+        instead = "move what is long in it into a file of its own, and send its path, or split it"
+        raise Refused("file size", f"{path} would be larger than {-(-limit_bytes >> 20)} MiB", instead)
+
+
+def check_ledger(new_bytes: int, path: str, old_bytes: int = 0) -> None:
+    """The same for the ledger, in which closed tasks need no line."""
+    if new_bytes > max(FILE_BYTES, old_bytes):
+        instead = "finish or cancel tasks and run `clawfiles heartbeat`, which takes their lines out, or delete lines"
+        raise Refused("file size", f"{path} would be larger than {FILE_BYTES >> 20} MiB", instead)
 
 
 def too_large(said: str) -> Refused:

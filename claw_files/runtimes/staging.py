@@ -18,10 +18,10 @@ from claw_files.runtimes.supervisor import sync_folder, write_durably
 from claw_files.system.capture import fenced, last_lines
 from claw_files.system.owner import make_folder, make_folders, open_or_make
 from claw_files.system.proc import with_our_programs
+from claw_files.words import FILE_BYTES
 
 SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
 _PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label|model)\}")
-_CAP_BYTES = 1 << 20
 
 
 class Plan:
@@ -165,9 +165,9 @@ def read(folder: str, run_id: RunId) -> Run:
     fd = os.open(os.path.join(folder, "run.md"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _CAP_BYTES:
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > FILE_BYTES:
             raise InvalidFile(f"runs/{run_id}/run.md", "not-a-file", "it is no plain file of a usual size")
-        return parse(os.read(fd, _CAP_BYTES), f"runs/{run_id}/run.md")
+        return parse(os.read(fd, FILE_BYTES), f"runs/{run_id}/run.md")
     finally:
         os.close(fd)
 

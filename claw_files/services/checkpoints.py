@@ -50,7 +50,6 @@ class Checkpoints:
         self._ws.files.folder("checkpoints")
         audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
         raw = forms.render(fresh)
-        sizes.check_file(raw, self.path(agent))
         forms.parse(raw, self.path(agent), agent)  # lists that front matter cannot hold must not replace a good one
         self._ws.files.commit(self.path(agent), lambda _: raw, self._ws.line(audit))
         return fresh

@@ -40,7 +40,7 @@ def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
         is_ours = before.updated is not None and stamp.mtime <= before.updated + OWN
         new = status.edit(raw, before, replace(before, updated=now), path) if is_ours else raw
         new = status.append(new, f"- {words.render_instant(now)} {by} (comment): {said}", path)
-        sizes.check_file(new, path)
+        sizes.check_file(len(new), path)
         return new
 
     audit = Audit(action="comment", task=task, agent=loaded.task.assignee, actor=by, why=text)

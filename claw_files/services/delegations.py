@@ -101,6 +101,7 @@ class Delegations:
         ws = self._ws
         task = ws.in_force(ws.load(task_id).task)
         check_free(ws, task)
+        ws.check_room()
         if urgent and not routing.is_urgent(task):
             audit = Audit(action="urgent", task=task.id, actor=by, why="its answer is needed now")
             task = ws.update(task.id, routing.made_urgent, audit)
@@ -129,6 +130,7 @@ class Delegations:
 
     def check(self, by: AgentId, to: AgentId, inside: TaskId | None = None) -> tuple[AgentId, ...]:
         """The chain of senders, if `by` may delegate to `to`; raises what the rules of delegation raise."""
+        self._ws.check_room()
         inside_task, chain = self._inside(by, inside)
         delegation.check_sandbox(self._ws.settings, self._ws.settings.agent(to).name, False, self._lacks_sandbox)
         return delegation.check_hop(self._ws.settings, by, to, chain, inside_task)
@@ -354,6 +356,7 @@ class Delegations:
         Raises Refused where the contract lacks something, the label is taken, or a limit of the tree is reached.
         """
         ws = self._ws
+        ws.check_room()
         sizes.check(order.text)
         delegation.check_contract(order.label, order.size)
         assert order.label is not None and order.size is not None

@@ -165,5 +165,5 @@ def _whole(ws: Workspace, message: Message) -> str:
     body = message.body
     if message.body_file and message.body_file.startswith(f"inbox/{message.to}/bodies/"):  # and no other file of ours
         with suppress(ClawError):
-            body = ws.files.read(message.body_file, cap_bytes=2 << 20).data.decode("utf-8", "replace")
+            body = ws.files.read(message.body_file).data.decode("utf-8", "replace")
     return body

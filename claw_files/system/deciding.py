@@ -4,8 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from claw_files.errors import InvalidFile, Pending
+from claw_files.rules import sizes
 from claw_files.system.clock import Clock
 from claw_files.system.files import Change, Content
+from claw_files.system.paths import JOURNAL_BYTES
+from claw_files.words import FILE_BYTES
 
 YOUNG = timedelta(seconds=2)  # an editor that empties a file before it writes is through by then
 _PATIENCE_SECONDS = 1.5  # less than YOUNG, so that a file that was just emptied says Pending, not invalid
@@ -16,7 +19,7 @@ def decide(path: str, read: Callable[[], Content | None], change: Change, clock:
     """What is there and what `change` makes of it.
 
     A file that is empty, or that `change` finds invalid, is read again until it is neither or 2 s old. Raises Pending
-    when it is still young after 1.5 s, and what `change` raises.
+    when it is still young after 1.5 s, Refused for what would be over the limit of one file, and what `change` raises.
     """
     give_up = clock.monotonic() + _PATIENCE_SECONDS
     first: Content | None = None
@@ -27,7 +30,10 @@ def decide(path: str, read: Callable[[], Content | None], change: Change, clock:
         young = base is not None and _is_young(base, first if over else None, clock)
         if base is None or base.data or not young:
             try:
-                return base, change(base.data if base else None)
+                new = change(base.data if base else None)
+                limit_bytes = JOURNAL_BYTES if path.endswith(".zip") else FILE_BYTES
+                sizes.check_file(len(new), path, len(base.data) if base else 0, limit_bytes)
+                return base, new
             except InvalidFile:
                 if not young:
                     raise

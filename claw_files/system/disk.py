@@ -17,11 +17,10 @@ from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
-from claw_files.system.paths import is_dropping, journal_path, split
+from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
-from claw_files.words import json_line
+from claw_files.words import FILE_BYTES, json_line
 
-COMMIT_CAP_BYTES = 1 << 22
 _AUDIT = ("timestamp", "action", "task", "agent", "parent_agent", "model", "key", "why", "actor", "epoch")
 _SET_ASIDE: dict[str, object] = dict.fromkeys(_AUDIT) | {"action": "recover"}
 _RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
@@ -59,7 +58,7 @@ class DiskFiles:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def read(self, path: str, cap_bytes: int = 1 << 20) -> Content:
+    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         return self._gate.read(path, cap_bytes)
 
     def stamp(self, path: str) -> Stamp | None:
@@ -210,7 +209,7 @@ class DiskFiles:
 
     def _read_if_there(self, path: str) -> Content | None:
         try:
-            return self._gate.read(path, COMMIT_CAP_BYTES)
+            return self._gate.read(path, HAND_BYTES)
         except NotFound:
             return None
 
@@ -370,7 +369,7 @@ def _status(folder_fd: int, name: str) -> os.stat_result | None:
 def _content_or_none(folder_fd: int, name: str) -> Content | None:
     """The content under an open folder; None for what is absent or what the gate would refuse."""
     try:
-        return read_in(folder_fd, name, COMMIT_CAP_BYTES)
+        return read_in(folder_fd, name, HAND_BYTES)
     except (OSError, CannotRead):
         return None
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from claw_files.digest import digest
+from claw_files.words import FILE_BYTES
 
 _LATEST: Final = 253402300799 * 10**6  # microseconds: the end of the year 9999
 
@@ -54,7 +55,7 @@ class Content(msgspec.Struct, frozen=True):
 class Files(Protocol):
     """Everything clawfiles does with files goes through these methods."""
 
-    def read(self, path: str, cap_bytes: int = 1 << 20) -> Content:
+    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         """The file's content.
 
         Raises NotFound (what="file"), CannotRead for a link, a FIFO, a folder, a device, a second hard link, more than
@@ -92,7 +93,8 @@ class Files(Protocol):
         `turn` is entered before the file is read and left as soon as the new content is in its place: for a file that
         many write, so that they do not prepare their writes in vain, and wait for each other's disk only once.
 
-        Raises whatever `change` raises, Pending (a file that `change` cannot read is younger than 2 s), CannotRead,
+        Raises whatever `change` raises, Refused (the file would be over the limit for one file, and larger than it
+        is), Pending (a file that `change` cannot read is younger than 2 s), CannotRead,
         CannotWrite.
         """
 

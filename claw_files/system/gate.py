@@ -200,7 +200,8 @@ def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
     # A file may grow while it is read: the size says when to refuse early, the count of bytes when to stop.
     data = b"" if found.st_size > cap_bytes else read_up_to(fd, cap_bytes + 1)
     if max(found.st_size, len(data)) > cap_bytes:
-        raise CannotRead(path, "too-large", f"it is larger than {cap_bytes} bytes")
+        size = f"{cap_bytes / (1 << 20):g} MiB"
+        raise CannotRead(path, "too-large", f"it is larger than {size}; move what is long in it into other files")
     return Content(data=data, stamp=stamp_of(found))
 
 

@@ -6,9 +6,11 @@ from functools import lru_cache
 
 from claw_files.errors import CannotRead
 from claw_files.patterns import pattern
+from claw_files.words import FILE_BYTES
 
 NAME_BYTES = 255  # what Linux file systems take for one name
 JOURNAL_BYTES = 64 << 20  # of one day's journal; a larger one is written and not read
+HAND_BYTES = 4 * FILE_BYTES  # what somebody made too large is read this far where it can be cut: by an edit, the ledger
 
 # vim, Emacs, nano and our own kind leave these beside the file that is edited; none is a task or a message.
 _DROPPING = pattern(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$")

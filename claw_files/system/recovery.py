@@ -17,7 +17,7 @@ from claw_files.system.durable import forget, new_file, try_lock, writing
 from claw_files.system.files import Content
 from claw_files.system.gate import Gate, read_in
 from claw_files.system.paths import journal_path
-from claw_files.system.swap import GONE, MOVED, NOTE, PART, Intent, Private, mark
+from claw_files.system.swap import GONE, LATE, MOVED, NOTE, PART, Intent, Private, mark
 
 if TYPE_CHECKING:
     from claw_files.system.disk import DiskFiles
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 KEPT = timedelta(minutes=10)
 _SETTLED = timedelta(seconds=2)
 _CAP_BYTES = 1 << 24
-_LATE = "late-"  # and the length before them: in place of the new content's hash, once late lines were added
 
 Found = list[tuple[str, str]]
 
@@ -136,8 +135,11 @@ class Recovery:
         if intent is None:
             return None  # not ours: a person keeps something here
         over = abs(self._clock.now() - intent.at) >= KEPT  # a clock that was put back must not keep it for ever
-        if not over and self._is_untouched(kept, name, intent):
-            return None
+        try:
+            if not over and self._is_untouched(kept, name, intent):
+                return None
+        except FileNotFoundError:
+            return None  # nobody could write into it any more, and a write forgot it meanwhile
         content = _content_or_none(kept, name)
         if content and content.digest == intent.base_digest:
             return self._let_go(kept, name, intent, content) if over else None
@@ -187,7 +189,7 @@ class Recovery:
         except NotFound:
             self._to_conflicts(kept, name, f"lines were added to {path}, which is not there any more")
             return self._tell(name, path, "late lines are in conflicts/")
-        late = intent.new if intent.new.startswith(_LATE) else f"{_LATE}{intent.base_bytes}"
+        late = intent.new if intent.new.startswith(LATE) else f"{LATE}{intent.base_bytes}"
         further = msgspec.structs.replace(intent, base=mark(taken), new=late)
         os.rename(name, further.name, src_dir_fd=kept, dst_dir_fd=kept)
         return path, "late lines added"
@@ -237,7 +239,7 @@ def _tail(data: bytes, intent: Intent) -> bytes | None:
 
 def _late_lines(data: bytes, intent: Intent) -> list[bytes]:
     """The lines that were added to the live file from this version."""
-    size = intent.new.removeprefix(_LATE) if intent.new.startswith(_LATE) else ""
+    size = intent.new.removeprefix(LATE) if intent.new.startswith(LATE) else ""
     return [line for line in data[int(size) :].splitlines() if line.strip()] if size.isdigit() else []
 
 

@@ -3,12 +3,15 @@
     swap/NAME.part   being written; not yet complete
     swap/NAME        complete; after the exchange the same name holds what was displaced
     swap/NAME.note   the journal's line for it, until it stands in the journal
-    kept/NAME        displaced, looked at again for ten minutes: an editor may still write into it
+    kept/NAME        displaced, looked at again for ten minutes: an editor may still write into it. Beside the newest
+                     sixteen only those stay that were changed, or that a process has open for writing
     long/@HASH       which path a hash in a NAME stands for, where the path itself would be too long
 
 NAME is target~base~new~nonce: which file, what was there (hash and length), what shall be there, when and which try.
 """
 
+import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -18,12 +21,15 @@ from typing import Self
 import msgspec
 
 from claw_files.digest import digest
-from claw_files.errors import NotFound
+from claw_files.errors import CannotRead, NotFound
 from claw_files.system.durable import forget, locked, new_file
 from claw_files.system.gate import Gate, read_in
+from claw_files.system.paths import HAND_BYTES
 
 PART, NOTE = ".part", ".note"
 NONE, MOVED, GONE = "none", "moved", "gone"  # instead of a base: a new file, a rename, a deletion
+LATE = "late-"  # and the length before them: in place of the new content's hash, once late lines were added
+KEPT_VERSIONS, KEPT_UNTOLD = 16, 256  # so many stay whoever has them open, and where the kernel does not tell
 _LONGEST_BYTES = 180  # what is left of 255 for the target, beside two hashes, a length, a nonce and an ending
 
 
@@ -82,6 +88,38 @@ def spell(path: str) -> str:
     return path.replace("/", "%")
 
 
+def _thin(kept: int, names: list[str]) -> None:
+    """Forget versions that nobody can write into any more: unchanged, and open for writing nowhere."""
+    mine = sorted((at, name) for name in names if (at := _kept_since(kept, name)) is not None)
+    for place, (_, name) in enumerate(mine[:-KEPT_VERSIONS]):
+        with suppress(OSError, CannotRead):
+            is_free = _is_free(kept, name)
+            if is_free or (is_free is None and place < len(mine) - KEPT_UNTOLD):
+                found, intent = read_in(kept, name, HAND_BYTES), Intent.parse(name)
+                is_late = intent is None or intent.new.startswith(LATE)  # whether its lines stayed is asked later
+                if found and intent and not is_late and found.digest == intent.base_digest:
+                    forget(kept, name)
+
+
+def _kept_since(kept: int, name: str) -> int | None:
+    with suppress(OSError):
+        return os.stat(name, dir_fd=kept, follow_symlinks=False).st_ctime_ns if Intent.parse(name) else None
+    return None
+
+
+def _is_free(kept: int, name: str) -> bool | None:
+    """Whether no process has the file open for writing: then the kernel gives a read lease. None: it does not tell."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=kept)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return False if error.errno == errno.EAGAIN else None
+    finally:
+        os.close(fd)
+    return True
+
+
 class Private:
     """The private folder of one workspace: mode 0700, made when needed, disposable while nothing runs."""
 
@@ -134,8 +172,12 @@ class Private:
 
     def keep(self, bench: int, intent: Intent) -> None:
         """Put what was displaced where `adopt` looks at it again; nothing was, where it was a new file."""
-        with self.folder("kept") as kept, suppress(FileNotFoundError):
-            os.rename(intent.name, intent.name, src_dir_fd=bench, dst_dir_fd=kept)
+        with self.folder("kept") as kept:
+            with suppress(FileNotFoundError):
+                os.rename(intent.name, intent.name, src_dir_fd=bench, dst_dir_fd=kept)
+            names = os.listdir(kept)
+            if len(names) > KEPT_VERSIONS:
+                _thin(kept, names)
 
     def sync(self, *folders: int) -> None:
         """Make the names in these folders durable."""

@@ -7,8 +7,9 @@ from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp, Survey
-from claw_files.system.paths import is_dropping, journal_path, split
+from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.testing.clock import FakeClock
+from claw_files.words import FILE_BYTES
 
 
 class Crash(BaseException):
@@ -57,7 +58,7 @@ class MemoryFiles:
 
     # -- the contract --------------------------------------------------------------------------------------------
 
-    def read(self, path: str, cap_bytes: int = 1 << 20) -> Content:
+    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         split(path)
         if path in self._refused:
             raise CannotRead(path, self._refused[path], "refused for this test")
@@ -166,7 +167,7 @@ class MemoryFiles:
 
     def _read_if_there(self, path: str) -> Content | None:
         try:
-            return self.read(path, 1 << 22)
+            return self.read(path, HAND_BYTES)
         except NotFound:
             return None
 

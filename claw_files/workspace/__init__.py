@@ -25,6 +25,7 @@ from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
+from claw_files.system.paths import HAND_BYTES
 from claw_files.workspace import index
 from claw_files.workspace.index import Row
 from claw_files.workspace.places import Places
@@ -287,7 +288,7 @@ class Workspace(Restoring):
             new = status.edit(raw, before, after, path, self.vocabulary)
             new = status.append(new, note, path, self.vocabulary) if note else new
             if len(note) > sizes.LINE_LETTERS:
-                sizes.check_file(new, path)
+                sizes.check_file(len(new), path)
             return new
 
         self.files.commit(path, change, self.line(audit), keep_mtime=keep_mtime)
@@ -312,7 +313,7 @@ class Workspace(Restoring):
     def entries(self, only: TaskId | None = None) -> tuple[Entry, ...]:
         """The ledger's entries in their order, of one task or of all; an absent ledger has none."""
         try:
-            content = self.files.read(self.settings.workspace.ledger)
+            content = self.files.read(self.settings.workspace.ledger, HAND_BYTES)
         except NotFound:
             return ()
         return self._entries_in(content.data, min(content.stamp.mtime, self.clock.now()), only)
@@ -328,6 +329,12 @@ class Workspace(Restoring):
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
         return next(iter(self.entries(only=task)), None)
+
+    def check_room(self) -> None:
+        """Raises Refused where the ledger has no room for another line: asked before the rest of a command is done."""
+        path = self.settings.workspace.ledger
+        stamp = self.files.stamp(path)
+        sizes.check_ledger((stamp.size_bytes if stamp else 0) + sizes.ROOM_BYTES, path)
 
     def add_entry(self, entry: Entry, audit: Audit) -> None:
         """Write a line into the ledger: the record of intent, before anything is sent."""
@@ -361,7 +368,13 @@ class Workspace(Restoring):
         path = self.settings.workspace.ledger
         # The commit is safe without it; but all write this one file, and would prepare their writes again and again.
         turn = self.locks.hold("ledger", LEDGER_PATIENCE, f"{audit.actor}: {audit.action}")
-        self.files.commit(path, lambda raw: change(raw if raw is not None else b""), self.line(audit), turn=turn)
+
+        def checked(raw: bytes | None) -> bytes:
+            new = change(raw or b"")
+            sizes.check_ledger(len(new), path, len(raw or b""))
+            return new
+
+        self.files.commit(path, checked, self.line(audit), turn=turn)
 
     # --- other folders
 
@@ -373,7 +386,7 @@ class Workspace(Restoring):
 def _new_file(task: Task, body: str, path: str, vocabulary: Vocabulary) -> bytes:
     new = status.edit(None, None, task, path)
     new = status.append(new, body, path, vocabulary) if body else new
-    sizes.check_file(new, path)
+    sizes.check_file(len(new), path)
     return new
 
 

@@ -116,13 +116,12 @@ def test_a_long_word_on_a_task_stands_in_its_text_and_the_beginning_in_its_front
 
 def test_a_note_that_would_make_a_task_unreadable_is_refused(desk, held: str) -> None:
     app = _app(desk)
-    app.tasks.progress(held, "peter", LONG)
-    app.tasks.progress(held, "peter", LONG)
-    app.tasks.progress(held, "peter", LONG)
+    for _ in range((4 << 20) // len(LONG)):
+        app.tasks.progress(held, "peter", LONG)
 
     answer = _refused(lambda: app.tasks.progress(held, "peter", LONG))
 
-    assert "write it to a file and send its path" in answer
+    assert "larger than 4 MiB" in answer and "into a file of its own" in answer
     desk.ok("done", held, "it is in notes.md", by="peter")
 
 

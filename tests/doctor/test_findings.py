@@ -259,6 +259,12 @@ def sparse(clinic) -> None:
     clinic.age("status/tc-1.md", 60)
 
 
+@case("nearly-full", "HEARTBEAT.md")
+def a_ledger_of_more_than_3_mib(clinic) -> None:
+    clinic.write("HEARTBEAT.md", "x\n" * (3 << 19) + "y\n")
+    clinic.age("HEARTBEAT.md", 60)
+
+
 @case("too-many-files", "events/new")
 def twenty_thousand(clinic) -> None:
     folder = clinic.root / "events/new"

@@ -322,7 +322,7 @@ def test_twins_in_another_case_are_one_task_and_homoglyphs_are_none(site) -> Non
 
 
 def test_a_growing_file_is_read_up_to_its_cap(site) -> None:
-    site.write("status/tc-9.md", task("status: backlog", body="x" * (1 << 20)))
+    site.write("status/tc-9.md", task("status: backlog", body="x" * (4 << 20)))
     assert "[too-large]" in site("task", "show", "TC-9").err
 
 

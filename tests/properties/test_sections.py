@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claw_files.documents.sections import BEGIN, END, MOST_BYTES, inside, put, take
+from claw_files.documents.sections import BEGIN, END, inside, put, take
 from claw_files.errors import InvalidFile
+from claw_files.words import FILE_BYTES
 
 PATH = "AGENTS.md"
 PIECES = ["a", "b c", "\n", "\r\n", "\r", "\n\n", " ", "\t", "é", "\ufeff", "\u2028", "# A\n", "<!-- x -->", "<!--"]
@@ -116,8 +117,8 @@ def test_the_section_ends_its_lines_as_the_file_does() -> None:
 
 
 def test_a_file_that_would_become_too_large_to_be_read_again_is_refused() -> None:
-    room = MOST_BYTES - len(put(b"", "x", PATH))
+    room = FILE_BYTES - len(put(b"", "x", PATH))
 
-    assert len(put(b"a" * room, "x", PATH)) == MOST_BYTES
+    assert len(put(b"a" * room, "x", PATH)) == FILE_BYTES
     with pytest.raises(InvalidFile, match="too-large"):
         put(b"a" * (room + 1), "x", PATH)

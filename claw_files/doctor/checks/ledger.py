@@ -35,6 +35,8 @@ def lines(s: Survey) -> Iterator[Finding]:
             yield found("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
         elif entry.task not in s:
             yield found("line-unknown-task", *here, f"{entry.task}; {_plan(s, entry)}", entry.task)
+        elif it is None and s.is_passed_over(entry.task):
+            continue
         elif it is None or (it.task and it.task.state not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
             state = it.task.state if it and it.task else "in the archive"
             yield found("line-closed", *here, f"{entry.task} is {state}", entry.task)

@@ -7,10 +7,10 @@ from typing import Final
 
 from claw_files import words
 from claw_files.doctor.findings import Finding, found
-from claw_files.doctor.reading import DEEPEST, MOST_BYTES, Folder, Node
+from claw_files.doctor.reading import DEEPEST, FULL_BYTES, Folder, Node
 from claw_files.doctor.survey import BOXES, PRIVATE, Survey
 from claw_files.errors import BadId
-from claw_files.words import safe
+from claw_files.words import FILE_BYTES, safe
 
 AHEAD_SECONDS: Final = 300
 _TOP: Final = (
@@ -33,6 +33,8 @@ def nodes(s: Survey) -> Iterator[Finding]:
             yield found("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
         elif node and node.mode & 0o077 and top == PRIVATE:
             yield found("open-private", top, detail=f"mode {node.mode:o}")
+    if ledger := s.tree.node(s.ledger_path):
+        yield from _size(ledger)
     for top in _TOP:
         yield from _below(s, top, 1)
 
@@ -43,7 +45,8 @@ def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
     if folder.odd and depth > 1:
         yield found(folder.odd, path)
     if folder.is_cut:
-        yield found("too-many-files", path, detail=f"{len(folder.names):,} files")
+        detail = f"{len(folder.names):,} files; none after {folder.nodes[-1].name}"
+        yield found("too-many-files", path, detail=detail)
     for node in folder.nodes:
         if node.kind == "folder":
             yield from _folder(s, node, depth)
@@ -68,10 +71,16 @@ def _node(s: Survey, node: Node) -> Iterator[Finding]:
         yield found("hard-link", node.path, detail=f"{node.links} names")
     if not node.mode & 0o444:
         yield found("no-permission", node.path, detail=f"mode {node.mode:o}")
-    if node.size_bytes > MOST_BYTES and not node.path.startswith(_MAY_BE_LARGE):
-        yield found("too-large", node.path, detail=f"{node.size_bytes:,} bytes")
+    if not node.path.startswith(_MAY_BE_LARGE):
+        yield from _size(node)
     if node.mtime > s.now + AHEAD_SECONDS:
         yield found("future-time", node.path)
+
+
+def _size(node: Node) -> Iterator[Finding]:
+    if node.size_bytes > FULL_BYTES:
+        code = "too-large" if node.size_bytes > FILE_BYTES else "nearly-full"
+        yield found(code, node.path, detail=f"{node.size_bytes:,} bytes")
 
 
 def names(s: Survey) -> Iterator[Finding]:
