@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench prove storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
+.PHONY: demo test check bench prove graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
 MINUTES ?= 10
 
 demo: $(STAMP)  ## the workday of the example workspace, with real agent processes
@@ -21,6 +21,9 @@ bench: $(STAMP)  ## what things cost, as ratios within one run
 
 prove: $(STAMP)  ## the long proofs: kill storms, every crash point, large property runs
 	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw"
+
+graveyard: $(STAMP)  ## public bugs of tools that do parts of this job: what their users saw, what happens here
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/graveyard --table
 
 storm: $(STAMP)  ## of these: the daemon killed a hundred times under load
 	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw" tests/daemon/test_kill_storm.py

@@ -19,12 +19,15 @@ FILE_BYTES: Final = 4 << 20
 _ID = pattern(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII | re.IGNORECASE)
 _MESSAGE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _KEY = pattern(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII | re.IGNORECASE)
+# What Syncthing and git's mergetool put beside a file whose edits they could not join.
+_COPY = pattern(r"\.sync-conflict-|_(?:backup|base|local|remote)_[0-9]+$")
 _DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10)})
 
 
 def _checked_id(text: str, what: str) -> str:
     low = text.lower()
-    if not _ID.fullmatch(text) or low.endswith((".lock", ".tmp", ".")) or low.split(".", 1)[0] in _DEVICES:
+    is_beside = low.endswith((".lock", ".tmp", ".")) or _COPY.search(low)
+    if not _ID.fullmatch(text) or is_beside or low.split(".", 1)[0] in _DEVICES:
         raise BadId(text, what)
     return low
 
