@@ -236,13 +236,24 @@ def json_line(facts: Mapping[str, object]) -> bytes:
     return line + b"\n"
 
 
+def wire_json(value: object) -> str:
+    """The value, of what JSON has, as the shortest line of JSON: letters as they are, what `safe` would hide escaped.
+
+    A lone surrogate becomes an escape, too, so that the line is always UTF-8.
+    """
+    import json
+
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return line if line.isascii() and "\x7f" not in line else _UNSAFE.sub(_json_escape, line)
+
+
 def _spelled_out(text: str) -> str:
     cut = text if len(text) <= LINE_TEXT else text[:LINE_TEXT] + "…"
     return cut if cut.isascii() else "".join(_escaped(it) if "\ud800" <= it <= "\udfff" else it for it in cut)
 
 
 def _json_escape(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be")
+    units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 

@@ -36,7 +36,7 @@ def _of(kind: Any, bounds: bool) -> dict[str, Any]:
         limits = _limits(metadata[0], get_origin(kind.__origin__) is tuple) if bounds else {}
         return _of(kind.__origin__, bounds) | limits
     if get_origin(kind) is Literal:
-        return {"enum": list(get_args(kind))}
+        return {"type": "string", "enum": list(get_args(kind))}
     if get_origin(kind) is tuple:
         return {"type": "array", "items": _of(get_args(kind)[0], bounds)}
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

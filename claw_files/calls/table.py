@@ -75,19 +75,17 @@ def _calls() -> Iterator[Call]:
     yield call("task_block", "block", args.TaskBlock, on_tasks.block, "Say what a task waits for.")
     yield call("task_unblock", "unblock", args.TaskUnblock, on_tasks.unblock, "Let a blocked task go on.")
     yield call("task_comment", "comment", args.TaskComment, on_tasks.comment, "Add a note to anybody's task.")
-    yield call("task_need", "need", args.TaskNeed, on_tasks.need, "Block your task until another agent has answered.")
+    yield call("task_need", "need", args.TaskNeed, on_tasks.need, "Block your task until an agent answers.")
     yield call("task_release", "release", args.TaskRelease, on_tasks.release, "Give your task back to the backlog.")
     yield call("task_approve", "approve", args.OneTask, on_tasks.approve, "Accept a task in review.")
-    yield call(
-        "task_reopen", "reopen", args.Reasoned, on_tasks.reopen, "Send a finished task back to its agent, with why."
-    )
+    yield call("task_reopen", "reopen", args.Reasoned, on_tasks.reopen, "Send a finished task back, with why.")
     yield call("task_cancel", "cancel", args.Reasoned, on_tasks.cancel, "Cancel a task and end its runs.")
     yield call(
         "task_delegate",
         "delegate",
         args.TaskDelegate,
         on_tasks.delegate,
-        "Give a task to a named agent; without `to` its route decides.",
+        "Give a task to an agent; without `to` its route decides.",
     )
     yield call("board", "board", args.Board, on_tasks.board, "All tasks by state.", changes=False)
     yield call(
@@ -109,7 +107,7 @@ def _calls() -> Iterator[Call]:
         "sessions list",
         args.SessionsList,
         on_sessions.list_,
-        "Which agents and workers there are, how they stand.",
+        "Agents and workers, and how they stand.",
         changes=False,
     )
     yield call(

@@ -56,7 +56,9 @@ class Performing:
         """What the call answers, as JSON has it, without what says nothing. Raises ClawError."""
 
         def make(app: App) -> Any:
-            return lean(json.loads(views.to_json(perform(app, name, raw))))
+            answer = json.loads(views.to_json(perform(app, name, raw)))
+            sendable = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")  # no half characters
+            return lean(json.loads(sendable))
 
         return await self.run(agent, make, self._waits if raw.get("timeoutSeconds") else self._calls)
 

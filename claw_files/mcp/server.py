@@ -14,7 +14,7 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
-from claw_files import __version__, views
+from claw_files import __version__
 from claw_files.errors import ClawError, Usage
 from claw_files.mcp import resources
 from claw_files.mcp.changes import Changes
@@ -22,7 +22,7 @@ from claw_files.mcp.performing import Performing
 from claw_files.mcp.tools import INSTRUCTIONS, listed
 from claw_files.mcp.wording import reworded
 from claw_files.model import AgentId
-from claw_files.words import safe
+from claw_files.words import safe, wire_json
 
 Context = ServerRequestContext[Any, Any]
 Caller = Callable[[Context], AgentId]
@@ -114,7 +114,7 @@ class Door:
             answer = await self._performing.perform(self._caller(context), found.call, found.arguments)
         except ClawError as error:
             raise _protocol_error(error) from None
-        text = types.TextResourceContents(uri=uri, mime_type="application/json", text=views.to_json(answer))
+        text = types.TextResourceContents(uri=uri, mime_type="application/json", text=wire_json(answer))
         return types.ReadResourceResult(contents=[text])
 
     # --- changes
@@ -183,4 +183,4 @@ def _sentence(error: ClawError) -> str:
 
 
 def _text(answer: Any) -> types.TextContent:
-    return types.TextContent(text=views.to_json(answer))
+    return types.TextContent(text=wire_json(answer))

@@ -21,7 +21,7 @@ UNTOLD = {  # arguments that are taken, and rarely needed
         "batch",
         "noCache",
     },
-    "sessions_history": {"maxBytes"},
+    "sessions_history": {"maxBytes", "limit"},
     "sessions_list": {"messageLimit", "limit", "activeMinutes", "kinds"},
     "task_unblock": {"note"},
     "subagents": {"recentMinutes"},

@@ -9,6 +9,7 @@ import msgspec
 
 from claw_files.errors import Usage
 
+NO_OBJECT = "the body must be a JSON object"
 _DIGITS = 18
 _FIELDS = 20
 
@@ -35,7 +36,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as wrong:
         raise Usage(f"the body is no JSON: {wrong.msg} at character {wrong.pos}") from None
     if not isinstance(found, dict):
-        raise Usage("the body must be a JSON object")
+        raise Usage(NO_OBJECT)
     return found
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, Run, RunId, Runtime, TaskId, Value
 from claw_files.rules.sessions import Session
@@ -152,12 +153,22 @@ def _within(records: list[Record], cap_bytes: int) -> list[Record]:
     for record in reversed(records):
         if left <= 0:
             break
-        raw = record.text.encode("utf-8", "backslashreplace")
-        left -= len(raw)
-        kept.append(record if left >= 0 else _cut(record, raw, len(raw) + left))
+        kept.append(_cut(record, left))
+        left -= _cost(record.text)
     return kept[::-1]
 
 
-def _cut(record: Record, raw: bytes, size_bytes: int) -> Record:
-    part = raw[-size_bytes:] if record.type in _ENDS else raw[:size_bytes]
-    return replace(record, text=part.decode("utf-8", "ignore"), cut=True)
+def _cost(text: str) -> int:
+    """The bytes of the text in an answer, where quotes, ends of lines and controls are escapes."""
+    return len(words.wire_json(text).encode()) - 2
+
+
+def _cut(record: Record, left_bytes: int) -> Record:
+    """The record with as much of its text as fits."""
+    raw, text = record.text.encode("utf-8", "backslashreplace"), record.text
+    size = len(raw)
+    while (cost := _cost(text)) > left_bytes:
+        size = size * left_bytes // cost
+        part = raw[len(raw) - size :] if record.type in _ENDS else raw[:size]
+        text = part.decode("utf-8", "ignore")
+    return record if text is record.text else replace(record, text=text, cut=True)
