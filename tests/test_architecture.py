@@ -35,7 +35,7 @@ DOORS = {
     "input": {"cli"},
     "os.open": {
         *("system", "locks", "runtimes", "openclaw", "acp", "notify", "doctor"),
-        *("cli/door.py", "demo", "daemon/log.py", "daemon/doors.py"),
+        *("cli/door.py", "demo", "daemon/log.py", "daemon/doors.py", "mcp/stdio.py"),
     },
     "os.replace": {"system", "runtimes/supervisor.py"},
     "os.rename": {"system", "locks", "runtimes", "demo"},

@@ -69,9 +69,9 @@ class _Wire:
     def __init__(self) -> None:
         self._parent = os.getppid()
         self._in, self._out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-        with open(os.devnull, "r+b") as nothing:  # no program that we start reads requests or writes between answers
-            os.dup2(nothing.fileno(), 0)
-            os.dup2(nothing.fileno(), 1)
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for number in (0, 1):  # no program that we start reads requests, or writes between answers
+            os.dup2(nothing, number)
         self._unanswered = set[Any]()
 
     async def read(self, requests: Sending, answers: Sending) -> None:
