@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from claw_files.errors import ClawError
 from claw_files.finding import find_root, set_up, take_out
 from claw_files.model import AgentId, Runtime, TaskId
 from claw_files.site import PRIVATE, Site
@@ -114,8 +115,15 @@ class App(Site):
         return self
 
     def wake(self) -> None:
-        """Wake whoever has a message waiting, wherever it lies."""
-        self.outer.heartbeat.wake()
+        """Wake whoever has a message waiting, wherever it lies. Where that fails, the heartbeat does it."""
+        self.afterwards(self.outer.heartbeat.wake)
+
+    def afterwards(self, step: "Callable[[], object]") -> None:
+        """Do what comes after a command that is done: should it fail, that is only said."""
+        try:
+            step()
+        except (ClawError, OSError) as wrong:
+            self.remarks.append(f"this is done, but nobody was woken for it yet: {wrong}; the next heartbeat does it")
 
     # --- services
 

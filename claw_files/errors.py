@@ -13,6 +13,11 @@ class ClawError(Exception):
     code: ClassVar[str] = "bug"
     exit_status: ClassVar[int] = 70
 
+    @property
+    def sentence(self) -> str:
+        """What happened, with what stands all the same and what to type."""
+        return ". ".join((str(self), *getattr(self, "__notes__", ())))
+
     def details(self) -> dict[str, object]:
         """The error's facts for `--json`, beside code and message."""
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}
@@ -320,7 +325,8 @@ class CannotWrite(ClawError):
 
     def __str__(self) -> str:
         tail = "written, but not proven to survive a power cut" if self.unknown else "nothing was changed"
-        return f"cannot write {self.path}: {self.reason} ({tail})"
+        is_all = self.unknown or not getattr(self, "__notes__", None)  # else what stands is told behind it
+        return f"cannot write {self.path}: {self.reason}" + (f" ({tail})" if is_all else "")
 
 
 class GatewayAway(ClawError):

@@ -320,6 +320,17 @@ class Report(Value, frozen=True):
     unclear: tuple[Unclear, ...] = ()  # the author's last words on it, where they were not understood
 
 
+class Note(Value, frozen=True):
+    """What a command that makes something leaves of itself before its first step (`system.pending`)."""
+
+    nonce: str | None = None  # a name that is used once: its steps bear it
+    again: bool = False  # an earlier try of the same command left it, and failed
+
+    def key(self, part: str) -> str | None:
+        """The key of one step, of several of a kind; None without a note."""
+        return f"{self.nonce}-{part}" if self.nonce else None
+
+
 class Audit(Value, frozen=True):
     """One line of the journal: a decision or a write of ours."""
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from claw_files import __version__, config, words
-from claw_files.errors import BadValue, CannotRead, ClawError, InvalidFile, NoAgentNamed
+from claw_files.errors import BadValue, Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
 from claw_files.finding import around_of
-from claw_files.model import AgentId, AgentKind, RunId, TaskId
+from claw_files.model import AgentId, AgentKind, Note, RunId, TaskId
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
 from claw_files.system.files import Content
+from claw_files.system.noise import token
 from claw_files.workspace import CONFIG, Workspace
 from claw_files.workspace.places import FOLDER, Places
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from claw_files.locks import Claims, Locks
     from claw_files.model import Message
     from claw_files.services.tokens import Tokens
+    from claw_files.system.pending import Pending
 
 PRIVATE = ".clawfiles"
 OUTSIDE = AgentId("")  # in no compartment, whoever acts
@@ -51,6 +53,7 @@ class Site:
         self._named = agent or env.get("CLAWFILES_AGENT") or None
         self._home = home
         self._known: dict[AgentId, Self] = {}
+        self.remarks: list[str] = []  # what went wrong beside a command that succeeded
         self.clock: Clock = clock or SystemClock()
 
     def close(self) -> None:
@@ -61,6 +64,46 @@ class Site:
         """
         for place in (*self._known.values(), self):
             vars(place).clear()
+
+    # --- one command
+
+    @cached_property
+    def pending(self) -> "Pending":
+        from claw_files.system.pending import Pending
+
+        _ = self.files  # which makes the folder of a compartment, and looks at what lies there
+        return Pending(self.root, self.clock)
+
+    def begin(self, *call: object) -> Note:
+        """The note of a command that makes something, left before its first step; `call` is what tells it from others.
+
+        It is kept until `finish`, so that the same call goes on where this one failed. Raises CannotWrite, Busy.
+        """
+        now, actor = self.clock.now(), self.actor
+        # Within a second the microseconds keep the order; two of one microsecond differ in the rest.
+        nonce = f"{now:%Y%m%dT%H%M%SZ}-{actor}-{now.microsecond:06d}{token(2)}"
+        self.workspace.pending = self.pending.begin(msgspec.json.encode((actor, *call)), nonce)
+        return self.workspace.pending
+
+    def _known_with(self, part: str) -> list[Self]:
+        """The places that have opened that part of theirs."""
+        return [it for it in (self, *(it for it in self._known.values() if it is not self)) if part in vars(it)]
+
+    def finish(self, is_over: bool = True) -> None:
+        """What was asked for is done and was told: typed once more, it is another. Raises CannotWrite."""
+        for place in self._known_with("pending"):
+            place.pending.end(is_over)
+
+    def failed(self, error: ClawError) -> None:
+        """Say in the error what stands of a command that failed, and keep its note where something does."""
+        made = dict.fromkeys(_told(line) for place in self._known_with("files") for line in place.files.made)
+        if isinstance(error, RunFailed):  # what was waited for was accepted before
+            made.clear()
+        if made and (self._known_with("pending") or isinstance(error, (CannotWrite, Busy))):
+            what = f"This stands: {', '.join(made)}. "
+            error.add_note(what + "Type the same again: it does what is left, and nothing twice")
+        with suppress(ClawError):
+            self.finish(is_over=not made and not (isinstance(error, CannotWrite) and error.unknown))
 
     # --- the configuration
 
@@ -308,7 +351,7 @@ class Site:
         self._known.setdefault(self.home, self)
         if home not in self._known:
             self._known[home] = made = self._beside(home)
-            made._known = self._known
+            made._known, made.remarks = self._known, self.remarks
         return self._known[home]
 
     def compartments(self) -> list[Self]:
@@ -338,3 +381,9 @@ class Site:
     def _places(self) -> Places:
         """What the workspace knows of the others."""
         return Places()
+
+
+def _told(line: bytes) -> str:
+    """What a line of the journal says was done, in two words."""
+    facts = msgspec.json.decode(line)
+    return f"{facts['action']} {facts['task'] or facts['agent'] or facts['key'] or ''}".rstrip()

@@ -64,12 +64,12 @@ def error_json(error: ClawError) -> str:
 
 def error_document(error: ClawError) -> dict[str, Any]:
     """`{"error": {"code", "message", ...}}` with the facts of the error."""
-    return {"error": {**error.details(), "code": error.code, "message": str(error)}}
+    return {"error": {**error.details(), "code": error.code, "message": error.sentence}}
 
 
 def error_text(error: ClawError) -> str:
     """`clawfiles: ` and the sentence; several problems are a line each."""
-    return "\n".join(f"clawfiles: {safe(line)}" for line in str(error).split("\n"))
+    return "\n".join(f"clawfiles: {safe(line)}" for line in error.sentence.split("\n"))
 
 
 # --- tasks

@@ -142,7 +142,7 @@ def subagents(app: "App", asked: args.Subagents) -> Any:
         return {"status": "ok", "action": "kill"} | talk.killed_json(app.steering.kill(app.actor, asked.target))
     if not asked.message:
         raise Usage("subagents: `steer` needs `message`")
-    return {"action": "steer"} | _steered_json(app.steering.steer(app.actor, asked.target, asked.message))
+    return {"action": "steer"} | _steered_json(talk.steer(app, asked.target, asked.message))
 
 
 def inbox(app: "App", asked: args.Inbox) -> Any:

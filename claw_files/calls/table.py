@@ -7,7 +7,7 @@ import msgspec
 
 from claw_files.calls import arguments as args
 from claw_files.calls import on_sessions, on_tasks
-from claw_files.errors import Usage
+from claw_files.errors import ClawError, Usage
 from claw_files.rules import sizes
 from claw_files.words import safe
 
@@ -168,7 +168,13 @@ def make(app: "App", call: Call, raw: Mapping[str, object]) -> object:
     asked = checked(call, raw)
     _ = app.actor
     app.check_use(call.right(asked))
-    return call.function(app, asked)
+    try:
+        found = call.function(app, asked)
+    except ClawError as error:
+        app.failed(error)
+        raise
+    app.finish()
+    return found | {"note": "; ".join(app.remarks)} if app.remarks and isinstance(found, dict) else found
 
 
 def checked(call: Call, raw: Mapping[str, object]) -> args.Arguments:

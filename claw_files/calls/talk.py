@@ -34,6 +34,7 @@ def send(
     if patience:
         check_wait(app.settings, by, receiver, app.lanes_held())
     kind = Kind.QUESTION if question else Kind.ANNOUNCE
+    app.begin("send", receiver, text, task, critical, kind)
     sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
     if sent.status != "silent":
         app.wake()
@@ -52,17 +53,24 @@ def send_to_session(app: "App", receiver: "AgentId | Session", text: str, patien
     if isinstance(receiver, Session) and receiver.stays is Stay.OPEN and receiver.task:
         return _send_turn(app, receiver.task, text, patience)
     if isinstance(receiver, Session):
-        return app.steering.steer(app.actor, receiver.run or receiver.key, text)
+        return steer(app, receiver.run or receiver.key, text)
     return send(app, receiver, text, patience=patience, question=True)
+
+
+def steer(app: "App", name: str, text: str) -> "Steered":
+    """Hand a correction to what is at work there."""
+    app.begin("steer", name, text)
+    return app.steering.steer(app.actor, name, text)
 
 
 def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None) -> "Sent":
     """The next message of a worker's session, with its answer, if it comes in time."""
     app.check_takes_work()
+    app.begin("sessions send", task, text)
     sent = app.staying.send(app.actor, task, text)
     if sent.id is None:
         return sent
-    app.heartbeat.tick(only=task)
+    app.afterwards(lambda: app.heartbeat.tick(only=task))
     end = app.clock.monotonic() + (patience.total_seconds() if patience else 0)
     while app.clock.monotonic() < end:
         if not any(run.alive and run.task == task for run in app.runtime.live()):
@@ -96,6 +104,7 @@ def spawn(app: "App", order: "SpawnOrder") -> "tuple[App, Delegated]":
     """Have a worker do one task, and wake it; where the task lies comes first."""
     app.check_takes_work()
     place = app.place_to_see(order.task) if order.task else app
+    place.begin("spawn", order)
     spawned = place.delegations.spawn(order, app.actor, app.inside)
     app.wake()
     return place, spawned
@@ -106,6 +115,7 @@ def spawn_items(app: "App", order: "SpawnOrder", items_text: str, batch: int | N
     from claw_files.services.batching import Batching
 
     app.check_takes_work()
+    app.begin("spawn items", order, items_text, batch)
     made = Batching(app.workspace, app.delegations).spawn(order, items_text, app.actor, app.inside, batch)
     app.wake()
     return made

@@ -40,7 +40,9 @@ class Moved(NamedTuple):
 
 def make(app: "App", order: "NewTask", to: str | None) -> Made:
     """Make the task, in the place of whom it is for, and delegate it to them; raises what either raises."""
+    from claw_files.model import State
     from claw_files.rules.routing import estimate_warning
+    from claw_files.services.contracts import is_sent
 
     actor = app.actor
     receiver = app.settings.agent(to).name if to else None
@@ -50,11 +52,14 @@ def make(app: "App", order: "NewTask", to: str | None) -> Made:
     place = app.place_of(receiver)
     for earlier in order.after:
         app.place_to_act(earlier)
-    made = place.tasks.new(order, actor, app.inside if place is app or place.home else None)
+    note = place.begin("task new", order, to)
+    made = place.tasks.new(order, actor, app.inside if place is app or place.home else None, receiver)
     waits_for: tuple[Before, ...] = ()
-    if receiver:
+    is_left = not note.again or (made.state is State.BACKLOG and not is_sent(place.workspace, made))
+    if receiver and is_left:
         done = place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
         waits_for = done.waits_for
+    if receiver:
         app.wake()
     return Made(place.board.show(made.id, own=True), receiver, estimate_warning(made.estimate), waits_for)
 
@@ -87,7 +92,14 @@ def unblock(app: "App", task: "TaskId", note: str, generation: int | None) -> Mo
     from claw_files.model import State
 
     by = app.actor
-    moved = move(app, task, lambda place: place.tasks.unblock(task, by, note, generation))
+
+    def unblocked(place: "App") -> "Task":
+        is_again = place.begin("unblock", task, note).again
+        found = place.workspace.in_force(place.workspace.load(task).task)
+        is_made = is_again and found.state is not State.BLOCKED
+        return found if is_made else place.tasks.unblock(task, by, note, generation)
+
+    moved = move(app, task, unblocked)
     holder, place = moved.task.assignee, moved.place
     if moved.task.state is State.IN_PROGRESS and holder and holder != by and not place.is_blind:
         place.messages.send(by, holder, f"{task} can go on. {note}".strip(), task)
@@ -99,8 +111,11 @@ def comment(app: "App", task: "TaskId", text: str) -> Moved:
     """The task with a note of whoever acts at the end of its file."""
     from claw_files.services import comments
 
-    by = app.actor
-    return move(app, task, lambda place: comments.add(place.workspace, task, by, text))
+    def commented(place: "App") -> "Task":
+        place.begin("comment", task, text)
+        return comments.add(place.workspace, task, app.actor, text)
+
+    return move(app, task, commented)
 
 
 def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], Task]") -> "Task":

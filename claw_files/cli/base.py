@@ -77,7 +77,19 @@ class Command(_Shape):
             from claw_files.rules.profiles import check_forwarded
 
             check_forwarded(_name_of(ctx))
-        return super().invoke(ctx)
+        from claw_files.errors import ClawError
+
+        try:
+            found = super().invoke(ctx)
+        except ClawError as error:
+            if app := ctx.meta.get(_META + "app"):
+                app.failed(error)
+            raise
+        if app := ctx.meta.get(_META + "app"):
+            for remark in app.remarks:
+                warn(remark)
+            app.finish()
+        return found
 
 
 class Group(_Shape, click.Group):
@@ -164,6 +176,7 @@ def open_app(agent: str | None = None) -> "App":
     if is_forwarded():
         _check_here(app)
     if context := click.get_current_context(silent=True):
+        context.meta[_META + "app"] = app
         app.check_use(_name_of(context))
     return app
 

@@ -144,6 +144,7 @@ def comment(app: "App", by: Any, task: "TaskId", text: str) -> "Task":
     """Add a dated note to the file of anybody's task. It says nothing about how the task stands."""
     from claw_files.services import comments
 
+    app.begin("comment", task, text)
     return comments.add(app.workspace, task, by, text)
 
 

@@ -139,8 +139,10 @@ def close(name: str) -> None:
 @click.argument("text", type=TEXT)
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
+    from claw_files.calls import talk
+
     app = open_app()
-    show_answered(app, app.steering.steer(app.actor, name, text))
+    show_answered(app, talk.steer(app, name, text))
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")

@@ -179,7 +179,7 @@ def _refused(error: ClawError) -> types.CallToolResult:
 
 
 def _sentence(error: ClawError) -> str:
-    return safe(reworded(str(error)), _LONGEST_ERROR)
+    return safe(reworded(error.sentence), _LONGEST_ERROR)
 
 
 def _text(answer: Any) -> types.TextContent:

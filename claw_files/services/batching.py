@@ -53,11 +53,13 @@ class Batching:
             raise Refused("batches", f"{len(split)} batches are over {MOST:,}", "say a larger --batch, or fewer items")
         group = words.label(order.group or order.label or "")
         check_group(self._ws, group, by)
-        self._delegations.admit(by, inside, len(split))
+        is_again = self._ws.pending.again  # then some are there already; each spawn checks its own
+        self._delegations.admit(by, inside, 0 if is_again else len(split))
         orders = []
         for number, batch in enumerate(split, start=1):
             label = words.label(f"{order.label}-{number}")
-            check_label(self._ws, label, None)
+            if not is_again:
+                check_label(self._ws, label, None)
             text = batches.text(order.text, batch, (number - 1) * each + 1, len(found), number, len(split))
             orders.append(replace(order, text=text, label=label, group=group, group_size=len(split)))
         tasks = tuple(self._delegations.spawn(one, by, inside) for one in orders)

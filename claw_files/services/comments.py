@@ -10,7 +10,7 @@ from claw_files.rules import sizes
 from claw_files.rules.acknowledgement import OWN
 from claw_files.rules.snapshot import Place
 from claw_files.services.tasks import check_no_worker
-from claw_files.workspace import Workspace
+from claw_files.workspace import Workspace, recall
 
 
 def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
@@ -43,6 +43,8 @@ def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
         sizes.check_file(len(new), path)
         return new
 
-    audit = Audit(action="comment", task=task, agent=loaded.task.assignee, actor=by, why=text)
-    ws.files.commit(path, change, ws.line(audit), keep_mtime=True)
+    key = ws.pending.nonce
+    audit = Audit(action="comment", task=task, agent=loaded.task.assignee, actor=by, key=key, why=text)
+    if not recall.made_under(ws, key):
+        ws.files.commit(path, change, ws.line(audit), keep_mtime=True)
     return ws.in_force(ws.load(task).task)

@@ -208,8 +208,13 @@ def check_free(ws: Workspace, task: Task) -> None:
         raise MoveRefused(
             "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"
         )
-    if task.assignee and ws.find_message(task.assignee, task_message_key(task)):
+    if is_sent(ws, task):
         raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+
+
+def is_sent(ws: Workspace, task: Task) -> bool:
+    """Whether the message of the task's present attempt was sent."""
+    return bool(task.assignee and ws.find_message(task.assignee, task_message_key(task)))
 
 
 def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:

@@ -42,6 +42,7 @@ from claw_files.services.contracts import (
     check_group,
     check_label,
     check_place,
+    is_sent,
     own_terms,
     size_of,
     terms_for,
@@ -367,29 +368,33 @@ class Delegations:
         terms = terms_of(ws, order, worker, self._choosing)
         # Two spawns at once must not both find room, or the label free.
         with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
-            caller = self.admit(by, inside)
-            check_label(ws, label, order.task)
+            made = recall.made_under(ws, ws.pending.key(label))
+            caller = self.admit(by, inside, 0 if made else 1)
+            check_label(ws, label, order.task or made)
             check_group(ws, order.group, by)
             now = ws.clock.now()
             audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
-            contract = Contract(
-                order=order, label=label, size=size, spawner=by, within=caller.within, asked=terms.asked
-            )
+            audit = replace(audit, task=order.task, key=ws.pending.key(label))
+            within, asked = caller.within, terms.asked
+            contract = Contract(order=order, label=label, size=size, spawner=by, within=within, asked=asked)
+            spawner = by if by != ws.settings.coordinator else None
+            at = words.next_look(now, contract.timeout + AFTER_LIMIT)
+            entry = Entry(task=order.task or TaskId(""), agent=worker, spawner=spawner, at=at)
             if order.task is None:
                 title, _, rest = order.text.strip().partition("\n")
                 task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type)
                 task = replace(contract.on(task), created=now, updated=now)
-                task = ws.create_numbered(task, audit, rest.strip() or order.text)
+                task = ws.create_numbered(task, audit, rest.strip() or order.text, entry)
+            elif made:
+                task = ws.in_force(ws.load(order.task).task)
             else:
-                audit = replace(audit, task=order.task)
                 task = ws.update(order.task, lambda found: contract.put_on(ws, found, worker), audit)
-            at = words.next_look(now, contract.timeout + AFTER_LIMIT)
-            audit = replace(audit, task=task.id)
-            spawner = by if by != ws.settings.coordinator else None
-            entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
-            self._write_line(entry, audit)
+            if task.state is State.BACKLOG:
+                self._write_line(replace(entry, task=task.id), audit)
         warning = routing.estimate_warning(task.estimate)
         done = Delegated(task=task.id, agent=worker, check=at, label=label, warning=warning)
+        if made and (is_sent(ws, task) or task.state is not State.BACKLOG):  # by the earlier try, or by a tick
+            return replace(done, cached=task.cached_from)
         if waits_for := self._wait(task, worker, audit):
             return replace(done, waits_for=waits_for)
         if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):

@@ -235,7 +235,7 @@ class Messages:
     ) -> Message:
         now = self._ws.clock.now()
         # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
-        name = f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
+        name = self._ws.pending.nonce or f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
         return Message(
             id=name,
             key=Key(name),

@@ -52,7 +52,11 @@ class Staying:
         with ws.locks.hold(task_id.lower(), PATIENCE, f"{by}: a message for {task_id}"):
             loaded = ws.load(task_id)
             task = _taking(ws.in_force(loaded.task), loaded.place)
-            worker = task.assignee or AgentId("")
+            worker, since = task.assignee or AgentId(""), (ws.pending.nonce or "")[:16]
+            old = (_message(ws, task, n) for box in Box for n in numbers(ws, worker, task.id, box) if ws.pending.again)
+            for it in filter(None, old):  # by an earlier try: there is no other call like it while that had failed
+                if (it.sender, _whole(ws, it)) == (by, texts.plain(text)) and f"{it.sent:%Y%m%dT%H%M%SZ}" >= since:
+                    return Sent(status="accepted", id=it.key)
             unread = sum(message.sender == by for _, message in waiting(ws, task))
             delegation.check_unread(ws.settings, by, worker, unread)
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1

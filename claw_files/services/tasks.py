@@ -70,10 +70,11 @@ class TaskService:
 
     # --- making
 
-    def new(self, order: NewTask, by: AgentId, inside: TaskId | None = None) -> Task:
-        """The task as written, in backlog, under the next free number.
+    def new(self, order: NewTask, by: AgentId, inside: TaskId | None = None, receiver: AgentId | None = None) -> Task:
+        """The task as written, in backlog, under the next free number; or what an earlier try has made.
 
         Args:
+            receiver: whom it is delegated to next: the ledger line comes before the file.
             inside: the task in whose run it is made; it becomes the new one's parent.
 
         Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist, Refused
@@ -83,8 +84,10 @@ class TaskService:
         for earlier in order.after:
             self._ws.load_anywhere(earlier)
         task = self._draft(order, by, inside)
-        audit = Audit(action="task new", agent=order.to, actor=by, why=task.title)
-        return self._ws.create_numbered(task, audit, order.body)
+        audit = Audit(action="task new", agent=order.to, actor=by, key=self._ws.pending.nonce, why=task.title)
+        at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
+        line = Entry(task=task.id, agent=receiver, at=at) if receiver else None
+        return self._ws.create_numbered(task, audit, order.body, line)
 
     def _draft(self, order: NewTask, by: AgentId, inside: TaskId | None) -> Task:
         title = " ".join(order.title.split())

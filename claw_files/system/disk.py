@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import time
+from collections import deque
 from contextlib import AbstractContextManager, ExitStack, suppress
 
 from claw_files.digest import digest
@@ -55,6 +56,7 @@ class DiskFiles:
         self._private = Private(self._gate, private, durable)
         self._clock: Clock = clock or SystemClock()
         self._durable = durable
+        self.made: deque[bytes] = deque(maxlen=20)  # the journal's lines of the writes that were made last
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -186,14 +188,10 @@ class DiskFiles:
         except NotFound:
             return False
 
-    def recover(self) -> list[tuple[str, str]]:
-        """Finish what a crash left in swap/; returns (path, what was found) for each, and journals it once.
-
-        Cheap when there is nothing. Leaves everything alone while another process writes: then the next call does it.
-        """
+    def recover(self, seconds: float = 0.0) -> list[tuple[str, str]]:
         from claw_files.system.recovery import Recovery
 
-        return Recovery(self._gate, self._private, self, self._clock).recover()
+        return Recovery(self._gate, self._private, self, self._clock).recover(seconds)
 
     def adopt(self) -> list[tuple[str, str]]:
         """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find.
@@ -315,6 +313,7 @@ class DiskFiles:
 
     def _journal(self, bench: int, intent: Intent, note: bytes | None) -> None:
         if note is not None:
+            self.made.append(note)
             self.journal(note)
             forget(bench, intent.name + NOTE)
 

@@ -107,5 +107,12 @@ class Files(Protocol):
     def append(self, path: str, line: bytes) -> None:
         """Add one line to a file that only ever grows (journal, `file:` channels), durably."""
 
+    def recover(self, seconds: float = 0.0) -> list[tuple[str, str]]:
+        """Finish what a crash left of a write; returns (path, what was found) for each, and journals it once.
+
+        Cheap when there is nothing. Leaves everything alone while another process writes: then the next call does it;
+        whoever names `seconds` waits so long for that, and gets Busy after them.
+        """
+
     def folder(self, path: str, mode: int = 0o755) -> None:
         """Make sure that the folder is there, and durable."""

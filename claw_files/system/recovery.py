@@ -13,7 +13,7 @@ import msgspec
 from claw_files.digest import digest
 from claw_files.errors import Busy, CannotRead, NotFound
 from claw_files.system.clock import Clock
-from claw_files.system.durable import forget, new_file, try_lock, writing
+from claw_files.system.durable import forget, lock_within, new_file, try_lock, writing
 from claw_files.system.files import Content
 from claw_files.system.gate import Gate, read_in
 from claw_files.system.paths import journal_path
@@ -37,14 +37,18 @@ class Recovery:
 
     # -- swap/: after a crash ------------------------------------------------------------------------------------
 
-    def recover(self) -> Found:
-        """What `DiskFiles.recover` promises."""
+    def recover(self, seconds: float) -> Found:
+        """What `Files.recover` promises."""
         try:
             with writing("swap"), self._private.existing("swap") as bench:
                 # A shared lock on swap/ is held by everybody who writes: only what nobody works on is left over.
-                if not os.listdir(bench) or not try_lock(bench):
+                if not os.listdir(bench):
                     return []
-                return self._finish_all(bench)
+                if lock_within(bench, seconds):
+                    return self._finish_all(bench)
+                if seconds:
+                    raise Busy("the workspace")
+                return []
         except NotFound:
             return []
 

@@ -144,7 +144,7 @@ class MemoryFiles:
         names = path.split("/")
         self._folders.update("/".join(names[:n]) for n in range(1, len(names) + 1))
 
-    def recover(self) -> list[tuple[str, str]]:
+    def recover(self, seconds: float = 0.0) -> list[tuple[str, str]]:
         """Journal what was made before a crash and not yet told; returns (path, verdict) for each."""
         left, self._notes = self._notes, {}
         for _, note in left.values():

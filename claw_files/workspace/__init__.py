@@ -5,7 +5,7 @@ in between is either built upon or makes the rule refuse.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,7 +18,7 @@ from claw_files.documents import definitions, ledger, status
 from claw_files.documents.vocabulary import Vocabulary
 from claw_files.errors import AlreadyClaimed, ClawError, Conflict, NotFound
 from claw_files.locks import Claims, Locks
-from claw_files.model import AgentId, Audit, Entry, Key, Message, State, Task, TaskId, Value
+from claw_files.model import AgentId, Audit, Entry, Key, Message, Note, State, Task, TaskId, Value
 from claw_files.patterns import pattern
 from claw_files.rules import by_hand, sizes
 from claw_files.rules.snapshot import Place
@@ -26,7 +26,7 @@ from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
 from claw_files.system.paths import HAND_BYTES
-from claw_files.workspace import index
+from claw_files.workspace import index, recall
 from claw_files.workspace.index import Row
 from claw_files.workspace.places import Places
 from claw_files.workspace.restoring import Restoring
@@ -84,6 +84,7 @@ class Workspace(Restoring):
         self.epoch = epoch
         self._outside = outside
         self.cache = cache or NoCache()
+        self.pending = Note()  # of the command that is carried out
 
     # --- tasks
 
@@ -205,15 +206,23 @@ class Workspace(Restoring):
         """Whether `status/STEM.md` is an agent's report on several tasks, not a task's file."""
         return stem.lower() in self.settings.agents
 
-    def create_numbered(self, task: Task, audit: Audit, body: str = "") -> Task:
-        """Create the task under the next free number; raises Conflict when there is none."""
+    def create_numbered(self, task: Task, audit: Audit, body: str = "", line: Entry | None = None) -> Task:
+        """Create the task under the next free number, or finish what an earlier try has begun under the audit's key.
+
+        Its lock keeps a tick away that finds its `line` before the file. Raises Conflict when no number is free.
+        """
+        made = recall.made_under(self, audit.key)
         with self.places.numbering():
             for number in range(self._next_number(), 1 << 31):
-                task = replace(task, id=words.task_id(f"{self.settings.workspace.prefix}-{number}"))
-                try:
-                    return self.create(task, replace(audit, task=task.id), body, is_new=True)
-                except Conflict:  # somebody took the number meanwhile
-                    continue
+                id = made or words.task_id(f"{self.settings.workspace.prefix}-{number}")
+                task, audit = replace(task, id=id), replace(audit, task=id)
+                entry = replace(line, task=id) if line else None
+                turn = self.locks.hold(id.lower(), LEDGER_PATIENCE, f"{audit.actor}: {audit.action}")
+                with turn if line else nullcontext():
+                    if made and self.find(made):
+                        return self.in_force(self.load(made).task)
+                    with suppress(Conflict):  # somebody took the number meanwhile
+                        return self.create(task, audit, body, is_new=made is None, line=entry)
         raise Conflict("no task number is free")
 
     def _next_number(self) -> int:
@@ -233,11 +242,13 @@ class Workspace(Restoring):
         """Folders of the archive, "2026-03"; what else lies there is somebody's."""
         return [name for name in self.files.names("status/archive") if _MONTH.fullmatch(name)]
 
-    def create(self, task: Task, audit: Audit, body: str = "", is_new: bool = False) -> Task:
-        """Write the definition, then the status file. Raises Conflict when the task exists.
+    def create(self, task: Task, audit: Audit, body: str = "", is_new: bool = False, line: Entry | None = None) -> Task:
+        """Write the definition, then `line`, then the status file. Raises Conflict when the task exists.
+
+        With its line there, a tick makes the file of a task that is defined: so nobody is left untold.
 
         Args:
-            is_new: False goes on where a crash came between the two: what is defined already is made.
+            is_new: False goes on where a crash came between them: what is defined already is made.
         """
         path = f"status/{words.file_name(task.id)}"
         _new_file(task, body, path, self.vocabulary)  # what cannot be written is refused before it is defined
@@ -251,10 +262,15 @@ class Workspace(Restoring):
             return _new_file(task, body, path, self.vocabulary)
 
         try:
+            if line and self.entry(task.id) is None:
+                self.add_entry(line, replace(audit, action="watch", agent=line.agent))
             self.files.commit(path, fresh, self.line(audit))
-        except Conflict:  # somebody made the file by hand meanwhile: it is not what we defined
-            if is_new:
+        except ClawError as error:  # a Conflict: somebody made the file by hand meanwhile, it is not what we defined
+            entry = self.entry(task.id) if line else None
+            if is_new and (isinstance(error, Conflict) or not (entry or getattr(error, "unknown", False))):
                 self.files.remove(definitions.path_of(task.id), None)
+                if entry:
+                    self.replace_entry(entry, None, replace(audit, action="unwatch"))
             raise
         return task
 

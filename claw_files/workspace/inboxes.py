@@ -13,7 +13,7 @@ from claw_files import words
 from claw_files.digest import digest
 from claw_files.documents import messages
 from claw_files.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
-from claw_files.model import AgentId, Audit, Box, Message, TaskId
+from claw_files.model import AgentId, Audit, Box, Message, Note, TaskId
 from claw_files.rules import sizes
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
@@ -46,6 +46,7 @@ class Inboxes:
 
     epoch: str | None
     places: Places
+    pending: Note
 
     def home(self, agent: AgentId) -> "Inboxes":
         """The workspace in which the agent's inbox lies: this one, where nobody has a compartment."""
@@ -63,11 +64,13 @@ class Inboxes:
         self.files.append(journal_path(self.clock.now()), self.line(audit))
 
     def deliver(self, message: Message, audit: Audit) -> Message:
-        """Make the message durable in new/; one of the same key that is there already stays."""
+        """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
         there = self.home(message.to)
         if there is not self:
             return self._deliver_across(there, message, audit)
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
+        if any(self.files.stamp(f"inbox/{message.to}/{box}/{message.id}.md") for box in (Box.CUR, Box.DONE)):
+            return message
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
         if message.body_file is None and sizes.way(message.body) is not sizes.Way.MESSAGE:

@@ -4,22 +4,24 @@ Asked only where a file is gone, was put back as an older copy, or says nothing 
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.errors import ClawError, Conflict
+from claw_files.errors import ClawError, Conflict, NotFound
 from claw_files.model import AgentId, State, Task, TaskId, Value
 from claw_files.system.files import Files
-from claw_files.system.paths import JOURNAL_BYTES
+from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
 if TYPE_CHECKING:
     from claw_files.workspace.restoring import Restoring
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
+_PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
 _LEADS_TO = {
     State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
     State.IN_PROGRESS: "claim, progress, beat",
@@ -54,6 +56,25 @@ def last_recorded(files: Files, task: TaskId) -> Recorded | None:
             return None
         if found := _last_in(raw, task):
             return found
+    return None
+
+
+def made_under(ws: "Restoring", key: str | None) -> TaskId | None:
+    """The task that an earlier try of the command has made or changed under `key`; None where there was none.
+
+    It is that of the first such line in the journal of the last two days; what a crash left without its line is
+    journalled before. Raises Busy, CannotWrite.
+    """
+    if not key or not ws.pending.again:
+        return None
+    ws.files.recover(_PATIENCE_SECONDS)
+    now = ws.clock.now()
+    for path in journal_paths(now - timedelta(days=2), now + timedelta(days=1)):
+        with suppress(NotFound):
+            raw = ws.files.read(path, JOURNAL_BYTES).data
+            if (at := raw.find(f'"key":"{key}"'.encode())) >= 0:
+                line = raw[raw.rfind(b"\n", 0, at) + 1 : raw.find(b"\n", at)]
+                return TaskId(msgspec.json.decode(line)["task"])
     return None
 
 

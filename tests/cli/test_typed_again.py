@@ -1,0 +1,123 @@
+"""A command that fails in the middle says what stands; typed again, it does what is left, and nothing twice.
+
+Each command is a process of its own, and the kernel refuses or kills it at one system call.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+
+CONFIG = """
+[workspace]
+coordinator = "sam"
+[agents.sam]
+[agents.peter]
+[agents.iris]
+[agents.research]
+kind = "worker"
+runtime = "inbox"
+[agents.dimitrios]
+kind = "human"
+"""
+
+
+class Shell:
+    """Commands typed in one workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir()
+        (root / "clawfiles.toml").write_text(CONFIG)
+
+    def type(self, *words: str, fault: str = "", agent: str = "sam") -> subprocess.CompletedProcess[str]:
+        """The command's end; `fault` is what strace injects: "renameat2:error=ENOSPC:when=3"."""
+        line = [sys.executable, "-m", "claw_files", *words, "--agent", agent]
+        call = fault.partition(":")[0]
+        strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={fault}"]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("CLAWFILES_")}
+        whole = [*strace, *line] if fault else line
+        return subprocess.run(whole, cwd=self.root, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    def ok(self, *words: str, agent: str = "sam") -> str:
+        """What the command prints; it must succeed."""
+        done = self.type(*words, agent=agent)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def names(self, folder: str) -> list[str]:
+        path = self.root / folder
+        return sorted(os.listdir(path)) if path.is_dir() else []
+
+    def lines(self) -> list[str]:
+        """The entries of the ledger."""
+        path = self.root / "HEARTBEAT.md"
+        return re.findall(r"^- .*", path.read_text(), re.MULTILINE) if path.exists() else []
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path / "office")
+
+
+def test_a_task_whose_sending_fails_is_sent_when_it_is_typed_again(shell: Shell) -> None:
+    words = ("task", "new", "charge the card", "--to", "peter")
+    failed = shell.type(*words, fault="renameat2:error=ENOSPC:when=4")
+    assert failed.returncode == 6
+    assert "This stands: watch TC-1, task new TC-1. Type the same again" in failed.stderr
+    assert "nothing was changed" not in failed.stderr
+    assert (shell.names("status"), shell.names("inbox/peter/new")) == (["tc-1.md"], [])
+
+    assert shell.ok(*words) == "TC-1 delegated to peter"
+
+    assert len(shell.names("inbox/peter/new")) == 1
+    assert shell.names(".clawfiles/pending") == []
+    assert shell.ok(*words) == "TC-2 delegated to peter"  # what succeeded is never taken for a repeat
+
+
+def test_a_command_that_can_leave_no_note_has_done_nothing(shell: Shell) -> None:
+    refused = shell.type("task", "new", "charge the card", fault="mkdirat:error=ENOSPC")
+
+    assert refused.returncode == 6
+    assert "cannot write .clawfiles" in refused.stderr
+    assert "nothing was changed" in refused.stderr
+    assert (shell.names("definitions"), shell.names("status")) == ([], [])
+
+
+def test_a_waking_that_fails_fails_no_command(shell: Shell) -> None:
+    (shell.root / ".clawfiles/locks/tick.lock").mkdir(parents=True)
+
+    sent = shell.type("send", "peter", "the host is back")
+
+    assert (sent.returncode, sent.stdout.split()[0]) == (0, "accepted")
+    assert "nobody was woken for it yet" in sent.stderr
+    assert len(shell.names("inbox/peter/new")) == 1
+
+
+def test_two_equal_commands_at_once_are_two(shell: Shell) -> None:
+    line = [sys.executable, "-m", "claw_files", "task", "new", "charge the card", "--agent", "sam"]
+    both = [subprocess.Popen(line, cwd=shell.root, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    assert sorted(it.communicate(timeout=60)[0].strip() for it in both) == ["TC-1", "TC-2"]
+
+
+@pytest.mark.parametrize("call", ["renameat2", "fsync", "unlinkat"])
+@pytest.mark.parametrize("how", ["signal=KILL", "error=EIO"])
+def test_a_message_that_was_cut_off_anywhere_is_one_message_in_the_end(tmp_path: Path, call: str, how: str) -> None:
+    for n in range(1, 30):
+        shell = Shell(tmp_path / f"office-{n}")
+        first = shell.type("send", "peter", "the host is back", fault=f"{call}:{how}:when={n}")
+        if first.returncode != 0:
+            shell.ok("send", "peter", "the host is back")
+        assert len(shell.names("inbox/peter/new")) == 1, (n, first.stderr)
+        assert shell.names(".clawfiles/pending") == []
+        if first.returncode == 0 and not first.stderr and n > 1:
+            break
+    else:
+        pytest.fail("it never got through")
