@@ -389,6 +389,7 @@ class Delegations:
                 task = ws.in_force(ws.load(order.task).task)
             else:
                 task = ws.update(order.task, lambda found: contract.put_on(ws, found, worker), audit)
+            audit = replace(audit, task=task.id)
             if task.state is State.BACKLOG:
                 self._write_line(replace(entry, task=task.id), audit)
         warning = routing.estimate_warning(task.estimate)

@@ -5,7 +5,7 @@ in between is either built upon or makes the rule refuse.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -14,9 +14,8 @@ from msgspec.structs import replace
 from claw_files import __version__, words
 from claw_files.config import Settings
 from claw_files.digest import digest
-from claw_files.documents import definitions, ledger, status
-from claw_files.documents.vocabulary import Vocabulary
-from claw_files.errors import AlreadyClaimed, ClawError, Conflict, NotFound
+from claw_files.documents import ledger, status
+from claw_files.errors import AlreadyClaimed, ClawError, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, Audit, Entry, Key, Message, Note, State, Task, TaskId, Value
 from claw_files.patterns import pattern
@@ -26,10 +25,10 @@ from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
 from claw_files.system.paths import HAND_BYTES
-from claw_files.workspace import index, recall
+from claw_files.workspace import index
 from claw_files.workspace.index import Row
+from claw_files.workspace.making import Making
 from claw_files.workspace.places import Places
-from claw_files.workspace.restoring import Restoring
 
 CONFIG = "clawfiles.toml"
 _MONTH = pattern(r"[0-9]{4}-[0-9]{2}")
@@ -46,7 +45,7 @@ class Loaded(Value, frozen=True):
     content: Content
 
 
-class Workspace(Restoring):
+class Workspace(Making):
     """The files of one workspace, by what they are for."""
 
     def __init__(
@@ -206,26 +205,7 @@ class Workspace(Restoring):
         """Whether `status/STEM.md` is an agent's report on several tasks, not a task's file."""
         return stem.lower() in self.settings.agents
 
-    def create_numbered(self, task: Task, audit: Audit, body: str = "", line: Entry | None = None) -> Task:
-        """Create the task under the next free number, or finish what an earlier try has begun under the audit's key.
-
-        Its lock keeps a tick away that finds its `line` before the file. Raises Conflict when no number is free.
-        """
-        made = recall.made_under(self, audit.key)
-        with self.places.numbering():
-            for number in range(self._next_number(), 1 << 31):
-                id = made or words.task_id(f"{self.settings.workspace.prefix}-{number}")
-                task, audit = replace(task, id=id), replace(audit, task=id)
-                entry = replace(line, task=id) if line else None
-                turn = self.locks.hold(id.lower(), LEDGER_PATIENCE, f"{audit.actor}: {audit.action}")
-                with turn if line else nullcontext():
-                    if made and self.find(made):
-                        return self.in_force(self.load(made).task)
-                    with suppress(Conflict):  # somebody took the number meanwhile
-                        return self.create(task, audit, body, is_new=made is None, line=entry)
-        raise Conflict("no task number is free")
-
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
         return max(it.highest_number() for it in (self, *self.places.others())) + 1
 
     def highest_number(self) -> int:
@@ -241,38 +221,6 @@ class Workspace(Restoring):
     def _months(self) -> list[str]:
         """Folders of the archive, "2026-03"; what else lies there is somebody's."""
         return [name for name in self.files.names("status/archive") if _MONTH.fullmatch(name)]
-
-    def create(self, task: Task, audit: Audit, body: str = "", is_new: bool = False, line: Entry | None = None) -> Task:
-        """Write the definition, then `line`, then the status file. Raises Conflict when the task exists.
-
-        With its line there, a tick makes the file of a task that is defined: so nobody is left untold.
-
-        Args:
-            is_new: False goes on where a crash came between them: what is defined already is made.
-        """
-        path = f"status/{words.file_name(task.id)}"
-        _new_file(task, body, path, self.vocabulary)  # what cannot be written is refused before it is defined
-        if self.files.stamp(path):
-            raise Conflict(f"{task.id} exists already")
-        task, body = self.define(task, body, is_new)
-
-        def fresh(raw: bytes | None) -> bytes:
-            if raw is not None:
-                raise Conflict(f"{task.id} exists already")
-            return _new_file(task, body, path, self.vocabulary)
-
-        try:
-            if line and self.entry(task.id) is None:
-                self.add_entry(line, replace(audit, action="watch", agent=line.agent))
-            self.files.commit(path, fresh, self.line(audit))
-        except ClawError as error:  # a Conflict: somebody made the file by hand meanwhile, it is not what we defined
-            entry = self.entry(task.id) if line else None
-            if is_new and (isinstance(error, Conflict) or not (entry or getattr(error, "unknown", False))):
-                self.files.remove(definitions.path_of(task.id), None)
-                if entry:
-                    self.replace_entry(entry, None, replace(audit, action="unwatch"))
-            raise
-        return task
 
     def update(
         self, task: TaskId, rule: Callable[[Task], Task], audit: Audit, keep_mtime: bool = False, note: str = ""
@@ -397,13 +345,6 @@ class Workspace(Restoring):
     def outside(self, folder: str) -> Files | None:
         """The files of an agent's own workspace, for reading its reports."""
         return self._outside(folder) if self._outside else None
-
-
-def _new_file(task: Task, body: str, path: str, vocabulary: Vocabulary) -> bytes:
-    new = status.edit(None, None, task, path)
-    new = status.append(new, body, path, vocabulary) if body else new
-    sizes.check_file(len(new), path)
-    return new
 
 
 def task_message_key(task: Task) -> Key:
