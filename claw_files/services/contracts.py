@@ -71,6 +71,12 @@ class Contract(Value, frozen=True):
         """How long one run of it may take."""
         return self.order.timeout or self.size.limit
 
+    def line(self, ws: Workspace, worker: AgentId) -> Entry:
+        """The ledger line of a task that bears it."""
+        at = words.next_look(ws.clock.now(), self.timeout + AFTER_LIMIT)
+        spawner = self.spawner if self.spawner != ws.settings.coordinator else None
+        return Entry(task=self.order.task or TaskId(""), agent=worker, spawner=spawner, at=at)
+
     def put_on(self, ws: Workspace, task: Task, worker: AgentId) -> Task:
         """The task with the contract, unless it is somebody's; typed again after a crash, it changes nothing.
 

@@ -14,7 +14,6 @@ from claw_files import words
 from claw_files.documents import status
 from claw_files.errors import Conflict, NotFound, Refused
 from claw_files.model import (
-    AFTER_LIMIT,
     AgentId,
     AgentKind,
     Audit,
@@ -368,22 +367,19 @@ class Delegations:
         terms = terms_of(ws, order, worker, self._choosing)
         # Two spawns at once must not both find room, or the label free.
         with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
-            made = recall.made_under(ws, ws.pending.key(label))
+            now, made = ws.clock.now(), recall.made_under(ws, ws.pending.key(label))
             caller = self.admit(by, inside, 0 if made else 1)
             check_label(ws, label, order.task or made)
             check_group(ws, order.group, by)
-            now = ws.clock.now()
-            audit = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, model=terms.model, why=label)
-            audit = replace(audit, task=order.task, key=ws.pending.key(label))
+            who = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, why=label)
+            audit = replace(who, task=order.task, model=terms.model, key=ws.pending.key(label))
             within, asked = caller.within, terms.asked
             contract = Contract(order=order, label=label, size=size, spawner=by, within=within, asked=asked)
-            spawner = by if by != ws.settings.coordinator else None
-            at = words.next_look(now, contract.timeout + AFTER_LIMIT)
-            entry = Entry(task=order.task or TaskId(""), agent=worker, spawner=spawner, at=at)
+            entry = contract.line(ws, worker)
             if order.task is None:
                 title, _, rest = order.text.strip().partition("\n")
-                task = Task(id=TaskId(""), title=title[:200], requested_by=by, type=order.type)
-                task = replace(contract.on(task), created=now, updated=now)
+                task = Task(id=TaskId(""), title=title[:200], requested_by=by, created=now, updated=now)
+                task = contract.on(replace(task, type=order.type))
                 task = ws.create_numbered(task, audit, rest.strip() or order.text, entry)
             elif made:
                 task = ws.in_force(ws.load(order.task).task)
@@ -392,8 +388,8 @@ class Delegations:
             audit = replace(audit, task=task.id)
             if task.state is State.BACKLOG:
                 self._write_line(replace(entry, task=task.id), audit)
-        warning = routing.estimate_warning(task.estimate)
-        done = Delegated(task=task.id, agent=worker, check=at, label=label, warning=warning)
+        done = Delegated(task=task.id, agent=worker, check=entry.at or now, label=label)
+        done = replace(done, warning=routing.estimate_warning(task.estimate))
         if made and (is_sent(ws, task) or task.state is not State.BACKLOG):  # by the earlier try, or by a tick
             return replace(done, cached=task.cached_from)
         if waits_for := self._wait(task, worker, audit):
