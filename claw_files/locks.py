@@ -1,8 +1,9 @@
 """Who may act now: locks that wait and name their holder, and claim files that decide who was first.
 
-A lock alone decides nothing here: whoever deletes its file breaks it, and agents do tidy up. So a claim is two things:
-flock on the task's claim file until the status is written, and a look at the status file itself under the lock of its
-folder (`Files.commit`). `docs/explanation/durability.md` tells which of them catches what.
+Agents tidy up, and a lock file that was deleted keeps nobody out. So a lock is held on the workspace's own folder, and
+its file only makes others wait in a queue and tells them for whom. A claim is flock on the task's claim file until the
+status is written, and a look at the status file itself under the lock of its folder (`Files.commit`).
+`docs/explanation/durability.md` tells which of them catches what.
 """
 
 import os
@@ -10,29 +11,32 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from claw_files.errors import AlreadyClaimed, BadId, Busy, CannotRead, NotFound, NotYours
 from claw_files.model import AgentId, TaskId
 from claw_files.patterns import pattern
+from claw_files.system import folder_locks
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import lock_within, try_lock, write_all, writing
 from claw_files.system.gate import Gate
 from claw_files.system.owner import open_or_make
 from claw_files.words import FILE_BYTES
 
-if TYPE_CHECKING:
-    from filelock import UnixFileLock
-
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIDIED_AWAY_SECONDS = 10.0  # so long a claim file may be deleted again and again before we have it
+_AGAIN_SECONDS = 0.002
+_TIDIER = "somebody who deletes its file again and again"
 
 
 class Locks:
-    """Named locks at `.clawfiles/locks/NAME.lock`; the kernel frees them when their holder dies."""
+    """Named locks of a workspace; the kernel frees them when their holder dies.
+
+    What excludes is a lock on the workspace's folder (`system.folder_locks`). `.clawfiles/locks/NAME.lock` is where
+    those who want it wait in their order, and where the holder's name stands; deleting it breaks nothing.
+    """
 
     def __init__(self, root: str, clock: Clock | None = None, private: str = ".clawfiles") -> None:
         self._gate, self._private = Gate(root), f"{private}/locks"
@@ -49,17 +53,15 @@ class Locks:
 
         Raises Busy, which names the holder as far as it is known, and BadId.
         """
-        fd = self._acquire(_checked(name, "lock"), time.monotonic() + patience.total_seconds())
-        try:
-            self._sign(fd, who)
+        deadline = time.monotonic() + patience.total_seconds()
+        with ExitStack() as held:
+            fd = self._acquire(_checked(name, "lock"), deadline)
+            held.callback(os.close, fd)
+            self._enter(name, deadline, fd, who, held)
             yield
-        finally:
-            with suppress(OSError):
-                os.ftruncate(fd, 0)
-            os.close(fd)
 
-    def acquire(self, name: str, patience: timedelta, who: str) -> "Held":
-        """The lock `name`, held until it is released or this process ends, as for `hold`; by filelock, for what lasts.
+    def acquire(self, name: str, patience: timedelta, who: str) -> ExitStack:
+        """The lock `name`, held until it is closed or this process ends, as for `hold`; by filelock, for what lasts.
 
         It is the same lock as that of `hold`, and filelock looks after threads and forks as well. Commands that hold a
         lock for a moment do without it: to import it takes longer than most of them need.
@@ -67,38 +69,55 @@ class Locks:
         from filelock import Timeout, UnixFileLock
 
         path, fds = os.path.join(self._gate.root, self._private, f"{_checked(name, 'lock')}.lock"), list[int]()
-        with writing(path), self._gate.making(self._private, 0o700, sync=False):
-            lock = UnixFileLock(
-                path,
-                timeout=patience.total_seconds(),
-                mode=0o600,
-                fallback_to_soft=False,  # a soft lock would outlive a crash
-                on_acquired=fds.append,
-            )
-            try:
-                os.close(open_or_make(path, _FLAGS, 0o600))  # its own would stay root's
-                lock.acquire()
-            except Timeout:
-                raise Busy(name, self.holder(name)) from None
-        self._sign(fds[-1], who)
-        return Held(lock, fds[-1], path)
+        deadline = time.monotonic() + patience.total_seconds()
+        for _ in _tries():
+            # Somebody deletes the folder between its making and our opening the file in it: then once more.
+            with (
+                writing(path),
+                suppress(FileNotFoundError, NotFound),
+                self._gate.making(self._private, 0o700, sync=False),
+                ExitStack() as held,
+            ):
+                lock = UnixFileLock(
+                    path,
+                    timeout=max(0.0, deadline - time.monotonic()),
+                    mode=0o600,
+                    fallback_to_soft=False,  # a soft lock would outlive a crash
+                    on_acquired=fds.append,
+                )
+                try:
+                    os.close(open_or_make(path, _FLAGS, 0o600))  # its own would stay root's
+                    held.enter_context(lock.acquire())
+                except Timeout:
+                    raise Busy(name, self.holder(name)) from None
+                self._enter(name, deadline, fds[-1], who, held)
+                return held.pop_all()
+        raise Busy(name, _TIDIER)
 
     def is_held(self, name: str) -> bool:
-        """Whether a process holds the lock now; asking takes it for an instant."""
-        path = os.path.join(self._gate.root, self._private, f"{_checked(name, 'lock')}.lock")
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            return not try_lock(fd, shared=True)
-        finally:
-            os.close(fd)
+        """Whether a process holds the lock now."""
+        with suppress(CannotRead), self._gate.folder("") as folder:
+            return folder_locks.is_taken(folder, _checked(name, "lock"))
+        return False
+
+    def _enter(self, name: str, deadline: float, file: int, who: str, held: ExitStack) -> None:
+        """Take the lock itself, once its file is ours, and sign the file. Raises Busy, when it is not free in time.
+
+        It is free at once, unless the file of its holder was deleted: then nobody is told when it becomes free.
+        """
+        with writing(name):
+            folder = held.enter_context(self._gate.folder(""))
+        while not folder_locks.take(folder, name):
+            if time.monotonic() > deadline:
+                raise Busy(name, self.holder(name))
+            time.sleep(_AGAIN_SECONDS)
+        self._sign(file, who)
+        held.callback(_unsign, file)
 
     def _acquire(self, name: str, deadline: float) -> int:
-        """The lock's file, locked: that which the name names now. One that was deleted meanwhile keeps nobody out."""
+        """The lock's file, locked: that which the name names now. One that was deleted meanwhile makes nobody wait."""
         file = f"{name}.lock"
-        while True:
+        for _ in _tries():
             left = deadline - time.monotonic()
             # Somebody deletes the folder between its making and our opening the file in it: then once more.
             with (
@@ -114,8 +133,7 @@ class Locks:
                 if _is_at(fd, file, folder):
                     unless_ours.pop_all()
                     return fd
-            if left < 0:
-                raise Busy(name, "somebody who deletes its file again and again")
+        raise Busy(name, _TIDIER)
 
     def holder(self, name: str) -> str:
         """Who holds the lock, as one line for people: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
@@ -132,24 +150,12 @@ class Locks:
             os.pwrite(fd, msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}), 0)
 
 
-class Held:
-    """A lock that is held."""
-
-    def __init__(self, lock: "UnixFileLock", fd: int, path: str) -> None:
-        self._lock, self._fd, self._path = lock, fd, path
-
-    def is_there(self) -> bool:
-        """Whether its file still has its name: once it is deleted, another process can take the lock, too."""
-        return _is_at(self._fd, self._path)
-
-    def release(self) -> None:
-        """Let go; the signature goes first."""
-        with suppress(OSError):
-            os.ftruncate(self._fd, 0)
-        self._lock.release()
+def _unsign(fd: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(fd, 0)
 
 
-def _is_at(fd: int, name: str, folder: int | None = None) -> bool:
+def _is_at(fd: int, name: str, folder: int) -> bool:
     """Whether `name` in `folder` still names the file that `fd` has open."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -265,7 +271,7 @@ class Claims:
                 if (again := _read(fd)[0]).is_taken(generation):  # somebody without our lock was faster by a line
                     raise AlreadyClaimed(task, again.owner(generation), generation)
                 return os.dup(fd)  # it shares the lock; our own goes with the block
-        raise Busy(f"the claim of {task}", "somebody who deletes its file again and again")
+        raise Busy(f"the claim of {task}", _TIDIER)
 
     def reserve(self, task: TaskId, generation: int, agent: AgentId) -> None:
         """Keep `generation` for `agent`, durably, so that the process it wakes finds its generation already there.
@@ -283,7 +289,7 @@ class Claims:
                     raise NotYours(task, given.owner(generation))
                 if _is_at(fd, _name(task), folder):
                     return
-        raise Busy(f"the claim of {task}", "somebody who deletes its file again and again")
+        raise Busy(f"the claim of {task}", _TIDIER)
 
     def _opened(self, task: TaskId, opened: ExitStack) -> tuple[int, int]:
         """Descriptors of the folder and of the claim file, both there, until `opened` ends."""

@@ -17,7 +17,20 @@ ROOMS = (
     *("patterns", "digest"),
     *("model", "errors", "words", "instants", "documents", "config", "rules", "system", "locks", "resources"),
     "workspace",
-    *("runtimes", "openclaw", "acp", "notify", "services", "views", "figures", "doctor", "finding", "site", "app"),
+    *(
+        "runtimes",
+        "openclaw",
+        "acp",
+        "notify",
+        "services",
+        "views",
+        "figures",
+        "doctor",
+        "finding",
+        "proving",
+        "site",
+        "app",
+    ),
     *("calls", "sender", "daemon", "serve", "mcp", "demo", "cli", "__main__"),
 )
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it

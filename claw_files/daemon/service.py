@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -21,7 +21,6 @@ from claw_files.daemon.signals import Signals
 from claw_files.daemon.watch import Make, Watch
 from claw_files.daemon.watching import Fault, identity
 from claw_files.errors import Busy, ClawError, DaemonRuns
-from claw_files.locks import Held
 from claw_files.model import Audit
 from claw_files.services import standing
 from claw_files.services.standing import State, WatchHealth
@@ -100,7 +99,7 @@ class Session:
             self._epoch = str(number)
             self._begin(app, number)
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
 
     def _begin(self, app: App, number: int) -> None:
@@ -120,7 +119,7 @@ class Session:
         self._doors = Doors(self._log)
         self._chores = Chores(self.loop, self._log, self._service.open)
 
-    def _take_lock(self, app: App) -> Held:
+    def _take_lock(self, app: App) -> ExitStack:
         try:
             return app.workspace.locks.acquire(standing.LOCK, LOCK_PATIENCE, "clawfiles daemon")
         except Busy as busy:
@@ -167,27 +166,16 @@ class Session:
 
     def _turn(self) -> None:
         try:
-            self._keep_lock()
             self.loop.turn()
             self._doors.refresh(place.root for place in (self.loop.app, *self.loop.app.compartments()))
             self._reload.turn(self._signals)
             self._chores.turn()
-        except DaemonRuns:
-            raise
         except (ClawError, OSError) as wrong:  # a full disk, or the workspace went away under our hands
             self._log.news("turn failed", str(wrong))
         else:
             self._log.news("turn failed", "")
         self._save()
         self._notify("WATCHDOG=1")
-
-    def _keep_lock(self) -> None:
-        """Somebody may have tidied the lock file away: then another daemon could start beside us."""
-        if self._lock.is_there():
-            return
-        self._log.say("lock", "its file was deleted; it is made again")
-        self._lock.release()
-        self._lock = self._take_lock(self.loop.app)
 
     # --- the state file
 
@@ -229,7 +217,7 @@ class Session:
         self._doors.close()
         self.watch.close()
         self._service.faults.update(self.watch.health.faults)
-        self._lock.release()
+        self._lock.close()
         self._log.say("stop", "the lock is free")
 
     def _note(self, app: App, action: str, why: str) -> None:

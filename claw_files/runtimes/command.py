@@ -19,6 +19,7 @@ from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
 from claw_files.system import proc
 from claw_files.system.clock import Clock
+from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
 from claw_files.system.processes import Processes
 
@@ -115,6 +116,8 @@ class CommandRuntime:
 
     def live(self) -> list[Run]:
         ids = self._locks.ids()
+        if ids is not None:  # of these somebody may have deleted one; who counts usage remembers its run, too
+            ids = sorted({*ids, *map(RunId, Marks(self._root, UNCOUNTED).names() or ())})
         found = [self.look(run_id) for run_id in (self._unended() if ids is None else ids)]
         for run in found:
             if run is not None and run.ended and not run.alive:

@@ -126,11 +126,7 @@ class ClaimService:
         if old and old.agent in (None, agent):
             return
         new = Entry(task=task, agent=agent, at=words.next_look(ws.clock.now(), ws.settings.heartbeat.check[0]))
-        audit = replace(audit, action="watch")
-        if old:  # of a claimant that died before its claim
-            ws.replace_entry(old, new, audit)
-        else:
-            ws.add_entry(new, audit)
+        ws.put_entry(new, replace(audit, action="watch"))  # over that of a claimant that died before its claim
 
     def _renew(self, task: Task, agent: AgentId, generation: int | None) -> Lease:
         """The lease renewed for who names the generation it holds; a second process of one agent is refused."""

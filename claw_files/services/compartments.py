@@ -98,7 +98,7 @@ class MovingIn:
         audit = Audit(action="moved in", task=line.task, agent=agent, actor=self._outer.settings.coordinator)
         new, old = Entry(task=line.task, agent=agent, spawner=line.spawner, verb=line.verb, at=line.at), None
         if (old := inner.entry(line.task)) is None:
-            inner.add_entry(new, audit)
+            inner.put_entry(new, audit)
         try:
             return self.fetch(line.task, agent, held=True)
         except Conflict:

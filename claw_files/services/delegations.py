@@ -115,11 +115,13 @@ class Delegations:
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
-        self._write_line(Entry(task=task.id, agent=agent, at=at), audit)
         done = Delegated(task=task.id, agent=agent, check=at, warning=routing.estimate_warning(task.estimate))
-        if waits_for := self._wait(task, agent, audit):
-            return replace(done, waits_for=waits_for)
-        return replace(done, message=self.deliver(task.id, agent, by, chain).id)
+        with ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: delegate {task_id} to {agent}"):
+            check_free(ws, ws.in_force(ws.load(task_id).task))  # of two at once the second must not write its line
+            ws.put_entry(Entry(task=task.id, agent=agent, at=at), audit)
+            if waits_for := self._wait(task, agent, audit):
+                return replace(done, waits_for=waits_for)
+            return replace(done, message=self.deliver_held(task.id, agent, by, chain).id)
 
     def _wait(self, task: Task, agent: AgentId, audit: Audit) -> tuple[Before, ...]:
         """What the task, whose line is written, still comes after; then it is only marked as the agent's."""
@@ -158,14 +160,6 @@ class Delegations:
             return None, ()
         found = self._ws.find_message(by, task_message_key(task))
         return task, found[0].chain if found else ()
-
-    def _write_line(self, entry: Entry, audit: Audit) -> None:
-        """The line of the task, new or changed: the record of intent."""
-        old = self._ws.entry(entry.task)
-        if old is None:
-            self._ws.add_entry(entry, audit)
-        else:
-            self._ws.replace_entry(old, entry, audit)
 
     # --- delivering, also by the tick
 
@@ -209,7 +203,7 @@ class Delegations:
         new = Entry(task=task_id, agent=agent, spawner=line.spawner if line else None, at=at)
         audit = Audit(action="moved in", task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
         with ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
-            self._write_line(new, audit)
+            ws.put_entry(new, audit)
             self._fetch(task_id, agent, held=True)
             return self.deliver_held(task_id, agent, by, chain)
 
@@ -386,12 +380,20 @@ class Delegations:
             else:
                 task = ws.update(order.task, lambda found: contract.put_on(ws, found, worker), audit)
             audit = replace(audit, task=task.id)
+<<<<<<< HEAD
             if task.state is State.BACKLOG:
                 self._write_line(replace(entry, task=task.id), audit)
         done = Delegated(task=task.id, agent=worker, check=entry.at or now, label=label)
         done = replace(done, warning=routing.estimate_warning(task.estimate))
         if made and (is_sent(ws, task) or task.state is not State.BACKLOG):  # by the earlier try, or by a tick
             return replace(done, cached=task.cached_from)
+=======
+            spawner = by if by != ws.settings.coordinator else None
+            entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
+            ws.put_entry(entry, audit)
+        warning = routing.estimate_warning(task.estimate)
+        done = Delegated(task=task.id, agent=worker, check=at, label=label, warning=warning)
+>>>>>>> 502797d (locks: hold them on the workspace's folder, which nobody tidies away)
         if waits_for := self._wait(task, worker, audit):
             return replace(done, waits_for=waits_for)
         if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):

@@ -1,5 +1,6 @@
 """Messages between agents and people: send, ask, answer, read, finish. `accepted` means durable in new/."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -178,17 +179,22 @@ class Messages:
         return Sent(status="accepted", id=key)
 
     def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
-        """New messages as they may be taken, oldest first; reading moves them to cur/ unless `peek`."""
+        """New messages as they may be taken, oldest first; reading moves them to cur/ unless `peek`.
+
+        Of several processes that read at once, each message is in the answer of the one that moved it.
+        """
         ws, reader = self._ws, Reader(self._ws)
         ws.only_looks = peek
         found = ws.messages_in(agent, Box.NEW)
-        for message in [] if peek else found:
-            audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
-            try:
-                ws.shift(agent, message.id, Box.NEW, Box.CUR, audit)
-            except NotFound:
-                continue  # another process of this agent read it at the same moment
-        return [reader.as_read(message) for message in found]
+        return [reader.as_read(message) for message in found if peek or self._take(message)]
+
+    def _take(self, message: Message) -> bool:
+        """Move a new message to cur/; False where another process of its agent was faster."""
+        agent = message.to
+        audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
+        with suppress(NotFound):
+            return self._ws.shift(agent, message.id, Box.NEW, Box.CUR, audit)
+        return False
 
     def finish(self, agent: AgentId, id: str) -> Message:
         """Move a message to done/."""

@@ -65,7 +65,7 @@ class Staying:
             if ws.entry(task.id) is None:  # the line first: without it nobody would look for the message
                 spawner = task.spawner if task.spawner != ws.settings.coordinator else None
                 at = words.next_look(now, (task.timeout or timedelta()) + AFTER_LIMIT)
-                ws.add_entry(Entry(task=task.id, agent=worker, spawner=spawner, at=at), replace(audit, action="watch"))
+                ws.put_entry(Entry(task=task.id, agent=worker, spawner=spawner, at=at), replace(audit, action="watch"))
             message = Message(
                 id=key,
                 key=key,

@@ -342,7 +342,7 @@ class TaskService:
             return
         agent = task.assignee or self._ws.settings.coordinator
         at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
-        self._ws.add_entry(Entry(task=task.id, agent=agent, at=at), replace(audit, action="watch"))
+        self._ws.put_entry(Entry(task=task.id, agent=agent, at=at), replace(audit, action="watch"))
 
     def _unwatch(self, task: Task, audit: Audit) -> None:
         if entry := self._ws.entry(task.id):

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from claw_files.errors import ClawError
 from claw_files.model import Run, RunId
-from claw_files.system.marks import Marks
+from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.workspace import Workspace
 
 
 def marks(workspace: Workspace) -> Marks:
     """The names of the runs that were started and not counted."""
-    return Marks(workspace.root, "uncounted")
+    return Marks(workspace.root, UNCOUNTED)
 
 
 def run_names(workspace: Workspace) -> list[str]:

@@ -5,6 +5,8 @@ from contextlib import suppress
 
 from claw_files.system.owner import make_folder, make_folders, open_or_make
 
+UNCOUNTED = "uncounted"  # runs whose usage is not noted yet; written before they start
+
 
 class Marks:
     """Empty files, one for each thing that is still to be done."""

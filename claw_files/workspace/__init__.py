@@ -300,9 +300,19 @@ class Workspace(Making):
         stamp = self.files.stamp(path)
         sizes.check_ledger((stamp.size_bytes if stamp else 0) + sizes.ROOM_BYTES, path)
 
-    def add_entry(self, entry: Entry, audit: Audit) -> None:
-        """Write a line into the ledger: the record of intent, before anything is sent."""
-        self._edit_ledger(lambda raw: ledger.add(raw, entry, self.zone), audit)
+    def put_entry(self, entry: Entry, audit: Audit) -> None:
+        """Write the task's line into the ledger: the record of intent, before anything is sent.
+
+        A line of the task that stands there by then is changed: a second one is never added.
+        """
+
+        def change(raw: bytes) -> bytes:
+            old = next(iter(self._entries_in(raw, self.clock.now(), entry.task)), None)
+            if old:
+                return ledger.replace(raw, old, entry, self.zone, agents=self.settings.agents)
+            return ledger.add(raw, entry, self.zone)
+
+        self._edit_ledger(change, audit)
 
     def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None:
         """Change or remove a line; a line that somebody removed meanwhile stays removed. Raises Changed otherwise."""

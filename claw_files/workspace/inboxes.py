@@ -106,14 +106,16 @@ class Inboxes:
 
         self.home(message.to).files.commit(path, change, self.line(audit, message))
 
-    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> None:
-        """Move a message between boxes."""
+    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
+        """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""
         files = self.home(agent).files
         files.folder(f"inbox/{agent}/{target}")
         try:
             files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
         except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
             files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
+            return False
+        return True
 
     def message_ids(self, agent: AgentId, box: Box) -> list[str]:
         """Ids of the messages in one box, oldest first."""

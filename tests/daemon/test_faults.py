@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.proving import tidied
 from tests.daemon.conftest import TEAM, Home
 
 NOTICED, AGAIN = 5.0, 10.0
@@ -190,12 +191,11 @@ def test_a_folder_that_is_deleted_and_made_again_is_seen_again(home: Home) -> No
     sees(home)
 
 
-def test_a_lock_file_that_somebody_deletes_is_made_again(home: Home) -> None:
+def test_a_second_daemon_is_refused_though_somebody_deletes_the_lock_files(home: Home) -> None:
     home.start()
 
-    (home.root / ".clawfiles/locks/daemon.lock").unlink()
-
-    home.until(lambda: home.log("lock"), "it is noticed", NOTICED)
+    with tidied(str(home.root), ("locks",)):
+        assert home.run("daemon", "run").returncode == 7
     assert home.run("daemon", "run").returncode == 7
 
 

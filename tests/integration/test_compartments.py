@@ -427,7 +427,7 @@ def test_a_task_that_went_to_somebody_else_meanwhile_stays_outside(office: Offic
     task = TaskId(office.new())
     from claw_files.model import Audit, Entry
 
-    office.app("shield").workspace.add_entry(Entry(task=task, agent=SHIELD), Audit(action="moved in"))
+    office.app("shield").workspace.put_entry(Entry(task=task, agent=SHIELD), Audit(action="moved in"))
     office.delegate(task, "peter")
 
     office.tick()

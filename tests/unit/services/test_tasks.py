@@ -55,7 +55,7 @@ def claims_and_is_killed(app: App, task: TaskId, agent: AgentId, at: str) -> Non
 def test_a_claimant_killed_before_its_ledger_line_leaves_nothing(app: App) -> None:
     task = new(app)
 
-    claims_and_is_killed(app, task, PETER, "add_entry")
+    claims_and_is_killed(app, task, PETER, "put_entry")
 
     assert app.workspace.entries() == ()
     assert app.claims.claim(task, IRIS).generation == 1
