@@ -283,12 +283,9 @@ class Workspace(Making):
         return self._entries_in(content.data, min(content.stamp.mtime, self.clock.now()), only)
 
     def _entries_in(self, raw: bytes, written: datetime, only: TaskId | None) -> tuple[Entry, ...]:
-        place, agents = self.settings.workspace, self.settings.agents
-
-        def known(task: TaskId) -> bool:
-            return self.find(task) is not None
-
-        return ledger.entries(raw, written, self.zone, place.prefix, known, only, agents, place.ledger)
+        place, is_known = self.settings.workspace, lambda task: self.find(task) is not None
+        agents = self.settings.agents
+        return ledger.entries(raw, written, self.zone, place.prefix, is_known, only, agents, place.ledger)
 
     def entry(self, task: TaskId) -> Entry | None:
         """The first ledger line of a task."""
@@ -301,10 +298,7 @@ class Workspace(Making):
         sizes.check_ledger((stamp.size_bytes if stamp else 0) + sizes.ROOM_BYTES, path)
 
     def put_entry(self, entry: Entry, audit: Audit) -> None:
-        """Write the task's line into the ledger: the record of intent, before anything is sent.
-
-        A line of the task that stands there by then is changed: a second one is never added.
-        """
+        """Write the task's line, the record of intent, before anything is sent; over one that stands there by then."""
 
         def change(raw: bytes) -> bytes:
             old = next(iter(self._entries_in(raw, self.clock.now(), entry.task)), None)
