@@ -380,20 +380,12 @@ class Delegations:
             else:
                 task = ws.update(order.task, lambda found: contract.put_on(ws, found, worker), audit)
             audit = replace(audit, task=task.id)
-<<<<<<< HEAD
             if task.state is State.BACKLOG:
-                self._write_line(replace(entry, task=task.id), audit)
+                ws.put_entry(replace(entry, task=task.id), audit)
         done = Delegated(task=task.id, agent=worker, check=entry.at or now, label=label)
         done = replace(done, warning=routing.estimate_warning(task.estimate))
         if made and (is_sent(ws, task) or task.state is not State.BACKLOG):  # by the earlier try, or by a tick
             return replace(done, cached=task.cached_from)
-=======
-            spawner = by if by != ws.settings.coordinator else None
-            entry = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
-            ws.put_entry(entry, audit)
-        warning = routing.estimate_warning(task.estimate)
-        done = Delegated(task=task.id, agent=worker, check=at, label=label, warning=warning)
->>>>>>> 502797d (locks: hold them on the workspace's folder, which nobody tidies away)
         if waits_for := self._wait(task, worker, audit):
             return replace(done, waits_for=waits_for)
         if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
