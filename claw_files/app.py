@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.config import Agent
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_inside import Closing
-    from claw_files.model import Run, Task
+    from claw_files.model import Task
     from claw_files.rules.snapshot import Before
     from claw_files.runtimes.command import CommandRuntime
     from claw_files.services.acting import Acting
@@ -169,12 +169,6 @@ class App(Site):
 
     def _lacks_sandbox(self) -> str | None:
         return self.runtime.lacks_sandbox()
-
-    def runs_around(self) -> "list[Run]":
-        """The live runs that this process is part of, wherever they lie, the innermost first."""
-        named = self.runtime.look(self.run) if self.run else None
-        found = [run for app in (self, *self._others()) for run in app.runtime.around()]
-        return [*([named] if named and named.alive and named not in found else []), *found]
 
     @cached_property
     def messages(self) -> "Messages":
@@ -362,8 +356,8 @@ class App(Site):
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""
-        run = self.runtime.look(self.run) if self.run else None
-        return [self.settings.agent(run.agent).session] if run and run.alive else []
+        agents = self.settings.agents
+        return [agents[run.agent].session for run in self.runs_around()[:1] if run.agent in agents]
 
     @cached_property
     def runtime(self) -> "CommandRuntime":

@@ -1,7 +1,6 @@
 """Where we are and who acts: the configuration, the files, the compartments beside them, the run we are part of."""
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
@@ -13,7 +12,8 @@ import msgspec
 from claw_files import __version__, config, words
 from claw_files.errors import BadValue, Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
 from claw_files.finding import around_of
-from claw_files.model import AgentId, AgentKind, Note, RunId, TaskId
+from claw_files.model import AgentId, AgentKind, Note, Run, RunId, TaskId
+from claw_files.runtimes import around
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -50,7 +50,7 @@ class Site:
         """
         self.base = base
         self._env = env
-        self._named = agent or env.get("CLAWFILES_AGENT") or None
+        self._asked = agent or env.get("CLAWFILES_AGENT") or None
         self._home = home
         self._known: dict[AgentId, Self] = {}
         self.remarks: list[str] = []  # what went wrong beside a command that succeeded
@@ -158,22 +158,10 @@ class Site:
 
     def check_run(self, agent: AgentId) -> None:
         """Raises Refused where we are part of a run, and it is another agent's."""
-        from claw_files.rules import profiles
+        if self.run:
+            from claw_files.rules import profiles
 
-        if whose := self._run_of:
-            profiles.check_run(self.settings, *whose, agent)
-
-    @property
-    def _run_of(self) -> "tuple[RunId, AgentId] | None":
-        """The run of this workspace that we are part of, and whose its run.md says it is."""
-        folder, run = self._env.get("CLAWFILES_WORKSPACE"), self._env.get("CLAWFILES_RUN")
-        if not run or not folder or around_of(folder) != self.base:
-            return None
-        with suppress(ClawError, ValueError):
-            text = DiskFiles(folder).read(f"runs/{words.key(run, 'run id')}/run.md").data
-            agent = re.search(rb"^agent: ([A-Za-z0-9._-]+)$", text.partition(b"\n---\n")[0], re.MULTILINE)
-            return (RunId(run), AgentId(agent[1].decode())) if agent else None
-        return None
+            profiles.check_run(self.settings, self.run, AgentId(self._inner.get("CLAWFILES_AGENT", "")), agent)
 
     # --- the files
 
@@ -185,7 +173,7 @@ class Site:
         known = self._whole.agents.get(AgentId(self._named.lower()))
         if known is None or known.compartment:
             return known.name if known else OUTSIDE
-        folder = self._env.get("CLAWFILES_WORKSPACE", "") if known.kind is AgentKind.WORKER else ""
+        folder = self._inner.get("CLAWFILES_WORKSPACE", "") if known.kind is AgentKind.WORKER else ""
         name = os.path.basename(os.path.abspath(folder)) if folder and around_of(folder) != folder else ""
         return AgentId(name) if name in self._compartmental else OUTSIDE
 
@@ -265,6 +253,28 @@ class Site:
 
     # --- who acts, and in which run
 
+    @cached_property
+    def _ancestry(self) -> list[Mapping[str, str]]:
+        def is_ours(folder: str) -> bool:
+            return os.path.samefile(around_of(folder), self.base)
+
+        return around.told(self._env, is_ours, lambda: self._whole.agents)
+
+    @property
+    def _inner(self) -> Mapping[str, str]:
+        """The variables of the innermost run that we are part of, as it was started; empty outside of any."""
+        return self._ancestry[0] if self._ancestry else {}
+
+    @cached_property
+    def _named(self) -> str | None:
+        """Who is said to act: by name, else by the run that we are part of. No agent acts in a check's run."""
+        whose = None if self._asked else self._inner.get("CLAWFILES_AGENT")
+        return self._asked or (whose if whose and whose in self._whole.agents else None)
+
+    def runs_around(self) -> "list[Run]":
+        """The live runs of this workspace that we are part of, the innermost first."""
+        return [around.run_of(told) for told in self._ancestry]
+
     @property
     def agent(self) -> AgentId | None:
         """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
@@ -292,19 +302,19 @@ class Site:
     @property
     def inside(self) -> TaskId | None:
         """The task in whose run we are."""
-        text = self._env.get("CLAWFILES_TASK")
+        text = self._inner.get("CLAWFILES_TASK")
         return words.task_id(text) if text else None
 
     @property
     def run(self) -> RunId | None:
         """The run we are part of."""
-        text = self._env.get("CLAWFILES_RUN")
+        text = self._inner.get("CLAWFILES_RUN")
         return RunId(text) if text else None
 
     @property
     def woken_by(self) -> "Message | None":
         """The message that woke the run we are part of, where it is the actor's."""
-        name = self._env.get("CLAWFILES_MESSAGE_ID")
+        name = self._inner.get("CLAWFILES_MESSAGE_ID")
         if not name:
             return None
         with suppress(ClawError):
@@ -314,7 +324,7 @@ class Site:
 
     def generation(self, task: TaskId, named: int | None) -> int | None:
         """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
-        text = self._env.get("CLAWFILES_GENERATION")
+        text = self._inner.get("CLAWFILES_GENERATION")
         if named is not None or not text or self.inside != task:
             return named
         if not (text.isascii() and text.isdigit()):
@@ -364,7 +374,7 @@ class Site:
         return [app for app in (self.outer, *self.outer.compartments()) if app is not self]
 
     def _beside(self, home: AgentId) -> Self:
-        return type(self)(self.base, self._env, self._named, self.clock, home)
+        return type(self)(self.base, self._env, self._asked, self.clock, home)
 
     @property
     def is_blind(self) -> bool:

@@ -24,12 +24,13 @@ What people, cron jobs and agents type. This page is made from the program: `cla
 - The **workspace** is the folder that holds `clawfiles.toml`. It is looked for in `-C DIR` and above; else it is
   `CLAWFILES_WORKSPACE`, exactly; else it is looked for in the present folder and above.
 - **Who acts** is `--agent NAME`, else `CLAWFILES_AGENT`. Commands that write need one; a person is an agent of kind
-  `human`. `heartbeat` and `archive` act as the coordinator.
+  `human`. `heartbeat` and `archive` act as the coordinator. In a run its agent acts, and nobody else can be named.
 - **`--json`** prints one JSON document on stdout (`log` and `demo`: one a line), with times as ISO 8601 UTC. Errors are
   one JSON object on stderr then. JSON is plain ASCII: what is not is escaped.
 - Shared options stand before or after the command. `task list --agent` is a filter.
-- A process that clawfiles started finds `CLAWFILES_TASK`, `CLAWFILES_GENERATION` and `CLAWFILES_RUN`: a holder's
-  command on that task names that generation by itself, and what is made in the run names the task as its parent.
+- A process that clawfiles started, and all that it starts, is in a **run**, with or without the variables
+  `CLAWFILES_TASK`, `CLAWFILES_GENERATION` and `CLAWFILES_RUN`, which tell it what the run is about. A holder's command
+  on that task names that generation by itself, and what is made in the run names the task as its parent.
 - A **time** is text such as 2026-03-07T10:00:00Z, "2026-03-07 10:00", 10:00 or +30m; a **length** such as 90s or 1h30m.
 - Answers go to stdout, all else to stderr. Colour only on a terminal, and not when `NO_COLOR` is set. Text out of
   files is shown with its control characters escaped.

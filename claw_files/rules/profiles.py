@@ -32,14 +32,15 @@ def check_command(settings: Settings, agent: AgentId, command: str) -> None:
 
 
 def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> None:
-    """Raises Refused where somebody else than its own agent acts inside a run.
+    """Raises Refused where somebody else than its own agent acts inside a run; in that of a route's check nobody does.
 
     Args:
-        of: whose run it is, as its run.md says; a run of nobody in the configuration (a route's check) binds nobody.
+        of: whose run it is, as its starter said.
     """
-    if of in settings.agents and agent != of:
+    if agent != of:
         message = f"this is {of}'s run {run}, and {agent} does not act in it"
-        raise Refused("one agent in a run", message, "leave --agent out")
+        right = "leave --agent out" if of in settings.agents else "a check only looks: it names no agent"
+        raise Refused("one agent in a run", message, right)
 
 
 def check_forwarded(command: str) -> None:

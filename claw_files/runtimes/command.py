@@ -17,7 +17,6 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
-from claw_files.system import proc
 from claw_files.system.clock import Clock
 from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
@@ -78,7 +77,7 @@ class CommandRuntime:
             staging.stage(plan)
             confined = self._confined(plan)
             fields = [*staging.fields(plan, self._grace, self._cap_bytes), *confined]
-            self._supervise(order.run.id, (lock, staging.handover(staged, fields), waits))
+            self._supervise(plan, (lock, staging.handover(staged, fields), waits))
             return staging.place(staged, folder)
         finally:
             staging.discard(staged)
@@ -92,10 +91,12 @@ class CommandRuntime:
 
         return sandbox.fields(plan, plan.order.sandbox, os.path.join(self._root, ".clawfiles"))
 
-    def _supervise(self, run_id: RunId, given: tuple[int, int, int]) -> None:
-        argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, run_id]
+    def _supervise(self, plan: "staging.Plan", given: tuple[int, int, int]) -> None:
+        argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, plan.run.id]
+        env = plan.identity | {"CLAWFILES_SUPERVISES": plan.folder}
+        del env["CLAWFILES_RUN_DIR"]  # the mark of what its agent started
         try:
-            self._processes.detach(argv, {"CLAWFILES_SUPERVISES": self._folder(run_id)}, given)
+            self._processes.detach(argv, env, given)
         finally:
             os.close(given[1])
             os.close(given[2])
@@ -123,12 +124,6 @@ class CommandRuntime:
             if run is not None and run.ended and not run.alive:
                 self._locks.forget(run.id)  # left by a crash after the end was written
         return [run for run in found if run is not None and (run.alive or run.ended is None)]
-
-    def around(self) -> list[Run]:
-        """The live runs that the calling process is part of, the innermost first."""
-        folders = map(os.path.split, proc.around(os.getpid()))
-        found = [self.look(RunId(name)) for parent, name in folders if parent == self._runs]
-        return [run for run in found if run and run.alive]
 
     def stop(self, run_id: RunId, drained: bool = False) -> bool:
         from claw_files.runtimes.supervisor import STOP, write_durably

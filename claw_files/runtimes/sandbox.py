@@ -76,11 +76,9 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
         make_folders(plan.cwd, mode)
     _check_plain(plan.cwd)
     make_folders(door, 0o700)
-    identity = {name: value for name, value in plan.env.items() if name.startswith("CLAWFILES_")}
-    identity.pop("CLAWFILES_MESSAGE", None)  # may be long, and is of no use to our commands
     with suppress(FileNotFoundError):
         os.unlink(f"{door}.json")  # left by a starter that was killed
-    _write_new(f"{door}.json", json.dumps(identity).encode(), 0o600)
+    _write_new(f"{door}.json", json.dumps(plan.identity).encode(), 0o600)
     own = [os.path.join(root, path) for path in sandbox.own]
     return [path for path in own if _make_file(path, 0o600 if plan.closed else 0o644)]
 

@@ -45,6 +45,12 @@ class Plan:
         self.env = {name: environ[name] for name in (*SEEN, *order.env) if name in environ} | self._own()
         self.env["PATH"] = with_our_programs(environ.get("PATH", os.defpath))
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """Which run it is, as CLAWFILES_* variables; its message, which may be long, says nothing of that."""
+        left_out = "CLAWFILES_MESSAGE"
+        return {name: it for name, it in self.env.items() if name.startswith("CLAWFILES_") and name != left_out}
+
     def _fill(self, item: str) -> str:
         """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""
         run = self.order.run

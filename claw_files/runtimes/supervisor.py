@@ -23,7 +23,7 @@ from claw_files.system import proc
 from claw_files.system.capture import Capture, Tail, fenced, last_lines
 from claw_files.system.owner import make_folders, open_or_make
 
-LOCK, ORDER, GO = 3, 4, 5
+LOCK, ORDER, GO = proc.LOCK, 4, 5
 STOP = "stop"  # in the run's folder: somebody asks for its end
 DRAINED = "drained"  # as in claw_files.model, which would cost every run its import
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36

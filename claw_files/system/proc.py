@@ -9,6 +9,7 @@ import sys
 
 RUN = b"CLAWFILES_RUN_DIR="  # in the environment of an agent and of all it starts: a run id alone is not unique here
 SUPERVISES = b"CLAWFILES_SUPERVISES="  # in the environment of a run's supervisor, never handed on
+LOCK = 3  # the descriptor of a supervisor that holds the lock of its run
 
 
 def start_id(pid: int) -> str | None:
@@ -66,22 +67,34 @@ def run_folders() -> set[str]:
     return {os.fsdecode(entry.partition(b"=")[2]) for entry in entries if entry.startswith((RUN, SUPERVISES))}
 
 
-def around(pid: int) -> list[str]:
-    """Return the folders of the runs that a process is part of, the innermost first.
+def around(pid: int) -> list[dict[str, str]]:
+    """Return what the supervisors above a process say of their runs, as CLAWFILES_* variables, the innermost first.
 
-    Its ancestors count, and the supervisors above it: who empties its own environment, or leaves its parent behind,
-    is found all the same.
+    Whoever empties its environment, begins a session or forks twice stays below its supervisor. What an environment
+    says is believed of a supervisor only, and that is one because it holds the lock of its run: the kernel says so.
     """
-    found: dict[str, None] = {}
+    found = []
     for _ in range(1000):
-        for entry in _environ(pid):
-            if entry.startswith((RUN, SUPERVISES)):
-                found[os.fsdecode(entry.partition(b"=")[2])] = None
+        if lock := _lock_of(pid):
+            pairs = (os.fsdecode(entry).partition("=")[::2] for entry in _environ(pid))
+            said = {name: value for name, value in pairs if name.startswith("CLAWFILES_")} | lock
+            found += [said] if "CLAWFILES_SUPERVISES" in said else []
         fields = _stat(pid)
         pid = int(fields[1]) if fields else 0
         if pid <= 1:
             break
-    return list(found)
+    return found
+
+
+def _lock_of(pid: int) -> dict[str, str] | None:
+    """Return folder and id of the run whose lock a process holds as a supervisor does, or None."""
+    try:
+        path = os.readlink(f"/proc/{pid}/fd/{LOCK}").removesuffix(" (deleted)")
+    except OSError:
+        return None
+    root, is_one, name = path.rpartition("/.clawfiles/runs/")
+    is_held = b"FLOCK  ADVISORY  WRITE" in _read(f"/proc/{pid}/fdinfo/{LOCK}")
+    return {"CLAWFILES_WORKSPACE": root, "CLAWFILES_RUN": name.removesuffix(".lock")} if is_one and is_held else None
 
 
 def _is_foreign(pid: int, folder: str) -> bool:

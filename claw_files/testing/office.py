@@ -63,7 +63,7 @@ class _App(App):
         return self._office.make_claims(self.root)
 
     def _beside(self, home: AgentId) -> "_App":
-        return _App(self._office, self._named, home)
+        return _App(self._office, self._asked, home)
 
 
 class Office:

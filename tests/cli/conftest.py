@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from claw_files.cli import run
+from tests import runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +76,11 @@ class Desk:
         status = run(["-C", str(self.root), *named, *arguments])
         captured = self._capsys.readouterr()
         return Answer(status, captured.out, captured.err)
+
+    def inside(self, agent: str, *arguments: str, **told: str) -> Answer:
+        """The answer of a command that is typed in a run of the agent, which was told the rest when it began."""
+        done = runs.typed(self.root, agent, *arguments, **told)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str, by: str | None = None) -> Answer:
         """The answer of a command that must go well."""

@@ -36,12 +36,11 @@ def test_the_route_decides_where_nobody_is_named(desk) -> None:
     assert desk.ok("delegate", task, "--json", by="sam").json["agent"] == "peter"
 
 
-def test_an_agent_cannot_delegate_on_what_was_delegated_to_it(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_cannot_delegate_on_what_was_delegated_to_it(desk) -> None:
     desk.ok("task", "new", "one", "--to", "peter", by="sam")
     other = desk.task("two", by="peter")
-    monkeypatch.setenv("CLAWFILES_TASK", "TC-1")
 
-    answer = desk("delegate", other, "--to", "iris", "--json", by="peter")
+    answer = desk.inside("peter", "delegate", other, "--to", "iris", "--json", task="TC-1")
 
     assert (answer.status, answer.error["rule"]) == (5, "one-hop")
     assert "clawfiles need TC-1 --from iris" in answer.error["instead"]

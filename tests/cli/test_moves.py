@@ -189,13 +189,11 @@ def test_who_names_an_older_generation_is_refused(desk, command: str) -> None:
     assert (answer.status, answer.error["code"], answer.error["current"]) == (4, "stale-generation", again)
 
 
-def test_a_run_s_generation_counts_for_its_own_task_only(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_s_generation_counts_for_its_own_task_only(desk) -> None:
     task, other = claimed(desk), claimed(desk)
-    monkeypatch.setenv("CLAWFILES_TASK", task)
-    monkeypatch.setenv("CLAWFILES_GENERATION", "7")
 
-    assert desk("beat", task, by="peter").status == 4
-    assert desk("beat", other, by="peter").status == 0
+    assert desk.inside("peter", "beat", task, task=task, generation="7").status == 4
+    assert desk.inside("peter", "beat", other, task=task, generation="7").status == 0
 
 
 def test_a_released_task_is_free_and_its_ledger_line_gone(desk) -> None:

@@ -1,6 +1,8 @@
 """The shell keeps to the profiles: what an agent may use, who acts in a run, and what a worker leaves alone."""
 
-from collections.abc import Callable
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from claw_files.cli import reference
 from claw_files.cli.root import root
 from claw_files.config.commands import BOARD, COMMANDS
+from tests import runs
 
 PROFILE = """
 [profiles.readonly]
@@ -68,63 +71,69 @@ def test_a_worker_touches_nothing_of_the_board(office, command: str) -> None:
     assert "checkpoints/subagent-LABEL.md" in answer.error["instead"]
 
 
-@pytest.fixture
-def inside(office, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts us into the run of an agent, as its environment would have it."""
-
-    def enter(agent: str, run: str = "tc-1.1-s1", root: Path | None = None) -> None:
-        office.write(f"runs/{run}/run.md", f"---\nrun: {run}\nagent: {agent}\nkey: tc-1.1\n---\nagent: sam\n")
-        monkeypatch.setenv("CLAWFILES_WORKSPACE", str(root or office.root))
-        monkeypatch.setenv("CLAWFILES_AGENT", agent)
-        monkeypatch.setenv("CLAWFILES_RUN", run)
-
-    return enter
-
-
-def test_a_workers_run_does_nothing_in_anybodys_name(office, inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workers_run_does_nothing_in_anybodys_name(office) -> None:
     task = office.task()
-    inside("research")
 
     for by in ("sam", "peter", "dimitrios"):
         for words in (["claim", task], ["cancel", task], ["task", "new", "x"], ["delegate", task, "--to", "peter"]):
-            answer = office(*words, "--json", by=by)
+            answer = office.inside("research", *words, "--agent", by, "--json")
             assert (answer.status, answer.error["rule"]) == (5, "one agent in a run")
             assert f"this is research's run tc-1.1-s1, and {by} does not act in it" in answer.error["message"]
-    monkeypatch.setenv("CLAWFILES_AGENT", "sam")
-    assert office("claim", task).status == 5
     assert "status: backlog" in office.read(f"status/{task.lower()}.md")
 
 
-def test_in_its_own_run_an_agent_acts_as_ever(office, inside) -> None:
+def test_in_its_own_run_an_agent_acts_as_ever(office) -> None:
     task = office.task()
-    inside("peter")
 
-    assert office("claim", task).status == 0
-    assert office("progress", task, "half", by="Peter").status == 0
+    assert office.inside("peter", "claim", task).status == 0
+    assert office.inside("peter", "progress", task, "half", "--agent", "Peter").status == 0
 
 
-def test_a_run_binds_nobody_in_another_workspace_or_when_it_is_nobodys(office, inside, tmp_path: Path) -> None:
+def test_a_run_binds_nobody_in_another_workspace(office, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (other / "clawfiles.toml").write_text("")
-    inside("research", root=other)
-    assert office("task", "new", "x", by="sam").status == 0
-    inside("verify-bug", run="tc-2.1.verify-s1")
-    assert office("task", "new", "x", by="sam").status == 0
+    command = [sys.executable, "-m", "claw_files", "-C", str(office.root), "task", "new", "x", "--agent", "sam"]
+
+    assert subprocess.run(runs.within(other, "research", command), capture_output=True).returncode == 0
 
 
-def test_a_run_that_cannot_be_read_keeps_nobody_from_working(office, inside) -> None:
-    inside("peter")
-    for text in ("", "\0", "---\nagent: [\n---\n"):
-        office.write("runs/tc-1.1-s1/run.md", text)
-        assert office("task", "new", "x", by="sam").status == 0
+def test_in_the_run_of_a_check_nobody_acts_and_everybody_may_look(office) -> None:
+    task = office.task()
+
+    for by in ("sam", "peter", "dimitrios"):
+        answer = office.inside("verify-bug", "claim", task, "--agent", by, "--json", run="tc-2.1.verify-s1")
+        assert (answer.status, answer.error["rule"]) == (5, "one agent in a run")
+    assert office.inside("verify-bug", "claim", task).status != 0
+    assert office.inside("verify-bug", "task", "list").status == 0
 
 
-def test_under_a_wrong_configuration_the_doctor_still_works(office, inside) -> None:
-    inside("lena")
+def test_variables_make_no_run(office, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = office.task()
+    office.ok("claim", task, by="peter")
+    office.write("runs/tc-1.1-s1/run.md", "---\nrun: tc-1.1-s1\nagent: research\nkey: tc-1.1\n---\n")
+    names = {"WORKSPACE": str(office.root), "RUN": "tc-1.1-s1", "RUN_DIR": str(office.root / "runs/tc-1.1-s1")}
+    for name, value in (names | {"TASK": task, "GENERATION": "7", "SUPERVISES": names["RUN_DIR"]}).items():
+        monkeypatch.setenv(f"CLAWFILES_{name}", value)
+
+    assert office("beat", task, by="peter").status == 0, "the generation of the variables is not believed"
+    assert office("task", "new", "x", "--json", by="peter").json["parent"] is None
+
+
+def test_what_calls_itself_a_supervisor_is_none_without_the_lock(office) -> None:
+    words = [sys.executable, "-m", "claw_files", "-C", str(office.root), "task", "new", "x", "--agent", "dimitrios"]
+    says = [f"CLAWFILES_SUPERVISES={office.root}/runs/x-s1", "CLAWFILES_AGENT=dimitrios"]
+    opens = f"exec 3>{office.root}/.clawfiles/runs/x-s1.lock; {shlex.join(words)}; true"
+
+    done = subprocess.run(runs.within(office.root, "peter", ["env", *says, "sh", "-c", opens]), capture_output=True)
+
+    assert b"this is peter's run tc-1.1-s1, and dimitrios does not act in it" in done.stderr
+    assert office.ok("task", "list", "--json").json == []
+
+
+def test_under_a_wrong_configuration_the_doctor_still_works(office) -> None:
     (office.root / "clawfiles.toml").write_text("rubbish")
 
-    answer = office("doctor")
+    answer = office.inside("lena", "doctor")
 
     assert answer.status == 1
     assert "invalid-config" in answer.out

@@ -63,15 +63,13 @@ def test_a_report_file_is_no_task(desk) -> None:
     assert (desk.root / "status/peter.md").read_text() == "TC-5: BLOCKED\n"
 
 
-def test_a_refused_delegation_makes_no_task(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_delegation_makes_no_task(desk) -> None:
     desk.ok("task", "new", "the outer one", "--type", "bug", "--to", "peter", by="sam")
     desk.ok("claim", "TC-1", by="peter")
-    monkeypatch.setenv("CLAWFILES_TASK", "TC-1")
 
-    refused = desk("task", "new", "the inner one", "--to", "iris", by="peter")
+    refused = desk.inside("peter", "task", "new", "the inner one", "--to", "iris", task="TC-1")
 
     assert (refused.status, "one-hop" in refused.err) == (5, True)
-    monkeypatch.delenv("CLAWFILES_TASK")
     assert [task["id"] for task in desk.ok("task", "list", "--json").json] == ["TC-1"]
 
 

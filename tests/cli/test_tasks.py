@@ -1,7 +1,5 @@
 """Making and showing tasks."""
 
-import pytest
-
 KEYS = {
     "id", "title", "status", "assignee", "requested_by", "type", "attempt", "generation", "lease", "eta", "updated",
     "priority", "estimate", "after", "parent", "outputs", "summary", "reason", "path", "liveness", "conflicts",
@@ -43,11 +41,10 @@ def test_a_task_for_an_agent_is_delegated_at_once(desk) -> None:
     assert [message["key"] for message in desk.ok("inbox", "--json", by="peter").json] == ["tc-1.1"]
 
 
-def test_a_task_made_inside_a_run_names_its_parent(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_made_inside_a_run_names_its_parent(desk) -> None:
     desk.task()
-    monkeypatch.setenv("CLAWFILES_TASK", "tc-1")
 
-    assert desk.show(desk.task(by="peter"))["parent"] == "TC-1"
+    assert desk.inside("peter", "task", "new", "x", "--json", task="TC-1").json["parent"] == "TC-1"
 
 
 def test_a_description_comes_from_a_file(desk) -> None:

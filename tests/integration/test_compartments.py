@@ -4,6 +4,8 @@ import gc
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -18,6 +20,7 @@ from claw_files.services.delegations import SpawnOrder
 from claw_files.system.disk import DiskFiles
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office, python
+from tests import runs
 from tests.integration.conftest import typed
 
 SAM, PETER, IRIS, SHIELD = (AgentId(name) for name in ("sam", "peter", "iris", "shield"))
@@ -217,11 +220,14 @@ def test_the_agent_of_a_compartment_and_its_worker_work_in_it(office: Office) ->
     assert state(office, "TC-1") is State.DONE
     assert keys(office) == ["tc-1.1.done"]
     assert office.names("runs") == office.names("status") == office.names("checkpoints") == []
-    env = {"CLAWFILES_WORKSPACE": str(inside(office)), "CLAWFILES_AGENT": "research"}
-    from claw_files.app import open_workspace
-
-    assert open_workspace(None, env, None).root == str(inside(office))
-    assert open_workspace(None, env | {"CLAWFILES_AGENT": "peter"}, None).root == str(office.root)
+    shows = ["checkpoint", "save", "--completed", "x"]
+    assert runs.typed(office.root, "research", *shows).returncode == 0
+    assert office.names("checkpoints") == ["research.md"]
+    there = runs.within(
+        inside(office), "research", [sys.executable, "-m", "claw_files", "-C", str(office.root), *shows]
+    )
+    assert subprocess.run(there).returncode == 0
+    assert (inside(office) / "checkpoints/research.md").exists()
 
 
 def test_a_flow_in_a_compartment_is_seen_and_ended_inside_alone(office: Office) -> None:

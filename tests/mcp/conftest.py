@@ -79,7 +79,7 @@ class Team:
     @asynccontextmanager
     async def client(self, agent: str = "peter", mode: str = "auto", **options: Any) -> AsyncIterator[Client]:
         """A client of the SDK, and the server that it starts and talks to over its pipes."""
-        words = self.words("mcp", "--agent", agent)
+        words = options.pop("words", None) or self.words("mcp", "--agent", agent)
         server = StdioServerParameters(command=words[0], args=words[1:], env=ENV | options.pop("env", {}))
         async with Client(stdio_client(server), mode=mode, **options) as client:
             yield client

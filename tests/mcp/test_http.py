@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from claw_files.mcp.tools import listed
+from tests.runs import within
 
 from .conftest import ENV, Team, called, live, refused
 
@@ -101,6 +102,21 @@ def test_what_the_server_was_started_in_is_nobody_elses(team: Team) -> None:
         async with team.caller(address, "peter") as peter:
             made = await called(peter, "task_new", title="mine")
             assert (made["requested_by"], made.get("parent")) == ("peter", None)
+
+    live(story())
+
+
+def test_a_server_that_was_started_in_a_run_serves_its_agent_alone(team: Team) -> None:
+    words = within(team.root, "sam", team.words("mcp", "--http", "--port", "0"))
+    server = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    team.started.append(server)
+    assert server.stderr
+    address = server.stderr.readline().decode().split()[-1]
+
+    async def story() -> None:
+        async with team.caller(address, "peter") as peter, team.caller(address, "sam") as sam:
+            assert "this is sam's run" in (await refused(peter, "task_new", title="not mine"))[1]
+            assert (await called(sam, "task_new", title="mine"))["requested_by"] == "sam"
 
     live(story())
 

@@ -13,6 +13,7 @@ from claw_files.calls import CALLS
 from claw_files.errors import INSTALL
 from claw_files.mcp.tools import INSTRUCTIONS, LEFT_OUT, listed, listed_json, tokens
 from claw_files.testing.patience import until
+from tests.runs import within
 
 from .conftest import ENV, Team, called, live, refused
 
@@ -169,13 +170,13 @@ def test_without_the_library_the_command_says_what_to_install(team: Team) -> Non
     assert INSTALL["mcp"] in done.stderr
 
 
-def test_the_agent_of_the_environment_acts_and_its_run_counts(team: Team) -> None:
+def test_the_run_that_a_server_is_part_of_counts_though_its_client_dropped_all_variables(team: Team) -> None:
     team.task()
     team.type("claim", "TC-1", "--agent", "peter")
-    env = {"CLAWFILES_AGENT": "peter", "CLAWFILES_TASK": "TC-1", "CLAWFILES_GENERATION": "0"}
+    words = within(team.root, "peter", team.words("mcp"), task="TC-1", generation="0")
 
     async def story() -> None:
-        async with team.client("peter", env=env) as client:
+        async with team.client(words=words) as client:
             assert (await refused(client, "task_done", task="TC-1"))[0] == "stale-generation"
             assert (await called(client, "task_new", title="inside"))["parent"] == "TC-1"
 
