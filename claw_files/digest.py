@@ -6,6 +6,6 @@ except ImportError:  # another Python than CPython
     from hashlib import blake2b
 
 
-def digest(data: bytes, size_bytes: int = 8) -> str:
-    """BLAKE2b of the data, in hexadecimal digits."""
-    return str(blake2b(data, digest_size=size_bytes).hexdigest())
+def digest(data: bytes, size_bytes: int = 8, key: bytes = b"") -> str:
+    """BLAKE2b of the data, in hexadecimal digits; with a key, its proof that whoever has the key made it."""
+    return str(blake2b(data, digest_size=size_bytes, key=key).hexdigest())

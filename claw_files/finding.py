@@ -1,6 +1,7 @@
 """Finding the workspace that a command is meant for, and making one."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from claw_files import config
 from claw_files.errors import NoWorkspace
 from claw_files.system.disk import DiskFiles
 from claw_files.system.owner import make_folders
+from claw_files.system.ownership import check, is_foreign, trusted
 from claw_files.workspace import CONFIG
 from claw_files.workspace.places import FOLDER
 
@@ -16,18 +18,28 @@ if TYPE_CHECKING:
 
 
 def set_up(root: str, template: str, program: str | None) -> "list[Done]":
-    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept."""
+    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept.
+
+    Raises Untrusted for a folder in which others decide what is started.
+    """
     from claw_files.errors import CannotWrite
+    from claw_files.services.setup import Done
 
     try:
         make_folders(os.path.abspath(root))
     except OSError as error:
         raise CannotWrite(root, error.strerror or str(error)) from None
-    return _setup(root).init(template, program)
+    check(root, root)
+    done = _setup(root).init(template, program)
+    if (counts := counting(root)) != root:
+        text = f"it counts here as well, and not {root}, until you type\n`clawfiles trust {shlex.quote(root)}`"
+        done.append(Done(what="this lies inside another workspace", path=counts, text=text))
+    return done
 
 
 def take_out(root: str, program: str) -> "list[Done]":
     """Take out of the folder `root` what `set_up` had put in for the program; says what was taken out and kept."""
+    check(root, root)
     return _setup(root).remove(program)
 
 
@@ -38,12 +50,12 @@ def _setup(root: str) -> "Setup":
 
 
 def find_root(start: str | None, env: Mapping[str, str]) -> str:
-    """The absolute path of the folder with clawfiles.toml. Raises NoWorkspace."""
+    """The absolute path of the folder whose clawfiles.toml counts; `Site` checks whose it is. Raises NoWorkspace."""
     named = env.get("CLAWFILES_WORKSPACE")
     if not start and named:
-        around = around_of(named)
-        if _is_workspace(around):
-            return around
+        folder = os.path.abspath(named) if _is_workspace(named) else around_of(named)
+        if _is_workspace(folder):
+            return counting(folder)
         raise NoWorkspace(named)
     folder = os.path.abspath(start or os.getcwd())
     while not _is_workspace(folder):
@@ -51,14 +63,32 @@ def find_root(start: str | None, env: Mapping[str, str]) -> str:
         if above == folder:
             raise NoWorkspace(os.path.abspath(start or os.getcwd()))
         folder = above
-    return folder
+    return counting(folder)
+
+
+def counting(folder: str) -> str:
+    """Of the folder and the workspaces around it the one whose configuration counts; the folder where there is none.
+
+    A run writes into its working folder, so what lies inside a workspace of ours is none, unless somebody trusts it.
+    A stranger's workspace around ours is passed by.
+    """
+    above = os.path.dirname(real := os.path.realpath(folder))
+    around = [above] if _is_workspace(above) else []
+    while above != (above := os.path.dirname(above)):
+        around += [above] if _is_workspace(above) else []
+    if not around:
+        return folder
+    listed = trusted()
+    if found := next((it for it in (real, *around) if it in listed), None):
+        return folder if found == real else found
+    return next((it for it in reversed(around) if not is_foreign(it)), folder)
 
 
 def around_of(folder: str) -> str:
     """The absolute path of the workspace in which the folder is a compartment; else that of the folder."""
     path = os.path.abspath(folder)
     above, here = os.path.split(os.path.dirname(path))
-    return above if here == FOLDER and not _is_workspace(path) else path
+    return above if here == FOLDER and _is_workspace(above) else path
 
 
 def _is_workspace(folder: str) -> bool:

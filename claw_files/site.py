@@ -14,6 +14,7 @@ from claw_files.errors import BadValue, Busy, CannotRead, CannotWrite, ClawError
 from claw_files.finding import around_of
 from claw_files.model import AgentId, AgentKind, Note, Run, RunId, TaskId
 from claw_files.runtimes import around
+from claw_files.system import ownership
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
@@ -120,8 +121,14 @@ class Site:
         """Raises InvalidConfig, CannotRead for a configuration that is wrong, also where nobody needs it yet."""
         _ = self.settings
 
+    def check_trust(self) -> None:
+        """Raises Untrusted where somebody else than us decides what is started here."""
+        with self._around.opened() as fd:  # what is checked is what is read, whatever happens to the folder's name
+            ownership.check(self.base, self.base, fd)
+
     @cached_property
     def _whole(self) -> config.Settings:
+        self.check_trust()
         content = self._around.read(CONFIG)
         return self._kept(content) or self._parsed(content)
 
@@ -203,6 +210,7 @@ class Site:
             return self._around
         for path in (FOLDER, f"{FOLDER}/{self.home}"):
             self._around.folder(path, 0o700)
+            ownership.check(os.path.join(self.base, path), self.base)
         return self._checked(self.root, closed=True)
 
     def _checked(self, root: str, closed: bool) -> DiskFiles:

@@ -1,9 +1,19 @@
-"""What holds for every test: where CLAWFILES_NO_SKIPS=1 is set, a test that is skipped fails the whole run."""
+"""What holds for every test: nothing is written into the home folder of whoever runs them, by child processes either;
+and where CLAWFILES_NO_SKIPS=1 is set, a test that is skipped fails the whole run."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from typing import Any
 
 import pytest
+
+# Not in a fixture: many modules copy the environment when they are imported. Each worker has a home of its own.
+_HOME = tempfile.mkdtemp(prefix="clawfiles-tests-home-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in ("CONFIG", "STATE", "CACHE"):
+    os.environ[f"XDG_{_name}_HOME"] = os.path.join(_HOME, _name.lower())
 
 _skipped: list[str] = []
 

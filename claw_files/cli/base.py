@@ -175,9 +175,13 @@ def open_app(agent: str | None = None) -> "App":
     app = open_workspace(shared("start"), os.environ, agent or shared("agent"))
     if is_forwarded():
         _check_here(app)
-    if context := click.get_current_context(silent=True):
+    context = click.get_current_context(silent=True)
+    name = _name_of(context) if context else ""
+    if name != "doctor":  # which says what else is wrong, and starts nothing
+        app.check_trust()
+    if context:
         context.meta[_META + "app"] = app
-        app.check_use(_name_of(context))
+        app.check_use(name)
     return app
 
 

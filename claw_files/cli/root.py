@@ -7,6 +7,7 @@ from claw_files.cli.base import group
 
 COMMANDS = {  # name: (where it is, what it does in one line); in the order of the help
     "init": ("claw_files.cli.setup:init", "Make or complete a workspace; touches nothing that exists."),
+    "trust": ("claw_files.cli.trust:trust", "Obey a workspace that others can write, or that lies inside another."),
     "demo": ("claw_files.cli.demo:demo", "Live through the example workspace's day, with real agents."),
     "task": ("claw_files.cli.task:task", "Make, list and show tasks."),
     "board": ("claw_files.cli.task:board", "Show all tasks by state."),

@@ -20,7 +20,7 @@ OFFICE = (
 
 MACHINE = (
     *("init", "demo", "heartbeat", "daemon", "daemon run", "daemon status", "daemon stop", "doctor"),
-    *("install", "install cron", "install systemd", "completion", "serve", "token", "mcp"),
+    *("install", "install cron", "install systemd", "completion", "serve", "token", "trust", "mcp"),
 )
 """What is about this machine and all agents. The daemon carries out none of it for a run in a sandbox."""
 

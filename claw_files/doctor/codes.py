@@ -26,6 +26,11 @@ GROUPS: Final = (
         "The configuration and the machine",
         ("invalid-config", "the configuration is wrong; no command works", "correct the line in clawfiles.toml"),
         (
+            "untrusted",
+            "others decide what is started here: no command works, and nothing else of the configuration is looked at",
+            "do what is named, or type `clawfiles trust DIR` if you trust whoever can write there",
+        ),
+        (
             "openclaw-ledger",
             "OpenClaw's doctor (since 2026.8.1) archives and removes HEARTBEAT.md here",
             'move the file to clawfiles/LEDGER.md and put ledger = "clawfiles/LEDGER.md" under [workspace]',

@@ -1,5 +1,6 @@
 """One walk through the workspace: everything the checks ask about, and what was odd on the way."""
 
+import os
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Final
@@ -14,9 +15,10 @@ from claw_files.doctor.reading import Folder, Node, Tree, Unread
 from claw_files.documents import ledger, messages, reports, status
 from claw_files.documents.lines import visible_at
 from claw_files.documents.vocabulary import BUILT_IN
-from claw_files.errors import BadId, InvalidConfig, InvalidFile
+from claw_files.errors import BadId, InvalidConfig, InvalidFile, Untrusted
 from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
 from claw_files.rules import by_hand, routing
+from claw_files.system import ownership
 from claw_files.system.paths import HAND_BYTES
 from claw_files.words import FILE_BYTES
 
@@ -157,9 +159,14 @@ class Survey:
     # --- reading
 
     def _settings(self) -> config.Settings | None:
+        """The configuration; None for a wrong one, and for one that is not to be obeyed: its programs are not asked."""
         raw = self._raw(CONFIG, tree=self._base)
         try:
+            for folder in dict.fromkeys((self._base.root, self.tree.root)):
+                ownership.check(folder, self._base.root)
             return config.parse(raw, CONFIG) if raw is not None else None
+        except Untrusted as wrong:
+            self.odd.append(found("untrusted", os.path.relpath(wrong.path, self._base.root), detail=str(wrong)))
         except InvalidConfig as wrong:
             self.odd += [found("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
         return None

@@ -12,7 +12,7 @@ NAME = "openclaw-ledger"
 
 
 class Pushing:
-    """Remembers in `.clawfiles/cache/` what was pushed last; without that it compares with what stands there."""
+    """Remembers in the cache what was pushed last; without that it compares with what stands there."""
 
     def __init__(self, workspace: Workspace, cache: Cache, environ: Mapping[str, str]) -> None:
         self._ws, self._cache, self._environ = workspace, cache, environ

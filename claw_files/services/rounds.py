@@ -16,7 +16,7 @@ from claw_files.model import AgentId, Value
 from claw_files.rules import health
 from claw_files.rules.health import Silence
 from claw_files.services import standing
-from claw_files.system.cache import Cache
+from claw_files.system.cache import Kept
 
 FOLDER, NAME, LOCK = "rounds", "next", "rounds"
 _PATH = f".clawfiles/{FOLDER}/{NAME}"
@@ -52,7 +52,7 @@ def begin(root: str, settings: Settings, now: datetime) -> None:
 
 def load(root: str) -> Rounds | None:
     """What was kept, or None."""
-    raw = Cache(root, folder=FOLDER).load(NAME)
+    raw = Kept(root, FOLDER).load(NAME)
     try:
         return msgspec.json.decode(raw, type=Rounds) if raw else None
     except msgspec.MsgspecError:
@@ -61,7 +61,7 @@ def load(root: str) -> Rounds | None:
 
 def save(root: str, rounds: Rounds) -> None:
     """Keep it; nothing is lost with it."""
-    Cache(root, folder=FOLDER).save(NAME, msgspec.json.encode(rounds))
+    Kept(root, FOLDER).save(NAME, msgspec.json.encode(rounds))
     with suppress(OSError):
         os.utime(os.path.join(root, _PATH), (min(rounds.at.values()),) * 2)
 

@@ -8,7 +8,7 @@ import msgspec
 from claw_files.errors import Draining
 from claw_files.locks import Locks
 from claw_files.model import Value
-from claw_files.system.cache import Cache
+from claw_files.system.cache import Kept
 
 ENDING = timedelta(seconds=60)  # beside the drain: saving and ending what is left takes its time, too
 LOCK = "daemon"
@@ -55,9 +55,9 @@ class StopOrder(Value, frozen=True):
     drain: timedelta
 
 
-def private(root: str) -> Cache:
+def private(root: str) -> Kept:
     """The daemon's own folder in .clawfiles."""
-    return Cache(root, folder=FOLDER)
+    return Kept(root, FOLDER)
 
 
 def is_running(root: str) -> bool:

@@ -8,7 +8,7 @@ from claw_files.system.paths import journal_path
 
 PRIVATE = ".clawfiles"
 _OURS = ("", "status", "audit", "checkpoints", "inbox", "runs", "events/new", "events/done")
-_HIDDEN = ("", "/locks", "/claims", "/runs", "/cache")
+_HIDDEN = ("", "/locks", "/claims", "/runs")
 _BOXES = ("", "/new", "/cur", "/done")
 
 
@@ -20,7 +20,7 @@ def unwritable(root: str, agents: Iterable[str], now: datetime) -> list[str]:
 def unwritable_locks(root: str, most: int = 20) -> list[str]:
     """The same of the files below `.clawfiles/` that are opened for writing, at most so many."""
     found = (os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(root, PRIVATE)) for name in names)
-    closed = (path for path in found if os.path.basename(os.path.dirname(path)) != "cache" and not _may_write(path))
+    closed = (path for path in found if not _may_write(path))
     return [os.path.relpath(path, root) for path, _ in zip(closed, range(most), strict=False)]
 
 

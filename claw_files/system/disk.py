@@ -175,6 +175,10 @@ class DiskFiles:
         with writing(path), self._gate.making(path, mode, self._durable):
             pass
 
+    def opened(self) -> AbstractContextManager[int]:
+        """A descriptor of the root."""
+        return self._gate.folder("")
+
     # -- after a crash, and after foreign editors ----------------------------------------------------------------
 
     def has_leftovers(self) -> bool:

@@ -1,7 +1,7 @@
 """An index of the task files: what `task list`, `claim --next` and `auto` need to know of each, by its stamp.
 
-It lies in `.clawfiles/cache/`. Every use compares it with a survey of the folder and reads anew what changed, so that
-losing it, or finding nonsense in it, costs time and nothing else.
+It lies in the cache, outside of the workspace. Every use compares it with a survey of the folder and reads anew what
+changed, so that losing it, or finding nonsense in it, costs time and nothing else.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -49,7 +49,7 @@ def theirs() -> Iterator[Path]:
 def run(folder: Path, *command: str, as_owner: bool = False) -> subprocess.CompletedProcess[str]:
     """One command of ours, by root or by the owner of the workspace."""
     who = ("setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups") if as_owner else ()
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "SUDO_UID": str(OWNER)}
     started = [*who, sys.executable, "-m", "claw_files", "-C", str(folder), *command]
     return subprocess.run(started, capture_output=True, text=True, env=env, check=False, cwd=folder)
 

@@ -1,0 +1,66 @@
+"""What is ours outside of every workspace: where it lies, and the key that proves what lies inside of one.
+
+A cloned or unpacked folder brings files along that look like ours; it cannot bring the key.
+"""
+
+import os
+from functools import cache
+from typing import Final
+
+from claw_files.digest import digest
+from claw_files.errors import CannotWrite
+from claw_files.system.noise import token
+from claw_files.system.owner import make_folders, open_or_make
+
+CONFIG, STATE, CACHE = ("XDG_CONFIG_HOME", ".config"), ("XDG_STATE_HOME", ".local/state"), ("XDG_CACHE_HOME", ".cache")
+_KEY_BYTES: Final = 32
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def place(kind: tuple[str, str]) -> str:
+    """The folder of ours that the XDG standard gives us, made or not. Raises CannotWrite where we have no home."""
+    named, home = os.environ.get(kind[0], ""), os.environ.get("HOME", "")
+    if not os.path.isabs(named):
+        if not os.path.isabs(home):
+            raise CannotWrite("~", "set HOME to your home folder")
+        named = os.path.join(home, kind[1])
+    return os.path.join(named, "clawfiles")
+
+
+def mac(*facts: str, size_bytes: int = 8) -> str:
+    """The proof that we wrote the facts, in hexadecimal; "" where we can keep no key."""
+    try:
+        key = _key(os.path.join(place(STATE), "key"))
+    except (OSError, CannotWrite):
+        return ""
+    return digest("\0".join(facts).encode("utf-8", "surrogateescape"), size_bytes, key)
+
+
+@cache
+def _key(path: str) -> bytes:
+    """Our key, made at its first use; of two processes that make it one wins. Raises OSError."""
+    for _ in range(2):
+        try:
+            fd = os.open(path, _FILE)
+        except FileNotFoundError:
+            _make_key(path)
+            continue
+        with open(fd, "rb") as file:
+            found, key = os.fstat(fd), file.read(_KEY_BYTES + 1)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077 or len(key) != _KEY_BYTES:
+            raise PermissionError(path)
+        return key
+    raise FileNotFoundError(path)
+
+
+def _make_key(path: str) -> None:
+    part = f"{path}.{token(4)}"
+    make_folders(os.path.dirname(path), 0o700)
+    with open(open_or_make(part, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(os.urandom(_KEY_BYTES))
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(part)
