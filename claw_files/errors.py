@@ -237,24 +237,12 @@ class CannotRead(InvalidFile):
 
 
 class Untrusted(InvalidFile):
-    """Others decide what is started here: by a file or folder of theirs (`mode` is ""), or by one they can write."""
+    """Others decide what is started here: by a file or folder of theirs, or by one that they can write."""
 
     code = "untrusted"
 
-    def __init__(self, path: str, folder: str, owner: str, mode: str) -> None:
-        """`folder` is what may be trusted all the same, "" for the list of what is."""
-        ClawError.__init__(self, path, folder, owner, mode)
-        self.path, self.folder, self.owner, self.mode = path, folder, owner, mode
-
     def __str__(self) -> str:
-        from shlex import quote
-
-        path, trust = quote(self.path), f"type `clawfiles trust {quote(self.folder)}`"
-        others = f"others can write it (owner {self.owner}, mode {self.mode}): type `chmod go-w {path}`"
-        if not self.folder:
-            return f"{path} says which folders are trusted, and {others}"
-        why = f"{others}, or, if" if self.mode else f"belongs to {self.owner}; if"
-        return f"{path} decides what is started here, and {why} you trust its writers, {trust}"
+        return self.reason
 
 
 class Busy(ClawError):

@@ -15,6 +15,7 @@ from claw_files.system.home import CONFIG, place
 from claw_files.system.owner import make_folders
 from claw_files.system.plain import load_file, replace_file
 from claw_files.system.watches import filesystem_of
+from claw_files.words import safe
 
 WRITE: Final = 0o2
 _DECIDING: Final = ("", "clawfiles.toml", ".clawfiles")  # who can write these decides what is started
@@ -30,12 +31,28 @@ def check(folder: str, base: str, fd: int | None = None) -> None:
         fd: the folder, open: then what is checked is what is read from the descriptor.
     """
     for path, found in _deciding(folder, fd):
-        is_ours = found.st_uid in ours()
-        if not is_ours or (others_may(found, WRITE, path) and not is_modeless(folder)):
-            if os.path.realpath(base) in trusted():
-                return
-            mode = f"{stat.S_IMODE(found.st_mode):o}" if is_ours else ""
-            raise Untrusted(path, base, name_of(found.st_uid), mode)
+        if (why := _wrong(found, path)) and os.path.realpath(base) not in trusted():
+            trust = f"if you trust its writers, type `clawfiles trust {quoted(base)}`"
+            raise Untrusted(path, "others", f"{quoted(path)} decides what is started here, and {why}; {trust}")
+
+
+def _wrong(found: os.stat_result, path: str) -> str:
+    """Why it cannot be told who wrote what was found, and what to type; "" where nobody else did."""
+    owner = safe(name_of(found.st_uid))
+    if found.st_uid not in ours():
+        return f"belongs to {owner}"
+    if not others_may(found, WRITE, path) or is_modeless(path):
+        return ""
+    return (
+        f"others can write it (owner {owner}, mode {stat.S_IMODE(found.st_mode):o}): type `chmod go-w {quoted(path)}`"
+    )
+
+
+def quoted(path: str) -> str:
+    """The path as it can be typed, and shown."""
+    from shlex import quote
+
+    return safe(quote(path), 500)
 
 
 def is_foreign(folder: str) -> bool:
@@ -117,9 +134,8 @@ def trusted() -> frozenset[str]:
     except (OSError, CannotWrite):
         return frozenset()
     for it in (os.path.dirname(path), path):
-        found = os.stat(it) if raw else None
-        if found and (found.st_uid not in ours() or others_may(found, WRITE, it)):
-            raise Untrusted(it, "", name_of(found.st_uid), f"{stat.S_IMODE(found.st_mode):o}")
+        if raw and (why := _wrong(os.stat(it), it)):
+            raise Untrusted(it, "others", f"{quoted(it)} says which folders are trusted, and {why}")
     return frozenset(os.fsdecode(raw).splitlines())
 
 

@@ -11,7 +11,6 @@ from claw_files.services.tasks import NewTask
 
 CONFIG = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\ntakes = ["bug"]\n'
 SAM, PETER = AgentId("sam"), AgentId("peter")
-INDEX = ".clawfiles/cache/index"
 
 
 def opened(root: Path) -> App:
@@ -53,9 +52,12 @@ def test_a_listing_leaves_an_index_that_the_next_one_believes(root: Path, monkey
 @pytest.mark.parametrize("spoiled", [None, b"", b"nonsense", b"\x93\xa1x\x00\x90", os.urandom(5000)])
 def test_a_lost_or_spoiled_index_changes_nothing(root: Path, spoiled: bytes | None) -> None:
     before = listed(root)
-    (root / INDEX).unlink()
+    folder = Path(opened(root).cache._folder)
+    assert root not in folder.parents
+    (folder / "index").unlink()
     if spoiled is not None:
-        (root / INDEX).write_bytes(spoiled)
+        (folder / "index").write_bytes(spoiled)
+        (folder / "index").chmod(0o600)
 
     assert listed(root) == before
     assert opened(root).claims.claim_next(PETER).task == "TC-5"

@@ -45,7 +45,7 @@ def marks(house: House) -> list[str]:
 def refused(done: "subprocess.CompletedProcess[str]", path: Path, workspace: Path) -> bool:
     """Whether it was refused, with a sentence that says which file, and what to type."""
     said = done.stderr
-    return done.returncode == 6 and str(path) in said and f"clawfiles trust {workspace}" in said and "owner" in said
+    return done.returncode == 6 and str(path) in said and f"clawfiles trust {workspace}" in said
 
 
 DOORS = [
