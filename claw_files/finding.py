@@ -3,11 +3,16 @@
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from claw_files import config
+import msgspec
+
+from claw_files import __version__, config
 from claw_files.errors import NoWorkspace
+from claw_files.system.cache import Cache
 from claw_files.system.disk import DiskFiles
+from claw_files.system.files import Content
 from claw_files.system.owner import make_folders
 from claw_files.system.ownership import check, is_foreign, trusted
 from claw_files.workspace import CONFIG
@@ -82,6 +87,21 @@ def counting(folder: str) -> str:
     if found := next((it for it in (real, *around) if it in listed), None):
         return folder if found == real else found
     return next((it for it in reversed(around) if not is_foreign(it)), folder)
+
+
+def parsed(base: str, content: Content) -> config.Settings:
+    """The settings in a configuration's content; from the cache where they were checked by the same version of us.
+
+    Raises InvalidConfig.
+    """
+    cache, head = Cache(base), f"{__version__} {content.digest}\n".encode()
+    raw = cache.load("config") or b""
+    if raw.startswith(head):
+        with suppress(msgspec.MsgspecError):
+            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
+    settings = config.parse(content.data, CONFIG)
+    cache.save("config", head + msgspec.msgpack.encode(settings))
+    return settings
 
 
 def around_of(folder: str) -> str:

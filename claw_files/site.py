@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from claw_files import __version__, config, words
+from claw_files import config, words
 from claw_files.errors import BadValue, Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
-from claw_files.finding import around_of
+from claw_files.finding import around_of, parsed
 from claw_files.model import AgentId, AgentKind, Note, Run, RunId, TaskId
 from claw_files.runtimes import around
 from claw_files.system import ownership
 from claw_files.system.cache import Cache
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.disk import DiskFiles
-from claw_files.system.files import Content
 from claw_files.system.noise import token
 from claw_files.workspace import CONFIG, Workspace
 from claw_files.workspace.places import FOLDER, Places
@@ -129,25 +128,7 @@ class Site:
     @cached_property
     def _whole(self) -> config.Settings:
         self.check_trust()
-        content = self._around.read(CONFIG)
-        return self._kept(content) or self._parsed(content)
-
-    def _kept(self, content: Content) -> config.Settings | None:
-        """The settings as they were checked when the file's bytes were the same, by the same version of us."""
-        raw = Cache(self.base).load("config")
-        head = f"{__version__} {content.digest}\n".encode()
-        if raw is None or not raw.startswith(head):
-            return None
-        try:
-            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
-        except msgspec.MsgspecError:
-            return None
-
-    def _parsed(self, content: Content) -> config.Settings:
-        settings = config.parse(content.data, CONFIG)
-        raw = f"{__version__} {content.digest}\n".encode() + msgspec.msgpack.encode(settings)
-        Cache(self.base).save("config", raw)
-        return settings
+        return parsed(self.base, self._around.read(CONFIG))
 
     # --- what who acts may do
 
