@@ -195,7 +195,7 @@ class Given:
             self._for.setdefault(number, AgentId(words[2]))  # of two at once the first has it
         elif verb == "by" and len(words) == 4:
             if number not in self._taken:  # the first line about a number wins
-                self._by.setdefault(number, AgentId(words[2]))
+                self._by[number] = AgentId(words[2])  # who takes it over from a dead claimant comes last
                 self.last = AgentId(words[2])
         elif verb == "taken" and len(words) == 4 and number not in self._by and self._may_take(number, words[2]):
             self._taken.setdefault(number, AgentId(words[2]))
@@ -215,6 +215,11 @@ class Given:
     def owner(self, generation: int) -> AgentId | None:
         """For whom the generation is reserved or by whom it was claimed, or None."""
         return self._for.get(generation) or self._by.get(generation) or self._taken.get(generation)
+
+    def holder(self, generation: int) -> AgentId | None:
+        """Whose the generation is for certain; None where nobody was given it, or a claim was cut short."""
+        is_certain = generation in self._for or self.is_spent(generation)
+        return self.owner(generation) if is_certain else None
 
     def is_taken(self, generation: int) -> bool:
         """Whether a program without our lock has begun to claim it; whether that program lives cannot be told."""

@@ -135,6 +135,7 @@ class Task(Value, frozen=True):
     failures: int = 0
     generation: int = 0  # rises with every move that takes the task away; a holder's write names it
     superseded: int | None = None  # looked up: the file is the old copy of a holder with this generation
+    stranger: str | None = None  # looked up: what in the file shows that its holder did not write it
     lease: datetime | None = None  # when to look at the holder again, not when to take away
     eta: datetime | None = None
     not_before: datetime | None = None  # backoff: the next attempt starts no earlier

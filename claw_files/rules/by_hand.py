@@ -24,15 +24,18 @@ BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
 def stand(task: Task, reviewed: bool) -> Standing:
     """Which state is in force after edits by hand.
 
-    The file's author is taken to be its assignee, because nothing in a file proves more. `done` where the route wants
+    The file's author is taken to be its holder, unless `stranger` says what shows otherwise: nothing in a file proves
+    more. `done` where the route wants
     a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
     (approving oneself, bringing back the dead) leaves the recorded state in force. Terms that
     were overruled are a conflict beside a state that counts.
     """
+    before = task.recorded or State.BACKLOG
+    if task.stranger:
+        return Standing(state=before, conflict=overruling(task))
     if task.overruled and task.superseded is None:
         plain = stand(replace(task, overruled=()), reviewed)
         return plain if plain.conflict else replace(plain, conflict=overruling(task))
-    before = task.recorded or State.BACKLOG
     now = task.state
     if task.superseded is not None:
         over = f"it was written by a holder whose generation {task.superseded} is over"
@@ -56,7 +59,10 @@ def stand(task: Task, reviewed: bool) -> Standing:
 
 
 def overruling(task: Task) -> str:
-    """One sentence on the terms in a status file that do not count."""
+    """One sentence on what in a status file does not count: that it names another holder, or other terms."""
+    if task.stranger:
+        whose = f"generation {task.generation} of {task.id} is {task.assignee}'s"
+        return f"its file {task.stranger}, but {whose}; nobody else moves it by an edit, and it stays as it was"
     where = f"definitions/{task.id.lower()}.md"
     return (
         f"the terms of {task.id} stand in {where}; in its status file these do not count: {'; '.join(task.overruled)}"

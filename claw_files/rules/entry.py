@@ -82,9 +82,12 @@ def unreadable(case: Case) -> Decision | None:
 
 def conflict(case: Case) -> Decision | None:
     """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
-    why = case.standing.conflict
-    if case.task.overruled and why == by_hand.overruling(case.task):  # whoever writes next tells it under the same key
-        return _tell_conflict(case, why, mark(why))
+    why, monitor = case.standing.conflict, case.snap.settings.monitor
+    is_told_by_writers = bool(case.task.overruled or case.task.stranger)
+    if why and is_told_by_writers and why == by_hand.overruling(case.task):  # so it is the same key
+        told = _tell_conflict(case, why, mark(why))
+        again = case.act(Act.CONFLICT, why, monitor, f"conflict.{mark(why)}", details={"told": True})
+        return (again,) if told is None and case.task.stranger else told  # it is told once, and put right each time
     return _tell_conflict(case, why, (case.look.digest or "")[:8]) if why else None
 
 
@@ -97,6 +100,11 @@ def _tell_conflict(case: Case, why: str, content: str) -> Decision | None:
 
 def carried(case: Case) -> Decision | None:
     """A report says more than the status file: carry it over, if its author may make that move; else tell once."""
+    for report in case.look.reports:
+        if case.agent and report.author != case.agent and report.state in _ENDS and _says_more(case, report):
+            why = f"{report.author} reports {report.state} in {report.path}, but {case.agent} has it"
+            if told := _tell_conflict(case, why, mark(why)):
+                return told
     news = [report for report in case.look.reports if report.author == case.agent and _says_more(case, report)]
     if not news:
         return None
@@ -105,6 +113,9 @@ def carried(case: Case) -> Decision | None:
     if not _may_say(case, report.state):
         return _tell_conflict(case, f"{why}: nobody may move it there from {case.task.state}", mark(why))
     return (case.act(Act.CARRY, why, details={"report": report}),)
+
+
+_ENDS = (State.REVIEW, State.DONE, State.FAILED, State.CANCELLED, State.DEAD)
 
 
 def _says_more(case: Case, report: Report) -> bool:
@@ -177,7 +188,11 @@ def ticked(case: Case) -> Decision | None:
     if silence.is_person(case) and case.agent and case.task.state in (State.BACKLOG, State.IN_PROGRESS):
         ledger = case.snap.settings.workspace.ledger
         done = Report(task=case.task.id, author=case.agent, state=State.DONE, at=case.now, path=ledger)
-        return (case.act(Act.CARRY, f"{case.agent}'s box is ticked in {ledger}", details={"report": done}),)
+        return (
+            case.act(
+                Act.CARRY, f"{case.agent} reports {State.DONE} in {ledger}: its box is ticked", details={"report": done}
+            ),
+        )
     return (case.act(Act.UNWATCH, f"ticked off by hand while {case.task.state}"),)
 
 

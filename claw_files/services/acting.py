@@ -1,10 +1,11 @@
 """Carrying out what a tick decided, one small method for each kind of action. Every one of them can be repeated."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
-from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
+from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound, NotYours
 from claw_files.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
 from claw_files.rules import by_hand, visibility
 from claw_files.rules.authority import may_give_work
@@ -162,19 +163,31 @@ class Acting:
             # Released. Ticked first: were we to die before the line is gone, it would read as a send still to be made.
             entry = self._entry(action)
             self._ws.replace_entry(entry, replace(entry, ticked=True), self._audit(action))
-        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+        self._keep(self._ws.update(action.task, rule, self._audit(action), keep_mtime=True))
+
+    def _keep(self, task: Task) -> None:
+        """Have the claim log know whose the generation is: only a claim by command has written that."""
+        is_news = task.generation > self._ws.claims.given(task.id).highest
+        if is_news and task.assignee and task.state in (State.IN_PROGRESS, State.REVIEW):
+            with suppress(NotYours):
+                self._ws.claims.reserve(task.id, task.generation, task.assignee)
 
     def _conflict(self, action: Action, look: Look | None) -> None:
-        """Tell of it; where a superseded holder wrote its old copy over the file, what is in force is written again."""
-        self._tell(action, look)
-        if action.task and look and look.task and look.task.superseded is not None:
+        """Tell of it; where somebody else wrote over the file than its holder, what is in force is written again."""
+        if not action.details.get("told"):
+            self._tell(action, look)
+        if action.task and look and look.task and (look.task.superseded is not None or look.task.stranger):
             self._bring_forward(action.task, self._audit(action))
 
     def _bring_forward(self, task: TaskId, audit: Audit) -> None:
         """Write what is in force over an older copy; our own write, as `updated` says."""
 
         def rule(found: Task) -> Task:
-            return replace(self._ws.in_force(recall.recalled(self._ws, found)), updated=self._ws.clock.now())
+            now, found = self._ws.clock.now(), recall.recalled(self._ws, approvals.checked(self._ws, found))
+            found = self._ws.in_force(found)
+            lasting = now + self._ws.settings.heartbeat.lease
+            is_held = found.state is State.IN_PROGRESS
+            return replace(found, updated=now, lease=found.lease or (lasting if is_held else None))
 
         self._ws.update(task, rule, audit, keep_mtime=True)
 
@@ -189,7 +202,7 @@ class Acting:
             return by_hand.carry(task, report, known, generation, now, lasting, self._ws.is_reviewed(task))
 
         assert action.task is not None
-        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+        self._keep(self._ws.update(action.task, rule, self._audit(action), keep_mtime=True))
 
     # --- sending
 

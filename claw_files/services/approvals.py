@@ -1,27 +1,38 @@
-"""Whether a task that says it is done, though its route wants a review, was approved: the file alone is no evidence."""
+"""Whether an end that a status file calls recorded was written by us: the file alone is no evidence, the journal is."""
 
 from msgspec.structs import replace
 
+from claw_files import words
 from claw_files.model import AgentId, Box, State, Task
 from claw_files.rules import routing
 from claw_files.rules.case import task_key
 from claw_files.services import history
-from claw_files.workspace import Workspace
+from claw_files.workspace import Workspace, recall
 
 _APPROVED = ("approve", "from cache")  # what is answered from a cache was approved when it was found
 _AGAIN = ("reopen", "requeue", "retry", "again", "turn", "next-agent")
 
 
 def checked(ws: Workspace, task: Task) -> Task:
-    """`task`, or, where it records an end that nobody approved, what it was before: then its word is a move by hand.
+    """`task`, or, where it records an end that nobody approved or wrote, as it was before: its word is a move by hand.
 
-    Reads the journal for what is recorded as done and wants a review, and nothing for all else.
+    Reads the journal for what is recorded as done or dead, and nothing for all else.
     """
-    reviewer = routing.reviewer(ws.settings, task.type, task.assignee)
-    if reviewer is None or not (task.state is task.recorded is State.DONE) or _is_approved(ws, task, reviewer):
+    if task.state is not task.recorded or task.state not in (State.DONE, State.DEAD):
         return task
-    why = f"recorded {State.DONE}, but nobody approved it"
-    return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee) if task.state is State.DONE else None
+    known = None if reviewer else recall.journalled(ws, task.id)
+    if reviewer and not _is_approved(ws, task, reviewer):
+        why = f"recorded {State.DONE}, but nobody approved it"
+        return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
+    if known and known.state is not task.recorded:
+        why, found = f"records {task.recorded}, and the journal {known.state}", replace(task, recorded=known.state)
+        is_move = task.state is State.DONE
+        return replace(found, overruled=(*task.overruled, why)) if is_move else replace(found, stranger=why)
+    if task.verified and not any(it.get("action") == "verified" for it in history.lines(ws, task.id, task.completed)):
+        why = f"verified {words.render_instant(task.verified)}, which only the heartbeat writes"
+        return replace(task, verified=None, overruled=(*task.overruled, why))
+    return task
 
 
 def _is_approved(ws: Workspace, task: Task, reviewer: AgentId) -> bool:

@@ -43,7 +43,7 @@ from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
 from claw_files.services import approvals, busy, news, unreadable
-from claw_files.services.agent_reports import reports_of
+from claw_files.services.agent_reports import Reporters, reports_of
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.endings import Endings, outcomes, started
@@ -80,11 +80,12 @@ class Looking:
         self._others = others
         self._endings = Endings(workspace)
         self._runs: list[str] | None = None
+        self._of_others = Reporters(workspace).on
         self.problems: dict[str, str] = {}  # what could not be looked at in this tick: path -> sentence
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
         """Everything that `plan_tick` wants to know now."""
-        self._runs = None
+        self._runs, self._of_others = None, Reporters(self._ws).on
         looks = tuple(self.look(entry) for entry in entries)
         return self.around(looks)
 
@@ -174,7 +175,8 @@ class Looking:
         found = self._message(task, entry)
         if found:
             task = restore(task, found[0])
-        if unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry)):
+        is_older = unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry))
+        if is_older or unreadable.was_in_review(self._ws, task, loaded.content.stamp.mtime):
             task = recall.recalled(self._ws, task)
         said = reports_of(self._ws, task.id, agent)
         if words := tuple(it for report in said if is_answer(report, found and found[0]) for it in report.unclear):
@@ -188,7 +190,7 @@ class Looking:
             claimed=unreadable.is_claimed(self._ws, task, agent),
             digest=loaded.content.digest,
             last_word=self._last_word(task, loaded.content, said),
-            reports=said,
+            reports=(*self._of_others(task, agent), *said),
             result=self._result(task, run),
             message=found[0] if found else None,
             box=found[1] if found else None,
@@ -370,8 +372,8 @@ class Looking:
 
 def _wants_terms(task: Task, modified: datetime) -> bool:
     """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
-    is_edited = task.updated is not None and modified > task.updated + unreadable.YOUNG
-    return not task.group and (task.state is State.DONE or (task.state is State.REVIEW and is_edited))
+    is_ended = task.state in (State.DONE, State.DEAD)
+    return not task.group and (is_ended or (task.state is State.REVIEW and unreadable.is_edited(task, modified)))
 
 
 def _is_run_of(name: str, key: str) -> bool:

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from claw_files import words
 from claw_files.errors import ClawError
 from claw_files.model import AgentId, Box, Entry, Message, Report, Run, State, Task
+from claw_files.rules import routing
+from claw_files.rules.case import task_key
 from claw_files.rules.snapshot import Look
 from claw_files.system.files import Content
 from claw_files.workspace import Workspace, recall, task_message_key
@@ -82,3 +84,16 @@ def may_be_older(
         return content.stamp.mtime > message.sent + YOUNG
     is_over = run is not None and run.ended is not None and run.key == task_message_key(task)
     return is_over or (box is Box.DONE and is_due)
+
+
+def was_in_review(ws: Workspace, task: Task, modified: datetime) -> bool:
+    """Whether it was edited, and calls itself in progress in an attempt whose reviewer was told already."""
+    if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not is_edited(task, modified):
+        return False
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee)
+    return reviewer is not None and ws.told().get(f"{reviewer}/{task_key(task, 'review')}") is not None
+
+
+def is_edited(task: Task, modified: datetime) -> bool:
+    """Whether somebody wrote to its file after our last write, which sets `updated`."""
+    return task.updated is not None and modified > task.updated + YOUNG

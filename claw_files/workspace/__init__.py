@@ -245,7 +245,7 @@ class Workspace(Making):
             after = rule(found)
             after = replace(after, recorded=after.state)
             saved[:] = [after]
-            if found.overruled and found.superseded is None:
+            if (found.overruled or found.stranger) and found.superseded is None:
                 self.tell_overruled(found, audit)
             if asked:
                 self.redefine(known, asked, found, after)

@@ -18,6 +18,7 @@ from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
 if TYPE_CHECKING:
+    from claw_files.locks import Given
     from claw_files.workspace.restoring import Restoring
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
@@ -26,7 +27,7 @@ _LEADS_TO = {
     State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
     State.IN_PROGRESS: "claim, progress, beat",
     State.REVIEW: "review",
-    State.DONE: "done, finish, approve",
+    State.DONE: "done, finish, approve, from cache",
     State.BLOCKED: "block, need",
     State.FAILED: "fail",
     State.DEAD: "dead-letter",
@@ -41,6 +42,7 @@ class Recorded(Value, frozen=True):
     state: State
     at: datetime
     action: str
+    agent: AgentId | None = None  # whose the task was then
 
 
 def last_recorded(files: Files, task: TaskId) -> Recorded | None:
@@ -78,6 +80,12 @@ def made_under(ws: "Restoring", key: str | None) -> TaskId | None:
     return None
 
 
+def journalled(ws: "Restoring", task: TaskId) -> Recorded | None:
+    """The same; None, too, where a clock that was put back since leaves open which line is the last."""
+    known = last_recorded(ws.files, task)
+    return known if known and known.at <= ws.clock.now() else None
+
+
 def _last_in(raw: bytes, task: TaskId) -> Recorded | None:
     mark, end = f'"{task}"'.encode(), len(raw)
     while (at := raw.rfind(mark, 0, end)) >= 0:
@@ -92,7 +100,9 @@ def _recorded(line: bytes, task: TaskId) -> Recorded | None:
     try:
         facts = msgspec.json.decode(line)
         state, at = _state(facts), datetime.fromisoformat(facts["timestamp"])
-        return Recorded(state=state, at=at, action=facts["action"]) if state and facts["task"] == task else None
+        agent = AgentId(facts["agent"]) if facts.get("agent") else None
+        is_it = state is not None and facts["task"] == task
+        return Recorded(state=state, at=at, action=facts["action"], agent=agent) if state and is_it else None
     except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError):
         return None
 
@@ -135,10 +145,10 @@ def fenced(ws: "Restoring", task: Task) -> Task:
 
     What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
     """
-    if task.generation == 0 and task.recorded is not State.BACKLOG:
-        return task
     given = ws.claims.given(task.id)
     newest, is_claimed = given.highest, given.is_spent(given.highest)
+    if (found := _disowned(ws, task, given)) or (task.generation == 0 and task.recorded is not State.BACKLOG):
+        return found or task
     is_lower = task.generation < newest
     if not is_lower and not (is_claimed and task.generation == newest and task.recorded is State.BACKLOG):
         return task
@@ -159,10 +169,36 @@ def fenced(ws: "Restoring", task: Task) -> Task:
     return _superseded(ws, task, known, state, newest)
 
 
+def _disowned(ws: "Restoring", task: Task, given: "Given") -> Task | None:
+    """`task` as its holder has it, where its file names another agent, or a generation that nobody was given.
+
+    The claim log says whose it is; where that is gone, the journal does, of a file that was changed since our last
+    write. None where the file names nobody else.
+    """
+    known, is_lost = None, task.generation == 0 and task.recorded is not State.BACKLOG
+    is_invented = task.generation > given.highest and task.recorded in (State.IN_PROGRESS, State.REVIEW)
+    number = given.highest if is_lost or (is_invented and given.highest) else task.generation
+    if is_invented and not given.highest and ws.is_edited(task):
+        known = journalled(ws, task.id)
+    holder = known.agent if known and known.state is task.recorded else given.holder(number)
+    if holder is None or number < given.highest:
+        return None
+    if task.assignee is None and task.recorded is not State.BACKLOG:
+        return replace(task, assignee=holder)
+    if task.assignee not in (None, holder):
+        return disowned(task, f"names {task.assignee}", holder, number)
+    return disowned(task, f"names generation {task.generation}", holder, number) if task.generation > number else None
+
+
+def disowned(task: Task, why: str, holder: AgentId, generation: int) -> Task:
+    """`task` as `holder` has it, with what its file shows of another writer."""
+    return replace(task, stranger=why, assignee=holder, generation=generation)
+
+
 def recalled(ws: "Restoring", task: Task) -> Task:
     """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
     known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
-    if known is None or task.updated is None or known.at <= task.updated or known.state is task.recorded:
+    if known is None or task.updated is None or known.at < task.updated or known.state is task.recorded:
         return task
     return _superseded(ws, task, known, known.state, task.generation)
 
@@ -183,6 +219,16 @@ def _superseded(ws: "Restoring", task: Task, known: Recorded | None, state: Stat
 
 
 # --- a file that says nothing any more
+
+
+def stolen(ws: "Restoring", task: Task, given: "Given") -> Task | None:
+    """`task` as its holder has it, where another agent wrote over the whole file and named itself; None otherwise."""
+    holder, is_claimed = given.holder(given.highest), given.is_spent(given.highest)
+    known = journalled(ws, task.id) if holder and is_claimed else None
+    if holder is None or task.assignee == holder or (known and known.state is State.BACKLOG):
+        return None  # given back
+    state = known.state if known else State.IN_PROGRESS if is_claimed else State.BACKLOG
+    return disowned(replace(task, recorded=state), f"names {task.assignee}", holder, given.highest)
 
 
 def claimed(ws: "Restoring", task: Task) -> Task:

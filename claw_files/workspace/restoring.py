@@ -16,7 +16,7 @@ from claw_files.model import AgentId, Audit, Entry, Kind, Message, State, Task, 
 from claw_files.rules import by_hand, routing
 from claw_files.rules.transitions import is_held
 from claw_files.workspace import recall
-from claw_files.workspace.inboxes import Inboxes
+from claw_files.workspace.inboxes import YOUNG, Inboxes
 
 
 class Restoring(Inboxes):
@@ -76,6 +76,8 @@ class Restoring(Inboxes):
         """`task`, whose file has lost what we recorded, with what its message and its claim log tell."""
         entry, given = self.entry(task.id), self.claims.given(task.id)
         owner = given.owner(given.highest) if entry else None
+        if task.assignee not in (None, owner) and (found := recall.stolen(self, task, given)):
+            task = found
         message = self.newest_message(task, entry, owner)
         if message:
             task = given_by(task, message) if known else restore(task, message)
@@ -94,6 +96,11 @@ class Restoring(Inboxes):
         bound = definitions.bind(task, known)
         # Whoever has edited the definition since is no holder who changes terms.
         return replace(bound, overruled=()) if bound.overruled and self._is_newer(task) else bound
+
+    def is_edited(self, task: Task) -> bool:
+        """Whether somebody wrote to its status file after our last write, which sets `updated`."""
+        said = self.files.stamp(f"status/{words.file_name(task.id)}")
+        return said is not None and (task.updated is None or said.mtime > task.updated + YOUNG)
 
     def _is_newer(self, task: Task) -> bool:
         """Whether the definition was written after the status file."""
@@ -176,7 +183,7 @@ class Restoring(Inboxes):
 
         why, monitor = by_hand.overruling(task), self.settings.monitor
         key = task_key(task, f"conflict.{mark(why)}")
-        if not task.overruled or self.told().get(f"{monitor}/{key}"):
+        if not (task.overruled or task.stranger) or self.told().get(f"{monitor}/{key}"):
             return
         is_hidden = self.places.is_closed and self.home(monitor) is not self
         message = Message(
