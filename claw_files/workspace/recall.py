@@ -108,7 +108,12 @@ def _recorded(line: bytes, task: TaskId) -> Recorded | None:
 
 
 def _state(facts: dict[str, Any]) -> State | None:
-    """The state after the line's action; of moves by hand, reports and closed lines its reason names it."""
+    """The state after the line's action; of moves by hand, reports and closed lines its reason names it.
+
+    None of a line about a message: that is sent before the task moves, or after it.
+    """
+    if "message_hash" in facts:
+        return None
     action, why = facts["action"], str(facts.get("why") or "")
     said = {"record": why.rpartition("-> ")[2], "carry": why.partition(" reports ")[2], "close": why}.get(action)
     if said is not None:
