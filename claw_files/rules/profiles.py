@@ -72,11 +72,11 @@ def confined(settings: Settings, agent: AgentId, task: Task | None) -> Profile |
 
 
 def secrets(settings: Settings) -> tuple[str, ...]:
-    """The files that the configuration names as holding secrets; relative to its folder, or absolute."""
+    """The files that the configuration names as holding secrets: relative to its folder, absolute, or with ~."""
     channels = (channel for agent in settings.agents.values() for channel in agent.channels)
     files = (channel.removeprefix("addresses:") for channel in channels if channel.startswith("addresses:"))
     token = settings.openclaw.token_file
-    return (*files, *((token,) if token and not token.startswith("~") else ()))
+    return (*files, *((token,) if token else ()))
 
 
 def folder_of(settings: Settings, agent: AgentId, task: Task | None) -> str | None:

@@ -22,10 +22,12 @@ class Walls(Value, frozen=True):
     hidden: tuple[str, ...]  # folders below these that become empty
     visible: tuple[str, ...]  # what can be read in them all the same
     writable: tuple[str, ...]
+    protected: tuple[tuple[str, bool], ...]  # below the writable ones, by path; whether it stays writable, and in place
     covered: tuple[str, ...]  # files that cannot be read, wherever they lie
     door: str  # the folder that becomes DOOR
     cwd: str
     network: bool = True
+    options: tuple[str, ...] = ()  # that not every version of bubblewrap knows
 
 
 def argv(walls: Walls, command: tuple[str, ...]) -> list[str]:
@@ -34,15 +36,18 @@ def argv(walls: Walls, command: tuple[str, ...]) -> list[str]:
     Order matters: each mount covers what was there before. Nothing is given that may command a mount: every path comes
     after its own option, and the command after "--".
     """
-    words = [walls.program, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words = [walls.program, "--unshare-user", *walls.options, "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     words += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += [] if walls.network else ["--unshare-net"]
     words += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own, and empty
     for path, target in walls.links:
         words += ["--symlink", target, path]
+    above = [path for path in walls.readable if walls.home and is_above(path, walls.home) and path != walls.home]
+    for path in above:
+        words += ["--ro-bind", path, path]
     words += ["--tmpfs", walls.home] if walls.home else []
     for path in walls.readable:
-        words += ["--ro-bind", path, path]
+        words += ["--ro-bind", path, path] if path not in above else []
     for layer in dict.fromkeys((walls.base, walls.root)):  # the compartment lies in a folder that was hidden
         words += ["--ro-bind", layer, layer]
         for path in walls.hidden:
@@ -51,6 +56,8 @@ def argv(walls: Walls, command: tuple[str, ...]) -> list[str]:
         words += ["--ro-bind", path, path]
     for path in walls.writable:
         words += ["--bind", path, path]
+    for path, is_writable in walls.protected:
+        words += ["--bind" if is_writable else "--ro-bind", path, path]
     for path in walls.covered:
         words += ["--ro-bind", "/dev/null", path]
     words += ["--ro-bind", walls.door, DOOR]

@@ -9,7 +9,7 @@ from claw_files.runtimes.supervisor import resolved
 PROGRAM = "bwrap"
 _INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
 _PROBE_SECONDS = 10.0
-_working = set[str]()  # programs that have built one for this process; a failure is not remembered
+_working = dict[str, tuple[str, ...]]()  # programs that have built one for this process, with the options they know
 
 
 def problem(environ: Mapping[str, str]) -> str | None:
@@ -20,18 +20,25 @@ def problem(environ: Mapping[str, str]) -> str | None:
         return f"bubblewrap is not installed: {_INSTALL}"
     if program in _working:
         return None
-    try:
-        done = subprocess.run(  # noqa: S603 - the system's program with words of ours, no shell
-            [program, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap does not work here: {error}"
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()[-200:]
-        return f"bubblewrap cannot make namespaces here ({said}): allow unprivileged user namespaces on this machine"
-    _working.add(program)
-    return None
+    for options in (("--disable-userns",), ()):
+        words = ["--unshare-user", *options, "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "/bin/true"]
+        try:
+            done = subprocess.run(  # noqa: S603 - the system's program with words of ours, no shell
+                [program, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"bubblewrap does not work here: {error}"
+        if not done.returncode:
+            _working[program] = options
+            return None
+    said = done.stderr.decode("utf-8", "replace").strip()[-200:]
+    return f"bubblewrap cannot make namespaces here ({said}): allow unprivileged user namespaces on this machine"
+
+
+def options(program: str) -> tuple[str, ...]:
+    """What this program knows beyond the oldest version that will do, once `problem` has tried it."""
+    return _working.get(program, ())

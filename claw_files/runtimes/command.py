@@ -17,6 +17,7 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
+from claw_files.system import protected
 from claw_files.system.clock import Clock
 from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
@@ -156,8 +157,10 @@ class CommandRuntime:
             run = self._read(run_id)
             if lock is None or run is None or run.ended or not self._processes.kill_left(self._folder(run_id)):
                 return self.look(run_id)
+            door = os.path.join(self._root, ".clawfiles", "doors", run_id)
+            told = "".join(f"clawfiles: {one}\n" for one in protected.finish(door, run_id))
             ended = replace(run, ended=self._clock.now(), reason=LOST)
-            staging.write_end(self._folder(run_id), ended, self._closed)
+            staging.write_end(self._folder(run_id), ended, self._closed, told)
             self._locks.forget(run_id)
             return ended
 

@@ -8,15 +8,17 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
 from claw_files.errors import ClawError, Refused
 from claw_files.rules.sandbox import SOCKET, Walls, argv, check_folder, is_above
 from claw_files.runtimes import Sandbox
-from claw_files.runtimes.bubblewrap import PROGRAM, problem
+from claw_files.runtimes.bubblewrap import PROGRAM, options, problem
 from claw_files.runtimes.staging import Plan
 from claw_files.runtimes.supervisor import resolved
 from claw_files.system.owner import make_folders, open_or_make
+from claw_files.system.protected import protect
 
 DOORS = "doors"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
@@ -121,22 +123,45 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
     readable += _programs(program, home, base)
     readable += [os.path.realpath(os.path.expanduser(path)) for path in sandbox.read]
     readable.append(os.path.realpath("/etc/resolv.conf"))  # which often lies in /run
+    covered = tuple(one for path in sandbox.secrets for one in _ways_to(os.path.realpath(path)) if os.path.isfile(one))
+    for path in filter(os.path.lexists, map(os.path.realpath, sandbox.secrets)):
+        if not os.path.isfile(path) or os.stat(path).st_nlink > 1:
+            raise Refused("sandbox", f"{path} holds a secret and cannot be hidden: it has a second name, or is no file")
+        if sandbox.outside and is_above(plan.cwd, path):
+            raise Refused("sandbox", f"{path} holds a secret, and its working folder holds it")
+    bwrap = resolved([PROGRAM], plan.env["PATH"])
+    aliases = (one for path in sandbox.hidden for one in _ways_to(path) if any(is_above(it, one) for it in readable))
     return Walls(
-        program=resolved([PROGRAM], plan.env["PATH"]),
+        program=bwrap,
+        options=options(bwrap),
         links=tuple((path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)),
         readable=tuple(path for path in dict.fromkeys(readable) if path in _SYSTEM or _is_extra(path)),
         home=home if has_home else None,
         base=base,
         root=root,
-        hidden=sandbox.hidden,
+        hidden=tuple(dict.fromkeys((*sandbox.hidden, *aliases))),
         # Read only: what lies in an inbox is believed outside, and starts runs. A command moves what is done there.
         visible=(plan.folder, os.path.join(root, sandbox.inbox)),
         writable=(*(os.path.join(root, path) for path in sandbox.own), plan.cwd),
-        covered=tuple(path for path in sandbox.secrets if os.path.isfile(path) and not os.path.islink(path)),
+        protected=tuple(sorted(protect(plan.cwd, door, os.path.join(root, "quarantine")).items())),
+        covered=(*covered, *filter(os.path.exists, ["/proc/keys"])),
         door=door,
         cwd=plan.cwd,
         network=sandbox.network,
     )
+
+
+def _ways_to(path: str) -> Iterator[str]:
+    """The path, which has no links, and every other one to the same place: through each mount that shows it."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        words = [line.split(b" ")[2:5] for line in reversed(file.readlines())]
+    lines = [[os.fsdecode(word.decode("unicode_escape").encode("latin-1")) for word in line] for line in words]
+    _, root, point = max((line for line in lines if is_above(line[2], path)), key=lambda line: len(line[2]))
+    inside = os.path.join(root, path[len(point) :].lstrip("/"))
+    for _, root, point in lines:
+        other = os.path.join(point, inside[len(root) :].lstrip("/"))
+        if is_above(root, inside) and os.path.lexists(other) and os.path.samefile(path, other):
+            yield other
 
 
 def _is_extra(path: str) -> bool:

@@ -192,11 +192,12 @@ def is_name(name: str) -> bool:
     return True
 
 
-def write_end(folder: str, run: Run, closed: bool = False) -> None:
-    """Write the end of a run that nobody supervises any more, with the last lines of its logs."""
+def write_end(folder: str, run: Run, closed: bool = False, told: str = "") -> None:
+    """Write the end of a run that nobody supervises any more, with the last lines of its logs and what is `told`."""
     make_folders(folder, 0o700 if closed else 0o777)
     _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
+    logs += told.encode("utf-8", "surrogateescape")
     write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))), 0o600 if closed else 0o644)
 
 

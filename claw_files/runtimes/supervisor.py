@@ -19,7 +19,7 @@ import time
 if __name__ == "__main__":  # -I leaves this package's own folder out of the search path
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from claw_files.system import proc
+from claw_files.system import keyring, proc
 from claw_files.system.capture import Capture, Tail, fenced, last_lines
 from claw_files.system.owner import make_folders, open_or_make
 
@@ -159,9 +159,11 @@ class Supervision:
         while self.agent and self.exit is None and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             self._reap()
-        self._tidy()
+        told = self._tidy()
         for capture in self.captures.values():
             capture.drain(reads=1024)
+            capture.keep(told)
+            told = b""
             capture.close()
         facts = self.facts | {"ended": instant(), "exit": "" if self.exit is None else str(self.exit)}
         facts["reason"] = quoted(self.reason)
@@ -169,16 +171,21 @@ class Supervision:
         with contextlib.suppress(OSError):
             os.unlink(self.order.lock)  # still held: whoever looks now finds the end written
 
-    def _tidy(self) -> None:
-        """Take away what was made for this run and nobody filled."""
+    def _tidy(self) -> bytes:
+        """Take away what was made for this run and nobody filled; return what is to be told of what it left."""
+        told = list[str]()
         for path in self.order.fresh:
             with contextlib.suppress(OSError):
                 if os.lstat(path).st_size == 0:
                     os.unlink(path)
         if self.order.door:
+            from claw_files.system import protected  # with the modules for JSON and patterns, for this run alone
+
+            told = protected.finish(self.order.door, os.path.basename(self.order.folder))
             discard(self.order.door)
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.order.door}.json")
+        return "".join(f"clawfiles: {one}\n" for one in told).encode("utf-8", "surrogateescape")
 
     def _write_run(self, facts: dict[str, str], body: str) -> None:
         lines = "".join(f"{key}: {value}\n" for key, value in facts.items())
@@ -245,6 +252,8 @@ def _become(order: Order, program: str, streams: tuple[int, int, int], told: int
         reset_signals()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
+        if order.door:
+            keyring.refuse_keys()
         os.chdir("/" if order.sandboxed else order.cwd)
         if order.memory_bytes is not None:
             # Not RLIMIT_AS: what a program maps and never touches counts there, gigabytes of it in Node and Go.

@@ -155,7 +155,7 @@ class Waking:
             network=profile.network,
             read=profile.read,
             hidden=tuple(hidden),
-            secrets=tuple(os.path.normpath(os.path.join(ws.base, path)) for path in profiles.secrets(ws.settings)),
+            secrets=tuple(os.path.join(ws.base, os.path.expanduser(one)) for one in profiles.secrets(ws.settings)),
             kept=(
                 os.path.join(ws.root, ws.settings.workspace.ledger),
                 os.path.join(ws.base, CONFIG),

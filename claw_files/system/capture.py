@@ -48,10 +48,11 @@ class Capture:
                 return True
             if not data:
                 return False
-            self._keep(data)
+            self.keep(data)
         return True
 
-    def _keep(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> None:
+        """Take this as the stream's next piece."""
         self._shared.add(data)
         head, rest = data[: self._left], data[self._left :]
         self._left -= len(head)

@@ -311,6 +311,7 @@ def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
             hidden=(f"{scratch}/hidden",),
             visible=(),
             writable=(f"{scratch}/work",),
+            protected=(),
             covered=(),
             door=f"{scratch}/door",
             cwd=f"{scratch}/work",

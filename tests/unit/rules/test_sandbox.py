@@ -18,6 +18,7 @@ WALLS = Walls(
     hidden=("/home/u/team/.clawfiles", "/home/u/team/inbox", "/home/u/team/runs"),
     visible=("/home/u/team/runs/tc-1.1-s1", "/home/u/team/inbox/peter"),
     writable=("/home/u/team/checkpoints/peter.md", DESK),
+    protected=((f"{DESK}/.git", True), (f"{DESK}/.git/config", False)),
     covered=("/home/u/team/token",),
     door="/home/u/team/.clawfiles/doors/tc-1.1-s1",
     cwd=DESK,
@@ -38,7 +39,7 @@ def position(words: list[str], option: str, path: str) -> int:
 def test_only_what_is_named_can_be_written() -> None:
     words = argv(WALLS, COMMAND)
 
-    assert [path for option, path in mounts(words) if option == "--bind"] == list(WALLS.writable)
+    assert [path for option, path in mounts(words) if option == "--bind"] == [*WALLS.writable, f"{DESK}/.git"]
     assert mounts(words)[-1] == ("--remount-ro", "/")
     assert words[words.index("/dev/null") + 1] == "/home/u/team/token"
 
