@@ -25,6 +25,9 @@ MOST_DECISIONS: Final = 1_000  # in one run: each is a line of the journal
 MOST_CALLS: Final = 1_000  # tool calls that are remembered
 _COMMANDS: Final = (None, "execute", "read", "search")  # what programs call their shell; other tools are "other"
 _FILES: Final = (None, "read", "edit")
+_OF_A_CALL: Final = ("kind", "title", "locations", "content", "rawInput")
+_SHOWN: Final = ("content", "terminal")
+_COMMAND: Final = ("command", "commands", "cmd", "argv", "script")
 
 Note = Callable[[str, str], None]
 
@@ -42,14 +45,17 @@ class Client:
         note: Note,
         show: Showing,
         broken: Callable[[str], None],
+        is_protected: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`within` is the working folder, `team` the workspace, in which `reports` (relative) may always be written.
 
         Args:
             task: the one that the run is for.
+            is_protected: whether a sandbox keeps a place, absolute and without links, from being written.
         """
         self._mode, self._within, self._team, self._reports, self._task = mode, within, team, reports, task
         self._note, self._show, self._broken = note, show, broken
+        self._is_protected = is_protected
         self._calls: dict[str, dict[str, Any]] = {}
         self._early = set[str]()  # sessions that were spoken for before we knew ours
         self._decided = 0
@@ -83,11 +89,11 @@ class Client:
 
     # --- what it tells
 
-    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+    async def session_update(self, session_id: str, update: Any, told: Any = None, **_: Any) -> None:
         """Show it, and remember what a tool call is about: a request names it by its id."""
         if not self._is_ours(session_id):
             return
-        call = self._remembered(update)
+        call = self._remembered(told)
         cost = getattr(update, "cost", None)
         if cost is not None and cost.currency.upper() == "USD":
             self._costs = [cost.amount] if self.is_quiet else [*self._costs[:1], cost.amount]
@@ -102,26 +108,24 @@ class Client:
             before = self._costs[0]
         return self._costs[-1] - before if self._costs and before is not None else None
 
-    def _remembered(self, update: Any) -> dict[str, Any]:
-        """All that was said of the tool call so far, newest words last."""
-        number = getattr(update, "tool_call_id", None)
-        if number is None:
+    def _remembered(self, told: Any) -> dict[str, Any]:
+        """All that was said of the tool call so far, newest words last, in the agent's own words."""
+        number = told.get("toolCallId") if isinstance(told, dict) else None
+        if not isinstance(number, str):
             return {}
         if number not in self._calls and len(self._calls) >= MOST_CALLS:
             del self._calls[next(iter(self._calls))]
         call = self._calls.setdefault(number, {})
-        for key in ("kind", "title", "locations", "content", "raw_input"):
-            if (value := getattr(update, key, None)) is not None:
-                call[key] = value
+        call |= {key: told[key] for key in _OF_A_CALL if told.get(key) is not None}
         return call
 
     # --- what it asks
 
     async def request_permission(
-        self, session_id: str, tool_call: Any, options: list[Any], **_: Any
+        self, session_id: str, tool_call: Any, options: list[Any], told: Any = None, **_: Any
     ) -> RequestPermissionResponse:
-        """Our answer, which stands in the journal before it is given."""
-        call = self._remembered(tool_call)
+        """Our answer, which stands in the journal before it is given; `told` is the tool call as the agent sent it."""
+        call = self._remembered(told)
         offered = tuple(Option(id=option.option_id, kind=option.kind) for option in options)
         if not self._is_ours(session_id) or self._session is None:
             decision = Decision(allowed=False, why="it was asked for another session, or before there was one")
@@ -137,16 +141,14 @@ class Client:
     def _asked(self, call: dict[str, Any], options: tuple[Option, ...]) -> Asked:
         places = _places(call)
         reports = [place for place in places if self._is_report(place)]
-        command, changes = (
-            _command(call),
-            any(getattr(part, "type", "") == "diff" for part in call.get("content") or ()),
-        )
-        kind = call.get("kind")
+        command, changes = _command(call), any(part not in _SHOWN for part in _types(call))
+        kind = str(call["kind"]) if "kind" in call else None
         is_word = bool(command) and not changes and permissions.is_report(command or "", self._task)
         return Asked(
             kind=kind,
             outside=next((words.safe(one, 200) for one in places if not self._has(one)), None),
-            changes=changes or bool(command),
+            address=permissions.address_in(_given(call)),
+            changes=changes or any(key in _COMMAND for key, _ in permissions.values_in(call.get("rawInput"))),
             is_report=(is_word and kind in _COMMANDS)
             or (not command and bool(places) and reports == places and kind in _FILES),
             options=options,
@@ -197,6 +199,8 @@ class Client:
             kind="edit", outside=self._outside(path), changes=True, is_report=self._is_report(path), options=_ANY
         )
         self._check(session_id, path, asked)
+        if self._is_protected(os.path.realpath(os.path.join(self._within.root, path))):
+            raise _refused(f"{path} is read-only in its sandbox")
         try:
             if asked.is_report:
                 self._team.write(os.path.realpath(os.path.join(self._within.root, path)), content)
@@ -243,19 +247,25 @@ def _refused(why: str) -> RequestError:
     return RequestError.invalid_params({"details": why})
 
 
+def _given(call: dict[str, Any]) -> list[Any]:
+    """What a tool call says that it is about: where it is, what it would change, and what it is called with."""
+    return [call.get(key) for key in ("locations", "content", "rawInput")]
+
+
 def _places(call: dict[str, Any]) -> list[str]:
-    """Every path that a tool call names: where it says it is, what it would change, and what it is called with."""
-    found = [str(location.path) for location in call.get("locations") or ()]
-    found += [str(part.path) for part in call.get("content") or () if getattr(part, "path", None)]
-    given = call.get("raw_input")
-    if isinstance(given, dict):
-        found += permissions.places_in(given)
-    return list(dict.fromkeys(found))
+    """Every path that a tool call names."""
+    return list(dict.fromkeys(permissions.places_in(_given(call), call.get("kind") in permissions.READS)))
+
+
+def _types(call: dict[str, Any]) -> list[Any]:
+    """What it shows: `diff` is a change, and so is for us what we do not know."""
+    content = call.get("content")
+    return [part.get("type") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
 def _command(call: dict[str, Any]) -> str | list[str] | None:
     """The command that a tool call would run."""
-    given = call.get("raw_input")
+    given = call.get("rawInput")
     command = given.get("command") if isinstance(given, dict) else None
     if isinstance(command, list) and command and all(isinstance(part, str) for part in command):
         return command

@@ -10,6 +10,7 @@ from claw_files.documents.acp_sessions import AcpSession
 from claw_files.errors import ClawError, InvalidFile, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, AgentKind, Audit, RunId, Stay, TaskId
+from claw_files.system import protected
 from claw_files.system.clock import SystemClock
 from claw_files.system.disk import DiskFiles
 from claw_files.workspace import CONFIG, Workspace
@@ -52,6 +53,11 @@ class Desk:
     def _audit(self, action: str, why: str) -> Audit:
         name, model = AgentId(self.agent.name), self.agent.model
         return Audit(action=action, task=self.task, agent=name, actor=name, key=self.run, model=model, why=why)
+
+    def is_protected(self, path: str) -> bool:
+        """Whether the agent's sandbox keeps this place, absolute and without links, from being written."""
+        door = os.path.join(self.root, ".clawfiles", "doors", self.run)
+        return self._confined and protected.is_protected(path, door)
 
     @property
     def is_kept(self) -> bool:

@@ -18,6 +18,7 @@ from claw_files.acp.desk import Desk
 from claw_files.acp.record import Record, Stage, corrections, write
 from claw_files.acp.showing import Showing
 from claw_files.acp.talk import Ended, Failed, Hello, SignIn, Talk
+from claw_files.errors import ClawError
 from claw_files.runtimes.supervisor import write_durably
 from claw_files.system.within import Within
 
@@ -59,8 +60,9 @@ class Life:
             desk.note,
             self._show,
             lambda why: self._talk.broken(why),
+            desk.is_protected,
         )
-        self._talk = Talk(self._client, _tell)
+        self._talk = Talk(self._client, self._remark)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._talk.told_to_end.set)
         try:
@@ -135,6 +137,12 @@ class Life:
         self._record = replace(self._record, stage=stage)
         with suppress(OSError):  # an agent may have tidied the folder away
             write(self._desk.folder, self._record)
+
+    def _remark(self, sentence: str) -> None:
+        """Say it in the run's log and in the journal."""
+        _tell(sentence)
+        with suppress(ClawError):
+            self._desk.note("acp", sentence)
 
     # --- what it used
 

@@ -3,10 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from acp.schema import PermissionOptionKind, StopReason
+
+from claw_files import words
 
 LINE_BYTES: Final = 64 << 20
 MOST_RUBBISH: Final = 10_000  # lines
+MOST_UNKNOWN: Final = 20  # words
+_KINDS: Final = get_args(PermissionOptionKind)
 
 
 class Lines:
@@ -21,6 +27,7 @@ class Lines:
         self._in, self._out, self._tell = process.stdin, process.stdout, tell
         self._one = asyncio.Lock()
         self._rubbish = 0
+        self._unknown = set[str]()
         self.problem = ""  # why it ended before the agent did
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -38,10 +45,30 @@ class Lines:
                 message = None
             if isinstance(message, dict):
                 await asyncio.sleep(0)  # whoever waits for the last one goes first: a flood must not pile up
-                return message
+                return self._understood(message)
             if line.strip() and not self._may_go_on():
                 return None
         return None
+
+    def _understood(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message without words that only a newer agent knows, which are told, and with the agent's own beside."""
+        result, params = message.get("result"), message.get("params")
+        if isinstance(result, dict) and result.get("stopReason") not in (None, *get_args(StopReason)):
+            self._name(f"its turn ended with {words.said(str(result['stopReason']), 60)}, which counts as its end")
+            result["stopReason"] = "end_turn"
+        if isinstance(params, dict):
+            if isinstance(offered := params.get("options"), list):
+                kinds = [one.get("kind") if isinstance(one, dict) else None for one in offered]
+                params["options"] = [one for one, kind in zip(offered, kinds, strict=True) if kind in _KINDS]
+                for kind in (kind for kind in kinds if kind not in _KINDS):
+                    self._name(f"it offers the answer {words.said(str(kind), 60)}, which is never given")
+            params["_meta"] = {"told": params.get("update") or params.get("toolCall")}
+        return message
+
+    def _name(self, sentence: str) -> None:
+        if sentence not in self._unknown and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown.add(sentence)
+            self._tell(f"a word of a newer agent: {sentence}")
 
     def _may_go_on(self) -> bool:
         self._rubbish += 1

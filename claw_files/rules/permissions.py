@@ -7,11 +7,12 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import unquote
 
 from claw_files.model import TaskId, Value
 from claw_files.patterns import pattern
 
-READS: Final = frozenset({"read", "search", "think", "fetch"})
+READS: Final = frozenset({"read", "search", "think"})
 APPROVE_READS, APPROVE_ALL, DENY_ALL = "approve-reads", "approve-all", "deny-all"
 # What an agent says with a command of ours about the task it was started for, which comes first behind the word.
 OF_ITS_TASK: Final = frozenset({"claim", "progress", "beat", "done", "review", "fail", "block", "need", "release"})
@@ -43,6 +44,7 @@ class Asked(Value, frozen=True):
 
     kind: str | None = None  # as the agent calls it: read, edit, execute, ...
     outside: str | None = None  # a place of it that is not in the working folder
+    address: str | None = None  # what it would fetch from a network, this machine's own included
     changes: bool = False  # it shows a change of a file, or runs a command, whatever it calls it
     is_report: bool = False  # it only says something about its own task
     options: tuple[Option, ...] = ()
@@ -79,6 +81,8 @@ def may(mode: str, asked: Asked) -> tuple[bool, str]:
         return True, APPROVE_ALL
     if asked.changes:
         return False, f"{mode} allows no changes and no commands"
+    if asked.address is not None:
+        return False, f"{mode} does not allow to fetch {asked.address}"
     if asked.kind in READS:
         return True, f"{mode}: {asked.kind}"
     return False, f"{mode} does not allow {asked.kind or 'what it does not name'}"
@@ -113,28 +117,60 @@ def leads_out(place: str) -> bool:
     return place.startswith(("~", "$")) or "://" in place
 
 
-def places_in(given: Mapping[str, object]) -> Iterator[str]:
+def values_in(given: object) -> Iterator[tuple[str, str]]:
+    """Every text in what a tool is called with, however nested, with the key that it stands under."""
+    waiting = [("", given)]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, Mapping):
+            waiting += [*value.items()][::-1]
+            waiting += [("path" if key == "changes" else "", name) for name in reversed(value)]
+        elif isinstance(value, list):
+            waiting += [(key, one) for one in reversed(value)]
+
+
+def places_in(given: object, is_read: bool = False) -> Iterator[str]:
     """Every place that a tool is called with: what a known key names, and whatever text looks like one.
 
-    An address of the web is none.
+    Args:
+        is_read: nothing is written, so that also a text under a key like `content` may be a place.
     """
-    for key, value in given.items():
-        if key == "changes" and isinstance(value, dict):
-            yield from map(str, value)
-            moved = (one.get("move_path") for one in value.values() if isinstance(one, dict))
-            yield from (place for place in moved if isinstance(place, str))
-        for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str) and key not in _PROSE and (key in _PATHS or _is_place(text)):
-                yield text
+    for key, text in values_in(given):
+        if text.lower().startswith(_WEB) or (key in _PROSE and (not is_read or _SPACE.search(text))):
+            continue
+        for part in (text, *_APART.split(text)[1:]):
+            if part.lower().startswith("file:"):
+                part = unquote(part[5:]).replace("//", "", 1) if part[5:8] == "///" else unquote(part[5:])
+            if key in _PATHS or part.startswith("/") or leads_out(part) or ".." in _STEP.split(part):
+                yield part
 
 
-_PATHS: Final = ("path", "file_path", "filePath", "abs_path", "notebook_path", "destination", "new_path", "dir_path")
+def address_in(given: object) -> str | None:
+    """An address of a network that a tool is called with, that of this machine included."""
+    for key, text in values_in(given):
+        start = text.strip().lower()
+        if start.startswith(_WEB) or (key.lower() in ("url", "uri", "href") and not start.startswith("file:")):
+            return text
+    return None
+
+
+_PATHS: Final = (
+    "path",
+    "file_path",
+    "filePath",
+    "abs_path",
+    "notebook_path",
+    "destination",
+    "new_path",
+    "dir_path",
+    "move_path",
+)
 _PROSE: Final = ("command", "content", "new_string", "old_string", "text", "prompt", "description")
-
-
-def _is_place(text: str) -> bool:
-    is_web = text.lower().startswith(("http://", "https://"))
-    return text.startswith("/") or (leads_out(text) and not is_web)
+_WEB: Final = ("http://", "https://", "ws://", "wss://", "ftp://")
+_SPACE, _STEP = pattern(r"\s"), pattern(r"[/\\]")
+_APART: Final = pattern(r"[\s,;|{\"'(=](?=[/~$]|\.\./|file:)")  # between places that one text names
 
 
 def pick_mode(mode: str, offered: Sequence[str], now: str | None) -> str | None:

@@ -192,8 +192,26 @@ class Scripted(Agent):
         raw('{"jsonrpc":"2.0","id":"odd2","method":"session/request_permission","params":{"options":3}}\n')
 
     async def do_bad_answer(self, session: str, rest: str) -> None:
-        raw('{"jsonrpc":"2.0","id":2,"result":{"stopReason":"boredom"}}\n')
+        raw('{"jsonrpc":"2.0","id":2,"result":{"stopReason":null}}\n')
         await self.cancelled.wait()
+
+    async def do_new_ending(self, session: str, rest: str) -> None:
+        raw(json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"stopReason": rest, "newer": {"x": [1]}}}) + "\n")
+        await self.cancelled.wait()
+
+    async def do_raw_ask(self, session: str, rest: str) -> None:
+        """Ask for a tool call written as JSON, with options of these kinds and ids: {"call": ..., "options": [...]}."""
+        asked = json.loads(rest)
+        options = [{"optionId": f"id-{one}", "name": one, "kind": one} for one in asked.get("options", OPTIONS)]
+        call = {"toolCallId": asked.get("id", "raw"), **asked["call"]}
+        connection = self.client._conn
+        params = {"sessionId": session, "toolCall": call, "options": options, **asked.get("more", {})}
+        answer = await connection.send_request("session/request_permission", params)
+        seen(act="raw", outcome=answer["outcome"])
+
+    async def do_raw_update(self, session: str, rest: str) -> None:
+        update = {"sessionId": session, "update": json.loads(rest)}
+        raw(json.dumps({"jsonrpc": "2.0", "method": "session/update", "params": update}) + "\n")
 
     async def do_stderr(self, session: str, rest: str) -> None:
         sys.stderr.write("e" * int(rest))

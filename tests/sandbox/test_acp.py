@@ -1,5 +1,6 @@
 """An agent that speaks ACP, in a sandbox: our client stays outside, and its program finds the walls of any other."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +70,37 @@ def test_its_client_writes_no_file_of_the_board_for_it(team: Team) -> None:
 
     assert [one["error"] is not None for one in team.saw("write")] == [True], team.log("stderr.log") + team.log()
     assert status.read_bytes() == before
+
+
+PLACES = (".envrc", ".git/config", ".git/hooks/post-commit", ".mcp.json", ".claude/settings.json", "clawfiles.toml")
+
+
+def test_neither_its_program_nor_its_client_writes_what_others_obey(team: Team) -> None:
+    subprocess.run(["git", "init", "-q", str(team.desk)], check=True)
+    (team.desk / "store.git").mkdir()
+    subprocess.run(["git", "init", "-q", "--bare", str(team.desk / "store.git")], check=True)
+    places = (*PLACES, "sub/.vscode/tasks.json", "store.git/config", "store.git/hooks/post-update")
+    before = {path: path.read_bytes() for path in team.desk.rglob("*") if path.is_file()}
+
+    team.work(
+        *(f"!write {team.desk / place} forged" for place in places),
+        *(f"!shell echo forged > {team.desk / place}" for place in (*PLACES, *places[-2:])),
+        f"!write {team.desk / 'mine.txt'} mine",
+    )
+
+    assert [one["error"] is None for one in team.saw("write")] == [False] * len(places) + [True]
+    assert [one["exit"] for one in team.saw("ran")].count(0) == 0
+    now = {path: path.read_bytes() for path in team.desk.rglob("*") if path.is_file() and path.parent.name != "state"}
+    assert now == before | {team.desk / "mine.txt": b"mine\n"}
+
+
+def test_its_working_folder_holds_no_secret_that_its_client_could_read_for_it(team: Team) -> None:
+    secret = '[agents.me]\nkind = "human"\nchannels = ["addresses:desk/addresses.txt"]\n'
+    team.configure(PROFILE.format(program=str(PROGRAM), python=sys.prefix) + secret)
+    (team.desk / "addresses.txt").write_text("hush")
+
+    run = team.work(f"!read {team.desk / 'addresses.txt'}")
+
+    assert (run.reason or "").startswith("could not start: ")
+    assert "holds a secret, and its working folder holds it" in (run.reason or "")
+    assert "hush" not in team.log()

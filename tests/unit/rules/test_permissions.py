@@ -25,14 +25,14 @@ asked = st.builds(
 )
 
 
-@pytest.mark.parametrize("kind", ["read", "search", "think", "fetch"])
+@pytest.mark.parametrize("kind", ["read", "search", "think"])
 def test_reads_are_allowed_for_once(kind: str) -> None:
     found = decide("approve-reads", Asked(kind=kind, options=(*ALWAYS, *ONCE)))
 
     assert (found.allowed, found.option) == (True, "a")
 
 
-@pytest.mark.parametrize("kind", ["edit", "delete", "move", "execute", "switch_mode", "other", None, "invented"])
+@pytest.mark.parametrize("kind", ["edit", "delete", "move", "execute", "fetch", "switch_mode", "other", None, "new"])
 def test_everything_else_is_refused_for_once(kind: str | None) -> None:
     found = decide("approve-reads", Asked(kind=kind, options=(*ALWAYS, *ONCE)))
 
@@ -112,13 +112,71 @@ def test_a_long_line_that_is_none_is_told_at_once() -> None:
         ({"file_path": "status/tc-1.md", "destination": "x"}, ["status/tc-1.md", "x"]),
         ({"changes": {"a.toml": {"move_path": "status/tc-1.md"}}}, ["a.toml", "status/tc-1.md"]),
         ({"url": "https://example.org/"}, []),
-        ({"url": "file:///etc/passwd"}, ["file:///etc/passwd"]),
+        ({"url": "file:///etc/passwd"}, ["/etc/passwd"]),
+        ({"url": "FILE:/etc/pass%77d"}, ["/etc/passwd"]),
+        ({"url": "file://host/etc"}, ["//host/etc"]),
+        ({"url": "ssh://host/etc"}, ["ssh://host/etc"]),
+        ({"glob": "../**/*.key"}, ["../**/*.key"]),
+        ({"glob": "src/../../x"}, ["src/../../x"]),
+        ({"pattern": "/etc/*"}, ["/etc/*"]),
+        ({"path": ""}, [""]),
+        ({"input": {"files": [{"name": "/etc/a"}, {"deep": [["~/b"]]}]}}, ["/etc/a", "~/b"]),
+        ([{"path": "a"}, "/etc/b"], ["a", "/etc/b"]),
+        ("/etc/passwd", ["/etc/passwd"]),
+        ({"x": "a.txt,/etc/passwd"}, ["/etc/passwd"]),
+        ({"x": "a.txt\n~/.ssh/id"}, ["~/.ssh/id"]),
+        ({"x": "{/etc,a}/passwd"}, ["/etc,a}/passwd"]),
+        ({"x": "src/{a,b}/c"}, []),
+        ({"x": {"/etc/passwd": True}}, ["/etc/passwd"]),
+        ({"anything": "$HOME/x"}, ["$HOME/x"]),
+        ({"text": "see /etc/passwd", "prompt": "~"}, []),
+        ({"path": "/tmp/my team/a b.txt"}, ["/tmp/my team/a b.txt"]),
         ({"where": "~/.ssh/id_rsa"}, ["~/.ssh/id_rsa"]),
         ({"content": "/usr/bin/env", "command": "/bin/ls"}, []),
     ],
 )
 def test_every_place_that_a_tool_is_called_with_is_looked_at(given_: dict[str, object], found: list[str]) -> None:
     assert list(permissions.places_in(given_)) == found
+
+
+def test_what_is_only_read_has_no_text_in_which_a_place_could_hide() -> None:
+    assert list(permissions.places_in({"text": "/etc/passwd", "content": "~/.ssh"}, is_read=True)) == [
+        "/etc/passwd",
+        "~/.ssh",
+    ]
+    assert list(permissions.places_in({"text": "what is in /etc"}, is_read=True)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        {"url": "http://169.254.169.254/latest/meta-data"},
+        {"where": ["x", {"deep": "HTTPS://example.org"}]},
+        {"url": "169.254.169.254/latest"},
+        {"href": "localhost:8080"},
+        {"a": " ws://127.0.0.1"},
+    ],
+)
+def test_a_read_of_an_address_is_a_fetch(text: dict[str, object]) -> None:
+    address = permissions.address_in(text)
+
+    assert address
+    assert not decide("approve-reads", Asked(kind="read", address=address, options=ONCE)).allowed
+    assert decide("approve-all", Asked(kind="read", address=address, options=ONCE)).allowed
+
+
+def test_a_file_is_no_address() -> None:
+    assert permissions.address_in({"url": "file:///a", "path": "a.txt", "text": "see https://example.org"}) is None
+
+
+@pytest.mark.timeout(5)
+def test_long_and_deep_requests_are_looked_through_at_once() -> None:
+    deep: object = "/etc/passwd"
+    for _ in range(50_000):
+        deep = [deep]
+
+    assert list(permissions.places_in(deep)) == ["/etc/passwd"]
+    assert list(permissions.places_in({"x": " " * 500_000})) == []
 
 
 def test_a_home_a_variable_and_an_address_lead_out() -> None:
