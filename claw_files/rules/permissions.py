@@ -157,15 +157,7 @@ def address_in(given: object) -> str | None:
 
 
 _PATHS: Final = (
-    "path",
-    "file_path",
-    "filePath",
-    "abs_path",
-    "notebook_path",
-    "destination",
-    "new_path",
-    "dir_path",
-    "move_path",
+    *("path", "file_path", "filePath", "abs_path", "notebook_path", "destination", "new_path", "dir_path", "move_path"),
 )
 _PROSE: Final = ("command", "content", "new_string", "old_string", "text", "prompt", "description")
 _WEB: Final = ("http://", "https://", "ws://", "wss://", "ftp://")

@@ -15,20 +15,9 @@ from contextlib import suppress
 from claw_files.system.owner import make_folders
 
 NAMES = {
-    *(".git", "clawfiles.toml", ".envrc", ".mise.toml", "mise.toml"),
-    *(".husky", ".pre-commit-config.yaml", "lefthook.yml", ".vscode", ".idea", ".zed", ".devcontainer"),
-    *(
-        ".mcp.json",
-        ".claude",
-        ".codex",
-        ".cursor",
-        ".gemini",
-        ".qwen",
-        ".opencode",
-        "opencode.json",
-        ".kiro",
-        ".windsurf",
-    ),
+    *(".git", "clawfiles.toml", ".envrc", ".mise.toml", "mise.toml", ".husky", ".pre-commit-config.yaml"),
+    *("lefthook.yml", ".vscode", ".idea", ".zed", ".devcontainer", ".mcp.json", ".claude", ".codex", ".cursor"),
+    *(".gemini", ".qwen", ".opencode", "opencode.json", ".kiro", ".windsurf"),
 }
 # What stands in the place of a missing one in a repository; None: an empty folder, as for the names above.
 _GIT = {"hooks": None, "info": None, "config.worktree": "", "commondir": ".\n"}
