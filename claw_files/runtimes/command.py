@@ -17,7 +17,6 @@ from claw_files.errors import CannotWrite, InvalidFile
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
-from claw_files.system import protected
 from claw_files.system.clock import Clock
 from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
@@ -147,6 +146,7 @@ class CommandRuntime:
 
     def end_lost(self, run_id: RunId) -> Run | None:
         from claw_files.runtimes import staging
+        from claw_files.system import protected
 
         run = self.look(run_id)
         if run is None or run.ended or run.reason != LOST:
