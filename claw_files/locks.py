@@ -17,7 +17,7 @@ import msgspec
 from claw_files.errors import AlreadyClaimed, BadId, Busy, CannotRead, NotFound, NotYours
 from claw_files.model import AgentId, TaskId
 from claw_files.patterns import pattern
-from claw_files.system import folder_locks
+from claw_files.system import folder_locks, saying
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import lock_within, try_lock, write_all, writing
 from claw_files.system.gate import Gate
@@ -128,8 +128,11 @@ class Locks:
             ):
                 fd = open_or_make(file, _FLAGS, 0o600, folder)
                 unless_ours.callback(os.close, fd)
-                if not lock_within(fd, left):
-                    raise Busy(name, self.holder(name))
+                if not lock_within(fd, 0):
+                    by = self.holder(name) or "somebody"
+                    with saying.waiting(f"for the lock {name} of {by}, at most {max(left, 0):.0f} s"):
+                        if not lock_within(fd, left):
+                            raise Busy(name, self.holder(name))
                 if _is_at(fd, file, folder):
                     unless_ours.pop_all()
                     return fd

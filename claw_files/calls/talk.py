@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from claw_files.system import saying
+
 if TYPE_CHECKING:
     from claw_files.app import App
     from claw_files.model import AgentId, Message, TaskId
@@ -38,7 +40,14 @@ def send(
     sent = app.messages.send(by, receiver, text, task, critical, kind, app.woken_by)
     if sent.status != "silent":
         app.wake()
-    return app.messages.wait_for_answer(by, sent, patience) if patience and sent.id else sent
+    if not patience or not sent.id:
+        return sent
+    with saying.waiting(f"for {receiver} to answer {sent.id}, {_until(app, patience)}"):
+        return app.messages.wait_for_answer(by, sent, patience)
+
+
+def _until(app: "App", patience: timedelta | None) -> str:
+    return f"until {app.when(app.clock.now() + patience)}" if patience else "for as long as it takes"
 
 
 def send_to_session(app: "App", receiver: "AgentId | Session", text: str, patience: timedelta | None) -> Any:
@@ -71,13 +80,16 @@ def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None
     if sent.id is None:
         return sent
     app.afterwards(lambda: app.heartbeat.tick(only=task))
-    end = app.clock.monotonic() + (patience.total_seconds() if patience else 0)
-    while app.clock.monotonic() < end:
-        if not any(run.alive and run.task == task for run in app.runtime.live()):
-            app.heartbeat.tick(only=task)
-        if (found := app.messages.wait_for_answer(app.actor, sent, timedelta())).answer:
-            return found
-        app.clock.sleep(_POLL_SECONDS)
+    if patience is None:
+        return sent
+    end = app.clock.monotonic() + patience.total_seconds()
+    with saying.waiting(f"for the answer to {sent.id}, {_until(app, patience)}"):
+        while app.clock.monotonic() < end:
+            if not any(run.alive and run.task == task for run in app.runtime.live()):
+                app.heartbeat.tick(only=task)
+            if (found := app.messages.wait_for_answer(app.actor, sent, timedelta())).answer:
+                return found
+            app.clock.sleep(_POLL_SECONDS)
     return sent
 
 
@@ -134,10 +146,13 @@ def read_inbox(app: "App", peek: bool, wait: bool = False, patience: timedelta |
         patience: how long to wait; None waits for ever.
     """
     agent, start = app.actor, app.clock.monotonic()
-    while not (found := app.messages.inbox(agent, peek)) and wait:
-        if patience is not None and timedelta(seconds=app.clock.monotonic() - start) >= patience:
-            break
-        app.clock.sleep(_POLL_SECONDS)
+    if (found := app.messages.inbox(agent, peek)) or not wait:
+        return found
+    with saying.waiting(f"for a message to {agent}, {_until(app, patience)}"):
+        while not (found := app.messages.inbox(agent, peek)):
+            if patience is not None and timedelta(seconds=app.clock.monotonic() - start) >= patience:
+                break
+            app.clock.sleep(_POLL_SECONDS)
     return found
 
 

@@ -83,6 +83,7 @@ def stop(drain: str | None) -> None:
 
     from claw_files.errors import Busy
     from claw_files.services import standing
+    from claw_files.system import saying
 
     app = open_app()
     limit = _length(drain) if drain else app.settings.daemon.drain
@@ -94,10 +95,11 @@ def stop(drain: str | None) -> None:
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
     end = app.clock.monotonic() + (limit + standing.ENDING).total_seconds()
-    while standing.is_running(app.base):
-        if app.clock.monotonic() > end:
-            raise Busy("daemon", f"process {found.pid}, which does not end")
-        app.clock.sleep(_POLL_SECONDS)
+    with saying.waiting(f"for process {found.pid} to end, until {app.when(app.clock.now() + limit)} and a moment"):
+        while standing.is_running(app.base):
+            if app.clock.monotonic() > end:
+                raise Busy("daemon", f"process {found.pid}, which does not end")
+            app.clock.sleep(_POLL_SECONDS)
     show({"running": False, "pid": found.pid, "epoch": found.epoch}, f"stopped process {found.pid}")
 
 

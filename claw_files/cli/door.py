@@ -7,9 +7,10 @@ from typing import NoReturn
 
 import click
 
-from claw_files.cli.base import Ended, Interrupted
+from claw_files.cli.base import Ended, Interrupted, warn
 from claw_files.cli.root import root
 from claw_files.errors import ClawError
+from claw_files.system import saying
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
 
@@ -24,6 +25,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit status of the command that `arguments` call; prints what it prints."""
+    saying.say = warn
     try:
         if "CLAWFILES_SOCKET" in os.environ:
             from claw_files.cli import forward

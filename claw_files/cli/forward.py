@@ -13,6 +13,7 @@ from contextlib import suppress
 import click
 
 from claw_files.errors import DaemonNeeded, InvalidFile
+from claw_files.system import saying
 
 PATIENCE_SECONDS = 3.0  # a daemon that just started listens for us within a second
 _MOST_BYTES = 1 << 20
@@ -39,7 +40,8 @@ def call(path: str, arguments: Sequence[str]) -> int:
     """The exit status of the command; prints what it printed. Raises DaemonNeeded, InvalidFile."""
     words, text = _with_input(arguments)
     request = json.dumps({"argv": words, "input": text}).encode() + b"\n"
-    answer = _ask(path, request)
+    with saying.waiting("for the daemon, which carries the command out"):
+        answer = _ask(path, request)
     click.echo(answer["out"], nl=False)
     click.echo(answer["err"], nl=False, err=True)
     return int(answer["status"])

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from claw_files.cli.base import show
+from claw_files.cli.base import show, warn
 from claw_files.errors import RunFailed
 from claw_files.model import Run, State, TaskId
+from claw_files.system.saying import AFTER_SECONDS
 
 if TYPE_CHECKING:
     from claw_files.app import App
@@ -23,7 +24,8 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
     from claw_files import views
     from claw_files.rules.verification import verified
 
-    ticked = app.clock.monotonic()
+    start = ticked = app.clock.monotonic()
+    told = ""
     while app.clock.now() < spawned.check:
         task = app.workspace.in_force(app.workspace.load(spawned.task).task)
         if task.state in _OVER and verified(task, app.settings) is not False:
@@ -32,12 +34,24 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
         if (not _is_running(app, spawned.task) and since >= _TICK_SECONDS / 4) or since >= 30 * _TICK_SECONDS:
             app.heartbeat.tick(only=spawned.task)
             ticked = app.clock.monotonic()
+        if app.clock.monotonic() - start >= AFTER_SECONDS and (why := _why(app, spawned)) != told:
+            warn(told := why)
         app.clock.sleep(_POLL_SECONDS)
     shown = app.board.show(spawned.task, own=True)
     if shown.task.state in (State.DEAD, State.CANCELLED):
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
     document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}
     show(document, lambda: views.task_text(shown, app.when) + f"\n\n{_result(app, spawned) or ''}".rstrip())
+
+
+def _why(app: "App", spawned: "Delegated") -> str:
+    """What the result still needs, in one sentence."""
+    from claw_files.rules.lanes import sentence
+
+    if run := next((run.id for run in app.runtime.live() if _belongs(run, spawned.task)), None):
+        return f"waiting for {run}, until {app.when(spawned.check)} at most"
+    held = (sentence(one, app.when) for one in app.looking.waits() if one.message.task == spawned.task)
+    return f"{spawned.task} {next(held, f'is waited for until {app.when(spawned.check)} at most')}"
 
 
 def _is_running(app: "App", task: TaskId) -> bool:

@@ -76,6 +76,11 @@ GROUPS: Final = (
             "do what is named, or set sandbox under the profile of [agents.{agent}] to prefer or off",
         ),
         (
+            "weak-sandbox",
+            "this bubblewrap cannot forbid user namespaces inside of a sandbox, which lead to flaws of the kernel",
+            "install bubblewrap 0.8 or newer",
+        ),
+        (
             "notify-library",
             "the library that reaches people outside of the workspace is missing: their channels get nothing",
             INSTALL["notify"],

@@ -27,12 +27,16 @@ class Segment(Value, frozen=True):
     usage: Usage | None
 
 
+KNOWN = ("ok", "error", "timeout")  # how a turn ends; with another word, one that was answered is done all the same
+
+
 def final(payload: dict[str, Any]) -> Outcome:
     """The outcome that the second answer to `agent` tells."""
     result = record(payload, "result")
     said = "\n".join(filter(None, (text(one, "text") for one in records(result, "payloads"))))
     meta = record(record(result, "meta"), "agentMeta")
-    is_good = payload.get("status") == "ok" and record(result, "meta").get("aborted") is not True
+    is_new = text(payload, "status") not in KNOWN and bool(said) and not _error(payload | {"summary": None})
+    is_good = (payload.get("status") == "ok" or is_new) and record(result, "meta").get("aborted") is not True
     return Outcome(is_good=is_good, said=_cut(said or _error(payload)), usage=_whole(meta) if meta else None)
 
 

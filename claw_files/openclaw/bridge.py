@@ -148,7 +148,7 @@ class Bridge:
         first = gateway.answer(number, "agent")
         status = text(first, "status", 40)
         if status not in ("accepted", "in_flight"):
-            return answers.final(first)
+            return self._ended(first)
         self._record(Sent(key=key, session=target.session, boot=boot, state="accepted", renewal=renewal))
         self._say(f"the gateway has {key} ({status})")
         return self._wait(gateway, number if status == "accepted" else None)
@@ -166,12 +166,21 @@ class Bridge:
     def _final(self, gateway: Gateway, number: str) -> Outcome | None:
         """The turn's final answer, which comes a moment after its end is known; None when it does not come."""
         try:
-            return answers.final(gateway.answer(number, "agent", timedelta(seconds=5)))
+            return self._ended(gateway.answer(number, "agent", timedelta(seconds=5)))
         except GatewayAway as away:
             self._refusal = away.reason
         except GatewayRefused as refused:
             self._refusal = refused.reason
         return None
+
+    def _ended(self, payload: dict[str, Any]) -> Outcome:
+        self._name(payload)
+        return answers.final(payload)
+
+    def _name(self, payload: dict[str, Any]) -> None:
+        """Tell a word for the turn's end that only a newer gateway knows."""
+        if (status := text(payload, "status", 40)) not in (*answers.KNOWN, "pending"):
+            self._say(f"the gateway ended the turn with {status!r}, which we do not know")
 
     def _over(self, gateway: Gateway, history: dict[str, Any]) -> Outcome:
         """The outcome of a turn that is over: what the gateway remembers of it, and the transcript for what it used."""
@@ -180,6 +189,7 @@ class Bridge:
         if waited.get("status") in ("ok", "error"):
             outcome = answers.waited(waited)
             return self._done(replace(outcome, said=outcome.said or self._refusal or told.said, usage=told.usage))
+        self._name(waited)
         return self._done(told)
 
     def _done(self, outcome: Outcome) -> Outcome:

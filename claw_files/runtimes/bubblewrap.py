@@ -39,6 +39,6 @@ def problem(environ: Mapping[str, str]) -> str | None:
     return f"bubblewrap cannot make namespaces here ({said}): allow unprivileged user namespaces on this machine"
 
 
-def options(program: str) -> tuple[str, ...]:
-    """What this program knows beyond the oldest version that will do, once `problem` has tried it."""
-    return _working.get(program, ())
+def options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What it knows beyond the oldest version that will do, once `problem` has tried it. Raises OSError without it."""
+    return _working.get(resolved([PROGRAM], environ.get("PATH", os.defpath)), ())

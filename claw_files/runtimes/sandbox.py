@@ -129,11 +129,10 @@ def _walls(plan: Plan, sandbox: Sandbox, program: str, door: str) -> Walls:
             raise Refused("sandbox", f"{path} holds a secret and cannot be hidden: it has a second name, or is no file")
         if sandbox.outside and is_above(plan.cwd, path):
             raise Refused("sandbox", f"{path} holds a secret, and its working folder holds it")
-    bwrap = resolved([PROGRAM], plan.env["PATH"])
     aliases = (one for path in sandbox.hidden for one in _ways_to(path) if any(is_above(it, one) for it in readable))
     return Walls(
-        program=bwrap,
-        options=options(bwrap),
+        program=resolved([PROGRAM], plan.env["PATH"]),
+        options=options(plan.env),
         links=tuple((path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)),
         readable=tuple(path for path in dict.fromkeys(readable) if path in _SYSTEM or _is_extra(path)),
         home=home if has_home else None,

@@ -13,6 +13,7 @@ from claw_files.rules.flows import Flow, Member
 from claw_files.runtimes import AgentRuntime
 from claw_files.services.looking import Looking
 from claw_files.services.turns import put_away
+from claw_files.system import saying
 from claw_files.workspace import Workspace
 
 PATIENCE = timedelta(seconds=10)
@@ -244,10 +245,12 @@ class Flows:
                 audit = Audit(action="kill", task=task.id, agent=run.agent, actor=by, key=run.id, why="its flow ends")
                 self._ws.note(audit)
         end = self._ws.clock.monotonic() + RUN_SECONDS
-        while any(self._is_alive(run) for run in runs):
-            if self._ws.clock.monotonic() >= end:
-                raise Busy(f"{task.id} (it was asked to end; try again)", ", ".join(run.id for run in runs))
-            self._ws.clock.sleep(POLL_SECONDS)
+        names = ", ".join(run.id for run in runs)
+        with saying.waiting(f"for {names} to end, at most {RUN_SECONDS:.0f} s"):
+            while any(self._is_alive(run) for run in runs):
+                if self._ws.clock.monotonic() >= end:
+                    raise Busy(f"{task.id} (it was asked to end; try again)", names)
+                self._ws.clock.sleep(POLL_SECONDS)
         return [run.id for run in runs]
 
     def _is_alive(self, run: Run) -> bool:

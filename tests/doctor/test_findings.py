@@ -80,6 +80,17 @@ def profile_that_wants_bubblewrap(clinic) -> None:
     clinic.patch.setenv("PATH", str(clinic.root))  # where there is no program at all
 
 
+@case("weak-sandbox", "clawfiles.toml")
+def an_old_bubblewrap(clinic) -> None:
+    program = clinic.root.parent / "old/bwrap"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\ncase "$*" in *--disable-userns*) echo "Unknown option" >&2; exit 1;; esac\n')
+    program.chmod(0o755)
+    clinic.patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    profile = '[profiles.boxed]\nsandbox = "require"\n'
+    clinic.write("clawfiles.toml", f'{SAM}{profile}[agents.peter]\ncommand = ["true"]\nprofile = "boxed"\n')
+
+
 ME = f'{SAM}[agents.me]\nkind = "human"\n'
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from claw_files.config import OpenClaw
 from claw_files.errors import GatewayAway, GatewayRefused
-from claw_files.openclaw import Target, bridge, doubt, scratch
+from claw_files.openclaw import Target, answers, bridge, doubt, scratch
 from claw_files.openclaw.access import Access, access
 from claw_files.openclaw.answers import Outcome
 from claw_files.openclaw.bridge import Bridge, Job
@@ -127,6 +127,24 @@ def test_a_turn_that_went_wrong_is_told_with_what_the_gateway_said(desk: Desk, c
     outcome = failing.run()
 
     assert (outcome.is_good, outcome.said) == (False, "provider down")
+
+
+def test_an_end_that_only_a_newer_gateway_knows_is_one_and_is_told(desk: Desk, counterpart: Counterpart) -> None:
+    real, said = counterpart.end, list[str]()
+    turn = desk.bridge()
+    turn._say = said.append  # type: ignore[method-assign] # what it tells, also beside its outcome
+    counterpart.end = lambda key, final=FINAL: real(key, final | {"status": "settled"})
+
+    outcome = turn.run()
+
+    assert (outcome.is_good, outcome.said) == (True, "TC-1 is done.")
+    assert "the gateway ended the turn with 'settled', which we do not know" in said
+    assert len(counterpart.sent) == 1
+
+
+@pytest.mark.parametrize("final", [{"status": "lost"}, {"status": "lost", "error": "no", "result": FINAL["result"]}])
+def test_an_end_of_an_unknown_kind_without_an_answer_is_none(final: dict[str, object]) -> None:
+    assert not answers.final(final).is_good
 
 
 def test_the_record_is_on_the_disk_before_the_message_goes_out(

@@ -10,7 +10,7 @@ from claw_files.acp import installed
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
-from claw_files.runtimes.bubblewrap import problem
+from claw_files.runtimes.bubblewrap import options, problem
 from claw_files.services.writable import unwritable, unwritable_locks
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
@@ -49,6 +49,8 @@ def programs(s: Survey) -> Iterator[Finding]:
     if required and (why := problem(os.environ)):
         for name in required:
             yield found("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
+    elif required and not options(os.environ):
+        yield found("weak-sandbox", CONFIG)
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:

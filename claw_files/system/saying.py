@@ -1,0 +1,24 @@
+"""What a command waits for, said once it has waited for a moment: where somebody reads along, and nowhere else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+AFTER_SECONDS = 2.0
+say: Callable[[str], None] | None = None  # set by the command line
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what the block waits for, and until when, unless it is over before."""
+    if say is None:
+        yield
+        return
+    import threading  # by now there is time for it
+
+    timer = threading.Timer(AFTER_SECONDS, say, (f"waiting {what}",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
