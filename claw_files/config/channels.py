@@ -7,6 +7,7 @@ holds such addresses; or `addresses:FILE`, a file of its owner alone with one on
 from collections.abc import Sequence
 
 FILE = "file:"
+CAP_BYTES = 64 << 20  # of such a file
 
 
 def named(channels: Sequence[str]) -> dict[str, str]:

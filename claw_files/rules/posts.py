@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from claw_files.config import Settings
-from claw_files.config.channels import named
+from claw_files.config.channels import FILE, named
+from claw_files.digest import digest
 from claw_files.model import AgentId, Kind, Post
 from claw_files.rules import quiet
 from claw_files.rules.chain import next_to_tell
@@ -81,18 +82,28 @@ def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
     gone = [post for post in snap.outbox if post.channel not in channels_of(snap.settings, post.to)]
     late = [post for post in snap.outbox if post in gone or is_late(post, now, notify.alert)]
     stuck = {(post.to, post.channel): post for post in sorted(late, key=lambda post: post.queued or now, reverse=True)}
-    told = [action for post in stuck.values() for action in _tell(snap, post, now, post in gone)]
+    told = [action for post in stuck.values() for action in _tell_of(snap, post, now, post in gone)]
+    for person, channel, why in snap.closed:
+        since = min((message.sent or now for message in snap.held[person]), default=now)
+        told += _tell(snap, person, channel, since, why, f"inbox/{person}/new", now)
     over = [post for post in snap.outbox if post in gone or is_late(post, now, notify.give_up)]
     return [*told, *(_give_up(post, post in gone) for post in over)]
 
 
-def _tell(snap: Snapshot, post: Post, now: datetime, is_gone: bool) -> Iterator[Action]:
+def _tell_of(snap: Snapshot, post: Post, now: datetime, is_gone: bool) -> Iterator[Action]:
+    return _tell(snap, post.to, post.channel, post.queued or now, _reason(post, is_gone), "outbox", now)
+
+
+def _tell(
+    snap: Snapshot, person: AgentId, channel: str, since: datetime, why: str, place: str, now: datetime
+) -> Iterator[Action]:
+    """Tell of a channel that takes nothing; what waits for it lies in `place`, the oldest of it `since`."""
     settings = snap.settings
-    day = (post.queued or now).astimezone(settings.workspace.zone)  # of the oldest that waits
-    key = f"channel.{post.to}.{post.channel}.{day:%Y%m%d}"
+    name = digest(channel.encode()) if channel.startswith(FILE) else channel
+    key = f"channel.{person}.{name}.{since.astimezone(settings.workspace.zone):%Y%m%d}"
     if to := next_to_tell(settings, snap.told, key, settings.monitor, now):
-        why = f"{post.to}'s channel {post.channel} takes nothing: {_reason(post, is_gone)}"
-        text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in outbox/."
+        why = f"{person}'s channel {channel} takes nothing: {why}"
+        text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in {place}/."
         yield Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)
 
 

@@ -113,6 +113,7 @@ class Snapshot(Value, frozen=True):
     marks: Mapping[str, Marks] = {}  # by the names of schedules, also of those that are configured no more
     held: Mapping[AgentId, tuple[Message, ...]] = {}
     outbox: tuple[Post, ...] = ()  # what is still to be delivered outside of the workspace
+    closed: tuple[tuple[AgentId, str, str], ...] = ()  # `file:` channels that something waits for and cannot be written
     spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     loads: Mapping[AgentId, Load] = {}  # where a task here may go to a pool; else nobody asks

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claw_files import words
-from claw_files.config.channels import FILE
+from claw_files.config.channels import CAP_BYTES, FILE
 from claw_files.documents import briefs, choices
-from claw_files.errors import NotFound
+from claw_files.errors import CannotRead, NotFound
 from claw_files.model import AgentId, Key, Message, Post
 from claw_files.system.files import Files
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-CAP_BYTES = 64 << 20
 _BODY_LETTERS, _TITLE_LETTERS = 3_000, 80  # outside of the workspace: services cut at lengths of their own
 
 
@@ -47,6 +46,22 @@ def write(files: Files, channel: str, item: Item) -> None:
         pass
     lines = [f"- {item.text} {mark}", *(f"  {line}" for it in item.about for line in choices.offered(it))]
     files.append(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+
+
+def problem(files: Files, channel: str) -> str:
+    """Why a `file:` channel takes nothing, "" where it does; what the file holds is not read."""
+    path = channel.removeprefix(FILE)
+    try:
+        if channel.startswith(FILE):
+            files.read(path, cap_bytes=0)
+    except NotFound:
+        return ""  # the first item makes it
+    except CannotRead as wrong:
+        if wrong.problem != "too-large":
+            return wrong.reason
+        stamp = files.stamp(path)
+        return f"it is larger than {CAP_BYTES >> 20} MiB" if stamp and stamp.size_bytes > CAP_BYTES else ""
+    return ""
 
 
 def post_of(item: Item, person: AgentId, id: str, channel: str) -> Post:

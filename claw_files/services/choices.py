@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.config.channels import FILE
+from claw_files.config.channels import CAP_BYTES, FILE
 from claw_files.documents import choices as forms
 from claw_files.documents.choices import Choice
 from claw_files.errors import Busy, ClawError, NotFound, Refused
@@ -21,7 +21,6 @@ from claw_files.model import AgentId, AgentKind, Audit, Message, State, Task, Ta
 from claw_files.patterns import pattern
 from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Act, Action
-from claw_files.services.channels import CAP_BYTES
 from claw_files.system.files import Stamp
 from claw_files.workspace import Workspace
 

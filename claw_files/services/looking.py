@@ -6,7 +6,7 @@ ended has nothing more to say.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -42,7 +42,7 @@ from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import approvals, busy, news, unreadable
+from claw_files.services import approvals, busy, channels, news, unreadable
 from claw_files.services.agent_reports import Reporters, reports_of
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
@@ -112,7 +112,8 @@ class Looking:
             ready=ready,
             loads=busy.loads(self._ws, self.live, (*(look.task for look in looks if look.task), *ready)),
             marks=self._schedules.marks() if shared else {},
-            held=self._held() if shared else {},
+            held=(held := self._held() if shared else {}),
+            closed=tuple(self._closed(held)),
             outbox=self._posts() if shared else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
@@ -310,6 +311,13 @@ class Looking:
         agents = self._ws.settings.agents.values()
         people = [agent.name for agent in agents if agent.kind is AgentKind.HUMAN and self._is_here(agent.name)]
         return {person: tuple(self._new_of(person)) for person in people}
+
+    def _closed(self, held: Mapping[AgentId, tuple[Message, ...]]) -> Iterator[tuple[AgentId, str, str]]:
+        """The file channels that take nothing, of people for whom something waits: person, channel, why."""
+        for person in (person for person, waiting in held.items() if waiting):
+            for channel in self._ws.settings.agents[person].channels:
+                if why := channels.problem(self._ws.files, channel):
+                    yield person, channel, why
 
     def _posts(self) -> tuple[Post, ...]:
         return tuple(self._told_of(self._outbox.posts)) if self._outbox else ()

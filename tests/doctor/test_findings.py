@@ -126,6 +126,13 @@ def a_folder_as_a_channel(clinic) -> None:
     clinic.write("heap/x", "")
 
 
+@case("channel-unusable", "clawfiles.toml", 6)
+def a_channel_with_a_second_name(clinic) -> None:
+    clinic.write("clawfiles.toml", f'{ME}channels = ["file:heap.md"]\n')
+    clinic.write("heap.md", "x\n")
+    (clinic.root.parent / "second.md").hardlink_to(clinic.root / "heap.md")
+
+
 PETER_THERE = f'{SAM}[agents.peter]\nruntime = "openclaw"\n'
 
 

@@ -1,14 +1,19 @@
 """What reaches people, and what happens by the clock: each thing once, also where a tick dies in the middle."""
 
+import os
 import re
+import shutil
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from claw_files.config.channels import CAP_BYTES
+from claw_files.doctor.examine import examine
 from claw_files.model import AgentId, TaskId
 from claw_files.services import channels
+from claw_files.services.heartbeat import Ticked
 from claw_files.services.outbox import Outbox
 from claw_files.services.people import People
 from claw_files.testing import Crash
@@ -182,6 +187,64 @@ def test_a_channel_that_fails_keeps_the_rest_going_and_is_tried_again(tmp_path: 
     office.tick(MINUTE)
     assert office.read("gone/away.md").count("hello") == 1
     assert told(office).count("hello") == 1
+
+
+def close_file(office: Office, how: str) -> None:
+    """Put something in the place of announcements.md that takes nothing."""
+    path, other = office.root / "announcements.md", office.root.parent / "other.md"
+    other.write_text("somebody's\n")
+    if how == "folder":
+        path.mkdir()
+    elif how == "link":
+        path.symlink_to(other)
+    elif how == "hard link":
+        path.hardlink_to(other)
+    elif how == "too large":
+        path.touch()
+        os.truncate(path, CAP_BYTES + 1)
+    else:
+        path.parent.joinpath("far").symlink_to(office.root.parent)
+
+
+def late(office: Office, after: timedelta) -> Ticked:
+    """A tick that may meet problems."""
+    office.clock.advance(after)
+    office.settle()
+    return office.app().heartbeat.tick()
+
+
+CLOSED = {
+    "folder": "it is no regular file",
+    "link": "symbolic link",
+    "hard link": "second name",
+    "too large": "larger than 64 MiB",
+    "behind a link": "symbolic link",
+}
+
+
+@pytest.mark.parametrize("how", CLOSED)
+def test_a_file_that_takes_nothing_is_told_up_the_chain_and_delivered_once_it_does(tmp_path: Path, how: str) -> None:
+    channel = "far/announcements.md" if how == "behind a link" else "announcements.md"
+    office = Office(tmp_path / "sam", TEAM.replace("announcements.md", channel))
+    close_file(office, how)
+    send(office, "hello")
+
+    ticks = [late(office, MINUTE) for _ in range(3)]
+
+    assert all(ticked.problems for ticked in ticks)
+    assert office.app().heartbeat.tick(dry_run=True).actions, "`heartbeat --check` says that something is to be done"
+    (key,) = [name for name in office.box("sentry") if name.startswith("channel.dimitrios.")]
+    assert CLOSED[how] in office.message("sentry", key)
+    assert office.box("sam") == []
+    late(office, timedelta(minutes=30))
+    assert office.box("sam") == [key], "unread at sentry, it goes one step up"
+    assert "channel-unusable" in [one.code for one in examine(str(office.root), office.clock.now().timestamp())]
+
+    for path in (office.root / "announcements.md", office.root / "far"):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    office.tick(MINUTE)
+    assert office.read(channel).count("hello") == 1
+    assert len([name for name in office.box("sentry") if name.startswith("channel.")]) == 1
 
 
 def test_an_item_is_one_entry_and_keeps_no_other_away_whatever_its_text_forges(office: Office) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from claw_files.config import Agent
-from claw_files.config.channels import FILE, are_local, named
+from claw_files.config.channels import CAP_BYTES, FILE, are_local, named
 from claw_files.doctor.checks.setting import line_of
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import CONFIG, Survey
@@ -47,9 +47,12 @@ def _wrong(s: Survey, person: Agent, is_installed: bool) -> Iterator[str]:
     """What is wrong with each channel of the person, by its name."""
     for name, channel in named(person.channels).items():
         if channel.startswith(FILE):
-            node = s.tree.node(channel.removeprefix(FILE))
-            if node and node.kind != "file":
-                yield f"{name} is a {node.kind}"
+            parts = channel.removeprefix(FILE).split("/")
+            for node in filter(None, (s.tree.node("/".join(parts[:n])) for n in range(1, len(parts) + 1))):
+                if node.kind != ("file" if node.path == channel.removeprefix(FILE) else "folder"):
+                    yield f"{name}: {node.path} is a {node.kind}"
+                elif node.kind == "file" and (node.links > 1 or node.size_bytes > CAP_BYTES):
+                    yield f"{name} {'has a second name' if node.links > 1 else 'is too large'}"
             continue
         try:
             there = addresses(channel, s.tree.root, os.environ)
