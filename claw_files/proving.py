@@ -15,18 +15,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
+from claw_files.doctor.checks.setting import WEAK
 from claw_files.errors import AlreadyClaimed
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, TaskId, Value
+from claw_files.runtimes.supervisor import PR_SET_PDEATHSIG, prctl
 from claw_files.system import folder_locks, kernel
 from claw_files.system.disk import DiskFiles
 from claw_files.system.durable import writing
 from claw_files.system.gate import Gate
 from claw_files.system.owner import make_folders
-from claw_files.system.watches import filesystem_of, tells_events
+from claw_files.system.watches import filesystem_of
 
 FOLDER, LOCK, PROCESSES = ".clawfiles/proof", "proof", 8
-FOREIGN = ("vfat", "msdos", "exfat", "ntfs3")  # no file systems of Unix
 TIDIED = ("locks", "claims")
 BACKLOG = b"status: backlog\n"
 _FORK = multiprocessing.get_context("fork")
@@ -75,8 +76,7 @@ def _prove(place: str, tasks: int) -> Proof:
 
 def race(place: str, ids: Sequence[TaskId], durable: bool = True) -> list[tuple[TaskId, AgentId]]:
     """Let all processes claim all tasks: who was told to have which."""
-    # Ctrl-C is for this process: it ends the others.
-    with _FORK.Pool(PROCESSES, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with _FORK.Pool(PROCESSES, _bind) as pool:
         told = pool.map(partial(_compete, place, ids, durable), range(PROCESSES), chunksize=1)
     return [one for each in told for one in each]
 
@@ -89,7 +89,7 @@ def _compete(place: str, ids: Sequence[TaskId], durable: bool, number: int) -> l
 
 
 def claim(files: DiskFiles, claims: Claims, task: TaskId, agent: AgentId) -> bool:
-    """As `services.claims` does it: look, take the claim file, write the status if it still is what it was."""
+    """As `services.claims` does it: take the claim file, then write the status if it still is what it was."""
 
     def change(raw: bytes | None) -> bytes:
         if raw != BACKLOG:
@@ -97,7 +97,6 @@ def claim(files: DiskFiles, claims: Claims, task: TaskId, agent: AgentId) -> boo
         return _claimed(agent)
 
     try:
-        change(files.read(_path(task)).data)
         with claims.take(task, 1, agent):
             files.commit(_path(task), change, None)
     except AlreadyClaimed:
@@ -114,9 +113,8 @@ def _claimed(agent: AgentId) -> bytes:
 
 
 def _weak(place: str) -> Iterator[str]:
-    filesystem = filesystem_of(place)
-    if not tells_events(filesystem) or filesystem in FOREIGN:
-        yield f"{filesystem} is not a local file system of this machine's kernel: locks and renames mean less there"
+    if (filesystem := filesystem_of(place)) in WEAK:
+        yield f"{filesystem} is no file system of Unix on a disk of this machine: locks and renames mean less there"
     with Gate(place).folder("") as one, Gate(place).folder("") as two:
         if not folder_locks.take(one, LOCK) or not folder_locks.is_taken(two, LOCK):
             yield "folders cannot be locked: whoever deletes a lock file breaks the lock"
@@ -126,10 +124,16 @@ def _weak(place: str) -> Iterator[str]:
             yield "names cannot be exchanged: an edit at the very moment of a write may be lost"
 
 
+def _bind() -> None:
+    """Ctrl-C is for the first process, which ends the others; they end with it, whatever kills it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def tidied(root: str, folders: Sequence[str] = TIDIED) -> Iterator[None]:
     """An agent that keeps things clean: inside the block a process deletes these folders as fast as it can."""
-    process = _FORK.Process(target=_tidy, args=(os.path.join(root, ".clawfiles"), folders, os.getpid()), daemon=True)
+    process = _FORK.Process(target=_tidy, args=(os.path.join(root, ".clawfiles"), folders), daemon=True)
     process.start()
     try:
         yield
@@ -138,7 +142,8 @@ def tidied(root: str, folders: Sequence[str] = TIDIED) -> Iterator[None]:
         process.join()
 
 
-def _tidy(private: str, folders: Sequence[str], parent: int) -> None:
-    while os.getppid() == parent:
+def _tidy(private: str, folders: Sequence[str]) -> None:
+    _bind()
+    while True:
         for folder in folders:
             shutil.rmtree(os.path.join(private, folder), ignore_errors=True)

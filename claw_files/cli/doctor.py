@@ -11,19 +11,26 @@ if TYPE_CHECKING:
     from claw_files.app import App
     from claw_files.doctor.repair import Mended
 
+TASKS = click.IntRange(1, 100_000)
+RACE = "Let eight processes race for N (2,000) tasks on this disk, in a folder of their own."
 
-@command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json\nclawfiles doctor --agent peter")
+
+@command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json\nclawfiles doctor --prove-claims")
 @click.option("--repair", is_flag=True, help="Mend what has exactly one meaning, and say what was done.")
 @click.option("--agent", metavar="NAME", help="Probe this agent: does it act when woken? With --repair: who acts.")
 @click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for that agent.")
-def doctor(repair: bool, agent: str | None, patience: str) -> int:
+@click.option("--prove-claims", "tasks", type=TASKS, is_flag=False, flag_value=2_000, metavar="[N]", help=RACE)
+def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) -> int:
     """Name what is wrong or odd in the workspace, with what to do; exits 1 when something is left.
 
     docs/reference/doctor.md lists every finding. With --agent a small task is sent to that agent, and what it does is
-    told step by step; exits 1 when it does not act.
+    told step by step; exits 1 when it does not act. With --prove-claims exits 1 when a task had two winners or none, or
+    when this disk keeps less than docs/explanation/promises.md promises.
     """
     from claw_files.doctor.examine import examine
 
+    if tasks:
+        return _prove(tasks)
     if agent and not repair:
         return _probe(agent, patience)
     app = open_app(agent)
@@ -41,6 +48,18 @@ def doctor(repair: bool, agent: str | None, patience: str) -> int:
     lines = [*(one.as_text() for one in mended), *([one.as_text() for one in findings] or ["nothing found"])]
     show(document, "\n".join(lines))
     return 1 if findings else 0
+
+
+def _prove(tasks: int) -> int:
+    from msgspec.structs import asdict
+
+    from claw_files.proving import prove
+
+    found = prove(open_app().base, tasks)
+    told = f"{tasks:,} claims by {found.processes} processes in {found.seconds} s"
+    told += f": {found.doubled} doubled, {found.lost} lost"
+    show(asdict(found), "\n".join([told, *found.weak]))
+    return 1 if found.doubled or found.lost or found.weak else 0
 
 
 def _probe(agent: str, patience: str) -> int:

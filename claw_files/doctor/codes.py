@@ -312,6 +312,8 @@ With `--json` it prints one document: `findings` (a list of `code`, `file`, `lin
 too).
 
 Editors' leftovers (`x~`, `#x#`, `4913`) and names that begin with a dot are passed over.
+
+`clawfiles doctor --prove-claims [N]` looks at your disk instead: [what it tries](../explanation/proof.md#on-your-own-disk).
 """
 
 

@@ -12,6 +12,7 @@ from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
 from claw_files.runtimes.bubblewrap import options, problem
 from claw_files.services.writable import unwritable, unwritable_locks
+from claw_files.system.watches import filesystem_of
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 MOUNTS: Final = "/proc/self/mountinfo"
@@ -69,9 +70,9 @@ def line_of(raw: str, agent: str, key: str) -> int | None:
 
 def filesystem(s: Survey) -> Iterator[Finding]:
     """A file system with a weaker promise."""
-    kind = kind_of(s.tree.root, MOUNTS)
+    kind = filesystem_of(s.tree.root, MOUNTS)
     if kind in WEAK:
-        yield found("weak-filesystem", ".", detail=kind)
+        yield found("weak-filesystem", ".", detail=str(kind))
 
 
 def writable(s: Survey) -> Iterator[Finding]:
@@ -80,18 +81,3 @@ def writable(s: Survey) -> Iterator[Finding]:
     closed = unwritable(s.tree.root, agents, datetime.fromtimestamp(s.now, UTC))
     for path in dict.fromkeys((*closed, *unwritable_locks(s.tree.root))):
         yield found("not-writable", path)
-
-
-def kind_of(root: str, mounts: str) -> str:
-    """The type of the file system that holds `root`; "" where the kernel does not tell."""
-    try:
-        with os.fdopen(os.open(mounts, os.O_RDONLY), "rb") as file:
-            rows = [line.split(b" - ") for line in file.read(1 << 20).split(b"\n") if b" - " in line]
-    except OSError:
-        return ""
-    here, best = os.path.realpath(root), ("", "")
-    for left, right in (row for row in rows if len(row) == 2):
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), os.fsdecode(left.split()[4]))
-        if (here + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best[0]):
-            best = (point, os.fsdecode(right.split()[0]))
-    return best[1]
