@@ -19,8 +19,9 @@ check: $(STAMP)  ## lint, format and types
 bench: $(STAMP)  ## what things cost, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py
 
-prove: $(STAMP)  ## the long proofs: kill storms, every crash point, large property runs
-	@$(BIN)/python -m pytest -m "slow and not realagents and not openclaw"
+prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries the random ones a tenth as often
+	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal \
+	  -m "(slow or proof) and not realagents and not openclaw"
 
 graveyard: $(STAMP)  ## public bugs of tools that do parts of this job: what their users saw, what happens here
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/graveyard --table

@@ -5,9 +5,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from tests import proofs
 
 # Not in a fixture: many modules copy the environment when they are imported. Each worker has a home of its own.
 _HOME = tempfile.mkdtemp(prefix="clawfiles-tests-home-")
@@ -29,7 +32,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[[str, str, int, int], None]:
+    """Tells how often a proof tried a promise, and how often it was broken, for the table of `make prove`."""
+
+    def tell(promise: str, how: str, tries: int, violations: int) -> None:
+        request.node.user_properties.append(("tried", (promise, how, tries, violations)))
+        assert violations == 0, f"{promise}: {violations} of {tries}"
+
+    return tell
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, ())]
+    found = proofs.of_reports(report for report in reports if report.when == "call")
+    if found and os.environ.get("CLAWFILES_PROVE"):
+        terminalreporter.section("what was tried")
+        terminalreporter.write(proofs.table(found) + "\n")
     if _skipped and os.environ.get("CLAWFILES_NO_SKIPS") == "1":
         terminalreporter.section("skipped, and none may be")
         for line in _skipped:

@@ -313,7 +313,7 @@ too).
 
 Editors' leftovers (`x~`, `#x#`, `4913`) and names that begin with a dot are passed over.
 
-`clawfiles doctor --prove-claims [N]` looks at your disk instead: [what it tries](../explanation/proof.md#on-your-own-disk).
+`clawfiles doctor --prove-claims [N]` tries your disk instead: [how](../explanation/proof.md#on-your-own-disk).
 """
 
 

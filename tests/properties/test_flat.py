@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from claw_files.documents import flat, frontmatter, splice, status
 from claw_files.errors import InvalidFile
+from tests.proofs import often
 
 PATH = "status/tc-1.md"
 PLAIN_KEYS = ["id", "title", "status", "y", "no", "null", "due date", "x-y_1", "assignee"]
@@ -140,7 +141,7 @@ def test_yaml_reads_the_same_or_the_block_is_declined(block: str) -> None:
 
 @pytest.mark.slow
 @given(block=st.one_of(BLOCK, LIKELY))
-@settings(max_examples=50_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=often(50_000), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_yaml_reads_the_same_fifty_thousand_times(block: str) -> None:
     agree(block)
 

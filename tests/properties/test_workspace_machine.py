@@ -25,6 +25,7 @@ from claw_files.model import AgentId, State, TaskId
 from claw_files.system.disk import DiskFiles
 from claw_files.testing import Crash
 from claw_files.testing.office import Office
+from tests.proofs import often
 
 TASKS = st.sampled_from(["TC-1", "TC-2", "TC-3"])
 AGENTS = st.sampled_from(["peter", "iris"])
@@ -325,4 +326,4 @@ TestWorkspace.settings = settings(max_examples=50, stateful_step_count=30, **QUI
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 class TestWorkspaceForLong(Machine.TestCase):
-    settings = settings(max_examples=2000, stateful_step_count=50, **QUICK)
+    settings = settings(max_examples=often(2000), stateful_step_count=50, **QUICK)

@@ -1,0 +1,32 @@
+"""What a proof tried, and how long it may take: `make prove SHORT=1` tries the random ones a tenth as often.
+
+A proof tells of itself by the fixture `tried`; `make prove` prints the table that `docs/explanation/proof.md` shows.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+SHORT = os.environ.get("CLAWFILES_PROVE") == "short"
+Tried = tuple[str, str, int, int]  # the promise, how it was tried, tries, violations
+
+
+def often(count: int) -> int:
+    """So often in a long proof, a tenth of it in a short one."""
+    return max(1, count // 10) if SHORT else count
+
+
+def table(found: Iterable[Tried]) -> str:
+    """The table as Markdown, in the order in which promises were met; the tries of one promise are added up."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for promise, how, tries, violations in found:
+        row = rows.setdefault((promise, how), [0, 0])
+        row[0] += tries
+        row[1] += violations
+    head = ["| promise | how it was tried | tries | violations |", "|---|---|---:|---:|"]
+    return "\n".join([*head, *(f"| {what} | {how} | {t:,} | {v:,} |" for (what, how), (t, v) in rows.items())])
+
+
+def of_reports(reports: Iterable[Any]) -> list[Tried]:
+    """What the tests of these reports tell that they tried."""
+    return [value for report in reports for name, value in report.user_properties if name == "tried"]
