@@ -9,6 +9,7 @@ need bwrap bubblewrap
 need npm npm
 need curl curl
 need openssl openssl
+need nginx nginx-light /usr/sbin/nginx
 need node nodejs
 need systemd-analyze systemd /lib/systemd/systemd
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)

@@ -3,21 +3,19 @@
 Every request stands for itself (no session is kept), so none can be used by another token than the one that began it.
 """
 
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
-import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
 from claw_files import views
 from claw_files.app import App
-from claw_files.errors import ClawError, PortTaken
+from claw_files.errors import ClawError
 from claw_files.mcp.performing import Performing
 from claw_files.mcp.server import Context, Door
 from claw_files.model import AgentId
-from claw_files.serve.protocol import HEAD_BYTES, Protocol
+from claw_files.serve import listening
 
 HOST, PATH = "127.0.0.1", "/mcp"
 BODY_BYTES = 4 << 20
@@ -35,15 +33,17 @@ Served = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Bearer:
     """An ASGI application around another one, which only sees requests of agents."""
 
-    def __init__(self, app: Served, performing: Performing) -> None:
-        self._app, self._performing = app, performing
+    def __init__(self, app: Served, agent_of: Callable[[str], AgentId | None]) -> None:
+        """`agent_of` says whose a token is."""
+        self._app, self._agent_of = app, agent_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["state"]["admitted"] = False
         try:
-            agent = await self._agent(scope["headers"])
+            agent = self._agent(scope["headers"])
         except ClawError as error:  # the configuration is wrong
             await _answer(send, 500, views.error_json(error))
             return
@@ -56,18 +56,14 @@ class Bearer:
             await _answer(send, 405, views.to_json({"error": {"code": "usage", "message": message}}))
             return
         scope[_AGENT] = agent
+        scope["state"]["admitted"] = True  # the connection is worth its place
         await self._app(scope, receive, send)
 
-    async def _agent(self, headers: Iterable[tuple[bytes, bytes]]) -> AgentId | None:
+    def _agent(self, headers: Iterable[tuple[bytes, bytes]]) -> AgentId | None:
         shown = [value for name, value in headers if name == b"authorization"]
         if len(shown) != 1 or not shown[0].lower().startswith(_SCHEME):
             return None
-        token = shown[0][len(_SCHEME) :].strip()[:_TOKEN_BYTES].decode("latin-1")
-
-        def look(app: App) -> AgentId | None:
-            return app.tokens.agent_of(token)
-
-        return await self._performing.run(None, look)
+        return self._agent_of(shown[0][len(_SCHEME) :].strip()[:_TOKEN_BYTES].decode("latin-1"))
 
 
 async def _answer(send: Send, status: int, body: str) -> None:
@@ -99,36 +95,13 @@ def application(base: str, env: Mapping[str, str], port: int) -> Served:
     app = served.streamable_http_app(
         streamable_http_path=PATH, stateless_http=True, transport_security=security, max_request_body_size=BODY_BYTES
     )
-    return Bearer(app, performing)
+    return Bearer(app, lambda token: App(base, own, None).tokens.agent_of(token))
 
 
 def serve(base: str, env: Mapping[str, str], port: int) -> None:
     """Serve until SIGINT or SIGTERM. Raises PortTaken where another process has the port."""
-    listening = _listen(port)
-    port = listening.getsockname()[1]
+    socket = listening.listen(HOST, port)
+    port = socket.getsockname()[1]
     sys.stderr.write(f"clawfiles: MCP at http://{HOST}:{port}{PATH}\n")
     sys.stderr.flush()
-    config = uvicorn.Config(
-        application(base, env, port),
-        http=Protocol,
-        h11_max_incomplete_event_size=HEAD_BYTES,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=_ENDING_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(port: int) -> socket.socket:
-    # With its protocol named, asyncio sends each answer at once; without, it waits 40 ms for more.
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((HOST, port))
-        made.listen()  # before the address is told: who connects from now on is answered once we are ready
-    except OSError:
-        made.close()
-        raise PortTaken(port) from None
-    return made
+    listening.Server(listening.config(application(base, env, port), _ENDING_SECONDS)).run(sockets=[socket])

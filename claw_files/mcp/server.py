@@ -28,7 +28,7 @@ Context = ServerRequestContext[Any, Any]
 Caller = Callable[[Context], AgentId]
 _LONGEST_ERROR = 4000
 _MOST_WATCHED = 100
-_MOST_LISTENING = 100
+_MOST_LISTENING = 16  # at once: over HTTP each keeps a connection
 
 
 class Door:
@@ -37,6 +37,7 @@ class Door:
     def __init__(self, performing: Performing, caller: Caller) -> None:
         self._performing, self._caller = performing, caller
         self._listens: dict[AgentId, _Listens] = {}  # one for each: another's inbox has the same address
+        self._listening = 0
         self._sessions: dict[tuple[AgentId, str], ServerSession] = {}  # of clients of the older protocol
         self._changes = Changes(performing, self._tell)
         self._tools = [types.Tool.model_validate(tool) for tool in listed()]
@@ -124,8 +125,14 @@ class Door:
     ) -> types.SubscriptionsListenResult:
         uris = _checked(asked.notifications.resource_subscriptions or [])
         agent = self._caller(context)
-        async with self._changes.watching(agent, uris):
-            return await self._listens.setdefault(agent, _Listens()).handler(context, asked)
+        if self._listening >= _MOST_LISTENING:
+            raise MCPError(types.INTERNAL_ERROR, f"there are {_MOST_LISTENING} who listen already")
+        self._listening += 1
+        try:
+            async with self._changes.watching(agent, uris):
+                return await self._listens.setdefault(agent, _Listens()).handler(context, asked)
+        finally:
+            self._listening -= 1
 
     async def _subscribe(self, context: Context, asked: types.SubscribeRequestParams) -> types.EmptyResult:
         agent, uri = self._caller(context), str(asked.uri)
@@ -153,7 +160,7 @@ class _Listens:
 
     def __init__(self) -> None:
         self.bus = InMemorySubscriptionBus()
-        self.handler = ListenHandler(self.bus, max_subscriptions=_MOST_LISTENING)
+        self.handler = ListenHandler(self.bus)
 
 
 def _checked(uris: list[str]) -> list[str]:

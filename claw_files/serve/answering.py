@@ -1,48 +1,22 @@
 """One request, answered: runs in a thread of its own, because services lock files and wait for the disk."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from claw_files import views, words
 from claw_files.calls import CALLS, perform
 from claw_files.calls.table import checked, make
-from claw_files.digest import digest
 from claw_files.errors import ClawError, Usage
 from claw_files.serve import bodies, moves
+from claw_files.serve.asked import Answer, Asked, tag_of
 from claw_files.serve.callers import Callers
-from claw_files.serve.refusals import Refusal
-from claw_files.serve.routes import Row, call_of
+from claw_files.serve.routes import call_of
 
 if TYPE_CHECKING:
     from claw_files.app import App
     from claw_files.model import AgentId
 
 _WHOLE_NUMBERS = ("limit",)  # in a query everything is text
-
-
-class Asked(NamedTuple):
-    """A request, as it came."""
-
-    row: Row
-    path: dict[str, str]
-    query: bytes
-    body: bytes
-    authorization: str | None = None
-    if_match: str | None = None
-    if_none_match: str | None = None
-
-
-class Answer(NamedTuple):
-    """What is answered: no document for 304."""
-
-    status: int
-    document: Any = None
-    headers: Mapping[str, str] = MappingProxyType({})
-
-    @property
-    def body(self) -> bytes:
-        return b"" if self.document is None else views.to_json(self.document).encode()
 
 
 class Answering:
@@ -53,14 +27,14 @@ class Answering:
 
     def caller(self, asked: Asked) -> "AgentId | None":
         """Whose token is shown. Raises Refusal and InvalidConfig."""
-        return self._callers.agent_of(asked.authorization)
+        return self._callers.agent_of(asked.authorization, asked.is_near)
 
     def admit(self, asked: Asked) -> "tuple[App, dict[str, Any]]":
         """The workspace with who asks acting, and the arguments. Raises Refusal and ClawError.
 
         The token comes first: nobody learns anything from what is wrong with the rest.
         """
-        row, agent = asked.row, self._callers.agent_of(asked.authorization)
+        row, agent = asked.row, self.caller(asked)
         if row.where == "body" and asked.query:
             raise Usage("a request with a body takes nothing in the query")
         raw = bodies.parse(asked.body) if row.where == "body" else dict[str, Any](bodies.query(asked.query))
@@ -76,6 +50,8 @@ class Answering:
         if row.name == "health":
             return self._health()
         app, raw = self.admit(asked)
+        if row.changes and row.has_revision and asked.conditions.are_any:
+            asked.conditions.check(_revision(self._shown(app, words.task_id(asked.path["task"]))))
         if row.name == "moveTask":
             return self._moved(app, asked, raw)
         call = call_of(row)
@@ -90,20 +66,17 @@ class Answering:
     # --- tasks
 
     def _task(self, app: "App", asked: Asked, found: Any) -> Answer:
-        """A task, with its revision; 304 where who asks has it already."""
-        revision = self._revision(app, found["id"])
-        headers = {"ETag": revision} if revision else {}
+        """A task, with its revision where who asks may see it."""
+        headers = dict[str, str]()
+        with suppress(ClawError):
+            headers["ETag"] = _revision(self._shown(app, found["id"]))
         if asked.row.status == 201:
             headers["Location"] = f"/api/tasks/{found['id']}"
-        elif asked.row.name == "showTask" and asked.if_none_match and revision in _tags(asked.if_none_match):
-            return Answer(304, None, headers)
         return Answer(asked.row.status, found, headers)
 
     def _moved(self, app: "App", asked: Asked, raw: dict[str, Any]) -> Answer:
         patch: moves.Patch = bodies.convert(raw, moves.Patch)
         task = words.task_id(asked.path["task"])
-        if asked.if_match and asked.if_match.strip() != "*":
-            self._check_revision(app, task, asked.if_match)
         place = app.place_to_act(task)
         found = place.workspace.in_force(place.workspace.load(task).task)
         call, arguments = moves.plan(found, app.actor, patch)
@@ -111,20 +84,6 @@ class Answering:
         if call == "task_claim":  # which answers with a lease
             moved = {key: value for key, value in self._shown(app, task).items() if key != "body"}
         return self._task(app, asked, moved)
-
-    def _check_revision(self, app: "App", task: str, wanted: str) -> None:
-        revision = self._revision(app, task)
-        if revision not in _tags(wanted):
-            raise Refusal("outdated", f"{task} has another revision now; look at it again", ETag=revision or '""')
-
-    def _revision(self, app: "App", task: str) -> str | None:
-        """What changes when the task does; None for one that who asks may not see."""
-        try:
-            shown = self._shown(app, task)
-        except ClawError:
-            return None
-        facts = {key: value for key, value in shown.items() if key != "liveness"}  # the clock alone changes that
-        return f'"{digest(views.to_json(facts).encode())}"'
 
     def _shown(self, app: "App", task: str) -> dict[str, Any]:
         call = CALLS["task_show"]
@@ -152,6 +111,7 @@ def _numbers(raw: dict[str, Any]) -> dict[str, Any]:
     return {name: value(name, text) for name, text in raw.items()}
 
 
-def _tags(header: str) -> list[str]:
-    """The revisions that the header names, weak ones as strong: nothing here has two forms."""
-    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+def _revision(shown: dict[str, Any]) -> str:
+    """What changes when the task does."""
+    facts = {key: value for key, value in shown.items() if key != "liveness"}  # the clock alone changes that
+    return tag_of(views.to_json(facts).encode())

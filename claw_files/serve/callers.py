@@ -14,28 +14,30 @@ _SCHEME = "bearer "
 class Callers:
     """Opens the workspace anew for each request, as a command does: services are made for one caller at a time."""
 
-    def __init__(self, root: str, env: Mapping[str, str], is_local: bool) -> None:
+    def __init__(self, root: str, env: Mapping[str, str], believes: bool) -> None:
         """Args:
         env: of this process; what it says of agents and runs is not its callers'.
-        is_local: whether only this machine can ask; elsewhere a token is needed whatever the configuration says.
+        believes: whether callers may be believed without a token, where the configuration says so.
         """
-        self._root, self._is_local = root, is_local
+        self._root, self._believes = root, believes
         self._env = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
 
     def app(self, agent: AgentId | None) -> App:
         """The workspace with `agent` acting; None is nobody, who sees what is no compartment's."""
         return App(self._root, self._env, agent)
 
-    def agent_of(self, authorization: str | None) -> AgentId | None:
+    def agent_of(self, authorization: str | None, is_near: bool) -> AgentId | None:
         """The agent whose token is shown; None where none is and none has to be.
 
         Args:
             authorization: the header's value, `Bearer TOKEN`.
+            is_near: whether no proxy has passed the request on: who asks through one is anybody.
 
         Raises Refusal "no-token", and InvalidConfig.
         """
         app = self.app(None)
-        if authorization is None and self._is_local and app.settings.serve.auth == "loopback":
+        serve, is_free = app.settings.serve, authorization is None and is_near and self._believes
+        if is_free and serve.auth == "loopback" and not serve.hosts:
             return None
         agent = app.tokens.agent_of(_token(authorization)) if authorization is not None else None
         if agent is None:

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from claw_files import views, words
 from claw_files.errors import ClawError
 from claw_files.serve import bodies
-from claw_files.serve.answering import Answering, Asked
+from claw_files.serve.answering import Answering
+from claw_files.serve.asked import Asked
 from claw_files.serve.refusals import Refusal
 from claw_files.serve.routes import Lines
 from claw_files.services.journal import Position, position
@@ -23,6 +24,7 @@ POLL_SECONDS = 0.5
 PING_SECONDS = 15.0
 MOST_STREAMS = 16
 _AT_ONCE = 500  # lines
+_KIND = "text/event-stream"
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -43,13 +45,20 @@ class Events:
         self._answering, self._in_thread, self._closing = answering, in_thread, closing
         self._open = 0
 
-    async def stream(self, asked: Asked, last: str | None) -> StreamingResponse:
-        """The stream from behind the event `last`, or from now on. Raises Refusal and ClawError."""
-        listening = await self._in_thread(self._listen, asked, last)
+    async def stream(self, asked: Asked, last: str | None, is_head: bool) -> Response:
+        """The stream from behind the event `last`, or from now on; its head alone. Raises Refusal and ClawError."""
         if self._open >= MOST_STREAMS:
             told = f"there are {MOST_STREAMS} streams of events already"
             raise Refusal("too-many-connections", told, retry_after="15")
         self._open += 1
+        try:
+            listening = await self._in_thread(self._listen, asked, last)
+        except BaseException:
+            self._closed()
+            raise
+        if is_head:
+            self._closed()
+            return Response(media_type=_KIND)
         return _Stream(self._events(asked, listening), self._closed)
 
     def _closed(self) -> None:
@@ -108,7 +117,7 @@ class _Stream(StreamingResponse):
     """Says when it is over, however it ends."""
 
     def __init__(self, content: AsyncIterator[bytes], closed: Callable[[], None]) -> None:
-        super().__init__(content, media_type="text/event-stream")
+        super().__init__(content, media_type=_KIND)
         self._closed = closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ A browser on this machine runs pages of anybody. It says in `Host` which name it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from claw_files import views
@@ -23,6 +23,10 @@ BODY_BYTES = 1_500_000
 BODY_SECONDS = 5.0
 _DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 16 << 20
 _DIGITS = 9  # of a length that is looked at
+_FORWARDED = frozenset(
+    (b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"x-proxyuser-ip")
+)
+_FORWARDED_HEADS = (b"x-forwarded", b"x-original-", b"x-envoy-", b"cf-", b"fastly-", b"fly-", b"tailscale-")
 
 
 class Gone(Exception):
@@ -32,11 +36,12 @@ class Gone(Exception):
 class Guard:
     """An ASGI application around another one, which finds in `scope["state"]["body"]` what reads the body."""
 
-    def __init__(self, app: App, hosts: Iterable[str], scheme: str = "http") -> None:
-        """`hosts` are the values of `Host` that mean this server, in lower case and with their port."""
+    def __init__(self, app: App, hosts: Iterable[str]) -> None:
+        """`hosts` are the names of this server, in lower case and with their port."""
+        meant = [(scheme, name) for host in hosts for scheme, name in spellings(host)]
         self._app = app
-        self._hosts = frozenset(host.encode() for host in hosts)
-        self._origins = frozenset(f"{scheme}://{host}".encode() for host in hosts)
+        self._hosts = frozenset(name.encode() for _, name in meant)
+        self._origins = frozenset(f"{scheme}://{name}".encode() for scheme, name in meant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +52,7 @@ class Guard:
         except Refusal as refusal:
             await exchange.refuse(refusal)
             return
-        scope["state"]["body"] = exchange.body
+        scope["state"] |= {"body": exchange.body, "is_near": is_near(scope)}
         await self._app(scope, receive, exchange.send)
 
     def _check(self, scope: Scope) -> None:
@@ -70,11 +75,26 @@ class Guard:
             raise Refusal("no-such-path", "there is nothing here")  # no id has a slash in it
 
 
+def spellings(host: str) -> Iterator[tuple[str, str]]:
+    """The ways to write a name with its port, each with a scheme: callers leave out a port that is their scheme's."""
+    name, _, port = host.rpartition(":")
+    for scheme, usual in (("http", "80"), ("https", "443")):
+        yield from ((scheme, it) for it in ((host, name) if port == usual else (host,)))
+
+
+def is_near(scope: Scope) -> bool:
+    """Whether nothing says that a proxy passed the request on. HTTP/1.0 is what those speak that say nothing."""
+    told = (name for name, _ in scope["headers"] if name in _FORWARDED or name.startswith(_FORWARDED_HEADS))
+    return scope["http_version"] != "1.0" and not any(told)
+
+
 class _Exchange:
-    """One request and its answer. What is left of a body when the answer is there is thrown away, and the connection
-    ended: else whoever sends without end would keep it."""
+    """One request and its answer. The connection of who was not admitted ends with the answer, so that nobody is kept
+    out by it; and so does one with a body that was not read, after some of that: else whoever sends without end would
+    keep it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._state = scope["state"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._changes = scope["method"] in ("POST", "PATCH")
         self._receive, self._send = receive, send
@@ -121,7 +141,8 @@ class _Exchange:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Send a part of the answer."""
         if message["type"] == "http.response.start":
-            ends = [] if self._is_read else [(b"connection", b"close")]
+            is_kept = self._state.setdefault("admitted", False) and self._is_read
+            ends = [] if is_kept else [(b"connection", b"close")]
             await self._send({**message, "headers": [*message.get("headers", []), *SECURITY, *ends]})
         elif self._is_read or message.get("more_body"):
             await self._send(message)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from claw_files.digest import digest
 from claw_files.errors import BadValue
 from claw_files.model import AgentId
-from claw_files.serve.answering import Answer, Asked
+from claw_files.serve.asked import Answer, Asked
 from claw_files.serve.refusals import Refusal
 
 KEPT = 1000  # answers

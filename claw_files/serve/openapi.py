@@ -64,7 +64,7 @@ def _operation(row: Row) -> dict[str, Any]:
     if row.is_task:
         answer["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "The task's revision."}}
     found["responses"] = {str(row.status): answer}
-    if row.name == "showTask":
+    if row.has_revision and not row.changes:
         found["responses"]["304"] = {"description": "It is the revision that `If-None-Match` names."}
     found["responses"] |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in _statuses(row)}
     return found
@@ -74,7 +74,7 @@ def _statuses(row: Row) -> list[int]:
     """The errors that the row may be answered with."""
     rare = {401} if row.is_open else set[int]()
     rare |= set() if row.changes else {408, 409, 413, 415}
-    rare |= set() if row.name == "moveTask" else {412}
+    rare |= set() if row.has_revision else {412}
     return [status for status in _OFTEN if status not in rare]
 
 

@@ -26,13 +26,42 @@ class Protocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
+    _since = 0.0  # when it was made, or its last answer was whole
+    _has_place = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._end(Refusal("too-many-connections", f"there are {MOST_CONNECTIONS} connections already"))
-        else:
-            self._watch_head()
+        self._since = self.loop.time()
+        self._has_place = self._has_room()
+        self._watch_head()
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more, made where need be: the oldest goes that nobody admitted waits for.
+
+        Strangers and idle holders have half of the room each before one of them makes room for the other.
+        """
+        others = [it for it in self.connections if isinstance(it, Protocol) and it._counts and it is not self]
+        if len(others) < MOST_CONNECTIONS:
+            return True
+        strangers = [it for it in others if not it._is_admitted]
+        idle = [it for it in others if it._is_admitted and not it._is_asking]
+        if found := strangers if len(strangers) > MOST_CONNECTIONS // 2 or not idle else idle:
+            min(found, key=lambda it: it._since).transport.abort()
+        return bool(found)
+
+    @property
+    def _counts(self) -> bool:
+        """Whether it takes room; one that has just asked does not: in a moment it is known whether it is admitted."""
+        return not self.transport.is_closing() and not (self._is_asking and "admitted" not in self.scope["state"])
+
+    @property
+    def _is_admitted(self) -> bool:
+        """Whether who asked last was known: what serves the request says so in its state."""
+        return bool(self.scope and self.scope["state"].get("admitted"))
+
+    @property
+    def _is_asking(self) -> bool:
+        return bool(self.cycle and not self.cycle.response_complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _cancel(self._head, self._stuck)
@@ -42,10 +71,15 @@ class Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._has_place = self._has_place or self._has_room()
+        if not self._has_place:  # told only now: an answer before its question is read would be lost
+            self._end(Refusal("too-many-connections", f"{MOST_CONNECTIONS} admitted callers are being answered"))
+            return
         super().data_received(data)
         self._watch_head()
 
     def on_response_complete(self) -> None:
+        self._since = self.loop.time()
         super().on_response_complete()
         self._watch_head()
 

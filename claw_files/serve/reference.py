@@ -21,18 +21,24 @@ at `/openapi.json`. [The board over HTTP](../how-to/http.md) tells how to use it
 
 - **Who asks** shows a token: `Authorization: Bearer TOKEN`. It acts as the agent that the token was
   [made for](commands.md#token). `agent` in the body says the same once more and has to be that agent. Where
-  `auth = "loopback"` stands under `[serve]`, this machine's callers need no token: `agent` is believed.
+  `auth = "loopback"` stands under `[serve]`, this machine's callers need no token: `agent` is believed. A request that
+  a proxy passed on needs one all the same.
 - **Bodies** are JSON objects, `Content-Type: application/json`, at most {body:,} bytes, with their `Content-Length`. A
   key that is not known is wrong use, and so are a key twice, NaN, numbers of over 18 digits, NUL and half characters.
 - **Answers** are JSON with the keys of the shell's `--json`, in plain ASCII; times are ISO 8601 UTC. An error is
   `{{"error": {{"code": ..., "message": ..., ...}}}}`, as on the shell's standard error.
-- **No GET changes anything.** A POST with `Idempotency-Key` has one effect however often it is sent: what was answered
-  is answered again, for the newest {kept:,} keys of the server's life. What failed may be tried again with its key.
-- **Revisions.** A task comes with an `ETag`. `If-None-Match` asks whether it is another one now (304: it is not),
-  `If-Match` moves the task only if it is still that one (412: it is not).
+- **No GET changes anything**, and HEAD answers as GET does, without the body.
+- A POST with `Idempotency-Key` has one effect however often it is sent: what was answered is answered again, for the
+  newest {kept:,} keys of the server's life. What failed may be tried again with its key.
+- **Revisions.** What a GET answers comes with an `ETag`. `If-None-Match` asks whether it is another one now (304: it
+  is not), `If-Match` moves a task only if it is still that one (412: it is not). Both take `*` and lists; a weak tag,
+  `W/"x"`, counts in `If-None-Match` alone, as RFC 9110 says.
+- **Who shows no token** is answered, and the connection ends. When all connections are taken, the oldest one of theirs
+  makes room, then the oldest on which nothing is asked; what is being answered to a token's holder goes on.
 - **Limits**: {connections} connections and {streams} streams at once, {headers} headers of {header_bytes:,} bytes
   together, {url:,} bytes of path and query, {seconds:g} s for the head of a request and as long for its body.
-- `Host` must name this server, `Origin` and `Sec-Fetch-Site`, where they are sent, no other page. There is no CORS.
+- `Host` must name this server, with its port or, where that is 80 or 443, without; `Origin` and `Sec-Fetch-Site`,
+  where they are sent, no other page. There is no CORS.
 
 ## Moving a task
 

@@ -24,14 +24,14 @@ REFUSALS = {  # code: (status, when)
     "no-such-method": (405, "The path does not take this method; `Allow` names those it takes."),
     "too-slow": (408, "The request did not come whole in time."),
     "no-length": (411, "A body without `Content-Length`."),
-    "outdated": (412, "`If-Match` names another revision than the task has now."),
+    "outdated": (412, "`If-Match` names another revision than there is now, or `If-None-Match` of a move this one."),
     "too-large": (413, "The body is larger than a megabyte and a half."),
     "url-too-long": (414, "The path and query are longer than four kilobytes."),
     "not-json": (415, "The body is not `application/json`."),
     "wrong-host": (421, "`Host` is no name of this server, is missing, or stands there twice."),
     "key-reused": (422, "The `Idempotency-Key` was used for another request."),
     "too-many-headers": (431, "More than 64 headers, or more than 16 kilobytes of them."),
-    "too-many-connections": (503, "There are too many connections, or streams of events, at once."),
+    "too-many-connections": (503, "All connections answer holders of tokens, or there are too many streams."),
 }
 
 

@@ -54,6 +54,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.method != "GET"
 
     @property
+    def has_revision(self) -> bool:
+        """Whether `If-Match` and `If-None-Match` are looked at: where something is shown, or a task changed."""
+        return "task" in self.names if self.changes else self.name != "events"
+
+    @property
     def names(self) -> list[str]:
         """The names in braces in the path."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]

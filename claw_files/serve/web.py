@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from starlette.applications import Starlette
@@ -17,7 +17,8 @@ from starlette.routing import Route
 from claw_files import views
 from claw_files.errors import ClawError, NoAgentNamed
 from claw_files.serve import openapi
-from claw_files.serve.answering import Answer, Answering, Asked
+from claw_files.serve.answering import Answering
+from claw_files.serve.asked import Answer, Asked, Conditions
 from claw_files.serve.callers import Callers
 from claw_files.serve.events import Events
 from claw_files.serve.guard import Gone, Guard
@@ -25,14 +26,17 @@ from claw_files.serve.once import Once
 from claw_files.serve.refusals import RETRY_SECONDS, Refusal, status_of
 from claw_files.serve.routes import ROUTES, Row
 
+if TYPE_CHECKING:
+    from claw_files.model import AgentId
+
 THREADS = 8  # requests that are answered at once; the others wait
 
 
 class Web:
     """One server's application."""
 
-    def __init__(self, callers: Callers, hosts: Iterable[str], scheme: str = "http") -> None:
-        """`hosts` are the values of `Host` that mean it."""
+    def __init__(self, callers: Callers, hosts: Iterable[str]) -> None:
+        """`hosts` are its names, with their port."""
         self._pool = ThreadPoolExecutor(THREADS, "request")
         self._answering = Answering(callers)
         self._closing = asyncio.Event()
@@ -45,7 +49,7 @@ class Web:
             exception_handlers={HTTPException: _no_route},
         )
         app.router.redirect_slashes = False
-        self.app = Guard(app, hosts, scheme)
+        self.app = Guard(app, hosts)
 
     def close(self) -> None:
         """End the streams; the rest ends by itself."""
@@ -59,31 +63,32 @@ class Web:
         rows: dict[str, Row] = {row.method: row for row in ROUTES if row.path == path}
 
         async def endpoint(request: Request) -> Response:
-            return await self._respond(rows[request.method], request)
+            return await self._respond(rows["GET" if request.method == "HEAD" else request.method], request)
 
-        route = Route(path, endpoint, methods=list(rows))
-        route.methods = set(rows)  # without HEAD
-        return route
+        return Route(path, endpoint, methods=list(rows))  # with HEAD where there is GET; uvicorn leaves the body away
 
     async def _respond(self, row: Row, request: Request) -> Response:
         try:
-            asked = await _read(row, request)
+            asked, who, request.state.admitted = _asked(row, request), None, False
+            if not row.is_open:  # before the body is read and a thread taken: whoever is nobody costs and keeps nothing
+                who = self._answering.caller(asked)
+                request.state.admitted = True
+            asked = asked._replace(body=await request.state.body())
             if row.name == "events":
-                return await self._events.stream(asked, request.headers.get("last-event-id"))
-            return _response(await self._answer(asked, request.headers.get("idempotency-key")))
+                last = request.headers.get("last-event-id")
+                return await self._events.stream(asked, last, request.method == "HEAD")
+            answer = await self._answer(asked, request.headers.get("idempotency-key"), who)
+            return _response(answer if row.changes else asked.conditions.met(answer))
         except Gone:
             return Response(status_code=400)  # to nobody
         except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+            request.state.admitted &= not isinstance(error, Refusal)
             return _response(_answer_of(error))
 
-    async def _answer(self, asked: Asked, key: str | None) -> Answer:
+    async def _answer(self, asked: Asked, key: str | None, who: "AgentId | None") -> Answer:
         if asked.row.name == "description":
             return Answer(200, openapi.describe())
         if key is not None and asked.row.method == "POST":
-            try:
-                who = await self._in_thread(self._answering.caller, asked)  # whose token is over is answered nothing
-            except (ClawError, Refusal) as error:
-                return _answer_of(error)
             return await self._once.answer(key, asked, who, lambda: self._in_turn(asked))
         return await self._in_turn(asked)
 
@@ -106,16 +111,16 @@ class Web:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 
-async def _read(row: Row, request: Request) -> Asked:
-    """The request, whole. Raises Refusal and Gone."""
+def _asked(row: Row, request: Request) -> Asked:
+    """The request without its body."""
     return Asked(
         row=row,
         path={name: str(value) for name, value in request.path_params.items()},
         query=request.scope["query_string"],
-        body=await request.state.body(),
+        body=b"",
         authorization=request.headers.get("authorization"),
-        if_match=request.headers.get("if-match"),
-        if_none_match=request.headers.get("if-none-match"),
+        is_near=request.state.is_near,
+        conditions=Conditions(*(request.headers.getlist(name) for name in ("if-match", "if-none-match"))),
     )
 
 

@@ -1,15 +1,12 @@
 """The board over HTTP: what the shell does and says, and who may ask."""
 
-import contextlib
 import json
 import os
 import re
 import signal
-import ssl
 import subprocess
 import sys
 import threading
-from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -314,24 +311,5 @@ def test_without_its_libraries_it_says_what_to_install(board, tmp_path: Path) ->
     assert json.loads(done.stderr)["error"]["message"].endswith(INSTALL["web"])
 
 
-def test_with_a_certificate_it_speaks_tls_and_nothing_else(serve, tmp_path: Path) -> None:
-    files = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"))
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost")
-    subprocess.run(["openssl", "req", "-x509", "-days", "2", *kind, *files], check=True, capture_output=True)
-    served = serve("", "--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem"))
-    assert served.told["url"].startswith("https://")
-
-    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    context.check_hostname = False
-    with contextlib.closing(HTTPSConnection("127.0.0.1", served.port, timeout=30, context=context)) as connection:
-        connection.request("GET", "/api/tasks", headers=served.bearer("peter"))
-        assert connection.getresponse().read().startswith(b'{"tasks": []')
-    assert served.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") is None
-
-
-def test_a_certificate_that_is_none_is_told(board) -> None:
-    config = str(board.root / "clawfiles.toml")
-    found = board.shell("serve", "--port", "0", "--cert", config, "--key", config, ok=False)
-    assert found["error"]["code"] == "cannot-read"
-    assert board.shell("serve", "--port", "0", "--cert", config, ok=False)["error"]["code"] == "bad-value"
+def test_an_address_that_is_none_is_told(board) -> None:
     assert board.shell("serve", "--host", "example.org", ok=False)["error"]["code"] == "bad-value"
