@@ -185,6 +185,9 @@ def ticked(case: Case) -> Decision | None:
     """
     if not case.look.entry.ticked or case.task.state is State.DONE:
         return None
+    if case.look.held and case.task.state is not State.BACKLOG:
+        why = "a command had ticked its box, and died"
+        return (case.act(Act.EXTEND, why, at=case.look.entry.at, details={"untick": True}),)
     if silence.is_person(case) and case.agent and case.task.state in (State.BACKLOG, State.IN_PROGRESS):
         ledger = case.snap.settings.workspace.ledger
         done = Report(task=case.task.id, author=case.agent, state=State.DONE, at=case.now, path=ledger)

@@ -62,6 +62,7 @@ class Look(Value, frozen=True):
     """Everything the tick read for one line of the ledger. The run was read before the files it may have written."""
 
     entry: Entry
+    held: bool = False  # a command that died has ticked its box, and nobody has changed the line since
     task: Task | None = None  # None: neither in status/, archive/ nor dead-letter/
     place: Place | None = None
     path: str = ""  # of the status file

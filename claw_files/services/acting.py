@@ -117,7 +117,8 @@ class Acting:
         old = self._entry(action)
         verb = Verb.WAIT if action.act is Act.WAIT_UNTIL else Verb.CHECK
         at = action.at.replace(microsecond=0) if action.at else None
-        self._ws.replace_entry(old, replace(old, at=at, verb=verb, dated=True), self._audit(action))
+        is_ticked = old.ticked and "untick" not in action.details
+        self._ws.replace_entry(old, replace(old, at=at, verb=verb, dated=True, ticked=is_ticked), self._audit(action))
 
     def _entry(self, action: Action) -> Entry:
         """The line as it stands now: an action before this one may have rewritten it."""
@@ -132,9 +133,12 @@ class Acting:
         if action.act is Act.CLOSE:
             self._follow(entry.task)
         found = (look.message, look.box) if look else self._message_of(entry)
-        if found[0] and found[1] in (Box.NEW, Box.CUR):
+        is_over = action.act is Act.CLOSE or (look and look.held)  # which a command had released, and died
+        if is_over and found[0] and found[1] in (Box.NEW, Box.CUR):
             done = replace(self._audit(action), action="inbox done", why=action.act.value)
             self._ws.shift(found[0].to, found[0].id, found[1], Box.DONE, done)
+        if look and look.task and look.task.state is State.DONE:
+            approvals.put_away(self._ws, look.task, look.task.attempt, self._audit(action))
         self._ws.replace_entry(entry, None, self._audit(action))
 
     def _message_of(self, entry: Entry) -> tuple[Message, Box] | tuple[None, None]:
@@ -208,6 +212,9 @@ class Acting:
 
     def _deliver(self, action: Action, look: Look | None) -> None:
         assert action.task is not None and action.agent is not None
+        if look and look.task is None and self._ws.definition(action.task):  # a command died on its way to the file
+            self._delegations.ensure(action.task, action.agent, self._sender(look))
+            return  # it may come after others: the next look knows
         if look and look.task and look.task.session:
             audit = replace(self._audit(action), action="inbox done", why="its turn begins")
             turns.put_away(self._ws, look.task, audit)

@@ -1,9 +1,12 @@
 """Whether an end that a status file calls recorded was written by us: the file alone is no evidence, the journal is."""
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from claw_files import words
-from claw_files.model import AgentId, Box, State, Task
+from claw_files.errors import ClawError
+from claw_files.model import AgentId, Audit, Box, State, Task
 from claw_files.rules import routing
 from claw_files.rules.case import task_key
 from claw_files.services import history
@@ -47,3 +50,14 @@ def _is_approved(ws: Workspace, task: Task, reviewer: AgentId) -> bool:
         elif line.get("action") in _AGAIN:
             is_approved = False
     return is_approved
+
+
+def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
+    """Finish the message that asked for the review of the attempt, if one did: nobody waits for it any more."""
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee) or ws.settings.coordinator
+    key = task_key(replace(task, attempt=attempt), "review")
+    told = ws.told().get(f"{reviewer}/{key}")
+    if told and told.box is not Box.DONE:
+        done = replace(audit, action="inbox done", agent=reviewer, key=key, why="reviewed")
+        with suppress(ClawError):  # the move is made, whatever lies in the inbox
+            ws.shift(reviewer, key, told.box, Box.DONE, done)

@@ -5,7 +5,7 @@ reservation and the assignee, the message, the run.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ from claw_files.model import (
 from claw_files.rules import delegation, routing, sizes, transitions
 from claw_files.rules.flows import Caller
 from claw_files.rules.snapshot import Before
-from claw_files.services import predecessors, texts
+from claw_files.services import approvals, predecessors, texts
 from claw_files.services.callers import Callers
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.contracts import (
@@ -48,14 +48,12 @@ from claw_files.services.contracts import (
     worker_of,
 )
 from claw_files.services.terms import terms_of
-from claw_files.workspace import Workspace, recall, task_message_key
+from claw_files.workspace import LEDGER_PATIENCE, Workspace, recall, task_message_key
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again
     from claw_files.services.choosing import Choosing
 
 __all__ = ["Delegated", "Delegations", "SpawnOrder"]
-
-LOCK_PATIENCE = timedelta(seconds=10)
 
 
 class Delegations:
@@ -116,7 +114,7 @@ class Delegations:
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
         done = Delegated(task=task.id, agent=agent, check=at, warning=routing.estimate_warning(task.estimate))
-        with ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: delegate {task_id} to {agent}"):
+        with ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: delegate {task_id} to {agent}"):
             check_free(ws, ws.in_force(ws.load(task_id).task))  # of two at once the second must not write its line
             ws.put_entry(Entry(task=task.id, agent=agent, at=at), audit)
             if waits_for := self._wait(task, agent, audit):
@@ -165,7 +163,7 @@ class Delegations:
 
     def deliver(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
         """`deliver_held` under the task's lock."""
-        with self._ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
+        with self._ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
             return self.deliver_held(task_id, agent, by, chain)
 
     def deliver_held(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
@@ -176,7 +174,7 @@ class Delegations:
         ws = self._ws
         if not ws.places.has_tasks_of(agent) and not ws.places.is_closed and (there := ws.places.inbox_of(agent)):
             return Delegations(there)._receive(task_id, agent, by, chain, ws.entry(task_id))
-        task = self._ensure(task_id, agent, by)
+        task = self.ensure(task_id, agent, by)
         key = task_message_key(task)
         if task.assignee == agent and (found := ws.find_message(agent, key)):
             return found[0]
@@ -202,7 +200,7 @@ class Delegations:
         at = (line.at if line else None) or words.next_look(ws.clock.now(), ws.settings.heartbeat.check[0])
         new = Entry(task=task_id, agent=agent, spawner=line.spawner if line else None, at=at)
         audit = Audit(action="moved in", task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
-        with ws.locks.hold(task_id.lower(), LOCK_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
+        with ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
             ws.put_entry(new, audit)
             self._fetch(task_id, agent, held=True)
             return self.deliver_held(task_id, agent, by, chain)
@@ -219,25 +217,27 @@ class Delegations:
 
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
         """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
+        approvals.put_away(self._ws, task, task.attempt - 1, audit)
         found = self._ws.find_message(agent, f"{task.id.lower()}.{task.attempt - 1}")
         if found and found[1] is not Box.DONE:
             why = f"attempt {task.attempt} follows"
             done = replace(audit, action="inbox done", key=found[0].key, why=why)
             self._ws.shift(agent, found[0].id, found[1], Box.DONE, done)
 
-    def _ensure(self, task_id: TaskId, agent: AgentId, by: AgentId) -> Task:
+    def ensure(self, task_id: TaskId, agent: AgentId, by: AgentId) -> Task:
         """The task in force; a ledger line that somebody wrote for a task without a file makes one."""
         ws = self._ws
         try:
             task = ws.in_force(ws.load(task_id).task)
         except NotFound:
             if self._fetch(task_id, agent):
-                return self._ensure(task_id, agent, by)
+                return self.ensure(task_id, agent, by)
             if any(it.find(task_id) for it in ws.places.others()):
                 raise Conflict(f"{task_id} lies in a compartment") from None
             recall.check_new(ws, task_id, (agent, by))
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
+            task = replace(task, assignee=agent)
             return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
         if task.assignee == agent and ws.find_message(agent, task_message_key(task)):
             return task  # delivered already; it may have begun since
@@ -360,7 +360,7 @@ class Delegations:
         delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         terms = terms_of(ws, order, worker, self._choosing)
         # Two spawns at once must not both find room, or the label free.
-        with ws.locks.hold("spawn", LOCK_PATIENCE, f"{by}: spawn {label}"):
+        with ws.locks.hold("spawn", LEDGER_PATIENCE, f"{by}: spawn {label}"):
             now, made = ws.clock.now(), recall.made_under(ws, ws.pending.key(label))
             caller = self.admit(by, inside, 0 if made else 1)
             check_label(ws, label, order.task or made)

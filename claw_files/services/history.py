@@ -12,6 +12,8 @@ from claw_files.workspace import Workspace
 
 DAYS = 14
 LINES = 200
+HOLD = "hold"  # what the journal calls the ticking of a box by a command, until its move is made
+_ON_THE_LINE = (HOLD, "watch", "unwatch", "extend", "delegate", "claim")
 
 
 def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str, str]]:
@@ -26,6 +28,12 @@ def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str,
             continue
         found += _of(raw, task)
     return found[-LINES:]
+
+
+def is_held(ws: Workspace, task: TaskId) -> bool:
+    """Whether the box of the task's line was ticked by a command, which has not unticked it or taken the line out."""
+    found = (facts.get("action") for facts in reversed(lines(ws, task, None)))
+    return next((action for action in found if action in _ON_THE_LINE), None) == HOLD
 
 
 def _of(raw: bytes, task: TaskId) -> list[dict[str, str]]:

@@ -42,7 +42,7 @@ from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
 from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
-from claw_files.services import approvals, busy, channels, news, unreadable
+from claw_files.services import approvals, busy, channels, history, news, unreadable
 from claw_files.services.agent_reports import Reporters, reports_of
 from claw_files.services.askers import asker_of
 from claw_files.services.checkpoints import Checkpoints
@@ -184,6 +184,7 @@ class Looking:
             task = replace(task, unclear=(*task.unclear, *words))
         return Look(
             entry=entry,
+            held=entry.ticked and history.is_held(self._ws, task.id),
             task=task,
             place=loaded.place,
             path=loaded.path,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.documents import messages as forms
-from claw_files.errors import NotFound
+from claw_files.errors import Conflict, NotFound
 from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
 from claw_files.rules import delegation, quiet, sizes
 from claw_files.rules.authority import may_give_work
@@ -158,6 +158,9 @@ class Messages:
         sizes.check(text)
         to = question.reply_to or question.sender
         key = f"{question.key}.answer"
+        found = ws.find_message(to, key)
+        if found and text.strip() not in found[0].body:
+            raise Conflict(f"{question.id} was answered already, in other words; `clawfiles send {to} TEXT` adds to it")
         audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
         asked, said = texts.quoted(question.body[:500], to), self._words(by, to, text)
         body = f"Answer from {by} to your question:\n\n{asked}\n\n{said}"
@@ -193,7 +196,8 @@ class Messages:
         agent = message.to
         audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
         with suppress(NotFound):
-            return self._ws.shift(agent, message.id, Box.NEW, Box.CUR, audit)
+            target = Box.DONE if self._ws.is_answered(message) else Box.CUR
+            return self._ws.shift(agent, message.id, Box.NEW, target, audit)
         return False
 
     def finish(self, agent: AgentId, id: str) -> Message:

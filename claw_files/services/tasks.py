@@ -4,19 +4,18 @@ A move is a rule run on whatever stands in the file at that moment; the rule's r
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from claw_files import words
 from claw_files.config import Settings
-from claw_files.errors import BadValue, ClawError, MoveRefused, Refused
-from claw_files.model import AgentId, AgentKind, Audit, Box, Entry, Need, State, Task, TaskId, Value
+from claw_files.errors import BadValue, MoveRefused, Refused
+from claw_files.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.rules import advice, routing, sizes, transitions
-from claw_files.rules.entry import task_key
 from claw_files.rules.snapshot import Place
-from claw_files.services import turns
+from claw_files.services import approvals, turns
+from claw_files.services.history import HOLD
 from claw_files.workspace import Loaded, Workspace, task_message_key
 
 Rule = Callable[[Task, transitions.Actor], Task]
@@ -83,7 +82,7 @@ class TaskService:
         sizes.check(order.body, "the description")
         for earlier in order.after:
             self._ws.load_anywhere(earlier)
-        task = self._draft(order, by, inside)
+        task = self._draft(replace(order, to=receiver or order.to), by, inside)
         audit = Audit(action="task new", agent=order.to, actor=by, key=self._ws.pending.nonce, why=task.title)
         at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
         line = Entry(task=task.id, agent=receiver, at=at) if receiver else None
@@ -198,10 +197,11 @@ class TaskService:
         self._checked("release", rule, self._ws.in_force(self._ws.load(task).task), by, generation)
         # Ticked first: if we die before the line is gone, a tick must not send the released task out again.
         if entry := self._ws.entry(task):
-            self._ws.replace_entry(entry, replace(entry, ticked=True), audit)
+            self._ws.replace_entry(entry, replace(entry, ticked=True), replace(audit, action=HOLD))
         released = self._move("release", task, by, rule, why or "released", generation)
-        self._unwatch(released, audit)
         self._ws.put_away(task_message_key(released), audit)
+        if entry := self._ws.entry(task):
+            self._ws.replace_entry(entry, None, audit)
         return released
 
     # --- the reviewer's, the coordinator's, a person's
@@ -214,7 +214,7 @@ class TaskService:
             return transitions.approve(found, actor, self._now(), other)
 
         done = self._move("approve", task, by, rule, "approved")
-        self._reviewed(done, done.attempt, by)
+        approvals.put_away(self._ws, done, done.attempt, Audit(action="approve", task=task, actor=by))
         return done
 
     def reopen(self, task: TaskId, by: AgentId, why: str) -> Task:
@@ -225,18 +225,8 @@ class TaskService:
             return transitions.reopen(found, actor, generation, self._now(), _line(why, task) or "no reason given")
 
         back = self._move("reopen", task, by, rule, why or "reopened", watch=True)
-        self._reviewed(back, back.attempt - 1, by)
+        approvals.put_away(self._ws, back, back.attempt - 1, Audit(action="reopen", task=task, actor=by))
         return back
-
-    def _reviewed(self, task: Task, attempt: int, by: AgentId) -> None:
-        """Finish the message that asked for the review: nobody waits for it any more."""
-        reviewer = routing.reviewer(self._ws.settings, task.type, task.assignee) or self._ws.settings.coordinator
-        key = task_key(replace(task, attempt=attempt), "review")
-        audit = Audit(action="inbox done", task=task.id, agent=reviewer, actor=by, key=key, why="reviewed")
-        with suppress(ClawError):  # the move is made, whatever lies in the inbox
-            found = self._ws.find_message(reviewer, key)
-            if found and found[1] is not Box.DONE:
-                self._ws.shift(reviewer, found[0].id, found[1], Box.DONE, audit)
 
     def requeue(self, task: TaskId, by: AgentId) -> Task:
         """A dead task in backlog again, out of dead-letter/, its failures counted anew."""
@@ -313,12 +303,15 @@ class TaskService:
         note = note or self._below(by, command, why, before.id)
         audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, why=why)
         if watch:
-            self._watch(before, audit)
+            self._watch(before, audit, is_held=command in ("block", "need"))
         if before.state.is_closed and command in ("reopen", "requeue"):
             self._bring_back(loaded, audit)
-        return self._ws.update(
+        moved = self._ws.update(
             before.id, lambda found: self._checked(command, rule, found, by, generation), audit, note=note
         )
+        if watch and (entry := self._ws.entry(before.id)) and entry.ticked:
+            self._ws.replace_entry(entry, replace(entry, ticked=False), replace(audit, action="watch"))
+        return moved
 
     def _checked(self, command: str, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
         """What the rule makes of the task; raises what forbids it."""
@@ -336,17 +329,18 @@ class TaskService:
             )
         return rule(task, actor_for(settings, by, task))
 
-    def _watch(self, task: Task, audit: Audit) -> None:
-        """A ledger line for the task, if it has none: what nobody looks at would be lost."""
+    def _watch(self, task: Task, audit: Audit, is_held: bool) -> None:
+        """A ledger line for the task, if it has none: what nobody looks at would be lost.
+
+        Its box is ticked until the move is made where it would otherwise read as a send.
+        """
         if self._ws.entry(task.id):
             return
         agent = task.assignee or self._ws.settings.coordinator
         at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
-        self._ws.put_entry(Entry(task=task.id, agent=agent, at=at), replace(audit, action="watch"))
-
-    def _unwatch(self, task: Task, audit: Audit) -> None:
-        if entry := self._ws.entry(task.id):
-            self._ws.replace_entry(entry, None, audit)
+        is_held = is_held and task.assignee is None
+        line = Entry(task=task.id, agent=agent, at=at, ticked=is_held)
+        self._ws.put_entry(line, replace(audit, action=HOLD if is_held else "watch"))
 
     def _bring_back(self, loaded: Loaded, audit: Audit) -> None:
         if loaded.place is not Place.STATUS:

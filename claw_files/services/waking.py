@@ -40,10 +40,9 @@ class Waking:
         task = self._task_of(message)
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
             return False  # its status file is gone: what it asks for may have been done
-        if task is not None and _is_over(message, task):
-            audit = Audit(
-                action="inbox done", task=task.id, agent=agent.name, key=message.key, why="its attempt is over"
-            )
+        if (task is not None and _is_over(message, task)) or ws.is_answered(message):
+            why = "its attempt is over" if task else "it was answered"
+            audit = Audit(action="inbox done", task=message.task, agent=agent.name, key=message.key, why=why)
             self._ws.shift(agent.name, message.id, Box.NEW, Box.DONE, replace(audit, actor=self._me))
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
@@ -261,7 +260,8 @@ def _is_for(message: Message, task: Task) -> bool:
 def _is_over(message: Message, task: Task) -> bool:
     """Whether a task message asks for an attempt that has ended, by hand or by command, before its agent was woken."""
     is_its_message = message.kind is Kind.TASK and message.generation is not None
-    return is_its_message and (task.attempt > (message.attempt or 1) or has_ended(task))
+    is_taken_back = (message.generation or 0) < task.generation and task.assignee != message.to
+    return is_its_message and (task.attempt > (message.attempt or 1) or has_ended(task) or is_taken_back)
 
 
 def _extra(message: Message, model: str | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from claw_files import words
 from claw_files.digest import digest
 from claw_files.documents import messages
 from claw_files.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
-from claw_files.model import AgentId, Audit, Box, Message, Note, TaskId
+from claw_files.model import AgentId, Audit, Box, Kind, Message, Note, TaskId
 from claw_files.rules import sizes
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
@@ -204,6 +204,11 @@ class Inboxes:
         form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
         names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box))
         return {TaskId(named[1].upper()) for named in names if named}
+
+    def is_answered(self, message: Message) -> bool:
+        """Whether it is a question whose answer was sent."""
+        asker = message.reply_to or message.sender
+        return message.kind is Kind.QUESTION and self.told().get(f"{asker}/{message.key}.answer") is not None
 
     def put_away(self, key: str, audit: Audit) -> None:
         """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
