@@ -229,6 +229,8 @@ def _edited(old: Entry, new: Entry, tz: "ZoneInfo", agents: Container[str]) -> s
     it = read(line, old.at or datetime(2000, 1, 1, tzinfo=UTC), tz, agents)
     if it is None:
         raise Changed("ledger")
+    if old.ticked and not new.ticked and line == render(old, tz):  # a command's tick: without it there was no box
+        return render(new, tz)
     places, edits = it.places, list[tuple[int, int, str]]()
     behind = places.get("behind") or places.get("spawner") or places.get("agent") or places["task"]
     here = (behind[1], behind[1])
