@@ -15,7 +15,7 @@ import anyio.to_thread
 from claw_files import views
 from claw_files.app import App
 from claw_files.calls import perform
-from claw_files.mcp.tools import lean
+from claw_files.mcp.tools import TEXTS, lean
 from claw_files.model import AgentId
 from claw_files.system.clock import SystemClock
 
@@ -58,7 +58,7 @@ class Performing:
         def make(app: App) -> Any:
             answer = json.loads(views.to_json(perform(app, name, raw)))
             sendable = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")  # no half characters
-            return lean(json.loads(sendable))
+            return lean(json.loads(sendable), TEXTS.get(name))
 
         return await self.run(agent, make, self._waits if raw.get("timeoutSeconds") else self._calls)
 

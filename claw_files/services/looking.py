@@ -170,14 +170,14 @@ class Looking:
         if run is not None and not run.alive:
             loaded = self._ws.load(entry.task)  # its last words came after our first look
         task = loaded.task
-        if _wants_terms(task, loaded.content.stamp.mtime):
+        if _wants_terms(self._ws, task):
             task = approvals.checked(self._ws, self._ws.bound(task))
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
         if found:
             task = restore(task, found[0])
         is_older = unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry))
-        if is_older or unreadable.was_in_review(self._ws, task, loaded.content.stamp.mtime):
+        if is_older or unreadable.was_in_review(self._ws, task):
             task = recall.recalled(self._ws, task)
         said = reports_of(self._ws, task.id, agent)
         if words := tuple(it for report in said if is_answer(report, found and found[0]) for it in report.unclear):
@@ -379,10 +379,10 @@ class Looking:
         return sorted(found, key=lambda line: line[0]) if others else found
 
 
-def _wants_terms(task: Task, modified: datetime) -> bool:
+def _wants_terms(ws: Workspace, task: Task) -> bool:
     """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
     is_ended = task.state in (State.DONE, State.DEAD)
-    return not task.group and (is_ended or (task.state is State.REVIEW and unreadable.is_edited(task, modified)))
+    return not task.group and (is_ended or (task.state is State.REVIEW and ws.is_edited(task)))
 
 
 def _is_run_of(name: str, key: str) -> bool:

@@ -12,7 +12,7 @@ from claw_files.model import AgentId, Audit, Box, Key, Kind, Message, RunId, Tas
 from claw_files.rules import delegation, quiet, sizes
 from claw_files.rules.authority import may_give_work
 from claw_files.services import texts
-from claw_files.services.reading import Reader
+from claw_files.services.reading import reader_of
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
 
@@ -186,7 +186,7 @@ class Messages:
 
         Of several processes that read at once, each message is in the answer of the one that moved it.
         """
-        ws, reader = self._ws, Reader(self._ws)
+        ws, reader = self._ws, reader_of(self._ws)
         ws.only_looks = peek
         found = ws.messages_in(agent, Box.NEW)
         return [reader.as_read(message) for message in found if peek or self._take(message)]
@@ -216,7 +216,7 @@ class Messages:
             for box in (Box.NEW, Box.CUR, Box.DONE):
                 for message in self._ws.messages_in(by, box):
                     if message.in_reply_to == sent.id:
-                        return replace(sent, answer=Reader(self._ws).as_read(message))
+                        return replace(sent, answer=reader_of(self._ws).as_read(message))
             if clock.monotonic() >= end:
                 return sent
             clock.sleep(POLL)

@@ -18,6 +18,7 @@ from claw_files.rules import quiet
 from claw_files.services import channels
 from claw_files.services.channels import Item
 from claw_files.services.outbox import Outbox
+from claw_files.services.reading import reader_of
 from claw_files.workspace import Workspace
 
 WAITS_FOR_REPLY = (Kind.QUESTION, Kind.TASK)  # stays in cur/ and in each brief until the person finishes it
@@ -32,7 +33,7 @@ class People:
     def announce(self, person: AgentId, id: str) -> None:
         """Hand one message to every channel of the person; then it leaves new/."""
         message = self._ws.read_message(person, Box.NEW, id)
-        item = channels.item_of(message, self._ws.zone)
+        item = channels.item_of(reader_of(self._ws).as_read(message), self._ws.zone)
         wrong: ClawError | None = None
         for channel in self._channels(person):
             try:
@@ -75,7 +76,7 @@ class People:
         """
         path = self.path(person, end)
         held = [m for m in (self._held(person, id) for id in ids) if m is not None]
-        waiting = self._ws.messages_in(person, Box.CUR)
+        waiting = list(map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.CUR)))
         audit = Audit(action="brief", agent=person, key=key, why=f"{len(held)} items held back until {end:%H:%M} UTC")
         self._ws.files.folder("briefs")
         text = ""
@@ -119,7 +120,7 @@ class People:
 
     def _held(self, person: AgentId, id: str) -> Message | None:
         try:
-            return self._ws.read_message(person, Box.NEW, id)
+            return reader_of(self._ws).as_read(self._ws.read_message(person, Box.NEW, id))
         except NotFound:
             return None  # a crashed brief has finished it already
 
@@ -148,7 +149,8 @@ class People:
         settings, now = self._ws.settings, self._ws.clock.now()
         until = quiet.end_for(settings, person, now)
         passes = settings.quiet_hours.critical_passes
-        held = [m for m in self._ws.messages_in(person, Box.NEW) if not (m.critical and passes)] if until else []
+        new = map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.NEW) if until else ())
+        held = [m for m in new if not (m.critical and passes)]
         if until is None or not held:
             return ""
         lines = [f"- {m.sender}: {briefs.harmless(words.safe(m.body, limit=300)).strip()}" for m in held]

@@ -4,8 +4,11 @@ Words of agents who may not give work are marked when they are sent, in the file
 is read, that we delivered the file as it stands: anybody can write a file that says `from: sam`.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -17,45 +20,52 @@ from claw_files.system.paths import JOURNAL_BYTES, journal_path
 from claw_files.workspace import Workspace
 from claw_files.workspace.inboxes import fingerprint
 
+UNKNOWN: Final = AgentId("unknown writer")  # it has a space, so no agent is called so
+
+
+def reader_of(workspace: Workspace) -> "Reader":
+    """For one look into the inboxes of a workspace."""
+
+    def read(agent: AgentId, path: str) -> bytes:
+        with suppress(ClawError):
+            return workspace.home(agent).files.read(path, JOURNAL_BYTES).data
+        return b""
+
+    return Reader(read, workspace.clock.now())
+
 
 class Reader:
-    """For one look into an inbox: the journal of a day is read once, and only where there is a message."""
+    """What the journal says of messages: that of a day is read once, and only where there is a message."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
-        self._days: dict[tuple[AgentId, str], bytes] = {}
+    def __init__(self, read: Callable[[AgentId, str], bytes], now: datetime) -> None:
+        """`read` gives the journal at a path, in the place of an agent's inbox; empty where there is none."""
+        self._now, self._read = now, (once := cache(read))
+        self._hashes = cache(lambda *place: {rest[:16] for rest in once(*place).split(b'"message_hash":"')[1:]})
 
     def as_read(self, message: Message) -> Message:
-        """The message, its text marked as data of an unknown writer where the journal does not know it."""
-        return message if self.knows(message) else replace(message, body=texts.unknown(message))
+        """The message; where the journal does not know it, as data of an unknown writer."""
+        if self.knows(message):
+            return message
+        return replace(message, sender=UNKNOWN, body=texts.unknown(message), body_file=None)
 
     def knows(self, message: Message) -> bool:
         """Whether the journal of the day it was sent, of the next, or of today says that we delivered it as it stands.
 
         A line without `message_hash`, as other programs may write one, counts by its sender, receiver and key.
         """
-        now = self._ws.clock.now()
-        sent = message.sent or now
-        days = dict.fromkeys(journal_path(at) for at in (sent, sent + timedelta(days=1), now))
-        wanted = f'"message_hash":"{fingerprint(message)}"'.encode()
-        journals = [self._journal(message.to, day) for day in days]
-        return any(wanted in raw for raw in journals) or self._is_plainly_sent(message, journals)
+        sent, wanted = message.sent or self._now, fingerprint(message).encode()
+        days = dict.fromkeys(journal_path(at) for at in (sent, sent + timedelta(days=1), self._now))
+        is_known = any(wanted in self._hashes(message.to, day) for day in days)
+        return is_known or _is_plainly_sent(message, [self._read(message.to, day) for day in days])
 
-    @staticmethod
-    def _is_plainly_sent(message: Message, journals: list[bytes]) -> bool:
-        needle, lines = f'"{message.key}"'.encode(), list[dict[str, object]]()
-        for raw in journals:
-            for line in raw.splitlines() if needle in raw else ():
-                with suppress(msgspec.MsgspecError):
-                    if needle in line and isinstance(facts := msgspec.json.decode(line), dict):
-                        lines.append(facts)
-        about = [it for it in lines if it.get("key") == message.key and it.get("agent") == message.to]
-        sent = [it for it in about if it.get("action") == "send" and it.get("actor") == message.sender]
-        return bool(sent) and not any(it.get("message_hash") for it in about)
 
-    def _journal(self, agent: AgentId, path: str) -> bytes:
-        if (agent, path) not in self._days:
-            self._days[agent, path] = b""
-            with suppress(ClawError):
-                self._days[agent, path] = self._ws.home(agent).files.read(path, JOURNAL_BYTES).data
-        return self._days[agent, path]
+def _is_plainly_sent(message: Message, journals: list[bytes]) -> bool:
+    needle, lines = f'"{message.key}"'.encode(), list[dict[str, object]]()
+    for raw in journals:
+        for line in raw.splitlines() if needle in raw else ():
+            with suppress(msgspec.MsgspecError):
+                if needle in line and isinstance(facts := msgspec.json.decode(line), dict):
+                    lines.append(facts)
+    about = [it for it in lines if it.get("key") == message.key and it.get("agent") == message.to]
+    sent = [it for it in about if it.get("action") == "send" and it.get("actor") == message.sender]
+    return bool(sent) and not any(it.get("message_hash") for it in about)

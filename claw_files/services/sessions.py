@@ -17,6 +17,7 @@ from claw_files.runtimes import AgentRuntime
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import Looking
 from claw_files.services.printed import last_bytes
+from claw_files.services.reading import reader_of
 from claw_files.workspace import Workspace
 
 RUNS = 1000  # the newest that are read for a list; live ones besides
@@ -226,10 +227,10 @@ class Sessions:
         files, ours = self._ws.files, f"-{session.task.lower()}." if session.task and session.label else ""
         surveys = [(row, box) for box in Box for row in files.survey(f"inbox/{session.agent}/{box}")]
         mine = ((mtime, box, name) for (name, mtime, *_), box in surveys if name.endswith(".md") and ours in f"-{name}")
-        found = []
+        found, reader = [], reader_of(self._ws)
         for _, box, name in sorted(nlargest(limit, mine)):
             with suppress(ClawError):
-                message = self._ws.read_message(session.agent, box, name.removesuffix(".md"))
+                message = reader.as_read(self._ws.read_message(session.agent, box, name.removesuffix(".md")))
                 found.append((f"inbox/{session.agent}/{box}/{name}", message))
         return found
 

@@ -16,7 +16,7 @@ from claw_files.rules.snapshot import Place
 from claw_files.services import texts
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.messages import Sent
-from claw_files.services.reading import Reader
+from claw_files.services.reading import UNKNOWN, reader_of
 from claw_files.services.turns import numbers, put_away, turn_key, waiting
 from claw_files.system.noise import token
 from claw_files.workspace import Workspace
@@ -131,8 +131,8 @@ def asked(ws: Workspace, task: Task) -> str:
     message = _message(ws, task, task.turn)
     if message is None:
         return "(its message is gone)"
-    if not Reader(ws).knows(message):
-        return texts.unknown(message)
+    if message.sender == UNKNOWN:
+        return message.body
     as_what = standing(ws.settings, message.sender, message.to, task.spawner)
     text = _whole(ws, message)[:ASKED_LETTERS]
     return f"{message.sender} ({as_what}) asks:\n\n{text}" if as_what else texts.whole(text, message.sender)
@@ -157,7 +157,7 @@ def _old(ws: Workspace, task: Task) -> list[tuple[int, Message]]:
 def _message(ws: Workspace, task: Task, number: int) -> Message | None:
     with suppress(ClawError):
         found = ws.find_message(task.assignee, turn_key(task.id, number)) if task.assignee else None
-        return found[0] if found else None
+        return reader_of(ws).as_read(found[0]) if found else None
     return None
 
 

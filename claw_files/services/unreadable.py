@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from claw_files import words
 from claw_files.errors import ClawError
@@ -86,14 +86,9 @@ def may_be_older(
     return is_over or (box is Box.DONE and is_due)
 
 
-def was_in_review(ws: Workspace, task: Task, modified: datetime) -> bool:
+def was_in_review(ws: Workspace, task: Task) -> bool:
     """Whether it was edited, and calls itself in progress in an attempt whose reviewer was told already."""
-    if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not is_edited(task, modified):
+    if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not ws.is_edited(task):
         return False
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee)
     return reviewer is not None and ws.told().get(f"{reviewer}/{task_key(task, 'review')}") is not None
-
-
-def is_edited(task: Task, modified: datetime) -> bool:
-    """Whether somebody wrote to its file after our last write, which sets `updated`."""
-    return task.updated is not None and modified > task.updated + YOUNG

@@ -19,7 +19,7 @@ from claw_files.runtimes import AgentRuntime, Given, Sandbox, StartOrder
 from claw_files.services import texts, uncounted
 from claw_files.services.checkpoints import Checkpoints
 from claw_files.services.looking import run_id
-from claw_files.services.reading import Reader
+from claw_files.services.reading import reader_of
 from claw_files.workspace import CONFIG, Workspace, task_message_key
 
 VERIFY_LIMIT = timedelta(minutes=30)
@@ -50,6 +50,7 @@ class Waking:
         # Whoever is only told of a worker's task is not bound by its contract.
         contract = task if task and _is_for(message, task) else None
         model = self._model(message, task)
+        read = reader_of(ws).as_read(message)
         now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
         sandbox = self._sandbox(agent, contract)
         run = Run(
@@ -68,7 +69,7 @@ class Waking:
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=self._text(message, run.id, agent) + (texts.in_sandbox(ws.root) if sandbox else ""),
+            message=self._text(read, run.id, agent) + (texts.in_sandbox(ws.root) if sandbox else ""),
             given=Given(agent.message),
             env=agent.env,
             base=ws.base,
@@ -76,7 +77,7 @@ class Waking:
             memory=profile.memory if profile else None,
             sandbox=sandbox,
             label=contract.label if contract else None,
-            extra=_extra(message, model),
+            extra=_extra(read, model),
         )
         if agent.runtime is Runtime.OPENCLAW:
             order = self._bridged(order, agent, message)
@@ -86,10 +87,10 @@ class Waking:
             action="wake",
             task=message.task,
             agent=agent.name,
-            parent_agent=message.sender,
+            parent_agent=read.sender,
             model=model,
             key=run.id,
-            why=f"{message.kind} from {message.sender}",
+            why=f"{message.kind} from {read.sender}",
             actor=self._me,
         )
         uncounted.begin(self._ws, run.id)
@@ -108,11 +109,9 @@ class Waking:
         return routing.model_for(self._ws.settings, message.to, *named)
 
     def _text(self, message: Message, run: RunId, agent: Agent) -> str:
-        """What the run is told: with whose request it is, where that may give it work, and the journal knows it."""
-        reader, is_letter = Reader(self._ws), f"Z-{message.sender}-" in message.id and message.kind is not Kind.TASK
+        """What the run is told, and whose request it is, where that may give it work; `message` is as it is read."""
+        is_letter = f"Z-{message.sender}-" in message.id and message.kind is not Kind.TASK
         as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
-        if not reader.knows(message):
-            message, as_what = reader.as_read(message), None
         return texts.wake_text(message, run, looks=agent.runtime is not Runtime.ACP, standing=as_what)
 
     @staticmethod

@@ -96,15 +96,19 @@ class Inboxes:
         return replace(message, body=told, body_file=path)
 
     def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
-        """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile."""
+        """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile.
+
+        The journal gets its fingerprint only if the text is a new one of ours: what somebody forged stays unknown.
+        """
         path = f"inbox/{message.to}/{box}/{message.id}.md"
+        is_ours = fingerprint(self.read_message(message.to, box, message.id)) != fingerprint(message)
 
         def change(raw: bytes | None) -> bytes:
             if raw is None:  # written anew it would be there twice
                 raise NotFound("message", message.id)
             return messages.render(message)
 
-        self.home(message.to).files.commit(path, change, self.line(audit, message))
+        self.home(message.to).files.commit(path, change, self.line(audit, message if is_ours else None))
 
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
         """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""

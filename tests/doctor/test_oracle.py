@@ -26,7 +26,7 @@ MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if 
 OURS = re.compile(
     r"claw_files\.(?:(?:model|words|errors|digest|patterns|config|documents|rules|doctor|notify)(?:\.|$)"
     r"|openclaw(?:\.(?:health|installed))?$|acp(?:\.installed)?$|runtimes\.(?:bubblewrap|locks)(?:\.|$)"
-    r"|system(?:\.proc)?(?:\.|$)|services\.writable(?:\.|$))"
+    r"|system(?:\.proc)?(?:\.|$)|services\.(?:writable|reading)(?:\.|$))"
 )
 WRITES = {
     "write",

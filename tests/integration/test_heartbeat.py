@@ -192,11 +192,14 @@ def test_a_status_file_in_the_agents_own_workspace_is_a_report(tmp_path: Path) -
     assert office.read("../peter/status/tc-1.md") == report
 
 
-def test_what_somebody_else_reports_about_the_task_moves_nothing(office: Office) -> None:
+def test_what_somebody_else_reports_about_the_task_moves_nothing_and_is_told_once(office: Office) -> None:
     office.delegated("peter")
     office.clock.advance(MINUTE)
     office.write("status/iris.md", "TC-1: DONE\n")
 
+    assert office.acts(MINUTE) == ["conflict TC-1"]
+    assert office.state("TC-1") is State.BACKLOG
+    assert "iris reports done in status/iris.md, but peter has it" in office.message("sentry", office.box("sentry")[0])
     assert office.acts(MINUTE) == []
 
 

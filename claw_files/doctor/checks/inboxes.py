@@ -2,12 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from claw_files.doctor.checks.leftovers import journal_of
 from claw_files.doctor.findings import Finding, found
-from claw_files.doctor.survey import Letter, Survey, as_time
-from claw_files.model import Kind, State
+from claw_files.doctor.survey import Letter, Survey
+from claw_files.model import AgentId, Kind, State
+from claw_files.services.reading import Reader
 
 STALE_SECONDS: Final = 36 * 3_600
 UNFINISHED: Final = "tmp"
@@ -35,13 +39,11 @@ def orphans(s: Survey) -> Iterator[Finding]:
 
 
 def unsent(s: Survey) -> Iterator[Finding]:
-    """New messages that the journal does not know, where it still has the day that they came."""
-    new = [letter for letter in s.letters if letter.box == "new" and not s.is_young(letter.node)]
-    days = {letter.node.path: as_time(letter.node.mtime)[:10] for letter in new}
-    journals = {day: journal_of(s, day) for day in set(days.values())}
-    for letter in new:
-        written = journals[days[letter.node.path]]
-        if written and letter.message.key.encode() not in written:
+    """Messages that the journal does not know as they stand, read or unread, of whatever day."""
+    reader = Reader(lambda _, path: journal_of(s, path), datetime.fromtimestamp(s.now, UTC))
+    for letter in s.letters:
+        message = replace(letter.message, to=AgentId(letter.agent))
+        if not s.is_young(letter.node) and not reader.knows(message):
             yield found("unsent-message", letter.node.path, detail=letter.message.kind)
 
 

@@ -69,10 +69,10 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
     return bad
 
 
-def journal_of(s: Survey, day: str) -> bytes:
-    """The journal of a day, in UTC; empty where there is none, or it cannot be read."""
+def journal_of(s: Survey, path: str) -> bytes:
+    """The journal at the path; empty where there is none, or it cannot be read."""
     try:
-        return s.tree.read(f"audit/{day}.jsonl", JOURNAL_BYTES)
+        return s.tree.read(path, JOURNAL_BYTES)
     except (Unread, FileNotFoundError):
         return b""
 
