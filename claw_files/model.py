@@ -226,6 +226,17 @@ class Message(Value, frozen=True):
     body_file: str | None = None  # a body over 10 KB lies here, relative to the workspace
     channels: dict[str, str] = {}
     run: RunId | None = None  # a correction for this run alone: it wakes nobody
+    root: str | None = None  # the message at the beginning of all that led to this one; None: this one is it
+
+    @property
+    def origin(self) -> str:
+        """Its root message, which may be itself."""
+        return self.root or self.id
+
+    @property
+    def follows(self) -> bool:
+        """Whether the run that it wakes is not the first of its root."""
+        return self.root is not None or self.sends > 1
 
 
 class Post(Value, frozen=True):

@@ -235,6 +235,7 @@ class Site:
             places=self._places(),
             base=self.base,
             ticking=self._locks,
+            cause=self._inner.get("CLAWFILES_ROOT"),
         )
 
     def _outside(self, folder: str) -> DiskFiles:
@@ -244,10 +245,7 @@ class Site:
 
     @cached_property
     def _ancestry(self) -> list[Mapping[str, str]]:
-        def is_ours(folder: str) -> bool:
-            return os.path.samefile(around_of(folder), self.base)
-
-        return around.told(self._env, is_ours, lambda: self._whole.agents)
+        return around.told(self._env, lambda it: os.path.samefile(around_of(it), self.base), lambda: self._whole.agents)
 
     @property
     def _inner(self) -> Mapping[str, str]:

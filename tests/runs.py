@@ -17,7 +17,7 @@ sys.exit(subprocess.call(sys.argv[2:], env=env, preexec_fn=ends_with_us))
 """
 
 
-def within(root: Path, agent: str, command: Sequence[str], run: str = "tc-1.1-s1", **told: str) -> list[str]:
+def within(root: Path, agent: str, command: Sequence[str], /, run: str = "tc-1.1-s1", **told: str) -> list[str]:
     """The command as one of the agent's run, without a variable of ours; `told` is what else the run began with."""
     lock = root / ".clawfiles/runs" / f"{run}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def within(root: Path, agent: str, command: Sequence[str], run: str = "tc-1.1-s1
     return ["env", "-i", *pairs, sys.executable, "-c", _HOLDS, str(lock), *command]
 
 
-def typed(root: Path, agent: str, *arguments: str, **told: str) -> "subprocess.CompletedProcess[str]":
+def typed(root: Path, agent: str, /, *arguments: str, **told: str) -> "subprocess.CompletedProcess[str]":
     """What our command says that is typed in the agent's run."""
     command = [sys.executable, "-m", "claw_files", "-C", str(root), *arguments]
     return subprocess.run(within(root, agent, command, **told), capture_output=True, text=True)

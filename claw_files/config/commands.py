@@ -40,7 +40,7 @@ def begins(command: str, words: str) -> bool:
 OWN_FOLDERS = frozenset(
     (
         *("status", "inbox", "checkpoints", "runs", "audit", "events", "dead-letter", "compartments", "quarantine"),
-        *("conflicts", "briefs", "outbox", "sessions", "definitions", ".clawfiles"),
+        *("conflicts", "briefs", "outbox", "sessions", "definitions", "wakes", ".clawfiles"),
     )
 )
 """In which the workspace keeps its own files: no run in a sandbox works there."""

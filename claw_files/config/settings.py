@@ -148,6 +148,7 @@ class Limits(Value, frozen=True):
     children: int
     spawns_per_minute: int
     unread: int
+    wakes: int
     per_model: dict[str, Rate]
     breaker: int
     breaker_pause: timedelta

@@ -112,6 +112,7 @@ TABLE: tuple[Setting, ...] = (
         ("children", "positive", 5, "Open spawns of one task or session; coordinator and people only inside of runs."),
         ("spawns_per_minute", "positive", 10, "Of all agents together."),
         ("unread", "positive", 100, "Messages of one agent that may wait in one inbox; another one is refused."),
+        ("wakes", "positive", 50, "Runs that one message may lead to, whoever is woken on the way; then nobody is."),
         ("per_model.*", "rate", None, "Runs with this model are started at most so often: 15/min."),
         ("breaker", "positive", 3, "Tasks that fail in a row, each counted once, that stop an agent."),
         ("breaker_pause", "pause", "10m", "How long; then one attempt."),

@@ -44,6 +44,7 @@ def parse(raw: bytes, path: str) -> Message:
         body_file=record.text("body_file"),
         channels=record.mapping("channels"),
         run=RunId(record.read("run", lambda text: words.key(text, "run id")) or "") or None,
+        root=record.read("root", lambda text: words.key(text, "message id")),
     )
 
 
@@ -76,6 +77,7 @@ def render(message: Message) -> bytes:
         "body_file": message.body_file,
         "channels": message.channels,
         "run": message.run,
+        "root": message.root,
         "task_definition": message.definition,
     }
     return _render(values, message.body)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.model import AgentId, AgentKind, Message, Run, RunId, Value
-from claw_files.rules import budgets, resilience, routing
+from claw_files.rules import budgets, resilience, routing, wakes
 from claw_files.rules.case import lane
 from claw_files.rules.snapshot import Act, Action, Snapshot
 
@@ -26,6 +26,7 @@ SHOWN = 3  # ids in a sentence; the rest is a number
 class Hold(StrEnum):
     """What keeps a message waiting: its lane, or the setting of that name."""
 
+    WAKES = "limits.wakes"
     LANE = "lane"
     AGENT = "agents.runs"
     RUNS = "limits.runs"
@@ -63,15 +64,16 @@ class _Room:
         self.agents = Counter(run.agent for run in live)
         self.kept = set[str]()  # lanes in which an earlier message waits
         self.started = {model: list(times) for model, times in snap.started.items()}
-        self.spawned = list(snap.spawned)
-        self.tests = (self._lane, self._agent, self._runs, self._spawns, self._model, self._breaker, self._budget)
+        self.spawned, self.caused = list(snap.spawned), dict(snap.caused)
+        slots = (self._lane, self._agent, self._runs)
+        self.tests = (self._wakes, *slots, self._spawns, self._model, self._breaker, self._budget)
 
     def hold(self, wait: Wait) -> Held | None:
         """What holds the message, the first in the order of `Hold`; None when there is room, which it then takes."""
         held = next((found for test in self.tests if (found := test(wait))), None)
         if held is None:
             self._take(wait)
-        elif held[0] not in (Hold.BREAKER, Hold.BUDGET):
+        elif held[0] not in (Hold.BREAKER, Hold.BUDGET, Hold.WAKES):
             self.kept.add(wait.lane)
         return held
 
@@ -81,8 +83,13 @@ class _Room:
         self.agents[wait.message.to] += 1
         if self._is_worker(wait.message.to):
             self.spawned.append(self.now)
+        if wait.message.follows:
+            self.caused[wait.message.origin] = self.caused.get(wait.message.origin, 1) + 1
         if wait.model:
             self.started.setdefault(wait.model, []).append(self.now)
+
+    def _wakes(self, wait: Wait) -> Held | None:
+        return (Hold.WAKES, None) if wakes.is_used_up(self.settings, self.caused, wait.message) else None
 
     def _lane(self, wait: Wait) -> Held | None:
         """Busy, or somebody sent earlier waits for it: a lane keeps its order, whatever holds its first message."""
@@ -145,7 +152,7 @@ def plan_waits(snap: Snapshot, now: datetime) -> tuple[Wait, ...]:
         if id(message) in hidden:
             continue
         found.append(_behind(wait, held, queue, snap) if held else wait)
-        for group in (None, mine, message.to, ("model", model)):
+        for group in (None, mine, message.to, ("model", model), ("root", message.origin)):
             queue.setdefault(group, []).append(message.id)
     return tuple(found)
 
@@ -157,6 +164,8 @@ def _behind(wait: Wait, held: Held, queue: Mapping[object, list[str]], snap: Sna
     runs: tuple[Run, ...] = ()
     if hold is Hold.LANE:
         group, runs = wait.lane, tuple(r for r in snap.live if lane(snap.settings, r.agent, r.key) == wait.lane)
+    elif hold is Hold.WAKES:
+        group = ("root", wait.message.origin)
     elif hold in (Hold.AGENT, Hold.BREAKER, Hold.BUDGET):
         group, runs = to, tuple(run for run in snap.live if run.agent == to)
     else:

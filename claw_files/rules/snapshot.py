@@ -119,6 +119,7 @@ class Snapshot(Value, frozen=True):
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     loads: Mapping[AgentId, Load] = {}  # where a task here may go to a pool; else nobody asks
     spent: Spent | None = None  # where there are budgets and something waits; else nobody asks
+    caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
 
 
 class Act(StrEnum):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Schedule
 from claw_files.model import AgentId, Key, Kind, Message, State, Task, TaskId
-from claw_files.rules import budgets, pools, quiet, routing, schedules
+from claw_files.rules import budgets, pools, quiet, routing, schedules, wakes
 from claw_files.rules.case import Case, case_of, listed
 from claw_files.rules.entry import plan_entry
 from claw_files.rules.faults import plan_faults
@@ -37,6 +37,7 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     others = [*_repeats(repeated, snap), *plan_unclear(snap), *plan_groups(first, snap, now), *plan_ready(snap)]
     others += plan_schedules(snap, now)
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]
+    others += wakes.plan_used_up(snap, now)
     waiting = (*snap.waiting, *_about_to_arrive([*actions, *others], snap))
     others += plan_wakes(replace(snap, waiting=waiting), now)
     others += [*plan_people(snap, now), *plan_posts(snap, now), *plan_faults(snap)]

@@ -266,6 +266,7 @@ class Acting:
             short=told,
             whole=action.act is Act.ASK,
             run=action.details.get("run"),
+            root=action.details.get("root"),
             in_reply_to=_answered(look.task) if action.act is Act.INFORM and look and look.task else None,
         )
 

@@ -136,6 +136,7 @@ class Heartbeat:
             message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
         """
         self._looking.problems.clear()
+        self._ws.cause = None  # in whose run it ticks is chance
         closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
         if PRIVATE in closed:  # no lock can be taken, and nobody knows what runs
             return replace(self._ticked((), 0), problems=(sentence(closed, self._ws.root),))
@@ -302,6 +303,7 @@ class Heartbeat:
         return woken
 
     def _wake_at_once(self) -> list[Action]:
+        self._ws.cause = None
         try:
             with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles send"):
                 return self._wake()

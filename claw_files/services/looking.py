@@ -99,6 +99,7 @@ class Looking:
         failed = any(look.task and look.task.state is State.FAILED for look in looks)
         ready = self._ready(looks) if shared and settings.heartbeat.auto else ()
         journal = self._journals() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
+        elsewhere = tuple(it for other in others for it in other.waiting()) if waiting else ()
         return Snapshot(
             settings=settings,
             looks=looks,
@@ -106,7 +107,8 @@ class Looking:
             live=self.live(),
             elsewhere=tuple(run for other in others for run in other.live()),
             waiting=waiting,
-            waiting_elsewhere=tuple(it for other in others for it in other.waiting()) if waiting else (),
+            waiting_elsewhere=elsewhere,
+            caused={it.origin: self._ws.caused(it.origin) for it in (*waiting, *elsewhere) if it.follows},
             outcomes=outcomes(journal),
             tried={look.entry.task: self.tried(look.task) for look in looks if look.task and look.task.attempt > 1},
             ready=ready,

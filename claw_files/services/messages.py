@@ -103,6 +103,7 @@ class Messages:
         whole: bool = False,
         run: RunId | None = None,
         in_reply_to: str | None = None,
+        root: str | None = None,
     ) -> Message:
         """Deliver something that happens once: the file is named by its key, so a second time finds it there.
 
@@ -110,6 +111,7 @@ class Messages:
             short: all that is told outside of a compartment, after the task's id.
             whole: `text` may leave the compartment, because its agent chose to ask.
             run: a run of `to` that is at work: it finds the text in its steer.md, and nobody is woken.
+            root: its root message, where the task's does not say.
         """
         ws = self._ws
         if ws.places.is_closed and not whole and ws.home(to) is not ws:
@@ -127,6 +129,7 @@ class Messages:
             critical=critical,
             run=run,
             in_reply_to=in_reply_to,
+            root=root,
         )
         if run:  # first: once the message is there, nobody comes back to this
             self.into_run(run, message, audit)

@@ -160,7 +160,8 @@ class Outcomes:
             critical += [f"{label}: {it}" for it in findings.critical(result.body)] if result else []
         audit = self._audit(action)
         text, run = texts.critical(critical) + "\n\n".join(parts), action.details.get("run")
-        self._messages.tell(action.key, action.agent, text, Kind.ANNOUNCE, None, audit, run=run)
+        root = next(filter(None, map(self._ws.root_of, action.details["tasks"].values())), None)
+        self._messages.tell(action.key, action.agent, text, Kind.ANNOUNCE, None, audit, run=run, root=root)
 
 
 def _own(result: Result | None, task: TaskId) -> Result | None:

@@ -159,7 +159,7 @@ def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str)
     Its commands have nothing of ours in their environment: what a command that we start is given stands here instead.
     """
     known = {"WORKSPACE": root, "AGENT": agent.name, "RUN": run.id, "TASK": run.task, "GENERATION": run.generation}
-    known |= {"KIND": message.kind.value, "MESSAGE_ID": message.id}
+    known |= {"KIND": message.kind.value, "MESSAGE_ID": message.id, "ROOT": message.origin}
     given = " ".join(f"CLAWFILES_{name}={shlex.quote(str(value))}" for name, value in known.items() if value)
     text = f"\n---\nYou are {agent.name}. Paths and commands above are meant for {root}, the team's folder.\n"
     if message.task and agent.workspace:

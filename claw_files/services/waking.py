@@ -94,6 +94,7 @@ class Waking:
             actor=self._me,
         )
         uncounted.begin(self._ws, run.id)
+        self._ws.count(message, run.id)
         started = self._runtime.start(order)
         if started:
             self._ws.note(audit)
@@ -269,6 +270,7 @@ def _extra(message: Message, model: str | None) -> dict[str, str]:
         "CLAWFILES_MESSAGE_ID": message.id,
         "CLAWFILES_KIND": message.kind.value,
         "CLAWFILES_FROM": str(message.sender),
+        "CLAWFILES_ROOT": message.origin,
     }
     return extra | ({"CLAWFILES_MODEL": model} if model else {})
 

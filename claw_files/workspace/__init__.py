@@ -62,6 +62,7 @@ class Workspace(Making):
         places: Places | None = None,
         base: str | None = None,
         ticking: Locks | None = None,
+        cause: str | None = None,
     ) -> None:
         """What lies at `root`.
 
@@ -69,7 +70,7 @@ class Workspace(Making):
             base: the folder of clawfiles.toml, where that is another one.
             ticking: where the lock of the tick lies, where that is not `locks`: all places share one.
         """
-        self.root = root
+        self.root, self.cause = root, cause
         self.base = base or root
         self.places = places or Places()
         self.ticking = ticking or locks
@@ -249,6 +250,8 @@ class Workspace(Making):
                 self.tell_overruled(found, audit)
             if asked:
                 self.redefine(known, asked, found, after)
+            if (after.state, after.assignee) != (found.state, found.assignee):
+                self.mark(after)
             new = status.edit(raw, before, after, path, self.vocabulary)
             new = status.append(new, note, path, self.vocabulary) if note else new
             if len(note) > sizes.LINE_LETTERS:

@@ -17,9 +17,8 @@ from claw_files.model import AgentId, Audit, Box, Kind, Message, Note, TaskId
 from claw_files.rules import sizes
 from claw_files.rules.snapshot import Told
 from claw_files.system.clock import Clock
-from claw_files.system.files import Files
 from claw_files.system.paths import journal_path
-from claw_files.workspace.places import Places
+from claw_files.workspace.wakes import Wakes
 
 YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
 ASIDE_AT_ONCE = 500
@@ -34,18 +33,16 @@ def fingerprint(message: Message) -> str:
     return digest("\n".join(facts).encode("utf-8", "backslashreplace"))
 
 
-class Inboxes:
+class Inboxes(Wakes):
     """The part of a workspace that is about messages.
 
     With `only_looks`, what cannot be read stays where it is: a dry run and `explain` write nothing.
     """
 
-    files: Files
     clock: Clock
     only_looks: bool = False
 
     epoch: str | None
-    places: Places
     pending: Note
 
     def home(self, agent: AgentId) -> "Inboxes":
@@ -65,6 +62,7 @@ class Inboxes:
 
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
+        message = replace(message, root=message.root or self.cause or self.root_of(message.task))
         there = self.home(message.to)
         if there is not self:
             return self._deliver_across(there, message, audit)

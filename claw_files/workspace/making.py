@@ -72,6 +72,7 @@ class Making(Restoring):
             return _new_file(task, body, path, self.vocabulary)
 
         try:
+            self.mark(task)
             if line and self.entry(task.id) is None:
                 self.put_entry(line, replace(audit, action="watch", agent=line.agent))
             self.files.commit(path, fresh, self.line(audit))

@@ -15,7 +15,7 @@ from claw_files.words import FILE_BYTES, safe
 AHEAD_SECONDS: Final = 300
 _TOP: Final = (
     *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "outbox", "conflicts", "quarantine"),
-    *("workflows", "audit", "sessions", "definitions"),
+    *("workflows", "audit", "sessions", "definitions", "wakes"),
 )
 _DEVICES: Final = frozenset({"con", "prn", "aux", "nul"} | {f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10)})
 _MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")

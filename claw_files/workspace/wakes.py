@@ -1,0 +1,53 @@
+"""What led to what: the root message of each task, and the runs that a root message has caused (decision 0031)."""
+
+from contextlib import suppress
+
+from claw_files import words
+from claw_files.errors import ClawError
+from claw_files.model import Message, RunId, State, Task, TaskId
+from claw_files.system.files import Files
+from claw_files.workspace.places import Places
+
+FOLDER = "wakes"
+
+
+class Wakes:
+    """The part of a workspace that is about root messages.
+
+    `cause` is the root message of the run that this process is part of; a tick forgets it, whoever called it.
+    """
+
+    files: Files
+    places: Places
+    cause: str | None = None
+
+    def root_of(self, task: TaskId | None) -> str | None:
+        """The root message of what a run did with the task last; None where no run did, or by its own message."""
+        with suppress(ClawError):
+            return words.key(self.files.read(_mark(task)).data.decode("utf-8", "replace").strip()) if task else None
+        return None
+
+    def mark(self, task: Task) -> None:
+        """Write down, before a run's move is saved, that what the tick does about the task follows from its cause."""
+        cause = self.cause
+        if cause is None or task.state is State.IN_PROGRESS or cause.endswith(f"-{task.id.lower()}.{task.attempt}"):
+            return
+        if self.root_of(task.id) != cause:
+            self.files.folder(f"{FOLDER}/tasks")
+            self.files.commit(_mark(task.id), lambda _: f"{cause}\n".encode(), None)
+
+    def caused(self, root: str) -> int:
+        """How many runs the root message has caused, its own included."""
+        with suppress(ClawError):
+            files = (self.places.outer or self).files
+            return 1 + len(set(files.read(f"{FOLDER}/{root}").data.splitlines()))
+        return 1
+
+    def count(self, message: Message, run: RunId) -> None:
+        """Write down the run that a message is about to cause, where it is not the first of its root."""
+        if message.follows:
+            (self.places.outer or self).files.append(f"{FOLDER}/{message.origin}", f"{run}\n".encode())
+
+
+def _mark(task: TaskId | None) -> str:
+    return f"{FOLDER}/tasks/{(task or '').lower()}"
