@@ -24,6 +24,7 @@ from claw_files.services.schedules import Schedules
 from claw_files.services.uncounted import is_due
 from claw_files.services.unreadable import emptied
 from claw_files.services.writable import PRIVATE, sentence, unwritable
+from claw_files.system.pending import Pending
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -239,6 +240,7 @@ class Heartbeat:
         if isinstance(files, Recovering):
             self._safely("recover", files.recover)
             self._safely("adopt", files.adopt)
+        self._safely("pending", Pending(self._ws.root, self._ws.clock).drop_old)
         for run in self._runtime.live():
             if run.reason == LOST or not run.alive:
                 self._safely(f"run {run.id}", self._end_lost, run)

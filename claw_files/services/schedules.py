@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from claw_files import words
 from claw_files.config import Schedule
-from claw_files.errors import ClawError, Conflict
+from claw_files.errors import Busy, CannotWrite, ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
 from claw_files.rules import jobs as rules
 from claw_files.rules import transitions
@@ -72,19 +72,24 @@ class Schedules:
     def handle(self) -> list[str]:
         """Start what the schedule events in events/new ask for, and finish them; returns their keys.
 
-        Task ids follow from the due time, so that an event begun twice makes its tasks once.
+        Task ids follow from the due time, so that an event begun twice makes its tasks once. Raises what kept the first
+        of those from it that stay there.
         """
         if not self._ws.settings.schedules:
             return []
-        handled = []
+        handled, failed = list[str](), list[ClawError]()
         for name in self._ws.files.names("events/new"):
             found = _parse(name)
             schedule = self._ws.settings.schedules.get(found.schedule) if found else None
             if found is None or schedule is None or schedule.event or found.word:
                 continue
             handled.append(name)
-            with suppress(ClawError):  # it stays, and is tried again at the next tick; those behind it must not wait
+            try:
                 self._handle(name, schedule, found.at)
+            except ClawError as wrong:  # it stays, and is tried again at the next tick; those behind it must not wait
+                failed.append(wrong)
+        if failed:
+            raise failed[0]
         return handled
 
     def faults(self) -> list[str]:
@@ -108,6 +113,8 @@ class Schedules:
                 self._spawn(schedule, at)
             elif schedule.task:
                 self._task(schedule, at)
+        except (CannotWrite, Busy):
+            raise
         except ClawError as wrong:
             box, audit = "failed", Audit(action="event failed", key=audit.key, actor=audit.actor, why=str(wrong))
         self._ws.files.folder(f"events/{box}")

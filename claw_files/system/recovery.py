@@ -139,15 +139,14 @@ class Recovery:
         if intent is None:
             return None  # not ours: a person keeps something here
         over = abs(self._clock.now() - intent.at) >= KEPT  # a clock that was put back must not keep it for ever
-        try:
+        with suppress(FileNotFoundError):  # nobody could write into it any more, and a write forgot it meanwhile
             if not over and self._is_untouched(kept, name, intent):
                 return None
-        except FileNotFoundError:
-            return None  # nobody could write into it any more, and a write forgot it meanwhile
-        content = _content_or_none(kept, name)
-        if content and content.digest == intent.base_digest:
-            return self._let_go(kept, name, intent, content) if over else None
-        return self._settle(kept, name, intent, content, over)
+            content = _content_or_none(kept, name)
+            if content and content.digest == intent.base_digest:
+                return self._let_go(kept, name, intent, content) if over else None
+            return self._settle(kept, name, intent, content, over)
+        return None
 
     def _is_untouched(self, kept: int, name: str, intent: Intent) -> bool:
         """Whether size and time say that nobody wrote since; the last look, after ten minutes, reads all the same."""
@@ -186,8 +185,16 @@ class Recovery:
         if not tail:
             return None
         path = self._path(intent)
+
+        def joined(live: bytes | None) -> bytes:
+            stamp, ours = self._files.stamp(path), {it.new for it in map(Intent.parse, os.listdir(kept)) if it}
+            is_young = stamp is not None and abs(self._clock.now() - stamp.mtime) < _SETTLED
+            if is_young and digest(live or b"") not in ours:  # any bytes may be half of what an editor saves
+                raise Busy(path, "somebody who may be in the middle of saving it")
+            return _joined(live, tail, path)
+
         try:
-            self._files.commit(path, lambda live: _joined(live, tail, path), self._line(name, path, "late lines added"))
+            self._files.commit(path, joined, self._line(name, path, "late lines added"))
         except Busy:
             return None
         except NotFound:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,29 @@ def test_a_message_that_was_cut_off_anywhere_is_one_message_in_the_end(tmp_path:
             break
     else:
         pytest.fail("it never got through")
+
+
+def test_a_note_of_a_day_ago_is_not_taken_up_and_dropped_by_the_next_tick_that_does_something(shell: Shell) -> None:
+    words = ("task", "new", "charge the card", "--to", "peter")
+    assert shell.type(*words, fault="renameat2:error=ENOSPC:when=4").returncode == 6
+    [note] = shell.names(".clawfiles/pending")
+    day_ago = time.time() - 86_401
+    os.utime(shell.root / ".clawfiles/pending" / note, (day_ago, day_ago))
+
+    shell.ok("heartbeat")  # sends what was left
+
+    assert shell.names(".clawfiles/pending") == []
+    assert len(shell.names("inbox/peter/new")) == 1
+    assert shell.ok(*words) == "TC-2 delegated to peter"
+
+
+def test_commands_of_others_and_other_commands_take_up_no_note(shell: Shell) -> None:
+    assert shell.type("send", "peter", "one", fault="renameat2:error=ENOSPC:when=1").returncode == 6
+    words = ("task", "new", "charge the card", "--to", "peter")
+    assert shell.type(*words, fault="renameat2:error=ENOSPC:when=4").returncode == 6
+
+    assert shell.ok(*words, agent="iris") == "TC-2 delegated to peter"
+    assert (
+        shell.ok("task", "new", "charge the card", "--to", "peter", "--priority", "high") == "TC-3 delegated to peter"
+    )
+    assert shell.ok(*words) == "TC-1 delegated to peter"

@@ -22,6 +22,7 @@ import pytest
 
 from claw_files import cli
 from claw_files.app import App
+from claw_files.locks import Locks
 from claw_files.model import State
 from claw_files.system import kernel
 from claw_files.system.clock import SystemClock
@@ -73,8 +74,11 @@ class Ended(NamedTuple):
     steps: int
 
 
-def typed(root: Path, line: str, n: int = 0, how: int | None = None) -> Ended:
-    """Type the command in a child that dies before its n-th step, or gets the error `how` for it once."""
+def typed(root: Path, line: str, n: int = 0, how: int | None = None, ahead: int = 0, on: bool = False) -> Ended:
+    """Type the command in a child that dies before its n-th step, or gets the error `how` for it.
+
+    Its clock is `ahead` by so many minutes; with `on` the error comes for each step from the n-th on.
+    """
     who, *words = split(line)
     said = root.parent / "said"
     child = os.fork()
@@ -85,7 +89,9 @@ def typed(root: Path, line: str, n: int = 0, how: int | None = None) -> Ended:
                 os.dup2(os.open(f"{said}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
             sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115 - all its life
             os.environ |= {"CLAWFILES_AGENT": who, "CLAWFILES_WORKSPACE": str(root)}
-            counted = arm(n, how)
+            counted = arm(n, how, on)
+            now = SystemClock.now
+            SystemClock.now = lambda self: now(self) + timedelta(minutes=ahead)  # type: ignore[method-assign] - the child's
             code = cli.run(words)
             sys.stdout.flush()
             sys.stderr.flush()
@@ -102,8 +108,8 @@ def split(line: str) -> list[str]:
     return [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line)]
 
 
-def arm(n: int, how: int | None) -> Callable[[], int]:
-    """Make the n-th step fatal; returns what counts them."""
+def arm(n: int, how: int | None, on: bool) -> Callable[[], int]:
+    """Make the n-th step fatal, or fail, or each from there on; returns what counts them."""
     taken = 0
     os.fsync = lambda fd: None  # kills do not show it, and this is done thousands of times
 
@@ -115,7 +121,7 @@ def arm(n: int, how: int | None) -> Callable[[], int]:
             taken += 1
             if taken == n and how is None:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if taken == n and how:
+            if how and (taken == n or (on and taken > n > 0)):
                 raise OSError(how, os.strerror(how))
             return call(*args, **named)
 
@@ -136,7 +142,8 @@ def ticks(root: Path) -> None:
 # --- what is seen afterwards
 
 CHANGING = re.compile(
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z|\d{8}T\d{6}Z-?[a-z]*-?[0-9a-f]*|\b[0-9a-f]{8,}\b|\d{4}-\d\d-\d\d \d\d:\d\d"
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z|\d{8}T\d{6}Z-?[a-z]*-?[0-9a-f]*|\b[0-9a-f]{8,}\b"
+    r"|(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?|\d{8}[Tt]\d{4}"
 )
 
 
@@ -384,3 +391,63 @@ def test_a_command_that_is_killed_anywhere_was_never_typed_or_once(scene: str, t
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_command_that_is_refused_a_step_anywhere_says_what_stands(scene: str, tmp_path: Path) -> None:
     fails(tmp_path, scene, how=errno.ENOSPC, every=1)
+
+
+# --- the heartbeat on a full disk
+
+BUSY = CONFIG.replace('kind = "human"', 'kind = "human"\nchannels = ["file:announcements.md"]').replace(
+    "[agents.iris]", f"[agents.iris]\n[agents.runner]\ncommand = [{sys.executable!r}, '-c', 'pass']"
+)
+SCHEDULE = """
+[schedules.tidy]
+cron = "* * * * *"
+do = { task = "Tidy up" }
+"""
+RESULT = "---\nlabel: {0}\nstatus: done\n---\nfound it\n"
+TICKS: dict[str, list[str]] = {
+    "deliver": ["sam task new Pay", "line - TC-1 delegated to peter"],
+    "close": ["dimitrios task new Pay --to peter", "peter claim TC-1", "peter done TC-1"],
+    "people": ['sam send dimitrios "the disk is full"', 'sam ask dimitrios "may I?"'],
+    "schedule": ["schedule", "sam heartbeat"],
+    "wake": ['locked sam send runner "go on"'],
+    "retry": [*CLAIMED, 'peter fail TC-1 "no card"'],
+}
+
+
+@pytest.mark.parametrize("scene", TICKS)
+def test_a_heartbeat_that_could_not_write_what_it_decided_exits_6(scene: str, tmp_path: Path) -> None:
+    before = tmp_path / "before" / "o"
+    prepared(before, [])
+    (before / "clawfiles.toml").write_text(BUSY + (SCHEDULE if scene == "schedule" else ""))
+    for line in TICKS[scene]:
+        if line.startswith("line "):
+            (before / "HEARTBEAT.md").write_text(line.removeprefix("line ") + "\n")
+        elif line.startswith("locked "):  # so that nobody is woken by it
+            with Locks(str(before)).hold("tick", timedelta(0), "a test"):
+                assert typed(before, line.removeprefix("locked ")).status == 0, line
+        elif line != "schedule":
+            assert typed(before, line).status == 0, line
+    ended: dict[int, int] = {}
+    wanted, n, total = "", 0, 1
+    while n <= total:
+        root = tmp_path / f"now-{n}" / "o"  # a run of its own may write there still
+        shutil.copytree(before, root, copy_function=shutil.copy2)
+        done = typed(root, "sam heartbeat", n, errno.ENOSPC if n else None, ahead=3, on=True)
+        assert done.status in (0, 6), done.err
+        if n == 0:
+            wanted, total = _written(root), done.steps
+            assert total > 4, "this heartbeat writes nothing"
+        assert done.status == 6 or _written(root) == wanted, f"step {n} of {total}: exit 0, and something is missing"
+        ended[n] = done.status
+        n += 1
+    assert ended[0] == 0
+    assert 6 in ended.values()
+
+
+def _written(root: Path) -> str:
+    """The files that people and agents look at, without times."""
+    paths = [
+        path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_relative_to(root / ".clawfiles")
+    ]
+    kept = [path for path in paths if path.parts[-2] != "audit" and "runs" not in path.parts]
+    return CHANGING.sub("*", "\n".join(f"{path.relative_to(root)}: {path.read_text()}" for path in kept))

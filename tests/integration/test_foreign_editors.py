@@ -57,6 +57,23 @@ def test_lines_that_an_open_editor_adds_after_our_write_come_into_the_live_file(
     assert world.files.adopt() == []
 
 
+def test_late_lines_wait_while_another_editor_is_in_the_middle_of_saving(world: World) -> None:
+    with world.path.open("ab", buffering=0) as one:
+        world.files.commit(PATH, ours, b"{}")
+        one.write(b"late\n")
+        with world.path.open("wb", buffering=0) as saving:
+            saving.write(b"# TC-1\n\nfirst ha")
+            world.clock.set(datetime.now(UTC))
+            assert world.files.adopt() == []
+            saving.write(b"lf\nsecond half\n")
+
+    world.clock.set(datetime.now(UTC))
+    assert world.files.adopt() == []  # it may be writing still
+    world.clock.advance(timedelta(seconds=3))
+    assert world.files.adopt() == [(PATH, "late lines added")]
+    assert world.path.read_bytes() == b"# TC-1\n\nfirst half\nsecond half\nlate\n"
+
+
 def test_ten_minutes_later_a_last_look_takes_even_half_a_line_and_drops_the_version(world: World) -> None:
     with world.path.open("ab", buffering=0) as editor:
         world.files.commit(PATH, ours, b"{}")
