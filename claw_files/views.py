@@ -81,6 +81,7 @@ def task_json(shown: "Shown", body: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"id": shown.task.id, "title": shown.task.title, "status": shown.task.state}
     found |= {key: value for key, value in facts.items() if key not in _NOT_SHOWN}
     found |= {"path": shown.path, "liveness": shown.liveness, "conflicts": shown.conflicts, "verified": shown.verified}
+    found["unreviewed"] = shown.unreviewed
     return found | ({"children": shown.children, "body": shown.body} if body else {})
 
 
@@ -99,6 +100,7 @@ def task_text(shown: "Shown", when: When) -> str:
     rows = [f"{key + ':':<14}{_cell(value, when)}" for key, value in facts.items() if value and key not in left_out]
     if shown.verified is False:
         rows.append(f"{'verified:':<14}not yet")
+    rows += [f"{'review:':<14}{safe(shown.unreviewed)}"] if shown.unreviewed else []
     if shown.liveness:
         rows.append(f"{'liveness:':<14}{shown.liveness}")
     rows += [f"{'children:':<14}{', '.join(shown.children)}"] if shown.children else []
@@ -170,7 +172,7 @@ def listing_text(listing: "Listing") -> str:
 
 def _mark(shown: "Shown") -> str:
     marks = [*(["conflict"] if shown.conflicts else []), *(["unverified"] if shown.verified is False else [])]
-    marks += ["unclear"] if shown.task.unclear else []
+    marks += [*(["unreviewed"] if shown.unreviewed else []), *(["unclear"] if shown.task.unclear else [])]
     return f" ({', '.join(marks)})" if marks else ""
 
 

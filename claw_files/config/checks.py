@@ -116,10 +116,6 @@ def _check_review(settings: Settings, route: Route, found: Reading) -> None:
     path, name = ("routes", route.type, "review"), route.review
     if name not in ("none", "coordinator"):
         _check_names(settings, path, (AgentId(name),), found)
-    is_boss = name in ("coordinator", settings.coordinator)
-    # Anybody else's own work goes to the coordinator, and the coordinator's to a person.
-    if is_boss and set(route.to) == {settings.coordinator} and not any(map(settings.is_human, settings.agents)):
-        found.problem(path, f"is {settings.coordinator}, who alone does this type, and nobody reviews their own work")
 
 
 def _check_pool(settings: Settings, route: Route, found: Reading) -> None:

@@ -221,7 +221,8 @@ class Survey:
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one file must not hide the others
             self.odd.append(found("check-failed", node.path, detail=f"{type(wrong).__name__}: {wrong}"))
             return plain
-        standing = by_hand.stand(task, bool(self.settings and routing.reviewer(self.settings, task.type)))
+        reviewer = self.settings and routing.reviewer(self.settings, task.type, task.assignee)
+        standing = by_hand.stand(task, reviewer is not None)
         in_force, is_refused = replace(task, state=standing.state), standing.conflict is not None
         return replace(plain, task=in_force, said=task.state, is_refused=is_refused)
 

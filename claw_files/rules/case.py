@@ -138,7 +138,7 @@ def is_attempt(key: str) -> bool:
 def case_of(look: Look, snap: Snapshot, now: datetime) -> Case:
     """The entry with the state that is in force after edits by hand."""
     found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
-    standing = by_hand.stand(found, reviewed=routing.reviewer(snap.settings, found.type) is not None)
+    standing = by_hand.stand(found, reviewed=routing.reviewer(snap.settings, found.type, found.assignee) is not None)
     if look.entry.unread:
         look = replace(look, entry=replace(look.entry, at=_usual_look(look, found, snap)))
     return Case(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)

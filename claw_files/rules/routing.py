@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files import words
 from claw_files.config import Agent, Route, Settings
 from claw_files.errors import BadValue
-from claw_files.model import AgentId, AgentKind, Size, Task, Value
+from claw_files.model import AgentId, AgentKind, Size, State, Task, Value
 from claw_files.rules import pools
 from claw_files.rules.pools import Loads
 from claw_files.words import render_duration
@@ -108,19 +108,32 @@ def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:
     return agent == settings.coordinator or not named or agent in named
 
 
-def reviewer(settings: Settings, task_type: str | None, maker: AgentId | None = None) -> AgentId | None:
-    """Who approves tasks of this type; None where the route asks for no review, or there is no route.
+def reviewer(
+    settings: Settings, task_type: str | None, maker: AgentId | None = None, asked: bool = False
+) -> AgentId | None:
+    """Who approves tasks of this type; None where the route asks for no review, or its maker alone could.
 
-    What whoever is named has made itself goes to the coordinator, else to a person up the chain, else to any person;
-    only where there is nobody else, it stays with its maker.
+    What whoever is named has made goes up `reports_to`, else to the coordinator, else to any person.
+
+    Args:
+        asked: a review was asked for, whatever the route says: without its word the coordinator approves.
     """
     route = settings.route(task_type)
-    if route is None or route.review == "none":
+    named = AgentId(route.review) if route and route.review != "none" else AgentId("coordinator")
+    if named == "coordinator":
+        named = settings.coordinator
+    if not asked and (route is None or route.review == "none"):
         return None
-    named = settings.coordinator if route.review == "coordinator" else AgentId(route.review)
-    above = [it for it in settings.above(named) if settings.is_human(it)]
     people = [it for it in settings.agents if settings.is_human(it)]
-    return next((it for it in (named, settings.coordinator, *above, *people) if it != maker), named)
+    return next((it for it in (named, *settings.above(named), settings.coordinator, *people) if it != maker), None)
+
+
+def unreviewed(settings: Settings, task: Task) -> str | None:
+    """Why a task that is done, and whose route wants a review, counts without one, in one sentence; else None."""
+    wanted, maker = reviewer(settings, task.type), task.assignee
+    if task.state is not State.DONE or wanted is None or reviewer(settings, task.type, maker):
+        return None
+    return f"it counts without the review that its route wants: {maker} made it, and nobody else is there to review it"
 
 
 _LEAST, _MOST = timedelta(minutes=5), timedelta(minutes=60)

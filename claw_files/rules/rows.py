@@ -4,7 +4,7 @@ from datetime import datetime
 
 from claw_files import words
 from claw_files.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
-from claw_files.rules import budgets, resilience, silence
+from claw_files.rules import budgets, resilience, routing, silence
 from claw_files.rules.case import (
     WAIT,
     Case,
@@ -193,7 +193,8 @@ def review(case: Case) -> Decision | None:
     """Tell the reviewer once, with the outputs; then wait. What misses outputs it promised goes back first, once."""
     if case.task.state is not State.REVIEW:
         return None
-    reviewer = case.reviewer or case.snap.settings.coordinator
+    settings = case.snap.settings
+    reviewer = routing.reviewer(settings, case.task.type, case.agent, asked=True) or settings.coordinator
     if case.was_told(reviewer, case.key("review")):
         return Waits(f"{reviewer} was asked for a review")
     missing = listed(case.look.missing)

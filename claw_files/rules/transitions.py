@@ -306,16 +306,18 @@ def release(task: Task, actor: Actor, generation: int, now: datetime, why: str |
     )
 
 
-def approve(task: Task, actor: Actor, now: datetime, other: AgentId | None = None) -> Task:
-    """`task` done: the reviewer is content; nobody is its own, but a person where there is nobody else.
+def approve(
+    task: Task, actor: Actor, now: datetime, other: AgentId | None = None, maker: AgentId | None = None
+) -> Task:
+    """`task` done: the reviewer is content; nobody is its own where there is somebody else.
 
     Args:
-        other: who reviews what the task's assignee has made.
+        other: who reviews what the maker has made; None where nobody else is there.
+        maker: whose the generation in review is, as the claim log knows, whatever the file says of its assignee.
     """
-    if task.assignee == actor.id and not (actor.kind is AgentKind.HUMAN and other == actor.id):
-        who = f"{other} may: `clawfiles approve {task.id} --agent {other}`" if other not in (None, actor.id) else ""
-        why = f"{task.id} is the work of {actor.id} itself"
-        raise MoveRefused("maker and reviewer differ", why, who or "a person may; clawfiles.toml names none")
+    if other is not None and actor.id in (task.assignee, maker):
+        why, right = f"{task.id} is the work of {actor.id} itself", f"`clawfiles approve {task.id} --agent {other}`"
+        raise MoveRefused("maker and reviewer differ", why, f"{other} may: {right}")
     check(task, S.DONE, actor, "H")
     return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
 

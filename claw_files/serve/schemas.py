@@ -59,6 +59,7 @@ _TASK = _without(
         liveness=_or_null({"enum": [*Liveness]}),
         conflicts={"type": "array", "items": TEXT},
         verified=_or_null({"type": "boolean"}),
+        unreviewed=_or_null(TEXT),
     ),
     "state",
     "recorded",

@@ -12,7 +12,7 @@ from claw_files.rules.case import task_key
 from claw_files.services import history
 from claw_files.workspace import Workspace, recall
 
-_APPROVED = ("approve", "from cache")  # what is answered from a cache was approved when it was found
+_APPROVED = ("approve", "no reviewer", "from cache")  # what a cache answers was approved when it was found
 _AGAIN = ("reopen", "requeue", "retry", "again", "turn", "next-agent")
 
 
@@ -54,7 +54,7 @@ def _is_approved(ws: Workspace, task: Task, reviewer: AgentId) -> bool:
 
 def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
     """Finish the message that asked for the review of the attempt, if one did: nobody waits for it any more."""
-    reviewer = routing.reviewer(ws.settings, task.type, task.assignee) or ws.settings.coordinator
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee, asked=True) or ws.settings.coordinator
     key = task_key(replace(task, attempt=attempt), "review")
     told = ws.told().get(f"{reviewer}/{key}")
     if told and told.box is not Box.DONE:

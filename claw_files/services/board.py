@@ -10,7 +10,7 @@ from claw_files import words
 from claw_files.documents.frontmatter import parse as split
 from claw_files.errors import BadId, CannotRead, ClawError, NotFound
 from claw_files.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
-from claw_files.rules import by_hand, flows, visibility
+from claw_files.rules import by_hand, flows, routing, visibility
 from claw_files.rules.liveness import liveness
 from claw_files.rules.snapshot import Look, Snapshot
 from claw_files.rules.verification import verified
@@ -29,6 +29,7 @@ class Shown(Value, frozen=True):
     liveness: Liveness | None = None  # None: nobody works on it
     conflicts: tuple[str, ...] = ()
     verified: bool | None = None  # whether what is done keeps what it promised; None: it promised nothing
+    unreviewed: str | None = None  # why it counts without the review that its route wants
     children: tuple[TaskId, ...] = ()  # spawned in its runs; looked up only for one that is shown alone
 
 
@@ -127,8 +128,9 @@ class Board:
         conflicts = [standing.conflict] if standing.conflict else []
         name = path.rpartition("/")[2]
         conflicts += [f"conflicts/{kept}" for kept in self._kept if name in kept and not kept.endswith(".reason")]
-        seen = verified(task, self._ws.settings)
-        return Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts), verified=seen)
+        seen, alone = verified(task, self._ws.settings), routing.unreviewed(self._ws.settings, task)
+        shown = Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts), verified=seen)
+        return replace(shown, unreviewed=alone)
 
     def _is_hidden_row(self, row: Row) -> bool:
         return bool(self._hidden) and self._is_hidden(_of_row(row))

@@ -210,8 +210,9 @@ class TaskService:
         """The task done: its reviewer is content."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
-            other = routing.reviewer(self._ws.settings, found.type, found.assignee)
-            return transitions.approve(found, actor, self._now(), other)
+            maker = self._ws.claims.given(task).holder(found.generation) or found.assignee
+            other = routing.reviewer(self._ws.settings, found.type, maker, asked=True)
+            return transitions.approve(found, actor, self._now(), other, maker)
 
         done = self._move("approve", task, by, rule, "approved")
         approvals.put_away(self._ws, done, done.attempt, Audit(action="approve", task=task, actor=by))
@@ -362,12 +363,14 @@ class TaskService:
 
 def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Actor:
     """Who acts on the task, with what the configuration says of them."""
+    reviewer = routing.reviewer(settings, task.type, task.assignee, asked=task.state is State.REVIEW)
+    is_alone = task.state is State.REVIEW and reviewer is None and task.assignee == agent
     return transitions.Actor(
         id=agent,
         kind=settings.agent(agent).kind,
         coordinator=agent == settings.coordinator,
         may_take=routing.may_take(settings, agent, task.type),
-        reviewer=routing.reviewer(settings, task.type, task.assignee) == agent,
+        reviewer=reviewer == agent or is_alone,
     )
 
 

@@ -19,7 +19,7 @@ from claw_files.errors import AlreadyClaimed, ClawError, NotFound
 from claw_files.locks import Claims, Locks
 from claw_files.model import AgentId, Audit, Entry, Key, Message, Note, State, Task, TaskId, Value
 from claw_files.patterns import pattern
-from claw_files.rules import by_hand, sizes
+from claw_files.rules import by_hand, routing, sizes
 from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
@@ -245,7 +245,7 @@ class Workspace(Making):
             found = self.in_force(self._with(before, asked))
             after = rule(found)
             after = replace(after, recorded=after.state)
-            saved[:] = [after]
+            saved[:] = [after, found]
             if (found.overruled or found.stranger) and found.superseded is None:
                 self.tell_overruled(found, audit)
             if asked:
@@ -259,6 +259,8 @@ class Workspace(Making):
             return new
 
         self.files.commit(path, change, self.line(audit), keep_mtime=keep_mtime)
+        if saved[1].recorded is not State.DONE and (why := routing.unreviewed(self.settings, saved[0])):
+            self.note(replace(audit, action="no reviewer", why=why))
         return saved[0]
 
     def next_generation(self, task: Task, message: Message | None = None) -> int:

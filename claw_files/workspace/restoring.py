@@ -31,8 +31,8 @@ class Restoring(Inboxes):
         def entry(self, task: TaskId) -> Entry | None: ...
 
     def is_reviewed(self, task: Task) -> bool:
-        """Whether the route of its type wants a review."""
-        return routing.reviewer(self.settings, task.type) is not None
+        """Whether the route of its type wants a review, and somebody beside its maker is there for it."""
+        return routing.reviewer(self.settings, task.type, task.assignee) is not None
 
     # --- reading
 

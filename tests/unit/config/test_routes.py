@@ -37,7 +37,6 @@ def test_a_route_says_model_pool_cache_and_batch() -> None:
         ('[routes]\nx = { to = ["peter", "shield"], pool = true }', "shield has to do in its compartment"),
         ('[routes]\nx = { to = ["research"], cache = "8d" }', "longer than heartbeat.archive"),
         ('[routes]\nx = { to = ["research"], batch = 0 }', "1 or more"),
-        ('[routes]\nx = { to = ["self"], review = "sam" }', "nobody reviews their own work"),
         ('[agents.ada]\ncommand = ["ada", "--model={model}"]', "so the agent needs one"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_reviewer_is_who_the_route_names() -> None:
 
 
 def test_nobody_reviews_their_own_work() -> None:
-    """The coordinator does it instead, else a person up the chain, else any person; a person alone is left to it."""
+    """It goes up `reports_to`, else to the coordinator, else to any person."""
     routes = '[routes]\nx = { to = ["peter", "iris", "self"], review = "iris" }\n'
     mine = routes + 'y = { to = ["self", "peter"], review = "coordinator" }\n'
     team = "[workspace]\ncoordinator = 'sam'\n[agents.ann]\nkind = 'human'\n[agents.iris]\n[agents.peter]\n"
@@ -96,7 +96,9 @@ def test_nobody_reviews_their_own_work() -> None:
     assert routing.reviewer(bosses, "x", AgentId("iris")) == "sam"
     assert routing.reviewer(bosses, "y", AgentId("sam")) == "bob"
     assert routing.reviewer(flat, "y", AgentId("sam")) == "ann"
-    assert routing.reviewer(nobody, "y", AgentId("sam")) == "sam", "explain says whose it is; approving is refused"
+    assert routing.reviewer(nobody, "y", AgentId("sam")) is None
+    assert routing.reviewer(bosses, None, AgentId("peter"), asked=True) == "sam"
+    assert routing.reviewer(bosses, None, AgentId("sam"), asked=True) == "bob"
 
 
 @pytest.mark.parametrize(

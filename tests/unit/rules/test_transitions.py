@@ -132,15 +132,16 @@ def test_review_to_done_is_the_reviewers() -> None:
             t.approve(task(State.REVIEW), other, LATER)
 
 
-def test_nobody_approves_their_own_work_but_a_person_where_there_is_nobody_else() -> None:
+def test_nobody_approves_their_own_work_where_there_is_somebody_else() -> None:
     own = task(State.REVIEW, assignee=reviewer.id)
     with pytest.raises(MoveRefused, match=r"sam may: `clawfiles approve TC-47 --agent sam`"):
         t.approve(own, reviewer, LATER, AgentId("sam"))
-    with pytest.raises(MoveRefused, match=r"a person may; clawfiles.toml names none"):
-        t.approve(own, reviewer, LATER, reviewer.id)
+    assert t.approve(own, reviewer, LATER, None).state is State.DONE
+    with pytest.raises(MoveRefused, match="sam may"):
+        t.approve(task(State.REVIEW), reviewer, LATER, AgentId("sam"), maker=reviewer.id)
     with pytest.raises(MoveRefused, match="sam may"):
         t.approve(task(State.REVIEW, assignee=person.id), person, LATER, AgentId("sam"))
-    assert t.approve(task(State.REVIEW, assignee=person.id), person, LATER, person.id).state is State.DONE
+    assert t.approve(task(State.REVIEW, assignee=person.id), person, LATER, None).state is State.DONE
 
 
 def test_nobody_approves_around_the_review() -> None:
