@@ -245,26 +245,32 @@ CLAIMANTS = (
 )
 
 
-def claim_all(office: Office, agent: str, start: float) -> None:
+def claim_all(office: Office, agent: str, start: float, watched: int) -> None:
     """One process of our own commands: each task, in an order that is almost everybody's."""
     claims = office.app().claims
     time.sleep(max(0.0, start - time.monotonic()))
-    for first in range(1, WATCHED + 1, 4):
+    for first in range(1, watched + 1, 4):
         for number in random.sample(range(first, first + 4), 4):
             with suppress(Conflict, Busy, Refused):
                 claims.claim(TaskId(f"TC-{number}"), AgentId(agent))
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("tidy", [False, True], ids=["undisturbed", "locks and claims deleted"])
-def test_after_a_race_each_task_has_one_line_that_names_its_winner(tmp_path: Path, tidy: bool, tried: Tell) -> None:
+@pytest.mark.parametrize(
+    ("tidy", "watched"),
+    [(False, WATCHED), (True, WATCHED), pytest.param(True, often(2_000), marks=pytest.mark.slow)],
+    ids=["undisturbed", "locks and claims deleted", "many of them"],
+)
+def test_after_a_race_each_task_has_one_line_that_names_its_winner(
+    tmp_path: Path, tidy: bool, watched: int, tried: Tell
+) -> None:
     """Eight processes claim sixty tasks."""
     office = Office(tmp_path / "team", CLAIMANTS)
-    tasks = [office.new(title=f"task {number}") for number in range(WATCHED)]
+    tasks = [office.new(title=f"task {number}") for number in range(watched)]
     cleaner = in_child(lambda: tidy_up(office.root)) if tidy else None
     start = time.monotonic() + 0.3
 
-    children = [in_child(lambda agent=f"agent-{n}": claim_all(office, agent, start)) for n in range(MANY)]
+    children = [in_child(lambda agent=f"agent-{n}": claim_all(office, agent, start, watched)) for n in range(MANY)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     if cleaner:
         os.kill(cleaner, 9)
@@ -274,4 +280,4 @@ def test_after_a_race_each_task_has_one_line_that_names_its_winner(tmp_path: Pat
     holders = {task: str(office.task(task).assignee) for task in tasks}
     lines = [(str(entry.task), str(entry.agent)) for entry in office.app().workspace.entries()]
     assert sorted(lines) == sorted(holders.items())
-    tried(EACH_LINE, "8 processes claim" + " beside one that deletes lock files" * tidy, WATCHED, 0)
+    tried(EACH_LINE, "8 processes claim" + " beside one that deletes lock files" * tidy, watched, 0)

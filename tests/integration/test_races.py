@@ -137,7 +137,7 @@ def lines(office: Office, path: str) -> list[str]:
 
 @short_and_long
 def test_an_item_of_a_file_arrives_once(tmp_path: Path, tried: Tell, many: int) -> None:
-    office = Office(tmp_path / "team")
+    office = Office(tmp_path / "team", TEAM + "[limits]\nunread = 100000\n")
     items = 60 * many
     for number in range(items):
         office.app().messages.send(SAM, ME, f"item {number}.")
