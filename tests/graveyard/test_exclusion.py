@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from claw_files.errors import ClawError
 from claw_files.locks import Locks
@@ -97,11 +98,11 @@ def tick_and_die(office: Office, step: int) -> None:
     """A tick that is killed at its rename number `step`."""
     real, left = kernel.place, [step]
 
-    def place(*names: object) -> None:
+    def place(*names: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        real(*names)  # type: ignore[arg-type]
+        real(*names)
 
     kernel.place = place  # this process ends with it
     office.app().heartbeat.tick()
