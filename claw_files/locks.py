@@ -75,7 +75,7 @@ class Locks:
             with (
                 writing(path),
                 suppress(FileNotFoundError, NotFound),
-                self._gate.making(self._private, 0o700, sync=False),
+                self._gate.making(self._private, sync=False),
                 ExitStack() as held,
             ):
                 lock = UnixFileLock(
@@ -86,7 +86,7 @@ class Locks:
                     on_acquired=fds.append,
                 )
                 try:
-                    os.close(open_or_make(path, _FLAGS, 0o600))  # its own would stay root's
+                    os.close(open_or_make(path, _FLAGS))  # its own would stay root's
                     held.enter_context(lock.acquire())
                 except Timeout:
                     raise Busy(name, self.holder(name)) from None
@@ -123,10 +123,10 @@ class Locks:
             with (
                 writing(f"{self._private}/{file}"),
                 suppress(FileNotFoundError, NotFound),
-                self._gate.making(self._private, 0o700, sync=False) as folder,
+                self._gate.making(self._private, sync=False) as folder,
                 ExitStack() as unless_ours,
             ):
-                fd = open_or_make(file, _FLAGS, 0o600, folder)
+                fd = open_or_make(file, _FLAGS, folder)
                 unless_ours.callback(os.close, fd)
                 if not lock_within(fd, 0):
                     by = self.holder(name) or "somebody"
@@ -301,8 +301,8 @@ class Claims:
 
     def _opened(self, task: TaskId, opened: ExitStack) -> tuple[int, int]:
         """Descriptors of the folder and of the claim file, both there, until `opened` ends."""
-        folder = opened.enter_context(self._gate.making(self._folder, 0o700, self._durable))
-        fd = open_or_make(_name(task), _FLAGS | os.O_APPEND, 0o600, folder)
+        folder = opened.enter_context(self._gate.making(self._folder, self._durable))
+        fd = open_or_make(_name(task), _FLAGS | os.O_APPEND, folder)
         opened.callback(os.close, fd)
         return folder, fd
 

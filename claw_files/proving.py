@@ -54,7 +54,7 @@ def prove(root: str, tasks: int) -> Proof:
     with Locks(root).hold(LOCK, timedelta(0), "clawfiles doctor --prove-claims"), writing(place):
         shutil.rmtree(place, ignore_errors=True)  # of one that was killed
         try:
-            make_folders(place, 0o700)
+            make_folders(place)
             return _prove(place, tasks)
         finally:
             shutil.rmtree(place, ignore_errors=True)

@@ -190,7 +190,7 @@ class Site:
         if not self.home:
             return self._around
         for path in (FOLDER, f"{FOLDER}/{self.home}"):
-            self._around.folder(path, 0o700)
+            self._around.folder(path)
             ownership.check(os.path.join(self.base, path), self.base)
         return self._checked(self.root, closed=True)
 

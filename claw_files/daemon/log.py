@@ -66,7 +66,7 @@ class LogFile:
         os.write(self._fd, line)
 
     def _open(self) -> None:
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd

@@ -27,7 +27,9 @@ def workspace(keep: str | None) -> Iterator[str]:
         raise Refused("nothing is written over", f"{keep} holds something already", "name a new or empty folder")
     target = os.path.realpath(keep if keep is not None else tempfile.mkdtemp(prefix="clawfiles-demo-"))
     ignore = shutil.ignore_patterns("__pycache__", ".clawfiles")
+    mode = os.stat(target).st_mode if os.path.isdir(target) else 0o700
     shutil.copytree(folder("workspace-example"), target, dirs_exist_ok=True, ignore=ignore)
+    os.chmod(target, mode)
     try:
         yield target
     except RunFailed:

@@ -41,7 +41,7 @@ class CommandRuntime:
         cap_bytes: int = 1 << 20,
         closed: bool = False,
     ) -> None:
-        """With `closed`, runs and what they leave are for their owner alone."""
+        """With `closed`, what agents make in their runs is for their owner alone, as what we make is."""
         # One spelling whoever asks: a run's processes are found by the path of its folder.
         root = os.path.realpath(root)
         self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
@@ -135,7 +135,7 @@ class CommandRuntime:
             return self.end_lost(run_id) is not None
         # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
         if not os.path.lexists(os.path.join(self._folder(run_id), STOP)):
-            write_durably(self._folder(run_id), STOP, f"{DRAINED}\n" if drained else "", 0o600)
+            write_durably(self._folder(run_id), STOP, f"{DRAINED}\n" if drained else "")
         self._processes.ask_to_end(self._folder(run_id))
         return True
 
@@ -160,7 +160,7 @@ class CommandRuntime:
             door = os.path.join(self._root, ".clawfiles", "doors", run_id)
             told = "".join(f"clawfiles: {one}\n" for one in protected.finish(door, run_id))
             ended = replace(run, ended=self._clock.now(), reason=LOST)
-            staging.write_end(self._folder(run_id), ended, self._closed, told)
+            staging.write_end(self._folder(run_id), ended, told)
             self._locks.forget(run_id)
             return ended
 

@@ -29,10 +29,10 @@ class RunLocks:
         if os.path.isdir(self._folder):
             return
         temporary = f"{self._folder}-{token(4)}"
-        make_folders(os.path.dirname(self._folder), 0o700)
-        make_folder(temporary, 0o700)
+        make_folders(os.path.dirname(self._folder))
+        make_folder(temporary)
         for run_id in unended():
-            os.close(open_or_make(os.path.join(temporary, run_id + _SUFFIX), os.O_WRONLY, 0o600))
+            os.close(open_or_make(os.path.join(temporary, run_id + _SUFFIX), os.O_WRONLY))
         try:
             os.rename(temporary, self._folder)  # refused if another process has put one with files there
         except OSError:
@@ -62,7 +62,7 @@ class RunLocks:
 
     def _take(self, run_id: RunId) -> int | None:
         for _ in range(5):  # `is_held` takes it for an instant, and that is not "somebody else"
-            fd = open_or_make(self.path(run_id), os.O_RDWR | os.O_NOFOLLOW, 0o600)
+            fd = open_or_make(self.path(run_id), os.O_RDWR | os.O_NOFOLLOW)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(fd).st_nlink:  # or it was deleted between the two lines above

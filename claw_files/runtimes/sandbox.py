@@ -22,7 +22,6 @@ from claw_files.system.protected import protect
 
 DOORS = "doors"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu")
-_PRIVATE = (".clawfiles", "compartments")  # for their owner alone, whoever makes them
 
 
 def fields(plan: Plan, sandbox: Sandbox, private: str) -> list[tuple[str, str]]:
@@ -64,10 +63,9 @@ def _fields(plan: Plan, sandbox: Sandbox, command: tuple[str, ...], private: str
 
 def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
     """Make what is bound and not there yet; the files among it. Raises OSError, Refused for a link in its place."""
-    mode = 0o700 if plan.closed else 0o777
     root = plan.order.workspace
     for folder in (*sandbox.hidden, os.path.join(root, sandbox.inbox)):
-        make_folders(folder, 0o700 if plan.closed or os.path.basename(folder) in _PRIVATE else 0o755)
+        make_folders(folder)
         _check_plain(folder)
     check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
     base, home = plan.order.base or root, os.path.realpath(plan.env.get("HOME") or "/nonexistent")
@@ -75,14 +73,14 @@ def _prepare(plan: Plan, sandbox: Sandbox, door: str) -> list[str]:
         raise Refused("sandbox", f"the workspace {base} holds the home {home}, which would be readable in a sandbox")
     if is_above(root, plan.cwd):
         _check_plain(plan.cwd, must_exist=False)
-        make_folders(plan.cwd, mode)
+        make_folders(plan.cwd)
     _check_plain(plan.cwd)
-    make_folders(door, 0o700)
+    make_folders(door)
     with suppress(FileNotFoundError):
         os.unlink(f"{door}.json")  # left by a starter that was killed
-    _write_new(f"{door}.json", json.dumps(plan.identity).encode(), 0o600)
+    _write_new(f"{door}.json", json.dumps(plan.identity).encode())
     own = [os.path.join(root, path) for path in sandbox.own]
-    return [path for path in own if _make_file(path, 0o600 if plan.closed else 0o644)]
+    return [path for path in own if _make_file(path)]
 
 
 def _check_plain(path: str, must_exist: bool = True) -> None:
@@ -93,11 +91,11 @@ def _check_plain(path: str, must_exist: bool = True) -> None:
         raise Refused("sandbox", f"{path} is no folder")
 
 
-def _make_file(path: str, mode: int) -> bool:
+def _make_file(path: str) -> bool:
     """Whether the file was made; Raises Refused for one that is there and is no plain file."""
     make_folders(os.path.dirname(path))
     with suppress(FileExistsError):
-        _write_new(path, b"", mode)
+        _write_new(path, b"")
         return True
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
@@ -105,9 +103,9 @@ def _make_file(path: str, mode: int) -> bool:
     return False
 
 
-def _write_new(path: str, data: bytes, mode: int) -> None:
+def _write_new(path: str, data: bytes) -> None:
     """Raises FileExistsError where something is there."""
-    fd = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    fd = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, "wb") as file:
         file.write(data)
 

@@ -36,7 +36,7 @@ class Plan:
         lock: str,
         closed: bool = False,
     ) -> None:
-        """With `closed`, what the run leaves is for its owner alone, and its agent begins with that umask."""
+        """With `closed`, what its agent makes is for its owner alone, as what we make is."""
         self.order, self.staged, self.folder, self.lock, self.closed = order, staged, folder, lock, closed
         self.message_file = os.path.join(folder, "message.md")
         self.cwd = os.path.join(order.workspace, order.cwd or "")
@@ -93,17 +93,17 @@ def _texts(order: StartOrder) -> Iterator[tuple[str, str]]:
 
 def stage(plan: Plan) -> None:
     """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
-    make_folders(os.path.dirname(plan.staged), 0o700)
-    make_folders(os.path.dirname(plan.folder), 0o700 if plan.closed else 0o777)
+    make_folders(os.path.dirname(plan.staged))
+    make_folders(os.path.dirname(plan.folder))
     _sweep(os.path.dirname(plan.staged))
-    make_folder(plan.staged, 0o700 if plan.closed else 0o777)
+    make_folder(plan.staged)
     message = os.path.join(plan.staged, "message.md")
-    fd = open_or_make(message, os.O_WRONLY | os.O_EXCL, 0o600)
+    fd = open_or_make(message, os.O_WRONLY | os.O_EXCL)
     with open(fd, "wb") as file:
         file.write(plan.order.message.encode())
         file.flush()
         os.fsync(fd)
-    write_durably(plan.staged, "run.md", render(plan.run), 0o600 if plan.closed else 0o644)
+    write_durably(plan.staged, "run.md", render(plan.run))
 
 
 def _sweep(folder: str, age_seconds: float = 3600) -> None:
@@ -192,13 +192,13 @@ def is_name(name: str) -> bool:
     return True
 
 
-def write_end(folder: str, run: Run, closed: bool = False, told: str = "") -> None:
+def write_end(folder: str, run: Run, told: str = "") -> None:
     """Write the end of a run that nobody supervises any more, with the last lines of its logs and what is `told`."""
-    make_folders(folder, 0o700 if closed else 0o777)
+    make_folders(folder)
     _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
     logs += told.encode("utf-8", "surrogateescape")
-    write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))), 0o600 if closed else 0o644)
+    write_durably(folder, "run.md", render(replace(run, tail=last_lines(logs))))
 
 
 def _keep_foreign(folder: str) -> None:

@@ -306,10 +306,10 @@ def quoted(text: str) -> str:
     return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
 
 
-def write_durably(folder: str, name: str, text: str, mode: int = 0o644) -> None:
+def write_durably(folder: str, name: str, text: str) -> None:
     """Replace a file so that the new content survives a power cut once this returns."""
     temporary = os.path.join(folder, f".{name}.{os.getpid()}")
-    fd = open_or_make(temporary, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    fd = open_or_make(temporary, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
     with open(fd, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
         file.flush()

@@ -66,7 +66,7 @@ class Kept(NoCache):
     def _make(self) -> None:
         for folder in (self._private, self._folder):  # never the workspace: whoever deleted it meant that
             with suppress(FileExistsError):
-                make_folder(folder, 0o700)
+                make_folder(folder)
 
     def _is_ours(self) -> bool:
         """Whether the folder is one, and not a link that leads to somebody else's."""
@@ -85,7 +85,7 @@ class Cache(Kept):
 
     def _make(self) -> None:
         if self._folder:
-            make_folders(self._folder, 0o700)
+            make_folders(self._folder)
 
     def _is_ours(self) -> bool:
         found = os.lstat(self._folder)

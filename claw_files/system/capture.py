@@ -36,7 +36,7 @@ class Capture:
     def __init__(self, source: int, path: str, cap_bytes: int, shared: Tail) -> None:
         self.source = source
         self._shared, self._left, self._tail = shared, cap_bytes // 2, Tail(cap_bytes - cap_bytes // 2)
-        self._target = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._target = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.set_blocking(source, False)
 
     def drain(self, reads: int = 16) -> bool:

@@ -50,9 +50,9 @@ class DiskFiles:
 
         Args:
             durable: False leaves out fsync: for tests that count on processes dying, not on power failing.
-            closed: everything is made for its owner alone, whatever the umask.
+            closed: what others could read is closed to them when it is replaced.
         """
-        self._gate = Gate(os.path.abspath(root), 0o700 if closed else 0o777)
+        self._gate = Gate(os.path.abspath(root), 0o700 if closed else 0o7777)
         self._private = Private(self._gate, private, durable)
         self._clock: Clock = clock or SystemClock()
         self._durable = durable
@@ -168,11 +168,11 @@ class DiskFiles:
         with writing(path) as step, self._making(folder) as fd:
             if path == journal_path(self._clock.now()):
                 self._journal_is_plain(fd, name)
-            append_line(fd, name, line, path, self._durable, step, self._gate.mask)
+            append_line(fd, name, line, path, self._durable, step)
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         split(path)
-        with writing(path), self._gate.making(path, mode, self._durable):
+        with writing(path), self._gate.making(path, self._durable):
             pass
 
     def opened(self) -> AbstractContextManager[int]:
@@ -332,7 +332,7 @@ class DiskFiles:
             opened = self._gate.making(folder, sync=self._durable)
         with opened as fd:
             self._journal_is_plain(fd, name)
-            append_line(fd, name, line, path, self._durable, Step(), self._gate.mask)
+            append_line(fd, name, line, path, self._durable, Step())
 
     def _move_aside(self, folder: str) -> None:
         """Give the journal's folder its name back from what is no folder."""
@@ -352,7 +352,7 @@ class DiskFiles:
             why = f"{name} was no plain file; it is {kept} now"
             now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
             line = json_line(_SET_ASIDE | {"timestamp": now, "why": why})
-            append_line(fd, name, line, name, self._durable, Step(), self._gate.mask)
+            append_line(fd, name, line, name, self._durable, Step())
 
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:

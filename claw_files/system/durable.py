@@ -119,14 +119,14 @@ def new_file(
     sync: bool,
     like: os.stat_result | None = None,
     mtime_ns: int | None = None,
-    mask: int = 0o777,
+    mask: int = 0o7777,
 ) -> None:
     """Create `name` with `data`, with the mode and owner of `like`; durable when `sync`. Never replaces.
 
-    Of any mode, `mask` says what may be left.
+    Of that mode, `mask` says what may be left. Without `like` it is as `hand_over` makes it.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o666 & mask, dir_fd=folder_fd)
+    fd = os.open(name, flags, 0o600, dir_fd=folder_fd)
     try:
         write_all(fd, data)
         if like:
@@ -154,12 +154,12 @@ def _resemble(fd: int, like: os.stat_result, mask: int) -> None:
         os.fchmod(fd, mode)
 
 
-def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step, mask: int = 0o777) -> None:
+def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step) -> None:
     """Add `line` to `name` in one piece, created when absent; what a crash tore off before is ended first.
 
     `step.unknown` is set once the line stands there. Raises CannotRead for what is no plain file.
     """
-    fd = _open_to_append(folder_fd, name, path, mask)
+    fd = _open_to_append(folder_fd, name, path)
     try:
         with locked(fd, path):
             size_bytes = os.fstat(fd).st_size
@@ -178,9 +178,9 @@ def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, s
         os.close(fd)
 
 
-def _open_to_append(folder_fd: int, name: str, path: str, mask: int) -> int:
+def _open_to_append(folder_fd: int, name: str, path: str) -> int:
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = open_or_make(name, flags, 0o666 & mask, folder_fd)
+    fd = open_or_make(name, flags, folder_fd)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
         return fd

@@ -114,5 +114,5 @@ class Files(Protocol):
         whoever names `seconds` waits so long for that, and gets Busy after them.
         """
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         """Make sure that the folder is there, and durable."""

@@ -62,8 +62,8 @@ class Gate:
     lies in it. Locks belong to a descriptor, so whoever is handed one gets one of its own.
     """
 
-    def __init__(self, root: str, mask: int = 0o777) -> None:
-        """`mask` is what is left of the mode of each file and folder that is made: 0o700 in a compartment."""
+    def __init__(self, root: str, mask: int = 0o7777) -> None:
+        """`mask` is what is left of the mode of a file that is replaced: 0o700 in a compartment."""
         self.root, self.mask = root, mask
         self._fd = -1
         self._identity = (0, 0)
@@ -126,19 +126,19 @@ class Gate:
             return False
         return (now.st_dev, now.st_ino) == (known.device, known.inode)
 
-    def making(self, path: str, mode: int = 0o755, sync: bool = True) -> AbstractContextManager[int]:
+    def making(self, path: str, sync: bool = True) -> AbstractContextManager[int]:
         """The same; made, durably when `sync`, when it is not there."""
         try:
             return self.folder(path)
         except NotFound:
-            self._make(path, mode, sync)
+            self._make(path, sync)
             return self.folder(path)
 
-    def _make(self, path: str, mode: int, sync: bool) -> None:
+    def _make(self, path: str, sync: bool) -> None:
         parent, _, name = path.rpartition("/")
-        with self.making(parent, mode, sync) if parent else self.folder("") as fd:
+        with self.making(parent, sync) if parent else self.folder("") as fd:
             with suppress(FileExistsError):
-                make_folder(name, mode & self.mask, fd)
+                make_folder(name, fd)
             if sync:
                 os.fsync(fd)
 

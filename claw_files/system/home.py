@@ -55,8 +55,8 @@ def _key(path: str) -> bytes:
 
 def _make_key(path: str) -> None:
     part = f"{path}.{token(4)}"
-    make_folders(os.path.dirname(path), 0o700)
-    with open(open_or_make(part, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb") as file:
+    make_folders(os.path.dirname(path))
+    with open(open_or_make(part, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as file:
         file.write(os.urandom(_KEY_BYTES))
     try:
         os.link(part, path)

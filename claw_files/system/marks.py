@@ -27,8 +27,8 @@ class Marks:
     def prepare(self) -> None:
         """Make the folder: from now on it says what is to be done."""
         with suppress(OSError):
-            make_folders(self._private, 0o700)
-            make_folder(self._folder, 0o700)
+            make_folders(self._private)
+            make_folder(self._folder)
 
     def add(self, name: str) -> None:
         """Note that `name` is to be done; what cannot be written is found by the look at everything."""
@@ -36,7 +36,7 @@ class Marks:
             return
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with suppress(OSError):
-            os.close(open_or_make(os.path.join(self._folder, name), flags, 0o600))
+            os.close(open_or_make(os.path.join(self._folder, name), flags))
 
     def remove(self, name: str) -> None:
         """Note that `name` is done."""

@@ -1,51 +1,63 @@
-"""Whose a new file is: that of the folder it is made in, also when root makes it.
+"""Who may use a new file: as the folder it is made in says, also when root makes it, and whatever the umask is.
 
-One command typed as root must not leave files behind that whoever works here cannot write. What exists is never given
-away: a name in a folder of somebody else may be a second name of a file that is root's for a reason.
+A file is for its owner alone, as in a Maildir, unless its folder is shared by a group in the usual way: writable by the
+group, with the setgid bit. One command typed as root must not leave files behind that whoever works here cannot write.
+What exists is never given away: a name in a folder of somebody else may be a second name of a file that is root's for
+a reason.
 """
 
 import os
+import stat
 from contextlib import suppress
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_CREAT | os.O_EXCL
+_SHARED = stat.S_ISGID | stat.S_IWGRP
+_PRIVATE = ("compartments", "tokens")  # no group shares these
+_NOT_FOR_GIT = (".clawfiles", "compartments")
 
 
-def hand_over(fd: int, folder: int | str) -> None:
-    """Give what this process has just made to the owner of its folder, where that is not root."""
-    if os.geteuid():
-        return
+def hand_over(fd: int, folder: int | str, private: bool = False) -> None:
+    """Give what this process has just made (0700, 0600) to the owner of its folder where that is not root, and, unless
+    it is private, to the group that shares the folder."""
     with suppress(OSError):
-        owner = os.stat(folder)
-        if owner.st_uid:
-            os.fchown(fd, owner.st_uid, owner.st_gid)
+        above = os.stat(folder)
+        if above.st_uid and not os.geteuid():
+            os.fchown(fd, above.st_uid, above.st_gid)
+        if above.st_mode & _SHARED == _SHARED and not private:
+            os.fchmod(fd, 0o2770 if stat.S_ISDIR(os.fstat(fd).st_mode) else 0o660)
 
 
-def open_or_make(path: str, flags: int, mode: int, dir_fd: int | None = None) -> int:
-    """`os.open` with O_CREAT; only what was not there before is handed over."""
-    if os.geteuid():
-        return os.open(path, flags | os.O_CREAT, mode, dir_fd=dir_fd)
+def open_or_make(path: str, flags: int, dir_fd: int | None = None) -> int:
+    """`os.open` that makes what is not there; only that is handed over. With O_EXCL as `os.open` has it."""
+    if not flags & os.O_EXCL:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags, dir_fd=dir_fd)
     try:
-        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=dir_fd)
+        fd = os.open(path, flags | _NEW, 0o600, dir_fd=dir_fd)
     except FileExistsError:
-        return os.open(path, flags | os.O_CREAT, mode, dir_fd=dir_fd)
-    hand_over(fd, os.path.dirname(path) or "." if dir_fd is None else dir_fd)
+        if flags & os.O_EXCL:
+            raise
+        return os.open(path, flags | os.O_CREAT, 0o600, dir_fd=dir_fd)
+    hand_over(fd, _above(path, dir_fd))
     return fd
 
 
-def make_folder(path: str, mode: int = 0o777, dir_fd: int | None = None) -> None:
-    """`os.mkdir`, the folder handed over."""
-    os.mkdir(path, mode, dir_fd=dir_fd)
-    if os.geteuid():
-        return
+def make_folder(path: str, dir_fd: int | None = None) -> None:
+    """`os.mkdir`, the folder handed over; git is told to take nothing of one that is not for it."""
+    os.mkdir(path, 0o700, dir_fd=dir_fd)
     with suppress(OSError):
         fd = os.open(path, _FOLDER, dir_fd=dir_fd)
         try:
-            hand_over(fd, os.path.dirname(path) or "." if dir_fd is None else dir_fd)
+            hand_over(fd, _above(path, dir_fd), os.path.basename(path) in _PRIVATE)
+            if os.path.basename(path) in _NOT_FOR_GIT:
+                with open(open_or_make(".gitignore", os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC, fd), "wb") as file:
+                    file.write(b"*\n")
         finally:
             os.close(fd)
 
 
-def make_folders(path: str, mode: int = 0o777) -> None:
+def make_folders(path: str) -> None:
     """`os.makedirs` with `exist_ok`, each folder that was missing handed over."""
     if os.path.isdir(path):
         return
@@ -53,7 +65,11 @@ def make_folders(path: str, mode: int = 0o777) -> None:
     if above and not os.path.isdir(above):
         make_folders(above)
     try:
-        make_folder(path, mode)
+        make_folder(path)
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+
+
+def _above(path: str, dir_fd: int | None) -> int | str:
+    return os.path.dirname(path) or "." if dir_fd is None else dir_fd

@@ -35,14 +35,14 @@ class Pending:
         # The folder's lock: between the making of a note and its own lock it would look as if its process were gone.
         with (
             writing(self._folder),
-            self._gate.making(self._folder, 0o700, sync=False) as folder,
+            self._gate.making(self._folder, sync=False) as folder,
             locked(folder, self._folder),
         ):
             for name in sorted(os.listdir(folder)):
                 if name.startswith(head) and (fd := self._free(folder, name, old=False)) is not None:
                     self._held = (name, fd)
                     return Note(nonce=name.removeprefix(head), again=True)
-            fd = open_or_make(head + nonce, _FLAGS, 0o600, folder)
+            fd = open_or_make(head + nonce, _FLAGS, folder)
             self._held = (head + nonce, fd)
             try_lock(fd)
             return Note(nonce=nonce)

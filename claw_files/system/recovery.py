@@ -216,7 +216,7 @@ class Recovery:
         to = f"{intent.target}~{intent.nonce}" if intent else name
         with self._gate.making("conflicts") as fd:
             forget(fd, to + ".reason")
-            new_file(fd, to + ".reason", reason.encode() + b"\n", sync=True, mask=self._gate.mask)
+            new_file(fd, to + ".reason", reason.encode() + b"\n", sync=True)
             os.rename(name, to, src_dir_fd=source_fd, dst_dir_fd=fd)
             self._private.sync(fd, source_fd)
 

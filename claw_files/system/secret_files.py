@@ -61,9 +61,9 @@ class SecretFiles:
     def keep(self, name: str, secret: str) -> bool:
         """Keep a secret that is not there yet; False where one is. Raises CannotRead, CannotWrite."""
         part = f"{name}~{token(8)}"
-        with writing(self.path(name)), self._gate.making(self._folder, 0o700, sync=False) as folder:
+        with writing(self.path(name)), self._gate.making(self._folder, sync=False) as folder:
             self._check(os.fstat(folder), self._folder, 0o700)
-            new_file(folder, part, f"{secret}\n".encode(), sync=False, mask=0o600)
+            new_file(folder, part, f"{secret}\n".encode(), sync=False)
             try:
                 kernel.place(folder, part, folder, name)
             except FileExistsError:

@@ -128,7 +128,7 @@ class Private:
 
     def folder(self, name: str) -> AbstractContextManager[int]:
         """A descriptor of the folder `name` in it, made when it is not there."""
-        return self._gate.making(f"{self._name}/{name}", 0o700, self._durable)
+        return self._gate.making(f"{self._name}/{name}", self._durable)
 
     def existing(self, name: str) -> AbstractContextManager[int]:
         """The same; raises NotFound when it is not there."""
@@ -145,7 +145,7 @@ class Private:
         spelled = spell(path)
         if spelled.startswith("@"):
             with self.folder("long") as fd, suppress(FileExistsError):
-                new_file(fd, spelled, os.fsencode(path), sync=self._durable, mask=self._gate.mask)
+                new_file(fd, spelled, os.fsencode(path), sync=self._durable)
                 self.sync(fd)
         return Intent.plan(spelled, base, new, now)
 
@@ -163,7 +163,7 @@ class Private:
     def write_note(self, bench: int, intent: Intent, note: bytes | None) -> None:
         """Leave the journal's line where recovery finds it. Not synced: a power cut costs its words, not its fact."""
         if note is not None:
-            new_file(bench, intent.name + NOTE, note, sync=False, mask=self._gate.mask)
+            new_file(bench, intent.name + NOTE, note, sync=False)
 
     def discard(self, bench: int, intent: Intent) -> None:
         """Forget a try that changed nothing. The note goes first: a note alone means that its write was made."""

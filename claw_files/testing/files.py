@@ -138,7 +138,7 @@ class MemoryFiles:
         self._step(path)
         self._append(path, line)
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         split(path)
         self._step(path)
         names = path.split("/")

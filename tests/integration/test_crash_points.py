@@ -319,7 +319,7 @@ def test_everything_is_synced_before_the_next_step_relies_on_it(
 
     monkeypatch.setattr(os, "fsync", lambda fd: (steps.append(f"fsync {name_of(fd)}"), fsync(fd))[1])
     monkeypatch.setattr(kernel, "_renameat2", lambda *args: (steps.append("swap"), rename(*args))[1])
-    world.files.folder(".clawfiles/swap", 0o700)
+    world.files.folder(".clawfiles/swap")
     steps.clear()
 
     edit(world)

@@ -51,7 +51,7 @@ class House:
         self, uid: int, *command: str, cwd: Path, env: Mapping[str, str] | None = None, umask: int = 0o022
     ) -> "subprocess.Popen[str]":
         """A command of ours, as that user types it there."""
-        who = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *_WAY) if uid else ()
+        who = ("setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={NOGROUP}", *_WAY) if uid else ()
         home = str(self.home(uid))
         given = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": home, "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.Popen(
