@@ -64,11 +64,11 @@ class Door:
     """The socket of one run, and the threads that serve it."""
 
     def __init__(self, folder: str, root: str, slots: threading.BoundedSemaphore) -> None:
-        """Raises OSError, ValueError where the run's identity cannot be read."""
+        """Raises OSError where the socket cannot be made."""
         self._path, self._root, self._slots = os.path.join(folder, SOCKET_NAME), root, slots
         self._own = threading.BoundedSemaphore(PER_DOOR)
         self._closed = threading.Event()
-        self._identity = _identity(f"{folder}.json")
+        self._json = f"{folder}.json"
         self._listener = _listening(folder)
         self._inode = os.stat(self._path).st_ino
         self._threads: set[threading.Thread] = set()
@@ -122,11 +122,11 @@ class Door:
             with connection:
                 if _uid_of(connection) == os.geteuid() and self._takes(self._slots):
                     try:
-                        serve(connection, self._root, self._identity, self._closed.is_set)
+                        serve(connection, self._root, _identity(self._json), self._closed.is_set)
                     finally:
                         self._slots.release()
-        except OSError:
-            pass  # the client is gone
+        except (OSError, ValueError):
+            pass  # the client is gone, or nobody knows who the run is
         finally:
             self._own.release()
 

@@ -9,8 +9,9 @@ import secrets
 from contextlib import suppress
 
 from claw_files.config import Settings
-from claw_files.errors import CannotRead
+from claw_files.errors import CannotRead, CannotWrite
 from claw_files.model import AgentId
+from claw_files.system.home import mac
 from claw_files.system.secret_files import SecretFiles
 
 FOLDER = ".clawfiles/tokens"
@@ -32,15 +33,19 @@ class Tokens:
     def make(self, agent: AgentId) -> bool:
         """Make the agent's token if it has none; whether that was so. Raises CannotRead, CannotWrite."""
         found = self._files.read(agent)
-        if found:
+        if _is_proven(agent, found):
             return False
         if found is not None:
-            self._files.remove(agent)  # an empty file opens nothing
-        return self._files.keep(agent, secrets.token_urlsafe(RANDOM_BYTES))
+            self._files.remove(agent)  # what was copied here, or is empty, opens nothing
+        token = secrets.token_urlsafe(RANDOM_BYTES)
+        if not (proof := _proof(agent, token)):
+            raise CannotWrite("~", "there is no place for the key that proves tokens; set HOME or XDG_STATE_HOME")
+        return self._files.keep(agent, f"{token}.{proof}")
 
     def show(self, agent: AgentId) -> str | None:
         """The token itself, or None. Raises CannotRead where its file is not for its owner alone."""
-        return self._files.read(agent) or None
+        found = self._files.read(agent)
+        return found if _is_proven(agent, found) else None
 
     def revoke(self, agent: AgentId) -> bool:
         """Whether there was one; whoever shows it from now on is nobody. Raises CannotWrite."""
@@ -54,17 +59,18 @@ class Tokens:
         shown, found = token.encode("utf-8", "replace")[:_MOST], None
         for agent in self._agents():
             with suppress(CannotRead):
-                kept = self._files.read(agent)
+                kept = self.show(agent)
                 if kept and hmac.compare_digest(kept.encode(), shown):
                     found = agent
         return found
 
     def problems(self) -> list[str]:
         """What is wrong with the files, a sentence each."""
-        found = []
+        found, make = [], "clawfiles token"
         for agent in self._settings.agents:
             try:
-                self._files.read(agent)
+                if (kept := self._files.read(agent)) and not _is_proven(agent, kept):
+                    found.append(f"{self.path(agent)}: it was not made by you on this machine; type `{make} {agent}`")
             except CannotRead as wrong:
                 found.append(str(wrong))
         return found
@@ -75,3 +81,13 @@ class Tokens:
             return [AgentId(name) for name in self._files.names() if name in self._settings.agents]
         except CannotRead:
             return []
+
+
+def _proof(agent: AgentId, token: str) -> str:
+    return mac("token", agent, token, size_bytes=16)
+
+
+def _is_proven(agent: AgentId, found: str | None) -> bool:
+    """Whether the text of a token's file was made here, by us: one that came with a copied folder opens nothing."""
+    token, _, proof = (found or "").partition(".")
+    return bool(proof) and hmac.compare_digest(proof.encode(), _proof(agent, token).encode())

@@ -65,6 +65,9 @@ class Recovery:
             return self._tell(name, name, "not ours")
         if name.endswith(PART):
             return self._drop(bench, name, intent, "unfinished")
+        if not intent.is_proven:
+            self._to_conflicts(bench, name, "a file in swap/ that was copied here, or that another user left")
+            return self._tell(name, name, "not ours")
         content = _content_or_none(bench, name)
         if content and content.digest == intent.new:
             return self._drop(bench, name, intent, "never swapped in")
@@ -91,7 +94,7 @@ class Recovery:
     def _finish_note(self, bench: int, name: str) -> tuple[str, str]:
         """A note alone: its write was made, and only the journal does not say so yet. Moves are told by the inode."""
         intent = Intent.parse(name.removesuffix(NOTE))
-        if intent is None or not self._was_made(intent):
+        if intent is None or not intent.is_proven or not self._was_made(intent):
             told = self._tell(name, self._path(intent) if intent else name, "never done")
             forget(bench, name)
             return told
@@ -171,7 +174,7 @@ class Recovery:
         self, kept: int, name: str, intent: Intent, content: Content | None, over: bool
     ) -> tuple[str, str] | None:
         path = self._path(intent)
-        tail = _tail(content.data, intent) if content else None
+        tail = _tail(content.data, intent) if content and intent.is_proven else None
         if content and tail is not None:
             tail = tail if over else tail[: tail.rfind(b"\n") + 1]
             return self._adopt_tail(kept, name, intent, content.data[: intent.base_bytes + len(tail)], tail)
@@ -201,7 +204,7 @@ class Recovery:
             self._to_conflicts(kept, name, f"lines were added to {path}, which is not there any more")
             return self._tell(name, path, "late lines are in conflicts/")
         late = intent.new if intent.new.startswith(LATE) else f"{LATE}{intent.base_bytes}"
-        further = msgspec.structs.replace(intent, base=mark(taken), new=late)
+        further = msgspec.structs.replace(intent, base=mark(taken), new=late).signed()
         os.rename(name, further.name, src_dir_fd=kept, dst_dir_fd=kept)
         return path, "late lines added"
 

@@ -24,13 +24,14 @@ from claw_files.digest import digest
 from claw_files.errors import CannotRead, NotFound
 from claw_files.system.durable import forget, locked, new_file
 from claw_files.system.gate import Gate, read_in
+from claw_files.system.home import mac
 from claw_files.system.paths import HAND_BYTES
 
 PART, NOTE = ".part", ".note"
 NONE, MOVED, GONE = "none", "moved", "gone"  # instead of a base: a new file, a rename, a deletion
 LATE = "late-"  # and the length before them: in place of the new content's hash, once late lines were added
 KEPT_VERSIONS, KEPT_UNTOLD = 16, 256  # so many stay whoever has them open, and where the kernel does not tell
-_LONGEST_BYTES = 180  # what is left of 255 for the target, beside two hashes, a length, a nonce and an ending
+_LONGEST_BYTES = 160  # what is left of 255 for the target, beside two hashes, a length, a nonce and an ending
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -39,12 +40,18 @@ class Intent(msgspec.Struct, frozen=True):
     target: str  # as `spell` writes it
     base: str  # "digest-length", or NONE, MOVED, GONE
     new: str  # digest; for MOVED and GONE the inode that goes
-    nonce: str  # seconds since 1970 in hexadecimal, "-", eight random digits
+    nonce: str  # seconds since 1970 in hexadecimal, "-", eight random digits, the proof that it is ours
 
     @classmethod
     def plan(cls, target: str, base: str, new: str, now: datetime) -> Self:
         """A new try, never the same name twice."""
-        return cls(target, base, new, f"{int(now.timestamp()):x}-{os.urandom(4).hex()}")
+        return cls(target, base, new, f"{int(now.timestamp()):x}-{os.urandom(4).hex()}").signed()
+
+    def signed(self) -> Self:
+        """The same with the proof that we planned it: what came here with a copied folder must not be believed."""
+        at, _, rest = self.nonce.partition("-")
+        proof = mac("write", self.target, self.base, self.new, at, rest[:8])
+        return msgspec.structs.replace(self, nonce=f"{at}-{rest[:8]}{proof}")
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
@@ -64,6 +71,11 @@ class Intent(msgspec.Struct, frozen=True):
     def at(self) -> datetime:
         """When it was planned, whole seconds, UTC."""
         return datetime.fromtimestamp(int(self.nonce.partition("-")[0], 16), UTC)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether we planned it."""
+        return self == self.signed()
 
     @property
     def base_digest(self) -> str:

@@ -29,7 +29,7 @@ def test_a_token_is_made_once_and_lies_in_a_file_of_its_owner_alone(desk) -> Non
     assert again == {**first, "made": False}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", file.read_text())
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}[.][0-9a-f]{32}\n", file.read_text())
 
 
 def test_a_token_is_printed_only_when_it_is_asked_for(desk) -> None:
