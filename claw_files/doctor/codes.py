@@ -31,6 +31,26 @@ GROUPS: Final = (
             "do what is named, or type `clawfiles trust DIR` if you trust whoever can write there",
         ),
         (
+            "no-modes",
+            "this file system knows no modes: whoever may use the mount decides what is started",
+            "mount it for yourself alone (uid=, umask=077), or keep the workspace on a local disk of Linux",
+        ),
+        (
+            "others-write",
+            "others can write it: what agents read and believe, they can change",
+            "take their right away (chmod -R go-w), or share the folder with a group as docs/how-to/share.md tells",
+        ),
+        (
+            "others-read",
+            "others can read it",
+            "take their right away (chmod -R go-rwx); what is made anew is for you alone anyway",
+        ),
+        (
+            "not-ignored",
+            "git would take tokens and caches from here",
+            "write a line with nothing but * into .clawfiles/.gitignore",
+        ),
+        (
             "openclaw-ledger",
             "OpenClaw's doctor (since 2026.8.1) archives and removes HEARTBEAT.md here",
             'move the file to clawfiles/LEDGER.md and put ledger = "clawfiles/LEDGER.md" under [workspace]',
@@ -109,7 +129,7 @@ GROUPS: Final = (
     _group(
         "Links, devices, folders",
         ("link", "a symbolic link: it is never followed, so it counts for nothing", "put the file itself there"),
-        ("hard-link", "a file with a second name: it is never read", "copy it, and put the copy in its place"),
+        ("hard-link", "it has a second name: it is neither read nor written", "copy it, and put the copy in its place"),
         ("special-file", "a pipe, socket or device: it is never opened", "find out who made it; move it elsewhere"),
         ("folder-as-file", "a folder with the name of a file: it is not read", "move it out of the workspace"),
         ("no-permission", "it cannot be opened: permission denied", "let its owner make it readable (chmod u+rw)"),

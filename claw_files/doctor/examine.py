@@ -4,13 +4,24 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from claw_files.doctor.checks import channels, compartments, inboxes, ledger, leftovers, names, openclaw, setting, tasks
+from claw_files.doctor.checks import (
+    channels,
+    compartments,
+    inboxes,
+    ledger,
+    leftovers,
+    modes,
+    names,
+    openclaw,
+    setting,
+    tasks,
+)
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     *(setting.openclaw, setting.programs, setting.filesystem, setting.writable, openclaw.gateway, channels.channels),
-    *(names.nodes, names.names),
+    *(names.nodes, names.names, modes.modes),
     *(compartments.modes, compartments.outside),
     *(
         tasks.names_in_tasks,

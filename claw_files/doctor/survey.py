@@ -24,6 +24,10 @@ from claw_files.words import FILE_BYTES
 
 CONFIG: Final = "clawfiles.toml"
 PRIVATE: Final = ".clawfiles"
+TOP: Final = (
+    *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "outbox", "conflicts", "quarantine"),
+    *("workflows", "audit", "sessions", "definitions", "wakes"),
+)
 BOXES: Final = ("new", "cur", "done")
 BEING_WRITTEN_SECONDS: Final = 2
 

@@ -17,7 +17,8 @@ from claw_files.system.plain import load_file, replace_file
 from claw_files.system.watches import filesystem_of
 from claw_files.words import safe
 
-WRITE: Final = 0o2
+READ, WRITE, ENTER = 4, 2, 1  # rights of others, as in a mode
+SHARED: Final = stat.S_ISGID | stat.S_IWGRP  # a folder that a group shares
 _DECIDING: Final = ("", "clawfiles.toml", ".clawfiles")  # who can write these decides what is started
 # What is mounted there has no modes of its own: every file shows those that the mount was given.
 _MODELESS: Final = frozenset({"vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk", "9p", "drvfs", "cifs", "smb3"})

@@ -2,6 +2,8 @@
 
 import os
 
+MOUNTS = "/proc/self/mountinfo"
+
 # No events come for what somebody else changes there; FUSE names come as "fuse.sshfs".
 WITHOUT_EVENTS = frozenset(
     (
@@ -23,10 +25,10 @@ def watched_inodes() -> set[int] | None:
     return found
 
 
-def filesystem_of(path: str, mounts: str = "/proc/self/mountinfo") -> str | None:
-    """The type of the file system that `path` (absolute) lies on, as `mounts` has it: "ext4", "nfs4"."""
+def filesystem_of(path: str) -> str | None:
+    """The type of the file system that `path` (absolute) lies on, as /proc/self/mountinfo has it: "ext4", "nfs4"."""
     try:
-        return filesystem_in(_text(mounts), os.path.realpath(path))
+        return filesystem_in(_text(MOUNTS), os.path.realpath(path))
     except OSError:
         return None
 

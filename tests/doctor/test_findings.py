@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from claw_files.acp import installed
 from claw_files.cli.root import COMMANDS
-from claw_files.doctor.checks import setting
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.reading import Node, Tree, Unread
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.errors import INSTALL, InvalidFile
 from claw_files.model import Task, TaskId, Unclear
+from claw_files.system import watches
 
 DAY = 86_400
 RUN = "---\nrun: tc-1.1-s1\nagent: peter\nkey: tc-1.1\n"
@@ -208,7 +208,37 @@ def ill_compartment(clinic) -> None:
 def network_disk(clinic) -> None:
     mounts = clinic.root.parent / "mounts"
     mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {clinic.root.parent} rw - nfs4 b rw\n")
-    setting.MOUNTS = str(mounts)
+    watches.MOUNTS = str(mounts)
+
+
+@case("no-modes", ".")
+def windows_disk(clinic) -> None:
+    mounts = clinic.root.parent / "mounts"
+    mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {clinic.root.parent} rw - 9p b rw\n")
+    watches.MOUNTS = str(mounts)
+
+
+@case("untrusted", "clawfiles.toml")
+def written_by_all(clinic) -> None:
+    (clinic.root / "clawfiles.toml").chmod(0o666)
+
+
+@case("not-ignored", ".clawfiles")
+def in_git(clinic) -> None:
+    clinic.write(".clawfiles/claims/tc-1.log", "")
+    (clinic.root / ".git").mkdir()
+
+
+@case("hard-link", "HEARTBEAT.md")
+def ledger_with_a_second_name(clinic) -> None:
+    (clinic.root / "HEARTBEAT.md").touch()
+    os.link(clinic.root / "HEARTBEAT.md", clinic.root.parent / "other")
+
+
+@case("hard-link", "announcements.md")
+def channel_with_a_second_name(clinic) -> None:
+    clinic.write("announcements.md", "")
+    os.link(clinic.root / "announcements.md", clinic.root.parent / "announced")
 
 
 @case("future-time", "status/tc-1.md")
@@ -677,7 +707,7 @@ def a_post_that_nobody_took(clinic) -> None:
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, clinic) -> None:
     """What a case may change of the machine is put back after its test; no OpenClaw of this machine is seen."""
-    monkeypatch.setattr(setting, "MOUNTS", setting.MOUNTS)
+    monkeypatch.setattr(watches, "MOUNTS", watches.MOUNTS)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("OPENCLAW_CONFIG_PATH", str(clinic.root.parent / "openclaw.json"))
     monkeypatch.delenv("OPENCLAW_GATEWAY_TOKEN", raising=False)
@@ -717,6 +747,7 @@ def test_every_finding_that_is_documented_is_made_here() -> None:
     assert {code for code, *_ in CASES.values()} == CODES.keys() - {
         "check-failed",
         "not-writable",
+        *("others-read", "others-write"),  # tests/integration/test_modes.py
     }
 
 

@@ -1,5 +1,6 @@
 """What we make is for its owner alone, or for the group of a shared folder, whatever the umask; git takes none."""
 
+import json
 import os
 import stat
 import subprocess
@@ -127,3 +128,67 @@ def test_git_takes_no_token_and_nothing_of_a_compartment(house: House) -> None:
     taken = git(ws, "ls-files").splitlines()
     assert "status/tc-1.md" in taken
     assert [path for path in taken if path.startswith((".clawfiles", "compartments"))] == []
+
+
+# --- what was made by others, or before
+
+
+def findings(house: House, ws: Path) -> dict[str, str]:
+    """What the doctor finds about modes: the file by its code."""
+    found = json.loads(house.type(ALICE, "doctor", "--json", cwd=ws).stdout)["findings"]
+    return {one["code"]: one["file"] for one in found if one["code"].startswith(("others-", "open-", "untrusted"))}
+
+
+def made_under_an_open_umask(house: House, mask: int) -> Path:
+    """As an older version made it: every file and folder with what the umask left."""
+    ws = house.workspace("ws", ALICE, TEAM)
+    day(house, ws, 0o022)
+    for path in ws.rglob("*"):
+        if ".clawfiles" not in path.parts and "compartments" not in path.parts:
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+    return ws
+
+
+@only_root
+def test_the_doctor_names_what_others_can_read(house: House) -> None:
+    ws = made_under_an_open_umask(house, 0o022)
+    assert findings(house, ws) == {"others-read": "clawfiles.toml"}
+
+    for path in (ws / "clawfiles.toml", *ws.glob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
+    assert findings(house, ws) == {}
+
+
+@only_root
+@pytest.mark.parametrize("path", ["HEARTBEAT.md", "status", "inbox/peter/cur", "audit/{day}", "status/tc-1.md"])
+def test_the_doctor_names_what_others_can_write(house: House, path: str) -> None:
+    ws = made_under_an_open_umask(house, 0o077)
+    path = path.replace("{day}", next((ws / "audit").iterdir()).name)
+    for part in Path(path).parents:
+        (ws / part).chmod(0o711)
+    (ws / path).chmod(0o702)
+
+    assert findings(house, ws) == {"others-write": path}
+
+
+@only_root
+def test_nothing_is_said_of_what_others_cannot_reach(house: House) -> None:
+    ws = made_under_an_open_umask(house, 0o000)
+    (ws / "clawfiles.toml").chmod(0o644)
+    house.path.chmod(0o700)
+    os.chown(house.path, ALICE, ALICE)
+
+    assert findings(house, ws) == {}
+
+
+@only_root
+def test_a_group_that_shares_the_folder_is_not_others(house: House) -> None:
+    ws = house.workspace("ws", ALICE, TEAM)
+    give(ws, ALICE, 0o2770, NOGROUP)
+    house.type(ALICE, "trust", cwd=ws)
+    day(house, ws, 0o022)
+
+    assert findings(house, ws) == {}
+    give(ws, ALICE, 0o2771, NOGROUP)
+    (ws / "HEARTBEAT.md").chmod(0o662)
+    assert findings(house, ws)["others-write"] == "HEARTBEAT.md"

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from claw_files import words
+from claw_files.config.channels import FILE
 from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.reading import DEEPEST, FULL_BYTES, Folder, Node
-from claw_files.doctor.survey import BOXES, PRIVATE, Survey
+from claw_files.doctor.survey import BOXES, CONFIG, PRIVATE, TOP, Survey
 from claw_files.errors import BadId
+from claw_files.system.ownership import SHARED
 from claw_files.words import FILE_BYTES, safe
 
 AHEAD_SECONDS: Final = 300
-_TOP: Final = (
-    *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "outbox", "conflicts", "quarantine"),
-    *("workflows", "audit", "sessions", "definitions", "wakes"),
-)
 _DEVICES: Final = frozenset({"con", "prn", "aux", "nul"} | {f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10)})
 _MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")
 # Cyrillic and Greek letters that look like Latin ones, and the Latin ones.
@@ -27,16 +25,21 @@ _WINDOWS: Final = frozenset('<>:"|?*\\')
 
 def nodes(s: Survey) -> Iterator[Finding]:
     """Everything that is no plain file or folder, is too large, too deep or from the future."""
-    for top in (*_TOP, PRIVATE, "runs", "compartments"):
+    for top in (*TOP, PRIVATE, "runs", "compartments"):
         node = s.tree.node(top)
         if node and node.kind != "folder":
             yield found("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
-        elif node and node.mode & 0o077 and top == PRIVATE:
+        elif node and node.mode & (0o007 if node.mode & SHARED == SHARED else 0o077) and top == PRIVATE:
             yield found("open-private", top, detail=f"mode {node.mode:o}")
     if ledger := s.tree.node(s.ledger_path):
         yield from _size(ledger)
-    for top in _TOP:
+    for top in TOP:
         yield from _below(s, top, 1)
+    people = s.settings.agents.values() if s.settings else ()
+    files = [it.removeprefix(FILE) for agent in people for it in agent.channels if it.startswith(FILE)]
+    for path in dict.fromkeys((CONFIG, s.ledger_path, *files)):
+        if (node := s.tree.node(path)) and node.kind == "file" and node.links > 1:
+            yield found("hard-link", path, detail=f"{node.links} names")
 
 
 def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ from claw_files.services.writable import unwritable, unwritable_locks
 from claw_files.system.watches import filesystem_of
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
-MOUNTS: Final = "/proc/self/mountinfo"
 # They refuse to swap two names in one step, or promise it for one machine only.
 WEAK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vfat", "msdos", "exfat", "ntfs", "ntfs3",
                          "fuseblk", "hfsplus", "hfs"})  # fmt: skip
@@ -70,7 +69,7 @@ def line_of(raw: str, agent: str, key: str) -> int | None:
 
 def filesystem(s: Survey) -> Iterator[Finding]:
     """A file system with a weaker promise."""
-    kind = filesystem_of(s.tree.root, MOUNTS)
+    kind = filesystem_of(s.tree.root)
     if kind in WEAK:
         yield found("weak-filesystem", ".", detail=str(kind))
 
