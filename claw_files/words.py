@@ -268,6 +268,18 @@ def _without_flood(text: str) -> str:
     return "".join(kept)
 
 
+_ACTIVE = pattern(r"<(?=[A-Za-z/!?])|!(?=\[)|\](?=[(:\[])|--(?=>)|%(?=%)|`{3,}|~{3,}")
+
+
+def inert(text: str) -> str:
+    """Somebody's text as it may stand in Markdown for people: who shows it loads, links, hides and runs nothing.
+
+    Tags, comments, images, links, definitions of links and `%%` are broken by a space, which is so in every reader, as
+    an escape is not; fences become quotes. Text that is inert stays as it is.
+    """
+    return _ACTIVE.sub(lambda found: "'''" if found[0][0] in "`~" else f"{found[0]} ", text)
+
+
 def said(text: str, limit: int = 400) -> str:
     """Somebody's words inside a sentence of ours: one line, escaped, in marks that they cannot close."""
     return f"“{safe(' '.join(text.split()), limit).translate(_NO_MARKS)}”"

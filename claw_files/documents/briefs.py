@@ -38,7 +38,7 @@ def add(
             line
             for m in waiting
             for line in (
-                f"- {harmless(words.safe(m.body, limit=300)).strip()} (`clawfiles inbox done {m.id}`)",
+                f"- {words.inert(words.safe(m.body, limit=300)).strip()} (`clawfiles inbox done {m.id}`)",
                 *(f"  {choice}" for choice in choices.offered(m)),
             )
         ]
@@ -49,16 +49,10 @@ def add(
         if message.key in known:
             continue
         when = words.render_local(message.sent, zone) if message.sent else "some time"
-        line = harmless(words.safe(message.body, limit=2_000)).strip()
+        line = words.inert(words.safe(message.body, limit=2_000)).strip()
         text += f"- {when}, {message.sender}: {line} <!-- key: {message.key} -->\n"
         text += "".join(f"  {choice}\n" for choice in choices.offered(message))
     return text.encode()
-
-
-def harmless(text: str) -> str:
-    """Somebody's text as it may stand in a file for people: it hides nothing behind it, and forges no mark of ours."""
-    text = text.replace("<!--", "<!- -").replace("-->", "- ->")  # a forged key would keep another item away
-    return text.replace("```", "'''").replace("~~~", "'''")
 
 
 def undelivered(raw: bytes, channel: str) -> list[str]:

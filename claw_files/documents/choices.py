@@ -3,12 +3,13 @@
     - [ ] approve TC-47 <!-- choice: tc-47.1.review -->
 
 A choice counts when its box is ticked. The comment is its key: that of the message it was offered with. What other
-people and agents say never gets a comment of ours into such a file (`briefs.harmless`), so none of it can be a choice.
+people and agents say never gets a comment of ours into such a file (`words.inert`), so none of it can be a choice.
 """
 
 import re
 from typing import Final
 
+from claw_files import words
 from claw_files.model import AgentId, Kind, Message, Value
 from claw_files.patterns import pattern
 
@@ -101,7 +102,7 @@ def _marked(choice: Choice, word: str) -> str:
 def _said(why: str) -> str:
     """A reason as a note holds it: one line, no brackets of its own, no comment."""
     flat = " ".join(why.split()).replace("(", "[").replace(")", "]").replace("<!--", "").replace("-->", "")
-    return flat[:_NOTE_LETTERS]
+    return words.inert(flat[:_NOTE_LETTERS])
 
 
 def _replaced(raw: bytes, choice: Choice, line: str) -> bytes:

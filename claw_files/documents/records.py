@@ -113,7 +113,9 @@ def render(values: Mapping[str, object], body: str) -> bytes:
     """
     shown = {key: _shown(value) for key, value in values.items() if value not in (None, (), {})}
     text = body.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\\x00").rstrip("\n")
-    return (splice.block(shown) + (f"{text}\n" if text else "")).encode("utf-8", "backslashreplace")
+    # What a Markdown reader would act on is in quotes there, and may be spelled out: not every one knows front matter.
+    head = splice.block(shown).replace("<", r"\x3c").replace("![", r"\x21[").replace("](", r"\x5d(")
+    return (head + (f"{text}\n" if text else "")).encode("utf-8", "backslashreplace")
 
 
 def _shown(value: object) -> Data:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from claw_files import words
 from claw_files.config.channels import CAP_BYTES, FILE
-from claw_files.documents import briefs, choices
+from claw_files.documents import choices
 from claw_files.errors import CannotRead, NotFound
 from claw_files.model import AgentId, Key, Message, Post
 from claw_files.system.files import Files
@@ -31,7 +31,7 @@ def item_of(message: Message, zone: "ZoneInfo") -> Item:
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""
     reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if choices.is_question(message) else ""
-    body = briefs.harmless(words.safe(message.body, limit=4_000, lines=True)).strip().replace("\n", "\n  ")
+    body = words.inert(words.safe(message.body, limit=4_000, lines=True)).strip().replace("\n", "\n  ")
     return Item(str(message.key), f"{mark}{when}, {message.sender}: {body}{reply}", [message], message.critical)
 
 

@@ -153,7 +153,7 @@ class People:
         held = [m for m in new if not (m.critical and passes)]
         if until is None or not held:
             return ""
-        lines = [f"- {m.sender}: {briefs.harmless(words.safe(m.body, limit=300)).strip()}" for m in held]
+        lines = [f"- {m.sender}: {words.inert(words.safe(m.body, limit=300)).strip()}" for m in held]
         return "\n".join([f"## Held back until {self._ws.when(until)}", *lines, ""])
 
 

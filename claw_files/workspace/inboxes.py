@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
+from claw_files.config import Settings
 from claw_files.digest import digest
 from claw_files.documents import messages
 from claw_files.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
@@ -43,6 +44,7 @@ class Inboxes(Wakes):
     only_looks: bool = False
 
     epoch: str | None
+    settings: Settings
     pending: Note
 
     def home(self, agent: AgentId) -> "Inboxes":
@@ -71,6 +73,8 @@ class Inboxes(Wakes):
             return message
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
+        if self.settings.is_human(message.to) and not self.settings.is_human(message.sender):
+            message = replace(message, body=words.inert(message.body))
         if message.body_file is None and sizes.way(message.body) is not sizes.Way.MESSAGE:
             message = self._place_body(message)
         raw = messages.render(message)
