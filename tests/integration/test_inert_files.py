@@ -82,11 +82,20 @@ def test_what_an_agent_sends_to_a_person_is_inert_wherever_it_lands(office: Offi
         assert "SECRET" in text and "swallowed" in text and "alert(1)" in text, f"the words are there: {path}"
 
 
+def by_hand(office: Office) -> None:
+    """An agent with a shell writes into the person's inbox itself: there nothing of ours has made it inert."""
+    (path,) = files(office, "inbox/dimitrios/new")
+    head, fence, _ = office.read(path).rpartition("---\n")
+    office.write(path, f"{head}{fence}{BLOCK}\n")
+
+
 def test_a_brief_is_inert_with_what_was_held_back_and_what_still_waits(office: Office) -> None:
     office.app().messages.ask(PETER, BOSS, BLOCK)
+    by_hand(office)
     office.acts(MINUTE)
     office.clock.set((office.clock.now() + DAY).replace(hour=4, minute=0))
     office.app().messages.send(PETER, BOSS, BLOCK)
+    by_hand(office)
     office.acts(MINUTE)
     office.clock.set(office.clock.now().replace(hour=8, minute=1))
     office.acts(MINUTE)
