@@ -365,7 +365,8 @@ class App(Site):
         from claw_files.runtimes.command import CommandRuntime
         from claw_files.system.processes import SystemProcesses
 
-        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=self.root != self.base)
+        closed = self.root != self.base
+        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=closed, read=self.files.read)
 
     def _stop_runs(self, task: TaskId) -> None:
         for run in self.runtime.live() if self.workspace.files.names("runs") else []:

@@ -94,6 +94,17 @@ class Locks:
                 return held.pop_all()
         raise Busy(name, _TIDIER)
 
+    def tidy(self, now: datetime) -> None:
+        """Remove the locks of tasks that nobody took for a day; who waits for one just then takes a new file."""
+        with suppress(NotFound, OSError), self._gate.folder(self._private) as folder:
+            for name in os.listdir(folder):
+                with suppress(OSError), ExitStack() as opened:
+                    fd = os.open(name, _FLAGS, dir_fd=folder)
+                    opened.callback(os.close, fd)
+                    is_old = abs(now.timestamp() - os.fstat(fd).st_mtime) > 86_400
+                    if is_old and "-" in name and try_lock(fd):  # not those that last: of tick, daemon and sender
+                        os.unlink(name, dir_fd=folder)
+
     def is_held(self, name: str) -> bool:
         """Whether a process holds the lock now."""
         with suppress(CannotRead), self._gate.folder("") as folder:

@@ -15,6 +15,7 @@ from claw_files.config.settings import (
     Profile,
     Quiet,
     Rate,
+    Retention,
     Route,
     Schedule,
     Serve,
@@ -99,6 +100,7 @@ def _build(found: "Reading") -> Settings:
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
         serve=Serve(**found.section(("serve",), "serve")),
         profiles=profiles,
+        retention=Retention(**found.section(("retention",), "retention")),
         notify=Notify(**found.section(("notify",), "notify")),
         words=tuple((state, more) for state, more in found.section(("words",), "words").items() if more),
     )

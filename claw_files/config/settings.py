@@ -115,6 +115,13 @@ class Heartbeat(Value, frozen=True):
     archive: timedelta
 
 
+class Retention(Value, frozen=True):
+    """When what is over moves into the archive of its month, and when that goes; no `delete_after`: never."""
+
+    compress_after: timedelta = timedelta(days=7)
+    delete_after: timedelta = timedelta(0)
+
+
 class Quiet(Value, frozen=True):
     windows: tuple[Window, ...]
     timezone: str
@@ -240,6 +247,7 @@ class Settings(Value, frozen=True):
     openclaw: OpenClaw = OpenClaw()
     serve: Serve = Serve()
     notify: Notify = Notify()
+    retention: Retention = Retention()
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()  # states, each with more words that mean it
 
     @property

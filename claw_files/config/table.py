@@ -90,7 +90,12 @@ TABLE: tuple[Setting, ...] = (
         ("attempts", "positive", 3, "Then the task goes to dead-letter/."),
         ("backoff", "pause", "2s", "Pause before the second attempt; doubled with each failure; jitter only adds."),
         ("auto", "flag", False, "Also delegate what is ready in the backlog."),
-        ("archive", "pause", "7d", "Closed tasks move to status/archive/ after."),
+        ("archive", "pause", "7d", "The heartbeat moves closed tasks to status/archive/ after."),
+    ),
+    *_of(
+        "retention",
+        ("compress_after", "pause", "7d", "The files of a month move into its archive so long after it has ended."),
+        ("delete_after", "pause", "0", "Archives are deleted so long after their month has ended; 0 for never."),
     ),
     *_of(
         "quiet_hours",

@@ -37,7 +37,7 @@ def _copy(files: Files) -> int:
 
 def _in_journal(files: Files) -> int:
     """The highest of the newest day that tells of a start: they only rise."""
-    days = [name for name in files.names("audit") if name.endswith(".jsonl")]
+    days = [name for name in files.all_names("audit") if name.endswith(".jsonl")]
     for name in reversed(days):
         with suppress(ClawError):
             raw = files.read(f"audit/{name}", JOURNAL_BYTES).data

@@ -143,6 +143,7 @@ GROUPS: Final = (
         ),
         ("too-large", "over 4 MiB: it is not read, or only to be cut", "move what is long into another file"),
         ("nearly-full", "over 3 MiB: at 4 MiB nothing can be added any more", "move what is long into another file"),
+        ("bad-archive", "the archive of a month cannot be read: what is in it is not found", "put the good one back"),
         ("too-many-files", "over 20,000 files in one folder: the rest is not looked at", "type `clawfiles archive`"),
         ("too-deep", "folders more than four deep: nothing below is looked at", "move them out of the workspace"),
     ),
@@ -294,6 +295,11 @@ GROUPS: Final = (
         ("conflict-kept", "somebody's bytes that could not be merged", "take what you need, then move it elsewhere"),
         ("quarantined", "a file that was set aside", "take what you need, then move it elsewhere"),
         ("journal-torn", "the journal's last line was torn off by a crash", REPAIR),
+        (
+            "journal-cut-line",
+            "a crash of clawfiles tore this line off; it is skipped, and a write that it told of is told again below",
+            "nothing: the lines after it are whole",
+        ),
         ("journal-bad-line", "a line of the journal that is no JSON object; it is skipped", "look who writes there"),
         ("swap-left", "a write that a crash cut short", REPAIR),
         (

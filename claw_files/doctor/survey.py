@@ -15,10 +15,11 @@ from claw_files.doctor.reading import Folder, Node, Tree, Unread
 from claw_files.documents import ledger, messages, reports, status
 from claw_files.documents.lines import visible_at
 from claw_files.documents.vocabulary import BUILT_IN
-from claw_files.errors import BadId, InvalidConfig, InvalidFile, Untrusted
+from claw_files.errors import BadId, ClawError, InvalidConfig, InvalidFile, Untrusted
 from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
 from claw_files.rules import by_hand, routing
 from claw_files.system import ownership
+from claw_files.system.months import opened
 from claw_files.system.paths import HAND_BYTES
 from claw_files.words import FILE_BYTES
 
@@ -69,6 +70,8 @@ class Survey:
         self.prefix = self.settings.workspace.prefix if self.settings else "TC"
         months = [node.name for node in self.folder("status/archive").nodes if node.kind == "folder"]
         self.archives = [f"status/archive/{month}" for month in months]
+        paths = (f"status/archive/{name}" for name in self.tree.files.archives("status/archive"))
+        self.moved = {name.rpartition("/")[2] for path in paths for name in self.archived(path)}
         self.tasks = [it for place in ("status", "dead-letter") for it in self._tasks(place)]
         self._by_id: dict[str, TaskFile] = {}
         for it in self.tasks:
@@ -90,7 +93,16 @@ class Survey:
         name = str(task).lower()
         stems = (f"{name}.md", f"{name.upper()}.md")
         places = ("status", "dead-letter", *self.archives)
-        return any(stem in self.folder(place).names for place in places for stem in stems)
+        return stems[0] in self.moved or any(stem in self.folder(place).names for place in places for stem in stems)
+
+    def archived(self, path: str) -> list[str]:
+        """What the archive of a month holds; one that cannot be read is noted once."""
+        try:
+            return opened(self.tree.files, path).names()
+        except ClawError as wrong:
+            if (one := found("bad-archive", path, detail=str(wrong))) not in self.odd:
+                self.odd.append(one)
+        return []
 
     def is_passed_over(self, task: str) -> bool:
         """Whether the task's file was not looked at, because its folder holds too many."""

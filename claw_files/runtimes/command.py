@@ -7,17 +7,19 @@ that the next tick starts the run, or a run under supervision.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from claw_files.errors import CannotWrite, InvalidFile
+from claw_files.errors import CannotWrite, InvalidFile, NotFound
 from claw_files.model import DRAINED, AgentId, Key, Run, RunId
 from claw_files.runtimes import LOST, StartOrder
 from claw_files.runtimes.locks import RunLocks
 from claw_files.system.clock import Clock
+from claw_files.system.files import Content
 from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
 from claw_files.system.processes import Processes
@@ -40,8 +42,13 @@ class CommandRuntime:
         grace: timedelta = timedelta(seconds=2),
         cap_bytes: int = 1 << 20,
         closed: bool = False,
+        read: Callable[[str], Content] | None = None,
     ) -> None:
-        """With `closed`, what agents make in their runs is for their owner alone, as what we make is."""
+        """With `closed`, what agents make in their runs is for their owner alone, as what we make is.
+
+        `read` finds runs of months ago, too.
+        """
+        self._read_old = read
         # One spelling whoever asks: a run's processes are found by the path of its folder.
         root = os.path.realpath(root)
         self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
@@ -171,6 +178,10 @@ class CommandRuntime:
         try:
             return staging.read(self._folder(run_id), run_id)
         except (OSError, InvalidFile):
+            with suppress(InvalidFile, NotFound):
+                path = f"runs/{run_id}/run.md"
+                if self._read_old:
+                    return staging.parse(self._read_old(path).data, path)
             if not staging.is_folder(self._folder(run_id)):
                 return None
             return Run(id=run_id, agent=AgentId(""), key=Key(""), reason="run.md cannot be read")

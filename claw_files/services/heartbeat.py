@@ -21,7 +21,7 @@ from claw_files.rules.tick import plan_line, plan_tick
 from claw_files.runtimes import LOST, AgentRuntime
 from claw_files.services.looking import Looking
 from claw_files.services.schedules import Schedules
-from claw_files.services.uncounted import is_due
+from claw_files.services.uncounted import is_due, marks
 from claw_files.services.unreadable import emptied
 from claw_files.services.writable import PRIVATE, sentence, unwritable
 from claw_files.system.pending import Pending
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from claw_files.services.acting import Acting
     from claw_files.services.choices import Choices
     from claw_files.services.compartments import MovingIn
+    from claw_files.services.tidying import Tidying
     from claw_files.services.usages import Usages
 
 AT_ONCE = timedelta(0)
@@ -203,6 +204,9 @@ class Heartbeat:
                 done.append(action)
         self._safely("events", self._schedules.handle)
         done += self._wake()
+        if only is None and self._tidying.is_due():
+            busy = [run.id for run in self._runtime.live()] + (marks(self._ws).names() or [])
+            self._safely("tidying", self._tidying.tidy, busy)
         return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
@@ -224,7 +228,11 @@ class Heartbeat:
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
-        if (self._moving and self._moving.is_due()) or (self._choices and self._choices.is_due()):
+        if (
+            self._tidying.is_due()
+            or (self._moving and self._moving.is_due())
+            or (self._choices and self._choices.is_due())
+        ):
             return True
         files = self._ws.files
         if isinstance(files, Recovering) and files.has_leftovers():
@@ -285,6 +293,12 @@ class Heartbeat:
         looks = [it if it.entry.task != task else look for it in (self.seen.looks if self.seen else ())]
         snap = replace(self._looking.around((look,), shared=False), looks=tuple(looks) or (look,))
         return look, plan_line(look, snap, self._ws.clock.now())
+
+    @property
+    def _tidying(self) -> "Tidying":
+        from claw_files.services.tidying import Tidying
+
+        return Tidying(self._ws)
 
     @cached_property
     def _usages(self) -> "Usages":

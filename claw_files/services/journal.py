@@ -105,20 +105,20 @@ class Journal:
 
     def _lines_since(self, name: str, start: Position) -> Iterator[tuple[Position, dict[str, Any] | None]]:
         stamp = self._files.stamp(f"audit/{name}")
-        if stamp is None or stamp.size_bytes == start.offset:
+        if stamp and stamp.size_bytes == start.offset:
             return
-        offset = start.offset if stamp.size_bytes > start.offset else 0  # shorter: another file lies there now
         try:
             raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
         except ClawError:  # doctor names it
             return
+        offset = start.offset if len(raw) >= start.offset else 0  # shorter: another file lies there now
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
             line = _decoded(part)
             yield Position(day=start.day, offset=offset), None if line and self._is_hidden(line) else line
 
     def _days(self) -> list[str]:
-        return [name for name in self._files.names("audit") if name.endswith(_SUFFIX)]
+        return [name for name in self._files.all_names("audit") if name.endswith(_SUFFIX)]
 
     def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
         try:

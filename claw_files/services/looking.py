@@ -38,7 +38,7 @@ from claw_files.rules.acknowledgement import is_answer
 from claw_files.rules.entry import case_of, task_key
 from claw_files.rules.lanes import Wait, plan_waits
 from claw_files.rules.resilience import Outcome
-from claw_files.rules.snapshot import Before, Look, Snapshot, Spent
+from claw_files.rules.snapshot import Before, Look, Place, Snapshot, Spent
 from claw_files.rules.transitions import is_held
 from claw_files.rules.verification import is_accepted, verified
 from claw_files.runtimes import AgentRuntime
@@ -176,6 +176,8 @@ class Looking:
             task = approvals.checked(self._ws, self._ws.bound(task))
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
+        if found is None and loaded.place is Place.ARCHIVE and agent:
+            found = self._ws.old_message(agent, task_message_key(task))
         if found:
             task = restore(task, found[0])
         is_older = unreadable.may_be_older(task, run, found, loaded.content, self._is_due(entry))

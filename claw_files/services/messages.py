@@ -226,7 +226,7 @@ class Messages:
 
     def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:
         wanted = words.message_id(id)
-        found = self._ws.find_message(agent, wanted)
+        found = self._ws.find_message(agent, wanted) or self._ws.old_message(agent, wanted)
         if found is None:
             raise NotFound("message", wanted, f"`clawfiles inbox --agent {agent}` lists them")
         return found

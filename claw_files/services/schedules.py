@@ -1,6 +1,6 @@
 """What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ from claw_files.errors import Busy, CannotWrite, ClawError, Conflict
 from claw_files.model import AgentId, Audit, Size, Task, TaskId
 from claw_files.rules import jobs as rules
 from claw_files.rules import transitions
-from claw_files.rules.schedules import Marks
+from claw_files.rules.schedules import FAR, Marks
 from claw_files.workspace import Workspace
 
 if TYPE_CHECKING:  # most ticks find nothing due
@@ -192,6 +192,16 @@ class _Found(NamedTuple):
     schedule: str
     at: datetime
     word: str | None  # of a mark: by which rule is counted from here, or that the schedule is gone
+
+
+def newest(names: Iterable[str], now: datetime) -> list[str]:
+    """Of event files those that say since when a schedule owes what, and by which rule: they must stay."""
+    last = dict[tuple[str, bool], tuple[datetime, str]]()
+    for name in names:
+        if (found := _parse(name)) and found.at <= now + FAR:
+            kind = (found.schedule, found.word is None)
+            last[kind] = max(last.get(kind, (found.at, name)), (found.at, name))
+    return [name for _, name in last.values()]
 
 
 def _parse(name: str) -> _Found | None:

@@ -70,21 +70,22 @@ class Spending:
     def keys(self, since: datetime) -> set[str]:
         """The keys of all usage that was noted since."""
         first = since.astimezone(UTC).date()
-        return {one.key for day in self._read(lambda found: found >= first) for one in day.charges}
+        return {one.key for day in self._read(lambda found: found >= first, f"{first:%Y-%m}") for one in day.charges}
 
     def _days_of(self, month: str | None) -> list[Day]:
         """The days that may hold something of the month: those of UTC, a day more at each end."""
         if month is None:
-            return list(self._read(lambda _: True))
+            return list(self._read(lambda _: True, ""))
         first = date(int(month[:4]), int(month[5:7]), 1)
         last = (first + timedelta(days=31)).replace(day=1)
-        return list(self._read(lambda day: first - timedelta(days=1) <= day <= last))
+        early = first - timedelta(days=1)
+        return list(self._read(lambda day: early <= day <= last, f"{early:%Y-%m}"))
 
-    def _read(self, is_wanted: Any) -> Iterator[Day]:
+    def _read(self, is_wanted: Any, since: str) -> Iterator[Day]:
         head = f"{__version__} 1\n".encode()
         kept = self._kept(head)
         seen: dict[str, Day] = {}
-        for name in self._ws.files.names("audit"):
+        for name in self._ws.files.all_names("audit", since):
             day = _date(name)
             if day is not None and is_wanted(day) and (found := self._day(name, kept.get(name))):
                 seen[name] = found

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from claw_files.documents import usage
-from claw_files.errors import ClawError
+from claw_files.errors import ClawError, NotFound
 from claw_files.model import RunId, TaskId, Value
 from claw_files.rules import stats
 from claw_files.rules.stats import Line, Stats
@@ -62,10 +62,10 @@ class Statistics:
 
     def _lines(self, first: datetime, now: datetime) -> Iterator[Line]:
         for path in journal_paths(first, now):
-            if self._ws.files.stamp(path) is None:
-                continue
             try:
                 raw = self._ws.files.read(path, JOURNAL_BYTES).data
+            except NotFound:
+                continue
             except ClawError:
                 self._unread.append(path.removeprefix("audit/").removesuffix(".jsonl"))
                 continue

@@ -258,8 +258,14 @@ class TaskService:
                 turns.put_away(self._ws, cancelled, audit, all_of=True)
         return cancelled
 
-    def archive(self, by: AgentId, older_than: timedelta | None = None) -> Sweep:
-        """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/.
+    def archive(
+        self,
+        by: AgentId,
+        older_than: timedelta | None = None,
+        most: int | None = None,
+        is_needed: Callable[[Task], bool] = lambda _: False,
+    ) -> Sweep:
+        """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/: at most so many.
 
         Never one with a ledger line: the tick still has to tell somebody of it. Unreadable files stay where they are.
         """
@@ -269,7 +275,7 @@ class TaskService:
         for loaded in ws.readable("status"):
             task = ws.in_force(loaded.task)
             ended = task.completed or task.updated or loaded.content.stamp.mtime
-            if task.state not in (State.DONE, State.CANCELLED) or ended > before:
+            if task.state not in (State.DONE, State.CANCELLED) or ended > before or is_needed(task):
                 continue
             if task.id in lines:
                 watched.append(task.id)
@@ -282,6 +288,8 @@ class TaskService:
             )
             ws.claims.forget(task.id)
             moved.append(task.id)
+            if len(moved) == most:
+                break
         return Sweep(moved=tuple(moved), watched=tuple(watched))
 
     # --- how every move is made

@@ -18,6 +18,7 @@ from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
+from claw_files.system.months import ARCHIVE, archived, archived_names
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.words import FILE_BYTES, json_line
@@ -61,7 +62,25 @@ class DiskFiles:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
+        try:
+            return self._gate.read(path, cap_bytes)
+        except NotFound:
+            if found := archived(self, path, cap_bytes):
+                return found
+            raise
+
+    def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         return self._gate.read(path, cap_bytes)
+
+    def archives(self, folder: str) -> list[str]:
+        try:
+            with self._gate.folder(folder) as fd:
+                return [name for name in os.listdir(fd) if ARCHIVE.fullmatch(name)]
+        except NotFound:
+            return []
+
+    def all_names(self, folder: str, since: str = "") -> list[str]:
+        return sorted({*self.names(folder), *archived_names(self, folder, since)})
 
     def stamp(self, path: str) -> Stamp | None:
         folder, name = split(path)
@@ -153,7 +172,7 @@ class DiskFiles:
             self._private.write_note(bench, intent, note)
             try:
                 with locked(fd, path):
-                    os.unlink(name, dir_fd=fd)
+                    (os.rmdir if stat.S_ISDIR(found.st_mode) else os.unlink)(name, dir_fd=fd)
             except BaseException as error:
                 forget(bench, intent.name + NOTE)
                 if isinstance(error, FileNotFoundError):

@@ -56,11 +56,20 @@ class Files(Protocol):
     """Everything clawfiles does with files goes through these methods."""
 
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
-        """The file's content.
+        """The file's content; of what has moved into a month's archive, that which lies there.
 
         Raises NotFound (what="file"), CannotRead for a link, a FIFO, a folder, a device, a second hard link, more than
         `cap_bytes`, or a path that leaves the root.
         """
+
+    def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
+        """The same without archives."""
+
+    def archives(self, folder: str) -> list[str]:
+        """Names of the archives of months in a folder."""
+
+    def all_names(self, folder: str, since: str = "") -> list[str]:
+        """`names`, and those in archives: in all, or in those of the month `since` ("2026-10") and later ones."""
 
     def stamp(self, path: str) -> Stamp | None:
         """The stamp of a regular file, or None when there is none (or what is there is not a regular file)."""
@@ -102,7 +111,7 @@ class Files(Protocol):
         """Rename durably; never replaces. Raises NotFound, or Conflict when the target exists."""
 
     def remove(self, path: str, note: bytes | None) -> None:
-        """Delete durably. An absent file is fine: somebody was faster."""
+        """Delete a file, or an empty folder, durably. An absent one is fine: somebody was faster."""
 
     def append(self, path: str, line: bytes) -> None:
         """Add one line to a file that only ever grows (journal, `file:` channels), durably."""

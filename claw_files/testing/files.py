@@ -7,6 +7,7 @@ from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp, Survey
+from claw_files.system.months import ARCHIVE, archived, archived_names
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.testing.clock import FakeClock
 from claw_files.words import FILE_BYTES
@@ -59,6 +60,20 @@ class MemoryFiles:
     # -- the contract --------------------------------------------------------------------------------------------
 
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
+        try:
+            return self.read_live(path, cap_bytes)
+        except NotFound:
+            if found := archived(self, path, cap_bytes):
+                return found
+            raise
+
+    def archives(self, folder: str) -> list[str]:
+        return [name for name in self._below(folder) if ARCHIVE.fullmatch(name)]
+
+    def all_names(self, folder: str, since: str = "") -> list[str]:
+        return sorted({*self.names(folder), *archived_names(self, folder, since)})
+
+    def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         split(path)
         if path in self._refused:
             raise CannotRead(path, self._refused[path], "refused for this test")
@@ -78,9 +93,12 @@ class MemoryFiles:
         return content.stamp if content and path not in self._refused else None
 
     def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
+        return sorted(name for name in self._below(folder) if not is_dropping(name))[:limit]
+
+    def _below(self, folder: str) -> set[str]:
         prefix = f"{folder}/" if folder else ""
         under = (path[len(prefix) :] for path in {*self._files, *self._folders} if path.startswith(prefix))
-        return sorted(name for name in {rest.partition("/")[0] for rest in under} if not is_dropping(name))[:limit]
+        return {rest.partition("/")[0] for rest in under}
 
     def survey(self, folder: str) -> list[Survey]:
         stamps = [(name, self.stamp(f"{folder}/{name}")) for name in self.names(folder)]
@@ -167,7 +185,7 @@ class MemoryFiles:
 
     def _read_if_there(self, path: str) -> Content | None:
         try:
-            return self.read(path, HAND_BYTES)
+            return self.read_live(path, HAND_BYTES)
         except NotFound:
             return None
 

@@ -210,8 +210,11 @@ class Workspace(Making):
         return max(it.highest_number() for it in (self, *self.places.others())) + 1
 
     def highest_number(self) -> int:
-        """The highest number in use here, ledger lines and archive included: a number never comes back."""
-        folders = [*FOLDERS, "definitions", *(f"status/archive/{month}" for month in self._months())]
+        """The highest number in use here, ledger lines included: a number never comes back.
+
+        Its files stay out of the archives of months, which are not opened here.
+        """
+        folders = [*FOLDERS, "definitions", *(f"status/archive/{month}" for month in self._open_months())]
         names = [name.removesuffix(".md") for folder in folders for name in self.files.names(folder)]
         names += [entry.task for entry in self.entries()]
         prefix = f"{self.settings.workspace.prefix.lower()}-"
@@ -220,7 +223,10 @@ class Workspace(Making):
         return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0)
 
     def _months(self) -> list[str]:
-        """Folders of the archive, "2026-03"; what else lies there is somebody's."""
+        """Months of the archive, "2026-03"; what else lies there is somebody's."""
+        return sorted({*self._open_months(), *(name[:7] for name in self.files.archives("status/archive"))})
+
+    def _open_months(self) -> list[str]:
         return [name for name in self.files.names("status/archive") if _MONTH.fullmatch(name)]
 
     def update(
@@ -271,6 +277,8 @@ class Workspace(Making):
     def move(self, loaded: Loaded, folder: str, audit: Audit) -> None:
         """Move a task's file into another folder. A crash leaves it in one of the two."""
         self.files.folder(folder)
+        if self.files.stamp(loaded.path) is None:  # it lies in the archive of a month
+            self.files.commit(loaded.path, lambda raw: raw or loaded.content.data, None, keep_mtime=True)
         if is_archive := folder.startswith("status/archive"):
             self.move_definition(loaded.task.id, is_archive)
         self.files.move(loaded.path, f"{folder}/{words.file_name(loaded.task.id)}", self.line(audit))

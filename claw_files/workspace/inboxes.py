@@ -123,9 +123,10 @@ class Inboxes(Wakes):
             return False
         return True
 
-    def message_ids(self, agent: AgentId, box: Box) -> list[str]:
-        """Ids of the messages in one box, oldest first."""
-        names = self.home(agent).files.names(f"inbox/{agent}/{box}")
+    def message_ids(self, agent: AgentId, box: Box, old: bool = False) -> list[str]:
+        """Ids of the messages in one box, oldest first; with `old`, also of those in the archives of months."""
+        files = self.home(agent).files
+        names = (files.all_names if old else files.names)(f"inbox/{agent}/{box}")
         return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
     def unread_of(self, agent: AgentId, sender: AgentId) -> int:
@@ -196,6 +197,11 @@ class Inboxes(Wakes):
                     return self.read_message(agent, box, id), box
         return None
 
+    def old_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        """The message of that key or id among all that are done, also in the archives of months."""
+        ids = (id for id in self.message_ids(agent, Box.DONE, old=True) if id == key or id.endswith(f"-{key}"))
+        return next(((self.read_message(agent, Box.DONE, id), Box.DONE) for id in ids), None)
+
     def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
         """The task message of the newest attempt that the agent was given, wherever it lies."""
         form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
@@ -208,7 +214,7 @@ class Inboxes(Wakes):
     def tasks_given(self, agent: AgentId) -> set[TaskId]:
         """The tasks that the agent was ever given, by the names of their messages."""
         form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
-        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box))
+        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box, old=True))
         return {TaskId(named[1].upper()) for named in names if named}
 
     def is_answered(self, message: Message) -> bool:

@@ -48,7 +48,7 @@ class Recorded(Value, frozen=True):
 def last_recorded(files: Files, task: TaskId) -> Recorded | None:
     """What the journal has as the task's last state; None where it knows none, or too long ago."""
     left = MOST_BYTES
-    for name in [name for name in files.names("audit") if name.endswith(".jsonl")][: -DAYS - 1 : -1]:
+    for name in [name for name in files.all_names("audit") if name.endswith(".jsonl")][: -DAYS - 1 : -1]:
         try:
             raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
         except ClawError:  # doctor names it

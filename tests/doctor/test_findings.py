@@ -662,6 +662,16 @@ def no_json(clinic) -> None:
     clinic.write("audit/2026-03-07.jsonl", "hello\n{}\n")
 
 
+@case("journal-cut-line", "audit/2026-03-07.jsonl", 1)
+def a_line_that_a_crash_tore_off_and_the_next_one_ended(clinic) -> None:
+    clinic.write("audit/2026-03-07.jsonl", '{"timestamp":"2026-03-07T08:00:00Z","action":"cla\n{}\n')
+
+
+@case("bad-archive", "audit/2026-01.zip")
+def an_archive_that_is_none(clinic) -> None:
+    clinic.write("audit/2026-01.zip", "PK")
+
+
 @case("swap-left", ".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part")
 def half_a_write(clinic) -> None:
     clinic.write(".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part", "x")

@@ -61,7 +61,9 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
         fact = _fact(line)
         if fact is None and len(bad) < _MOST_BAD:
             shown = line[:60].decode("utf-8", "replace")
-            bad.append(found("journal-bad-line", node.path, number, shown, key=torn(line)))
+            is_ours = line.startswith(b'{"timestamp":"') and not line.endswith(b"}")
+            code = "journal-cut-line" if is_ours else "journal-bad-line"
+            bad.append(found(code, node.path, number, shown, key=torn(line)))
         elif b'"torn.' in line and fact:  # a repair has said so
             known.add(str(fact.get("key")).removeprefix("torn."))
     if tail and not s.is_young(node):

@@ -11,6 +11,7 @@ from claw_files.doctor.findings import Finding, found
 from claw_files.doctor.reading import DEEPEST, FULL_BYTES, Folder, Node
 from claw_files.doctor.survey import BOXES, CONFIG, PRIVATE, TOP, Survey
 from claw_files.errors import BadId
+from claw_files.system.months import ARCHIVE
 from claw_files.system.ownership import SHARED
 from claw_files.words import FILE_BYTES, safe
 
@@ -74,7 +75,9 @@ def _node(s: Survey, node: Node) -> Iterator[Finding]:
         yield found("hard-link", node.path, detail=f"{node.links} names")
     if not node.mode & 0o444:
         yield found("no-permission", node.path, detail=f"mode {node.mode:o}")
-    if not node.path.startswith(_MAY_BE_LARGE):
+    if ARCHIVE.fullmatch(node.name):
+        s.archived(node.path)
+    elif not node.path.startswith(_MAY_BE_LARGE):
         yield from _size(node)
     if node.mtime > s.now + AHEAD_SECONDS:
         yield found("future-time", node.path)
