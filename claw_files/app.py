@@ -366,7 +366,9 @@ class App(Site):
         from claw_files.system.processes import SystemProcesses
 
         closed = self.root != self.base
-        return CommandRuntime(self.root, SystemProcesses(), self.clock, self._env, closed=closed, read=self.files.read)
+        return CommandRuntime(
+            self.root, SystemProcesses(), self.clock, self._env, closed=closed, read=lambda path: self.files.read(path)
+        )
 
     def _stop_runs(self, task: TaskId) -> None:
         for run in self.runtime.live() if self.workspace.files.names("runs") else []:

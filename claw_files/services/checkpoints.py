@@ -77,7 +77,7 @@ class Checkpoints:
         """
         path = self.worker_path(label)
         try:
-            content = self._ws.files.read(path)
+            content = self._ws.files.read(path, sizes.ACCEPTED_BYTES)
         except NotFound:
             return None
         if not content.data and not is_over:  # made for a run in a sandbox that has not written it yet

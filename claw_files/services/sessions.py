@@ -159,7 +159,7 @@ class Sessions:
             names = [name for _, name in nlargest(RUNS, ((stamp.mtime_ns, name) for stamp, name in stamps if stamp))]
         found = {run.id: run for run in self._runtime.live()}
         for name in names:
-            if name not in found and (run := self._looked(name)):
+            if name not in found and (run := self._looked(name)) and run.agent:  # else it is somebody's folder
                 found[run.id] = run
         return list(found.values())
 

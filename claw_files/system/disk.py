@@ -76,7 +76,7 @@ class DiskFiles:
         try:
             with self._gate.folder(folder) as fd:
                 return [name for name in os.listdir(fd) if ARCHIVE.fullmatch(name)]
-        except NotFound:
+        except (NotFound, CannotRead):
             return []
 
     def all_names(self, folder: str, since: str = "") -> list[str]:

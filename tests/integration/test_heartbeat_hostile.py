@@ -82,7 +82,7 @@ HOSTILE: dict[str, bytes] = {
     "a tag": b"---\nstatus: !!python/object/apply:os.system ['touch PWNED']\n---\n",
     "another task's id": b"---\nid: TC-999\nstatus: done\n---\n",
     "twice the same key": b"---\nstatus: done\nStatus: backlog\n---\n",
-    "too large": b"---\nstatus: done\n---\n" + b"x" * (2 << 20),
+    "too large": b"---\nstatus: done\n---\n" + b"x" * (5 << 20),
 }
 
 
