@@ -281,11 +281,8 @@ class TaskService:
                 watched.append(task.id)
                 continue
             why = f"{task.state} since {words.render_instant(ended)}"
-            ws.move(
-                loaded,
-                f"status/archive/{ended.astimezone(ws.zone):%Y-%m}",
-                Audit(action="archive", task=task.id, actor=by, why=why),
-            )
+            audit = Audit(action="archive", task=task.id, actor=by, why=why)
+            ws.move(loaded, f"status/archive/{ended.astimezone(ws.zone):%Y-%m}", audit)
             ws.claims.forget(task.id)
             moved.append(task.id)
             if len(moved) == most:
