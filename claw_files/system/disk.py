@@ -18,7 +18,7 @@ from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
-from claw_files.system.months import ARCHIVE, archived, archived_names
+from claw_files.system.months import ARCHIVE, Archived
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.words import FILE_BYTES, json_line
@@ -28,7 +28,7 @@ _SET_ASIDE: dict[str, object] = dict.fromkeys(_AUDIT) | {"action": "recover"}
 _RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
 
 
-class DiskFiles:
+class DiskFiles(Archived):
     """`Files` on a real folder (Linux; elsewhere with a weaker promise).
 
     Where renameat2 is missing (another platform or file system), an edit that somebody makes in the microseconds
@@ -61,14 +61,6 @@ class DiskFiles:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
-        try:
-            return self._gate.read(path, cap_bytes)
-        except NotFound:
-            if found := archived(self, path, cap_bytes):
-                return found
-            raise
-
     def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         return self._gate.read(path, cap_bytes)
 
@@ -78,9 +70,6 @@ class DiskFiles:
                 return [name for name in os.listdir(fd) if ARCHIVE.fullmatch(name)]
         except (NotFound, CannotRead):
             return []
-
-    def all_names(self, folder: str, since: str = "") -> list[str]:
-        return sorted({*self.names(folder), *archived_names(self, folder, since)})
 
     def stamp(self, path: str) -> Stamp | None:
         folder, name = split(path)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from claw_files.errors import CannotRead, ClawError
+from claw_files.errors import CannotRead, ClawError, NotFound
 from claw_files.patterns import pattern
 from claw_files.system.files import Content, Files, Stamp
 from claw_files.system.paths import JOURNAL_BYTES, split
+from claw_files.words import FILE_BYTES
 
 MOST_NAMES_BYTES = 8 << 20  # of the table of names of one archive
 MONTH = pattern(r"[0-9]{4}-[0-9]{2}(?![0-9])")
@@ -86,13 +87,23 @@ def archived(files: Files, path: str, cap_bytes: int) -> Content | None:
     return None
 
 
-def archived_names(files: Files, folder: str, since: str) -> set[str]:
-    """What the archives of a folder hold directly below it, in those of a month ("2026-10") and later ones."""
-    found = set[str]()
-    for one in _of(files, folder, since, None):
-        with suppress(CannotRead):
-            found |= {name.partition("/")[0] for name in one.names()}
-    return found
+class Archived:
+    """What `Files` promises of archives, for any that has `read_live`, `names` and `archives`."""
+
+    def read(self: Files, path: str, cap_bytes: int = FILE_BYTES) -> Content:
+        try:
+            return self.read_live(path, cap_bytes)
+        except NotFound:
+            if found := archived(self, path, cap_bytes):
+                return found
+            raise
+
+    def all_names(self: Files, folder: str, since: str = "") -> list[str]:
+        found = set(self.names(folder))
+        for one in _of(self, folder, since, None):
+            with suppress(CannotRead):
+                found |= {name.partition("/")[0] for name in one.names()}
+        return sorted(found)
 
 
 def opened(files: Files, path: str) -> Archive:

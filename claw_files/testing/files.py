@@ -7,7 +7,7 @@ from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp, Survey
-from claw_files.system.months import ARCHIVE, archived, archived_names
+from claw_files.system.months import ARCHIVE, Archived
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.testing.clock import FakeClock
 from claw_files.words import FILE_BYTES
@@ -17,7 +17,7 @@ class Crash(BaseException):
     """The process died here. No Exception, so that no `except` of the code under test survives it."""
 
 
-class MemoryFiles:
+class MemoryFiles(Archived):
     """`Files` without a disk. What a crash may lose on a disk it may lose here: steps are counted and can be the last.
 
     Steps: a commit has three (prepared, swapped, journalled), move and remove have three, append one, folder one.
@@ -59,19 +59,8 @@ class MemoryFiles:
 
     # -- the contract --------------------------------------------------------------------------------------------
 
-    def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
-        try:
-            return self.read_live(path, cap_bytes)
-        except NotFound:
-            if found := archived(self, path, cap_bytes):
-                return found
-            raise
-
     def archives(self, folder: str) -> list[str]:
         return [name for name in self._below(folder) if ARCHIVE.fullmatch(name)]
-
-    def all_names(self, folder: str, since: str = "") -> list[str]:
-        return sorted({*self.names(folder), *archived_names(self, folder, since)})
 
     def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         split(path)
