@@ -50,6 +50,14 @@ def test_no_agent_moves_another_s_task(site) -> None:
     assert site("cancel", "TC-1", by="iris").status == 5
 
     assert site.ok("task", "show", "TC-1", "--json").json == before
+    path = site.root / "status/tc-1.md"
+    for state in ("done", "backlog", "cancelled", "in_progress"):
+        text = path.read_text().replace("assignee: peter", "assignee: iris")
+        path.write_text(text.replace("status: in_progress", f"status: {state}"))
+        site.ok("heartbeat")
+        after = site.ok("task", "show", "TC-1", "--json").json
+        assert (after["status"], after["assignee"]) == ("in_progress", "peter"), state
+        assert "assignee: peter" in path.read_text()
 
 
 def test_what_an_agent_deletes_of_our_own_is_made_again(site) -> None:

@@ -360,3 +360,118 @@ def test_the_conflict_names_both_and_what_to_believe(office: Office) -> None:
 
     told = office.message("sentry", conflicts(office)[0])
     assert "names iris, but generation 1 of TC-1 is peter's" in told
+
+
+# --- the table of file-format.md, "When they disagree"
+
+
+def blocked(office: Office) -> None:
+    claimed(office)
+    office.app().tasks.block(TASK, PETER, "no access")
+
+
+def failed(office: Office) -> None:
+    claimed(office)
+    office.app().tasks.fail(TASK, PETER, "it broke")
+
+
+def done(office: Office) -> None:
+    in_review(office)
+    office.app().tasks.approve(TASK, PERSON)
+    office.tick()
+
+
+def cancelled(office: Office) -> None:
+    claimed(office)
+    office.app().tasks.cancel(TASK, PERSON, "not needed")
+    office.tick()
+
+
+STANDS = {
+    S.BACKLOG: delivered,
+    S.IN_PROGRESS: claimed,
+    S.BLOCKED: blocked,
+    S.REVIEW: in_review,
+    S.FAILED: failed,
+    S.DONE: done,
+    S.CANCELLED: cancelled,
+}
+
+
+def allowed() -> dict[State, set[State]]:
+    """What the page's table lets people change by hand, by what is recorded."""
+    page = (Path(__file__).parents[2] / "docs/reference/file-format.md").read_text()
+    table = page.partition("| `recorded` | may be changed by hand to |\n|---|---|\n")[2].partition("\n\n")[0]
+    found: dict[State, set[State]] = {}
+    for row in table.splitlines():
+        left, right = row.strip("| ").split(" | ")
+        named = {state for state in State if f"`{state}`" in right}
+        all_but = set(State) - named if right.startswith("any state but") else named
+        found |= {State(it.strip("` ")): all_but for it in left.split(",")}
+    return found
+
+
+@pytest.mark.parametrize("said", State)
+@pytest.mark.parametrize("before", STANDS)
+def test_a_state_that_is_edited_counts_if_the_page_allows_it(before: State, said: State, office: Office) -> None:
+    STANDS[before](office)
+    office.settle()
+    office.clock.advance(MINUTE)
+    is_watched = bool(office.lines)
+    assert office.state(TASK) is before
+    says(said)(office)
+
+    may = said is before or said in allowed()[before]
+    in_force = office.state(TASK)
+    ticked = office.app().heartbeat.tick()
+
+    counted = S.REVIEW if said is S.DONE and before is not S.DONE else said  # the route wants a review
+    assert in_force is (counted if may else before)
+    assert ticked.problems == ()
+    assert len(conflicts(office)) == (is_watched and not may)
+
+
+# --- the ledger
+
+
+def ledger(change: Callable[[str], str]) -> Step:
+    def edit(office: Office) -> None:
+        lines = office.read("HEARTBEAT.md").splitlines(keepends=True)
+        office.write("HEARTBEAT.md", "".join(change(line) if "TC-1" in line else line for line in lines))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        (lambda line: "", False),
+        (lambda line: line.replace("- TC-1", "- [x] TC-1"), False),
+        (lambda line: line.replace("- TC-1", "- [-] TC-1"), True),
+        (lambda line: f"- ~~{line[2:-1]}~~\n", True),
+        (lambda line: line.replace("TC-1", "~~TC-1~~"), True),
+    ],
+    ids=["deleted", "ticked", "dropped", "struck", "id-struck"],
+)
+def test_a_line_that_is_taken_out_by_hand_ends_the_watching_and_changes_no_state(
+    change: Callable[[str], str], stays: bool, office: Office
+) -> None:
+    claimed(office)
+    office.settle()
+    ledger(change)(office)
+    there = office.read("HEARTBEAT.md")
+
+    acts = [act for _ in range(4) for act in office.acts(timedelta(hours=2))]
+
+    assert [act for act in acts if not act.startswith("unwatch")] == []
+    assert (office.state(TASK), office.lines) == (S.IN_PROGRESS, [])
+    assert (office.read("HEARTBEAT.md") == there) is (stays or "TC-1" not in there)
+
+
+def test_a_time_that_is_edited_in_the_ledger_is_when_the_heartbeat_looks(office: Office) -> None:
+    claimed(office)
+    office.settle()
+    ledger(lambda line: f"{line.partition(', check')[0]}, check at 2026-03-08 10:00\n")(office)
+
+    assert office.acts(timedelta(hours=20)) == []
+    assert office.acts(timedelta(hours=10)) == ["nudge TC-1"]
