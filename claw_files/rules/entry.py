@@ -82,20 +82,19 @@ def unreadable(case: Case) -> Decision | None:
 
 def conflict(case: Case) -> Decision | None:
     """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
-    why, monitor = case.standing.conflict, case.snap.settings.monitor
-    is_told_by_writers = bool(case.task.overruled or case.task.stranger)
-    if why and is_told_by_writers and why == by_hand.overruling(case.task):  # so it is the same key
-        told = _tell_conflict(case, why, mark(why))
-        again = case.act(Act.CONFLICT, why, monitor, f"conflict.{mark(why)}", details={"told": True})
-        return (again,) if told is None and case.task.stranger else told  # it is told once, and put right each time
+    why = case.standing.conflict
+    if why and why == by_hand.overruling(case.task):  # whoever writes next tells it under the same key
+        return _tell_conflict(case, why, mark(why))
     return _tell_conflict(case, why, (case.look.digest or "")[:8]) if why else None
 
 
 def _tell_conflict(case: Case, why: str, content: str) -> Decision | None:
+    """Told once; what somebody else wrote is put right each time."""
     monitor, what = case.snap.settings.monitor, f"conflict.{content}"
-    if case.was_told(monitor, case.key(what)):
+    is_told, text = case.was_told(monitor, case.key(what)), f"{case.task.id}: {why}"
+    if is_told and not case.task.stranger:
         return None
-    return (case.act(Act.CONFLICT, why, monitor, what, text=f"{case.task.id}: {why}", kind=Kind.ANNOUNCE),)
+    return (case.act(Act.CONFLICT, why, monitor, what, text=text, kind=Kind.ANNOUNCE, details={"told": is_told}),)
 
 
 def carried(case: Case) -> Decision | None:

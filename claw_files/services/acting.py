@@ -1,11 +1,10 @@
 """Carrying out what a tick decided, one small method for each kind of action. Every one of them can be repeated."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from msgspec.structs import replace
 
-from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound, NotYours
+from claw_files.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
 from claw_files.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
 from claw_files.rules import by_hand, visibility
 from claw_files.rules.authority import may_give_work
@@ -158,7 +157,6 @@ class Acting:
                 task = given_by(task, message)
             agent = task.assignee or action.agent
             standing = by_hand.Standing(state=task.state, moved=True)
-            generation = (message.generation or 0) if message else 0
             now, lasting = self._ws.clock.now(), self._ws.settings.heartbeat.lease
             return by_hand.record(replace(task, assignee=agent), standing, generation, now, lasting)
 
@@ -167,14 +165,18 @@ class Acting:
             # Released. Ticked first: were we to die before the line is gone, it would read as a send still to be made.
             entry = self._entry(action)
             self._ws.replace_entry(entry, replace(entry, ticked=True), self._audit(action))
-        self._keep(self._ws.update(action.task, rule, self._audit(action), keep_mtime=True))
+        agent, sent = look.task.assignee or action.agent, message.generation if message else None
+        generation = self._reserved(look.task, agent, sent or 0)
+        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
 
-    def _keep(self, task: Task) -> None:
-        """Have the claim log know whose the generation is: only a claim by command has written that."""
-        is_news = task.generation > self._ws.claims.given(task.id).highest
-        if is_news and task.assignee and task.state in (State.IN_PROGRESS, State.REVIEW):
-            with suppress(NotYours):
-                self._ws.claims.reserve(task.id, task.generation, task.assignee)
+    def _reserved(self, task: Task, agent: AgentId | None, sent: int) -> int:
+        """The generation with which `agent` has the task from now on; the claim log knows it before the file does."""
+        given, number = self._ws.claims.given(task.id), max(task.generation, sent)
+        if not sent and agent and (number == 0 or given.holder(number) not in (None, agent)):
+            number = self._ws.next_generation(task)
+        if agent and number > given.highest:
+            self._ws.claims.reserve(task.id, number, agent)
+        return number
 
     def _conflict(self, action: Action, look: Look | None) -> None:
         """Tell of it; where somebody else wrote over the file than its holder, what is in force is written again."""
@@ -187,11 +189,8 @@ class Acting:
         """Write what is in force over an older copy; our own write, as `updated` says."""
 
         def rule(found: Task) -> Task:
-            now, found = self._ws.clock.now(), recall.recalled(self._ws, approvals.checked(self._ws, found))
-            found = self._ws.in_force(found)
-            lasting = now + self._ws.settings.heartbeat.lease
-            is_held = found.state is State.IN_PROGRESS
-            return replace(found, updated=now, lease=found.lease or (lasting if is_held else None))
+            found = recall.recalled(self._ws, approvals.checked(self._ws, found))
+            return replace(self._ws.in_force(found), updated=self._ws.clock.now())
 
         self._ws.update(task, rule, audit, keep_mtime=True)
 
@@ -199,14 +198,15 @@ class Acting:
         """Make the reported move in the report's author's name."""
         report: Report = action.details["report"]
         known = self._ws.settings.agents.get(report.author)
-        generation = (look.message.generation or 0) if look and look.message else 0
+        sent = look.message.generation if look and look.message else None
 
         def rule(task: Task) -> Task:
             now, lasting = self._ws.clock.now(), self._ws.settings.heartbeat.lease
             return by_hand.carry(task, report, known, generation, now, lasting, self._ws.is_reviewed(task))
 
-        assert action.task is not None
-        self._keep(self._ws.update(action.task, rule, self._audit(action), keep_mtime=True))
+        assert action.task is not None and look is not None and look.task is not None
+        generation = self._reserved(look.task, look.task.assignee or report.author, sent or 0)
+        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
 
     # --- sending
 

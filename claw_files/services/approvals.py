@@ -12,8 +12,8 @@ from claw_files.rules.case import task_key
 from claw_files.services import history
 from claw_files.workspace import Workspace, recall
 
-_APPROVED = ("approve", "no reviewer", "from cache")  # what a cache answers was approved when it was found
-_AGAIN = ("reopen", "requeue", "retry", "again", "turn", "next-agent")
+# What a cache answers was approved when it was found.
+_APPROVED = ("approve", "no reviewer", "from cache", "record", "close")
 
 
 def checked(ws: Workspace, task: Task) -> Task:
@@ -24,11 +24,11 @@ def checked(ws: Workspace, task: Task) -> Task:
     if task.state is not task.recorded or task.state not in (State.DONE, State.DEAD):
         return task
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee) if task.state is State.DONE else None
-    known = None if reviewer else recall.journalled(ws, task.id)
-    if reviewer and not _is_approved(ws, task, reviewer):
+    known = recall.journalled(ws, task.id)
+    if reviewer and not _is_approved(ws, task, reviewer, known):
         why = f"recorded {State.DONE}, but nobody approved it"
         return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
-    if known and known.state is not task.recorded:
+    if known and not reviewer and known.state is not task.recorded:
         why, found = f"records {task.recorded}, and the journal {known.state}", replace(task, recorded=known.state)
         is_move = task.state is State.DONE
         return replace(found, overruled=(*task.overruled, why)) if is_move else replace(found, stranger=why)
@@ -38,18 +38,11 @@ def checked(ws: Workspace, task: Task) -> Task:
     return task
 
 
-def _is_approved(ws: Workspace, task: Task, reviewer: AgentId) -> bool:
+def _is_approved(ws: Workspace, task: Task, reviewer: AgentId, known: recall.Recorded | None) -> bool:
+    if known:
+        return known.state is State.DONE and known.action in _APPROVED
     found = ws.find_message(reviewer, task_key(task, "review"))
-    if found and found[1] is Box.DONE:
-        return True
-    is_approved = False
-    for line in history.lines(ws, task.id, None):
-        by_hand = line.get("action") == "record" and line.get("why", "").endswith(f"-> {State.DONE}")
-        if line.get("action") in _APPROVED or by_hand:
-            is_approved = True
-        elif line.get("action") in _AGAIN:
-            is_approved = False
-    return is_approved
+    return found is not None and found[1] is Box.DONE
 
 
 def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:

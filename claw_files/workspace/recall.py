@@ -27,7 +27,7 @@ _LEADS_TO = {
     State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
     State.IN_PROGRESS: "claim, progress, beat",
     State.REVIEW: "review",
-    State.DONE: "done, finish, approve, from cache",
+    State.DONE: "done, finish, approve, no reviewer, from cache",
     State.BLOCKED: "block, need",
     State.FAILED: "fail",
     State.DEAD: "dead-letter",
@@ -100,9 +100,8 @@ def _recorded(line: bytes, task: TaskId) -> Recorded | None:
     try:
         facts = msgspec.json.decode(line)
         state, at = _state(facts), datetime.fromisoformat(facts["timestamp"])
-        agent = AgentId(facts["agent"]) if facts.get("agent") else None
-        is_it = state is not None and facts["task"] == task
-        return Recorded(state=state, at=at, action=facts["action"], agent=agent) if state and is_it else None
+        found = Recorded(state=state, at=at, action=facts["action"], agent=facts.get("agent")) if state else None
+        return found if facts["task"] == task else None
     except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError):
         return None
 
@@ -180,24 +179,23 @@ def _disowned(ws: "Restoring", task: Task, given: "Given") -> Task | None:
     The claim log says whose it is; where that is gone, the journal does, of a file that was changed since our last
     write. None where the file names nobody else.
     """
-    known, is_lost = None, task.generation == 0 and task.recorded is not State.BACKLOG
+    known, is_free = None, task.recorded is State.BACKLOG
     is_invented = task.generation > given.highest and task.recorded in (State.IN_PROGRESS, State.REVIEW)
+    is_lost = task.generation == 0 and not is_free
     number = given.highest if is_lost or (is_invented and given.highest) else task.generation
     if is_invented and not given.highest and ws.is_edited(task):
         known = journalled(ws, task.id)
     holder = known.agent if known and known.state is task.recorded else given.holder(number)
-    if holder is None or number < given.highest:
+    named = number if is_lost else task.generation
+    if holder is None or number < given.highest or (task.assignee, named) == (holder, number):
         return None
-    if task.assignee is None and task.recorded is not State.BACKLOG:
-        return replace(task, assignee=holder)
-    if task.assignee not in (None, holder):
-        return disowned(task, f"names {task.assignee}", holder, number)
-    return disowned(task, f"names generation {task.generation}", holder, number) if task.generation > number else None
-
-
-def disowned(task: Task, why: str, holder: AgentId, generation: int) -> Task:
-    """`task` as `holder` has it, with what its file shows of another writer."""
-    return replace(task, stranger=why, assignee=holder, generation=generation)
+    if task.assignee is None:
+        return None if is_free else replace(task, assignee=holder)
+    known = journalled(ws, task.id) if is_free else None
+    if is_free and (given.is_spent(number) or (known and known.action in ("record", "release"))):
+        return None  # it was given back, or is an older copy
+    why = f"names {task.assignee}" if task.assignee != holder else f"names generation {task.generation}"
+    return replace(task, stranger=why, assignee=holder, generation=number)
 
 
 def recalled(ws: "Restoring", task: Task) -> Task:
@@ -233,7 +231,8 @@ def stolen(ws: "Restoring", task: Task, given: "Given") -> Task | None:
     if holder is None or task.assignee == holder or (known and known.state is State.BACKLOG):
         return None  # given back
     state = known.state if known else State.IN_PROGRESS if is_claimed else State.BACKLOG
-    return disowned(replace(task, recorded=state), f"names {task.assignee}", holder, given.highest)
+    why = f"names {task.assignee}"
+    return replace(task, recorded=state, stranger=why, assignee=holder, generation=given.highest)
 
 
 def claimed(ws: "Restoring", task: Task) -> Task:

@@ -17,6 +17,7 @@ from claw_files.testing.office import TEAM, Office
 
 TASK, STATUS = TaskId("TC-1"), "status/tc-1.md"
 PETER, IRIS, SAM, PERSON = (AgentId(name) for name in ("peter", "iris", "sam", "dimitrios"))
+LINE = "## Delegations\n\n- TC-1, check at 2026-03-09 10:00\n"
 MINUTE = timedelta(minutes=1)
 CONFIG = TEAM.replace('reviewed = { to = ["peter"], ', 'reviewed = { to = ["peter", "iris"], ')
 
@@ -75,6 +76,34 @@ def reopened_and_acknowledged(office: Office) -> None:
     office.clock.advance(MINUTE)
     office.write(STATUS, office.read(STATUS).replace("status: backlog", "status: in_progress"))
     office.tick()
+
+
+def given_back(office: Office) -> None:
+    claimed(office)
+    office.app().tasks.release(TASK, PETER, "no time")
+    office.write("HEARTBEAT.md", LINE)
+
+
+def given_back_by_hand(office: Office) -> None:
+    claimed(office)
+    says("backlog")(office)
+    office.tick()
+    office.write("HEARTBEAT.md", LINE)
+
+
+def taken_by_hand(office: Office) -> None:
+    """Nobody was given it: its first holder wrote its own name into the file."""
+    free(office)
+    office.write("HEARTBEAT.md", LINE)
+    says("in_progress", ("type:", "assignee: peter\ntype:"))(office)
+    office.tick()
+
+
+def freed_by_hand(office: Office) -> None:
+    taken_by_hand(office)
+    says("backlog")(office)
+    office.tick()
+    office.write("HEARTBEAT.md", LINE)
 
 
 def claimed_and_claims_lost(office: Office) -> None:
@@ -145,6 +174,7 @@ def edits_ledger_too(office: Office) -> None:
 
 
 THIEF = put(("assignee: peter", "assignee: iris"))
+FREE = ("type:", "assignee: iris\ntype:")
 NAMED = ("assignee: peter", "assignee: iris")
 ENDS = ("recorded: in_progress", "recorded: done")
 
@@ -182,6 +212,18 @@ MATRIX = (
         S.IN_PROGRESS,
         IRIS,
     ),
+    Row("somebody takes what was given back", given_back, says("in_progress", FREE), S.IN_PROGRESS, IRIS),
+    Row(
+        "somebody takes what was given back by hand", given_back_by_hand, says("in_progress", FREE), S.IN_PROGRESS, IRIS
+    ),
+    Row(
+        "somebody takes what was freed by hand",
+        freed_by_hand,
+        says("in_progress", FREE),
+        S.IN_PROGRESS,
+        IRIS,
+    ),
+    Row("another takes what was taken by hand", taken_by_hand, THIEF, S.IN_PROGRESS, told=1),
     # people
     Row("a person cancels", claimed, says("cancelled"), S.CANCELLED),
     Row("a person cancels in review", in_review, says("cancelled"), S.CANCELLED),
