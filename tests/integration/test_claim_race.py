@@ -258,7 +258,7 @@ def claim_all(office: Office, agent: str, start: float, watched: int) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize(
     ("tidy", "watched"),
-    [(False, WATCHED), (True, WATCHED), pytest.param(True, often(2_000), marks=pytest.mark.slow)],
+    [(False, WATCHED), (True, WATCHED), pytest.param(True, often(1_000), marks=pytest.mark.slow)],
     ids=["undisturbed", "locks and claims deleted", "many of them"],
 )
 def test_after_a_race_each_task_has_one_line_that_names_its_winner(

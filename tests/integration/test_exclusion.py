@@ -142,6 +142,7 @@ def read_all(office: Office, number: int) -> list[str]:
 @pytest.mark.parametrize("tidy", [False, True], ids=["undisturbed", "lock files deleted"])
 def test_of_several_readers_of_one_inbox_each_message_has_one(office: Office, tidy: bool) -> None:
     for number in range(60):
+        office.clock.advance(timedelta(microseconds=7))  # a message's name is when it was sent
         office.app("sam").messages.send(AgentId("sam"), AgentId("peter"), f"number {number}")
     sent = office.names("inbox/peter/new")
 
@@ -154,6 +155,7 @@ def test_of_several_readers_of_one_inbox_each_message_has_one(office: Office, ti
 
 def test_looking_without_taking_shows_everybody_everything(office: Office) -> None:
     for number in range(3):
+        office.clock.advance(timedelta(microseconds=7))  # a message's name is when it was sent
         office.app("sam").messages.send(AgentId("sam"), AgentId("peter"), f"number {number}")
 
     looks = crowd(partial(peek, office), 3)

@@ -79,7 +79,7 @@ def test_runs_never_exceed_their_limit_nor_a_lane_its_one(tmp_path: Path, tried:
     (office.root / "inside").mkdir()
     each = 1 + many
     for name, _ in itertools.product(NAMES, range(each)):
-        office.app().messages.send(SAM, AgentId(name), "work")
+        send(office, AgentId(name), "work")
     wanted = each * len(NAMES)
 
     def wake(number: int) -> None:
@@ -109,7 +109,7 @@ def test_a_run_whose_lock_file_was_deleted_still_takes_its_room(tmp_path: Path) 
     office = Office(tmp_path / "team", LIMITED.replace("runs = 3", "runs = 1").replace("sleep(0.15)", "sleep(600)"))
     (office.root / "inside").mkdir()
     for name in NAMES[:2]:
-        office.app().messages.send(SAM, AgentId(name), "work")
+        send(office, AgentId(name), "work")
     try:
         office.tick()
         for lock in (office.root / ".clawfiles/runs").iterdir():
@@ -121,6 +121,12 @@ def test_a_run_whose_lock_file_was_deleted_still_takes_its_room(tmp_path: Path) 
         assert len(office.names("runs")) == 1
     finally:
         office.stop()
+
+
+def send(office: Office, to: AgentId, text: str) -> None:
+    """Send at a moment of its own: a message's name is when it was sent, and the office's clock stands."""
+    office.clock.advance(timedelta(microseconds=7))
+    office.app().messages.send(SAM, to, text)
 
 
 def overlap(spans: list[tuple[int, int]]) -> int:
@@ -140,7 +146,7 @@ def test_an_item_of_a_file_arrives_once(tmp_path: Path, tried: Tell, many: int) 
     office = Office(tmp_path / "team", TEAM + "[limits]\nunread = 100000\n")
     items = 60 * many
     for number in range(items):
-        office.app().messages.send(SAM, ME, f"item {number}.")
+        send(office, ME, f"item {number}.")
 
     with tidied(str(office.root), TIDIED):
         crowd(partial(until_told, office), CROWD)
@@ -160,7 +166,7 @@ def test_what_quiet_hours_held_back_is_in_one_brief_once(tmp_path: Path, tried: 
     office = Office(tmp_path / "team", TEAM + '[quiet_hours]\nwindows = ["03:00-08:00"]\n')
     office.clock.set(office.clock.now().replace(hour=4))
     for number in range(30):
-        office.app().messages.send(SAM, ME, f"item {number}.")
+        send(office, ME, f"item {number}.")
     office.clock.set(office.clock.now().replace(hour=9))
 
     with tidied(str(office.root), TIDIED):
