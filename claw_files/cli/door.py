@@ -25,7 +25,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit status of the command that `arguments` call; prints what it prints."""
-    saying.say = warn
+    saying.say = None if _wants_json(arguments) else warn  # with --json an error is all that stands there
     try:
         if "CLAWFILES_SOCKET" in os.environ:
             from claw_files.cli import forward

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from claw_files.cli.base import show, warn
+from claw_files.cli.base import show
 from claw_files.errors import RunFailed
 from claw_files.model import Run, State, TaskId
-from claw_files.system.saying import AFTER_SECONDS
+from claw_files.system import saying
 
 if TYPE_CHECKING:
     from claw_files.app import App
@@ -34,8 +34,8 @@ def wait_for_result(app: "App", spawned: "Delegated") -> None:
         if (not _is_running(app, spawned.task) and since >= _TICK_SECONDS / 4) or since >= 30 * _TICK_SECONDS:
             app.heartbeat.tick(only=spawned.task)
             ticked = app.clock.monotonic()
-        if app.clock.monotonic() - start >= AFTER_SECONDS and (why := _why(app, spawned)) != told:
-            warn(told := why)
+        if saying.say and app.clock.monotonic() - start >= saying.AFTER_SECONDS and (why := _why(app, spawned)) != told:
+            saying.say(told := why)
         app.clock.sleep(_POLL_SECONDS)
     shown = app.board.show(spawned.task, own=True)
     if shown.task.state in (State.DEAD, State.CANCELLED):

@@ -98,6 +98,12 @@ def test_who_stops_a_daemon_that_takes_its_time_says_so(home: Home) -> None:
     assert re.match(r"waiting for process \d+ to end, until \d", said(home.popen("daemon", "stop", "--drain", "30s")))
 
 
+def test_with_json_standard_error_is_left_to_errors(home: Home) -> None:
+    done = home.run("ask", "peter", "Which host?", "--wait", "3s", "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_command_that_does_not_wait_says_nothing(home: Home) -> None:
     done = home.run("ask", "peter", "Which host?")
 
