@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from claw_files.cli.base import Command, command, group, open_app, show
+from claw_files.cli.base import Command, command, group, open_app, show, warn
 
 _LONGEST = 1 << 16  # letters of what is shown: a PATH may be long, and what is printed must be whole
 _SHELLS = ("bash", "zsh", "fish")
@@ -60,6 +60,8 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
         text = units.unit_text(app.base, app.settings.daemon.drain)
         done = units.install(place, text, now) if acts else units.Done(place=place, text=text)
         said = f"{'written to' if done.changed else 'there already:'} {place.path}"
+        if acts and units.ends_at_logout():
+            warn("it ends when you log out, unless `loginctl enable-linger` is typed once")
     facts = {"name": place.name, "path": place.path, "unit": done.text, "changed": done.changed}
     facts |= {"installed": acts and not removes, "commands": list(done.commands)}
     show(facts, _told(said if acts or not done.text else "", done.text, done.commands))

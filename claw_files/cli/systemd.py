@@ -20,6 +20,7 @@ from claw_files.system.proc import with_our_programs
 
 _HINT: Final = "without --now the lines to type are shown"
 _CAP_BYTES: Final = 1 << 16
+LINGERING = "/var/lib/systemd/linger"  # a file for each user whose services outlast the user's sessions
 _MARK: Final = re.compile(r"# clawfiles unit for (?P<root>[^\n]*), (?P<digest>[0-9a-f]{16})\n(?P<rest>.*)", re.DOTALL)
 _UNSTARTABLE: Final = frozenset("\"'\\")  # "Executable name contains special characters"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -90,6 +91,13 @@ def unit_text(root: str, drain: timedelta) -> str:
         stop=int((drain + ENDING).total_seconds()),
     )
     return f"# clawfiles unit for {root}, {digest(body.encode())}\n{body}"
+
+
+def ends_at_logout() -> bool:
+    """Whether systemd ends what the user has there, with the last of the user's sessions."""
+    import pwd
+
+    return not os.path.exists(os.path.join(LINGERING, pwd.getpwuid(os.geteuid()).pw_name))
 
 
 def is_installed(root: str) -> bool:

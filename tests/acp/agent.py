@@ -199,6 +199,10 @@ class Scripted(Agent):
         raw(json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"stopReason": rest, "newer": {"x": [1]}}}) + "\n")
         await self.cancelled.wait()
 
+    async def do_last_words(self, session: str, rest: str) -> None:
+        raw('{"jsonrpc":"2.0","id":2,"result":{"stopReason":"end_turn"}}\n')
+        os._exit(0)
+
     async def do_raw_ask(self, session: str, rest: str) -> None:
         """Ask for a tool call written as JSON, with options of these kinds and ids: {"call": ..., "options": [...]}."""
         asked = json.loads(rest)

@@ -177,3 +177,14 @@ def test_a_run_reaches_no_key_and_makes_no_namespace(yard: Yard) -> None:
     assert "clawfiles-test" not in listed
     free = subprocess.run(["python3", "-c", KEYS], capture_output=True, text=True, cwd=yard.root)
     assert isinstance(json.loads((yard.root / "found.json").read_text())[0]["its session's"], int), free.stderr
+
+
+def test_a_folder_above_the_home_does_not_open_the_home(yard: Yard, tmp_path: Path) -> None:
+    home = tmp_path / "people/me"
+    key, beside = put(home / ".ssh/id_ed25519"), put(tmp_path / "people/beside")
+    team(yard, "elsewhere", [str(key), str(beside)], tmp_path / "people")
+    yard.start(HOME=str(home))
+
+    yard.new("peter")
+
+    assert yard.found() == {str(key): "FileNotFoundError", str(beside): SECRET}
