@@ -143,6 +143,7 @@ GROUPS: Final = (
         ),
         ("too-large", "over 4 MiB: it is not read, or only to be cut", "move what is long into another file"),
         ("nearly-full", "over 3 MiB: at 4 MiB nothing can be added any more", "move what is long into another file"),
+        ("foreign", "nothing of ours lies here under such a name: it is passed over", "move it out of the workspace"),
         ("bad-archive", "the archive of a month cannot be read: what is in it is not found", "put the good one back"),
         ("too-many-files", "over 20,000 files in one folder: the rest is not looked at", "type `clawfiles archive`"),
         ("too-deep", "folders more than four deep: nothing below is looked at", "move them out of the workspace"),

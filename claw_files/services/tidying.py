@@ -24,7 +24,7 @@ DEEPEST = 8
 _DONE = ".clawfiles/tidied"
 _FOLDERS = (
     *("audit", "briefs", "conflicts", "quarantine", "runs", "outbox/sent", "events/done", "checkpoints/old"),
-    *("definitions/archive", "status/archive"),
+    *("definitions/archive", "status/archive", "wakes", "wakes/tasks"),
 )
 
 
@@ -59,7 +59,7 @@ class Tidying:
         highest = f"{ws.settings.workspace.prefix}-{ws.highest_number()}"
         ids = {*named, *({row.id for row in rows} - {*sweep.moved}), *(entry.task for entry in ws.entries()), highest}
         keep = [*(f"{id}." for id in ids if id), *(f"subagent-{task.label}-" for task in tasks if task.label)]
-        keep += [*busy, *newest(files.names("events/done"), now), *files.names("audit")[-1:]]
+        keep += [*busy, *newest(files.names("events/done"), now), *files.names("audit")[-1:], "tasks."]
         keep = [name.lower() for name in keep]
         for folder in (*_FOLDERS, *(f"inbox/{it}/{box}" for it in files.names("inbox") for box in ("done", "bodies"))):
             with suppress(ClawError):  # the doctor names what lies in a folder's place
@@ -74,7 +74,7 @@ class Tidying:
     def _move(self, folder: str, before: str, keep: list[str]) -> None:
         months = defaultdict[str, dict[str, Content]](dict)
         for month, name in self._old(folder, before):
-            if not any(it in name.lower() for it in keep):
+            if not any(it in f"{name.lower()}." for it in keep):
                 with suppress(ClawError):  # a link, or what nobody may read: it stays, and the doctor names it
                     for path in self._below(f"{folder}/{name}"):
                         if self._room <= 0 or self._bytes <= 0:

@@ -672,6 +672,16 @@ def an_archive_that_is_none(clinic) -> None:
     clinic.write("audit/2026-01.zip", "PK")
 
 
+@case("foreign", "audit/2025")
+def a_folder_among_the_journals(clinic) -> None:
+    (clinic.root / "audit/2025").mkdir(parents=True)
+
+
+@case("foreign", "runs/notes.txt")
+def a_file_among_the_runs(clinic) -> None:
+    clinic.write("runs/notes.txt", "mine")
+
+
 @case("swap-left", ".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part")
 def half_a_write(clinic) -> None:
     clinic.write(".clawfiles/swap/status%tc-1.md~none~abcd~5-01234567.part", "x")

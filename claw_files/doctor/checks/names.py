@@ -1,5 +1,6 @@
 """Names and nodes: what is no plain file, and names that nobody can read, type or tell apart."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,6 +22,12 @@ _MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")
 # Cyrillic and Greek letters that look like Latin ones, and the Latin ones.
 _LIKE: Final = str.maketrans("авеікмнорстухјѕԁԛԝАВЕІКМНОРСТУХЈЅαεικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ‐‑‒–—−",
                              "abeikmhopctyxjsdqwABEIKMHOPCTYXJSaeiknoptuxABEZHIKMNOPTYX------")  # fmt: skip
+# Where else than in these a folder is somebody's, and where a file is.
+_OUR_FOLDERS: Final = re.compile(
+    r"status/archive(/[0-9]{4}-[0-9]{2})?|inbox/[^/]+(/(tmp|new|cur|done|bodies))?|events/(new|done|failed)|runs/[^/]+"
+    r"|outbox/(sent|failed)|definitions/archive|checkpoints/old|(conflicts|quarantine|workflows|wakes)/.*"
+)
+_NO_FILES: Final = re.compile(r"(runs|inbox|inbox/[^/]+|status/archive)/[^/]+|audit/[^/]+(?<!\.jsonl)")
 _WINDOWS: Final = frozenset('<>:"|?*\\')
 
 
@@ -36,6 +43,7 @@ def nodes(s: Survey) -> Iterator[Finding]:
         yield from _size(ledger)
     for top in TOP:
         yield from _below(s, top, 1)
+    yield from (one for node in s.folder("runs").nodes for one in _foreign(node))
     people = s.settings.agents.values() if s.settings else ()
     files = [it.removeprefix(FILE) for agent in people for it in agent.channels if it.startswith(FILE)]
     for path in dict.fromkeys((CONFIG, s.ledger_path, *files)):
@@ -52,10 +60,20 @@ def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
         detail = f"{len(folder.names):,} files; none after {folder.nodes[-1].name}"
         yield found("too-many-files", path, detail=detail)
     for node in folder.nodes:
+        yield from _foreign(node)
         if node.kind == "folder":
             yield from _folder(s, node, depth)
         else:
             yield from _node(s, node)
+
+
+def _foreign(node: Node) -> Iterator[Finding]:
+    """What has no place where it lies: a folder beside our files, a file beside our folders."""
+    is_folder, is_moved = node.kind == "folder", ARCHIVE.fullmatch(node.name) or node.name.endswith((".kept", ".md"))
+    if (is_folder and not _OUR_FOLDERS.fullmatch(node.path) and not node.name.endswith(".md")) or (
+        node.kind == "file" and not is_moved and _NO_FILES.fullmatch(node.path)
+    ):
+        yield found("foreign", node.path)
 
 
 def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
