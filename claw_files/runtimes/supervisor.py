@@ -160,7 +160,7 @@ class Supervision:
             time.sleep(POLL_SECONDS)
             self._reap()
         told = self._tidy()
-        for capture in self.captures.values():
+        for capture in reversed(self.captures.values()):  # of standard error first
             capture.drain(reads=1024)
             capture.keep(told)
             told = b""
