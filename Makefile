@@ -19,7 +19,7 @@ check: $(STAMP)  ## lint, format and types
 bench: $(STAMP)  ## what things cost, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py
 
-prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries the random ones a tenth as often
+prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries them a tenth as often
 	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal \
 	  -m "(slow or proof) and not realagents and not openclaw"
 

@@ -1,4 +1,4 @@
-"""What a proof tried, and how long it may take: `make prove SHORT=1` tries the random ones a tenth as often.
+"""What a proof tried, and how long it may take: `make prove SHORT=1` tries a tenth as often.
 
 A proof tells of itself by the fixture `tried`; `make prove` prints the table that `docs/explanation/proof.md` shows.
 """
