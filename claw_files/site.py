@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from claw_files import config, words
-from claw_files.errors import BadValue, Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
+from claw_files.errors import Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
 from claw_files.finding import around_of, parsed
-from claw_files.model import AgentId, AgentKind, Note, Run, RunId, TaskId
+from claw_files.model import AgentId, AgentKind, Note, Run, TaskId
 from claw_files.runtimes import around
 from claw_files.system import ownership
 from claw_files.system.cache import Cache
@@ -146,10 +146,10 @@ class Site:
 
     def check_run(self, agent: AgentId) -> None:
         """Raises Refused where we are part of a run, and it is another agent's."""
-        if self.run:
+        for run in self.runs_around()[:1]:
             from claw_files.rules import profiles
 
-            profiles.check_run(self.settings, self.run, AgentId(self._inner.get("CLAWFILES_AGENT", "")), agent)
+            profiles.check_run(self.settings, run.id, run.agent, agent)
 
     # --- the files
 
@@ -243,9 +243,12 @@ class Site:
 
     # --- who acts, and in which run
 
+    def _is_here(self, folder: str) -> bool:
+        return os.path.realpath(around_of(folder)) == os.path.realpath(self.base)
+
     @cached_property
     def _ancestry(self) -> list[Mapping[str, str]]:
-        return around.told(self._env, lambda it: os.path.samefile(around_of(it), self.base), lambda: self._whole.agents)
+        return around.told(self._env, self._is_here, lambda: self._whole.agents)
 
     @property
     def _inner(self) -> Mapping[str, str]:
@@ -293,12 +296,6 @@ class Site:
         return words.task_id(text) if text else None
 
     @property
-    def run(self) -> RunId | None:
-        """The run we are part of."""
-        text = self._inner.get("CLAWFILES_RUN")
-        return RunId(text) if text else None
-
-    @property
     def woken_by(self) -> "Message | None":
         """The message that woke the run we are part of, where it is the actor's."""
         name = self._inner.get("CLAWFILES_MESSAGE_ID")
@@ -314,9 +311,7 @@ class Site:
         text = self._inner.get("CLAWFILES_GENERATION")
         if named is not None or not text or self.inside != task:
             return named
-        if not (text.isascii() and text.isdigit()):
-            raise BadValue("CLAWFILES_GENERATION", text, "a whole number")
-        return int(text)
+        return int(text) if text.isdecimal() else None
 
     @cached_property
     def tokens(self) -> "Tokens":

@@ -152,7 +152,7 @@ def plan_waits(snap: Snapshot, now: datetime) -> tuple[Wait, ...]:
         if id(message) in hidden:
             continue
         found.append(_behind(wait, held, queue, snap) if held else wait)
-        for group in (None, mine, message.to, ("model", model), ("root", message.origin)):
+        for group in (None, mine, message.to, ("model", model)):
             queue.setdefault(group, []).append(message.id)
     return tuple(found)
 
@@ -164,9 +164,7 @@ def _behind(wait: Wait, held: Held, queue: Mapping[object, list[str]], snap: Sna
     runs: tuple[Run, ...] = ()
     if hold is Hold.LANE:
         group, runs = wait.lane, tuple(r for r in snap.live if lane(snap.settings, r.agent, r.key) == wait.lane)
-    elif hold is Hold.WAKES:
-        group = ("root", wait.message.origin)
-    elif hold in (Hold.AGENT, Hold.BREAKER, Hold.BUDGET):
+    elif hold in (Hold.AGENT, Hold.BREAKER, Hold.BUDGET, Hold.WAKES):
         group, runs = to, tuple(run for run in snap.live if run.agent == to)
     else:
         group, runs = (("model", wait.model), ()) if hold is Hold.MODEL else (None, snap.live)

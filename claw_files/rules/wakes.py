@@ -28,16 +28,14 @@ def plan_used_up(snap: Snapshot, now: datetime) -> list[Action]:
     whoever sent that, else to whoever is next above, else to the monitor."""
     settings, told = snap.settings, list[Action]()
     for root, message in {it.origin: it for it in snap.waiting if is_used_up(settings, snap.caused, it)}.items():
-        above = settings.above(message.sender)
+        name, above = key(settings, root), settings.above(message.sender)
         start = next((it for it in above if settings.is_human(it)), above[0] if above else settings.monitor)
         why = f"{settings.limits.wakes} runs followed from message {root}, as many as limits.wakes allows"
         text = (
             f"{why}. What follows from it wakes nobody any more, such as what {message.sender} sent to {message.to}. "
-            "If it is to go on, raise `wakes` under [limits] in clawfiles.toml, or send a message of your own, which "
-            "begins anew."
+            "To let it go on, raise `wakes` under [limits] in clawfiles.toml; or send a message, which begins anew."
         )
-        name = key(settings, root)
-        if to := next_to_tell(settings, snap.told, name, start, now):
-            action = Action(act=Act.ESCALATE, agent=to, key=name, why=why, text=text, kind=Kind.ANNOUNCE)
-            told.append(replace(action, details={"root": root}))
+        to = next_to_tell(settings, snap.told, name, start, now)
+        action = Action(act=Act.ESCALATE, agent=to, key=name, why=why, text=text, kind=Kind.ANNOUNCE)
+        told += [replace(action, details={"root": root})] if to else []
     return told

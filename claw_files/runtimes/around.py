@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+
+from msgspec.structs import replace
 
 from claw_files.config import Agent
 from claw_files.model import AgentId, Key, Run, RunId, Runtime, TaskId
@@ -18,37 +19,17 @@ def told(env: Told, is_ours: Callable[[str], bool], agents: Callable[[], Mapping
     carries out for a sandbox, and what an agent does in the processes of OpenClaw.
 
     Args:
-        is_ours: whether a folder is the workspace, or a compartment of it; OSError counts as no.
+        is_ours: whether a folder is the workspace, or a compartment of it.
     """
-    found: list[Told] = [it for it in proc.around(os.getpid()) if _is_of(it, is_ours)]
-    return found or ([env] if _is_of(env, is_ours) and _is_elsewhere(env, agents) else [])
-
-
-def _is_of(told: Told, is_ours: Callable[[str], bool]) -> bool:
-    folder = told.get("CLAWFILES_WORKSPACE")
-    with suppress(OSError):
-        return bool(folder and told.get("CLAWFILES_RUN")) and is_ours(folder or "")
-    return False
-
-
-def _is_elsewhere(env: Told, agents: Callable[[], Mapping[AgentId, Agent]]) -> bool:
-    """Whether the run of these variables may have processes that are not below its supervisor."""
-    if "CLAWFILES_FORWARDED" in env:
-        return True
-    from claw_files.runtimes.locks import RunLocks  # hardly ever needed
-
-    agent = agents().get(AgentId(env.get("CLAWFILES_AGENT", "")))
-    locks = RunLocks(os.path.join(env["CLAWFILES_WORKSPACE"], ".clawfiles", "runs"))
-    return agent is not None and agent.runtime is Runtime.OPENCLAW and locks.is_held(RunId(env["CLAWFILES_RUN"]))
+    found: list[Told] = [it for it in proc.around(os.getpid()) if is_ours(it["CLAWFILES_WORKSPACE"])]
+    if found or not env.get("CLAWFILES_RUN") or not is_ours(env.get("CLAWFILES_WORKSPACE") or os.devnull):
+        return found
+    agent = None if "CLAWFILES_FORWARDED" in env else agents().get(AgentId(env.get("CLAWFILES_AGENT", "")))
+    return [env] if "CLAWFILES_FORWARDED" in env or (agent and agent.runtime is Runtime.OPENCLAW) else []
 
 
 def run_of(told: Told) -> Run:
     """The live run that was told this."""
-    run, task = told["CLAWFILES_RUN"], told.get("CLAWFILES_TASK")
-    return Run(
-        id=RunId(run),
-        agent=AgentId(told.get("CLAWFILES_AGENT", "")),
-        key=Key(run.rpartition("-s")[0]),
-        task=TaskId(task) if task else None,
-        alive=True,
-    )
+    run, agent, task = told["CLAWFILES_RUN"], told.get("CLAWFILES_AGENT", ""), told.get("CLAWFILES_TASK")
+    found = Run(id=RunId(run), agent=AgentId(agent), key=Key(run.rpartition("-s")[0]), alive=True)
+    return replace(found, task=TaskId(task)) if task else found

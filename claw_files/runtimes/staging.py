@@ -48,8 +48,7 @@ class Plan:
     @property
     def identity(self) -> dict[str, str]:
         """Which run it is, as CLAWFILES_* variables; its message, which may be long, says nothing of that."""
-        left_out = "CLAWFILES_MESSAGE"
-        return {name: it for name, it in self.env.items() if name.startswith("CLAWFILES_") and name != left_out}
+        return {key: it for key, it in self.env.items() if key.startswith("CLAWFILES_") and key != "CLAWFILES_MESSAGE"}
 
     def _fill(self, item: str) -> str:
         """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""

@@ -56,10 +56,6 @@ class Inside(Places):
     def __init__(self, home: AgentId, outer: Callable[[], Workspace], moving: Callable[[], "MovingIn"]) -> None:
         self._home, self._outer, self._moving = home, outer, moving
 
-    @property
-    def outer(self) -> Workspace:
-        return self._outer()
-
     def inbox_of(self, agent: AgentId) -> Workspace | None:
         outer = self._outer()
         return None if self.has_tasks_of(agent) else outer.places.inbox_of(agent) or outer

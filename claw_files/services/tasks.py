@@ -369,13 +369,12 @@ class TaskService:
 def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Actor:
     """Who acts on the task, with what the configuration says of them."""
     reviewer = routing.reviewer(settings, task.type, task.assignee, asked=task.state is State.REVIEW)
-    is_alone = task.state is State.REVIEW and reviewer is None and task.assignee == agent
     return transitions.Actor(
         id=agent,
         kind=settings.agent(agent).kind,
         coordinator=agent == settings.coordinator,
         may_take=routing.may_take(settings, agent, task.type),
-        reviewer=reviewer == agent or is_alone,
+        reviewer=agent == (reviewer or (task.state is State.REVIEW and task.assignee)),  # with nobody else there
     )
 
 

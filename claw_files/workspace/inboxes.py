@@ -64,7 +64,8 @@ class Inboxes(Wakes):
 
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
-        message = replace(message, root=message.root or self.cause or self.root_of(message.task))
+        root = message.root or self.cause or (self.root_of(message.task) if message.task else None)
+        message = replace(message, root=root)
         there = self.home(message.to)
         if there is not self:
             return self._deliver_across(there, message, audit)

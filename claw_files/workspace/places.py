@@ -17,11 +17,6 @@ class Places:
 
     is_closed = False  # whether this is a compartment, of which nothing is told outside
 
-    @property
-    def outer(self) -> "Workspace | None":
-        """Of a compartment, the workspace around it."""
-        return None
-
     def inbox_of(self, agent: AgentId) -> "Workspace | None":
         """The other workspace in which the agent's inbox lies; None where it lies here."""
         return None

@@ -8,7 +8,7 @@ from claw_files.model import Message, RunId, State, Task, TaskId
 from claw_files.system.files import Files
 from claw_files.workspace.places import Places
 
-FOLDER = "wakes"
+FOLDER, MARKS = "wakes", "wakes/tasks"
 
 
 class Wakes:
@@ -21,10 +21,10 @@ class Wakes:
     places: Places
     cause: str | None = None
 
-    def root_of(self, task: TaskId | None) -> str | None:
+    def root_of(self, task: TaskId) -> str | None:
         """The root message of what a run did with the task last; None where no run did, or by its own message."""
         with suppress(ClawError):
-            return words.key(self.files.read(_mark(task)).data.decode("utf-8", "replace").strip()) if task else None
+            return words.key(self.files.read(f"{MARKS}/{task.lower()}").data.decode("utf-8", "replace").strip())
         return None
 
     def mark(self, task: Task) -> None:
@@ -33,21 +33,21 @@ class Wakes:
         if cause is None or task.state is State.IN_PROGRESS or cause.endswith(f"-{task.id.lower()}.{task.attempt}"):
             return
         if self.root_of(task.id) != cause:
-            self.files.folder(f"{FOLDER}/tasks")
-            self.files.commit(_mark(task.id), lambda _: f"{cause}\n".encode(), None)
+            self.files.folder(MARKS)
+            self.files.commit(f"{MARKS}/{task.id.lower()}", lambda _: f"{cause}\n".encode(), None)
+
+    @property
+    def _shared(self) -> Files:
+        """Where runs are counted: once for a workspace and all its compartments."""
+        return self.places.others()[0].files if self.places.is_closed else self.files
 
     def caused(self, root: str) -> int:
         """How many runs the root message has caused, its own included."""
         with suppress(ClawError):
-            files = (self.places.outer or self).files
-            return 1 + len(set(files.read(f"{FOLDER}/{root}").data.splitlines()))
+            return 1 + len(set(self._shared.read(f"{FOLDER}/{root}").data.splitlines()))
         return 1
 
     def count(self, message: Message, run: RunId) -> None:
         """Write down the run that a message is about to cause, where it is not the first of its root."""
         if message.follows:
-            (self.places.outer or self).files.append(f"{FOLDER}/{message.origin}", f"{run}\n".encode())
-
-
-def _mark(task: TaskId | None) -> str:
-    return f"{FOLDER}/tasks/{(task or '').lower()}"
+            self._shared.append(f"{FOLDER}/{message.origin}", f"{run}\n".encode())
