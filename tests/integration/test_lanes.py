@@ -3,6 +3,7 @@
 Order and overlap are read from what the runs' own files say; nothing here is measured against the clock on the wall.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from claw_files.model import AgentId, Run
 from claw_files.rules.lanes import Hold, sentence
+from claw_files.runtimes import StartOrder
 from claw_files.services.delegations import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
@@ -211,3 +213,36 @@ def test_a_message_that_names_another_receiver_is_for_whose_inbox_it_lies_in_and
     assert office.box("reader") == []
     assert office.boxes("peter") == {}
     assert [line["key"] for line in office.audit(action="wake")] == ["a-s1", "b-s1", "c-s1"]
+
+
+def test_a_command_that_wakes_while_another_is_about_to_start_a_run_starts_none_over_the_limit(tmp_path: Path) -> None:
+    """The first has seen that nothing runs, and has not started its run yet: without the tick's lock both would."""
+    config = CONFIG.replace("runs = 4", "runs = 1").replace("[agents.research]", f"[agents.other]\n{python(READS)}[x]")
+    office = Office(tmp_path / "sam", config.partition("[x]")[0] + "\n[limits]\nruns = 1\n")
+    for agent in ("reader", "other"):
+        office.app().messages.send(AgentId("sam"), AgentId(agent), "look")
+    child = os.fork()
+    if child == 0:
+        try:
+            app = office.app()
+            start = app.runtime.start
+
+            def slowly(order: StartOrder) -> bool:
+                (office.root / "planned").touch()
+                until(lambda: (office.root / "go").exists(), "the other has tried")
+                return start(order)
+
+            vars(app.runtime)["start"] = slowly
+            app.heartbeat.wake()
+        finally:
+            os._exit(0)
+    until(lambda: (office.root / "planned").exists(), "the first has planned")
+
+    woken = office.app().heartbeat.wake()
+
+    (office.root / "go").touch()
+    os.waitpid(child, 0)
+    started = len(office.app().runtime.live())
+    (office.root / "go-lane").touch()
+    office.stop()
+    assert (woken, started) == ((), 1)
