@@ -344,7 +344,11 @@ class Claims:
 
     def forget(self, task: TaskId) -> None:
         """Remove the task's claim file: at archiving only, or a zombie could claim an old generation anew."""
-        with suppress(NotFound, FileNotFoundError), self._gate.folder(self._folder) as folder:
+        with (
+            writing(self._path(task)),
+            suppress(NotFound, FileNotFoundError),
+            self._gate.folder(self._folder) as folder,
+        ):
             os.unlink(_name(task), dir_fd=folder)
 
     def _path(self, task: TaskId) -> str:

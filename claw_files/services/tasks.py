@@ -282,8 +282,8 @@ class TaskService:
                 continue
             why = f"{task.state} since {words.render_instant(ended)}"
             audit = Audit(action="archive", task=task.id, actor=by, why=why)
+            ws.claims.forget(task.id)  # first: what is in the archive is not looked at again
             ws.move(loaded, f"status/archive/{ended.astimezone(ws.zone):%Y-%m}", audit)
-            ws.claims.forget(task.id)
             moved.append(task.id)
             if len(moved) == most:
                 break
