@@ -59,9 +59,9 @@ class Tidying:
         highest = f"{ws.settings.workspace.prefix}-{ws.highest_number()}"
         ids = {*named, *({row.id for row in rows} - {*sweep.moved}), *(entry.task for entry in ws.entries()), highest}
         keep = [*(f"{id}." for id in ids if id), *(f"subagent-{task.label}-" for task in tasks if task.label)]
-        keep += [*busy, *newest(files.names("events/done"), now), *files.names("audit")[-1:], "tasks."]
+        keep += [*busy, *newest(self._names("events/done"), now), *self._names("audit")[-1:], "tasks."]
         keep = [name.lower() for name in keep]
-        for folder in (*_FOLDERS, *(f"inbox/{it}/{box}" for it in files.names("inbox") for box in ("done", "bodies"))):
+        for folder in (*_FOLDERS, *(f"inbox/{it}/{box}" for it in self._names("inbox") for box in ("done", "bodies"))):
             with suppress(ClawError):  # the doctor names what lies in a folder's place
                 self._move(folder, f"{now - times.compress_after:%Y-%m}", keep)
                 self._delete(folder, f"{now - times.delete_after:%Y-%m}" if times.delete_after else "")
@@ -71,14 +71,21 @@ class Tidying:
                 files.remove(f"{_DONE}/{name}", None)
             files.commit(f"{_DONE}/{self._today}", lambda _: b"", None)
 
+    def _names(self, folder: str) -> list[str]:
+        with suppress(ClawError):  # the doctor names what lies in a folder's place
+            return self._files.names(folder)
+        return []
+
     def _move(self, folder: str, before: str, keep: list[str]) -> None:
         months = defaultdict[str, dict[str, Content]](dict)
         for month, name in self._old(folder, before):
             if not any(it in f"{name.lower()}." for it in keep):
-                with suppress(ClawError):  # a link, or what nobody may read: it stays, and the doctor names it
+                # A link, what nobody may read, a name that is no text: it stays, and the doctor names it.
+                with suppress(ClawError, UnicodeEncodeError):
                     for path in self._below(f"{folder}/{name}"):
                         if self._room <= 0 or self._bytes <= 0:
                             break
+                        path.encode()
                         content = self._files.read_live(path, JOURNAL_BYTES)
                         months[month][path[len(folder) + 1 :]] = content
                         self._room, self._bytes = self._room - 1, self._bytes - len(content.data)

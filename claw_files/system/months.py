@@ -1,6 +1,7 @@
 """Months: what is over lies compressed beside what is live, `audit/2026-10.zip`. `docs/explanation/retention.md`."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ MONTH = pattern(r"[0-9]{4}-[0-9]{2}(?![0-9])")
 ARCHIVE = pattern(r"[0-9]{4}-[0-9]{2}(?:\.[0-9]{1,4})?\.zip")
 _FOLDERS = pattern(
     r"(audit|briefs|conflicts|quarantine|runs|outbox/sent|events/done|checkpoints/old|wakes/tasks|wakes|(?:definitions|status)/archive"
-    r"|inbox/[^/]+/(?:done|bodies))/(.+)"
+    r"|inbox/[^/]+/(?:done|bodies))/(.+)",
+    re.DOTALL,
 )
 
 

@@ -312,6 +312,32 @@ def test_killed_at_any_removal_nothing_is_lost_and_the_next_tick_ends_it(tmp_pat
         assert [name for name in now.tree() if name in wanted] == [], (call, number)
 
 
+def test_old_files_with_hostile_names_move_or_stay_and_none_is_lost(office: Office) -> None:
+    office.new()
+    names = [
+        b"a\nb.md",
+        b"\xff\xfe.md",
+        b"$(rm).md",
+        b"a\\b.md",
+        b"\x1b[2J.md",
+        "\u202e.md".encode(),
+        b"con.md",
+        b"x" * 250,
+    ]
+    place = os.fsencode(office.root / "quarantine")
+    os.mkdir(place)
+    for name in names:
+        Path(os.fsdecode(place + b"/" + name)).write_bytes(name)
+        os.utime(place + b"/" + name, (JANUARY.timestamp(), JANUARY.timestamp()))
+    office.clock.set(datetime(2025, 6, 1, tzinfo=UTC))
+
+    tidied(office)
+
+    files = office.app().files
+    assert {files.read(f"quarantine/{os.fsdecode(name)}").data for name in names} == set(names)
+    assert os.listdir(place) != [] and b"\xff\xfe.md" in os.listdir(place)
+
+
 # --- archives that somebody made up
 
 
