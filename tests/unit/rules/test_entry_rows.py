@@ -90,6 +90,18 @@ def test_a_move_by_hand_that_nobody_may_make_is_reported_once_and_the_state_befo
     assert acts(look, told=(f"sentry/{told.key}",)) == [Act.REVIEW]
 
 
+def test_what_somebody_else_wrote_is_told_once_and_put_right_each_time() -> None:
+    look = a.look(a.task(state=State.DONE, recorded=State.IN_PROGRESS, stranger="names iris"))
+    (first,) = plan(look)
+    (again,) = plan(look, told=(f"sentry/{first.key}",))
+
+    assert [(it.act, it.agent, it.details["told"]) for it in (first, again)] == [
+        (Act.CONFLICT, SENTRY, False),
+        (Act.CONFLICT, SENTRY, True),
+    ]
+    assert case_of(look, a.snapshot(look), START).task.state is State.IN_PROGRESS
+
+
 def test_a_report_is_carried_into_the_status_file() -> None:
     task = a.task(state=State.IN_PROGRESS)
     said = a.report(task, State.DONE, START + MINUTE)
@@ -138,11 +150,17 @@ def test_a_report_that_its_author_may_not_make_is_reported_once_as_a_conflict() 
     assert acts(look, 2 * MINUTE, told=(f"sentry/{told.key}",)) == [Act.ESCALATE]
 
 
-def test_a_report_of_anyone_but_the_assignee_is_not_carried() -> None:
+def test_a_report_of_anyone_but_the_assignee_is_not_carried_and_told_once_where_it_says_an_end() -> None:
     task = a.task(state=State.IN_PROGRESS, updated=START)
-    look = a.look(task, sent=True, reports=(a.report(task, State.DONE, START + MINUTE, author=IRIS),))
+    ended, goes_on = (
+        a.look(task, sent=True, reports=(a.report(task, state, START + MINUTE, author=IRIS),))
+        for state in (State.DONE, State.BLOCKED)
+    )
+    (told,) = plan(ended, 2 * MINUTE)
 
-    assert acts(look, 2 * MINUTE) == [Act.EXTEND]
+    assert (told.act, told.agent) == (Act.CONFLICT, SENTRY)
+    assert acts(ended, 2 * MINUTE, told=(f"sentry/{told.key}",)) == [Act.EXTEND]
+    assert acts(goes_on, 2 * MINUTE) == [Act.EXTEND]
 
 
 def test_an_allowed_move_by_hand_is_written_down_first() -> None:
