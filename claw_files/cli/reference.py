@@ -22,7 +22,8 @@ What people, cron jobs and agents type. This page is made from the program: `cla
 ## Everywhere
 
 - The **workspace** is the folder that holds `clawfiles.toml`. It is looked for in `-C DIR` and above; else it is
-  `CLAWFILES_WORKSPACE`, exactly; else it is looked for in the present folder and above.
+  `CLAWFILES_WORKSPACE`, exactly; else it is looked for in the present folder and above. One inside another is none, and
+  one that others can write is [refused](../how-to/share.md).
 - **Who acts** is `--agent NAME`, else `CLAWFILES_AGENT`. Commands that write need one; a person is an agent of kind
   `human`. `heartbeat` and `archive` act as the coordinator. In a run its agent acts, and nobody else can be named.
 - **`--json`** prints one JSON document on stdout (`log` and `demo`: one a line), with times as ISO 8601 UTC. Errors are
