@@ -7,7 +7,7 @@ import click
 from claw_files.cli.base import command, show
 
 
-@command("trust", example="clawfiles trust /srv/team\nclawfiles trust --list")
+@command("trust", example="clawfiles trust /home/team\nclawfiles trust --list")
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option("--remove", "removes", is_flag=True, help="Trust it no longer.")
 @click.option("--list", "lists", is_flag=True, help="Print what is trusted, and change nothing.")
