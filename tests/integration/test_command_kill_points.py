@@ -221,7 +221,7 @@ SCENES: dict[str, tuple[list[str], str]] = {
     "claim": (["sam task new Pay"], "peter claim TC-1"),
     "claim-next": (["sam task new Pay"], "peter claim --next"),
     "claim-delegated": (["sam task new Pay --to peter"], "peter claim TC-1"),
-    "progress": (CLAIMED, 'peter progress TC-1 "half of it" --eta +30m'),
+    "progress": (CLAIMED, 'peter progress TC-1 "half of it"'),
     "done": (CLAIMED, 'peter done TC-1 "paid" --output receipt'),
     "done-reviewed": (
         ["sam task new Pay --type checked", "sam delegate TC-1", "peter claim TC-1"],
