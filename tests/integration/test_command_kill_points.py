@@ -157,7 +157,7 @@ def seen(root: Path) -> dict[str, Any]:
         loaded = ws.load(path.stem.upper())
         task, place = ws.in_force(loaded.task), loaded.place
         names[task.id] = task.title
-        comments = sorted(re.findall(r"\(comment\): (.*)", path.read_text()))
+        comments = sorted(re.findall(r"^- \S+ \w+(?: \(comment\))?: (.*)", path.read_text(), re.MULTILINE))
         label = task.label if task.id in lines or task.assignee else None  # terms of a spawn that died: nobody's yet
         facts = [task.title, place, task.state, task.assignee, label, task.attempt, task.session, task.summary]
         found["tasks"].append([str(it) for it in (*facts, lines.get(task.id), comments)])
@@ -319,7 +319,7 @@ def fails(tmp_path: Path, scene: str, how: int | None, every: int) -> None:
         name = next((it for it, state in wanted.items() if found == state), None)
         if failed.status != 0 and any(is_nearly(scene, found, state) for state in wanted.values()):
             name = name or "nearly"
-        if name is None or (failed.status == 0 and name != "once"):
+        if name is None or (failed.status == 0 and found != wanted["once"]):
             wrong.append(f"{where}: neither never nor once: {difference(found, wanted)}")
             continue
         if failed.status == 0:
@@ -354,7 +354,7 @@ def difference(found: dict[str, Any], wanted: dict[str, dict[str, Any]]) -> str:
             parts.append(f"{key}: more {json.dumps(more)}, less {json.dumps(less)}")
         elif there != here:
             parts.append(f"{key}: {here} instead of {there}")
-    return "; ".join(parts) or "the order or number differs"
+    return "; ".join(parts) or f"{found} instead of {wanted['once']}"
 
 
 SHORT = (
