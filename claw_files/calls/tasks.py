@@ -40,6 +40,7 @@ class Moved(NamedTuple):
 
 def make(app: "App", order: "NewTask", to: str | None) -> Made:
     """Make the task, in the place of whom it is for, and delegate it to them; raises what either raises."""
+    from claw_files.errors import AlreadyClaimed, Conflict, MoveRefused
     from claw_files.model import State
     from claw_files.rules.routing import estimate_warning
     from claw_files.services.contracts import is_sent
@@ -57,8 +58,12 @@ def make(app: "App", order: "NewTask", to: str | None) -> Made:
     waits_for: tuple[Before, ...] = ()
     is_left = not note.again or (made.state is State.BACKLOG and not is_sent(place.workspace, made))
     if receiver and is_left:
-        done = place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
-        waits_for = done.waits_for
+        try:
+            done = place.delegations.delegate(made.id, actor, receiver, inside=app.inside, sender=app.delegations)
+            waits_for = done.waits_for
+        except (AlreadyClaimed, Conflict, MoveRefused):  # its line was there: a heartbeat may have been faster
+            if place.workspace.load(made.id).task.assignee != receiver:
+                raise
     if receiver:
         app.wake()
     return Made(place.board.show(made.id, own=True), receiver, estimate_warning(made.estimate), waits_for)

@@ -15,6 +15,8 @@ from claw_files.calls import CALLS, perform
 from claw_files.calls.arguments import TEXT_BYTES
 from claw_files.cli.root import root
 from claw_files.errors import ClawError, MoveRefused, NotFound, NothingReady, Refused, Usage
+from claw_files.model import AgentId
+from claw_files.services.tasks import TaskService
 from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
 
@@ -117,6 +119,28 @@ def test_a_task_from_its_making_to_its_review(office: Office, ask: Ask) -> None:
     assert (done["status"], done["outputs"], again["status"]) == ("review", ["PR #142"], "backlog")
     assert ask("sam", "task_approve", task="TC-1")["status"] == "done"
     assert "all of it" in ask("iris", "task_show", task="TC-1")["body"]
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_a_heartbeat_that_delivers_a_new_task_first_fails_nothing(
+    office: Office, ask: Ask, monkeypatch: pytest.MonkeyPatch, is_claimed: bool
+) -> None:
+    make = TaskService.new
+
+    def and_tick(*args: Any, **more: Any) -> Any:
+        made = make(*args, **more)
+        office.tick()
+        if is_claimed:
+            office.app("peter").claims.claim(made.id, AgentId("peter"))
+        return made
+
+    monkeypatch.setattr(TaskService, "new", and_tick)
+
+    made = ask("sam", "task_new", title="API review", to="peter")
+
+    assert made["id"] == "TC-1"
+    assert [key for found in office.boxes("peter").values() for key in found] == ["tc-1.1"]
+    assert len(office.lines) == 1
 
 
 def test_a_task_may_be_blocked_given_back_failed_cancelled_delegated(office: Office, ask: Ask) -> None:
