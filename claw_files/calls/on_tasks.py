@@ -82,7 +82,7 @@ def _held(app: "App", asked: args.Held, make_move: Callable[["App", TaskId, int 
 
 def progress(app: "App", asked: args.TaskProgress) -> Any:
     eta = instants.instant(asked.eta, app.clock.now(), app.workspace.zone, "eta") if asked.eta else None
-    return _held(app, asked, lambda place, task, gen: place.tasks.progress(task, app.actor, asked.note, eta, gen))
+    return _held(app, asked, lambda place, task, gen: tasks.progress(place, task, asked.note, eta, gen))
 
 
 def beat(app: "App", asked: args.Held) -> Any:

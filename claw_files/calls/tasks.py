@@ -112,6 +112,13 @@ def unblock(app: "App", task: "TaskId", note: str, generation: int | None) -> Mo
     return moved
 
 
+def progress(place: "App", task: "TaskId", note: str, eta: "datetime | None", generation: int | None) -> "Task":
+    """The task with its lease renewed, and the note added once, however often it was tried."""
+    if note:
+        place.begin("progress", task, note)
+    return place.tasks.progress(task, place.actor, note, eta, generation)
+
+
 def comment(app: "App", task: "TaskId", text: str) -> Moved:
     """The task with a note of whoever acts at the end of its file."""
     from claw_files.services import comments

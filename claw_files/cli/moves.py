@@ -70,9 +70,10 @@ def claim(task_id: str | None, take_next: bool, task_type: str | None, generatio
 def progress(app: "App", by: Any, task: "TaskId", note: str, eta: str | None, generation: int | None) -> "Task":
     """Say how it goes: adds the note, renews the lease, takes a blocked task up again."""
     from claw_files import instants
+    from claw_files.calls import tasks
 
     at = instants.instant(eta, app.workspace.clock.now(), app.workspace.zone, "--eta") if eta else None
-    return app.tasks.progress(task, by, note, at, generation)
+    return tasks.progress(app, task, note, at, generation)
 
 
 @_move("beat", "clawfiles beat TC-47 --agent peter", holder=True)

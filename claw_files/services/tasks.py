@@ -16,7 +16,7 @@ from claw_files.rules import advice, routing, sizes, transitions
 from claw_files.rules.snapshot import Place
 from claw_files.services import approvals, turns
 from claw_files.services.history import HOLD
-from claw_files.workspace import Loaded, Workspace, task_message_key
+from claw_files.workspace import Loaded, Workspace, recall, task_message_key
 
 Rule = Callable[[Task, transitions.Actor], Task]
 
@@ -118,7 +118,8 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.progress(found, actor, self._now(), lasting, eta)
 
-        return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, note))
+        said = "" if recall.made_under(self._ws, self._ws.pending.nonce) else note
+        return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, said))
 
     def unblock(self, task: TaskId, by: AgentId, note: str = "", generation: int | None = None) -> Task:
         """The task as before it was blocked, with a note: with its holder, or in backlog where there is none."""
@@ -307,7 +308,8 @@ class TaskService:
         before = self._ws.in_force(self._ws.bound(loaded.task))  # its type says who reviews it
         self._checked(command, rule, before, by, generation)
         note = note or self._below(by, command, why, before.id)
-        audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, why=why)
+        key = self._ws.pending.nonce
+        audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, key=key, why=why)
         if watch:
             self._watch(before, audit, is_held=command in ("block", "need"))
         if before.state.is_closed and command in ("reopen", "requeue"):
