@@ -172,6 +172,32 @@ def test_a_third_writer_while_we_give_the_name_back_is_kept_too(world: World, mo
     assert b"third\n" in world.everything()
 
 
+def test_a_line_that_its_own_editor_saves_over_after_reading_ours_is_in_conflicts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The editor saves, reads our version in the instant before we take it back, and saves that with one line more."""
+    exchange, calls, read = kernel.exchange, list[int](), list[bytes]()
+
+    def between(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            write_and_rename(world.path, b"line 1\n", [])
+        exchange(*args)
+        if len(calls) == 1:
+            read.append(world.path.read_bytes())
+        if len(calls) == 2:
+            world.path.with_name("4913").write_bytes(read[0] + b"line 2\n")
+            world.path.with_name("4913").rename(world.path)
+
+    monkeypatch.setattr(kernel, "exchange", between)
+    world.files.commit(PATH, ours, b"{}")
+    assert b"line 1" not in world.path.read_bytes()
+    world.clock.advance(timedelta(minutes=11))
+    world.files.adopt()
+
+    assert b"line 1\n" in world.everything() and b"line 2\n" in world.everything()
+
+
 def test_an_interrupt_right_after_the_exchange_loses_nobodys_bytes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
