@@ -20,7 +20,7 @@ from claw_files.system.files import Change, Content, Stamp, Survey
 from claw_files.system.gate import Gate, read_in, stamp_of
 from claw_files.system.months import ARCHIVE, Archived
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
-from claw_files.system.swap import GONE, LATE, MOVED, NONE, NOTE, PART, Intent, Private, mark
+from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.words import FILE_BYTES, json_line
 
 _AUDIT = ("timestamp", "action", "task", "agent", "parent_agent", "model", "key", "why", "actor", "epoch")
@@ -302,17 +302,10 @@ class DiskFiles(Archived):
         if displaced is not None and displaced.data == base.data:
             return True
         if displaced is not None:
-            self._keep_copy(intent, base.data, displaced.data)
+            self._private.keep_copy(intent, base.data, displaced.data, self._clock.now())
         self._put_back(bench, intent, target, name, new)
         step.unknown = False
         return False
-
-    def _keep_copy(self, intent: Intent, base: bytes, displaced: bytes) -> None:
-        """A copy of somebody's version, before it gets its name back: they may have read ours and save over theirs."""
-        same = os.path.commonprefix([base, displaced]).rfind(b"\n") + 1
-        copy = Intent.plan(intent.target, mark(displaced), f"{LATE}{same}", self._clock.now())
-        with self._private.folder("kept") as kept:
-            new_file(kept, copy.name, displaced, sync=self._durable)
 
     def _put_back(self, bench: int, intent: Intent, target: int, name: str, new: bytes) -> None:
         """Give the name back to the foreign version. A third writer's version is kept and looked at by `adopt`."""

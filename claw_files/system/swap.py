@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Self
 
 import msgspec
@@ -190,6 +191,14 @@ class Private:
             names = os.listdir(kept)
             if len(names) > KEPT_VERSIONS:
                 _thin(kept, names)
+
+    def keep_copy(self, intent: Intent, base: bytes, displaced: bytes, now: datetime) -> None:
+        """Copy somebody's version, before it gets its name back: they may have read ours, and save over theirs."""
+        lines = zip(base.splitlines(True), displaced.splitlines(True), strict=False)
+        same = sum(len(mine) for mine, _ in takewhile(lambda pair: pair[0] == pair[1], lines))
+        with self.folder("kept") as kept:
+            copy = Intent.plan(intent.target, mark(displaced), f"{LATE}{same}", now)
+            new_file(kept, copy.name, displaced, sync=self._durable)
 
     def sync(self, *folders: int) -> None:
         """Make the names in these folders durable."""
