@@ -74,7 +74,8 @@ class Making(Restoring):
         try:
             self.mark(task)
             if line and self.entry(task.id) is None:
-                self.put_entry(line, replace(audit, action="watch", agent=line.agent))
+                told = replace(audit, action="delegate", agent=line.agent, why=f"delegated to {line.agent}")
+                self.put_entry(line, told)
             self.files.commit(path, fresh, self.line(audit))
         except ClawError as error:  # a Conflict: somebody made the file by hand meanwhile, it is not what we defined
             entry = self.entry(task.id) if line else None

@@ -71,7 +71,7 @@ def test_a_task_whose_sending_fails_is_sent_when_it_is_typed_again(shell: Shell)
     words = ("task", "new", "charge the card", "--to", "peter")
     failed = shell.type(*words, fault="renameat2:error=ENOSPC:when=4")
     assert failed.returncode == 6
-    assert "This stands: watch TC-1, task new TC-1. Type the same again" in failed.stderr
+    assert "This stands: delegate TC-1, task new TC-1. Type the same again" in failed.stderr
     assert "nothing was changed" not in failed.stderr
     assert (shell.names("status"), shell.names("inbox/peter/new")) == (["tc-1.md"], [])
 

@@ -98,10 +98,10 @@ class FusedFiles(DiskFiles):
         self.fuse.step(f"append {path}")
         super().append(path, line)
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         if path not in self.names(path.rpartition("/")[0]):
             self.fuse.step(f"folder {path}")
-        super().folder(path, mode)
+        super().folder(path)
 
     def _journal(self, bench: int, intent: Any, note: bytes | None) -> None:
         self.fuse.step(f"journal {intent.name}")

@@ -92,9 +92,9 @@ def test_in_a_run_only_its_agent_acts() -> None:
     found = settings()
 
     profiles.check_run(found, RUN, PETER, PETER)
-    profiles.check_run(found, RUN, AgentId("verify-bug"), SAM)  # a route's check is of nobody
-    with pytest.raises(Refused, match=r"this is research's run tc-1.1-s1, and sam does not act in it"):
-        profiles.check_run(found, RUN, RESEARCH, SAM)
+    for of in (RESEARCH, AgentId("verify-bug")):  # a route's check is of nobody, and nobody acts in it
+        with pytest.raises(Refused, match=rf"this is {of}'s run tc-1.1-s1, and sam does not act in it"):
+            profiles.check_run(found, RUN, of, SAM)
 
 
 @pytest.mark.parametrize("command", MACHINE)

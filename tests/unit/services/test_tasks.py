@@ -184,7 +184,7 @@ def test_a_number_that_somebody_takes_meanwhile_is_passed_over(app: App, tmp_pat
 
 
 def test_two_that_reckon_with_the_same_number_get_one_each(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.workspace, "_next_number", lambda: 1)
+    monkeypatch.setattr(app.workspace, "next_number", lambda: 1)
 
     assert [new(app), new(app), new(app)] == ["TC-1", "TC-2", "TC-3"]
 
