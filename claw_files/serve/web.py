@@ -29,6 +29,7 @@ from claw_files.serve.routes import ROUTES, Row
 if TYPE_CHECKING:
     from claw_files.model import AgentId
 
+OPEN_SECONDS = 0.5  # so old may an answer be that needs no token
 THREADS = 8  # requests that are answered at once; the others wait
 
 
@@ -42,6 +43,7 @@ class Web:
         self._closing = asyncio.Event()
         self._events = Events(self._answering, self._in_thread, self._closing)
         self._once = Once()
+        self._open: dict[str, tuple[float, Answer]] = {}
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
         paths = dict.fromkeys(row.path for row in ROUTES)
         app = Starlette(
@@ -86,11 +88,23 @@ class Web:
             return _response(_answer_of(error))
 
     async def _answer(self, asked: Asked, key: str | None, who: "AgentId | None") -> Answer:
-        if asked.row.name == "description":
-            return Answer(200, openapi.describe())
+        if asked.row.is_open:
+            return await self._opened(asked)
         if key is not None and asked.row.method == "POST":
             return await self._once.answer(key, asked, who, lambda: self._in_turn(asked))
         return await self._in_turn(asked)
+
+    async def _opened(self, asked: Asked) -> Answer:
+        """What anybody may ask, worked out once in a moment: however many ask, admitted callers have the threads."""
+        name, loop = asked.row.name, asyncio.get_running_loop()
+        turn = self._turns.setdefault(f"/{name}", asyncio.Lock())
+        async with turn:
+            at, answer = self._open.get(name, (0.0, None))
+            if answer is None or loop.time() - at > OPEN_SECONDS:
+                answer = Answer(200, openapi.describe()) if name == "description" else await self._plain(asked)
+                if answer.status == 200:
+                    self._open[name] = loop.time(), answer
+            return answer
 
     async def _in_turn(self, asked: Asked) -> Answer:
         """What changes one task comes one after the other: nothing between the look at its revision and the move."""

@@ -21,7 +21,7 @@ from claw_files.testing.patience import until
 from .conftest import environment
 
 STRANGERS = 96
-SECONDS = 4.0
+SECONDS = 2.0
 ASKED = 40  # by the holder, meanwhile
 
 
