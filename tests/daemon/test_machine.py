@@ -72,7 +72,7 @@ def mounting() -> tuple[str, ...]:
 def test_a_full_disk_is_told_and_got_over_without_a_restart(tmp_path: Path) -> None:
     """On a small file system that only the processes of this test see."""
     (tmp_path / "team").mkdir()
-    script = 'mount -t tmpfs -o size=2m none "$1/team" && exec "$2" -m tests.daemon.full_disk "$1/team"'
+    script = 'mount -t tmpfs -o size=2m,mode=700 none "$1/team" && exec "$2" -m tests.daemon.full_disk "$1/team"'
 
     done = subprocess.run(
         [*mounting(), "sh", "-c", script, "-", str(tmp_path), sys.executable], cwd=ROOT, capture_output=True, text=True
