@@ -24,6 +24,7 @@ def within(root: Path, agent: str, command: Sequence[str], /, run: str = "tc-1.1
     known = {"AGENT": agent, "SUPERVISES": str(root / "runs" / run)} | {name.upper(): it for name, it in told.items()}
     pairs = [f"CLAWFILES_{name}={value}" for name, value in known.items()]
     pairs += [f"PATH={os.environ['PATH']}", f"PYTHONPATH={ROOT}"]
+    pairs += [f"{name}={it}" for name, it in os.environ.items() if name == "HOME" or name.startswith("XDG_")]
     return ["env", "-i", *pairs, sys.executable, "-c", _HOLDS, str(lock), *command]
 
 
