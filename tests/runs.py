@@ -11,7 +11,7 @@ _HOLDS = """
 import ctypes, fcntl, os, subprocess, sys
 os.dup2(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600), 3)
 fcntl.flock(3, fcntl.LOCK_EX)
-env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ["PYTHONPATH"]}
+env = {name: it for name, it in os.environ.items() if not name.startswith("CLAWFILES_")}
 ends_with_us = lambda: ctypes.CDLL(None).prctl(1, 9)
 sys.exit(subprocess.call(sys.argv[2:], env=env, preexec_fn=ends_with_us))
 """
