@@ -19,7 +19,7 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def place(kind: tuple[str, str]) -> str:
     """The folder of ours that the XDG standard gives us, made or not. Raises CannotWrite where we have no home."""
-    named, home = os.environ.get(kind[0], ""), os.path.expanduser("~")  # without HOME, as the system knows it
+    named, home = os.environ.get(kind[0], ""), os.environ.get("HOME", "")
     if not os.path.isabs(named):
         if not os.path.isabs(home):
             raise CannotWrite("~", "set HOME to your home folder")
