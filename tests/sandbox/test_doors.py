@@ -223,8 +223,9 @@ os.rename("part", "found.json")
     claimed, saved = yard.found()
 
     assert claimed[0] == 7
-    assert claimed[2].startswith("clawfiles: in this sandbox the command needs the daemon, and none answers")
-    assert len(claimed[2].splitlines()) == 1
+    waits, told = claimed[2].splitlines()
+    assert waits == "waiting for the daemon, which carries the command out"
+    assert told.startswith("clawfiles: in this sandbox the command needs the daemon, and none answers")
     assert saved[0] == 0
     assert "pending: [all]" in yard.read("checkpoints/peter.md")
 
