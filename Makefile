@@ -11,7 +11,7 @@ demo: $(STAMP)  ## the workday of the example workspace, with real agent process
 	@$(BIN)/clawfiles demo
 
 test: $(STAMP)  ## every test but the long proofs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci -m "not slow and not realagents and not openclaw"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci -m "not slow and not realagents and not openclaw"
 
 check: $(STAMP)  ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
