@@ -283,7 +283,7 @@ def test_a_recovery_that_is_killed_itself_is_finished_by_the_next(tmp_path: Path
     """Each different state that a killed edit leaves, and a kill at each call of the recovery from it."""
     states: dict[str, Path] = {}
     for world in crashes(tmp_path, with_old, edit):
-        what = re.sub(r"[0-9a-f]+-[0-9a-f]{8}", "N", f"{world.in_private('swap')}{world.content()!r}{world.journal()}")
+        what = re.sub(r"[0-9a-f]+-[0-9a-f]{8,}", "N", f"{world.in_private('swap')}{world.content()!r}{world.journal()}")
         if world.in_private("swap") and what not in states:
             states[what] = tmp_path / f"state-{len(states)}"
             shutil.copytree(world.root, states[what], copy_function=shutil.copy2)
