@@ -44,7 +44,9 @@ WAYS = ("a link", "a link to a link", "a link above", "home", "home is a link", 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_secret_is_hidden_where_it_really_lies(yard: Yard, tmp_path: Path, way: str) -> None:
+def test_a_secret_is_hidden_where_it_really_lies(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     open_folder = tmp_path / "open"
     real, named, home = put(open_folder / "deep/secret"), "token", tmp_path / "home"
     home.mkdir()
@@ -76,7 +78,8 @@ def test_a_secret_is_hidden_where_it_really_lies(yard: Yard, tmp_path: Path, way
     paths += [str(yard.root / named)] if not named.startswith("~") else []
     team(yard, named, paths, open_folder)
     put(Path(os.path.realpath(open_folder)) / "beside").write_text("to be read")
-    yard.start(HOME=str(home))
+    monkeypatch.setenv("HOME", str(home))  # the daemon or this process starts the run, whichever is faster
+    yard.start()
 
     yard.new("peter")
 
@@ -179,11 +182,14 @@ def test_a_run_reaches_no_key_and_makes_no_namespace(yard: Yard) -> None:
     assert isinstance(json.loads((yard.root / "found.json").read_text())[0]["its session's"], int), free.stderr
 
 
-def test_a_folder_above_the_home_does_not_open_the_home(yard: Yard, tmp_path: Path) -> None:
+def test_a_folder_above_the_home_does_not_open_the_home(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "people/me"
     key, beside = put(home / ".ssh/id_ed25519"), put(tmp_path / "people/beside")
     team(yard, "elsewhere", [str(key), str(beside)], tmp_path / "people")
-    yard.start(HOME=str(home))
+    monkeypatch.setenv("HOME", str(home))
+    yard.start()
 
     yard.new("peter")
 
