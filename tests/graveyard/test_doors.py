@@ -317,7 +317,8 @@ def test_only_what_is_sent_is_advertised(team: Team) -> None:
     assert (told["method"], told["params"]["uri"]) == ("notifications/resources/updated", "clawfiles://inbox")
 
     body = ask(team.mcp(), "POST", "/mcp", hello, **team.token(), **accepts)[2].decode()
-    found = json.loads(re.search(r"\{.*\}", body)[0])["result"]["capabilities"]  # type: ignore[index]  # it is there
+    (answer,) = re.findall(r"\{.*\}", body)
+    found = json.loads(answer)["result"]["capabilities"]
     assert not found["resources"].get("subscribe")
 
 

@@ -91,7 +91,7 @@ def typed(root: Path, line: str, n: int = 0, how: int | None = None, ahead: int 
             os.environ |= {"CLAWFILES_AGENT": who, "CLAWFILES_WORKSPACE": str(root)}
             counted = arm(n, how, on)
             now = SystemClock.now
-            SystemClock.now = lambda self: now(self) + timedelta(minutes=ahead)  # type: ignore[method-assign] - the child's
+            SystemClock.now = lambda self: now(self) + timedelta(minutes=ahead)
             code = cli.run(words)
             sys.stdout.flush()
             sys.stderr.flush()

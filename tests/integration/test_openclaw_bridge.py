@@ -132,7 +132,7 @@ def test_a_turn_that_went_wrong_is_told_with_what_the_gateway_said(desk: Desk, c
 def test_an_end_that_only_a_newer_gateway_knows_is_one_and_is_told(desk: Desk, counterpart: Counterpart) -> None:
     real, said = counterpart.end, list[str]()
     turn = desk.bridge()
-    turn._say = said.append  # type: ignore[method-assign] # what it tells, also beside its outcome
+    turn._say = said.append
     counterpart.end = lambda key, final=FINAL: real(key, final | {"status": "settled"})
 
     outcome = turn.run()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.model import RunId
 from claw_files.rules.sandbox import Walls, argv
 from claw_files.runtimes.bubblewrap import PROGRAM
 from claw_files.runtimes.supervisor import resolved
@@ -280,7 +281,7 @@ def test_a_run_whose_supervisor_was_killed_is_looked_after_as_well(yard: Yard, t
     yard.found()
     work = yard.root / "work/peter"
     assert ".envrc" in os.listdir(work)
-    run = yard.app().runtime.look(f"{task.lower()}.1-s1")  # type: ignore[arg-type] # texts are what these ids are
+    run = yard.app().runtime.look(RunId(f"{task.lower()}.1-s1"))
     assert run is not None and run.pid is not None
     status = Path(f"/proc/{run.pid}/status").read_text()
     supervisor = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
