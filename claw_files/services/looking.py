@@ -166,11 +166,11 @@ class Looking:
             return unreadable.broken(self._ws, entry, wrong)
 
     def _look(self, entry: Entry) -> Look:
-        loaded = self._ws.load(entry.task)
+        loaded = self._ws.load(entry.task, patient=False)
         first = loaded.task
         run = self.run_of(first, entry)
         if run is not None and not run.alive:
-            loaded = self._ws.load(entry.task)  # its last words came after our first look
+            loaded = self._ws.load(entry.task, patient=False)  # its last words came after our first look
         task = loaded.task
         if _wants_terms(self._ws, task):
             task = approvals.checked(self._ws, self._ws.bound(task))

@@ -42,6 +42,15 @@ def decide(path: str, read: Callable[[], Content | None], change: Change, clock:
         clock.sleep(_POLL_SECONDS)
 
 
+def when_written(read: Callable[[], Content], clock: Clock) -> Content:
+    """What `read` finds, once it is not empty any more, or after 1.5 s, or at once where it was emptied 2 s ago."""
+    found, give_up = read(), clock.monotonic() + _PATIENCE_SECONDS
+    while not found.data and _is_young(found, None, clock) and clock.monotonic() < give_up:
+        clock.sleep(_POLL_SECONDS)
+        found = read()
+    return found
+
+
 def _is_young(base: Content, watched_since: Content | None, clock: Clock) -> bool:
     """Whether somebody may still be writing it. A time in the future says nothing: then what we watched counts."""
     age = clock.now() - base.stamp.mtime

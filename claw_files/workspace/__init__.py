@@ -23,6 +23,7 @@ from claw_files.rules import by_hand, routing, sizes
 from claw_files.rules.snapshot import Place
 from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
+from claw_files.system.deciding import when_written
 from claw_files.system.files import Content, Files
 from claw_files.system.paths import HAND_BYTES
 from claw_files.workspace import index
@@ -122,10 +123,13 @@ class Workspace(Making):
             return True
         return True
 
-    def load(self, task: TaskId) -> Loaded:
-        """The task as its file has it. Raises NotFound, CannotRead, InvalidFile."""
+    def load(self, task: TaskId, patient: bool = True) -> Loaded:
+        """The task as its file has it. Raises NotFound, CannotRead, InvalidFile.
+
+        `patient` waits up to 1.5 s for the text of a file that an editor has just emptied; the heartbeat does not.
+        """
         path, place = self._found(task)
-        content = self.files.read(path)
+        content = when_written(lambda: self.files.read(path), self.clock) if patient else self.files.read(path)
         return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
 
     def load_anywhere(self, task: TaskId) -> Loaded:

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from claw_files.errors import Busy, CannotWrite, Conflict, InvalidFile
+from claw_files.model import AgentId
+from claw_files.services.tasks import NewTask
 from claw_files.system import durable, kernel
 from claw_files.system.disk import DiskFiles
 from claw_files.system.durable import try_lock
 from claw_files.testing import FakeClock
+from claw_files.testing.office import Office
 
 PATH = "status/tc-1.md"
 BASE = b"# TC-1\n"
@@ -366,3 +369,27 @@ def test_an_editor_at_work_while_we_write_loses_no_line(
 
     missing = [n for n in range(LINES) if b"line %03d." % n not in world.everything()]
     assert missing == []
+
+
+def test_a_command_waits_for_the_text_of_a_file_that_an_editor_has_just_emptied(tmp_path: Path) -> None:
+    office = Office(tmp_path / "w")
+    task = office.app().tasks.new(NewTask(title="Wash the car"), AgentId("human")).id
+    path = tmp_path / f"w/status/{task.lower()}.md"
+    text = path.read_bytes()
+    path.write_bytes(b"")
+    office.clock.set(datetime.now(UTC))
+    office.clock.on_sleep = lambda: path.write_bytes(text) and None
+
+    assert office.app().board.show(task).task.title == "Wash the car"
+    assert len(office.clock.slept) == 1
+
+
+def test_a_file_that_stays_empty_is_named_after_a_second_and_a_half(tmp_path: Path) -> None:
+    office = Office(tmp_path / "w")
+    task = office.app().tasks.new(NewTask(title="Wash the car"), AgentId("human")).id
+    (tmp_path / f"w/status/{task.lower()}.md").write_bytes(b"")
+    office.clock.set(datetime.now(UTC))
+
+    with pytest.raises(InvalidFile, match="it is empty"):
+        office.app().board.show(task)
+    assert 1 < sum(office.clock.slept) < 2
