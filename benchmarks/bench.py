@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ from claw_files.app import App
 from claw_files.documents import frontmatter, status
 from claw_files.model import Audit, Task, TaskId
 from claw_files.rules.tick import plan_tick
+from claw_files.testing import FakeClock
+from claw_files.testing.office import Office
 
 Act = Callable[[], object]
 
@@ -299,6 +302,30 @@ def reading() -> None:
     table("reading a status file", "front matter", rows)
 
 
+# --- a year
+
+
+def year() -> None:
+    """A tick in which nothing happens, and a command, in an office's third month and in its twelfth."""
+    rows: list[tuple[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="clawfiles-bench-") as root:
+        place = Office(Path(root) / "sam", clock=FakeClock(datetime(2025, 1, 1, 9, tzinfo=UTC)))
+        for month in range(1, 13):
+            for day in range(2, 28, 4):
+                place.clock.set(datetime(2025, month, day, 9, tzinfo=UTC))
+                for task in [place.delegated("peter") for _ in range(4)]:
+                    place.app("peter").claims.claim(TaskId(task), PETER)
+                    place.app("peter").tasks.done(TaskId(task), PETER, "seen to")
+                    place.app("peter").messages.finish(PETER, f"{task.lower()}.1")
+                place.tick()
+            if month in (3, 12):
+                live = sum(1 for path in place.root.rglob("*") if path.is_file())
+                where = f"month {month}, {live:,} files"
+                rows.append((f"a tick in which nothing happens, {where}", median(place.app().heartbeat.tick)))
+                rows.append((f"the list of tasks, {where}", median(lambda: place.app().board.listing())))
+    table("a year of 28 tasks a month", "month 3", rows)
+
+
 # --- the daemon
 
 
@@ -320,6 +347,7 @@ def main() -> None:
     rates()
     ticks()
     reading()
+    year()
     awake()
     table("requests over HTTP, one after the other", "bare", http_requests.requests(median))
     print()
