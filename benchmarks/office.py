@@ -12,6 +12,8 @@ from claw_files.documents import ledger, status
 from claw_files.model import AgentId, Entry, State, Task, TaskId
 
 CONFIG = """
+[limits]
+unread = 10000
 [workspace]
 coordinator = "sam"
 [agents.sam]
