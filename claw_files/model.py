@@ -222,11 +222,11 @@ class Message(Value, frozen=True):
     in_reply_to: str | None = None
     critical: bool = False
     status_hash: str | None = None  # of the status file when this was sent: unchanged means not acknowledged
-    definition: dict[str, str] = {}
     body_file: str | None = None  # a body over 10 KB lies here, relative to the workspace
     channels: dict[str, str] = {}
     run: RunId | None = None  # a correction for this run alone: it wakes nobody
     root: str | None = None  # the message at the beginning of all that led to this one; None: this one is it
+    definition: dict[str, str] = {}  # of a task: what it asks for
 
     @property
     def origin(self) -> str:

@@ -1,16 +1,19 @@
 """Checkpoints: what an agent needs to go on, and what a spawned worker leaves behind."""
 
 import re
+from typing import Final
 
 from claw_files import words
 from claw_files.documents import body, phrases
-from claw_files.documents.records import Record
-from claw_files.documents.records import render as _render
+from claw_files.documents.records import Form, Record, as_instant
 from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.errors import BadId, InvalidFile
-from claw_files.model import AgentId, Checkpoint, Result, RunId, State
+from claw_files.model import AgentId, Checkpoint, Result, State
 
+_CHECKPOINT: Final = Form(Checkpoint, "body")
+_RESULT: Final = Form(Result, "body", {"partial": ""})
 _FAILED = (State.FAILED, State.CANCELLED, State.BLOCKED, State.DEAD)
+render = _CHECKPOINT.render
 
 
 def parse(raw: bytes, path: str, agent: AgentId) -> Checkpoint:
@@ -18,27 +21,7 @@ def parse(raw: bytes, path: str, agent: AgentId) -> Checkpoint:
 
     A file without front matter is all "how to resume". Raises InvalidFile.
     """
-    record = Record(raw, path)
-    return Checkpoint(
-        agent=agent,
-        updated=record.instant("updated"),
-        completed=record.texts("completed"),
-        in_progress=record.texts("in_progress"),
-        pending=record.texts("pending"),
-        body=record.body,
-    )
-
-
-def render(checkpoint: Checkpoint) -> bytes:
-    """The checkpoint's file."""
-    values = {
-        "agent": checkpoint.agent,
-        "updated": checkpoint.updated,
-        "completed": checkpoint.completed,
-        "in_progress": checkpoint.in_progress,
-        "pending": checkpoint.pending,
-    }
-    return _render(values, checkpoint.body)
+    return _CHECKPOINT.parse(raw, path, agent=agent)
 
 
 def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Result:
@@ -54,19 +37,8 @@ def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Re
     """
     record = Record(_as_utf8(raw, path), path)
     status, partial = _status(record, vocabulary)
-    return Result(
-        label=_label(path),
-        status=status,
-        partial=partial,
-        run=RunId(record.text("run") or "") or None,
-        task=record.task("task"),
-        agent=record.agent("agent"),
-        completed=record.instant("completed") or record.instant("ended"),
-        outputs=record.texts("outputs"),
-        usage=record.mapping("usage"),
-        cached_from=record.task("cached_from"),
-        body=record.body,
-    )
+    completed = record.read("completed", as_instant) or record.read("ended", as_instant)
+    return _RESULT.read(record, label=_label(path), status=status, partial=partial, completed=completed)
 
 
 def _label(path: str) -> str:
@@ -122,15 +94,4 @@ def _word_in(text: str, vocabulary: Vocabulary) -> State | None:
 
 def render_result(result: Result) -> bytes:
     """The result's file."""
-    values = {
-        "label": result.label,
-        "run": result.run,
-        "task": result.task,
-        "agent": result.agent,
-        "status": "partial" if result.partial else result.status.value,
-        "completed": result.completed,
-        "outputs": result.outputs,
-        "usage": result.usage,
-        "cached_from": result.cached_from,
-    }
-    return _render(values, result.body)
+    return _RESULT.render(result, status="partial" if result.partial else result.status.value)

@@ -1,16 +1,25 @@
-"""What messages, runs, checkpoints and results have in common: typed keys in front matter, then text."""
+"""What messages, posts, runs, checkpoints and results have in common: typed keys in front matter, then text.
+
+A `Form` takes the keys and their types from the struct itself: a new field of the struct is a new key of the file.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar, get_args
+
+from msgspec.structs import FieldInfo
+from msgspec.structs import fields as fields_of
 
 from claw_files import instants, words
 from claw_files.documents import fields, splice
 from claw_files.documents.frontmatter import Data, Document, parse
 from claw_files.errors import BadId, BadValue, InvalidFile
-from claw_files.model import AgentId, TaskId
+from claw_files.model import AgentId, Key, Kind, RunId, TaskId, Value
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Value)
+Read = Callable[[Data], Any]
 _READING: Final = fields.Reading(file_time=datetime(2000, 1, 1, tzinfo=UTC), tz=UTC)
 
 
@@ -29,13 +38,6 @@ class Record:
         """Whether the key stands there with a value."""
         return not fields.is_empty(self.document.meta.get(key, ""))
 
-    def needed(self, key: str) -> str:
-        """The key's text; InvalidFile missing-key where it is not there."""
-        text = self.text(key)
-        if text is None:
-            raise InvalidFile(self.document.path, "missing-key", f"the front matter has no {key!r}", 1)
-        return text
-
     def read(self, key: str, convert: Callable[[Data], T]) -> T | None:
         """The key's value as `convert` reads it, None where it is absent or empty."""
         if not self.has(key):
@@ -48,42 +50,36 @@ class Record:
             raise InvalidFile(self.document.path, "bad-value", text, self.document.lines[key]) from None
 
     def text(self, key: str) -> str | None:
-        return self.read(key, _text)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return self.read(key, lambda data: tuple(map(_text, data if isinstance(data, list) else [data]))) or ()
-
-    def mapping(self, key: str) -> dict[str, str]:
-        return self.read(key, _mapping) or {}
-
-    def number(self, key: str) -> int | None:
-        return self.read(key, lambda data: _whole(_text(data)))
-
-    def instant(self, key: str) -> datetime | None:
-        return self.read(key, lambda data: _dated(_text(data)))
-
-    def length(self, key: str) -> timedelta | None:
-        return self.read(key, lambda data: words.duration(_text(data), key))
-
-    def agent(self, key: str) -> AgentId | None:
-        return self.read(key, lambda data: words.agent_id(_text(data)))
-
-    def agents(self, key: str) -> tuple[AgentId, ...]:
-        names = self.texts(key)
-
-        def convert(_: Data) -> tuple[AgentId, ...]:
-            return tuple(words.agent_id(name) for name in names)
-
-        return self.read(key, convert) or ()
-
-    def task(self, key: str) -> TaskId | None:
-        return self.read(key, lambda data: words.task_id(_text(data)))
+        """The key's text, None where it is absent or empty."""
+        return self.read(key, as_text)
 
 
-def _text(data: Data) -> str:
+# --- values
+
+
+def as_text(data: Data) -> str:
+    """The text; raises BadValue for a list or a mapping."""
     if not isinstance(data, str):
         raise BadValue("", str(data), "one line of text")
     return data
+
+
+def as_texts(data: Data) -> tuple[str, ...]:
+    """The texts of a list, or the one text."""
+    return tuple(map(as_text, data if isinstance(data, list) else [data]))
+
+
+def as_instant(data: Data) -> datetime:
+    """The instant, aware, UTC; raises BadValue for a time without its date."""
+    at, is_dated = instants.read(text := as_text(data), _READING.file_time, UTC)
+    if not is_dated:
+        raise BadValue("", text, "a time with its date")
+    return at
+
+
+def as_name(what: str) -> Read:
+    """A reader of keys, message ids and run ids; `what` is how its error calls them."""
+    return lambda data: words.key(as_text(data), what)
 
 
 def _mapping(data: Data) -> dict[str, str]:
@@ -92,18 +88,83 @@ def _mapping(data: Data) -> dict[str, str]:
     return {key: value if isinstance(value, str) else "\n".join(map(str, value)) for key, value in data.items()}
 
 
-def _whole(text: str) -> int:
-    digits = text.removeprefix("-")
+def _whole(data: Data) -> int:
+    digits = (text := as_text(data)).removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         raise BadValue("", text, "a whole number")
     return int(text)
 
 
-def _dated(text: str) -> datetime:
-    at, is_dated = instants.read(text, _READING.file_time, UTC)
-    if not is_dated:
-        raise BadValue("", text, "a time with its date")
-    return at
+def _kind(data: Data) -> Kind:
+    try:
+        return Kind(as_text(data).lower())
+    except ValueError:
+        raise ValueError(f"one of {', '.join(Kind)}") from None
+
+
+_READS: Final[dict[object, Read]] = {
+    str: as_text,
+    RunId: as_text,
+    Key: as_name("key"),
+    Kind: _kind,
+    AgentId: lambda data: words.agent_id(as_text(data)),
+    TaskId: lambda data: words.task_id(as_text(data)),
+    int: _whole,
+    bool: lambda data: as_text(data).lower() in ("true", "yes"),
+    datetime: as_instant,
+    timedelta: lambda data: words.duration(as_text(data)),
+    tuple[str, ...]: as_texts,
+    tuple[AgentId, ...]: lambda data: tuple(map(words.agent_id, as_texts(data))),
+    dict[str, str]: _mapping,
+}
+
+
+# --- forms
+
+
+class Form(Generic[V]):
+    """How values of one struct stand in their files: a key for each field, and one field as the text."""
+
+    def __init__(self, struct: type[V], text: str, keys: Mapping[str, str] = {}, **reads: Read) -> None:
+        """A form without reading the struct's fields yet.
+
+        Args:
+            text: the field that is the text behind the front matter.
+            keys: the key of each field that is called otherwise; "" for a field that is in no file.
+            reads: how to read a field whose type does not say it.
+        """
+        self._struct, self._text, self._keys, self._own = struct, text, keys, reads
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, FieldInfo, Read]]:
+        kinds = ((self._keys.get(it.name, it.name), it, it.type) for it in fields_of(self._struct))
+        return [
+            (key, it, self._own.get(it.name) or _READS.get(kind) or _READS.get((*get_args(kind), kind)[0], as_text))
+            for key, it, kind in kinds
+            if key and it.name != self._text
+        ]
+
+    def parse(self, raw: bytes, path: str, **known: object) -> V:
+        """The value in the file; fields that are `known` are not read, and keys that are no field are ignored.
+
+        Raises InvalidFile: as `frontmatter.parse` does, missing-key for a field without a default, and bad-value.
+        """
+        return self.read(Record(raw, path), **known)
+
+    def read(self, record: Record, **known: object) -> V:
+        """The same for a file that was split before."""
+        rows = [row for row in self._rows if row[1].name not in known]
+        for key, field, _ in rows:
+            if field.required and not record.has(key):
+                raise InvalidFile(record.document.path, "missing-key", f"the front matter has no {key!r}", 1)
+        found = ((field.name, record.read(key, read)) for key, field, read in rows)
+        return self._struct(**{self._text: record.body, **known, **{name: it for name, it in found if it is not None}})
+
+    def render(self, value: V, **instead: object) -> bytes:
+        """The value's file, without the fields that have their default; `instead` is written for those keys."""
+        fields = ((key, field, getattr(value, field.name)) for key, field, _ in self._rows)
+        shown = {key: it for key, field, it in fields if it != field.default}
+        return render(shown | instead, getattr(value, self._text))
 
 
 def render(values: Mapping[str, object], body: str) -> bytes:
