@@ -293,8 +293,3 @@ def code_of(wrong: InvalidFile | Unread) -> str:
 def reason_of(wrong: InvalidFile | Unread) -> str:
     """Why it cannot be read, in the words of whoever reads it."""
     return wrong.reason if isinstance(wrong, InvalidFile) else wrong.detail
-
-
-def as_time(seconds: float) -> str:
-    """A file's time as findings tell it."""
-    return words.render_instant(datetime.fromtimestamp(min(max(seconds, 0), 4e9), UTC))

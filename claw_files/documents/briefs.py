@@ -6,17 +6,13 @@ makes the delivery happen once.
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, tzinfo
 
 from claw_files import words
 from claw_files.digest import digest as short
 from claw_files.documents import choices
 from claw_files.model import AgentId, Message
 from claw_files.patterns import pattern
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 _ITEM = pattern(r"^- (?P<text>.*) <!-- key: (?P<key>[^ ]+)(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
 
@@ -25,7 +21,7 @@ def add(
     raw: bytes | None,
     key: str,
     end: datetime,
-    zone: "ZoneInfo",
+    zone: tzinfo,
     held: Sequence[Message],
     waiting: Sequence[Message],
     person: AgentId,

@@ -4,7 +4,6 @@ Whoever holds a task may write over its status file; what it was asked to do com
 """
 
 import re
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +19,6 @@ from claw_files.model import Message, Task, TaskId, Value
 from claw_files.patterns import pattern
 
 KEYS: Final = status.DEFINING
-_READING: Final = fields.Reading(file_time=datetime(2000, 1, 1, tzinfo=UTC), tz=UTC)
 _QUOTED: Final = pattern(
     r"^\[task (?P<fence>[A-Za-z0-9]{8,80}) from [^\n]{0,400}\n(?P<text>(?:>[^\n]*\n)*)\[end of task (?P=fence)\]",
     re.MULTILINE,
@@ -76,7 +74,7 @@ def parse(raw: bytes, path: str) -> Definition:
         if written and key == "title" and isinstance(meta[written], str):  # "None" is a title, too
             found[key] = meta[written].strip()
         elif written and record.has(written):
-            found[key] = record.read(written, partial(fields.read, BY_KEY[key], reading=_READING))
+            found[key] = record.read(written, partial(fields.read, BY_KEY[key], reading=fields.ALONE))
     return Definition(task=Task(id=task, **found), text=record.body)
 
 

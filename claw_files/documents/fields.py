@@ -2,24 +2,24 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final
 
 from claw_files import instants, words
 from claw_files.documents.frontmatter import Data
 from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, Need, Size, Stay, Value
 
-if TYPE_CHECKING:
-    pass
-
 
 class Reading(Value, frozen=True):
     """What reading a time needs: the file's own time, and the zone people of this workspace mean."""
 
     file_time: datetime
-    tz: Any  # ZoneInfo
+    tz: tzinfo
     agents: frozenset[AgentId] | None = None  # who there is; None: any name may be an agent's
+
+
+ALONE: Final = Reading(file_time=datetime(2000, 1, 1, tzinfo=UTC), tz=UTC)  # of files that hold whole instants only
 
 
 class Field(Value, frozen=True):

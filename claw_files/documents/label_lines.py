@@ -14,7 +14,7 @@ _TIME: Final = (
     r"[*_`]{0,3}[ \t]*+(?:[-–—:|][ \t]++)?)?+"
 )
 _LEAD: Final = (
-    r"^(?P<indent>[ \t]*+)(?P<row>\|[ \t]*+)?+(?P<bullet>(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++)?+"
+    r"^(?P<indent>[ \t]*+)(?P<row>\|[ \t]*+)?+(?:(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++)?+"
     rf"(?:\[(?P<box>[^\]\n])\][ \t]++)?+(?P<head>\#{{1,6}}[ \t]++)?+{_DECOR}{_TIME}{_DECOR}"
 )
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
@@ -40,7 +40,6 @@ class Parts:
         self.line, self.shown = line, shown
         self.box, self.time, self.row = found["box"], found["time"] or "", found["row"] is not None
         self.head = found["head"] or ""
-        self.bullet = found["bullet"] or ""
         self.at = found.start("name") - offset
         name = found["name"].rstrip("._")
         self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None

@@ -7,8 +7,8 @@ write it are read.
 
 import re
 from collections.abc import Callable, Container, Iterator
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, tzinfo
+from typing import Final
 
 from msgspec.structs import replace as replaced
 
@@ -18,9 +18,6 @@ from claw_files.documents.lines import exactly, headings, visible, visible_at
 from claw_files.errors import Changed
 from claw_files.model import Entry, TaskId, Unclear, Verb
 from claw_files.patterns import pattern
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
@@ -32,7 +29,7 @@ _ANY_HEADING = pattern(r"#{1,6}[ \t]")
 def entries(
     raw: bytes,
     file_time: datetime,
-    tz: "ZoneInfo",
+    tz: tzinfo,
     prefix: str,
     known: Callable[[TaskId], bool],
     only: TaskId | None = None,
@@ -107,7 +104,7 @@ def _bytes(text: str) -> bytes:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def render(entry: Entry, tz: "ZoneInfo") -> str:
+def render(entry: Entry, tz: tzinfo) -> str:
     """The entry in our one form, without line ending: "- TC-89 delegated to peter, check at 2026-03-07 10:00"."""
     who = f" delegated to {entry.agent}" if entry.agent else ""
     who += f" for {entry.spawner}" if entry.agent and entry.spawner else ""
@@ -119,7 +116,7 @@ def _verb(entry: Entry) -> str:
     return "wait until" if entry.verb is Verb.WAIT else "check at"
 
 
-def add(raw: bytes, entry: Entry, tz: "ZoneInfo") -> bytes:
+def add(raw: bytes, entry: Entry, tz: tzinfo) -> bytes:
     """The ledger with one more line at the end of `## Delegations`, which is made where it is missing.
 
     Every byte that was there stays, a missing final newline included.
@@ -180,7 +177,7 @@ def replace(
     raw: bytes,
     entry: Entry,
     new: Entry | None,
-    tz: "ZoneInfo",
+    tz: tzinfo,
     path: str = "HEARTBEAT.md",
     agents: Container[str] = (),
 ) -> bytes:
@@ -223,7 +220,7 @@ def _shorter(text: str) -> Iterator[str]:
         yield text[:-cut]
 
 
-def _edited(old: Entry, new: Entry, tz: "ZoneInfo", agents: Container[str]) -> str:
+def _edited(old: Entry, new: Entry, tz: tzinfo, agents: Container[str]) -> str:
     """The old entry's line with each part that differs put in its place."""
     line = old.line
     it = read(line, old.at or datetime(2000, 1, 1, tzinfo=UTC), tz, agents)

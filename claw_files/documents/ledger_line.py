@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Container, Iterable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from claw_files import instants, words
 from claw_files.documents.vocabulary import state as state_of
 from claw_files.errors import BadId, BadValue
 from claw_files.model import Entry, Value, Verb
 from claw_files.patterns import pattern
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 # What Obsidian Tasks, GitHub and other tools mean by a box. "[~]" is in use for "not wanted" and for "half done".
 TICKED: Final = frozenset(("x", "X", "✓", "✔", "✅"))
@@ -85,7 +82,7 @@ class Read(Value, frozen=True):
     hint: str = ""  # what to write instead
 
 
-def read(line: str, file_time: datetime, tz: "ZoneInfo", agents: Container[str] = ()) -> Read | None:
+def read(line: str, file_time: datetime, tz: tzinfo, agents: Container[str] = ()) -> Read | None:
     """The entry in a line without its line ending; None where it is none, struck out, or its box says "not wanted".
 
     Args:
@@ -116,7 +113,7 @@ def _rest(
     places: dict[str, Span],
     end: int,
     file_time: datetime,
-    tz: "ZoneInfo",
+    tz: tzinfo,
     agents: Container[str],
 ) -> Read | None:
     """What stands behind the task's id: who has it, when to look."""
@@ -235,7 +232,7 @@ def _is_state(name: str) -> bool:
 
 
 @lru_cache(256)  # many lines, few times
-def _moment(text: str, file_time: datetime, tz: "ZoneInfo") -> tuple[datetime | None, bool, str]:
+def _moment(text: str, file_time: datetime, tz: tzinfo) -> tuple[datetime | None, bool, str]:
     """When to look, whether the text says it with its date, and otherwise what is wanted."""
     try:
         return (*instants.read(text, file_time, tz), "")

@@ -1,7 +1,7 @@
 """The lines of a Markdown text that speak: outside code fences and HTML comments. Linear, whatever the text holds."""
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from claw_files.documents.lately import lately
@@ -68,14 +68,12 @@ def has_marks(text: str) -> bool:
     return any(mark[-1] in text and mark in text for mark in ("<!--", "```", "~~~", "-->"))
 
 
-def visible(text: str, candidates: "re.Pattern[str]", names: Container[str] | None = None) -> Iterator[Line]:
+def visible(text: str, candidates: "re.Pattern[str]") -> Iterator[Line]:
     """The lines on which `candidates` (multi-line, beginning with ^) matches, outside fences and comments.
 
-    With `names`, only where the lower case of its group "name" is among them. Lines longer than
-    `LINE_LIMIT` are left out.
+    Lines longer than `LINE_LIMIT` are left out.
     """
-    all_found = candidates.finditer(text)
-    starts = (found.start() for found in all_found if names is None or found["name"].lower() in names)
+    starts = (found.start() for found in candidates.finditer(text))
     return visible_at(text, (text.rfind("\n", 0, at + 1) + 1 if text[at : at + 1] == "\n" else at for at in starts))
 
 

@@ -20,7 +20,6 @@ from claw_files.model import AgentId, Key, Kind, RunId, TaskId, Value
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 Read = Callable[[Data], Any]
-_READING: Final = fields.Reading(file_time=datetime(2000, 1, 1, tzinfo=UTC), tz=UTC)
 
 
 class Record:
@@ -71,7 +70,7 @@ def as_texts(data: Data) -> tuple[str, ...]:
 
 def as_instant(data: Data) -> datetime:
     """The instant, aware, UTC; raises BadValue for a time without its date."""
-    at, is_dated = instants.read(text := as_text(data), _READING.file_time, UTC)
+    at, is_dated = instants.read(text := as_text(data), fields.ALONE.file_time, UTC)
     if not is_dated:
         raise BadValue("", text, "a time with its date")
     return at

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, tzinfo
 
 from msgspec.structs import replace
 
@@ -15,9 +14,6 @@ from claw_files.errors import BadId, BadValue
 from claw_files.model import AgentId, Report, State, TaskId, Unclear
 from claw_files.patterns import pattern
 
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
 _USUAL = pattern(r"[A-Za-z][A-Za-z0-9_.]*-[0-9]+", re.ASCII)
 
 
@@ -26,7 +22,7 @@ def parse(
     path: str,
     author: AgentId,
     file_time: datetime,
-    tz: "ZoneInfo",
+    tz: tzinfo,
     task: TaskId | None = None,
     known: Callable[[TaskId], bool] = lambda _: False,
     vocabulary: Vocabulary = BUILT_IN,
@@ -62,7 +58,7 @@ def parse(
 
 
 def _whole(
-    raw: bytes, path: str, author: AgentId, file_time: datetime, tz: "ZoneInfo", vocabulary: Vocabulary
+    raw: bytes, path: str, author: AgentId, file_time: datetime, tz: tzinfo, vocabulary: Vocabulary
 ) -> tuple[Report, ...]:
     task = status.parse(raw, path, file_time, tz, vocabulary)
     if not task.unclear and not status.has_state(raw, path, vocabulary):
@@ -92,7 +88,7 @@ def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:
     return task if _USUAL.fullmatch(name) or known(task) else None
 
 
-def _eta(rest: str, file_time: datetime, tz: "ZoneInfo") -> datetime | None:
+def _eta(rest: str, file_time: datetime, tz: tzinfo) -> datetime | None:
     try:
         return instants.instant(eta, file_time, tz) if (eta := body.eta_in(rest)) else None
     except BadValue:

@@ -7,11 +7,10 @@ there at our last write, so that only what was written since counts as news: `re
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files import words
@@ -27,9 +26,6 @@ from claw_files.documents.vocabulary import BUILT_IN, Vocabulary
 from claw_files.documents.vocabulary import state as state_of
 from claw_files.errors import BadId, BadValue, InvalidFile
 from claw_files.model import State, Task, TaskId, Unclear, Value
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\f\v"  # a file of nothing else was emptied, or is being written
 _BLANK_OR_MORE: Final = frozenset((b"", *(_BLANK[at : at + 1] for at in range(len(_BLANK)))))  # how such a file begins
@@ -63,7 +59,7 @@ class _Front(Value, frozen=True):
 
 
 @lately
-def parse(raw: bytes, path: str, file_time: datetime, tz: "ZoneInfo", vocabulary: Vocabulary = BUILT_IN) -> Task:
+def parse(raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vocabulary = BUILT_IN) -> Task:
     """The task that the file describes; its id is the file's name.
 
     Args:
@@ -368,11 +364,10 @@ def definition(task: Task) -> dict[str, str]:
 def restore(task: Task, definition: Mapping[str, str]) -> Task:
     """The task with the keys filled in that vanished when an agent overwrote its file; what is there stays."""
     blank, lost = Task(id=task.id), {}
-    reading = Reading(file_time=datetime.fromisoformat("2000-01-01T00:00:00+00:00"), tz=None)
     for key in DEFINING:
         if definition.get(key) and getattr(task, key) == getattr(blank, key):
             try:
-                lost[key] = fields.read(BY_KEY[key], definition[key], reading)
+                lost[key] = fields.read(BY_KEY[key], definition[key], fields.ALONE)
             except BadValue:
                 continue  # someone edited the message; what still can be read is restored
-    return msgspec.structs.replace(task, **lost)
+    return replace(task, **lost)

@@ -78,10 +78,6 @@ class Gateway:
             self._read(until)
         return protocol.payload(self._kept[number].pop(0), self.url, method)
 
-    def has_come(self, number: str) -> bool:
-        """Whether an answer to the request lies here already."""
-        return bool(self._kept.get(number))
-
     def _read(self, until: float) -> None:
         """Take one frame off the wire; an answer is kept, anything else is passed over."""
         from websockets.exceptions import WebSocketException

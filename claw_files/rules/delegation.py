@@ -76,7 +76,7 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted, by: AgentId
         raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
     if wanted.mode == "session":
         _check_session(agent, wanted)
-    if wanted.thread and own not in THREADS:
+    if wanted.thread:
         message = f"{worker} runs by {own}, which binds a session to no channel's thread"
         raise Refused("threads", message, "leave --thread out: the result comes to you")
     if wanted.cwd is not None:
@@ -88,7 +88,6 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: Wanted, by: AgentId
 
 
 SUBAGENT = "subagent"  # as OpenClaw's users say: the worker's own runtime
-THREADS: frozenset[Runtime] = frozenset()  # the runtimes that bind a session to a thread of a channel
 
 
 def _check_session(agent: Agent, wanted: Wanted) -> None:

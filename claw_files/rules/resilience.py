@@ -75,11 +75,6 @@ def breaker(outcomes: Sequence[Outcome], limit: int, pause: timedelta, now: date
     return Breaker(state="open", until=last + pause, failures=row)
 
 
-def rate_allows(times: Iterable[datetime], limit_count: int, per: timedelta, now: datetime) -> bool:
-    """Whether one more now keeps to `limit_count` in any stretch of `per`; `times` that were, in any order."""
-    return rate_free_at(times, limit_count, per, now) <= now
-
-
 def rate_free_at(times: Iterable[datetime], limit_count: int, per: timedelta, now: datetime) -> datetime:
     """When one more is allowed: `now`, or later.
 

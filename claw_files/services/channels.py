@@ -4,7 +4,7 @@ The text carries its key, so that a repeat is seen, and below it the lines by wh
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import tzinfo
 
 from claw_files import words
 from claw_files.config.channels import CAP_BYTES, FILE
@@ -12,9 +12,6 @@ from claw_files.documents import choices
 from claw_files.errors import CannotRead, NotFound
 from claw_files.model import AgentId, Key, Message, Post
 from claw_files.system.files import Files
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 _BODY_LETTERS, _TITLE_LETTERS = 3_000, 80  # outside of the workspace: services cut at lengths of their own
 
@@ -26,7 +23,7 @@ class Item:
         self.key, self.text, self.about, self.critical = key, text, about, critical
 
 
-def item_of(message: Message, zone: "ZoneInfo") -> Item:
+def item_of(message: Message, zone: tzinfo) -> Item:
     """A message as a person reads it: when, from whom, what. No line or comment in it reads as another item."""
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""

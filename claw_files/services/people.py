@@ -5,6 +5,7 @@ two channels repeats neither. A `file:` channel gets an item exactly once, becau
 for others a post is written into the outbox, once, and the sender delivers it at least once.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -34,23 +35,32 @@ class People:
         """Hand one message to every channel of the person; then it leaves new/."""
         message = self._ws.read_message(person, Box.NEW, id)
         item = channels.item_of(reader_of(self._ws).as_read(message), self._ws.zone)
+
+        def hand_over(channel: str) -> None:
+            nonlocal message
+            if channel not in message.channels:
+                self._hand_over(person, channel, item)
+                message = self._mark(message, channel)
+
+        self._to_each_channel(person, hand_over)
+        audit = Audit(action="announce", task=message.task, agent=person, key=message.key, why="handed over")
+        self._leave_new(message, audit)
+
+    def _to_each_channel(self, person: AgentId, hand_over: Callable[[str], None]) -> None:
+        """Call `hand_over` with the name of each channel; what fails at one is raised when all have been tried."""
         wrong: ClawError | None = None
-        for channel in self._channels(person):
+        for channel in named(self._ws.settings.agent(person).channels):
             try:
-                if channel not in message.channels:
-                    self._hand_over(person, channel, item)
-                    message = self._mark(message, channel)
+                hand_over(channel)
             except ClawError as failed:
-                wrong = wrong or failed  # the other channels get it all the same
+                wrong = wrong or failed
         if wrong:
             raise wrong
-        target = Box.CUR if self._needs_reply(message) else Box.DONE
-        audit = Audit(action="announce", task=message.task, agent=person, key=message.key, why="handed over")
-        self._ws.shift(person, id, Box.NEW, target, audit)
 
-    def _channels(self, person: AgentId) -> list[str]:
-        """The names of the person's channels."""
-        return list(named(self._ws.settings.agent(person).channels))
+    def _leave_new(self, message: Message, audit: Audit) -> None:
+        """Move a message that was handed over: to cur/, where it waits for a reply, else to done/."""
+        target = Box.CUR if message.kind in WAITS_FOR_REPLY else Box.DONE
+        self._ws.shift(message.to, message.id, Box.NEW, target, audit)
 
     def _hand_over(self, person: AgentId, channel: str, item: Item) -> None:
         if channel.startswith(FILE):
@@ -64,10 +74,6 @@ class People:
         audit = Audit(action="handed over", task=message.task, agent=message.to, key=message.key, why=channel)
         self._ws.rewrite(marked, Box.NEW, audit)
         return marked
-
-    @staticmethod
-    def _needs_reply(message: Message) -> bool:
-        return message.kind in WAITS_FOR_REPLY or ".escalate" in message.key
 
     def brief(self, person: AgentId, key: str, end: datetime, ids: list[str]) -> str:
         """Write the brief with what was held back, deliver it to each channel once, finish its messages.
@@ -88,17 +94,9 @@ class People:
             return new
 
         self._ws.files.commit(path, write, self._ws.line(audit))
-        wrong: ClawError | None = None
-        for channel in self._channels(person):
-            try:
-                self._deliver_brief(path, channel, key, audit, held)
-            except ClawError as failed:
-                wrong = wrong or failed
-        if wrong:
-            raise wrong
+        self._to_each_channel(person, lambda channel: self._deliver_brief(path, channel, key, audit, held))
         for message in held:
-            target = Box.CUR if self._needs_reply(message) else Box.DONE
-            self._ws.shift(person, message.id, Box.NEW, target, replace(audit, key=message.key))
+            self._leave_new(message, replace(audit, key=message.key))
         return path
 
     def give_up(self, id: str, why: str) -> None:
@@ -155,6 +153,3 @@ class People:
             return ""
         lines = [f"- {m.sender}: {words.inert(words.safe(m.body, limit=300)).strip()}" for m in held]
         return "\n".join([f"## Held back until {self._ws.when(until)}", *lines, ""])
-
-
-__all__ = ["ClawError", "People"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claw_files.model import State, Task, TaskId
-from claw_files.rules.resilience import Outcome, backoff, breaker, rate_allows, rate_free_at, retry_pause
+from claw_files.rules.resilience import Outcome, backoff, breaker, rate_free_at, retry_pause
 
 NOW = datetime(2026, 3, 7, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -115,12 +115,11 @@ def test_a_clock_that_was_set_back_by_a_day_does_not_keep_it_open() -> None:
 def test_the_rate_allows_the_limit_in_any_stretch_of_its_length() -> None:
     times = [NOW - 50 * SECOND, NOW - 10 * SECOND]
 
-    assert rate_allows(times, 3, MINUTE, NOW)
-    assert not rate_allows(times, 2, MINUTE, NOW)
+    assert rate_free_at(times, 3, MINUTE, NOW) == NOW
     assert rate_free_at(times, 2, MINUTE, NOW) == NOW + 10 * SECOND
-    assert rate_allows(times, 2, MINUTE, NOW + 10 * SECOND)
+    assert rate_free_at(times, 2, MINUTE, NOW + 10 * SECOND) == NOW + 10 * SECOND
     assert rate_free_at(times, 1, MINUTE, NOW) == NOW + 50 * SECOND  # more than the limit: it was lowered meanwhile
-    assert rate_allows([NOW + timedelta(days=1)] * 9, 1, MINUTE, NOW)  # a clock that was set back
+    assert rate_free_at([NOW + timedelta(days=1)] * 9, 1, MINUTE, NOW) == NOW  # a clock that was set back
 
 
 @given(
@@ -131,10 +130,11 @@ def test_taking_whatever_is_allowed_never_exceeds_the_rate(gaps: list[int], limi
     now, taken = NOW, list[datetime]()
     for gap in gaps:
         now += gap * SECOND
-        if rate_allows(taken, limit, MINUTE, now):
+        free = rate_free_at(taken, limit, MINUTE, now)
+        if free == now:
             taken.append(now)
         else:
-            assert rate_allows(taken, limit, MINUTE, rate_free_at(taken, limit, MINUTE, now))
+            assert rate_free_at(taken, limit, MINUTE, free) == free
 
     for first, last in zip(taken, taken[limit:], strict=False):
         assert last - first >= MINUTE
