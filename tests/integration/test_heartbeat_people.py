@@ -15,9 +15,9 @@ from claw_files.model import AgentId, TaskId
 from claw_files.services import channels
 from claw_files.services.heartbeat import Ticked
 from claw_files.services.outbox import Outbox
-from claw_files.services.people import People
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
+from claw_files.workspace import Workspace
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -155,7 +155,7 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
 
     with monkeypatch.context() as patch:
         if step == "marked":
-            patch.setattr(People, "_needs_reply", staticmethod(lambda _: (_ for _ in ()).throw(Crash())))
+            patch.setattr(Workspace, "shift", lambda *_: (_ for _ in ()).throw(Crash()))
         else:
             patch.setattr(channels, "write", dies)
         with pytest.raises(Crash):
