@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from claw_files import words
 from claw_files.doctor.checks import inboxes, leftovers
 from claw_files.doctor.checks import ledger as ledger_checks
@@ -48,15 +50,22 @@ class Repair:
     def __init__(self, workspace: Workspace, files: DiskFiles, runtime: AgentRuntime, actor: AgentId) -> None:
         self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
         self.failed: list[str] = []  # what could not be mended now, as sentences
+        self._steps: dict[str, Callable[[Finding], Iterator[Mended]]] = {
+            "journal-torn": self._end_line,
+            "case-twins": self._part,
+            "misplaced": self._replace,
+            "stale-tmp": self._set_aside,
+        }
 
     def mend(self) -> list[Mended]:
         """What was done, in order. Raises Busy while a heartbeat is at work."""
         with self._ws.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
             # A crash's leavings first, each step on what the one before left.
             done = [*self._recover(), *self._runs()]
-            for step in (self._torn, self._twins, self._misplaced, self._stale, self._lines):
-                done += step(self._findings())
-        return done
+            for code, step in self._steps.items():
+                found = (one for one in self._findings() if one.code == code)
+                done += [it for one in found for it in self._safely(one.file, step, one)]
+            return done + self._lines(self._findings())
 
     def _findings(self) -> list[Finding]:
         return examine(self._ws.root, self._ws.clock.now().timestamp(), self._ws.base)
@@ -111,9 +120,6 @@ class Repair:
 
     # --- files in the wrong place
 
-    def _torn(self, findings: list[Finding]) -> list[Mended]:
-        return self._each(findings, "journal-torn", self._end_line)
-
     def _end_line(self, one: Finding) -> Iterator[Mended]:
         """Keep the torn line aside; the journal's next line ends it, and names it as known."""
         raw = self._files.read(one.path, leftovers.JOURNAL_BYTES).data
@@ -131,9 +137,6 @@ class Repair:
     def _put_aside(self, target: str, reason: str) -> None:
         self._files.folder(target.rpartition("/")[0])
         self._files.commit(f"{target}.reason", lambda _: f"{words.safe(reason)}\n".encode(), None)
-
-    def _twins(self, findings: list[Finding]) -> list[Mended]:
-        return self._each(findings, "case-twins", self._part)
 
     def _part(self, one: Finding) -> Iterator[Mended]:
         """Move the twin that does not count, if it is the same to the byte."""
@@ -154,9 +157,6 @@ class Repair:
         self._files.move(one.path, target, self._ws.line(self._audit(why, one.task, words.safe(one.path))))
         return Mended(code=one.code, path=one.path, did=f"moved to {target}: {why}")
 
-    def _misplaced(self, findings: list[Finding]) -> list[Mended]:
-        return self._each(findings, "misplaced", self._replace)
-
     def _replace(self, one: Finding) -> Iterator[Mended]:
         with self._ws.locks.hold(one.task.lower(), PATIENCE, "clawfiles doctor --repair"):
             loaded = self._ws.load(TaskId(one.task))
@@ -167,16 +167,10 @@ class Repair:
             self._ws.move(loaded, target, self._audit(f"it is {loaded.task.state}", one.task, loaded.path))
             yield Mended(code=one.code, path=one.path, did=f"moved to {target}/, for it is {loaded.task.state}")
 
-    def _stale(self, findings: list[Finding]) -> list[Mended]:
-        return self._each(findings, "stale-tmp", self._set_aside)
-
     def _set_aside(self, one: Finding) -> Iterator[Mended]:
         stamp = self._files.stamp(one.path)
         if stamp and self._ws.clock.now() - stamp.mtime > timedelta(seconds=inboxes.STALE_SECONDS):
             yield self._moved(one, "quarantine", "half delivered, over 36 hours ago")
-
-    def _each(self, findings: list[Finding], code: str, step: Callable[[Finding], Iterator[Mended]]) -> list[Mended]:
-        return [it for one in findings if one.code == code for it in self._safely(one.file, step, one)]
 
     # --- the ledger
 
@@ -234,10 +228,10 @@ class Repair:
         spawner = task.spawner if task.spawner != self._ws.settings.coordinator else None
         entry = Entry(task=task.id, agent=agent, spawner=spawner, at=now)
         if task.state is State.IN_PROGRESS and task.eta and task.eta > now:
-            return Entry(task=task.id, agent=agent, spawner=spawner, verb=Verb.WAIT, at=task.eta), "until its ETA"
+            return replace(entry, verb=Verb.WAIT, at=task.eta), "until its ETA"
         if task.label and sent and task.timeout and sent + task.timeout + AFTER_LIMIT > now:
             at = words.next_look(sent, task.timeout + AFTER_LIMIT)
-            return Entry(task=task.id, agent=agent, spawner=spawner, at=at), "at the end of its time limit"
+            return replace(entry, at=at), "at the end of its time limit"
         return entry, "the check time is not known; set to now, so the next heartbeat looks"
 
 
