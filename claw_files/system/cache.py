@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from claw_files.digest import digest
 from claw_files.errors import CannotWrite
+from claw_files.system.gate import read_up_to
 from claw_files.system.home import CACHE, place
 from claw_files.system.noise import token
-from claw_files.system.owner import hand_over, make_folder, make_folders
+from claw_files.system.owner import PrivateFolder, hand_over, make_folders
 
 CAP_BYTES = 256 << 20
 
@@ -26,12 +27,8 @@ class NoCache:
         """Forget it."""
 
 
-class Kept(NoCache):
+class Kept(PrivateFolder, NoCache):
     """Files in a folder of `.clawfiles/`, for all who work here; every failure reads as "nothing kept"."""
-
-    def __init__(self, root: str, folder: str) -> None:
-        self._private = os.path.join(root, ".clawfiles")
-        self._folder = os.path.join(self._private, folder)
 
     def load(self, name: str) -> bytes | None:
         """What was kept under the name, or None."""
@@ -41,7 +38,7 @@ class Kept(NoCache):
             return None
         try:
             size_bytes = os.fstat(fd).st_size
-            return _all_of(fd, size_bytes) if 0 < size_bytes <= CAP_BYTES and self._is_ours() else None
+            return read_up_to(fd, size_bytes) if 0 < size_bytes <= CAP_BYTES and self._is_ours() else None
         except OSError:
             return None
         finally:
@@ -63,15 +60,6 @@ class Kept(NoCache):
         except OSError:
             return
 
-    def _make(self) -> None:
-        for folder in (self._private, self._folder):  # never the workspace: whoever deleted it meant that
-            with suppress(FileExistsError):
-                make_folder(folder)
-
-    def _is_ours(self) -> bool:
-        """Whether the folder is one, and not a link that leads to somebody else's."""
-        return not os.path.islink(self._private) and not os.path.islink(self._folder)
-
 
 class Cache(Kept):
     """The same in a folder of ours outside of the workspace, for us alone; keeps nothing where we have no home."""
@@ -90,8 +78,3 @@ class Cache(Kept):
     def _is_ours(self) -> bool:
         found = os.lstat(self._folder)
         return found.st_uid == os.geteuid() and found.st_mode & 0o170077 == 0o040000
-
-
-def _all_of(fd: int, size_bytes: int) -> bytes:
-    with open(fd, "rb", closefd=False) as file:
-        return file.read(size_bytes)

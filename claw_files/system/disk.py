@@ -17,7 +17,7 @@ from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.deciding import decide
 from claw_files.system.durable import Step, append_line, forget, locked, new_file, writing
 from claw_files.system.files import Change, Content, Stamp, Survey
-from claw_files.system.gate import Gate, read_in, stamp_of
+from claw_files.system.gate import Gate, content_in, stamp_of, status_in
 from claw_files.system.months import ARCHIVE, Archived
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
@@ -231,7 +231,7 @@ class DiskFiles(Archived):
         with self._making(folder) as target, self._private.bench() as bench:
             intent = self._intent(path, mark(base.data) if base else NONE, digest(new))
             try:
-                self._prepare(bench, intent, new, _status(target, name) if base else None, note, mtime_ns)
+                self._prepare(bench, intent, new, status_in(target, name) if base else None, note, mtime_ns)
                 stamp = stamp_of(os.stat(intent.name, dir_fd=bench, follow_symlinks=False))
                 with locked(target, path):
                     swapped = self._swap_in(bench, intent, target, name, base, new, step)
@@ -281,7 +281,7 @@ class DiskFiles(Archived):
                 return False
             step.unknown = True
             return True
-        now = _content_or_none(target, name)
+        now = content_in(target, name)
         if now is None or now.data != base.data:
             return False
         # From here on swap/ may hold somebody's bytes: whatever interrupts us, Ctrl-C too, must leave them to recovery.
@@ -298,7 +298,7 @@ class DiskFiles(Archived):
             step.unknown = True
             return True
         # The lock keeps our own kind out, not editors: what was displaced proves whether one came in between.
-        displaced = _content_or_none(bench, intent.name)
+        displaced = content_in(bench, intent.name)
         if displaced is not None and displaced.data == base.data:
             return True
         if displaced is not None:
@@ -314,7 +314,7 @@ class DiskFiles(Archived):
         except FileNotFoundError:  # ours was deleted at once: theirs still is the newest
             with suppress(FileExistsError):
                 kernel.place(bench, intent.name, target, name)
-        back = _content_or_none(bench, intent.name)
+        back = content_in(bench, intent.name)
         if back is None or back.data != new:
             self._private.keep(bench, intent)
 
@@ -347,13 +347,13 @@ class DiskFiles(Archived):
     def _move_aside(self, folder: str) -> None:
         """Give the journal's folder its name back from what is no folder."""
         with self._gate.folder("") as root:
-            found = _status(root, folder)
+            found = status_in(root, folder)
             if found is not None and not stat.S_ISDIR(found.st_mode):
                 os.rename(folder, f"{folder}.{time.time_ns()}.kept", src_dir_fd=root, dst_dir_fd=root)
 
     def _journal_is_plain(self, fd: int, name: str) -> None:
         """Move aside what bears the journal's name and is no plain file: no write may fail for it, now or later."""
-        found = _status(fd, name)
+        found = status_in(fd, name)
         if found is None or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
             return
         kept = f"{name}.{time.time_ns()}.kept"
@@ -369,21 +369,6 @@ def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
     try:
         return entry.stat(follow_symlinks=False)
     except FileNotFoundError:
-        return None
-
-
-def _status(folder_fd: int, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def _content_or_none(folder_fd: int, name: str) -> Content | None:
-    """The content under an open folder; None for what is absent or what the gate would refuse."""
-    try:
-        return read_in(folder_fd, name, HAND_BYTES)
-    except (OSError, CannotRead):
         return None
 
 

@@ -16,7 +16,7 @@ from claw_files.errors import CannotRead, NotFound
 from claw_files.system import kernel
 from claw_files.system.files import Content, Stamp
 from claw_files.system.owner import make_folder
-from claw_files.system.paths import split
+from claw_files.system.paths import HAND_BYTES, split
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -217,6 +217,22 @@ def read_up_to(fd: int, limit: int) -> bytes:
 def stamp_of(found: os.stat_result) -> Stamp:
     """The stamp in a stat result."""
     return Stamp(size_bytes=found.st_size, inode=found.st_ino, mtime_ns=found.st_mtime_ns)
+
+
+def status_in(folder_fd: int, name: str) -> os.stat_result | None:
+    """What lstat says of `name` in an open folder; None where there is nothing."""
+    try:
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def content_in(folder_fd: int, name: str) -> Content | None:
+    """The content of `name` in an open folder; None for what is absent, or what the gate would refuse."""
+    try:
+        return read_in(folder_fd, name, HAND_BYTES)
+    except (OSError, CannotRead):
+        return None
 
 
 def read_in(folder_fd: int, name: str, cap_bytes: int) -> Content | None:

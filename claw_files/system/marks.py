@@ -3,17 +3,13 @@
 import os
 from contextlib import suppress
 
-from claw_files.system.owner import make_folder, make_folders, open_or_make
+from claw_files.system.owner import PrivateFolder, open_or_make
 
 UNCOUNTED = "uncounted"  # runs whose usage is not noted yet; written before they start
 
 
-class Marks:
+class Marks(PrivateFolder):
     """Empty files, one for each thing that is still to be done."""
-
-    def __init__(self, root: str, name: str, private: str = ".clawfiles") -> None:
-        self._private = os.path.join(root, private)
-        self._folder = os.path.join(self._private, name)
 
     def names(self) -> list[str] | None:
         """What is still to be done, sorted; None where the folder is gone, and nobody knows."""
@@ -27,8 +23,7 @@ class Marks:
     def prepare(self) -> None:
         """Make the folder: from now on it says what is to be done."""
         with suppress(OSError):
-            make_folders(self._private)
-            make_folder(self._folder)
+            self._make()
 
     def add(self, name: str) -> None:
         """Note that `name` is to be done; what cannot be written is found by the look at everything."""
@@ -44,7 +39,3 @@ class Marks:
             if not self._is_ours():
                 return
             os.unlink(os.path.join(self._folder, name))
-
-    def _is_ours(self) -> bool:
-        """Whether the folder is one, and not a link that leads to somebody else's."""
-        return not os.path.islink(self._private) and not os.path.islink(self._folder)

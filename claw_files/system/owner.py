@@ -71,5 +71,22 @@ def make_folders(path: str) -> None:
             raise
 
 
+class PrivateFolder:
+    """A folder of `.clawfiles/`, which may be missing, or a link that leads to somebody else's folder."""
+
+    def __init__(self, root: str, name: str) -> None:
+        self._private = os.path.join(root, ".clawfiles")
+        self._folder = os.path.join(self._private, name)
+
+    def _make(self) -> None:
+        for folder in (self._private, self._folder):  # never the workspace: whoever deleted it meant that
+            with suppress(FileExistsError):
+                make_folder(folder)
+
+    def _is_ours(self) -> bool:
+        """Whether the folder is one, and not a link."""
+        return not os.path.islink(self._private) and not os.path.islink(self._folder)
+
+
 def _above(path: str, dir_fd: int | None) -> int | str:
     return os.path.dirname(path) or "." if dir_fd is None else dir_fd

@@ -15,8 +15,8 @@ from claw_files.errors import Busy, CannotRead, NotFound
 from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, lock_within, new_file, try_lock, writing
 from claw_files.system.files import Content
-from claw_files.system.gate import Gate, read_in
-from claw_files.system.paths import journal_path
+from claw_files.system.gate import Gate, content_in
+from claw_files.system.paths import HAND_BYTES, journal_path
 from claw_files.system.swap import GONE, LATE, MOVED, NOTE, PART, Intent, Private, mark
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(minutes=10)
 _SETTLED = timedelta(seconds=2)
-_CAP_BYTES = 1 << 24
 
 Found = list[tuple[str, str]]
 
@@ -68,7 +67,7 @@ class Recovery:
         if not intent.is_proven:
             self._to_conflicts(bench, name, "a file in swap/ that was copied here, or that another user left")
             return self._tell(name, name, "not ours")
-        content = _content_or_none(bench, name)
+        content = content_in(bench, name)
         if content and content.digest == intent.new:
             return self._drop(bench, name, intent, "never swapped in")
         return self._finish_swapped(bench, intent, content)
@@ -110,7 +109,7 @@ class Recovery:
 
     def _journal_note(self, bench: int, intent: Intent) -> None:
         """Put the line into the journal unless it got there before the crash."""
-        note = _content_or_none(bench, intent.name + NOTE)
+        note = content_in(bench, intent.name + NOTE)
         if note and note.data and not self._is_journalled(note.data, intent.at):
             self._files.journal(note.data)
         forget(bench, intent.name + NOTE)
@@ -145,7 +144,7 @@ class Recovery:
         with suppress(FileNotFoundError):  # nobody could write into it any more, and a write forgot it meanwhile
             if not over and self._is_untouched(kept, name, intent):
                 return None
-            content = _content_or_none(kept, name)
+            content = content_in(kept, name)
             if content and content.digest == intent.base_digest:
                 return self._let_go(kept, name, intent, content) if over else None
             return self._settle(kept, name, intent, content, over)
@@ -163,7 +162,7 @@ class Recovery:
         """
         path, lines = self._path(intent), _late_lines(content.data, intent)
         with suppress(NotFound, CannotRead):
-            live = set(self._files.read(path, _CAP_BYTES).data.splitlines()) if lines else set[bytes]()
+            live = set(self._files.read(path, HAND_BYTES).data.splitlines()) if lines else set[bytes]()
             if any(line not in live for line in lines):
                 self._to_conflicts(kept, name, f"lines that were added to {path} late are not there any more")
                 return self._tell(name, path, "somebody's version is in conflicts/")
@@ -236,13 +235,6 @@ class Recovery:
         return msgspec.json.encode(
             line | {"timestamp": now, "action": "recover", "key": key, "why": why, "epoch": None}
         )
-
-
-def _content_or_none(folder_fd: int, name: str) -> Content | None:
-    try:
-        return read_in(folder_fd, name, _CAP_BYTES)
-    except (OSError, CannotRead):
-        return None
 
 
 def _tail(data: bytes, intent: Intent) -> bytes | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from claw_files.errors import CannotRead, CannotWrite, NotFound
 from claw_files.system.durable import new_file, writing
-from claw_files.system.gate import Gate
+from claw_files.system.gate import Gate, status_in
 from claw_files.system.noise import token
 from claw_files.system.paths import split
 
@@ -62,7 +62,7 @@ class Within:
         folder, name = split(self._name(path))
         fresh = f".{token(8)}.tmp"
         with writing(path), self._gate.making(folder) if folder else self._gate.folder("") as fd:
-            like = _there(fd, name)
+            like = status_in(fd, name)
             if like is not None and not stat.S_ISREG(like.st_mode):
                 raise CannotRead(path, "not-a-file", "it is a link, or no regular file")
             try:
@@ -78,10 +78,3 @@ class Within:
         if not relative:
             raise NotFound("file", path)
         return relative
-
-
-def _there(fd: int, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
