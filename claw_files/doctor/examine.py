@@ -16,7 +16,7 @@ from claw_files.doctor.checks import (
     setting,
     tasks,
 )
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
@@ -57,11 +57,11 @@ def examine(root: str, now: float, base: str | None = None) -> list[Finding]:
         try:
             findings += check(survey)
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one check must not hide what the others see
-            findings.append(found("check-failed", detail=f"{check.__name__}: {type(wrong).__name__}: {wrong}"))
+            findings.append(Finding("check-failed", detail=f"{check.__name__}: {type(wrong).__name__}: {wrong}"))
     for agent in compartments.agents_of(survey):
         path = f"{compartments.FOLDER}/{agent}"
         if survey.tree.node(path) and (inside := examine(os.path.join(root, path), now, root)):
-            findings.append(found("compartment-ill", path, detail=f"{len(inside)} findings", agent=agent))
+            findings.append(Finding("compartment-ill", path, detail=f"{len(inside)} findings", agent=agent))
     # What reading met comes first. The same thing said of one file by two checks is said once.
     return list(dict.fromkeys((*survey.odd, *(one for one in findings if (one.code, one.path) not in _told(survey)))))
 

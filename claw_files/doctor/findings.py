@@ -1,11 +1,12 @@
 """One finding: which kind, where, and the words for it."""
 
+import msgspec
+
 from claw_files.doctor.codes import CODES
-from claw_files.model import Value
 from claw_files.words import safe
 
 
-class Finding(Value, frozen=True):
+class Finding(msgspec.Struct, frozen=True):
     """Something wrong or odd. `path` is the name as it is, for those who mend; `file` is how it may be shown."""
 
     code: str
@@ -15,7 +16,11 @@ class Finding(Value, frozen=True):
     task: str = ""  # a checked id, or ""
     agent: str = ""  # a checked name, or ""
     key: str = ""  # by which a repair's note in the journal knows it
-    repairable: bool = False
+
+    @property
+    def repairable(self) -> bool:
+        """Whether `--repair` may mend it."""
+        return CODES[self.code].repairable
 
     @property
     def file(self) -> str:
@@ -45,13 +50,3 @@ class Finding(Value, frozen=True):
         """Two lines for a terminal: where and what, then what to do."""
         where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.path else ""
         return f"{self.code}: {where}{self.meaning}\n    {self.do}"
-
-
-def found(
-    code: str, path: str = "", line: int | None = None, detail: str = "", task: str = "", agent: str = "", key: str = ""
-) -> Finding:
-    """A finding of a known code."""
-    is_repairable = CODES[code].repairable
-    return Finding(
-        code=code, path=path, line=line, detail=detail, task=task, agent=agent, key=key, repairable=is_repairable
-    )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from claw_files import config, words
 from claw_files.doctor.codes import CODES
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import Folder, Node, Tree, Unread
 from claw_files.documents import ledger, messages, reports, status
 from claw_files.documents.lines import visible_at
@@ -100,7 +100,7 @@ class Survey:
         try:
             return opened(self.tree.files, path).names()
         except ClawError as wrong:
-            if (one := found("bad-archive", path, detail=str(wrong))) not in self.odd:
+            if (one := Finding("bad-archive", path, detail=str(wrong))) not in self.odd:
                 self.odd.append(one)
         return []
 
@@ -182,9 +182,9 @@ class Survey:
                 ownership.check(folder, self._base.root)
             return config.parse(raw, CONFIG) if raw is not None else None
         except Untrusted as wrong:
-            self.odd.append(found("untrusted", os.path.relpath(wrong.path, self._base.root), detail=str(wrong)))
+            self.odd.append(Finding("untrusted", os.path.relpath(wrong.path, self._base.root), detail=str(wrong)))
         except InvalidConfig as wrong:
-            self.odd += [found("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
+            self.odd += [Finding("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
         return None
 
     def _raw(self, path: str, cap_bytes: int = FILE_BYTES, tree: Tree | None = None) -> bytes | None:
@@ -194,13 +194,13 @@ class Survey:
         except FileNotFoundError:
             return None
         except Unread as wrong:
-            self.odd.append(found(wrong.code, path, wrong.line, wrong.detail))
+            self.odd.append(Finding(wrong.code, path, wrong.line, wrong.detail))
         return None
 
     def _note(self, node: Node, wrong: InvalidFile | Unread, code: str = "") -> None:
         """Note a file that cannot be read, unless somebody may be in the middle of writing it."""
         if not self.is_young(node):
-            self.odd.append(found(code or code_of(wrong), node.path, wrong.line, reason_of(wrong)))
+            self.odd.append(Finding(code or code_of(wrong), node.path, wrong.line, reason_of(wrong)))
 
     def _time(self, node: Node) -> datetime:
         """The file's time as the program takes it: one that lies ahead counts as now."""
@@ -235,7 +235,7 @@ class Survey:
             self._note(node, wrong)
             return plain
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one file must not hide the others
-            self.odd.append(found("check-failed", node.path, detail=f"{type(wrong).__name__}: {wrong}"))
+            self.odd.append(Finding("check-failed", node.path, detail=f"{type(wrong).__name__}: {wrong}"))
             return plain
         reviewer = self.settings and routing.reviewer(self.settings, task.type, task.assignee)
         standing = by_hand.stand(task, reviewer is not None)

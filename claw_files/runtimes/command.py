@@ -22,7 +22,7 @@ from claw_files.system.clock import Clock
 from claw_files.system.files import Content
 from claw_files.system.marks import UNCOUNTED, Marks
 from claw_files.system.noise import token
-from claw_files.system.processes import Processes
+from claw_files.system.processes import SystemProcesses
 
 if TYPE_CHECKING:
     from claw_files.runtimes import staging
@@ -36,7 +36,7 @@ class CommandRuntime:
     def __init__(
         self,
         root: str,
-        processes: Processes,
+        processes: SystemProcesses,
         clock: Clock,
         environ: Mapping[str, str],
         grace: timedelta = timedelta(seconds=2),

@@ -20,7 +20,7 @@ from claw_files.model import AgentId, Audit, Post
 from claw_files.rules import posts
 from claw_files.services import channels
 from claw_files.services.channels import Item
-from claw_files.system.processes import Processes
+from claw_files.system.processes import SystemProcesses
 from claw_files.workspace import Workspace
 
 FOLDER, SENT, FAILED = "outbox", "outbox/sent", "outbox/failed"
@@ -65,7 +65,7 @@ class Outbox:
         """Those to be tried now, in their order."""
         return posts.ready(self._ws.settings, all_posts, self._ws.clock.now())
 
-    def start(self, processes: Processes, env: Mapping[str, str]) -> str | None:
+    def start(self, processes: SystemProcesses, env: Mapping[str, str]) -> str | None:
         """Start a sender if there is something to send and none is at it; what went wrong, in one sentence."""
         try:
             if self.is_used and self.ready(self.posts()) and not self._ws.locks.is_held(LOCK):

@@ -152,30 +152,14 @@ class Setup:
 
     def _write(self, path: str, new: bytes) -> Done:
         """The file made, or kept as it is, whatever it is."""
-        made = False
-
-        def change(raw: bytes | None) -> bytes:
-            nonlocal made
-            made = raw is None
-            return new if raw is None else raw
-
-        try:
-            self._files.commit(path, change, None)
-        except ClawError:
-            if self._exists(path):
-                return Done(what="kept", path=path)
-            raise
-        return Done(what="made" if made else "kept", path=path)
-
-    def _exists(self, path: str) -> bool:
-        """Whether something is there, also what the door would not open."""
         try:
             self._files.read(path)
         except NotFound:
-            return False
+            self._files.commit(path, lambda raw: new if raw is None else raw, None)
+            return Done(what="made", path=path)
         except ClawError:
-            return True
-        return True
+            pass  # a link, a folder, too large: it is there
+        return Done(what="kept", path=path)
 
     def _folder(self, path: str) -> Done:
         above, _, name = path.rpartition("/")

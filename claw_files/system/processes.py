@@ -1,19 +1,18 @@
-"""The door to other processes as an interface, and the real one (Linux: /proc, pidfd, posix_spawn)."""
+"""Other processes of this machine: start, find and end them (Linux: /proc, pidfd, posix_spawn)."""
 
 import contextlib
 import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from claw_files.system import proc
 
 HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Processes(Protocol):
-    """Starting what outlives us, and finding the processes of a run, by its folder: absolute, without links.
+class SystemProcesses:
+    """Starts what outlives this process, and finds the processes of a run by its folder: absolute, without links.
 
     The folder and not the run id, which another workspace on this machine may have given, too.
     """
@@ -24,27 +23,6 @@ class Processes(Protocol):
         Nothing is left to be waited for. Its standard streams are /dev/null. TERM, INT and HUP are blocked, so that
         one sent before it has handlers for them waits until it unblocks them. Raises OSError.
         """
-
-    def is_supervised(self, folder: str) -> bool:
-        """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
-
-    def run_folders(self) -> set[str]:
-        """The folders of all runs that some process belongs to or supervises, of any workspace: one look at /proc."""
-
-    def ask_to_end(self, folder: str) -> bool:
-        """Send TERM to the run's supervisor; False when there is none."""
-
-    def has_left(self, folder: str) -> bool:
-        """Whether anything that the run's agent started, itself included, still lives."""
-
-    def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
-        """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
-
-
-class SystemProcesses:
-    """This machine's processes."""
-
-    def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
         # posix_spawn never runs our code in a copy of this process, which may have threads; the shell's "&" makes the
         # second fork, so that init is the parent and no zombie stays with a daemon. `argv` is never read as shell.
         import fcntl
@@ -64,12 +42,15 @@ class SystemProcesses:
             os.waitpid(pid, 0)
 
     def is_supervised(self, folder: str) -> bool:
+        """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
         return proc.supervisor_of(folder) is not None
 
     def run_folders(self) -> set[str]:
+        """The folders of all runs that some process belongs to or supervises, of any workspace: one look at /proc."""
         return proc.run_folders()
 
     def ask_to_end(self, folder: str) -> bool:
+        """Send TERM to the run's supervisor; False when there is none."""
         pid = proc.supervisor_of(folder)
         if pid is None:
             return False
@@ -85,9 +66,11 @@ class SystemProcesses:
         return False
 
     def has_left(self, folder: str) -> bool:
+        """Whether anything that the run's agent started, itself included, still lives."""
         return bool(proc.of_run(folder))
 
     def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
+        """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
         until = time.monotonic() + patience_seconds
         while left := proc.of_run(folder):
             for pid in left:

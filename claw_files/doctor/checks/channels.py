@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from claw_files.config import Agent
 from claw_files.config.channels import CAP_BYTES, FILE, are_local, named
 from claw_files.doctor.checks.setting import line_of
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.errors import NotInstalled, Refused
 from claw_files.notify.addresses import addresses
@@ -20,19 +20,19 @@ def channels(s: Survey) -> Iterator[Finding]:
     people = [agent for agent in s.settings.agents.values() if agent.channels]
     is_installed = all(are_local(person.channels) for person in people) or _is_installed()
     if not is_installed:
-        yield found("notify-library", CONFIG)
+        yield Finding("notify-library", CONFIG)
     raw = s.tree.read(CONFIG).decode("utf-8", "replace") if people else ""
     for person in people:
         line = line_of(raw, person.name, "channels")
         for why in _wrong(s, person, is_installed):
-            yield found("channel-unusable", CONFIG, line, why, "", person.name)
+            yield Finding("channel-unusable", CONFIG, line, why, "", person.name)
 
 
 def given_up(s: Survey) -> Iterator[Finding]:
     """What no channel took for so long that it is tried no more."""
     posts = [node for node in s.folder("outbox/failed").nodes if node.kind == "file"]
     if posts:
-        yield found("post-given-up", "outbox/failed", detail=f"{len(posts)} of them")
+        yield Finding("post-given-up", "outbox/failed", detail=f"{len(posts)} of them")
 
 
 def _is_installed() -> bool:

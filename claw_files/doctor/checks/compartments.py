@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import Node
 from claw_files.doctor.survey import BOXES, Survey
 
@@ -24,12 +24,12 @@ def modes(s: Survey) -> Iterator[Finding]:
         return
     top = s.tree.node(FOLDER)
     if top and top.kind == "folder" and top.mode & 0o077:
-        yield found("compartment-open", FOLDER, detail=f"mode {top.mode:o}")
+        yield Finding("compartment-open", FOLDER, detail=f"mode {top.mode:o}")
     for node in s.folder(FOLDER).nodes:
         if node.kind != "folder":
-            yield found("link" if node.kind == "link" else "special-file", node.path)
+            yield Finding("link" if node.kind == "link" else "special-file", node.path)
         elif number := _open(s, node, 1):
-            yield found("compartment-open", node.path, detail=f"{number} of its folders and files")
+            yield Finding("compartment-open", node.path, detail=f"{number} of its folders and files")
 
 
 def _open(s: Survey, node: Node, depth: int) -> int:
@@ -44,9 +44,9 @@ def outside(s: Survey) -> Iterator[Finding]:
     agents = agents_of(s)
     for it in s.tasks:
         if it.task and it.task.assignee in agents:
-            yield found("compartment-outside", it.node.path, task=it.id)
+            yield Finding("compartment-outside", it.node.path, task=it.id)
     for agent in agents:
         paths = [f"checkpoints/{agent}.md", f"status/{agent}.md"]
-        yield from (found("compartment-outside", path) for path in paths if s.tree.node(path))
+        yield from (Finding("compartment-outside", path) for path in paths if s.tree.node(path))
         if any(s.folder(f"inbox/{agent}/{box}").nodes for box in BOXES):
-            yield found("compartment-outside", f"inbox/{agent}")
+            yield Finding("compartment-outside", f"inbox/{agent}")

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from claw_files.doctor.checks.leftovers import journal_of
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Letter, Survey
 from claw_files.model import AgentId, Kind, State
 from claw_files.services.reading import Reader
@@ -27,7 +27,7 @@ def missing(s: Survey) -> Iterator[Finding]:
             continue
         is_there = (task.assignee, f"{task.id.lower()}.{task.attempt}") in there
         if not is_there and task.assignee not in unread and task.recorded and s.generations(task.id)[0]:
-            yield found("message-missing", it.node.path, detail=f"{task.id} for {task.assignee}", task=task.id)
+            yield Finding("message-missing", it.node.path, detail=f"{task.id} for {task.assignee}", task=task.id)
 
 
 def orphans(s: Survey) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def orphans(s: Survey) -> Iterator[Finding]:
     for letter in s.letters:
         task = letter.message.task
         if letter.message.kind is Kind.TASK and letter.box != "done" and task and task not in s:
-            yield found("orphan-message", letter.node.path, detail=task, task=task)
+            yield Finding("orphan-message", letter.node.path, detail=task, task=task)
 
 
 def unsent(s: Survey) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def unsent(s: Survey) -> Iterator[Finding]:
     for letter in s.letters:
         message = replace(letter.message, to=AgentId(letter.agent))
         if not s.is_young(letter.node) and not reader.knows(message):
-            yield found("unsent-message", letter.node.path, detail=letter.message.kind)
+            yield Finding("unsent-message", letter.node.path, detail=letter.message.kind)
 
 
 def doubles(s: Survey) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def doubles(s: Survey) -> Iterator[Finding]:
         groups[letter.agent, letter.message.key.lower()].append(letter)
     for group in groups.values():
         for letter in group[1:]:
-            yield found("two-messages", letter.node.path, detail=f"also {group[0].box}/{group[0].node.name}")
+            yield Finding("two-messages", letter.node.path, detail=f"also {group[0].box}/{group[0].node.name}")
 
 
 def strangers(s: Survey) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def strangers(s: Survey) -> Iterator[Finding]:
     for agent in s.inboxes if s.agents else ():
         waiting = sum(letter.agent == agent and letter.box == "new" for letter in s.letters)
         if agent not in s.agents and waiting:
-            yield found("unknown-inbox", f"inbox/{agent}", detail=f"{waiting} new")
+            yield Finding("unknown-inbox", f"inbox/{agent}", detail=f"{waiting} new")
 
 
 def stale(s: Survey) -> Iterator[Finding]:
@@ -70,4 +70,4 @@ def stale(s: Survey) -> Iterator[Finding]:
     for agent in s.inboxes:
         for node in s.folder(f"inbox/{agent}/{UNFINISHED}").nodes:
             if node.kind == "file" and s.now - node.mtime > STALE_SECONDS:
-                yield found("stale-tmp", node.path)
+                yield Finding("stale-tmp", node.path)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from claw_files import words
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.model import Entry, Kind, State, Task
 from claw_files.rules.snapshot import Act, Look, Snapshot
@@ -23,23 +23,23 @@ def lines(s: Survey) -> Iterator[Finding]:
     for number, entry in s.lines:
         here = (s.ledger_path, number)
         if entry.task in seen:
-            yield found("line-twice", *here, entry.task, entry.task)
+            yield Finding("line-twice", *here, entry.task, entry.task)
             continue
         seen.add(entry.task)
         if entry.agent and s.agents and entry.agent not in s.agents:
-            yield found("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
+            yield Finding("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
         elif one := entry.unclear:
-            yield found("unclear-line", *here, f"{words.said(one.text)}; {one.hint}", entry.task)
+            yield Finding("unclear-line", *here, f"{words.said(one.text)}; {one.hint}", entry.task)
         it = s.file_of(entry.task)
         if entry.task not in s and (entry.task in given or s.generations(entry.task)[0]):
-            yield found("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
+            yield Finding("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
         elif entry.task not in s:
-            yield found("line-unknown-task", *here, f"{entry.task}; {_plan(s, entry)}", entry.task)
+            yield Finding("line-unknown-task", *here, f"{entry.task}; {_plan(s, entry)}", entry.task)
         elif it is None and s.is_passed_over(entry.task):
             continue
         elif it is None or (it.task and it.task.state not in OPEN and s.now - it.node.mtime > HOUR_SECONDS):
             state = it.task.state if it and it.task else "in the archive"
-            yield found("line-closed", *here, f"{entry.task} is {state}", entry.task)
+            yield Finding("line-closed", *here, f"{entry.task} is {state}", entry.task)
 
 
 def _plan(s: Survey, entry: Entry) -> str:
@@ -81,11 +81,11 @@ def watching(s: Survey) -> Iterator[Finding]:
     """Open tasks that no heartbeat looks at."""
     if is_lost(s):
         lost = [task.id for _, task in unwatched(s)]
-        yield found("ledger-lost", s.ledger_path, detail=", ".join(lost[:20]) + (" ..." if len(lost) > 20 else ""))
+        yield Finding("ledger-lost", s.ledger_path, detail=", ".join(lost[:20]) + (" ..." if len(lost) > 20 else ""))
         return
     for it, task in unwatched(s):
         code = "no-line" if task.state is State.IN_PROGRESS else "not-watched"
-        yield found(code, it.node.path, s.state_line(it), f"it is {task.state}", task.id)
+        yield Finding(code, it.node.path, s.state_line(it), f"it is {task.state}", task.id)
 
 
 def unseen(s: Survey) -> Iterator[Finding]:
@@ -101,4 +101,4 @@ def unseen(s: Survey) -> Iterator[Finding]:
         overwritten = task.recorded is None and task.id in waiting and it.said is not State.BACKLOG
         if (moved or overwritten) and it.said not in OPEN:
             detail = f"{task.recorded or 'nothing of ours is left'}, now {it.said}"
-            yield found("unseen-move", it.node.path, s.state_line(it), detail, task.id)
+            yield Finding("unseen-move", it.node.path, s.state_line(it), detail, task.id)

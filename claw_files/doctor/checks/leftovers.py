@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from claw_files.config.channels import named
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import Node, Unread
 from claw_files.doctor.survey import PRIVATE, Survey, code_of
 from claw_files.documents import briefs as documents
@@ -30,7 +30,7 @@ def kept_aside(s: Survey) -> Iterator[Finding]:
     for folder, code in (("conflicts", "conflict-kept"), ("quarantine", "quarantined")):
         for node in s.folder(folder).nodes:
             if not node.name.endswith(".reason"):
-                yield found(code, node.path, detail=_reason(s, node))
+                yield Finding(code, node.path, detail=_reason(s, node))
 
 
 def _reason(s: Survey, node: Node) -> str:
@@ -54,7 +54,7 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
     try:
         raw = s.tree.read(node.path, JOURNAL_BYTES)
     except (Unread, FileNotFoundError) as wrong:
-        return [found(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, Unread) else []
+        return [Finding(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, Unread) else []
     bad: list[Finding] = []
     *lines, tail = raw.split(b"\n")
     for number, line in enumerate(lines, 1):
@@ -63,11 +63,11 @@ def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
             shown = line[:60].decode("utf-8", "replace")
             is_ours = line.startswith(b'{"timestamp":"') and not line.endswith(b"}")
             code = "journal-cut-line" if is_ours else "journal-bad-line"
-            bad.append(found(code, node.path, number, shown, key=torn(line)))
+            bad.append(Finding(code, node.path, number, shown, key=torn(line)))
         elif b'"torn.' in line and fact:  # a repair has said so
             known.add(str(fact.get("key")).removeprefix("torn."))
     if tail and not s.is_young(node):
-        bad.append(found("journal-torn", node.path, len(lines) + 1, tail[:60].decode("utf-8", "replace")))
+        bad.append(Finding("journal-torn", node.path, len(lines) + 1, tail[:60].decode("utf-8", "replace")))
     return bad
 
 
@@ -97,10 +97,10 @@ def private(s: Survey) -> Iterator[Finding]:
     for node in s.folder(f"{PRIVATE}/swap").nodes:
         begun = _begun(node.name)
         if begun is not None and s.now - begun > OLD_SECONDS:
-            yield found("swap-left", node.path, detail=node.name.partition("~")[0].replace("%", "/"))
+            yield Finding("swap-left", node.path, detail=node.name.partition("~")[0].replace("%", "/"))
     if late := displaced(s):
         since = s.local(min(late.values()) + OLD_SECONDS)
-        yield found("no-heartbeat", f"{PRIVATE}/kept", detail=f"since {since}; {len(late)} displaced versions wait")
+        yield Finding("no-heartbeat", f"{PRIVATE}/kept", detail=f"since {since}; {len(late)} displaced versions wait")
 
 
 def displaced(s: Survey) -> dict[str, float]:
@@ -128,18 +128,18 @@ def runs(s: Survey) -> Iterator[Finding]:
             run = parse(s.tree.read(f"{node.path}/run.md"), f"{node.path}/run.md")
         except (Unread, InvalidFile, FileNotFoundError) as wrong:
             why = "missing" if isinstance(wrong, FileNotFoundError) else code_of(wrong)
-            yield found("run-lost", node.path, detail=f"run.md: {why}")
+            yield Finding("run-lost", node.path, detail=f"run.md: {why}")
             continue
         if run.ended:
             ended.add(node.name)
         elif s.now - node.mtime > STARTING_SECONDS and not locks.is_held(RunId(node.name)) and not _is_alive(run):
-            yield found("run-lost", f"{node.path}/run.md")
+            yield Finding("run-lost", f"{node.path}/run.md")
     names = s.folder("runs").names
     for node in s.folder(f"{PRIVATE}/runs").nodes:
         name = node.name.removesuffix(".lock")
         is_old = s.now - node.mtime > STARTING_SECONDS
         if (name in ended or name not in names) and is_old and not locks.is_held(RunId(name)):
-            yield found("run-lock-stray", node.path)
+            yield Finding("run-lock-stray", node.path)
 
 
 def _is_alive(run: Run) -> bool:
@@ -150,7 +150,7 @@ def _is_alive(run: Run) -> bool:
 def events(s: Survey) -> Iterator[Finding]:
     """Due times that came to nothing."""
     for node in s.folder("events/failed").nodes:
-        yield found("event-failed", node.path)
+        yield Finding("event-failed", node.path)
 
 
 def briefs(s: Survey) -> Iterator[Finding]:
@@ -169,4 +169,4 @@ def briefs(s: Survey) -> Iterator[Finding]:
         if late:
             places = (raw.find(f"<!-- key: {key}".encode()) for key in late)
             line = raw.count(b"\n", 0, min(places)) + 1
-            yield found("brief-undelivered", node.path, line, f"{len(late)} for {person.name}")
+            yield Finding("brief-undelivered", node.path, line, f"{len(late)} for {person.name}")

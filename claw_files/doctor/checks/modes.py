@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import DEEPEST, Node
 from claw_files.doctor.survey import CONFIG, PRIVATE, TOP, Survey
 from claw_files.system.ownership import ENTER, READ, SHARED, WRITE, is_modeless, others_may
@@ -13,16 +13,16 @@ def modes(s: Survey) -> Iterator[Finding]:
     """What is open to others, the first of it named; and a git repository that would take what no one else may have."""
     root = os.path.realpath(s.tree.root)
     if is_modeless(root):
-        yield found("no-modes", ".")
+        yield Finding("no-modes", ".")
     elif not s.is_inner and all(_is_open(root, above, ENTER) for above in _upward(root)):
         tops = [node for path in (CONFIG, s.ledger_path, PRIVATE, *TOP, "runs") if (node := s.tree.node(path))]
         nodes = [below for node in tops for below in _reached(s, root, node, 1)]
         for code, right in (("others-write", WRITE), ("others-read", READ)):
             if paths := [node.path for node in nodes if _is_open(root, node.path, right)]:
-                yield found(code, paths[0], detail=f"{len(paths)} files and folders")
+                yield Finding(code, paths[0], detail=f"{len(paths)} files and folders")
     is_in_git = any(os.path.lexists(os.path.join(above, ".git")) for above in _upward(root))
     if is_in_git and s.tree.node(PRIVATE) and not s.tree.node(f"{PRIVATE}/.gitignore"):
-        yield found("not-ignored", PRIVATE)
+        yield Finding("not-ignored", PRIVATE)
 
 
 def _reached(s: Survey, root: str, node: Node, depth: int) -> Iterator[Node]:

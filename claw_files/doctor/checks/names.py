@@ -8,7 +8,7 @@ from typing import Final
 
 from claw_files import words
 from claw_files.config.channels import FILE
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import DEEPEST, FULL_BYTES, Folder, Node
 from claw_files.doctor.survey import BOXES, CONFIG, PRIVATE, TOP, Survey
 from claw_files.errors import BadId
@@ -36,9 +36,9 @@ def nodes(s: Survey) -> Iterator[Finding]:
     for top in (*TOP, PRIVATE, "runs", "compartments"):
         node = s.tree.node(top)
         if node and node.kind != "folder":
-            yield found("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
+            yield Finding("link" if node.kind == "link" else "special-file", top, detail="nothing in it is read")
         elif node and node.mode & (0o007 if node.mode & SHARED == SHARED else 0o077) and top == PRIVATE:
-            yield found("open-private", top, detail=f"mode {node.mode:o}")
+            yield Finding("open-private", top, detail=f"mode {node.mode:o}")
     if ledger := s.tree.node(s.ledger_path):
         yield from _size(ledger)
     for top in TOP:
@@ -48,17 +48,17 @@ def nodes(s: Survey) -> Iterator[Finding]:
     files = [it.removeprefix(FILE) for agent in people for it in agent.channels if it.startswith(FILE)]
     for path in dict.fromkeys((CONFIG, s.ledger_path, *files)):
         if (node := s.tree.node(path)) and node.kind == "file" and node.links > 1:
-            yield found("hard-link", path, detail=f"{node.links} names")
+            yield Finding("hard-link", path, detail=f"{node.links} names")
 
 
 def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
     """The folder and what is in it, at most four levels deep: the recursion is as deep as that."""
     folder = s.folder(path)
     if folder.odd and depth > 1:
-        yield found(folder.odd, path)
+        yield Finding(folder.odd, path)
     if folder.is_cut:
         detail = f"{len(folder.names):,} files; none after {folder.nodes[-1].name}"
-        yield found("too-many-files", path, detail=detail)
+        yield Finding("too-many-files", path, detail=detail)
     for node in folder.nodes:
         yield from _foreign(node)
         if node.kind == "folder":
@@ -73,38 +73,38 @@ def _foreign(node: Node) -> Iterator[Finding]:
     if (is_folder and not _OUR_FOLDERS.fullmatch(node.path) and not node.name.endswith(".md")) or (
         node.kind == "file" and not is_moved and _NO_FILES.fullmatch(node.path)
     ):
-        yield found("foreign", node.path)
+        yield Finding("foreign", node.path)
 
 
 def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
     if node.name.endswith(".md"):
-        yield found("folder-as-file", node.path)
+        yield Finding("folder-as-file", node.path)
     elif depth >= DEEPEST:
-        yield found("too-deep", node.path)
+        yield Finding("too-deep", node.path)
     elif not node.path.startswith(("conflicts/", "quarantine/")):
         yield from _below(s, node.path, depth + 1)
 
 
 def _node(s: Survey, node: Node) -> Iterator[Finding]:
     if node.kind != "file":
-        yield found("link" if node.kind == "link" else "special-file", node.path)
+        yield Finding("link" if node.kind == "link" else "special-file", node.path)
         return
     if node.links > 1:
-        yield found("hard-link", node.path, detail=f"{node.links} names")
+        yield Finding("hard-link", node.path, detail=f"{node.links} names")
     if not node.mode & 0o444:
-        yield found("no-permission", node.path, detail=f"mode {node.mode:o}")
+        yield Finding("no-permission", node.path, detail=f"mode {node.mode:o}")
     if ARCHIVE.fullmatch(node.name):
         s.archived(node.path)
     elif not node.path.startswith(_MAY_BE_LARGE):
         yield from _size(node)
     if node.mtime > s.now + AHEAD_SECONDS:
-        yield found("future-time", node.path)
+        yield Finding("future-time", node.path)
 
 
 def _size(node: Node) -> Iterator[Finding]:
     if node.size_bytes > FULL_BYTES:
         code = "too-large" if node.size_bytes > FILE_BYTES else "nearly-full"
-        yield found(code, node.path, detail=f"{node.size_bytes:,} bytes")
+        yield Finding(code, node.path, detail=f"{node.size_bytes:,} bytes")
 
 
 def names(s: Survey) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _task_names(folder: Folder) -> Iterator[Finding]:
         if node.name.endswith(".md"):
             yield from _spelling(node, is_id=True)
         elif not any(_spelling(node, is_id=False)):
-            yield found("not-a-task-file", node.path)
+            yield Finding("not-a-task-file", node.path)
         else:
             yield from _spelling(node, is_id=False)
 
@@ -134,14 +134,14 @@ def _task_names(folder: Folder) -> Iterator[Finding]:
 def _spelling(node: Node, is_id: bool) -> Iterator[Finding]:
     stem = node.name.removesuffix(".md")
     if _is_odd(node.name):
-        yield found("odd-name", node.path)
+        yield Finding("odd-name", node.path)
     elif stem.lower().split(".", 1)[0] in _DEVICES or _WINDOWS & set(stem):
-        yield found("device-name", node.path)
+        yield Finding("device-name", node.path)
     elif not stem.isascii():
         like = unicodedata.normalize("NFKC", stem).translate(_LIKE)
-        yield found("look-alike" if _is_id(like) else "not-an-id", node.path, detail=like if _is_id(like) else "")
+        yield Finding("look-alike" if _is_id(like) else "not-an-id", node.path, detail=like if _is_id(like) else "")
     elif is_id and not _is_id(stem):
-        yield found("not-an-id", node.path)
+        yield Finding("not-an-id", node.path)
 
 
 def _is_odd(name: str) -> bool:
@@ -167,7 +167,7 @@ def _twins(folder: Folder) -> Iterator[Finding]:
         first = min(group, key=lambda node: (node.name != node.name.lower(), node.name))
         for node in group:
             if node is not first:
-                yield found("case-twins", node.path, detail=f"beside {first.name}")
+                yield Finding("case-twins", node.path, detail=f"beside {first.name}")
     for group in forms.values():
         for node in group[1:]:
-            yield found("unicode-twins", node.path, detail=f"beside {group[0].name!a}")
+            yield Finding("unicode-twins", node.path, detail=f"beside {group[0].name!a}")

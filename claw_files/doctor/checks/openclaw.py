@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from claw_files.config import Agent, Settings
 from claw_files.doctor.checks.setting import line_of
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.errors import NotInstalled
 from claw_files.model import Runtime
@@ -22,9 +22,9 @@ def gateway(s: Survey) -> Iterator[Finding]:
     state = health.look(s.settings, s.tree.root, os.environ)
     known: tuple[installed.Agent, ...] | None = state.agents
     if isinstance(state.problem, NotInstalled):
-        yield found("openclaw-library", CONFIG)
+        yield Finding("openclaw-library", CONFIG)
     elif state.problem is not None:
-        yield found("openclaw-gateway", CONFIG, detail=str(state.problem))
+        yield Finding("openclaw-gateway", CONFIG, detail=str(state.problem))
     if state.problem is not None:
         known = installed.agents(os.environ)  # what the command or the configuration on this machine says
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
@@ -36,13 +36,13 @@ def gateway(s: Survey) -> Iterator[Finding]:
 def _agent(s: Survey, agent: Agent, known: dict[str, installed.Agent], raw: str) -> Iterator[Finding]:
     line = line_of(raw, agent.name, "runtime")
     if agent.there not in known:
-        yield found("openclaw-agent", CONFIG, line, agent.there, "", agent.name)
+        yield Finding("openclaw-agent", CONFIG, line, agent.there, "", agent.name)
         return
     told = known[agent.there].workspace
     if health.differs(told, agent.workspace or ".", s.tree.root):
-        yield found("openclaw-workspace", CONFIG, line, told, "", agent.name)
+        yield Finding("openclaw-workspace", CONFIG, line, told, "", agent.name)
 
 
 def _old(settings: Settings, version: str) -> Iterator[Finding]:
     if settings.openclaw.push_ledger and version and not installed.is_new(version):
-        yield found("openclaw-old", CONFIG, detail=version)
+        yield Finding("openclaw-old", CONFIG, detail=version)

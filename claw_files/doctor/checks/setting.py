@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from claw_files.acp import installed
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.model import Runtime
 from claw_files.runtimes.bubblewrap import options, problem
@@ -27,7 +27,7 @@ def openclaw(s: Survey) -> Iterator[Finding]:
     woken = s.settings and any(agent.runtime is Runtime.OPENCLAW for agent in s.settings.agents.values())
     is_its = any(name in _OPENCLAW for name in beside) or (woken and beside)
     if path == "HEARTBEAT.md" and s.tree.node(path) and is_its:
-        yield found("openclaw-ledger", path, detail=f"{' and '.join(beside)} beside it")
+        yield Finding("openclaw-ledger", path, detail=f"{' and '.join(beside)} beside it")
 
 
 def programs(s: Survey) -> Iterator[Finding]:
@@ -37,20 +37,20 @@ def programs(s: Survey) -> Iterator[Finding]:
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
     started = [agent for agent in s.settings.agents.values() if agent.has_command]
     if any(agent.runtime is Runtime.ACP for agent in started) and not installed.has_library():
-        yield found("acp-library", CONFIG)
+        yield Finding("acp-library", CONFIG)
     for agent in started:
         try:
             installed.program(agent, s.tree.root, os.environ)
         except OSError as wrong:
             line, hint = line_of(raw, agent.name, "command"), installed.how_to_install(agent)
             detail = f"{wrong}; {hint}" if hint else str(wrong)
-            yield found("program-missing", CONFIG, line, detail, "", agent.name)
+            yield Finding("program-missing", CONFIG, line, detail, "", agent.name)
     required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]
     if required and (why := problem(os.environ)):
         for name in required:
-            yield found("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
+            yield Finding("no-sandbox", CONFIG, line_of(raw, name, "profile"), why, "", name)
     elif required and not options(os.environ):
-        yield found("weak-sandbox", CONFIG)
+        yield Finding("weak-sandbox", CONFIG)
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:
@@ -71,7 +71,7 @@ def filesystem(s: Survey) -> Iterator[Finding]:
     """A file system with a weaker promise."""
     kind = filesystem_of(s.tree.root)
     if kind in WEAK:
-        yield found("weak-filesystem", ".", detail=str(kind))
+        yield Finding("weak-filesystem", ".", detail=str(kind))
 
 
 def writable(s: Survey) -> Iterator[Finding]:
@@ -79,4 +79,4 @@ def writable(s: Survey) -> Iterator[Finding]:
     agents = s.settings.agents if s.settings else ()
     closed = unwritable(s.tree.root, agents, datetime.fromtimestamp(s.now, UTC))
     for path in dict.fromkeys((*closed, *unwritable_locks(s.tree.root))):
-        yield found("not-writable", path)
+        yield Finding("not-writable", path)

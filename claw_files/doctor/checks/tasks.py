@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from claw_files import words
-from claw_files.doctor.findings import Finding, found
+from claw_files.doctor.findings import Finding
 from claw_files.doctor.reading import Unread
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.documents.definitions import parse
@@ -28,22 +28,22 @@ def names_in_tasks(s: Survey) -> Iterator[Finding]:
         if task.state not in OPEN:
             continue
         if task.assignee and s.agents and task.assignee not in s.agents:
-            yield found("unknown-agent", it.node.path, s.line(it, "assignee"), task.assignee, task.id)
+            yield Finding("unknown-agent", it.node.path, s.line(it, "assignee"), task.assignee, task.id)
         for before in task.after[:1000]:
             if before not in s:
-                yield found("missing-after", it.node.path, s.line(it, "after"), before, task.id)
+                yield Finding("missing-after", it.node.path, s.line(it, "after"), before, task.id)
             elif (other := s.file_of(before)) and other.task and other.task.state in (State.CANCELLED, State.DEAD):
                 said = f"{before} is {other.task.state}"
-                yield found("ended-after", it.node.path, s.line(it, "after"), said, task.id)
+                yield Finding("ended-after", it.node.path, s.line(it, "after"), said, task.id)
         if task.parent and task.parent not in s:
-            yield found("missing-parent", it.node.path, s.line(it, "parent"), task.parent, task.id)
+            yield Finding("missing-parent", it.node.path, s.line(it, "parent"), task.parent, task.id)
 
 
 def unclear(s: Survey) -> Iterator[Finding]:
     """Words about a task that nobody understood."""
     for _, task in _read(s):
         for one in task.unclear:
-            yield found("unclear", one.path, one.line, f"{words.said(one.text)}; {one.hint}", task.id)
+            yield Finding("unclear", one.path, one.line, f"{words.said(one.text)}; {one.hint}", task.id)
 
 
 def circles(s: Survey) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def _circle(s: Survey, circle: Sequence[str], code: str = "cycle") -> Finding:
     first = s.file_of(circle[0])
     path, line = (first.node.path, s.line(first, "after" if code == "cycle" else "parent")) if first else ("", None)
     shown = list(circle) if len(circle) <= 12 else [*circle[:6], f"... {len(circle) - 12} more ...", *circle[-6:]]
-    return found(code, path, line, " -> ".join(shown), circle[0])
+    return Finding(code, path, line, " -> ".join(shown), circle[0])
 
 
 def parent_circles(s: Survey) -> Iterator[Finding]:
@@ -102,11 +102,11 @@ def places(s: Survey) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for it in s.tasks:
         if it.id in seen and seen[it.id] != it.folder:
-            yield found("two-files", it.node.path, detail=f"also in {seen[it.id]}/", task=it.id)
+            yield Finding("two-files", it.node.path, detail=f"also in {seen[it.id]}/", task=it.id)
         elif it.id not in seen and f"{it.id.lower()}.md" in archived:
-            yield found("two-files", it.node.path, detail="also in status/archive/", task=it.id)
+            yield Finding("two-files", it.node.path, detail="also in status/archive/", task=it.id)
         elif it.task and it.id not in seen and (it.task.state is State.DEAD) != (it.folder == "dead-letter"):
-            yield found("misplaced", it.node.path, s.state_line(it), f"it is {it.task.state}", it.id)
+            yield Finding("misplaced", it.node.path, s.state_line(it), f"it is {it.task.state}", it.id)
         seen.setdefault(it.id, it.folder)
 
 
@@ -118,13 +118,13 @@ def definitions(s: Survey) -> Iterator[Finding]:
         try:
             task = parse(s.tree.read(node.path), node.path).task.id
         except InvalidFile as wrong:
-            yield found("definition-unreadable", node.path, wrong.line, str(wrong))
+            yield Finding("definition-unreadable", node.path, wrong.line, str(wrong))
             continue
         except Unread as wrong:
-            yield found("definition-unreadable", node.path, wrong.line, wrong.code)
+            yield Finding("definition-unreadable", node.path, wrong.line, wrong.code)
             continue
         if task not in s:
-            yield found("definition-alone", node.path, task=task)
+            yield Finding("definition-alone", node.path, task=task)
 
 
 def moves(s: Survey) -> Iterator[Finding]:
@@ -133,16 +133,16 @@ def moves(s: Survey) -> Iterator[Finding]:
         newest, at = s.generations(task.id)
         if 0 < task.generation < newest and s.now - at > _CLAIM_SECONDS and it is s.file_of(task.id):
             detail = f"{task.generation} in the file, {newest} was given out"
-            yield found("old-copy", it.node.path, s.line(it, "generation"), detail, task.id)
+            yield Finding("old-copy", it.node.path, s.line(it, "generation"), detail, task.id)
         elif it.is_refused:
-            yield found("refused-move", it.node.path, s.state_line(it), f"{task.recorded} to {it.said}", task.id)
+            yield Finding("refused-move", it.node.path, s.state_line(it), f"{task.recorded} to {it.said}", task.id)
 
 
 def leases(s: Survey) -> Iterator[Finding]:
     """Holders that should have been looked at a day ago."""
     for it, task in _read(s):
         if task.state is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
-            yield found("lease-over", it.node.path, s.line(it, "lease"), s.local(task.lease.timestamp()), task.id)
+            yield Finding("lease-over", it.node.path, s.line(it, "lease"), s.local(task.lease.timestamp()), task.id)
 
 
 def outputs(s: Survey) -> Iterator[Finding]:
@@ -151,11 +151,11 @@ def outputs(s: Survey) -> Iterator[Finding]:
         for text in task.outputs[:100] if task.state is State.DONE else ():
             path = file_of(text)
             if path and s.tree.node(path.strip("/")) is None:
-                yield found("output-missing", it.node.path, s.line(it, "outputs"), text, task.id)
+                yield Finding("output-missing", it.node.path, s.line(it, "outputs"), text, task.id)
 
 
 def reports(s: Survey) -> Iterator[Finding]:
     """Reports on tasks that there are not."""
     for node, line, task in s.reports():
         if task not in s:
-            yield found("report-unknown-task", node.path, line, task, task)
+            yield Finding("report-unknown-task", node.path, line, task, task)
