@@ -41,17 +41,8 @@ def bill_json(billed: "Billed", settings: "Settings") -> dict[str, Any]:
 
 
 def _row_json(row: "Row", name: str) -> dict[str, Any]:
-    return {
-        name: row.name,
-        "runs": row.runs,
-        "unreported": row.unreported,
-        "input": row.input,
-        "cached": row.cached,
-        "output": row.output,
-        "cost": row.cost,
-        "budget": row.budget,
-        "share": None if row.share is None else round(row.share, 4),
-    }
+    figures = {key: getattr(row, key) for key in ("runs", "unreported", "input", "cached", "output", "cost", "budget")}
+    return {name: row.name, **figures, "share": None if row.share is None else round(row.share, 4)}
 
 
 def bill_text(billed: "Billed", settings: "Settings") -> str:
@@ -116,15 +107,10 @@ def stats_json(told: "Told") -> dict[str, Any]:
 
 
 def _times_json(times: Iterable["Times"]) -> list[dict[str, Any]]:
+    lengths = ("median", "p90", "longest")
     return [
-        {
-            "name": one.name,
-            "count": one.count,
-            "open": one.open,
-            "median": one.median.total_seconds(),
-            "p90": one.p90.total_seconds(),
-            "longest": one.longest.total_seconds(),
-        }
+        {"name": one.name, "count": one.count, "open": one.open}
+        | {name: getattr(one, name).total_seconds() for name in lengths}
         for one in times
     ]
 

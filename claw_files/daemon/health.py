@@ -40,9 +40,9 @@ class Health:
     def take_over(self, app: App) -> None:
         """Go on with another configuration."""
         self._app = app
-        self._silent = {agent: one for agent, one in self._silent.items() if agent in app.settings.agents}
-        self._asked = {agent: one for agent, one in self._asked.items() if agent in app.settings.agents}
-        self._late = {agent: one for agent, one in self._late.items() if agent in app.settings.agents}
+        for known in (self._silent, self._asked, self._late):
+            for agent in known.keys() - app.settings.agents.keys():
+                del known[agent]
 
     def ask(self) -> None:
         """Ask everybody once."""
@@ -186,13 +186,13 @@ class Health:
         if self._known:
             return
         self._known = True
-        self._silent = {agent: one for agent, one in self._silent.items() if agent in self._app.settings.agents}
+        self.take_over(self._app)
         ws = self._app.workspace
         ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]
         for name in ids:
             parts = name.split(".")
-            if parts[0] == "health" and len(parts) >= 3 and AgentId(".".join(parts[1:-1])) in self._app.settings.agents:
-                agent = AgentId(".".join(parts[1:-1]))
+            agent = AgentId(".".join(parts[1:-1]))
+            if parts[0] == "health" and agent in self._app.settings.agents:
                 self._silent.setdefault(agent, Silence(key=name, why=f"{agent} was silent before"))
 
     def _judge(self, agent: AgentId, why: str | None) -> None:
