@@ -2,16 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check bench prove graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
 MINUTES ?= 10
 
-demo: $(STAMP)  ## the workday of the example workspace, with real agent processes
+demo: $(RUNS)  ## the workday of the example workspace, with real agent processes
 	@$(BIN)/clawfiles demo
 
 test: $(STAMP)  ## every test but the long proofs
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci -m "not slow and not realagents and not openclaw"
+	@$(BIN)/python -m pytest
 
 check: $(STAMP)  ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -20,7 +22,7 @@ bench: $(STAMP)  ## what things cost, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py
 
 prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries them a tenth as often
-	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal \
+	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=default \
 	  -m "(slow or proof) and not realagents and not openclaw"
 
 graveyard: $(STAMP)  ## public bugs of tools that do parts of this job: what their users saw, what happens here
@@ -34,10 +36,10 @@ soak: $(STAMP)  ## a busy office whose daemon is killed every half minute, looke
 
 test-agents: $(STAMP)  ## Claude Code, Codex and Gemini CLI, with a scripted model and no network; installs them once by npm
 	@CLAWFILES_REAL_AGENTS="$$(tests/realagents/install.sh)" \
-	  TMPDIR=/var/tmp tests/loopback.sh $(BIN)/python -m pytest -m realagents -rs tests/realagents
+	  TMPDIR=/var/tmp tests/loopback.sh $(BIN)/python -m pytest -n 0 -m realagents -rs tests/realagents
 
 test-openclaw: $(STAMP)  ## a real OpenClaw gateway with a scripted model and no network; installs both once (850 MB)
-	@tests/openclaw/install.sh $(BIN)/python -m pytest -m openclaw -rs tests/openclaw
+	@tests/openclaw/install.sh $(BIN)/python -m pytest -n 0 -m openclaw -rs tests/openclaw
 
 bench-openclaw: $(STAMP)  ## a day's looking, OpenClaw's heartbeat beside ours, counted at a scripted model; 16 minutes
 	@tests/openclaw/install.sh $(BIN)/python benchmarks/heartbeats.py
@@ -45,11 +47,17 @@ bench-openclaw: $(STAMP)  ## a day's looking, OpenClaw's heartbeat beside ours, 
 demo-openclaw: $(STAMP)  ## the workday again, with sam and peter living in a real OpenClaw gateway
 	@tests/openclaw/install.sh $(BIN)/python tests/openclaw/day.py
 
-$(STAMP): pyproject.toml uv.lock
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+$(RUNS): pyproject.toml uv.lock
+	@test -x $(BIN)/python || { echo "making a Python environment in $(VENV)/"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python tests/locked.py >$(VENV)/constraints.txt
-	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,web]' --group dev
+	@echo "installing clawfiles and the libraries that it needs to run"
+	@$(PIP) --constraint $(VENV)/constraints.txt --editable .
+	@touch $(RUNS)
+
+$(STAMP): $(RUNS)
+	@echo "installing what the tests and the checkers need; this takes a minute"
+	@$(PIP) --upgrade "pip>=25.1"
+	@$(PIP) --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,web]' --group dev
 	@touch $(STAMP)
 
 clean:

@@ -4,6 +4,7 @@ and where CLAWFILES_NO_SKIPS=1 is set, a test that is skipped fails the whole ru
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,17 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in ("CONFIG", "STATE", "CACHE"):
     os.environ[f"XDG_{_name}_HOME"] = os.path.join(_HOME, _name.lower())
 
+# A shell that starts the tests in the background ignores SIGINT, and every program that a test starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _skipped: list[str] = []
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Folders run in parallel, with one worker more than processors because many tests wait; named files in this process."""
+    folders = [name for name in config.args if os.path.isdir(name)]
+    return min((os.cpu_count() or 1) + 1, 8) if folders else 0
 
 
 def pytest_runtest_logreport(report: Any) -> None:
