@@ -27,7 +27,7 @@ _skipped: list[str] = []
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Folders run in parallel, with one worker more than processors because many tests wait; named files in this process."""
+    """Run folders with one worker more than processors, because many tests wait, and named files in this process."""
     folders = [name for name in config.args if os.path.isdir(name)]
     return min((os.cpu_count() or 1) + 1, 8) if folders else 0
 

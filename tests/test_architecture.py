@@ -176,6 +176,31 @@ def test_the_page_tells_every_room() -> None:
     assert {room for room in rooms if f"| `{room}" not in page} == set()
 
 
+def is_private(node: ast.AST) -> bool:
+    """Whether it is a constant that names something private: "_name", "module.Class._name"."""
+    words = str(node.value).split(".") if isinstance(node, ast.Constant) else []
+    return any(word.startswith("_") and not word.startswith("__") for word in words)
+
+
+def private_patches(path: Path) -> Iterator[str]:
+    """The lines in which something that begins with an underscore is replaced in another object: "file, line 3"."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found = False
+        match node:
+            case ast.Call(func=ast.Attribute(attr="setattr" | "object") | ast.Name(id="setattr"), args=arguments):
+                found = any(map(is_private, arguments[:2]))
+            case ast.Tuple(elts=[ast.Name(), name, *_]):  # (module, "name") in a list of what is replaced
+                found = is_private(name)
+            case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=name)]):
+                found = owner != "self" and name.startswith("_") and not name.startswith("__")
+        if found:
+            yield f"{path.name}, line {getattr(node, 'lineno', 0)}"
+
+
+def test_no_test_replaces_a_private_name() -> None:
+    assert [line for path in (ROOT.parent / "tests").rglob("*.py") for line in private_patches(path)] == []
+
+
 SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?:: ?[A-Z0-9, ]+|\[[^]]*\])?(?P<why>.*)")
 
 

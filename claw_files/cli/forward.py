@@ -41,7 +41,7 @@ def call(path: str, arguments: Sequence[str]) -> int:
     words, text = _with_input(arguments)
     request = json.dumps({"argv": words, "input": text}).encode() + b"\n"
     with saying.waiting("for the daemon, which carries the command out"):
-        answer = _ask(path, request)
+        answer = ask(path, request)
     click.echo(answer["out"], nl=False)
     click.echo(answer["err"], nl=False, err=True)
     return int(answer["status"])
@@ -72,7 +72,8 @@ def _text(path: str) -> str:
         raise InvalidFile(path, "cannot-read", error.strerror or str(error)) from None
 
 
-def _ask(path: str, request: bytes) -> dict[str, str]:
+def ask(path: str, request: bytes) -> dict[str, str]:
+    """The daemon's answer to a request. Raises DaemonNeeded."""
     with _connected(path) as connection:
         with suppress(OSError):  # refused before it had read all: its answer says why
             connection.sendall(request)

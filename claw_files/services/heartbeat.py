@@ -180,7 +180,7 @@ class Heartbeat:
             return replace(self._ticked(woken, 0), busy=busy.holder or "another process")
 
     def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> Ticked:
-        self._recover()
+        self.recover()
         # First: what follows from an approval belongs into this tick.
         chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
         snap, planned = self._plan(only)
@@ -242,7 +242,7 @@ class Heartbeat:
             return True
         return bool(self._looking.begun()) or self._schedules.has_begun()
 
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
         files = self._ws.files
         if isinstance(files, Recovering):

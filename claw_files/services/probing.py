@@ -101,7 +101,7 @@ class Probing:
             if met.problem:
                 self._tell(met.problem)
                 return Probed(agent=agent.name, acts=False, steps=tuple(self._steps), advice=met.advice)
-        task = self._send(agent, patience)
+        task = self.send(agent, patience)
         found = None
         try:
             found = self._watch(agent, task, patience)
@@ -130,7 +130,7 @@ class Probing:
 
     # --- sending
 
-    def _send(self, agent: Agent, patience: timedelta) -> TaskId:
+    def send(self, agent: Agent, patience: timedelta) -> TaskId:
         now = self._ws.clock.now().replace(microsecond=0)
         task = Task(
             id=probes.probe_id(agent.name, int(token(4), 16)), title=TITLE, type=probes.TYPE, assignee=agent.name

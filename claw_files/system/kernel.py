@@ -33,7 +33,7 @@ def open_beneath(root_fd: int, path: str, flags: int) -> int:
 
 def exchange(source_fd: int, source: str, target_fd: int, target: str) -> None:
     """Swap two names in one step, so that what was displaced is still there to be looked at. Raises OSError."""
-    _renameat2(source_fd, source, target_fd, target, _EXCHANGE)
+    renameat2(source_fd, source, target_fd, target, _EXCHANGE)
 
 
 def place(source_fd: int, source: str, target_fd: int, target: str) -> None:
@@ -42,7 +42,7 @@ def place(source_fd: int, source: str, target_fd: int, target: str) -> None:
     Without renameat2 a look comes before the rename: another process may create the target in between.
     """
     try:
-        _renameat2(source_fd, source, target_fd, target, _NO_REPLACE)
+        renameat2(source_fd, source, target_fd, target, _NO_REPLACE)
     except OSError as error:
         if error.errno not in MISSING:
             raise
@@ -73,7 +73,7 @@ def _fail(name: str) -> OSError:
     return OSError(number, os.strerror(number), name)
 
 
-def _renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: int) -> None:
+def renameat2(source_fd: int, source: str, target_fd: int, target: str, flags: int) -> None:
     try:
         call = _libc().renameat2
     except AttributeError:

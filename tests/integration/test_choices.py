@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.documents import choices as forms
 from claw_files.model import AgentId, Box, Kind, State
-from claw_files.services.choices import Choices
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
 
@@ -224,14 +224,12 @@ def test_the_brief_has_the_boxes_too(tmp_path: Path) -> None:
 def test_a_tick_that_dies_between_the_move_and_the_mark_is_finished(office: Office, monkeypatch) -> None:
     task = in_review(office)
     tick(office, f"approve {task}")
-    carry_out = Choices._carry_out
 
-    def dies(self: Choices, *args: object) -> None:
-        carry_out(self, *args)
+    def dies(*_: object) -> bytes:
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Choices, "_carry_out", dies)
+        patch.setattr(forms, "taken", dies)
         with pytest.raises(Crash):
             office.app().heartbeat.tick()
     office.settle()
@@ -276,12 +274,12 @@ def test_files_in_which_nothing_changed_are_not_read(office: Office, monkeypatch
     in_review(office)
     office.acts(MINUTE)
     office.acts(MINUTE)
-    read: list[str] = []
-    monkeypatch.setattr(Choices, "_ticked", lambda self, path: read.append(path) or [])
+    looked: list[bytes] = []
+    monkeypatch.setattr(forms, "ticked", lambda raw: looked.append(raw) or [])
 
     office.acts(MINUTE)
 
-    assert read == []
+    assert looked == []
     os.utime(office.root / PAPER)
     office.acts(MINUTE)
-    assert set(read) == {PAPER}
+    assert set(looked) == {(office.root / PAPER).read_bytes()}

@@ -51,7 +51,7 @@ backoff = "1s"
 children = 20
 """
 STEPS: list[tuple[Any, str]] = [(os, name) for name in ("rename", "unlink", "write", "mkdir")]
-STEPS += [(kernel, "_renameat2")]
+STEPS += [(kernel, "renameat2")]
 LATER = (0, 1, 31, 61, 180)  # minutes after the failure at which a heartbeat follows
 
 

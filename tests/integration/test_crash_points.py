@@ -33,7 +33,7 @@ PATH = "status/tc-1.md"
 OS_CALLS = ("open", "write", "fsync", "close", "rename", "unlink", "mkdir", "fchmod", "fchown", "utime", "ftruncate")
 LOOKS = ("stat", "fstat", "listdir")
 CALLS: list[tuple[Any, str]] = [(os, name) for name in OS_CALLS + LOOKS]
-CALLS += [(fcntl, "flock"), (kernel, "_renameat2")]
+CALLS += [(fcntl, "flock"), (kernel, "renameat2")]
 
 
 class World:
@@ -311,14 +311,14 @@ def test_everything_is_synced_before_the_next_step_relies_on_it(
     world, steps = World(tmp_path / "w"), []
     with_old(world)
     world.files.append("audit/2026-03-07.jsonl", b"{}")
-    fsync, rename = os.fsync, kernel._renameat2
+    fsync, rename = os.fsync, kernel.renameat2
 
     def name_of(fd: int) -> str:
         where = os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), world.root)
         return re.sub(r"swap/.*\.part", "swap/NEW", where)
 
     monkeypatch.setattr(os, "fsync", lambda fd: (steps.append(f"fsync {name_of(fd)}"), fsync(fd))[1])
-    monkeypatch.setattr(kernel, "_renameat2", lambda *args: (steps.append("swap"), rename(*args))[1])
+    monkeypatch.setattr(kernel, "renameat2", lambda *args: (steps.append("swap"), rename(*args))[1])
     world.files.folder(".clawfiles/swap")
     steps.clear()
 

@@ -363,7 +363,7 @@ def test_a_cancel_that_dies_at_any_step_is_finished_by_the_next(tmp_path: Path) 
         office.settle()
 
         office.app().flows.cancel(SAM, "TC-1")
-        office.app().heartbeat._recover()
+        office.app().heartbeat.recover()
 
         expected = {**dict.fromkeys(("TC-1", "TC-2", "TC-3", "TC-4"), "cancelled"), "TC-5": "backlog"}
         assert states(office) == expected, fuse.where

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,6 +87,19 @@ def killed(desk: Desk, monkeypatch: pytest.MonkeyPatch, method: str, run: str = 
         desk.run(run)
 
 
+def at_each_wait(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """In place of waiting for a turn at the gateway, `act`; the bridge looks again at once."""
+    real = Gateway.call
+
+    def call(gateway: Gateway, method: str, params: dict[str, object], *more: timedelta) -> dict[str, object]:
+        if method != "agent.wait" or not params["timeoutMs"]:
+            return real(gateway, method, params, *more)
+        act()
+        return {}
+
+    monkeypatch.setattr(Gateway, "call", call)
+
+
 # --- the plain way
 
 
@@ -130,15 +143,13 @@ def test_a_turn_that_went_wrong_is_told_with_what_the_gateway_said(desk: Desk, c
 
 
 def test_an_end_that_only_a_newer_gateway_knows_is_one_and_is_told(desk: Desk, counterpart: Counterpart) -> None:
-    real, said = counterpart.end, list[str]()
-    turn = desk.bridge()
-    turn._say = said.append
+    real, turn = counterpart.end, desk.bridge()
     counterpart.end = lambda key, final=FINAL: real(key, final | {"status": "settled"})
 
     outcome = turn.run()
 
     assert (outcome.is_good, outcome.said) == (True, "TC-1 is done.")
-    assert "the gateway ended the turn with 'settled', which we do not know" in said
+    assert "the gateway ended the turn with 'settled', which we do not know" in desk.said
     assert len(counterpart.sent) == 1
 
 
@@ -206,15 +217,14 @@ def test_a_turn_that_goes_on_after_a_restart_is_waited_for(
     counterpart.restart()
     looks = []
 
-    def wait(gateway: Gateway, number: str | None = None) -> None:
+    def wait() -> None:
         looks.append(1)
         if len(looks) == 3:
             counterpart.end(counterpart.sent[0])
 
-    follower = desk.bridge()
-    monkeypatch.setattr(follower, "_wait", lambda gateway, number=None: wait(gateway, number))
+    at_each_wait(monkeypatch, wait)
 
-    assert follower.run().said == "TC-1 is done."
+    assert desk.run().said == "TC-1 is done."
     assert (len(looks), len(counterpart.sent)) == (3, 1)
 
 
@@ -286,15 +296,14 @@ def test_an_input_that_is_queued_is_waited_for(
     message = counterpart.messages[:]
     counterpart.messages.clear()
     counterpart.pending[counterpart.sent[0]] = "queued"
-    follower = desk.bridge()
 
-    def begins(gateway: Gateway, number: str | None = None) -> None:
+    def begins() -> None:
         counterpart.pending.clear()
         counterpart.messages += message
 
-    monkeypatch.setattr(follower, "_wait", begins)
+    at_each_wait(monkeypatch, begins)
 
-    assert follower.run().is_good
+    assert desk.run().is_good
     assert len(counterpart.sent) == 1
 
 
@@ -328,10 +337,9 @@ def test_another_attempt_takes_over_a_turn_that_still_goes_on(
 ) -> None:
     counterpart.is_instant = False
     killed(desk, monkeypatch, "agent")
-    follower = desk.bridge("tc-1.2-s1", message="TC-1: look, attempt 2")
-    monkeypatch.setattr(follower, "_wait", lambda *_: counterpart.end(counterpart.sent[0]))
+    at_each_wait(monkeypatch, lambda: counterpart.end(counterpart.sent[0]))
 
-    assert follower.run().said == "TC-1 is done."
+    assert desk.run("tc-1.2-s1", message="TC-1: look, attempt 2").said == "TC-1 is done."
     assert len(counterpart.sent) == 1
 
 

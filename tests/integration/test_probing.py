@@ -214,7 +214,7 @@ def test_an_agent_whose_lane_is_busy_is_not_woken_and_what_is_ahead_is_named(roo
 
 def test_what_a_probe_that_was_killed_left_is_closed_by_the_next_one(root: Path) -> None:
     first = app(root)
-    task = first.probing._send(first.settings.agent("talks"), PATIENCE)
+    task = first.probing.send(first.settings.agent("talks"), PATIENCE)
     assert (root / f"status/{task.lower()}.md").exists()
 
     probe(root, "talks")
@@ -226,7 +226,7 @@ def test_what_a_probe_that_was_killed_left_is_closed_by_the_next_one(root: Path)
 def test_ticks_beside_a_probe_leave_it_alone(root: Path) -> None:
     first = app(root)
     agent = first.settings.agent("begins")
-    task = first.probing._send(agent, PATIENCE)
+    task = first.probing.send(agent, PATIENCE)
     first.claims.claim(task, agent.name)
 
     planned = app(root).heartbeat.tick(dry_run=True).actions
@@ -237,7 +237,7 @@ def test_ticks_beside_a_probe_leave_it_alone(root: Path) -> None:
 
 def test_the_line_that_a_killed_probe_left_goes_when_it_is_due(root: Path) -> None:
     first = app(root)
-    task = first.probing._send(first.settings.agent("obeys"), PATIENCE)
+    task = first.probing.send(first.settings.agent("obeys"), PATIENCE)
     (root / "HEARTBEAT.md").write_text(f"- {task} delegated to obeys, check at 2026-03-07 10:00\n")
 
     found = app(root).heartbeat.tick(dry_run=True).actions

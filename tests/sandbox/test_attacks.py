@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from claw_files.model import AgentId, TaskId
 from claw_files.rules.sandbox import Walls, argv
 from claw_files.runtimes.bubblewrap import PROGRAM
 from claw_files.runtimes.supervisor import resolved
@@ -278,12 +279,10 @@ def test_a_run_that_finds_no_bubblewrap_ends_with_one_sentence(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     yard.team(agent("peter", "pass"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    app = yard.app()
     made = yard.ok("task", "new", "and then it was gone").split()[0]
-    app.delegations._lacks_sandbox = lambda: None  # it was there a moment ago
-    app.delegations.delegate(made, "sam", "peter")  # type: ignore[arg-type] # texts are what these ids are
-    app.heartbeat.wake()
+    yard.app().delegations.delegate(TaskId(made), AgentId("sam"), AgentId("peter"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    yard.app().heartbeat.wake()
 
     said = yard.run_md(f"{made.lower()}.1-s1")
 

@@ -287,7 +287,7 @@ def test_the_file_that_an_option_names_is_read_inside(
         asked.append(json.loads(request))
         return {"out": "", "err": "", "status": 0}
 
-    monkeypatch.setattr(forward, "_ask", ask)
+    monkeypatch.setattr(forward, "ask", ask)
     forward.call("socket", ["spawn", "x", *(word.format(file=file) for word in words)])
 
     assert [one["input"] for one in asked] == ["one\ntwo\n"]
