@@ -11,6 +11,11 @@ SHORT = os.environ.get("CLAWFILES_PROVE") == "short"
 Tried = tuple[str, str, int, int]  # the promise, how it was tried, tries, violations
 
 
+def is_tried(step: int) -> bool:
+    """Whether a proof that kills a program at every step does so at this one: `make test` takes two of five, spread."""
+    return "CLAWFILES_PROVE" in os.environ or step % 5 in (0, 3)
+
+
 def often(count: int) -> int:
     """So often in a long proof, a tenth of it in a short one."""
     return max(1, count // 10) if SHORT else count

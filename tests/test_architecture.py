@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.each import each
 
 ROOT = Path(__file__).parents[1] / "claw_files"
 ROOMS = (
@@ -114,21 +114,19 @@ def ours(path: Path) -> set[str]:
     return {name for name in inside if name in NAMES}
 
 
-def calls(path: Path) -> Iterator[str]:
+@cache
+def calls(path: Path) -> frozenset[str]:
     """The names of what the module calls: "open", "os.replace"."""
-    for node in nodes(tree_of(path)):
-        if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Name):
-                yield node.func.id
-            elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-                yield f"{node.func.value.id}.{node.func.attr}"
+    called = [node.func for node in nodes(tree_of(path)) if isinstance(node, ast.Call)]
+    of_modules = [it for it in called if isinstance(it, ast.Attribute) and isinstance(it.value, ast.Name)]
+    return frozenset([ast.unparse(it) for it in of_modules] + [it.id for it in called if isinstance(it, ast.Name)])
 
 
 def test_every_module_belongs_to_a_room() -> None:
     assert {room_of(name) for name in NAMES if name} <= {*ROOMS, PUBLISHED}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name and room_of(name) != PUBLISHED])
+@each("name", [name for name in NAMES if name and room_of(name) != PUBLISHED])
 def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
     mine = ROOMS.index(room_of(name))
     allowed = {*ROOMS[: mine + 1]}
@@ -136,19 +134,19 @@ def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
     assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) in PURE])
+@each("name", [name for name in NAMES if room_of(name) in PURE])
 def test_pure_rooms_know_no_files_no_clock_and_no_chance(name: str) -> None:
     assert {module for module in imports(NAMES[name]) if module.partition(".")[0] in OUTSIDE} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if room_of(name) in PURE])
+@each("name", [name for name in NAMES if room_of(name) in PURE])
 def test_pure_rooms_do_not_read_the_clock(name: str) -> None:
     clocks = {f"{owner}.{call}" for owner in ("datetime", "date") for call in ("now", "utcnow", "today")}
 
     assert clocks.isdisjoint(calls(NAMES[name]))
 
 
-@pytest.mark.parametrize("name", list(NAMES))
+@each("name", NAMES)
 def test_no_module_is_longer_than_one_sitting(name: str) -> None:
     assert len(NAMES[name].read_text(encoding="utf-8").splitlines()) <= LONGEST
 
@@ -161,7 +159,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert not graph, f"a circle among {sorted(graph)}"
 
 
-@pytest.mark.parametrize("call", list(DOORS))
+@each("call", DOORS)
 def test_what_reaches_outside_is_done_only_in_the_rooms_that_are_its_doors(call: str) -> None:
     callers = {path.relative_to(ROOT).as_posix(): name for name, path in NAMES.items() if call in calls(path)}
     strangers = {file for file, name in callers.items() if not {file, room_of(name)} & DOORS[call]}
@@ -204,7 +202,7 @@ def test_no_test_replaces_a_private_name() -> None:
 SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?:: ?[A-Z0-9, ]+|\[[^]]*\])?(?P<why>.*)")
 
 
-@pytest.mark.parametrize("folder", ["claw_files", "tests", "benchmarks"])
+@each("folder", ["claw_files", "tests", "benchmarks"])
 def test_whoever_tells_a_checker_to_look_away_says_why(folder: str) -> None:
     files = (ROOT.parent / folder).rglob("*.py")
     lines = ((path, line) for path in files if path != Path(__file__) for line in path.read_text().splitlines())

@@ -4,17 +4,16 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from claw_files.cli.base import Group
 from claw_files.cli.root import root
 from claw_files.config import parse
+from tests.each import each
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "workspace-example").glob("README.md")])
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+every_page = each("page", PAGES, lambda page: str(page.relative_to(ROOT)))
 
 
 def prose(page: Path) -> str:

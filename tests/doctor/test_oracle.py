@@ -15,6 +15,7 @@ from claw_files.documents import frontmatter, status
 from claw_files.documents import ledger as product_ledger
 from claw_files.errors import InvalidFile
 from claw_files.model import Task
+from tests.each import each
 
 from .oracle import ledger, paper, tasks
 from .oracle.paper import Unread
@@ -45,7 +46,7 @@ FORMAT = (ROOT / "docs/reference/file-format.md").read_text()
 UTC_ZONE = ZoneInfo("UTC")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@each("path", MODULES)
 def test_the_check_imports_nothing_that_writes(path: Path) -> None:
     tree = ast.parse(path.read_text())
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -58,7 +59,7 @@ def test_the_check_imports_nothing_that_writes(path: Path) -> None:
     assert not any("repair" in name or name.startswith(("shutil", "tempfile", "subprocess")) for name in names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@each("path", MODULES)
 def test_the_check_calls_nothing_that_writes_and_opens_for_reading_only(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -115,8 +116,8 @@ def keys(raw: bytes) -> tuple[dict[str, int], str]:
     return lines, theirs.body
 
 
-@pytest.mark.parametrize("front", FRONTS)
-@pytest.mark.parametrize("body", BODIES)
+@each("front", FRONTS)
+@each("body", BODIES)
 def test_a_status_file_says_the_same_to_both_readers(front: str, body: str) -> None:
     same((f"---\n{front}\n---\n{body}" if front else body).encode())
 
@@ -162,7 +163,7 @@ def test_a_file_put_together_at_random_says_the_same_to_both_readers(
 REAL = sorted((ROOT / "tests/realfiles/files").rglob("*.md"))
 
 
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+@each("path", REAL)
 def test_the_front_matter_of_a_real_file_is_the_same_for_both_readers(path: Path) -> None:
     raw = path.read_bytes()
     try:
@@ -179,7 +180,7 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("raw", BROKEN)
+@each("raw", BROKEN)
 def test_what_one_reader_refuses_the_other_refuses(raw: bytes) -> None:
     assert refused(raw)
 

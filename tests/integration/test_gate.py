@@ -223,7 +223,7 @@ def test_a_path_too_long_for_one_name_survives_a_crash_too(root: Path) -> None:
     assert files.read(path).data == b"x\ny\nlate\n"
 
 
-def test_withoutrenameat2_a_write_still_is_all_or_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_renameat2_a_write_still_is_all_or_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*args: object) -> None:
         raise OSError(38, "Function not implemented")
 

@@ -60,7 +60,7 @@ def modes(ws: Path) -> dict[str, int]:
 
 
 @only_root
-@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0o000, 0o077, *(pytest.param(it, marks=pytest.mark.slow) for it in (0o002, 0o022))])
 def test_all_that_we_make_is_for_its_owner_alone_whatever_the_umask(house: House, umask: int) -> None:
     parent = house.folder("desk", ALICE)
     assert house.type(ALICE, "init", "ws", cwd=parent, umask=umask).returncode == 0

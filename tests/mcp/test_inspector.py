@@ -1,8 +1,10 @@
 """The MCP Inspector's command line, which is not ours and not Python, against the real server."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from .conftest import ENV, ROOT, Team
 @pytest.fixture(scope="module")
 def inspector() -> str:
     """Its program, installed once."""
+    env = {"CLAWFILES_MCP_INSPECTOR": f"{sys.prefix}/mcp-inspector", **os.environ}  # which outlives this run
     made = (
-        subprocess.run([str(ROOT / "tests/mcp/install.sh")], capture_output=True, text=True)
+        subprocess.run([str(ROOT / "tests/mcp/install.sh")], capture_output=True, text=True, env=env)
         if shutil.which("npm")
         else None
     )
@@ -33,11 +36,11 @@ def inspected(program: str, team: Team, *options: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_it_lists_our_tools_as_they_are(inspector: str, team: Team) -> None:
+def test_the_inspector_lists_the_tools_as_the_server_has_them(inspector: str, team: Team) -> None:
     assert inspected(inspector, team, "--method", "tools/list")["tools"] == listed()
 
 
-def test_it_makes_a_task_reads_it_and_is_refused_another(inspector: str, team: Team) -> None:
+def test_the_inspector_makes_a_task_reads_it_and_is_refused_another(inspector: str, team: Team) -> None:
     new = ("--method", "tools/call", "--tool-name", "task_new", "--tool-arg")
 
     made = inspected(inspector, team, *new, "title=API review")

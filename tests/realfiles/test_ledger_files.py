@@ -9,6 +9,7 @@ import pytest
 
 from claw_files.model import AgentId, TaskId
 from claw_files.testing.office import Office
+from tests.each import each
 
 from . import shapes
 
@@ -59,8 +60,9 @@ def test_there_are_many_ledgers() -> None:
     assert len(FILES) >= 60
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_delegation_from_its_line_to_its_end_keeps_every_other_byte(name: str, office: Office) -> None:
+@each("name", FILES)
+def test_a_delegation_from_its_line_to_its_end_keeps_every_other_byte(name: str, tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam")
     before = FILES[name]
     office.write("HEARTBEAT.md", before, office.clock.now() - MINUTE)  # an empty file of this moment is waited for
     task = TaskId(office.new(type=None))

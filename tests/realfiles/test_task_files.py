@@ -12,6 +12,7 @@ from claw_files.documents import splice, status
 from claw_files.errors import ClawError, InvalidFile
 from claw_files.model import AgentId, State, Task, TaskId
 from claw_files.testing.office import Office
+from tests.each import each
 
 from . import shapes
 from .oracle import only_changes, parts, plain, spans
@@ -87,9 +88,9 @@ def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, off
     assert (office.root / "status/tc-7.md").read_bytes() == FILES[name]
 
 
-@pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize(
-    ("key", "value"),
+@each("name", GOOD)
+@each(
+    "key, value",
     [
         ("status", "in_progress"),
         ("assignee", "iris"),
@@ -101,7 +102,6 @@ def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, off
         ("text", "one line"),
         ("outputs", ["a, b", "c"]),
     ],
-    ids=str,
 )
 def test_setting_one_key_changes_its_lines_only(name: str, key: str, value: object) -> None:
     raw = FILES[name]
@@ -110,7 +110,7 @@ def test_setting_one_key_changes_its_lines_only(name: str, key: str, value: obje
     assert splice.edit(new, {key: value}, "status/tc-7.md") == new
 
 
-@pytest.mark.parametrize("name", GOOD)
+@each("name", GOOD)
 def test_removing_one_key_removes_its_lines_only(name: str) -> None:
     front = parts(FILES[name]).front
     for key in spans(front) if len(spans(front)) > 1 else ():
@@ -120,7 +120,7 @@ def test_removing_one_key_removes_its_lines_only(name: str) -> None:
         assert parts(new).front == front[:first] + front[behind:]
 
 
-@pytest.mark.parametrize("name", GOOD)
+@each("name", GOOD)
 def test_an_edit_of_the_task_changes_the_lines_of_its_keys_only(name: str) -> None:
     raw, before = FILES[name], parsed(name)
     assert before is not None
@@ -143,8 +143,9 @@ def test_an_edit_of_the_task_changes_the_lines_of_its_keys_only(name: str) -> No
         assert all(getattr(read, field) == value for field, value in change.items())
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_a_life_in_the_store_keeps_every_line_that_is_not_ours(name: str, office: Office) -> None:
+@each("name", GOOD)
+def test_a_life_in_the_store_keeps_every_line_that_is_not_ours(name: str, tmp_path: Path) -> None:
+    office = Office(tmp_path / "sam")
     task, path, raw = TaskId(task_of(name).upper()), f"status/{task_of(name)}.md", FILES[name]
     office.write(path, raw)
     app = office.app("peter").tasks

@@ -21,8 +21,8 @@ from claw_files.testing.patience import until
 from .conftest import environment
 
 STRANGERS = 96
-SECONDS = 2.0
-ASKED = 40  # by the holder, meanwhile
+SECONDS = 0.5
+ASKED = 20  # by the holder, meanwhile
 
 
 def head(served, lines: str = "", method: str = "GET", path: str = "/api/tasks") -> bytes:

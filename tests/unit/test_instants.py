@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from claw_files import instants, words
 from claw_files.errors import BadValue
+from tests.each import each
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MORNING = datetime(2026, 3, 7, 8, 45, tzinfo=BERLIN)  # a Saturday
 CASES = [json.loads(line) for line in (Path(__file__).parent / "cases" / "times.jsonl").read_text("utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["text"][:30])
+@each("case", CASES)
 def test_a_time_means_what_a_reader_says_or_is_refused(case: dict[str, Any]) -> None:
     if case["utc"] is None:
         with pytest.raises(BadValue, match="eta"):
@@ -28,14 +29,14 @@ def test_a_time_means_what_a_reader_says_or_is_refused(case: dict[str, Any]) -> 
         assert (words.render_instant(at), is_dated) == (case["utc"], case["dated"])
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case["utc"]], ids=lambda case: case["text"][:30])
+@each("case", [case for case in CASES if case["utc"]])
 def test_no_part_of_an_expression_is_left_out(case: dict[str, Any]) -> None:
     for text in (f"{case['text']} xyz", f"xyz {case['text']}", f"{case['text']} {case['text']}", f"{case['text']}x"):
         with pytest.raises(BadValue, match="is not"):
             instants.read(text, MORNING, BERLIN)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["text"][:30])
+@each("case", CASES)
 def test_a_time_is_found_whole_within_other_words(case: dict[str, Any]) -> None:
     if not case["utc"] or case["text"] == "now":
         return

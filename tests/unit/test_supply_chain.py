@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from claw_files.errors import INSTALL
+from tests.each import each
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -28,6 +30,12 @@ ROOMS = {
 }
 
 
+@cache
+def distributions() -> dict[str, list[str]]:
+    """The distributions of each top-level module that is installed."""
+    return dict(packages_distributions())
+
+
 def imported(path: Path) -> set[str]:
     """The distributions outside of the standard library whose modules the file imports, by their normal names."""
     found: set[str] = set()
@@ -35,12 +43,12 @@ def imported(path: Path) -> set[str]:
         names = [it.name for it in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
         found |= {name.partition(".")[0] for name in names}
-    known = packages_distributions()
+    known = distributions()
     outside = found - set(sys.stdlib_module_names) - {"claw_files", ""}
     return {canonicalize_name(known.get(name, [name])[0]) for name in outside}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "claw_files").rglob("*.py")), ids=lambda it: str(it.relative_to(ROOT)))
+@each("path", sorted((ROOT / "claw_files").rglob("*.py")))
 def test_every_library_that_is_imported_is_declared(path: Path) -> None:
     room = path.relative_to(ROOT / "claw_files").parts[0]
     extra = EXTRAS[ROOMS[room]] if room in ROOMS else []

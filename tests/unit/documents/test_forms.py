@@ -16,6 +16,7 @@ from claw_files.documents import status
 from claw_files.documents.vocabulary import Vocabulary, vocabulary
 from claw_files.errors import InvalidFile
 from claw_files.model import AgentId, Need, State, Task
+from tests.each import each
 
 FORMS = Path(__file__).parents[2] / "forms"
 ROWS = [json.loads(line) for path in sorted(FORMS.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
@@ -31,7 +32,7 @@ def said(text: str, words: Vocabulary = WORDS) -> str:
     return "unclear" if task.unclear else task.state.value
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["text"][:60])
+@each("row", ROWS)
 def test_a_form_is_read_as_a_reader_would(row: dict[str, list[str]]) -> None:
     found = said(str(row["text"]))
     accepted = [*row["accept"], *(["backlog"] if "none" in row["accept"] else [])]

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from claw_files import words
 from claw_files.documents import ledger
 from claw_files.model import Entry
+from tests.each import each
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SAVED = datetime(2026, 3, 7, 8, 50, tzinfo=BERLIN)  # a Saturday
@@ -22,7 +21,7 @@ def parse(text: str) -> tuple[Entry, ...]:
     return ledger.entries(text.encode(), SAVED, BERLIN, "TC", lambda task: task == "FIX-LOGIN", agents=AGENTS)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["line"][:50])
+@each("case", CASES)
 def test_a_line_means_what_a_reader_says_and_what_is_unclear_is_named(case: dict[str, Any]) -> None:
     found = parse(f"# Mine\n\n{case['line']}\nBuy milk.\n")
     if case["entry"] is None:
