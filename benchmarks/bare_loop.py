@@ -12,8 +12,8 @@ import struct
 import sys
 import time
 
-from claw_files.runtimes.command import SUPERVISOR
-from claw_files.runtimes.supervisor import sync_folder, write_durably
+from claw_files.processes.command_runtime import SUPERVISOR
+from claw_files.processes.supervisor import sync_folder, write_durably
 from claw_files.system.processes import SystemProcesses
 
 IN_MOVED_TO = 0x80

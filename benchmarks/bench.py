@@ -23,10 +23,10 @@ import http_requests
 from msgspec.structs import replace
 from office import PETER, SAM, office
 
-from claw_files.app import App
-from claw_files.documents import frontmatter, status
-from claw_files.model import Audit, Task, TaskId
-from claw_files.rules.tick import plan_tick
+from claw_files.app.wiring import App
+from claw_files.core.model import Audit, Task, TaskId
+from claw_files.formats import frontmatter, status
+from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.testing import FakeClock
 from claw_files.testing.office import Office
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from office import office
 
-from claw_files.app import App
-from claw_files.daemon.folders import Folders, differing
-from claw_files.services import standing
+from claw_files.app.wiring import App
+from claw_files.daemon.watched_folders import Folders, differing
+from claw_files.services.admin import daemon_state
 
 Median = Callable[[Callable[[], object], int], float]
 BARE_LOOP = Path(__file__).with_name("bare_loop.py")
@@ -73,7 +73,7 @@ def daemon_of(app: App) -> Iterator[None]:
     """A daemon that watches the app's workspace."""
     command = [sys.executable, "-m", "claw_files", "-C", app.root, "daemon", "run", "--log-file", os.devnull]
     with process(command):
-        while (state := standing.load(app.root)) is None or state.last_tick is None:
+        while (state := daemon_state.load(app.root)) is None or state.last_tick is None:
             time.sleep(0.05)
         yield
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from openclaw.model import Model, Rule
 from openclaw.stage import TOKEN, Gateway, Team, wait_for
 
-from claw_files.openclaw.client import Gateway as Client
+from claw_files.integrations.openclaw.gateway_client import Gateway as Client
 
 WORK = Rule(r"(?P<task>TC-\d+): .*?`status/(?P<file>tc-\d+\.md)`", [
     {"tool": "write", "args": {"path": "status/{file}", "content": "{task}: DONE (looked at it)\n"}},

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from claw_files.app import App
-from claw_files.documents import ledger, status
-from claw_files.model import AgentId, Entry, State, Task, TaskId
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, Entry, State, Task, TaskId
+from claw_files.formats import ledger, status
 
 CONFIG = """
 [limits]

@@ -4,6 +4,6 @@
 none of them, and a command only itself.
 """
 
-from claw_files.cli.door import main, run
+from claw_files.cli.entry_point import main, run
 
 __all__ = ["main", "run"]

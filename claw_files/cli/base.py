@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from claw_files.app import App
+    from claw_files.app.wiring import App
 
 _META = "clawfiles."
 F = TypeVar("F", bound=Callable[..., object])
@@ -43,11 +43,11 @@ def text(value: str) -> str:
 TEXT = text
 
 
-class Ended(Exception):
+class CommandEnded(Exception):
     """The command was ended from outside: by Ctrl-C, or because nobody reads its output any more."""
 
 
-class Interrupted(Ended):
+class Interrupted(CommandEnded):
     """By Ctrl-C."""
 
 
@@ -74,10 +74,10 @@ class Command(_Shape):
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns. Raises Refused for what the daemon does for nobody in a sandbox."""
         if is_forwarded():
-            from claw_files.rules.profiles import check_forwarded
+            from claw_files.policy.profiles import check_forwarded
 
             check_forwarded(_name_of(ctx))
-        from claw_files.errors import ClawError
+        from claw_files.core.errors import ClawError
 
         try:
             found = super().invoke(ctx)
@@ -106,7 +106,7 @@ class Group(_Shape, click.Group):
         except KeyboardInterrupt:
             raise Interrupted from None
         except BrokenPipeError:
-            raise Ended from None
+            raise CommandEnded from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy) + super().list_commands(ctx)
@@ -170,7 +170,7 @@ def open_app(agent: str | None = None) -> "App":
 
     Raises Refused where whoever acts may not use the command that is being called: every command comes by here.
     """
-    from claw_files.app import open_workspace
+    from claw_files.app.wiring import open_workspace
 
     app = open_workspace(shared("start"), os.environ, agent or shared("agent"))
     if is_forwarded():
@@ -197,8 +197,8 @@ def _name_of(context: click.Context) -> str:
 
 def _check_here(app: "App") -> None:
     """Raises Refused for another workspace than the run's own."""
-    from claw_files.errors import Refused
-    from claw_files.finding import around_of
+    from claw_files.app.workspace_finder import around_of
+    from claw_files.core.errors import Refused
 
     if os.path.realpath(app.base) != os.path.realpath(around_of(os.environ["CLAWFILES_WORKSPACE"])):
         raise Refused("sandbox", "a run in a sandbox acts in its own workspace only", "leave -C out")
@@ -207,7 +207,7 @@ def _check_here(app: "App") -> None:
 def show(value: object, text: str | Callable[[], str]) -> None:
     """Print the answer: `value` as one JSON document with --json, else `text`, which is safe for a terminal."""
     if shared("json"):
-        from claw_files.views import to_json
+        from claw_files.presentation.views import to_json
 
         click.echo(to_json(value))
         return
@@ -218,7 +218,7 @@ def show(value: object, text: str | Callable[[], str]) -> None:
 
 def warn(sentence: str) -> None:
     """Say something beside the answer."""
-    from claw_files.words import safe
+    from claw_files.core.text import safe
 
     click.echo(safe(sentence), err=True)
 
@@ -230,19 +230,19 @@ def read_text(path: str | None) -> str:
     """
     if path is None:
         return ""
-    from claw_files.errors import InvalidFile, Refused
-    from claw_files.rules import sizes
+    from claw_files.core.errors import InvalidFile, Refused
+    from claw_files.policy import payload_sizes
 
     if is_forwarded() and path != "-":  # the daemon may read more than the sandbox
         raise Refused("sandbox", "no file is read for a run in a sandbox", "give the text on standard input, with -")
     try:
         if path == "-":
-            raw = sys.stdin.buffer.read(sizes.ACCEPTED_BYTES + 1)
+            raw = sys.stdin.buffer.read(payload_sizes.ACCEPTED_BYTES + 1)
         else:
             with open(path, "rb") as file:
-                raw = file.read(sizes.ACCEPTED_BYTES + 1)
-        if len(raw) > sizes.ACCEPTED_BYTES:
-            raise sizes.too_large(f"{'standard input' if path == '-' else path} is over 1 MB")
+                raw = file.read(payload_sizes.ACCEPTED_BYTES + 1)
+        if len(raw) > payload_sizes.ACCEPTED_BYTES:
+            raise payload_sizes.too_large(f"{'standard input' if path == '-' else path} is over 1 MB")
         return raw.decode()
     except UnicodeDecodeError:
         raise InvalidFile(path, "not-utf8", "it is not UTF-8 text") from None
@@ -252,6 +252,6 @@ def read_text(path: str | None) -> str:
 
 def task_ids(texts: Sequence[str]) -> tuple[Any, ...]:
     """The task ids that the texts name, also several in one with commas between. Raises BadId."""
-    from claw_files.words import task_id
+    from claw_files.core.text import task_id
 
     return tuple(task_id(part.strip()) for text in texts for part in text.split(",") if part.strip())

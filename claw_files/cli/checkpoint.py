@@ -30,7 +30,7 @@ def save(
     text: str, completed: tuple[str, ...], in_progress: tuple[str, ...], pending: tuple[str, ...], body: str | None
 ) -> None:
     """Write your checkpoint; the one before is replaced."""
-    from claw_files import views
+    from claw_files.presentation import views
 
     app = open_app()
     actor = app.actor
@@ -41,7 +41,7 @@ def save(
 @checkpoint.command("show", cls=Command, example="clawfiles checkpoint show --agent peter")
 def show_checkpoint() -> None:
     """Show your checkpoint."""
-    from claw_files import views
+    from claw_files.presentation import views
 
     app = open_app()
     found = app.checkpoints.load(app.actor)
@@ -51,7 +51,8 @@ def show_checkpoint() -> None:
 @checkpoint.command("resume", cls=Command, example="clawfiles checkpoint resume --agent peter")
 def resume() -> None:
     """Say what to do next: what was begun, then what is pending; what is completed is skipped."""
-    from claw_files import views, words
+    from claw_files.core import text as words
+    from claw_files.presentation import views
 
     app = open_app()
     found = app.checkpoints.load(app.actor)

@@ -3,9 +3,9 @@
 import os
 import shlex
 
-from claw_files.cli.calling import call, this_program
-from claw_files.errors import BadValue, CannotWrite, NotFound, RunFailed
-from claw_files.system.proc import with_our_programs
+from claw_files.cli.system_programs import call, this_program
+from claw_files.core.errors import BadValue, CannotWrite, NotFound, RunFailed
+from claw_files.system.procfs import with_our_programs
 
 _HINT = "`clawfiles install cron --print` prints the lines to add"
 

@@ -11,8 +11,8 @@ from claw_files.cli.base import Command, group, open_app, shared, show
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from claw_files.app import App
-    from claw_files.daemon.watching import Tell, Watcher
+    from claw_files.app.wiring import App
+    from claw_files.daemon.observers import Tell, Watcher
 
 NOT_RUNNING = 3
 _POLL_SECONDS = 0.05
@@ -31,13 +31,13 @@ def daemon() -> None:
 @click.option("--poll", is_flag=True, help="List the folders again and again, instead of waiting for events.")
 def run(log_form: str, log_file: str | None, poll: bool) -> None:
     """Run until SIGTERM, which drains: no new work, and time for what runs. SIGHUP reads clawfiles.toml anew."""
-    from claw_files.app import open_workspace
-    from claw_files.daemon.hints import Hints
-    from claw_files.daemon.log import Log, LogFile, to_stderr
+    from claw_files.app.wiring import open_workspace
+    from claw_files.core.errors import CannotWrite
+    from claw_files.daemon.change_hints import ChangeHints
+    from claw_files.daemon.log import DaemonLog, LogFile, to_stderr
+    from claw_files.daemon.observers import watcher
     from claw_files.daemon.service import Service
     from claw_files.daemon.signals import Signals
-    from claw_files.daemon.watching import watcher
-    from claw_files.errors import CannotWrite
 
     gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
     first = open_app()
@@ -45,9 +45,9 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
         write = LogFile(os.path.abspath(log_file)) if log_file else to_stderr
     except OSError as wrong:
         raise CannotWrite(log_file or "", wrong.strerror or str(wrong)) from None
-    root, log = first.base, Log(first.clock, write, log_form == "json")
+    root, log = first.base, DaemonLog(first.clock, write, log_form == "json")
     log.catch_threads()
-    hints, signals = Hints(), Signals()
+    hints, signals = ChangeHints(), Signals()
     signals.install(hints)
 
     def opened() -> "App":
@@ -62,11 +62,11 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
 @daemon.command("status", cls=Command, example="clawfiles daemon status --json")
 def status() -> int:
     """Say how the daemon is; exits 0 when one runs and 3 when none does."""
-    from claw_files import views
-    from claw_files.services import standing
+    from claw_files.presentation import views
+    from claw_files.services.admin import daemon_state
 
     app = open_app()
-    found = standing.load(app.base)
+    found = daemon_state.load(app.base)
     if found is None:
         show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
         return NOT_RUNNING
@@ -81,22 +81,22 @@ def stop(drain: str | None) -> None:
     import signal
     from contextlib import suppress
 
-    from claw_files.errors import Busy
-    from claw_files.services import standing
-    from claw_files.system import saying
+    from claw_files.core.errors import Busy
+    from claw_files.services.admin import daemon_state
+    from claw_files.system import wait_notice
 
     app = open_app()
     limit = _length(drain) if drain else app.settings.daemon.drain
-    found = standing.load(app.base)
+    found = daemon_state.load(app.base)
     if found is None:
         show({"running": False}, "no daemon runs here")
         return
-    standing.order_stop(app.base, found.epoch, limit)
+    daemon_state.order_stop(app.base, found.epoch, limit)
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
-    end = app.clock.monotonic() + (limit + standing.ENDING).total_seconds()
-    with saying.waiting(f"for process {found.pid} to end, until {app.when(app.clock.now() + limit)} and a moment"):
-        while standing.is_running(app.base):
+    end = app.clock.monotonic() + (limit + daemon_state.ENDING).total_seconds()
+    with wait_notice.waiting(f"for process {found.pid} to end, until {app.when(app.clock.now() + limit)} and a moment"):
+        while daemon_state.is_running(app.base):
             if app.clock.monotonic() > end:
                 raise Busy("daemon", f"process {found.pid}, which does not end")
             app.clock.sleep(_POLL_SECONDS)
@@ -106,6 +106,6 @@ def stop(drain: str | None) -> None:
 def _length(text: str) -> "timedelta":
     from datetime import timedelta
 
-    from claw_files import words
+    from claw_files.core import text as words
 
     return timedelta(0) if text.strip() in ("0", "0s") else words.duration(text, "--drain")

@@ -8,8 +8,8 @@ import click
 from claw_files.cli.base import command, open_app, shared, show, warn
 
 if TYPE_CHECKING:
-    from claw_files.app import App
-    from claw_files.doctor.repair import Mended
+    from claw_files.app.wiring import App
+    from claw_files.doctor.repair import RepairStep
 
 TASKS = click.IntRange(1, 100_000)
 RACE = "Let eight processes race for N (2,000) tasks on this disk, in a folder of their own."
@@ -27,7 +27,7 @@ def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) ->
     told step by step; exits 1 when it does not act. With --prove-claims exits 1 when a task had two winners or none, or
     when this disk keeps less than docs/explanation/promises.md promises.
     """
-    from claw_files.doctor.examine import examine
+    from claw_files.doctor.checkup import examine
 
     if tasks:
         return _prove(tasks)
@@ -53,7 +53,7 @@ def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) ->
 def _prove(tasks: int) -> int:
     from msgspec.structs import asdict
 
-    from claw_files.proving import prove
+    from claw_files.doctor.claim_proof import prove
 
     found = prove(open_app().base, tasks)
     told = f"{tasks:,} claims by {found.processes} processes in {found.seconds} s"
@@ -63,20 +63,21 @@ def _prove(tasks: int) -> int:
 
 
 def _probe(agent: str, patience: str) -> int:
-    from claw_files import figures, words
+    from claw_files.core import text
+    from claw_files.presentation import figures
 
     app = open_app()
     if sys.stderr.isatty():
         app.probing.progress = lambda step: warn(figures.step_text(step))
-    found = app.probing.probe(agent, words.duration(patience, "--patience"))
+    found = app.probing.probe(agent, text.duration(patience, "--patience"))
     show(figures.probe_json(found), lambda: figures.probe_text(found))
     return 0 if found.acts else 1
 
 
-def _mended(app: "App") -> "list[Mended]":
+def _mended(app: "App") -> "list[RepairStep]":
     """What was mended; what could not be is said beside the answer. Nothing can be under a wrong configuration."""
+    from claw_files.core.errors import InvalidFile
     from claw_files.doctor.repair import Repair
-    from claw_files.errors import InvalidFile
 
     try:
         repair = Repair(app.workspace, app.files, app.runtime, app.coordinator_or_actor)

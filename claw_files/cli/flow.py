@@ -7,8 +7,8 @@ import click
 from claw_files.cli.base import TEXT, Command, group, open_app, show
 
 if TYPE_CHECKING:
-    from claw_files.services.flows import Cancelled, Listing, Node, Tree
-    from claw_files.views import When
+    from claw_files.presentation.views import When
+    from claw_files.services.sessions.flows import Cancelled, FlowListing, FlowNode, FlowTree
 
 
 @group("flow", example="clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam")
@@ -30,21 +30,21 @@ def list_flows(ended: bool, limit: int) -> None:
     show({"count": len(rows), "flows": rows, "has_more": found.more > 0}, lambda: _text(found, app.when))
 
 
-def _text(found: "Listing", when: "When") -> str:
-    from claw_files.views import rows_text
+def _text(found: "FlowListing", when: "When") -> str:
+    from claw_files.presentation.views import rows_text
 
     rows = [row for tree in found.flows for row in _rows(tree, when)]
     more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
     return (rows_text(rows) or "no flows") + more
 
 
-def _rows(tree: "Tree", when: "When") -> list[tuple[str, ...]]:
+def _rows(tree: "FlowTree", when: "When") -> list[tuple[str, ...]]:
     """A line for each task, indented; a group has one above them."""
     head = [(f"group {tree.group}", tree.spawner or "-", "", "", "", "")] if tree.group else []
     return head + [_row(node, node.depth + len(head), when) for node in tree.tasks]
 
 
-def _row(node: "Node", indent: int, when: "When") -> tuple[str, ...]:
+def _row(node: "FlowNode", indent: int, when: "When") -> tuple[str, ...]:
     state = node.state + (f" (session {node.session})" if node.session else "")
     run = f"{node.run}{' at work' if node.alive else ''}" if node.run else "-"
     since = when(node.since) if node.since else "-"
@@ -68,7 +68,7 @@ def cancel(name: str) -> None:
 
 
 def _told(done: "Cancelled") -> str:
-    from claw_files.words import safe
+    from claw_files.core.text import safe
 
     parts = (("stopped", done.stopped), ("cancelled", done.cancelled), ("closed", done.closed))
     more = (("finished", done.finished), ("withdrawn", done.withdrawn))

@@ -54,11 +54,11 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
     app = open_app()
     place, acts = units.place_of(app.base, name), not only_print
     if removes:
-        done = units.remove(place, now) if acts else units.Done(place=place, text=units.standing(place))
+        done = units.remove(place, now) if acts else units.UnitChange(place=place, text=units.standing(place))
         said = f"deleted: {place.path}" if done.text else f"there is no {place.path}"
     else:
         text = units.unit_text(app.base, app.settings.daemon.drain)
-        done = units.install(place, text, now) if acts else units.Done(place=place, text=text)
+        done = units.install(place, text, now) if acts else units.UnitChange(place=place, text=text)
         said = f"{'written to' if done.changed else 'there already:'} {place.path}"
         if acts and units.ends_at_logout():
             warn("it ends when you log out, unless `loginctl enable-linger` is typed once")
@@ -69,7 +69,7 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
 
 def _told(said: str, text: str, commands: Sequence[str] = ()) -> str:
     """What was written, where, and what is left to type."""
-    from claw_files.words import safe
+    from claw_files.core.text import safe
 
     type_now = "\n".join(("now type:", *(f"  {command}" for command in commands))) if commands else ""
     return "\n".join(safe(part, _LONGEST, lines=True).rstrip() for part in (text, said, type_now) if part)

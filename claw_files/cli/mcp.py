@@ -31,20 +31,20 @@ def mcp(http: bool, port: int, tools: bool) -> None:
     _check_installed()
     gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
     if http:
-        from claw_files.mcp import http as over_http
+        from claw_files.mcp import http_transport as over_http
 
         over_http.serve(app.base, os.environ, port)
         return
     actor = app.actor  # before the client is answered: without one, nothing is served
-    from claw_files.mcp import stdio
+    from claw_files.mcp import stdio_transport
 
-    stdio.serve(app.base, os.environ, actor)
+    stdio_transport.serve(app.base, os.environ, actor)
 
 
 def _check_installed() -> None:
     from importlib.util import find_spec
 
-    from claw_files.errors import NotInstalled
+    from claw_files.core.errors import NotInstalled
 
     if find_spec("mcp") is None:
         raise NotInstalled("`clawfiles mcp`", "mcp")

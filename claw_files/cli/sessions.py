@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import click
 
 from claw_files.cli.base import TEXT, Command, group, open_app, show
-from claw_files.cli.handing import show_answered
+from claw_files.cli.delegation import show_answered
 
 if TYPE_CHECKING:
-    from claw_files.services.sessions import Listing
-    from claw_files.views import When
+    from claw_files.presentation.views import When
+    from claw_files.services.sessions.session_list import SessionListing
 
 
 @group("sessions", example="clawfiles sessions list --kinds subagent --active-minutes 30")
@@ -40,7 +40,7 @@ def list_sessions(
     kinds: str | None, active_minutes: int | None, limit: int, message_limit: int, agent: str | None
 ) -> None:
     """List sessions, the one that changed last first."""
-    from claw_files.calls.talk import wanted
+    from claw_files.operations.handing_work import wanted
 
     app, names = open_app(), [name.strip().lower() for name in (kinds or "").split(",") if name.strip()]
     asked = wanted(app, names, active_minutes, limit, agent)
@@ -59,15 +59,15 @@ def list_sessions(
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N", help="At most N.")
 def list_subagents(active_minutes: int, limit: int) -> None:
     """List workers, and named agents at work in a run, in the order in which they started."""
-    from claw_files.calls.talk import wanted
+    from claw_files.operations.handing_work import wanted
 
     app = open_app()
     asked = wanted(app, (), active_minutes, limit, None)
     _show_list(app.sessions.subagents(app.agent, asked), app.when, "subagents", numbered=True)
 
 
-def _show_list(found: "Listing", when: "When", name: str, numbered: bool) -> None:
-    from claw_files import views
+def _show_list(found: "SessionListing", when: "When", name: str, numbered: bool) -> None:
+    from claw_files.presentation import views
 
     rows = [views.session_json(it) for it in found.sessions]
     document = {"count": len(rows), name: rows, "has_more": found.more > 0}
@@ -91,7 +91,7 @@ def _show_list(found: "Listing", when: "When", name: str, numbered: bool) -> Non
 )
 def history(name: str, limit: int, max_bytes: int) -> None:
     """Show all that a session left: messages, output, result, how its task moved; by key, run, number, task, label."""
-    from claw_files import views
+    from claw_files.presentation import views
 
     app = open_app()
     found = app.records.history(app.agent, name, limit, max_bytes)
@@ -107,13 +107,13 @@ def send(name: str, text: str, wait: str | None) -> None:
 
     To another worker at work it is a correction; one that ended is refused.
     """
-    from claw_files import words
-    from claw_files.calls import talk
+    from claw_files.core import text as words
+    from claw_files.operations import handing_work
 
     app = open_app()
     receiver = app.steering.receiver(app.actor, name)
     patience = words.duration(wait, "--wait") if wait else None
-    show_answered(app, talk.send_to_session(app, receiver, text, patience))
+    show_answered(app, handing_work.send_to_session(app, receiver, text, patience))
 
 
 @sessions.command("close", cls=Command, example="clawfiles sessions close mail --agent sam")
@@ -139,18 +139,18 @@ def close(name: str) -> None:
 @click.argument("text", type=TEXT)
 def steer(name: str, text: str) -> None:
     """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md."""
-    from claw_files.calls import talk
+    from claw_files.operations import handing_work
 
     app = open_app()
-    show_answered(app, talk.steer(app, name, text))
+    show_answered(app, handing_work.steer(app, name, text))
 
 
 @subagents.command("kill", cls=Command, example="clawfiles subagents kill 12 --agent sam")
 @click.argument("name", metavar="NUMBER|LABEL|RUN|all", type=TEXT)
 def kill(name: str) -> None:
     """End a run, or all runs that you may end. Its task then goes on as after any failure; to stop that, cancel it."""
-    from claw_files.calls.talk import killed_json
-    from claw_files.words import safe
+    from claw_files.core.text import safe
+    from claw_files.operations.handing_work import killed_json
 
     app = open_app()
     killed = app.steering.kill(app.actor, name)

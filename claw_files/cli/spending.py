@@ -8,7 +8,7 @@ import click
 from claw_files.cli.base import command, open_app, show
 
 if TYPE_CHECKING:
-    from claw_files.rules.costs import By
+    from claw_files.policy.costs import By
 
 
 @command("cost", example="clawfiles cost --month 2026-03 --by task")
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 )
 def cost(month: str | None, by: "By") -> None:
     """What work has cost, as agents reported it, against the budgets. Months are those of the workspace's zone."""
-    from claw_files import figures
-    from claw_files.rules import costs
-    from claw_files.services.spending import Spending
+    from claw_files.policy import costs
+    from claw_files.presentation import figures
+    from claw_files.services.accounting.spend import Spending
 
     app = open_app()
     if month is not None and not re.fullmatch(r"(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])", month, re.ASCII):
@@ -39,9 +39,10 @@ def cost(month: str | None, by: "By") -> None:
 @click.option("--since", metavar="L", default="7d", show_default=True, help="How far back, such as 24h or 30d.")
 def stats(since: str) -> None:
     """How long work takes, how it ends, who acts when woken, and where work waits. Probes are counted apart."""
-    from claw_files import figures, words
-    from claw_files.services.statistics import Statistics
+    from claw_files.core import text
+    from claw_files.presentation import figures
+    from claw_files.services.accounting.statistics import Statistics
 
     app = open_app()
-    told = Statistics(app.workspace, app.runtime).told(words.duration(since, "--since"))
+    told = Statistics(app.workspace, app.runtime).told(text.duration(since, "--since"))
     show(figures.stats_json(told), lambda: figures.stats_text(told, app.when))

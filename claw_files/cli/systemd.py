@@ -10,13 +10,13 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from claw_files.cli.calling import call, this_program
-from claw_files.digest import digest
-from claw_files.errors import BadValue, CannotWrite, Conflict, RunFailed
-from claw_files.model import Value
-from claw_files.services.standing import ENDING
-from claw_files.system.plain import load_file, replace_file
-from claw_files.system.proc import with_our_programs
+from claw_files.cli.system_programs import call, this_program
+from claw_files.core.digest import digest
+from claw_files.core.errors import BadValue, CannotWrite, Conflict, RunFailed
+from claw_files.core.model import Value
+from claw_files.services.admin.daemon_state import ENDING
+from claw_files.system.private_files import load_file, replace_file
+from claw_files.system.procfs import with_our_programs
 
 _HINT: Final = "without --now the lines to type are shown"
 _CAP_BYTES: Final = 1 << 16
@@ -52,7 +52,7 @@ WantedBy=default.target
 """
 
 
-class Place(Value, frozen=True):
+class UnitPlace(Value, frozen=True):
     """Where a workspace's unit stands, or would."""
 
     root: str
@@ -60,22 +60,22 @@ class Place(Value, frozen=True):
     path: str  # absolute
 
 
-class Done(Value, frozen=True):
+class UnitChange(Value, frozen=True):
     """What was done about a unit, and the lines that are left to type."""
 
-    place: Place
+    place: UnitPlace
     text: str  # of the unit: as it is to stand there, or stood there
     changed: bool = False
     commands: tuple[str, ...] = ()
 
 
-def place_of(root: str, name: str | None) -> Place:
+def place_of(root: str, name: str | None) -> UnitPlace:
     """Where the unit of the workspace at `root`, an absolute path, stands.
 
     Without a name it is the one that the workspace's unit has already, else the folder's own. Raises BadValue.
     """
     found = _file_name(name) if name else _installed(root) or _file_name(_name_of(root))
-    return Place(root=root, name=found, path=os.path.join(_folder(), found))
+    return UnitPlace(root=root, name=found, path=os.path.join(_folder(), found))
 
 
 def unit_text(root: str, drain: timedelta) -> str:
@@ -105,12 +105,12 @@ def is_installed(root: str) -> bool:
     return _installed(root) is not None
 
 
-def standing(place: Place) -> str:
+def standing(place: UnitPlace) -> str:
     """The workspace's unit as it stands there; "" when there is none. Raises Conflict."""
     return _ours(place) or ""
 
 
-def install(place: Place, text: str, now: bool) -> Done:
+def install(place: UnitPlace, text: str, now: bool) -> UnitChange:
     """Write the unit where it does not stand already; `now` types what makes systemd run it.
 
     Raises Conflict where something else stands in its place, CannotWrite, NotFound without a systemctl, RunFailed.
@@ -124,22 +124,22 @@ def install(place: Place, text: str, now: bool) -> Done:
     commands = (f"{manager} daemon-reload", f"{manager} enable --now {place.name}", *again)
     if now:
         _type(*commands)
-    return Done(place=place, text=text, changed=changed, commands=() if now else commands)
+    return UnitChange(place=place, text=text, changed=changed, commands=() if now else commands)
 
 
-def remove(place: Place, now: bool) -> Done:
+def remove(place: UnitPlace, now: bool) -> UnitChange:
     """Delete the unit, and the link that enabled it; `now` ends its daemon first. Raises as `install`."""
     _check_manager(now)
     text = _ours(place)
     if text is None:
-        return Done(place=place, text="")
+        return UnitChange(place=place, text="")
     stop, reload = f"systemctl --user stop {place.name}", "systemctl --user daemon-reload"
     if now:
         _type(stop)
     _delete(place)
     if now:
         _type(reload)
-    return Done(place=place, text=text, changed=True, commands=() if now else (stop, reload))
+    return UnitChange(place=place, text=text, changed=True, commands=() if now else (stop, reload))
 
 
 def _check_manager(now: bool) -> None:
@@ -157,7 +157,7 @@ def _type(*commands: str) -> None:
             raise RunFailed(command, f"{said}; {_HINT}")
 
 
-def _write(place: Place, text: str) -> None:
+def _write(place: UnitPlace, text: str) -> None:
     try:
         os.makedirs(os.path.dirname(place.path), exist_ok=True)
         replace_file(place.path, text.encode())
@@ -165,7 +165,7 @@ def _write(place: Place, text: str) -> None:
         raise CannotWrite(place.path, wrong.strerror or str(wrong)) from None
 
 
-def _delete(place: Place) -> None:
+def _delete(place: UnitPlace) -> None:
     """The unit, and the link by which it was enabled: that would lead nowhere."""
     link = os.path.join(_folder(), "default.target.wants", place.name)
     try:
@@ -179,7 +179,7 @@ def _delete(place: Place) -> None:
 # --- whose it is
 
 
-def _ours(place: Place) -> str | None:
+def _ours(place: UnitPlace) -> str | None:
     """What stands at the place, if it is ours; None for nothing. Raises Conflict for everything else."""
     try:
         raw = load_file(place.path, _CAP_BYTES)
@@ -199,7 +199,7 @@ def _ours(place: Place) -> str | None:
     return text
 
 
-def _foreign(place: Place, why: str) -> Conflict:
+def _foreign(place: UnitPlace, why: str) -> Conflict:
     return Conflict(f"{place.path} is left alone: {why}; choose another name with --name NAME")
 
 

@@ -34,10 +34,11 @@ def new(
     body: str | None,
 ) -> None:
     """Make a task in the backlog; prints its id."""
-    from claw_files import views, words
-    from claw_files.calls import tasks
-    from claw_files.rules.snapshot import standing_of
-    from claw_files.services.tasks import NewTask
+    from claw_files.core import text
+    from claw_files.operations import task_moves
+    from claw_files.policy.snapshot import standing_of
+    from claw_files.presentation import views
+    from claw_files.services.tasks.lifecycle import NewTask
 
     if urgent and priority:
         raise click.UsageError("say either --urgent or --priority")
@@ -46,11 +47,11 @@ def new(
         title=title,
         type=task_type,
         priority="critical" if urgent else priority,
-        estimate=words.duration(estimate, "--estimate") if estimate else None,
+        estimate=text.duration(estimate, "--estimate") if estimate else None,
         after=task_ids(after),
         body=read_text(body),
     )
-    shown, receiver, warning, waits_for = tasks.make(app, order, to)
+    shown, receiver, warning, waits_for = task_moves.make(app, order, to)
     if warning:
         warn(warning)
     told = f"{shown.task.id}" + (f" delegated to {receiver}" if receiver else "")
@@ -64,9 +65,9 @@ def new(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 def list_tasks(status: str | None, agent: str | None, limit: int | None) -> None:
     """List tasks, a line each; the archive is left out."""
-    from claw_files import views
-    from claw_files.errors import BadValue
-    from claw_files.model import State
+    from claw_files.core.errors import BadValue
+    from claw_files.core.model import State
+    from claw_files.presentation import views
 
     app = open_app()
     state = app.settings.vocabulary.state(status) if status else None
@@ -82,19 +83,20 @@ def list_tasks(status: str | None, agent: str | None, limit: int | None) -> None
 @click.argument("task_id", metavar="TASK")
 def show_task(task_id: str) -> None:
     """Show one task: its facts, how its holder stands, its text. The archive is searched, too."""
-    from claw_files import views, words
+    from claw_files.core import text
+    from claw_files.presentation import views
 
-    task = words.task_id(task_id)
+    task = text.task_id(task_id)
     app = open_app()
     shown = app.place_to_see(task).board.show(task)
     show(views.task_json(shown, body=True), lambda: views.task_text(shown, app.when))
 
 
 @command("board", example="clawfiles board")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many tasks.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many task_moves.")
 def board(limit: int | None) -> None:
     """Show all tasks by state; the archive is left out."""
-    from claw_files import views
+    from claw_files.presentation import views
 
     listing = open_app().board.listing(limit=limit)
     if sys.stdout.isatty() and not shared("json"):

@@ -4,13 +4,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from claw_files.model import State
-from claw_files.services.board import Listing, Shown
-from claw_files.views import COLOURS
-from claw_files.words import safe
+from claw_files.core.model import State
+from claw_files.core.text import safe
+from claw_files.presentation.views import COLOURS
+from claw_files.services.tasks.board import Shown, TaskListing
 
 
-def print_board(listing: Listing, console: Console | None = None) -> None:
+def print_board(listing: TaskListing, console: Console | None = None) -> None:
     """Print a column for each state that has tasks."""
     console = console or Console(highlight=False)  # rich itself respects NO_COLOR
     states = [state for state in State if any(shown.task.state is state for shown in listing.tasks)]

@@ -16,15 +16,15 @@ def trust(directory: str, removes: bool, lists: bool) -> None:
 
     It is remembered for you alone, outside of the folder. Whoever can write there then starts programs in your name.
     """
-    from claw_files.errors import Refused
-    from claw_files.system import ownership, proc
-    from claw_files.words import safe
+    from claw_files.core.errors import Refused
+    from claw_files.core.text import safe
+    from claw_files.system import procfs, workspace_trust
 
     if lists:
-        listed = sorted(ownership.trusted())
+        listed = sorted(workspace_trust.trusted())
         show({"trusted": listed}, "\n".join(map(safe, listed)) or "no folder is trusted")
         return
-    if proc.around(os.getpid()) or "CLAWFILES_RUN" in os.environ:
+    if procfs.around(os.getpid()) or "CLAWFILES_RUN" in os.environ:
         raise Refused("trust", "an agent's run cannot trust a folder", "a person types it, outside of every run")
-    path = ownership.remember(directory, not removes)
+    path = workspace_trust.remember(directory, not removes)
     show({"path": path, "trusted": not removes}, f"{safe(path)} is {'no longer ' * removes}trusted")

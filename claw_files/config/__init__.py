@@ -5,53 +5,53 @@ from typing import TYPE_CHECKING, Any
 from claw_files.config.settings import (
     Agent,
     Budgets,
-    Daemon,
-    Health,
-    Heartbeat,
-    Limits,
-    Notify,
+    DaemonSettings,
+    HealthSettings,
+    HeartbeatSettings,
+    LimitSettings,
+    NotifySettings,
     OpenClaw,
     Price,
     Profile,
-    Quiet,
+    QuietHours,
     Rate,
     Retention,
     Route,
     Schedule,
-    Serve,
+    ServeSettings,
     Settings,
     Window,
-    Workspace,
+    WorkspaceSettings,
 )
-from claw_files.errors import BadId, InvalidConfig
-from claw_files.model import AgentId, AgentKind, Runtime, Size
-from claw_files.words import agent_id
+from claw_files.core.errors import BadId, InvalidConfig
+from claw_files.core.model import AgentId, AgentKind, Runtime, Size
+from claw_files.core.text import agent_id
 
 if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly its settings are kept
-    from claw_files.config.reading import Reading
     from claw_files.config.table import TABLE, Setting
+    from claw_files.config.toml_reader import TomlReading
 
 __all__ = [
     "TABLE",
     "Agent",
     "Budgets",
-    "Daemon",
-    "Health",
-    "Heartbeat",
-    "Limits",
-    "Notify",
+    "DaemonSettings",
+    "HealthSettings",
+    "HeartbeatSettings",
+    "LimitSettings",
+    "NotifySettings",
     "OpenClaw",
     "Price",
     "Profile",
-    "Quiet",
+    "QuietHours",
     "Rate",
     "Route",
     "Schedule",
-    "Serve",
+    "ServeSettings",
     "Setting",
     "Settings",
     "Window",
-    "Workspace",
+    "WorkspaceSettings",
     "parse",
 ]
 
@@ -69,18 +69,18 @@ def parse(text: bytes, path: str = "clawfiles.toml") -> Settings:
 
     Raises InvalidConfig(path, [(line, sentence), ...]) with everything that is wrong, in the order of the lines.
     """
-    from claw_files.config import checks
-    from claw_files.config.reading import read
+    from claw_files.config import cross_checks
+    from claw_files.config.toml_reader import read
 
     found = read(text, path)
     settings = _build(found)
-    checks.check(settings, found)
+    cross_checks.check(settings, found)
     if found.problems:
         raise InvalidConfig(path, sorted(found.problems, key=lambda problem: problem[0] or 0))
     return settings
 
 
-def _build(found: "Reading") -> Settings:
+def _build(found: "TomlReading") -> Settings:
     workspace = _workspace(found)
     profiles = {name: _profile(found, name) for name in found.names["profiles"]}
     agents = _agents(found, workspace.coordinator, profiles)
@@ -89,34 +89,34 @@ def _build(found: "Reading") -> Settings:
         workspace=workspace,
         agents=agents,
         routes={name: _route(found, name, workspace.coordinator) for name in found.names["routes"]},
-        heartbeat=Heartbeat(**found.section(("heartbeat",), "heartbeat")),
-        quiet_hours=Quiet(**{**quiet, "timezone": quiet["timezone"] or workspace.timezone}),
-        limits=Limits(**found.section(("limits",), "limits"), per_model=_per_model(found)),
+        heartbeat=HeartbeatSettings(**found.section(("heartbeat",), "heartbeat")),
+        quiet_hours=QuietHours(**{**quiet, "timezone": quiet["timezone"] or workspace.timezone}),
+        limits=LimitSettings(**found.section(("limits",), "limits"), per_model=_per_model(found)),
         budgets=_budgets(found),
         prices={name: _price(found, name) for name in found.names["prices"]},
-        daemon=Daemon(**found.section(("daemon",), "daemon")),
-        health=Health(**found.section(("health",), "health")),
+        daemon=DaemonSettings(**found.section(("daemon",), "daemon")),
+        health=HealthSettings(**found.section(("health",), "health")),
         schedules={name: _schedule(found, name, workspace.coordinator) for name in found.names["schedules"]},
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
-        serve=Serve(**found.section(("serve",), "serve")),
+        serve=ServeSettings(**found.section(("serve",), "serve")),
         profiles=profiles,
         retention=Retention(**found.section(("retention",), "retention")),
-        notify=Notify(**found.section(("notify",), "notify")),
+        notify=NotifySettings(**found.section(("notify",), "notify")),
         words=tuple((state, more) for state, more in found.section(("words",), "words").items() if more),
     )
 
 
-def _workspace(found: "Reading") -> Workspace:
+def _workspace(found: "TomlReading") -> WorkspaceSettings:
     values = found.section(("workspace",), "workspace")
     coordinator = values["coordinator"] or AgentId("")
-    return Workspace(**{**values, "coordinator": coordinator, "monitor": values["monitor"] or coordinator})
+    return WorkspaceSettings(**{**values, "coordinator": coordinator, "monitor": values["monitor"] or coordinator})
 
 
-def _profile(found: "Reading", name: str) -> Profile:
+def _profile(found: "TomlReading", name: str) -> Profile:
     return Profile(**{**found.section(("profiles", name), "profiles.*"), "name": name})
 
 
-def _agents(found: "Reading", coordinator: AgentId, profiles: dict[str, Profile]) -> dict[AgentId, Agent]:
+def _agents(found: "TomlReading", coordinator: AgentId, profiles: dict[str, Profile]) -> dict[AgentId, Agent]:
     agents: dict[AgentId, Agent] = {}
     for written in found.names["agents"]:
         try:
@@ -132,7 +132,7 @@ def _agents(found: "Reading", coordinator: AgentId, profiles: dict[str, Profile]
     return {name: _placed(agent, agents, coordinator) for name, agent in agents.items()}
 
 
-def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
+def _agent(found: "TomlReading", written: str, name: AgentId) -> Agent:
     values = found.section(("agents", written), "agents.*")
     runtime = values["runtime"] or ("command" if values["command"] else "inbox")
     return Agent(
@@ -146,7 +146,7 @@ def _agent(found: "Reading", written: str, name: AgentId) -> Agent:
     )
 
 
-def _narrowed(agent: Agent, profile: Profile, found: "Reading", written: str) -> Agent:
+def _narrowed(agent: Agent, profile: Profile, found: "TomlReading", written: str) -> Agent:
     """The agent as its profile leaves it: of rights and limits the narrower one, of the rest its own."""
     import msgspec
 
@@ -172,28 +172,28 @@ def _placed(agent: Agent, agents: dict[AgentId, Agent], coordinator: AgentId) ->
     return msgspec.structs.replace(agent, reports_to=above)
 
 
-def _route(found: "Reading", name: str, coordinator: AgentId) -> Route:
+def _route(found: "TomlReading", name: str, coordinator: AgentId) -> Route:
     values = found.section(("routes", name), "routes.*")
     to = tuple(dict.fromkeys(coordinator if agent == "self" else agent for agent in values["to"]))
     size = Size(values["size"]) if values["size"] else None
     return Route(**{**values, "type": name, "to": to, "size": size})
 
 
-def _per_model(found: "Reading") -> dict[str, Rate]:
+def _per_model(found: "TomlReading") -> dict[str, Rate]:
     return {path[2]: value for path, value in found.values.items() if path[:2] == ("limits", "per_model")}
 
 
-def _budgets(found: "Reading") -> Budgets:
+def _budgets(found: "TomlReading") -> Budgets:
     agents = {path[2].lower(): value for path, value in found.values.items() if path[:2] == ("budgets", "agents")}
     return Budgets(**found.section(("budgets",), "budgets"), agents={AgentId(name): agents[name] for name in agents})
 
 
-def _price(found: "Reading", name: str) -> Price:
+def _price(found: "TomlReading", name: str) -> Price:
     values = found.section(("prices", name), "prices.*")
     return Price(**{**values, "input": values["input"] or 0.0, "output": values["output"] or 0.0})
 
 
-def _schedule(found: "Reading", name: str, coordinator: AgentId) -> Schedule:
+def _schedule(found: "TomlReading", name: str, coordinator: AgentId) -> Schedule:
     values = found.section(("schedules", name), "schedules.*")
     do = found.section(("schedules", name, "do"), "schedules.*.do")
     combine = (do["combine"] or coordinator or None) if do["spawn"] else do["combine"]

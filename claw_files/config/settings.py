@@ -3,13 +3,13 @@
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from claw_files.errors import NotFound
-from claw_files.model import AgentId, AgentKind, Runtime, Size, Value
+from claw_files.core.errors import NotFound
+from claw_files.core.model import AgentId, AgentKind, Runtime, Size, Value
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from claw_files.documents.vocabulary import Vocabulary
+    from claw_files.formats.vocabulary import Vocabulary
 
 Window = tuple[time, time]
 """From the first time up to, but without, the second; over midnight when the second is earlier; empty when equal."""
@@ -17,7 +17,7 @@ Window = tuple[time, time]
 Review = str  # "none", "coordinator", or an agent's name
 
 
-class Workspace(Value, frozen=True):
+class WorkspaceSettings(Value, frozen=True):
     coordinator: AgentId
     monitor: AgentId
     timezone: str = "UTC"
@@ -102,7 +102,7 @@ class Route(Value, frozen=True):
     batch: int | None = None  # how many items `spawn --items` puts into one message
 
 
-class Heartbeat(Value, frozen=True):
+class HeartbeatSettings(Value, frozen=True):
     check: tuple[timedelta, ...]  # a ladder; the last rung repeats
     announce_gap: timedelta
     ack: timedelta
@@ -122,7 +122,7 @@ class Retention(Value, frozen=True):
     delete_after: timedelta = timedelta(0)
 
 
-class Quiet(Value, frozen=True):
+class QuietHours(Value, frozen=True):
     windows: tuple[Window, ...]
     timezone: str
     critical_passes: bool
@@ -133,7 +133,7 @@ class Quiet(Value, frozen=True):
         return _zone(self.timezone)
 
 
-class Notify(Value, frozen=True):
+class NotifySettings(Value, frozen=True):
     """How what goes to a person's channels outside of the workspace is delivered."""
 
     timeout: timedelta = timedelta(seconds=15)
@@ -149,7 +149,7 @@ class Rate(Value, frozen=True):
     per: timedelta
 
 
-class Limits(Value, frozen=True):
+class LimitSettings(Value, frozen=True):
     runs: int
     depth: int
     children: int
@@ -182,7 +182,7 @@ class Price(Value, frozen=True):
     cached: float | None = None  # None: as `input`
 
 
-class Daemon(Value, frozen=True):
+class DaemonSettings(Value, frozen=True):
     rescan: timedelta
     watch: Literal["auto", "events", "polling"]
     drain: timedelta
@@ -190,7 +190,7 @@ class Daemon(Value, frozen=True):
     metrics: str | None
 
 
-class Health(Value, frozen=True):
+class HealthSettings(Value, frozen=True):
     every: timedelta
     answer: timedelta
 
@@ -222,7 +222,7 @@ class OpenClaw(Value, frozen=True):
     push_ledger: bool = False
 
 
-class Serve(Value, frozen=True):
+class ServeSettings(Value, frozen=True):
     """Who may ask over HTTP."""
 
     auth: Literal["token", "loopback"] = "token"
@@ -232,28 +232,28 @@ class Serve(Value, frozen=True):
 class Settings(Value, frozen=True):
     """The whole configuration. Everything but the workspace's coordinator and its agent has a default."""
 
-    workspace: Workspace
+    workspace: WorkspaceSettings
     agents: dict[AgentId, Agent]
     routes: dict[str, Route]
-    heartbeat: Heartbeat
-    quiet_hours: Quiet
-    limits: Limits
+    heartbeat: HeartbeatSettings
+    quiet_hours: QuietHours
+    limits: LimitSettings
     budgets: Budgets
     prices: dict[str, Price]
-    daemon: Daemon
-    health: Health
+    daemon: DaemonSettings
+    health: HealthSettings
     schedules: dict[str, Schedule]
     profiles: dict[str, Profile]
     openclaw: OpenClaw = OpenClaw()
-    serve: Serve = Serve()
-    notify: Notify = Notify()
+    serve: ServeSettings = ServeSettings()
+    notify: NotifySettings = NotifySettings()
     retention: Retention = Retention()
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()  # states, each with more words that mean it
 
     @property
     def vocabulary(self) -> "Vocabulary":
         """Which words mean which state here, and who there is."""
-        from claw_files.documents.vocabulary import vocabulary
+        from claw_files.formats.vocabulary import vocabulary
 
         return vocabulary(self.words, frozenset(self.agents))
 

@@ -1,8 +1,8 @@
 """The one table of settings: every key that `clawfiles.toml` may hold. The reader, the hints for typing errors and
 `docs/reference/settings.md` are all made from it."""
 
-from claw_files.config.lines import Path
-from claw_files.model import Value
+from claw_files.config.toml_lines import Path
+from claw_files.core.model import Value
 
 
 class Setting(Value, frozen=True):

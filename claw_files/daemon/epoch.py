@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import msgspec
 
-from claw_files.errors import ClawError
+from claw_files.core.errors import ClawError
 from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES
 

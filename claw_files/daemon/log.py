@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from claw_files.core.text import json_line, render_instant, safe
 from claw_files.system.clock import Clock
-from claw_files.words import json_line, render_instant, safe
 
 Write = Callable[[bytes], None]
 
 
-class Log:
+class DaemonLog:
     """Lines with a time, a word for what happened, a sentence, and facts. No control character leaves here raw."""
 
     def __init__(self, clock: Clock, write: Write, as_json: bool = False) -> None:

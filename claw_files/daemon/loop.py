@@ -9,21 +9,21 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from claw_files.app import App
-from claw_files.daemon.folders import Folders
-from claw_files.daemon.hints import Hints
-from claw_files.daemon.log import Log
-from claw_files.daemon.watch import Watch
-from claw_files.errors import ClawError
-from claw_files.model import Box, Message, Run
-from claw_files.rules.due import next_due
-from claw_files.rules.lanes import long_waits, plan_waits, sentence
-from claw_files.rules.snapshot import Snapshot
-from claw_files.runtimes import LOST
-from claw_files.services.heartbeat import Ticked
-from claw_files.services.standing import LastTick, State
-from claw_files.words import render_instant
-from claw_files.workspace import CONFIG
+from claw_files.app.wiring import App
+from claw_files.core.errors import ClawError
+from claw_files.core.model import Box, Message, Run
+from claw_files.core.text import render_instant
+from claw_files.daemon.change_hints import ChangeHints
+from claw_files.daemon.change_watch import ChangeWatch
+from claw_files.daemon.log import DaemonLog
+from claw_files.daemon.watched_folders import Folders
+from claw_files.policy.dispatch_queue import long_waits, plan_waits, sentence
+from claw_files.policy.next_due import next_due
+from claw_files.policy.snapshot import Snapshot
+from claw_files.processes import LOST
+from claw_files.services.admin.daemon_state import DaemonState, LastTick
+from claw_files.services.heartbeat.heartbeat import TickResult
+from claw_files.storage.workspace import CONFIG
 
 STRETCH_SECONDS = 1.0
 AT_ONCE_ROUNDS = 3  # so often the same may be decided in ticks on end; after that it is once a second
@@ -31,10 +31,10 @@ Done = set[tuple[object, ...]]
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 1.0
 
 
-class Loop:
+class DaemonLoop:
     """The heartbeat of one workspace between a start and a stop."""
 
-    def __init__(self, app: App, watch: Watch, hints: Hints, log: Log) -> None:
+    def __init__(self, app: App, watch: ChangeWatch, hints: ChangeHints, log: DaemonLog) -> None:
         self.app, self.watch, self.hints, self.log = app, watch, hints, log
         self._clock = app.clock
         self.due: datetime | None = None
@@ -42,7 +42,7 @@ class Loop:
         self.waiting: tuple[Message, ...] = ()
         self.last: LastTick | None = None
         self.config_changed = False  # the configuration was saved; whoever owns this loop reloads it
-        self.on_tick: Callable[[Ticked | None], None] = lambda ticked: None  # None: it failed
+        self.on_tick: Callable[[TickResult | None], None] = lambda ticked: None  # None: it failed
         self.lag_seconds = 0.0  # from hearing of something to the end of the tick about it, the last time
         self._again = True  # tick in this turn, whatever else
         self._rounds = 0
@@ -95,7 +95,7 @@ class Loop:
             ends.append(max((self.due - now).total_seconds(), self._not_before - mono))
         return max(0.0, min(ends))
 
-    def tell(self, state: State) -> State:
+    def tell(self, state: DaemonState) -> DaemonState:
         """`state` with what this loop knows."""
         return replace(
             state,
@@ -137,7 +137,7 @@ class Loop:
         self._not_before = self._clock.monotonic() + self._backoff
         self._again = True
 
-    def _ticked(self, ticked: Ticked) -> None:
+    def _ticked(self, ticked: TickResult) -> None:
         self.log.news("tick failed", "")
         problems = (*ticked.problems, *ticked.faults)
         self.log.news("problems", "; ".join(problems))
@@ -152,7 +152,7 @@ class Loop:
             self._backoff = 0.0
             self._follow(ticked)
 
-    def _follow(self, ticked: Ticked) -> None:
+    def _follow(self, ticked: TickResult) -> None:
         """A tick that acted is followed by another: what it did may be what the next thing waited for.
 
         What is decided again in tick after tick is a fault somewhere; it must not keep the machine busy.

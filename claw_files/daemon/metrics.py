@@ -4,21 +4,21 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from claw_files.daemon.loop import Loop
-from claw_files.services.heartbeat import Ticked
-from claw_files.system.plain import replace_file
+from claw_files.daemon.loop import DaemonLoop
+from claw_files.services.heartbeat.heartbeat import TickResult
+from claw_files.system.private_files import replace_file
 
 
 class Metrics:
     """Counts what a loop does."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: DaemonLoop) -> None:
         self._loop = loop
         self._ticks = self._errors = 0
         self._actions = Counter[str]()
         loop.on_tick = self._count
 
-    def _count(self, ticked: Ticked | None) -> None:
+    def _count(self, ticked: TickResult | None) -> None:
         """One tick; None: it failed."""
         self._ticks += 1
         if ticked is None or ticked.problems:

@@ -7,34 +7,34 @@ import os
 import sys
 from datetime import timedelta
 
-from claw_files.app import App
-from claw_files.daemon.health import Health
-from claw_files.daemon.log import Log, to_stderr
-from claw_files.daemon.sync import sync
-from claw_files.errors import Busy, ClawError
-from claw_files.model import Audit
-from claw_files.rules import health
-from claw_files.services import rounds, standing
-from claw_files.services.rounds import Rounds
+from claw_files.app.wiring import App
+from claw_files.core.errors import Busy, ClawError
+from claw_files.core.model import Audit
+from claw_files.daemon.doctor_sync import sync
+from claw_files.daemon.health_checks import HealthChecks
+from claw_files.daemon.log import DaemonLog, to_stderr
+from claw_files.policy import health_rules
+from claw_files.services.admin import cron_rounds, daemon_state
+from claw_files.services.admin.cron_rounds import Rounds
 
 AT_ONCE, LOOK_SECONDS = timedelta(0), 0.2
 
 
-def go_round(app: App, log: Log) -> None:
+def go_round(app: App, log: DaemonLog) -> None:
     """Do what is due. What comes next is written down first: what does not end well is not begun again at once."""
-    every, now = health.rounds(app.settings), app.clock.now().timestamp()
-    kept = rounds.load(app.root) or Rounds()
-    due = {name for name, pause in every.items() if health.is_due(kept.at.get(name, 0.0), pause, now)}
+    every, now = health_rules.rounds(app.settings), app.clock.now().timestamp()
+    kept = cron_rounds.load(app.root) or Rounds()
+    due = {name for name, pause in every.items() if health_rules.is_due(kept.at.get(name, 0.0), pause, now)}
     at = {name: now + pause if name in due else kept.at[name] for name, pause in every.items()}
-    rounds.save(app.root, Rounds(at=at, silent=kept.silent))
+    cron_rounds.save(app.root, Rounds(at=at, silent=kept.silent))
     if "health" in due:
-        asking = Health(app, log, kept.silent)
+        asking = HealthChecks(app, log, kept.silent)
         asking.ask()
         app.heartbeat.wake()
         while asking.is_waiting:
             app.clock.sleep(LOOK_SECONDS)
             asking.turn()
-        rounds.save(app.root, Rounds(at=at, silent=dict(asking.silent)))
+        cron_rounds.save(app.root, Rounds(at=at, silent=dict(asking.silent)))
     if "sync" in due:
         sync(app, log)
 
@@ -42,10 +42,10 @@ def go_round(app: App, log: Log) -> None:
 def main(root: str) -> int:
     """One round; 1 where it did not end well, which is noted in the journal."""
     app = App(root, {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}, None)
-    log = Log(app.clock, to_stderr)
+    log = DaemonLog(app.clock, to_stderr)
     try:
-        with app.workspace.locks.hold(rounds.LOCK, AT_ONCE, "pings and the doctor's visit"):
-            if not standing.is_running(root):
+        with app.workspace.locks.hold(cron_rounds.LOCK, AT_ONCE, "pings and the doctor's visit"):
+            if not daemon_state.is_running(root):
                 go_round(app, log)
     except Busy:
         return 0

@@ -7,26 +7,26 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from claw_files.app import App
+from claw_files.app.wiring import App
+from claw_files.core.errors import Busy, ClawError, DaemonRuns
+from claw_files.core.model import Audit
 from claw_files.daemon import epoch
-from claw_files.daemon.chores import Chores
-from claw_files.daemon.doors import Doors
-from claw_files.daemon.draining import Drain
-from claw_files.daemon.hints import Hints
-from claw_files.daemon.log import Log
-from claw_files.daemon.loop import STRETCH_SECONDS, Loop
-from claw_files.daemon.notify import Notify
-from claw_files.daemon.reload import Reload
+from claw_files.daemon.change_hints import ChangeHints
+from claw_files.daemon.change_watch import ChangeWatch, Make
+from claw_files.daemon.config_reload import ConfigReload
+from claw_files.daemon.log import DaemonLog
+from claw_files.daemon.loop import STRETCH_SECONDS, DaemonLoop
+from claw_files.daemon.observers import WatchFault, identity
+from claw_files.daemon.periodic_jobs import PeriodicJobs
+from claw_files.daemon.run_sockets import RunSockets
+from claw_files.daemon.sd_notify import ServiceNotifier
+from claw_files.daemon.shutdown import Shutdown
 from claw_files.daemon.signals import Signals
-from claw_files.daemon.watch import Make, Watch
-from claw_files.daemon.watching import Fault, identity
-from claw_files.errors import Busy, ClawError, DaemonRuns
-from claw_files.model import Audit
-from claw_files.services import standing
-from claw_files.services.standing import State, WatchHealth
+from claw_files.services.admin import daemon_state
+from claw_files.services.admin.daemon_state import DaemonState, WatchHealth
+from claw_files.storage.workspace import CONFIG
 from claw_files.system.clock import Clock
-from claw_files.system.watches import filesystem_of, tells_events
-from claw_files.workspace import CONFIG
+from claw_files.system.inotify_info import filesystem_of, tells_events
 
 MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
 LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
@@ -40,26 +40,26 @@ class Service:
         root: str,
         open_app: Callable[[], App],
         clock: Clock,
-        log: Log,
+        log: DaemonLog,
         make: Make,
         signals: Signals,
-        hints: Hints,
+        hints: ChangeHints,
         env: Mapping[str, str],
     ) -> None:
         """`open_app` opens the workspace at `root` as it is now; `env` is for the service manager's socket."""
         self.root, self.open, self.clock, self.log = root, open_app, clock, log
         self.make, self.signals, self.hints = make, signals, hints
-        self.notify = Notify(env)
+        self.notify = ServiceNotifier(env)
         self.faults: dict[str, int] = {}  # outlive a workspace that went and came back
 
     def run(self) -> None:
         """Serve until a signal asks for the end. Raises DaemonRuns, and InvalidConfig at the start."""
         app = self.open()
         while True:
-            session = Session(self, app)
+            session = WorkspaceService(self, app)
             if session.serve():
                 return
-            self.faults[Fault.NO_WORKSPACE] = self.faults.get(Fault.NO_WORKSPACE, 0) + 1
+            self.faults[WatchFault.NO_WORKSPACE] = self.faults.get(WatchFault.NO_WORKSPACE, 0) + 1
             back = self._wait_for_workspace()
             if back is None:
                 return
@@ -83,7 +83,7 @@ class Service:
         return None
 
 
-class Session:
+class WorkspaceService:
     """One workspace under one lock and one epoch."""
 
     def __init__(self, service: Service, app: App) -> None:
@@ -92,7 +92,7 @@ class Session:
         self._identity = identity(self._root)
         self._lock = self._take_lock(app)
         self._missing_since: float | None = None  # so long there is no configuration
-        self._saved: State | None = None
+        self._saved: DaemonState | None = None
         self._save_at = 0.0
         try:
             number = epoch.next_epoch(app.files)
@@ -104,24 +104,24 @@ class Session:
 
     def _begin(self, app: App, number: int) -> None:
         since, health = self._clock.now().replace(microsecond=0), WatchHealth(faults=dict(self._service.faults))
-        self._state = State(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
-        standing.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
+        self._state = DaemonState(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
+        daemon_state.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
         app.workspace.epoch, app.heartbeat.starts = self._epoch, True
         self._note(app, epoch.START, f"process {os.getpid()}")
         epoch.keep(app.files, number)
         how = app.settings.daemon.watch
         polling = how == "polling" or (how == "auto" and not tells_events(filesystem_of(self._root)))
-        self.watch = Watch(self._root, self._clock, self._hints, self._log, self._service.make, polling)
+        self.watch = ChangeWatch(self._root, self._clock, self._hints, self._log, self._service.make, polling)
         self.watch.health = health
-        self.loop = Loop(app, self.watch, self._hints, self._log)
-        self._reload = Reload(self.loop, self._service.open, self._log, self._notify)
-        self._drain = Drain(self.loop, self._log)
-        self._doors = Doors(self._log)
-        self._chores = Chores(self.loop, self._log, self._service.open)
+        self.loop = DaemonLoop(app, self.watch, self._hints, self._log)
+        self._reload = ConfigReload(self.loop, self._service.open, self._log, self._notify)
+        self._drain = Shutdown(self.loop, self._log)
+        self._doors = RunSockets(self._log)
+        self._chores = PeriodicJobs(self.loop, self._log, self._service.open)
 
     def _take_lock(self, app: App) -> ExitStack:
         try:
-            return app.workspace.locks.acquire(standing.LOCK, LOCK_PATIENCE, "clawfiles daemon")
+            return app.workspace.locks.acquire(daemon_state.LOCK, LOCK_PATIENCE, "clawfiles daemon")
         except Busy as busy:
             raise DaemonRuns(busy.holder) from None
 
@@ -179,7 +179,7 @@ class Session:
 
     # --- the state file
 
-    def _now(self) -> State:
+    def _now(self) -> DaemonState:
         told = self.loop.tell(replace(self._state, reload_error=self._reload.error))
         return replace(told, draining_until=self._drain.until)
 
@@ -190,19 +190,19 @@ class Session:
         """Write the state when it has changed, at most once a second."""
         now = self._clock.monotonic()
         if (at_once or now >= self._save_at) and (news := self._now()) != self._saved:
-            standing.save(self._root, news)
+            daemon_state.save(self._root, news)
             self._saved, self._save_at = news, now + 1.0
 
     # --- the end
 
     def _end(self) -> None:
         """Drain; a second signal skips what is left of the wait."""
-        limit = standing.stop_order(self._root, self._epoch)
+        limit = daemon_state.stop_order(self._root, self._epoch)
         limit = self.loop.app.settings.daemon.drain if limit is None else limit
         self._drain.begin(limit)
         self._notify("STOPPING=1")
         # A unit knows the drain of the day it was written; now it may be a longer one.
-        self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + standing.ENDING).total_seconds() * 1e6)}")
+        self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + daemon_state.ENDING).total_seconds() * 1e6)}")
         self._save(at_once=True)
         while not self._drain.is_over() and self._signals.ends < 2 and identity(self._root) == self._identity:
             self._wait()

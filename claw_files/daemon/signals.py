@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from claw_files.daemon.hints import Hints
+from claw_files.daemon.change_hints import ChangeHints
 
 
 class Signals:
@@ -13,7 +13,7 @@ class Signals:
         self.ends = 0
         self.reload = False
 
-    def install(self, hints: Hints) -> None:
+    def install(self, hints: ChangeHints) -> None:
         """Listen from now on; only the main thread may."""
         signal.set_wakeup_fd(hints.wakeup, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._end)

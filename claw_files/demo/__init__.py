@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from claw_files.demo import stage
-from claw_files.demo.day import Day
+from claw_files.demo.day import DemoDay
 
 Say = Callable[[str, str, str], None]  # what the demo's clock reads, who, what happened; the first two may be empty
 
@@ -15,6 +15,6 @@ def run(say: Say, keep: str | None = None) -> None:
     stays, whatever was asked. No process is left behind, also after Ctrl-C.
     """
     with stage.workspace(keep) as folder, stage.commands() as path, stage.everything_ended(folder):
-        day = Day(folder, stage.environment(folder, path), say)
+        day = DemoDay(folder, stage.environment(folder, path), say)
         day.live()
         day.close(keep)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from claw_files import words
+from claw_files.core import text as words
+from claw_files.core.errors import RunFailed
 from claw_files.demo import stage
-from claw_files.errors import RunFailed
 
 FIRST = timedelta(hours=7, minutes=30)  # what the demo's clock reads at the start
 PACE = 300  # one second stands for this many
@@ -46,7 +46,7 @@ SENTENCES = {  # what the heartbeat does, by the name of the action; the others 
 OWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "send")  # what is shown of agents' own commands
 
 
-class Day:
+class DemoDay:
     """One run of the demo in its folder."""
 
     def __init__(self, folder: str, environment: dict[str, str], say: Callable[[str, str, str], None]) -> None:

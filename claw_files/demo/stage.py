@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from claw_files.errors import InvalidFile, Refused, RunFailed
-from claw_files.resources import folder
+from claw_files.core.errors import InvalidFile, Refused, RunFailed
+from claw_files.system.package_data import folder
 
 END_SECONDS = 10
 
@@ -94,7 +94,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def end_all(root: str) -> None:
     """Ask every run of the workspace to end, and wait until it has."""
-    from claw_files.runtimes.command import CommandRuntime
+    from claw_files.processes.command_runtime import CommandRuntime
     from claw_files.system.clock import SystemClock
     from claw_files.system.processes import SystemProcesses
 

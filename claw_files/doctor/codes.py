@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from claw_files.errors import INSTALL
-from claw_files.model import Value
+from claw_files.core.errors import INSTALL
+from claw_files.core.model import Value
 
 REPAIR: Final = "type `clawfiles doctor --repair`"
 

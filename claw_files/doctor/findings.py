@@ -2,8 +2,8 @@
 
 import msgspec
 
+from claw_files.core.text import safe
 from claw_files.doctor.codes import CODES
-from claw_files.words import safe
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -9,24 +9,24 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from claw_files import words
+from claw_files.core import text
+from claw_files.core.errors import ClawError, NotFound
+from claw_files.core.model import AFTER_LIMIT, AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
 from claw_files.doctor.checks import inboxes, leftovers
 from claw_files.doctor.checks import ledger as ledger_checks
-from claw_files.doctor.examine import examine
+from claw_files.doctor.checkup import examine
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
-from claw_files.documents import ledger as forms
-from claw_files.errors import ClawError, NotFound
-from claw_files.model import AFTER_LIMIT, AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
-from claw_files.runtimes import LOST, AgentRuntime
-from claw_files.system.disk import DiskFiles
-from claw_files.workspace import Workspace, task_message_key
+from claw_files.formats import ledger as forms
+from claw_files.processes import LOST, AgentRuntime
+from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.system.disk_files import DiskFiles
 
 PATIENCE = timedelta(seconds=5)
 _NEEDS_LINE = (State.IN_PROGRESS, State.REVIEW, State.BLOCKED, State.FAILED)
 
 
-class Mended(Value, frozen=True):
+class RepairStep(Value, frozen=True):
     """One thing that was done."""
 
     code: str
@@ -35,13 +35,13 @@ class Mended(Value, frozen=True):
 
     @property
     def file(self) -> str:
-        return words.safe(self.path, 300)
+        return text.safe(self.path, 300)
 
     def as_json(self) -> dict[str, str]:
-        return {"code": self.code, "file": self.file, "did": words.safe(self.did, 500)}
+        return {"code": self.code, "file": self.file, "did": text.safe(self.did, 500)}
 
     def as_text(self) -> str:
-        return f"mended {self.code}: {self.file}: {words.safe(self.did, 500)}"
+        return f"mended {self.code}: {self.file}: {text.safe(self.did, 500)}"
 
 
 class Repair:
@@ -50,14 +50,14 @@ class Repair:
     def __init__(self, workspace: Workspace, files: DiskFiles, runtime: AgentRuntime, actor: AgentId) -> None:
         self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
         self.failed: list[str] = []  # what could not be mended now, as sentences
-        self._steps: dict[str, Callable[[Finding], Iterator[Mended]]] = {
+        self._steps: dict[str, Callable[[Finding], Iterator[RepairStep]]] = {
             "journal-torn": self._end_line,
             "case-twins": self._part,
             "misplaced": self._replace,
             "stale-tmp": self._set_aside,
         }
 
-    def mend(self) -> list[Mended]:
+    def mend(self) -> list[RepairStep]:
         """What was done, in order. Raises Busy while a heartbeat is at work."""
         with self._ws.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
             # A crash's leavings first, each step on what the one before left.
@@ -70,7 +70,7 @@ class Repair:
     def _findings(self) -> list[Finding]:
         return examine(self._ws.root, self._ws.clock.now().timestamp(), self._ws.base)
 
-    def _safely(self, what: str, step: Callable[..., Iterator[Mended]], *args: object) -> list[Mended]:
+    def _safely(self, what: str, step: Callable[..., Iterator[RepairStep]], *args: object) -> list[RepairStep]:
         try:
             return list(step(*args))
         except (ClawError, OSError) as wrong:
@@ -82,19 +82,19 @@ class Repair:
 
     # --- what a crash left
 
-    def _recover(self) -> list[Mended]:
+    def _recover(self) -> list[RepairStep]:
         before = leftovers.displaced(self._survey())
 
-        def step() -> Iterator[Mended]:
+        def step() -> Iterator[RepairStep]:
             for path, verdict in self._files.recover():
-                yield Mended(code="swap-left", path=path, did=verdict)
+                yield RepairStep(code="swap-left", path=path, did=verdict)
             told = self._files.adopt()
             for path, verdict in told:
-                yield Mended(code="no-heartbeat", path=path, did=verdict)
+                yield RepairStep(code="no-heartbeat", path=path, did=verdict)
             after = leftovers.displaced(self._survey())
             if gone := [path for path in before if path not in after][len(told) :]:
                 did = f"looked again at {len(gone)} displaced versions; nobody had written into them"
-                yield Mended(code="no-heartbeat", path=".clawfiles/kept", did=did)
+                yield RepairStep(code="no-heartbeat", path=".clawfiles/kept", did=did)
 
         return self._safely("recover", step)
 
@@ -102,25 +102,27 @@ class Repair:
         base = self._ws.base if self._ws.base != self._ws.root else None
         return Survey(self._ws.root, self._ws.clock.now().timestamp(), base)
 
-    def _runs(self) -> list[Mended]:
+    def _runs(self) -> list[RepairStep]:
         """End runs that have neither supervisor nor process, those without a lock file included."""
         ids = {run.id for run in self._runtime.live()} if self._files.names("runs") else set[RunId]()
         named = (one.path.split("/")[1] for one in leftovers.runs(self._survey()) if one.code == "run-lost")
         ids |= {RunId(name) for name in named}
         return [it for run in sorted(ids) for it in self._safely(f"run {run}", self._end, run)]
 
-    def _end(self, run_id: RunId) -> Iterator[Mended]:
+    def _end(self, run_id: RunId) -> Iterator[RepairStep]:
         run = self._runtime.look(run_id)
         if run is None or run.ended or run.reason != LOST:
             return
         ended = self._runtime.end_lost(run_id)
         if ended and ended.ended:
             self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
-            yield Mended(code="run-lost", path=f"runs/{run_id}", did="its end is written; the next heartbeat fails it")
+            yield RepairStep(
+                code="run-lost", path=f"runs/{run_id}", did="its end is written; the next heartbeat fails it"
+            )
 
     # --- files in the wrong place
 
-    def _end_line(self, one: Finding) -> Iterator[Mended]:
+    def _end_line(self, one: Finding) -> Iterator[RepairStep]:
         """Keep the torn line aside; the journal's next line ends it, and names it as known."""
         raw = self._files.read(one.path, leftovers.JOURNAL_BYTES).data
         tail = raw.rpartition(b"\n")[2]
@@ -132,13 +134,13 @@ class Repair:
         self._files.commit(aside, lambda there: tail if there is None else there, None)
         line = self._ws.line(self._audit(f"a torn line of {one.path} is in {aside}", key=f"torn.{mark}"))
         self._files.append(one.path, line)
-        yield Mended(code=one.code, path=one.path, did=f"the torn line is ended, and kept in {aside}")
+        yield RepairStep(code=one.code, path=one.path, did=f"the torn line is ended, and kept in {aside}")
 
     def _put_aside(self, target: str, reason: str) -> None:
         self._files.folder(target.rpartition("/")[0])
-        self._files.commit(f"{target}.reason", lambda _: f"{words.safe(reason)}\n".encode(), None)
+        self._files.commit(f"{target}.reason", lambda _: f"{text.safe(reason)}\n".encode(), None)
 
-    def _part(self, one: Finding) -> Iterator[Mended]:
+    def _part(self, one: Finding) -> Iterator[RepairStep]:
         """Move the twin that does not count, if it is the same to the byte."""
         folder, _, name = one.path.rpartition("/")
         if folder not in ("status", "dead-letter") or not (task := _id(name)):
@@ -150,14 +152,14 @@ class Repair:
             if self._files.read(found[0]).data == self._files.read(one.path).data:
                 yield self._moved(one, "conflicts", f"it is the same as {found[0]}, which counts")
 
-    def _moved(self, one: Finding, folder: str, why: str) -> Mended:
+    def _moved(self, one: Finding, folder: str, why: str) -> RepairStep:
         """Move a file to conflicts/ or quarantine/ under a name that nobody has, its reason before it."""
         target = f"{folder}/{one.path.replace('/', '-')[-150:]}~{os.urandom(4).hex()}"
         self._put_aside(target, f"{one.path}: {why}")
-        self._files.move(one.path, target, self._ws.line(self._audit(why, one.task, words.safe(one.path))))
-        return Mended(code=one.code, path=one.path, did=f"moved to {target}: {why}")
+        self._files.move(one.path, target, self._ws.line(self._audit(why, one.task, text.safe(one.path))))
+        return RepairStep(code=one.code, path=one.path, did=f"moved to {target}: {why}")
 
-    def _replace(self, one: Finding) -> Iterator[Mended]:
+    def _replace(self, one: Finding) -> Iterator[RepairStep]:
         with self._ws.locks.hold(one.task.lower(), PATIENCE, "clawfiles doctor --repair"):
             loaded = self._ws.load(TaskId(one.task))
             is_dead = self._ws.in_force(loaded.task).state is State.DEAD
@@ -165,16 +167,16 @@ class Repair:
             if loaded.path != one.path or loaded.path.startswith(f"{target}/"):
                 return
             self._ws.move(loaded, target, self._audit(f"it is {loaded.task.state}", one.task, loaded.path))
-            yield Mended(code=one.code, path=one.path, did=f"moved to {target}/, for it is {loaded.task.state}")
+            yield RepairStep(code=one.code, path=one.path, did=f"moved to {target}/, for it is {loaded.task.state}")
 
-    def _set_aside(self, one: Finding) -> Iterator[Mended]:
+    def _set_aside(self, one: Finding) -> Iterator[RepairStep]:
         stamp = self._files.stamp(one.path)
         if stamp and self._ws.clock.now() - stamp.mtime > timedelta(seconds=inboxes.STALE_SECONDS):
             yield self._moved(one, "quarantine", "half delivered, over 36 hours ago")
 
     # --- the ledger
 
-    def _lines(self, findings: list[Finding]) -> list[Mended]:
+    def _lines(self, findings: list[Finding]) -> list[RepairStep]:
         """A line for each task in progress; when the ledger is lost, for every open task that was given out."""
         is_lost = any(one.code == "ledger-lost" for one in findings)
         missing = [task.id for _, task in ledger_checks.unwatched(self._survey())]
@@ -197,7 +199,7 @@ class Repair:
             return []
         return [(entry, said)]
 
-    def _write(self, wanted: list[tuple[Entry, str]], code: str) -> Iterator[Mended]:
+    def _write(self, wanted: list[tuple[Entry, str]], code: str) -> Iterator[RepairStep]:
         """All lines in one write: half a ledger would not look lost any more."""
         path, zone, done = self._ws.settings.workspace.ledger, self._ws.zone, list[tuple[Entry, str]]()
 
@@ -213,7 +215,7 @@ class Repair:
         why = f"{code}: {', '.join(entry.task for entry, _ in wanted)}"[:500]
         self._files.commit(path, change, self._ws.line(self._audit(why)))
         for entry, said in done:
-            yield Mended(code=code, path=path, did=f"a line for {entry.task}, {entry.agent}: {said}")
+            yield RepairStep(code=code, path=path, did=f"a line for {entry.task}, {entry.agent}: {said}")
 
     def _sent(self, task: Task) -> datetime | None:
         """When the task's message of this attempt was sent, if there is one."""
@@ -230,13 +232,13 @@ class Repair:
         if task.state is State.IN_PROGRESS and task.eta and task.eta > now:
             return replace(entry, verb=Verb.WAIT, at=task.eta), "until its ETA"
         if task.label and sent and task.timeout and sent + task.timeout + AFTER_LIMIT > now:
-            at = words.next_look(sent, task.timeout + AFTER_LIMIT)
+            at = text.next_look(sent, task.timeout + AFTER_LIMIT)
             return replace(entry, at=at), "at the end of its time limit"
         return entry, "the check time is not known; set to now, so the next heartbeat looks"
 
 
 def _id(name: str) -> TaskId | None:
     try:
-        return words.task_id(name.removesuffix(".md"))
+        return text.task_id(name.removesuffix(".md"))
     except ClawError:
         return None

@@ -8,20 +8,21 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from claw_files import config, words
+from claw_files import config
+from claw_files.core import text as words
+from claw_files.core.errors import BadId, ClawError, InvalidConfig, InvalidFile, Untrusted
+from claw_files.core.model import AgentId, Entry, Message, Report, State, Task, Value
+from claw_files.core.text import FILE_BYTES
+from claw_files.doctor.bounded_reader import DiskFolder, DiskNode, DiskTree, UnreadableFile
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import Folder, Node, Tree, Unread
-from claw_files.documents import ledger, messages, reports, status
-from claw_files.documents.lines import visible_at
-from claw_files.documents.vocabulary import BUILT_IN
-from claw_files.errors import BadId, ClawError, InvalidConfig, InvalidFile, Untrusted
-from claw_files.model import AgentId, Entry, Message, Report, State, Task, Value
-from claw_files.rules import by_hand, routing
-from claw_files.system import ownership
-from claw_files.system.months import opened
+from claw_files.formats import ledger, messages, reports, status
+from claw_files.formats.text_lines import visible_at
+from claw_files.formats.vocabulary import BUILT_IN
+from claw_files.policy import manual_edits, routing
+from claw_files.system import workspace_trust
+from claw_files.system.month_archive import opened
 from claw_files.system.paths import HAND_BYTES
-from claw_files.words import FILE_BYTES
 
 CONFIG: Final = "clawfiles.toml"
 PRIVATE: Final = ".clawfiles"
@@ -38,18 +39,18 @@ class TaskFile(Value, frozen=True):
 
     id: str
     folder: str
-    node: Node
+    node: DiskNode
     task: Task | None = None
     said: State = State.BACKLOG  # what the file says
     is_refused: bool = False  # ... by a move that nobody may make by hand
 
 
-class Letter(Value, frozen=True):
+class InboxMessage(Value, frozen=True):
     """One message, and where it lies."""
 
     agent: str
     box: str
-    node: Node
+    node: DiskNode
     message: Message
 
 
@@ -58,10 +59,10 @@ class Survey:
 
     def __init__(self, root: str, now: float, base: str | None = None) -> None:
         """`base` is the folder of clawfiles.toml, where that is another one: then this is a compartment."""
-        self.tree, self.now, self.is_inner = Tree(root), now, base is not None
-        self._base = Tree(base or root)
+        self.tree, self.now, self.is_inner = DiskTree(root), now, base is not None
+        self._base = DiskTree(base or root)
         self.odd: list[Finding] = []
-        self._folders: dict[str, Folder] = {}
+        self._folders: dict[str, DiskFolder] = {}
         self.settings = self._settings()
         self.agents = frozenset(self.settings.agents) if self.settings else frozenset[str]()
         self.words = self.settings.vocabulary if self.settings else BUILT_IN
@@ -82,7 +83,7 @@ class Survey:
 
     # --- asked by the checks
 
-    def folder(self, path: str) -> Folder:
+    def folder(self, path: str) -> DiskFolder:
         """The folder's names and nodes, listed once."""
         if path not in self._folders:
             self._folders[path] = self.tree.folder(path)
@@ -122,7 +123,7 @@ class Survey:
         """Where the task's front matter has the key; None where it has it not any more."""
         try:
             return status.line_of(self.tree.read(it.node.path), it.node.path, key)
-        except (Unread, InvalidFile, FileNotFoundError):
+        except (UnreadableFile, InvalidFile, FileNotFoundError):
             return None
 
     def state_line(self, it: TaskFile) -> int | None:
@@ -145,13 +146,13 @@ class Survey:
         numbers = [int(number) for line in lines if (number := line.partition(b" ")[0]).isdigit() and len(number) < 10]
         return (max(numbers), node.mtime) if node and numbers else (0, 0.0)
 
-    def is_young(self, node: Node) -> bool:
+    def is_young(self, node: DiskNode) -> bool:
         """Whether somebody may be in the middle of writing it."""
         return abs(self.now - node.mtime) < BEING_WRITTEN_SECONDS
 
-    def reports(self) -> list[tuple[Node, int, str]]:
+    def reports(self) -> list[tuple[DiskNode, int, str]]:
         """(file, line, task) for each line of an agent's report that gives a state."""
-        rows: list[tuple[Node, int, str]] = []
+        rows: list[tuple[DiskNode, int, str]] = []
         for node in self.folder("status").nodes:
             if not (node.kind == "file" and node.name.endswith(".md") and self.is_report(node.name)):
                 continue
@@ -164,7 +165,7 @@ class Survey:
                 rows.append((node, next(here, 1), report.task))
         return rows
 
-    def _reports(self, node: Node, raw: bytes) -> tuple[Report, ...]:
+    def _reports(self, node: DiskNode, raw: bytes) -> tuple[Report, ...]:
         author = AgentId(node.name.removesuffix(".md").lower())
         try:
             return reports.parse(raw, node.path, author, self._time(node), self.zone, vocabulary=self.words)
@@ -179,7 +180,7 @@ class Survey:
         raw = self._raw(CONFIG, tree=self._base)
         try:
             for folder in dict.fromkeys((self._base.root, self.tree.root)):
-                ownership.check(folder, self._base.root)
+                workspace_trust.check(folder, self._base.root)
             return config.parse(raw, CONFIG) if raw is not None else None
         except Untrusted as wrong:
             self.odd.append(Finding("untrusted", os.path.relpath(wrong.path, self._base.root), detail=str(wrong)))
@@ -187,22 +188,22 @@ class Survey:
             self.odd += [Finding("invalid-config", CONFIG, line, text) for line, text in wrong.problems]
         return None
 
-    def _raw(self, path: str, cap_bytes: int = FILE_BYTES, tree: Tree | None = None) -> bytes | None:
+    def _raw(self, path: str, cap_bytes: int = FILE_BYTES, tree: DiskTree | None = None) -> bytes | None:
         """The bytes of a file; None where there is none, or it cannot be read, which is noted."""
         try:
             return (tree or self.tree).read(path, cap_bytes)
         except FileNotFoundError:
             return None
-        except Unread as wrong:
+        except UnreadableFile as wrong:
             self.odd.append(Finding(wrong.code, path, wrong.line, wrong.detail))
         return None
 
-    def _note(self, node: Node, wrong: InvalidFile | Unread, code: str = "") -> None:
+    def _note(self, node: DiskNode, wrong: InvalidFile | UnreadableFile, code: str = "") -> None:
         """Note a file that cannot be read, unless somebody may be in the middle of writing it."""
         if not self.is_young(node):
             self.odd.append(Finding(code or code_of(wrong), node.path, wrong.line, reason_of(wrong)))
 
-    def _time(self, node: Node) -> datetime:
+    def _time(self, node: DiskNode) -> datetime:
         """The file's time as the program takes it: one that lies ahead counts as now."""
         return datetime.fromtimestamp(min(max(node.mtime, 0), self.now, 4e9), UTC)
 
@@ -222,40 +223,40 @@ class Survey:
             files.append(self._task(node, task, folder))
         return sorted(files, key=lambda it: (it.folder != "status", it.id, it.node.name != f"{it.id.lower()}.md"))
 
-    def _task(self, node: Node, name: str, folder: str) -> TaskFile:
+    def _task(self, node: DiskNode, name: str, folder: str) -> TaskFile:
         plain = TaskFile(id=name, folder=folder, node=node)
         try:
             raw = self.tree.read(node.path)
             if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
-                raise Unread("empty-file")
+                raise UnreadableFile("empty-file")
             task = status.parse(raw, node.path, self._time(node), self.zone, self.words)
         except FileNotFoundError:
             return plain
-        except (Unread, InvalidFile) as wrong:
+        except (UnreadableFile, InvalidFile) as wrong:
             self._note(node, wrong)
             return plain
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one file must not hide the others
             self.odd.append(Finding("check-failed", node.path, detail=f"{type(wrong).__name__}: {wrong}"))
             return plain
         reviewer = self.settings and routing.reviewer(self.settings, task.type, task.assignee)
-        standing = by_hand.stand(task, reviewer is not None)
+        standing = manual_edits.stand(task, reviewer is not None)
         in_force, is_refused = replace(task, state=standing.state), standing.conflict is not None
         return replace(plain, task=in_force, said=task.state, is_refused=is_refused)
 
-    def _letters(self, agent: str) -> list[Letter]:
+    def _letters(self, agent: str) -> list[InboxMessage]:
         nodes = [(box, node) for box in BOXES for node in self.folder(f"inbox/{agent}/{box}").nodes]
         letters = (self._letter(agent, box, node) for box, node in nodes if node.kind == "file" and node.links == 1)
         return [letter for letter in letters if letter]
 
-    def _letter(self, agent: str, box: str, node: Node) -> Letter | None:
+    def _letter(self, agent: str, box: str, node: DiskNode) -> InboxMessage | None:
         try:
             message = messages.parse(self.tree.read(node.path), node.path)
         except FileNotFoundError:
             return None
-        except (Unread, InvalidFile) as wrong:
+        except (UnreadableFile, InvalidFile) as wrong:
             self._note(node, wrong, "unreadable-message")
             return None
-        return Letter(agent=agent, box=box, node=node, message=message)
+        return InboxMessage(agent=agent, box=box, node=node, message=message)
 
 
 def numbered(raw: bytes, entries: tuple[Entry, ...]) -> list[tuple[int, Entry]]:
@@ -284,12 +285,12 @@ _CODES: Final = {
 }
 
 
-def code_of(wrong: InvalidFile | Unread) -> str:
+def code_of(wrong: InvalidFile | UnreadableFile) -> str:
     """The finding for a file that cannot be read."""
-    code = wrong.code if isinstance(wrong, Unread) else _CODES.get(wrong.problem, wrong.problem)
+    code = wrong.code if isinstance(wrong, UnreadableFile) else _CODES.get(wrong.problem, wrong.problem)
     return code if code in CODES else "bad-value"
 
 
-def reason_of(wrong: InvalidFile | Unread) -> str:
+def reason_of(wrong: InvalidFile | UnreadableFile) -> str:
     """Why it cannot be read, in the words of whoever reads it."""
     return wrong.reason if isinstance(wrong, InvalidFile) else wrong.detail

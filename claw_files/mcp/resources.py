@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from claw_files import words
-from claw_files.errors import ClawError, NotFound
+from claw_files.core import text
+from claw_files.core.errors import ClawError, NotFound
 
 if TYPE_CHECKING:
-    from claw_files.app import App
+    from claw_files.app.wiring import App
 
 SCHEME = "clawfiles://"
 TASK = f"{SCHEME}tasks/"
@@ -35,9 +35,9 @@ def found(uri: str) -> Resource:
     if resource := RESOURCES.get(uri):
         return resource
     if uri.startswith(TASK) and len(uri) <= URI_LETTERS:
-        task = words.task_id(uri.removeprefix(TASK))
+        task = text.task_id(uri.removeprefix(TASK))
         return Resource(task, "A task with its text and state.", "task_show", {"task": task})
-    raise NotFound("resource", words.safe(uri, URI_LETTERS), f"there are {', '.join(RESOURCES)} and {TEMPLATE}")
+    raise NotFound("resource", text.safe(uri, URI_LETTERS), f"there are {', '.join(RESOURCES)} and {TEMPLATE}")
 
 
 def stamp(app: "App", uri: str) -> object:
@@ -56,6 +56,6 @@ def _stamp(app: "App", resource: Resource) -> object:
         return frozenset(files.survey(f"inbox/{app.actor}/new"))
     if resource.call == "checkpoint":
         return files.stamp(app.checkpoints.path(app.actor))
-    place = app.place_to_see(words.task_id(resource.name)).workspace
-    there = place.find(words.task_id(resource.name))
+    place = app.place_to_see(text.task_id(resource.name)).workspace
+    there = place.find(text.task_id(resource.name))
     return (there[0], place.files.stamp(there[0])) if there else None

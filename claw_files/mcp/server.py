@@ -15,14 +15,14 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from mcp.shared.exceptions import MCPError
 
 from claw_files import __version__
-from claw_files.errors import ClawError, Usage
+from claw_files.core.errors import ClawError, UsageError
+from claw_files.core.model import AgentId
+from claw_files.core.text import safe, wire_json
 from claw_files.mcp import resources
-from claw_files.mcp.changes import Changes
-from claw_files.mcp.performing import Performing
+from claw_files.mcp.error_wording import reworded
+from claw_files.mcp.subscriptions import Changes
 from claw_files.mcp.tools import INSTRUCTIONS, listed
-from claw_files.mcp.wording import reworded
-from claw_files.model import AgentId
-from claw_files.words import safe, wire_json
+from claw_files.mcp.worker_threads import OperationWorkers
 
 Context = ServerRequestContext[Any, Any]
 Caller = Callable[[Context], AgentId]
@@ -31,10 +31,10 @@ _MOST_WATCHED = 100
 _MOST_LISTENING = 16  # at once: over HTTP each keeps a connection
 
 
-class Door:
+class McpHandlers:
     """The handlers of one server. `caller` says which agent a request is from."""
 
-    def __init__(self, performing: Performing, caller: Caller) -> None:
+    def __init__(self, performing: OperationWorkers, caller: Caller) -> None:
         self._performing, self._caller = performing, caller
         self._listens: dict[AgentId, _Listens] = {}  # one for each: another's inbox has the same address
         self._listening = 0
@@ -167,7 +167,7 @@ def _checked(uris: list[str]) -> list[str]:
     """The addresses, each of something. Raises MCPError."""
     try:
         if len(uris) > _MOST_WATCHED:
-            raise Usage(f"more than {_MOST_WATCHED} resources at once")
+            raise UsageError(f"more than {_MOST_WATCHED} resources at once")
         for uri in uris:
             resources.found(uri)
     except ClawError as error:

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from claw_files import words
-from claw_files.calls import CALLS, Call
-from claw_files.calls.schemas import schema
-from claw_files.rules import sizes
-from claw_files.system.noise import token
+from claw_files.core import text as words
+from claw_files.operations import CALLS, Call
+from claw_files.operations.argument_schemas import schema
+from claw_files.policy import payload_sizes
+from claw_files.system.randomness import token
 
 LEFT_OUT = {"board", "task_beat", "task_comment"}  # a resource; what `task_progress` does without a note; rarely needed
 UNTOLD = {  # arguments that are taken, and rarely needed
@@ -78,5 +78,5 @@ def _lean(value: Any, name: str, texts: str | None) -> Any:
         kept = {key: _lean(inner, key, texts) for key, inner in value.items()}
         return {key: inner for key, inner in kept.items() if inner not in (None, "", [], {})}
     if isinstance(value, str) and value and name == texts:
-        return words.quote(value.strip(), "others", token(4), sizes.ACCEPTED_BYTES)
+        return words.quote(value.strip(), "others", token(4), payload_sizes.ACCEPTED_BYTES)
     return [_lean(inner, name, texts) for inner in value] if isinstance(value, list) else value

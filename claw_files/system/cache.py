@@ -6,12 +6,12 @@ What programs are started by is cached outside of the workspace, so that nothing
 import os
 from contextlib import suppress
 
-from claw_files.digest import digest
-from claw_files.errors import CannotWrite
-from claw_files.system.gate import read_up_to
+from claw_files.core.digest import digest
+from claw_files.core.errors import CannotWrite
+from claw_files.system.file_owner import PrivateFolder, hand_over, make_folders
 from claw_files.system.home import CACHE, place
-from claw_files.system.noise import token
-from claw_files.system.owner import PrivateFolder, hand_over, make_folders
+from claw_files.system.path_gate import read_up_to
+from claw_files.system.randomness import token
 
 CAP_BYTES = 256 << 20
 
@@ -27,7 +27,7 @@ class NoCache:
         """Forget it."""
 
 
-class Kept(PrivateFolder, NoCache):
+class SharedCache(PrivateFolder, NoCache):
     """Files in a folder of `.clawfiles/`, for all who work here; every failure reads as "nothing kept"."""
 
     def load(self, name: str) -> bytes | None:
@@ -61,7 +61,7 @@ class Kept(PrivateFolder, NoCache):
             return
 
 
-class Cache(Kept):
+class Cache(SharedCache):
     """The same in a folder of ours outside of the workspace, for us alone; keeps nothing where we have no home."""
 
     def __init__(self, root: str) -> None:

@@ -10,13 +10,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from claw_files.errors import Busy, CannotRead, CannotWrite
-from claw_files.system.owner import hand_over, open_or_make
+from claw_files.core.errors import Busy, CannotRead, CannotWrite
+from claw_files.system.file_owner import hand_over, open_or_make
 
 LOCK_SECONDS = 10.0  # one write holds its lock for well under a millisecond; this long means somebody is stopped
 
 
-class Step:
+class WriteProgress:
     """How far a write got. `unknown` from the moment on at which the new content can be seen."""
 
     unknown = False
@@ -24,9 +24,9 @@ class Step:
 
 
 @contextmanager
-def writing(path: str) -> Iterator[Step]:
+def writing(path: str) -> Iterator[WriteProgress]:
     """Turn what the disk refuses inside into CannotWrite, honest about whether something was changed already."""
-    step = Step()
+    step = WriteProgress()
     try:
         yield step
     except CannotRead as error:
@@ -154,7 +154,7 @@ def _resemble(fd: int, like: os.stat_result, mask: int) -> None:
         os.fchmod(fd, mode)
 
 
-def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: Step) -> None:
+def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, step: WriteProgress) -> None:
     """Add `line` to `name` in one piece, created when absent; what a crash tore off before is ended first.
 
     `step.unknown` is set once the line stands there. Raises CannotRead for what is no plain file.

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from claw_files.digest import digest
-from claw_files.words import FILE_BYTES
+from claw_files.core.digest import digest
+from claw_files.core.text import FILE_BYTES
 
 _LATEST: Final = 253402300799 * 10**6  # microseconds: the end of the year 9999
 

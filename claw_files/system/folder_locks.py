@@ -11,7 +11,7 @@ import fcntl
 import os
 import struct
 
-from claw_files.digest import digest
+from claw_files.core.digest import digest
 from claw_files.system.durable import locked
 
 _SET, _ASK = getattr(fcntl, "F_OFD_SETLK", None), getattr(fcntl, "F_OFD_GETLK", None)

@@ -7,10 +7,10 @@ import os
 from functools import cache
 from typing import Final
 
-from claw_files.digest import digest
-from claw_files.errors import CannotWrite
-from claw_files.system.noise import token
-from claw_files.system.owner import make_folders, open_or_make
+from claw_files.core.digest import digest
+from claw_files.core.errors import CannotWrite
+from claw_files.system.file_owner import make_folders, open_or_make
+from claw_files.system.randomness import token
 
 CONFIG, STATE, CACHE = ("XDG_CONFIG_HOME", ".config"), ("XDG_STATE_HOME", ".local/state"), ("XDG_CACHE_HOME", ".cache")
 _KEY_BYTES: Final = 32

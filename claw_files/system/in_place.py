@@ -2,7 +2,7 @@
 
 import os
 
-from claw_files.errors import CannotWrite
+from claw_files.core.errors import CannotWrite
 
 
 def overwrite(path: str, data: bytes) -> None:

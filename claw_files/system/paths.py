@@ -4,16 +4,16 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from claw_files.errors import CannotRead
-from claw_files.patterns import pattern
-from claw_files.words import FILE_BYTES
+from claw_files.core.errors import CannotRead
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.text import FILE_BYTES
 
 NAME_BYTES = 255  # what Linux file systems take for one name
 JOURNAL_BYTES = 64 << 20  # of one day's journal; a larger one is written and not read
 HAND_BYTES = 4 * FILE_BYTES  # what somebody made too large is read this far where it can be cut: by an edit, the ledger
 
 # vim, Emacs, nano and our own kind leave these beside the file that is edited; none is a task or a message. The last
-# is the archive of a month (`system.months`).
+# is the archive of a month (`system.month_archive`).
 _DROPPING = pattern(r"~$|^#.*#$|^\.#|^4913$|^\..*\.(sw[a-z]|swpx|tmp)$|^[0-9]{4}-[0-9]{2}(\.[0-9]{1,4})?\.zip$")
 
 

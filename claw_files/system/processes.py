@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 
-from claw_files.system import proc
+from claw_files.system import procfs
 
 HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -43,22 +43,22 @@ class SystemProcesses:
 
     def is_supervised(self, folder: str) -> bool:
         """Whether the run's supervisor lives, found by its environment. Reads all of /proc: some milliseconds."""
-        return proc.supervisor_of(folder) is not None
+        return procfs.supervisor_of(folder) is not None
 
     def run_folders(self) -> set[str]:
         """The folders of all runs that some process belongs to or supervises, of any workspace: one look at /proc."""
-        return proc.run_folders()
+        return procfs.run_folders()
 
     def ask_to_end(self, folder: str) -> bool:
         """Send TERM to the run's supervisor; False when there is none."""
-        pid = proc.supervisor_of(folder)
+        pid = procfs.supervisor_of(folder)
         if pid is None:
             return False
         with contextlib.suppress(OSError):
             # First a hold on the process, then the look whether it is still the one: a pid may be given out again.
             fd = os.pidfd_open(pid)
             try:
-                if proc.supervisor_of(folder) == pid:
+                if procfs.supervisor_of(folder) == pid:
                     signal.pidfd_send_signal(fd, signal.SIGTERM)
                     return True
             finally:
@@ -67,12 +67,12 @@ class SystemProcesses:
 
     def has_left(self, folder: str) -> bool:
         """Whether anything that the run's agent started, itself included, still lives."""
-        return bool(proc.of_run(folder))
+        return bool(procfs.of_run(folder))
 
     def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
         """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
         until = time.monotonic() + patience_seconds
-        while left := proc.of_run(folder):
+        while left := procfs.of_run(folder):
             for pid in left:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)

@@ -3,12 +3,12 @@
 import os
 import stat
 
-from claw_files.errors import CannotRead, NotFound
+from claw_files.core.errors import CannotRead, NotFound
 from claw_files.system import kernel
+from claw_files.system.access_modes import is_open
 from claw_files.system.durable import forget, new_file, writing
-from claw_files.system.gate import Gate, read_up_to
-from claw_files.system.modes import is_open
-from claw_files.system.noise import token
+from claw_files.system.path_gate import PathGate, read_up_to
+from claw_files.system.randomness import token
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CAP_BYTES = 4096
@@ -19,7 +19,7 @@ class SecretFiles:
 
     def __init__(self, root: str, folder: str) -> None:
         """`folder` is relative to `root`; it is made when the first secret is kept."""
-        self._gate, self._folder = Gate(root), folder
+        self._gate, self._folder = PathGate(root), folder
 
     def path(self, name: str) -> str:
         """Where the secret lies, relative to the root."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from claw_files import config
 from claw_files.config import Settings
-from claw_files.model import (
+from claw_files.core.model import (
     AgentId,
     Box,
     Entry,
@@ -25,8 +25,8 @@ from claw_files.model import (
     Task,
     TaskId,
 )
-from claw_files.rules.case import task_key
-from claw_files.rules.snapshot import Look, Place, Snapshot, Told
+from claw_files.policy.rule_context import task_key
+from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing.clock import START
 
 SAM, PETER, IRIS, SENTRY, BOSS = (AgentId(name) for name in ("sam", "peter", "iris", "sentry", "dimitrios"))
@@ -155,7 +155,7 @@ def result(task: Task, status: State = State.DONE, **fields: Any) -> Result:
     return Result(status=status, **{**given, **fields})
 
 
-def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields: Any) -> Look:
+def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields: Any) -> TaskEvidence:
     """What the tick read for the task: `sent=True` for its message as `message` builds it, in `box`.
 
     The fields of the entry that tests change (`at`, `dated`, `ticked`, `spawner`) are taken out of `fields`.
@@ -165,20 +165,22 @@ def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields:
     given: dict[str, Any] = {
         "entry": entry(task, **of_line),
         "task": task,
-        "place": Place.STATUS,
+        "place": FilePlace.STATUS,
         "digest": "0123456789abcdef",
         "message": found,
         "box": box if found else None,
     }
-    return Look(**{**given, **fields})
+    return TaskEvidence(**{**given, **fields})
 
 
-def snapshot(*looks: Look, told: Mapping[str, Told] | Iterable[str] = (), more: str = "", **fields: Any) -> Snapshot:
+def snapshot(
+    *looks: TaskEvidence, told: Mapping[str, ToldMark] | Iterable[str] = (), more: str = "", **fields: Any
+) -> Snapshot:
     """The workspace with these lines; `told` are names such as "peter/tc-47.1.nudge", read long ago, or who they are.
 
     The runs of the looks that are alive are its live runs. `more` is TOML for `settings`.
     """
-    known = told if isinstance(told, Mapping) else {name: Told(box=Box.DONE, sent=START) for name in told}
+    known = told if isinstance(told, Mapping) else {name: ToldMark(box=Box.DONE, sent=START) for name in told}
     live = tuple(look.run for look in looks if look.run and look.run.alive)
     given: dict[str, Any] = {"settings": settings(more), "looks": looks, "told": known, "live": live}
     return Snapshot(**{**given, **fields})

@@ -3,21 +3,21 @@
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
-from claw_files.errors import CannotRead, CannotWrite, Conflict, NotFound
+from claw_files.core.errors import CannotRead, CannotWrite, Conflict, NotFound
+from claw_files.core.text import FILE_BYTES
 from claw_files.system.clock import Clock
-from claw_files.system.deciding import decide
 from claw_files.system.files import Change, Content, Stamp, Survey
-from claw_files.system.months import ARCHIVE, Archived
+from claw_files.system.month_archive import ARCHIVE, ArchivedFiles
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
+from claw_files.system.write_decision import decide
 from claw_files.testing.clock import FakeClock
-from claw_files.words import FILE_BYTES
 
 
 class Crash(BaseException):
     """The process died here. No Exception, so that no `except` of the code under test survives it."""
 
 
-class MemoryFiles(Archived):
+class MemoryFiles(ArchivedFiles):
     """`Files` without a disk. What a crash may lose on a disk it may lose here: steps are counted and can be the last.
 
     Steps: a commit has three (prepared, swapped, journalled), move and remove have three, append one, folder one.

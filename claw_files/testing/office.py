@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from claw_files.app import App
-from claw_files.locks import Claims
-from claw_files.model import AgentId, Box, State, Task, TaskId
-from claw_files.services.heartbeat import Ticked
-from claw_files.services.tasks import NewTask
-from claw_files.system.disk import DiskFiles
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, Box, State, Task, TaskId
+from claw_files.services.heartbeat.heartbeat import TickResult
+from claw_files.services.tasks.lifecycle import NewTask
+from claw_files.storage.locks import Claims
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.clock import FakeClock
 from claw_files.testing.patience import until
 
@@ -88,7 +88,7 @@ class Office:
 
     # --- time passes, and ticks
 
-    def tick(self, after: timedelta = timedelta(0)) -> Ticked:
+    def tick(self, after: timedelta = timedelta(0)) -> TickResult:
         """One tick, `after` from now; it must not have met any problem."""
         self.clock.advance(after)
         self.settle()

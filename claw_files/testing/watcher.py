@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 
-from claw_files.daemon.watching import Fault, Identity, identity
+from claw_files.daemon.observers import Identity, WatchFault, identity
 
 
 class FakeWatcher:
@@ -14,7 +14,7 @@ class FakeWatcher:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._watched: dict[str, Identity] = {}
-        self.faults: list[Fault] = []  # what the next look finds
+        self.faults: list[WatchFault] = []  # what the next look finds
         self.deaf = False  # nothing is heard any more
         self.closed = False
 
@@ -25,7 +25,7 @@ class FakeWatcher:
                 self._tell(folder)
         self._watched = there
 
-    def look(self) -> list[Fault]:
+    def look(self) -> list[WatchFault]:
         faults, self.faults = self.faults, []
         return faults
 

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import pytest
 
+from claw_files.core.errors import InvalidFile, RunFailed
 from claw_files.demo import day, run, stage
-from claw_files.errors import InvalidFile, RunFailed
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]

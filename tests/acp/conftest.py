@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from claw_files.app import App
-from claw_files.model import AgentId, Run, RunId, TaskId
-from claw_files.services.tasks import NewTask
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, Run, RunId, TaskId
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.testing.patience import until
 
 PROGRAM = Path(__file__).with_name("agent.py")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import Run
+from claw_files.core.model import Run
 from claw_files.testing.patience import until
 
 from .conftest import PROGRAM, RUN, Team
@@ -177,17 +177,19 @@ def test_what_cannot_be_written_down_is_not_allowed(tmp_path: Path) -> None:
 
     from acp.schema import PermissionOption, ToolCallUpdate
 
-    from claw_files.acp.client import Client
-    from claw_files.acp.showing import Showing
-    from claw_files.errors import CannotWrite
-    from claw_files.system.within import Within
+    from claw_files.core.errors import CannotWrite
+    from claw_files.integrations.acp.agent_requests import AgentRequests
+    from claw_files.integrations.acp.transcript import Transcript
+    from claw_files.system.confined_files import ConfinedFiles
 
     def full(action: str, why: str) -> None:
         raise CannotWrite("audit", "No space left on device")
 
     broken = list[str]()
-    within = Within(str(tmp_path))
-    client = Client("approve-all", within, within, frozenset(), None, full, Showing(io.StringIO()), broken.append)
+    within = ConfinedFiles(str(tmp_path))
+    client = AgentRequests(
+        "approve-all", within, within, frozenset(), None, full, Transcript(io.StringIO()), broken.append
+    )
     client.begin("s")
     call, options = ToolCallUpdate(tool_call_id="1", kind="edit"), [("yes", "allow_once"), ("no", "reject_once")]
     offered = [PermissionOption(option_id=id, name=id, kind=kind) for id, kind in options]
@@ -201,8 +203,8 @@ def test_one_that_does_not_end_a_cancelled_turn_for_its_correction_fails(team: T
     import asyncio
     from datetime import timedelta
 
-    from claw_files.acp.hello import _Deaf
-    from claw_files.acp.talk import Failed, Limits, Talk
+    from claw_files.integrations.acp.conversation import AnswerLimits, Conversation, ConversationFailed
+    from claw_files.integrations.acp.handshake import _Deaf
 
     async def corrected() -> str:
         while "ignoring" not in team_saw():
@@ -213,7 +215,7 @@ def test_one_that_does_not_end_a_cancelled_turn_for_its_correction_fails(team: T
         return str(team.saw("ignoring"))
 
     async def talked() -> None:
-        talk = Talk(_Deaf(), lambda _: None, Limits(cancel=timedelta(seconds=1)))
+        talk = Conversation(_Deaf(), lambda _: None, AnswerLimits(cancel=timedelta(seconds=1)))
         try:
             await talk.start([sys.executable, str(PROGRAM), str(team.state)], team.env, str(team.desk))
             await talk.greet()
@@ -222,6 +224,6 @@ def test_one_that_does_not_end_a_cancelled_turn_for_its_correction_fails(team: T
         finally:
             await talk.leave()
 
-    with pytest.raises(Failed, match="the agent did not end the turn that was cancelled within 1s"):
+    with pytest.raises(ConversationFailed, match="the agent did not end the turn that was cancelled within 1s"):
         asyncio.run(talked())
     assert len(team.saw("cancel")) == 1

@@ -6,21 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files.acp import hello, installed
 from claw_files.cli import run
-from claw_files.errors import INSTALL, NotInstalled
-from claw_files.services.probing import Probed
+from claw_files.core.errors import INSTALL, NotInstalled
+from claw_files.integrations.acp import handshake, program_check
+from claw_files.services.admin.probe import ProbeResult
 
 from .conftest import Team
 
 PATIENCE = timedelta(seconds=40)
 
 
-def probed(team: Team, patience: timedelta = PATIENCE) -> Probed:
+def probed(team: Team, patience: timedelta = PATIENCE) -> ProbeResult:
     return team.app.probing.probe("peter", patience)
 
 
-def steps(found: Probed) -> list[str]:
+def steps(found: ProbeResult) -> list[str]:
     return [step.what for step in found.steps]
 
 
@@ -63,7 +63,7 @@ def test_one_that_never_answers_is_left_when_the_patience_is_over_and_nothing_of
     team.script("hang-at-initialize")
     agent, env = team.app.settings.agent("peter"), dict(team.env)
 
-    met = hello.meet(agent, str(team.root), env, lambda _: None, timedelta(seconds=1))
+    met = handshake.meet(agent, str(team.root), env, lambda _: None, timedelta(seconds=1))
 
     assert met.problem == "the agent did not answer `initialize` within 1s"
 
@@ -86,7 +86,7 @@ def test_the_plain_doctor_starts_no_program(team: Team, capsys: pytest.CaptureFi
 
 
 def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed, "has_library", lambda: False)
+    monkeypatch.setattr(program_check, "has_library", lambda: False)
 
     with pytest.raises(NotInstalled, match=re.escape(INSTALL["acp"])):
         probed(team)
@@ -95,7 +95,7 @@ def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypat
 def test_a_run_without_the_library_says_the_same(team: Team) -> None:
     import subprocess
 
-    from claw_files.acp import PROGRAM
+    from claw_files.integrations.acp import PROGRAM
 
     # An interpreter without site-packages has no library, and everything else that we need by a path.
     code = (

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from claw_files.cli import run as run_command
-from claw_files.errors import Refused
-from claw_files.model import RunId, State
-from claw_files.services.delegations import SpawnOrder
+from claw_files.core.errors import Refused
+from claw_files.core.model import RunId, State
+from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.testing.patience import until
 
 from .conftest import PETER, PROGRAM, RUN, SAM, TASK, Team
@@ -99,7 +99,7 @@ def test_a_worker_has_a_session_for_its_run_alone_and_leaves_its_result(team: Te
     team.configure('kind = "worker"')
     result = "---\\nlabel: login\\nrun: tc-1.1-s1\\ntask: TC-1\\nstatus: done\\n---\\nThe login is fine."
     path = team.root / "checkpoints/subagent-login.md"
-    from claw_files.services.delegations import SpawnOrder
+    from claw_files.services.delegation.delegation import SpawnOrder
 
     text = f"!lines {path} {result}"
     team.app.delegations.spawn(SpawnOrder(text=text, label="login", size="S", worker=PETER), SAM)
@@ -202,13 +202,13 @@ def test_a_correction_reaches_the_session_of_its_run_and_no_other(team: Team) ->
 
 
 def test_a_correction_after_the_last_turn_is_refused(team: Team) -> None:
-    from claw_files.acp.record import Record, Stage, write
-    from claw_files.acp.steering import correct
+    from claw_files.integrations.acp.corrections import correct
+    from claw_files.integrations.acp.run_record import AcpRecord, Stage, write
 
     run = team.work(CLAIM, DONE)
     folder = team.root / "runs" / RUN
     (folder / "steer.md").write_text("too late")
-    write(str(folder), Record(stage=Stage.ENDING))
+    write(str(folder), AcpRecord(stage=Stage.ENDING))
 
     with pytest.raises(Refused, match=r"the last turn of tc-1.1-s1 is over.*clawfiles send peter"):
         correct(str(team.root), run, pause=lambda _: None)

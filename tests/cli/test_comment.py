@@ -61,8 +61,8 @@ def test_a_task_in_the_archive_takes_no_comment_and_an_empty_one_is_refused(desk
 
 
 def test_a_comment_is_no_acknowledgement_and_hides_no_change_by_hand(desk) -> None:
-    from claw_files.app import App
-    from claw_files.rules.acknowledgement import is_changed
+    from claw_files.app.wiring import App
+    from claw_files.policy.acknowledgement import is_changed
 
     def changed() -> bool:
         app = App(str(desk.root), {}, None)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from claw_files.cli.root import root
-from claw_files.errors import ClawError
+from claw_files.core.errors import ClawError
 
 
 def test_status_0_done(desk) -> None:
@@ -99,8 +99,8 @@ def test_status_6_where_there_is_no_workspace(desk) -> None:
 def test_status_7_busy_names_who_holds_the_lock(desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 
-    from claw_files.locks import Locks
-    from claw_files.services import claims
+    from claw_files.services.tasks import claims
+    from claw_files.storage.locks import Locks
 
     task = desk.task()
     monkeypatch.setattr(claims, "PATIENCE", timedelta(0))
@@ -115,7 +115,7 @@ def test_status_70_a_bug_of_ours_is_one_sentence(desk, monkeypatch: pytest.Monke
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero\x1b[2J")
 
-    monkeypatch.setattr("claw_files.services.board.Board.listing", broken)
+    monkeypatch.setattr("claw_files.services.tasks.board.Board.listing", broken)
 
     answer = desk("task", "list")
 
@@ -235,7 +235,7 @@ def test_the_table_of_commands_says_what_the_commands_say() -> None:
 def test_every_error_survives_pickling_and_has_a_sentence() -> None:
     import pickle
 
-    from claw_files.errors import AlreadyClaimed, NothingReady
+    from claw_files.core.errors import AlreadyClaimed, NothingReady
 
     for error in (AlreadyClaimed("TC-1", "peter", 3), NothingReady("peter", None)):
         assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -53,12 +53,12 @@ def test_markup_is_text_on_a_terminal_too() -> None:
     from rich.console import Console
 
     from claw_files.cli.terminal import print_board
-    from claw_files.model import State, Task, TaskId
-    from claw_files.services.board import Listing, Shown
+    from claw_files.core.model import State, Task, TaskId
+    from claw_files.services.tasks.board import Shown, TaskListing
 
     task = Task(id=TaskId("TC-1"), title="[red]x[/] \x1b[2J", state=State.DONE)
     out = io.StringIO()
-    print_board(Listing(tasks=(Shown(task=task, path="status/tc-1.md"),)), Console(file=out, width=60))
+    print_board(TaskListing(tasks=(Shown(task=task, path="status/tc-1.md"),)), Console(file=out, width=60))
 
     assert "[red]x[/] \\x1b[2J" in out.getvalue()
     assert "\x1b" not in out.getvalue()

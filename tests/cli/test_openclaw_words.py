@@ -2,9 +2,9 @@
 
 import pytest
 
-from claw_files.app import App
-from claw_files.calls import perform
-from claw_files.errors import Refused
+from claw_files.app.wiring import App
+from claw_files.core.errors import Refused
+from claw_files.operations import perform
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from claw_files import config
 from claw_files.cli import run
 from claw_files.cli.base import Group
 from claw_files.cli.root import root
-from claw_files.documents import sections
-from claw_files.errors import InvalidConfig
-from claw_files.model import AgentId
-from claw_files.services.priming import MOST_WORDS, Primer, prime, skill_text
+from claw_files.core.errors import InvalidConfig
+from claw_files.core.model import AgentId
+from claw_files.formats import own_sections
+from claw_files.services.admin.agent_briefing import MOST_WORDS, Primer, prime, skill_text
 
 SKILL = Path(__file__).parents[2] / "templates/skills/clawfiles/SKILL.md"
 
@@ -229,5 +229,5 @@ def test_the_skill_is_one_by_the_format_and_for_openclaw() -> None:
     assert len(head["compatibility"]) <= 500
     assert head["license"] == "MIT"
     assert head["metadata"]["openclaw"] == {"requires": {"bins": ["clawfiles"]}}
-    assert sections.inside(text.encode(), "SKILL.md") is not None
-    assert body.strip() == f"{sections.BEGIN}\n{skill_text()}\n{sections.END}"
+    assert own_sections.inside(text.encode(), "SKILL.md") is not None
+    assert body.strip() == f"{own_sections.BEGIN}\n{skill_text()}\n{own_sections.END}"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.cli import reference
+from claw_files.cli import reference_pages
 from claw_files.cli.root import root
-from claw_files.config.commands import BOARD, COMMANDS
+from claw_files.config.command_names import BOARD, COMMANDS
 from tests import runs
 
 PROFILE = """
@@ -38,7 +38,7 @@ def office(desk):
 
 
 def test_the_table_of_commands_is_that_of_the_program() -> None:
-    assert {" ".join(path) for path, _ in reference.walk(root, ())} == set(COMMANDS)
+    assert {" ".join(path) for path, _ in reference_pages.walk(root, ())} == set(COMMANDS)
 
 
 def test_a_profile_lets_its_agent_use_what_it_names_and_refuses_the_rest(office) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files import proving
-from claw_files.errors import AlreadyClaimed
-from claw_files.locks import Claims
-from claw_files.model import AgentId, TaskId
-from claw_files.system.disk import DiskFiles
+from claw_files.core.errors import AlreadyClaimed
+from claw_files.core.model import AgentId, TaskId
+from claw_files.doctor import claim_proof
+from claw_files.storage.locks import Claims
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_as_json_it_names_the_file_system(desk) -> None:
     found = desk("doctor", "--prove-claims", "16", "--json").json
 
     assert (found["claims"], found["processes"], found["doubled"], found["lost"]) == (16, 8, 0, 0)
-    assert found["filesystem"] == proving.filesystem_of(str(desk.root))
+    assert found["filesystem"] == claim_proof.filesystem_of(str(desk.root))
 
 
 def test_a_race_that_is_lost_exits_1_and_says_how_often(desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,12 +44,12 @@ def test_a_race_that_is_lost_exits_1_and_says_how_often(desk, monkeypatch: pytes
 
     def look_and_write(files: DiskFiles, claims: Claims, task: TaskId, agent: AgentId) -> bool:
         path = Path(files._gate.root) / f"status/{task.lower()}.md"
-        if path.read_bytes() != proving.BACKLOG:
+        if path.read_bytes() != claim_proof.BACKLOG:
             return False
         path.write_text(f"status: in_progress\nassignee: {agent}\n")
         return True
 
-    monkeypatch.setattr(proving, "claim", look_and_write)
+    monkeypatch.setattr(claim_proof, "claim", look_and_write)
 
     counts = [desk("doctor", "--prove-claims", "400", "--json") for _ in range(5)]
 
@@ -64,7 +64,7 @@ def test_a_task_that_nobody_has_in_the_end_is_lost(desk, monkeypatch: pytest.Mon
         except AlreadyClaimed:
             return False
 
-    monkeypatch.setattr(proving, "claim", forget)
+    monkeypatch.setattr(claim_proof, "claim", forget)
 
     found = desk("doctor", "--prove-claims", "16", "--json")
 
@@ -75,11 +75,11 @@ def test_a_disk_that_keeps_less_is_named_and_exits_1(desk, monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(proving.folder_locks, "take", lambda *_: True)
-    monkeypatch.setattr(proving.folder_locks, "is_taken", lambda *_: False)
-    monkeypatch.setattr(proving.kernel, "exchange", refuse)
-    monkeypatch.setattr(proving, "filesystem_of", lambda _: "nfs4")
-    monkeypatch.setattr(proving, "race", lambda place, ids, durable=True: [])
+    monkeypatch.setattr(claim_proof.folder_locks, "take", lambda *_: True)
+    monkeypatch.setattr(claim_proof.folder_locks, "is_taken", lambda *_: False)
+    monkeypatch.setattr(claim_proof.kernel, "exchange", refuse)
+    monkeypatch.setattr(claim_proof, "filesystem_of", lambda _: "nfs4")
+    monkeypatch.setattr(claim_proof, "race", lambda place, ids, durable=True: [])
 
     told = desk("doctor", "--prove-claims", "2")
 
@@ -126,7 +126,7 @@ def group(leader: int) -> list[str]:
 def test_two_at_once_take_turns(desk) -> None:
     from datetime import timedelta
 
-    from claw_files.locks import Locks
+    from claw_files.storage.locks import Locks
 
-    with Locks(str(desk.root)).hold(proving.LOCK, timedelta(0), "another"):
+    with Locks(str(desk.root)).hold(claim_proof.LOCK, timedelta(0), "another"):
         assert desk("doctor", "--prove-claims", "8").status == 7

@@ -45,9 +45,9 @@ def test_a_long_answer_and_a_long_correction_arrive_whole_too(desk) -> None:
 
 @pytest.mark.parametrize("door", ["send", "ask", "answer", "correct", "new", "spawn", "checkpoint", "done", "progress"])
 def test_over_1_mb_every_door_refuses_and_says_what_to_do(desk, held: str, door: str) -> None:
-    from claw_files.errors import Refused
-    from claw_files.services.delegations import SpawnOrder
-    from claw_files.services.tasks import NewTask
+    from claw_files.core.errors import Refused
+    from claw_files.services.delegation.delegation import SpawnOrder
+    from claw_files.services.tasks.lifecycle import NewTask
 
     app = _app(desk)
     asked = app.messages.ask("peter", "iris", "What do you know?").id
@@ -134,13 +134,13 @@ def test_outputs_are_names_of_what_was_made(desk, held: str) -> None:
 def _app(desk):
     import os
 
-    from claw_files.app import App
+    from claw_files.app.wiring import App
 
     return App(str(desk.root), dict(os.environ), "sam")
 
 
 def _refused(step) -> str:
-    from claw_files.errors import Refused
+    from claw_files.core.errors import Refused
 
     with pytest.raises(Refused) as caught:
         step()

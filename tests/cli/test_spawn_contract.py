@@ -2,8 +2,8 @@
 
 import pytest
 
-from claw_files.errors import Refused
-from claw_files.rules import delegation
+from claw_files.core.errors import Refused
+from claw_files.policy import delegation
 
 
 @pytest.mark.parametrize("folder", ["/tmp", "../peter", "a/../../b", "", "a\\b", "a\0b"])

@@ -51,13 +51,13 @@ def test_help_and_version_load_nothing_heavy(probe, arguments: list[str]) -> Non
 
     assert "claw_files.cli.root" in found
     assert not found & HEAVY
-    assert "claw_files.app" not in found
+    assert "claw_files.app.wiring" not in found
 
 
 def test_a_list_loads_no_service_it_does_not_use(probe, desk) -> None:
     found = probe("-C", str(desk.root), "task", "list")
 
-    assert "claw_files.services.board" in found
+    assert "claw_files.services.tasks.board" in found
     assert not found & {
         "rich",
         "filelock",
@@ -65,12 +65,18 @@ def test_a_list_loads_no_service_it_does_not_use(probe, desk) -> None:
         "asyncio",
         "watchdog",
         "markdown_it",
-        "claw_files.services.heartbeat",
+        "claw_files.services.heartbeat.heartbeat",
     }
 
 
 def test_a_command_loads_neither_the_table_of_calls_nor_a_door(probe, desk) -> None:
     found = probe("-C", str(desk.root), "task", "new", "one", "--to", "peter", "--agent", "sam")
 
-    assert "claw_files.calls.tasks" in found
-    assert not found & {"claw_files.calls.table", "claw_files.calls.arguments", "claw_files.mcp", "mcp", "anyio"}
+    assert "claw_files.operations.task_moves" in found
+    assert not found & {
+        "claw_files.operations.table",
+        "claw_files.operations.arguments",
+        "claw_files.mcp",
+        "mcp",
+        "anyio",
+    }

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import CannotRead
+from claw_files.app.wiring import App
+from claw_files.core.errors import CannotRead
 
 
 def tokens(desk):

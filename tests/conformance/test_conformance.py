@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, Box, TaskId
-from claw_files.views import message_json, task_json
-from claw_files.words import render_instant
+from claw_files.app.wiring import App
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Box, TaskId
+from claw_files.core.text import render_instant
+from claw_files.presentation.views import message_json, task_json
 
 HERE = Path(__file__).parent
 CLIENT = HERE / "client.mjs"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.system.disk import DiskFiles
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import FakeClock, MemoryFiles
 
 HOUR = timedelta(hours=1)

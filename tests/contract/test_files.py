@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import CannotRead, CannotWrite, Conflict, InvalidFile, NotFound, Pending
+from claw_files.core.errors import CannotRead, CannotWrite, Conflict, FilePending, InvalidFile, NotFound
 from tests.each import each
 
 PATH = "status/tc-1.md"
@@ -121,7 +121,7 @@ def test_a_file_deleted_in_between_is_told_to_the_change(world: Any) -> None:
 def test_a_young_file_that_is_empty_or_does_not_parse_is_waited_for_and_then_pending(world: Any, data: bytes) -> None:
     world.by_hand(PATH, data, timedelta(seconds=0.1))
 
-    with pytest.raises(Pending):
+    with pytest.raises(FilePending):
         world.files.commit(PATH, unreadable if data else added, NOTE)
     assert world.files.read(PATH).data == data
     assert 1 < sum(world.clock.slept) < 2

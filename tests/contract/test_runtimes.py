@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import BadId, BadValue
-from claw_files.model import AgentId, Key, Run, RunId, TaskId
-from claw_files.runtimes import AgentRuntime, StartOrder
-from claw_files.runtimes.command import CommandRuntime
-from claw_files.runtimes.inbox import InboxRuntime
+from claw_files.core.errors import BadId, BadValue
+from claw_files.core.model import AgentId, Key, Run, RunId, TaskId
+from claw_files.processes import AgentRuntime, StartOrder
+from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.processes.inbox_runtime import InboxRuntime
 from claw_files.system.clock import SystemClock
 from claw_files.system.processes import SystemProcesses
 from claw_files.testing.patience import until
@@ -98,7 +98,7 @@ def test_ids_that_could_be_paths_and_text_with_nul_are_refused(tmp_path: Path) -
 
 
 def test_an_agent_finds_the_programs_beside_our_python_although_the_path_lacks_them(tmp_path: Path) -> None:
-    from claw_files.system.proc import with_our_programs
+    from claw_files.system.procfs import with_our_programs
 
     ours = os.path.dirname(os.path.abspath(sys.executable))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
-from claw_files.daemon.watching import Events, Polling, Watcher
+from claw_files.daemon.observers import KernelObserver, PollingObserver, Watcher
 from claw_files.testing.patience import until
 from claw_files.testing.watcher import FakeWatcher
 
@@ -38,8 +38,8 @@ class Bench:
 
 
 MAKERS: dict[str, Callable[[Callable[[str], None]], Watcher]] = {
-    "events": Events,
-    "polling": lambda tell: Polling(tell, every=0.02),
+    "events": KernelObserver,
+    "polling": lambda tell: PollingObserver(tell, every=0.02),
     "fake": FakeWatcher,
 }
 
@@ -95,7 +95,7 @@ def _other(root: Path) -> Path:
 
 def test_a_move_out_of_a_folder_keeps_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InotifyMoveEventGrouper, "delay", 3600.0)
-    bench = Bench(Events, tmp_path)
+    bench = Bench(KernelObserver, tmp_path)
     folder = bench.folder("new")
     (folder / "first").write_text("one")
     bench.watcher.watch([str(folder)])

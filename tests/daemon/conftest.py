@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from claw_files.app import App
-from claw_files.model import AgentId, State, TaskId
-from claw_files.services import standing
-from claw_files.services.standing import State as DaemonState
-from claw_files.services.tasks import NewTask
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.services.admin import daemon_state
+from claw_files.services.admin.daemon_state import DaemonState as DaemonState
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.testing import office
 from claw_files.testing.office import python
 from claw_files.testing.patience import PATIENCE_SECONDS, until
@@ -116,7 +116,7 @@ class Home:
         self.ends()
 
     def status(self) -> DaemonState | None:
-        return standing.load(str(self.root))
+        return daemon_state.load(str(self.root))
 
     @property
     def state(self) -> DaemonState:

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.daemon.health import Health
-from claw_files.daemon.log import Log
+from claw_files.core.model import AgentId, Key, Run, RunId
+from claw_files.daemon.doctor_sync import sync
+from claw_files.daemon.health_checks import HealthChecks
+from claw_files.daemon.log import DaemonLog
 from claw_files.daemon.rounds import go_round
-from claw_files.daemon.sync import sync
-from claw_files.model import AgentId, Key, Run, RunId
-from claw_files.rules.health import How, plan_pings
-from claw_files.services import rounds, standing
-from claw_files.services.rounds import Rounds
+from claw_files.policy.health_rules import PingMethod, plan_pings
+from claw_files.services.admin import cron_rounds, daemon_state
+from claw_files.services.admin.cron_rounds import Rounds
 from claw_files.testing.office import TEAM, Office
 from claw_files.testing.patience import until
 from tests.daemon.conftest import Home
 
 
 @pytest.fixture
-def log(office: Office) -> Log:
-    return Log(office.clock, lambda line: None)
+def log(office: Office) -> DaemonLog:
+    return DaemonLog(office.clock, lambda line: None)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def office(tmp_path: Path) -> Office:
     return Office(tmp_path / "sam", TEAM + more)
 
 
-def test_the_doctors_visit_mends_and_tells_the_rest_once_for_each_content(office: Office, log: Log) -> None:
+def test_the_doctors_visit_mends_and_tells_the_rest_once_for_each_content(office: Office, log: DaemonLog) -> None:
     office.new()
     office.write("dead-letter/tc-9.md", "---\nid: TC-9\ntitle: X\nstatus: backlog\nrecorded: backlog\n---\n")
     office.write("status/no-task.txt", "what is this?")
@@ -50,9 +50,9 @@ def test_the_doctors_visit_mends_and_tells_the_rest_once_for_each_content(office
     assert "status/no-task.txt" in office.message("sentry", told[-1])
 
 
-def test_a_command_that_is_not_there_is_told_once_for_each_silence(office: Office, log: Log) -> None:
+def test_a_command_that_is_not_there_is_told_once_for_each_silence(office: Office, log: DaemonLog) -> None:
     office.tick()
-    health = Health(office.app(), log)
+    health = HealthChecks(office.app(), log)
     health.ask()
     health.ask()
     first = office.box("sentry")
@@ -71,17 +71,17 @@ def test_a_command_that_is_not_there_is_told_once_for_each_silence(office: Offic
     assert len(office.box("sentry")) == 1
 
 
-def test_a_daemon_that_starts_anew_does_not_tell_of_the_same_silence_again(office: Office, log: Log) -> None:
-    Health(office.app(), log).ask()
+def test_a_daemon_that_starts_anew_does_not_tell_of_the_same_silence_again(office: Office, log: DaemonLog) -> None:
+    HealthChecks(office.app(), log).ask()
     office.clock.sleep(60)
 
-    Health(office.app(), log).ask()
+    HealthChecks(office.app(), log).ask()
 
     assert len(office.box("sentry")) == 1
 
 
-def test_an_alert_that_lies_unread_climbs(office: Office, log: Log) -> None:
-    health = Health(office.app(), log)
+def test_an_alert_that_lies_unread_climbs(office: Office, log: DaemonLog) -> None:
+    health = HealthChecks(office.app(), log)
     health.ask()
     office.settle()
     assert office.box("sam") == []
@@ -93,23 +93,25 @@ def test_an_alert_that_lies_unread_climbs(office: Office, log: Log) -> None:
     assert office.box("sam") == office.box("sentry")
 
 
-def test_an_agent_that_looks_for_itself_is_judged_only_while_it_has_something_to_do(office: Office, log: Log) -> None:
+def test_an_agent_that_looks_for_itself_is_judged_only_while_it_has_something_to_do(
+    office: Office, log: DaemonLog
+) -> None:
     office.clock.sleep(86_400)
-    Health(office.app(), log).ask()
+    HealthChecks(office.app(), log).ask()
     assert not any("iris" in name for name in office.box("sentry"))
     office.delegated("iris")
     office.clock.sleep(46 * 60)
 
-    Health(office.app(), log).ask()
+    HealthChecks(office.app(), log).ask()
 
     assert any(name.startswith("health.iris.") for name in office.box("sentry"))
 
 
-def test_a_ping_that_wants_a_turn_waits_for_its_answer(office: Office, log: Log) -> None:
+def test_a_ping_that_wants_a_turn_waits_for_its_answer(office: Office, log: DaemonLog) -> None:
     office.write(
         "clawfiles.toml", office.read("clawfiles.toml").replace("[agents.iris]", '[agents.iris]\nping = "turn"')
     )
-    health = Health(office.app(), log)
+    health = HealthChecks(office.app(), log)
     health.ask()
     assert [name.rpartition(".")[0] for name in office.box("iris")] == ["ping.iris"]
     office.clock.sleep(11)
@@ -135,10 +137,10 @@ def alerts(office: Office) -> list[str]:
     return [name for name in office.boxes("sentry").get("new", []) if name.startswith("health.coder.")]
 
 
-def test_a_turn_whose_program_hangs_stays_alarmed_until_an_answer_comes(office: Office, log: Log) -> None:
+def test_a_turn_whose_program_hangs_stays_alarmed_until_an_answer_comes(office: Office, log: DaemonLog) -> None:
     """Its run starts, is at work at the next ping, and ends: none of that is an answer."""
     woken_by_turns(office, 'command = ["sleep", "600"]')
-    health = Health(office.app(), log)
+    health = HealthChecks(office.app(), log)
     health.ask()
     office.app().heartbeat.wake()
     assert [run.key.rpartition(".")[0] for run in office.app().runtime.live()] == ["ping.coder"]
@@ -162,9 +164,9 @@ def test_a_turn_whose_program_hangs_stays_alarmed_until_an_answer_comes(office: 
     assert alerts(office) == []
 
 
-def test_a_ping_whose_run_ends_well_without_an_answer_is_not_answered(office: Office, log: Log) -> None:
+def test_a_ping_whose_run_ends_well_without_an_answer_is_not_answered(office: Office, log: DaemonLog) -> None:
     woken_by_turns(office, 'command = ["true"]')
-    health = Health(office.app(), log)
+    health = HealthChecks(office.app(), log)
     health.ask()
     office.app().heartbeat.wake()
     office.runs_end()
@@ -179,9 +181,9 @@ def test_a_ping_whose_run_ends_well_without_an_answer_is_not_answered(office: Of
     assert len([name for name in office.boxes("coder").get("new", []) if name.startswith("ping.")]) == 1
 
 
-def test_other_work_of_an_agent_does_not_answer_what_it_was_asked(office: Office, log: Log) -> None:
+def test_other_work_of_an_agent_does_not_answer_what_it_was_asked(office: Office, log: DaemonLog) -> None:
     woken_by_turns(office, 'command = ["sleep", "600"]\nruns = 2')
-    health = Health(office.app(), log)
+    health = HealthChecks(office.app(), log)
     health.ask()
     office.clock.sleep(11)
     health.turn()
@@ -205,11 +207,11 @@ def test_a_run_that_a_ping_started_is_not_taken_for_work(office: Office) -> None
 
     asked = {ping.agent: ping.how for ping in plan_pings(office.app().settings, [run])}
 
-    assert asked["coder"] is How.TURN
+    assert asked["coder"] is PingMethod.TURN
 
 
 def rounds_of(office: Office) -> Rounds | None:
-    return rounds.load(str(office.root))
+    return cron_rounds.load(str(office.root))
 
 
 def test_where_no_daemon_runs_the_heartbeat_pings_and_has_the_doctor_look(office: Office) -> None:
@@ -217,11 +219,11 @@ def test_where_no_daemon_runs_the_heartbeat_pings_and_has_the_doctor_look(office
     office.write("status/no-task.txt", "what is this?")
     root, settings = str(office.root), office.app().settings
     now = datetime.now(UTC)
-    rounds.begin(root, settings, now)
+    cron_rounds.begin(root, settings, now)
     kept = rounds_of(office)
     assert kept is not None
     assert {name: round(at - now.timestamp()) for name, at in kept.at.items()} == {"health": 300, "sync": 1800}
-    rounds.save(root, Rounds(at=dict.fromkeys(kept.at, now.timestamp() - 1)))
+    cron_rounds.save(root, Rounds(at=dict.fromkeys(kept.at, now.timestamp() - 1)))
 
     command = [sys.executable, "-m", "claw_files", "-C", root, "heartbeat"]
     done = subprocess.run(command, capture_output=True, check=False)
@@ -234,7 +236,9 @@ def test_where_no_daemon_runs_the_heartbeat_pings_and_has_the_doctor_look(office
     assert min(later.at.values()) > now.timestamp() + 200
 
 
-def test_a_round_remembers_a_silence_also_when_the_monitor_has_finished_the_alert(office: Office, log: Log) -> None:
+def test_a_round_remembers_a_silence_also_when_the_monitor_has_finished_the_alert(
+    office: Office, log: DaemonLog
+) -> None:
     go_round(office.app(), log)
     (told,) = [name for name in office.box("sentry") if name.startswith("health.coder.")]
     office.app("sentry").messages.finish("sentry", told)
@@ -250,9 +254,9 @@ def test_a_round_remembers_a_silence_also_when_the_monitor_has_finished_the_aler
 
 def test_where_a_daemon_runs_the_heartbeat_leaves_pings_to_it(office: Office) -> None:
     root, now = str(office.root), datetime.now(UTC)
-    rounds.save(root, Rounds(at={"health": now.timestamp() - 1, "sync": now.timestamp() - 1}))
-    with office.app().workspace.locks.hold(standing.LOCK, timedelta(0), "a daemon"):
-        rounds.begin(root, office.app().settings, now)
+    cron_rounds.save(root, Rounds(at={"health": now.timestamp() - 1, "sync": now.timestamp() - 1}))
+    with office.app().workspace.locks.hold(daemon_state.LOCK, timedelta(0), "a daemon"):
+        cron_rounds.begin(root, office.app().settings, now)
 
     kept = rounds_of(office)
     assert kept is not None

@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from claw_files.app import App
-from claw_files.model import State, TaskId
+from claw_files.app.wiring import App
+from claw_files.core.model import State, TaskId
 from claw_files.testing.office import python
 from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, WAITS, WRITES, Home
 

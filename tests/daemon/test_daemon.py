@@ -5,8 +5,8 @@ import os
 import signal
 import time
 
-from claw_files.model import State
-from claw_files.system.proc import supervisor_of
+from claw_files.core.model import State
+from claw_files.system.procfs import supervisor_of
 from tests.daemon.conftest import AT_ONCE_SECONDS, Home
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.proving import tidied
+from claw_files.doctor.claim_proof import tidied
 from tests.daemon.conftest import TEAM, Home
 
 NOTICED, AGAIN = 5.0, 10.0

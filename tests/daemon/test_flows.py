@@ -2,7 +2,7 @@
 
 import pytest
 
-from claw_files.model import State
+from claw_files.core.model import State
 from claw_files.testing.office import python
 from tests.daemon.conftest import ROOT, TEAM, Home
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from claw_files.model import State
+from claw_files.core.model import State
 from claw_files.testing.office import python
 from tests.daemon.conftest import TEAM, Home
 from tests.proofs import often

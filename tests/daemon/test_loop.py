@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from claw_files.daemon.hints import Hints
-from claw_files.daemon.log import Log
-from claw_files.daemon.loop import Loop
-from claw_files.daemon.watch import Watch
-from claw_files.daemon.watching import Fault
-from claw_files.model import State
-from claw_files.rules.snapshot import Act, Action
-from claw_files.services.heartbeat import Ticked
-from claw_files.services.standing import CANARY
+from claw_files.core.model import State
+from claw_files.daemon.change_hints import ChangeHints
+from claw_files.daemon.change_watch import ChangeWatch
+from claw_files.daemon.log import DaemonLog
+from claw_files.daemon.loop import DaemonLoop
+from claw_files.daemon.observers import WatchFault
+from claw_files.policy.snapshot import Act, Action
+from claw_files.services.admin.daemon_state import CANARY
+from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.testing.office import TEAM, Office
 from claw_files.testing.watcher import FakeWatcher
 
@@ -30,10 +30,10 @@ class Room:
         self.said: list[str] = []
         self.made: list[FakeWatcher] = []
         self.watches_left = True
-        self.hints = Hints()
-        log = Log(self.office.clock, lambda line: self.said.append(line.decode()))
-        self.watch = Watch(str(root), self.office.clock, self.hints, log, self._make, polling=False)
-        self.loop = Loop(self.office.app(), self.watch, self.hints, log)
+        self.hints = ChangeHints()
+        log = DaemonLog(self.office.clock, lambda line: self.said.append(line.decode()))
+        self.watch = ChangeWatch(str(root), self.office.clock, self.hints, log, self._make, polling=False)
+        self.loop = DaemonLoop(self.office.app(), self.watch, self.hints, log)
 
     def _make(self, polling: bool, tell: Callable[[str], None]) -> FakeWatcher:
         if not polling and not self.watches_left:
@@ -137,7 +137,7 @@ def test_a_canary_that_is_not_heard_means_a_new_watch(room: Room) -> None:
     for _ in range(6):
         room.turn(SECOND, sing=False)
 
-    assert room.watch.health.faults == {Fault.NO_EVENTS: 1}
+    assert room.watch.health.faults == {WatchFault.NO_EVENTS: 1}
     assert room.made[0].closed and len(room.made) == 2
 
 
@@ -153,7 +153,7 @@ def test_a_loop_that_was_stopped_for_hours_does_not_blame_the_canary(room: Room)
 
 def test_without_watches_it_polls_and_tries_events_again_later(room: Room) -> None:
     room.watches_left = False
-    room.watcher.faults = [Fault.DEAD]
+    room.watcher.faults = [WatchFault.DEAD]
     room.turn(2 * SECOND)
     assert room.watch.health.backend == "polling"
 
@@ -161,14 +161,14 @@ def test_without_watches_it_polls_and_tries_events_again_later(room: Room) -> No
     room.turn(timedelta(minutes=11))
 
     assert room.watch.health.backend == "events"
-    assert room.watch.health.faults == {Fault.DEAD: 1, Fault.NO_WATCHES: 1}
+    assert room.watch.health.faults == {WatchFault.DEAD: 1, WatchFault.NO_WATCHES: 1}
 
 
 def test_an_overflow_means_a_rescan_at_once(room: Room) -> None:
     task = room.office.delegated("iris")
     room.turn()
     room.office.write(f"status/{task.lower()}.md", f"{task}: DONE\n")
-    room.watcher.faults = [Fault.OVERFLOW]
+    room.watcher.faults = [WatchFault.OVERFLOW]
 
     room.turn(2 * SECOND)
 
@@ -235,7 +235,7 @@ def test_what_is_decided_again_in_every_tick_keeps_nobody_busy(room: Room, monke
     room.turn()
     real, ticks = room.loop.app.heartbeat.tick, 0
 
-    def again(message: bool) -> Ticked:
+    def again(message: bool) -> TickResult:
         nonlocal ticks
         ticks += 1
         return replace(real(), actions=(Action(act=Act.NUDGE, key="tc-1.1.nudge"),))

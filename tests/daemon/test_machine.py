@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import State
+from claw_files.core.model import State
 from tests.daemon.conftest import ROOT, Home
 
 # For root no folder is read-only: without this right it is a user like any other.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, State
+from claw_files.core.model import AgentId, State
 from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, Home
 
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from claw_files.model import RunId, State, TaskId
+from claw_files.core.model import RunId, State, TaskId
 from claw_files.testing.office import python
 from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, Home
 

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import asdict
 
-from claw_files import words
-from claw_files.documents import (
+from claw_files.core import text as words
+from claw_files.core.model import AgentId, Audit, State
+from claw_files.formats import (
     briefs,
     checkpoints,
     choices,
@@ -29,9 +30,8 @@ from claw_files.documents import (
     status,
     vocabulary,
 )
-from claw_files.documents.frontmatter import BLOCK_BYTES
-from claw_files.model import AgentId, Audit, State
-from claw_files.rules.sizes import ACCEPTED_BYTES
+from claw_files.formats.frontmatter import BLOCK_BYTES
+from claw_files.policy.payload_sizes import ACCEPTED_BYTES
 
 PAGE = Path(__file__).parents[2] / "docs/reference/file-format.md"
 WRITTEN = datetime(2026, 3, 7, 8, 45, tzinfo=UTC)
@@ -126,7 +126,7 @@ def test_the_page_lists_every_state_with_words_that_mean_it() -> None:
 
 
 def test_the_page_names_every_key_of_a_status_file() -> None:
-    from claw_files.documents.fields import BY_KEY
+    from claw_files.formats.task_fields import BY_KEY
 
     text = PAGE.read_text()
     assert [key for key in (*BY_KEY, "recorded", "said", "heard") if f"`{key}`" not in text] == []

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.doctor.examine import examine
+from claw_files.doctor.checkup import examine
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.repair import Mended, Repair
+from claw_files.doctor.repair import Repair, RepairStep
 from claw_files.testing.office import Office
 
 
@@ -27,7 +27,7 @@ class Clinic(Office):
     def codes(self) -> list[str]:
         return sorted({one.code for one in self.findings()})
 
-    def repair(self) -> list[Mended]:
+    def repair(self) -> list[RepairStep]:
         """What was mended; everything had to go well."""
         app = self.app("sam")
         repair = Repair(app.workspace, app.files, app.runtime, app.actor)

@@ -10,15 +10,15 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from claw_files.acp import installed
 from claw_files.cli.root import COMMANDS
+from claw_files.core.errors import INSTALL, InvalidFile
+from claw_files.core.model import Task, TaskId, Unclear
+from claw_files.doctor.bounded_reader import DiskNode, DiskTree, UnreadableFile
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
-from claw_files.doctor.reading import Node, Tree, Unread
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.errors import INSTALL, InvalidFile
-from claw_files.model import Task, TaskId, Unclear
-from claw_files.system import watches
+from claw_files.integrations.acp import program_check
+from claw_files.system import inotify_info
 
 DAY = 86_400
 RUN = "---\nrun: tc-1.1-s1\nagent: peter\nkey: tc-1.1\n"
@@ -64,7 +64,7 @@ def soul_beside_the_ledger(clinic) -> None:
 
 @case("acp-library", "clawfiles.toml")
 def no_library_for_acp(clinic) -> None:
-    clinic.patch.setattr(installed, "has_library", lambda: False)
+    clinic.patch.setattr(program_check, "has_library", lambda: False)
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["sh"]\n')
 
 
@@ -208,14 +208,14 @@ def ill_compartment(clinic) -> None:
 def network_disk(clinic) -> None:
     mounts = clinic.root.parent / "mounts"
     mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {clinic.root.parent} rw - nfs4 b rw\n")
-    watches.MOUNTS = str(mounts)
+    inotify_info.MOUNTS = str(mounts)
 
 
 @case("no-modes", ".")
 def windows_disk(clinic) -> None:
     mounts = clinic.root.parent / "mounts"
     mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {clinic.root.parent} rw - 9p b rw\n")
-    watches.MOUNTS = str(mounts)
+    inotify_info.MOUNTS = str(mounts)
 
 
 @case("untrusted", "clawfiles.toml")
@@ -727,7 +727,7 @@ def a_post_that_nobody_took(clinic) -> None:
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, clinic) -> None:
     """What a case may change of the machine is put back after its test; no OpenClaw of this machine is seen."""
-    monkeypatch.setattr(watches, "MOUNTS", watches.MOUNTS)
+    monkeypatch.setattr(inotify_info, "MOUNTS", inotify_info.MOUNTS)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("OPENCLAW_CONFIG_PATH", str(clinic.root.parent / "openclaw.json"))
     monkeypatch.delenv("OPENCLAW_GATEWAY_TOKEN", raising=False)
@@ -817,7 +817,7 @@ def test_a_file_that_is_being_written_is_waited_for(clinic) -> None:
 
 def test_a_circle_of_a_hundred_thousand_tasks_is_found_without_recursion(clinic) -> None:
     survey = Survey(str(clinic.root), clinic.now)
-    node = Node(path="status/x.md", name="x.md", kind="file", size_bytes=1, mtime=0, links=1, mode=0o644)
+    node = DiskNode(path="status/x.md", name="x.md", kind="file", size_bytes=1, mtime=0, links=1, mode=0o644)
     count = 90_000
     survey.tasks = [
         TaskFile(
@@ -858,13 +858,13 @@ def test_a_circle_is_told_with_its_path(clinic, one) -> None:
 
 
 def test_a_check_that_breaks_does_not_hide_the_others(clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    from claw_files.doctor import examine
+    from claw_files.doctor import checkup
     from claw_files.doctor.checks import tasks
 
     def breaks(_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(examine, "CHECKS", (breaks, *examine.CHECKS[examine.CHECKS.index(tasks.outputs) :]))
+    monkeypatch.setattr(checkup, "CHECKS", (breaks, *checkup.CHECKS[checkup.CHECKS.index(tasks.outputs) :]))
     promised_file(clinic)
 
     assert clinic.codes() == ["check-failed", "output-missing"]
@@ -906,7 +906,7 @@ def test_what_is_as_it_should_be_is_not_named(clinic) -> None:
 
 
 def test_the_reader_itself_follows_no_link_and_reads_no_second_name(clinic) -> None:
-    tree = Tree(str(clinic.root))
+    tree = DiskTree(str(clinic.root))
     clinic.write("status/plain.md", "x")
     clinic.write("status/two.md", "x")
     os.link(clinic.root / "status/two.md", clinic.root / "second")
@@ -917,7 +917,7 @@ def test_the_reader_itself_follows_no_link_and_reads_no_second_name(clinic) -> N
 
     assert tree.read("status/plain.md") == b"x"
     for path, code in (wanted | {"status/pipe.md": "special-file"}).items():
-        with pytest.raises(Unread) as refused:
+        with pytest.raises(UnreadableFile) as refused:
             tree.read(path)
         assert refused.value.code == code, path
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.doctor.examine import examine
-from claw_files.doctor.reading import MOST_NAMES, Tree
+from claw_files.core.model import State
+from claw_files.core.text import safe
+from claw_files.doctor.bounded_reader import MOST_NAMES, DiskTree
+from claw_files.doctor.checkup import examine
 from claw_files.doctor.survey import Survey
-from claw_files.model import State
-from claw_files.words import safe
 
 NAMES: list[bytes] = [
     b"-rf.md", b"--help.md", b"$(id).md", b";x.md", b"`x`.md", b"*.md", b" lead.md", b"trail..md", b"a\nb.md",
@@ -127,7 +127,7 @@ def test_more_names_than_the_limit_are_counted_and_the_first_are_looked_at(clini
     for number in range(MOST_NAMES + 5):
         os.close(os.open(folder / f"{number:06}.md", os.O_CREAT | os.O_WRONLY))
     (folder / "000000.md").write_bytes(b"TC: \xff")
-    listed = Tree(str(clinic.root)).folder("status")
+    listed = DiskTree(str(clinic.root)).folder("status")
 
     assert len(listed.nodes) == MOST_NAMES
     assert len(listed.names) == MOST_NAMES + 5

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from claw_files.core.errors import InvalidFile
+from claw_files.core.model import Task
 from claw_files.doctor.survey import numbered
-from claw_files.documents import frontmatter, status
-from claw_files.documents import ledger as product_ledger
-from claw_files.errors import InvalidFile
-from claw_files.model import Task
+from claw_files.formats import frontmatter, status
+from claw_files.formats import ledger as product_ledger
 from tests.each import each
 
 from .oracle import ledger, paper, tasks

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files.model import State
-from claw_files.words import render_instant
+from claw_files.core.model import State
+from claw_files.core.text import render_instant
 
 
 def did(clinic) -> list[str]:
@@ -55,7 +55,7 @@ def test_a_lost_ledger_is_rebuilt_and_says_which_check_times_it_could_not_know(c
 
 def test_a_spawned_workers_line_gets_its_time_limit_back(clinic) -> None:
     clinic.write("clawfiles.toml", clinic.read("clawfiles.toml") + '[agents.mail]\nkind = "worker"\n')
-    from claw_files.services.delegations import SpawnOrder
+    from claw_files.services.delegation.delegation import SpawnOrder
 
     made = clinic.app("sam").delegations.spawn(SpawnOrder(text="Read", label="mail", size="M", worker="mail"), "iris")
     clinic.settle()
@@ -248,8 +248,8 @@ def test_repair_changes_no_foreign_byte_and_does_nothing_the_second_time(clinic)
 
 
 def test_repair_waits_for_a_heartbeat_that_is_at_work(clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    from claw_files.core.errors import Busy
     from claw_files.doctor import repair
-    from claw_files.errors import Busy
 
     monkeypatch.setattr(repair, "PATIENCE", timedelta(0))
     everything_wrong(clinic)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office, python
 
 Asked = Callable[..., Any]

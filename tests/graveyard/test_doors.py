@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.calls import CALLS
-from claw_files.calls.schemas import schema
+from claw_files.operations import CALLS
+from claw_files.operations.argument_schemas import schema
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]

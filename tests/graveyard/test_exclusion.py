@@ -11,14 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from claw_files.errors import ClawError
-from claw_files.locks import Locks
-from claw_files.model import AgentId, State
-from claw_files.proving import tidied
-from claw_files.services import standing
-from claw_files.services.delegations import SpawnOrder
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, State
+from claw_files.doctor.claim_proof import tidied
+from claw_files.services.admin import daemon_state
+from claw_files.services.delegation.delegation import SpawnOrder
+from claw_files.storage.locks import Locks
 from claw_files.system import kernel
-from claw_files.system.proc import of_run, supervisor_of
+from claw_files.system.procfs import of_run, supervisor_of
 from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
 
@@ -218,7 +218,7 @@ def test_a_number_that_was_given_out_again_is_nobodys_life(tmp_path: Path) -> No
 
         assert acts[0] == "fail TC-1", acts
         assert stranger.is_alive()
-        assert not standing.is_running(str(office.root))
+        assert not daemon_state.is_running(str(office.root))
         Locks(str(office.root)).acquire("daemon", timedelta(0), "a new daemon").close()
     finally:
         stranger.kill()

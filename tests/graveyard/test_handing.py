@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from claw_files.config import parse
-from claw_files.errors import ClawError, InvalidConfig
-from claw_files.model import AgentId, State, TaskId
-from claw_files.system.proc import supervisor_of
+from claw_files.core.errors import ClawError, InvalidConfig
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.system.procfs import supervisor_of
 from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
 
@@ -127,7 +127,7 @@ def test_a_result_reaches_whoever_asked_for_it(office: Office) -> None:
     Here: the requester stands in the task; the news goes there and to nobody else.
     """
     order = office.app("iris").tasks
-    from claw_files.services.tasks import NewTask
+    from claw_files.services.tasks.lifecycle import NewTask
 
     task = order.new(NewTask(title="Which region?", type="bug", to=None), IRIS).id
     office.settle()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, State
-from claw_files.services.delegations import SpawnOrder
+from claw_files.core.model import AgentId, State
+from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

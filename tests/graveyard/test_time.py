@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from claw_files.model import AgentId
+from claw_files.core.model import AgentId
 from claw_files.testing.office import TEAM, Office, python
 
 Asked = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from claw_files.model import RunId
+from claw_files.core.model import RunId
 from claw_files.testing.office import Office
 from claw_files.testing.patience import until
 from tests.acp.conftest import Team

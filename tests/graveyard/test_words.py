@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.model import AgentId, State, TaskId
 from claw_files.testing.office import Office
 
 Asked = Callable[..., Any]
@@ -283,7 +283,7 @@ def test_running_the_set_up_twice_writes_no_section_twice(office: Office) -> Non
 
     Here: the section is found and left alone, and what a person wrote around it stays.
     """
-    from claw_files.finding import set_up
+    from claw_files.app.workspace_finder import set_up
 
     office.write("CLAUDE.md", "# Mine\n\nKeep this.\n")
     set_up(str(office.root), "default", "claude")

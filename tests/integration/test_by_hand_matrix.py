@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from claw_files.errors import ClawError, NotYours
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.errors import ClawError, NotYours
+from claw_files.core.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office
 
 TASK, STATUS = TaskId("TC-1"), "status/tc-1.md"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from claw_files import views
-from claw_files.calls import CALLS, perform
-from claw_files.calls.arguments import TEXT_BYTES
 from claw_files.cli.root import root
-from claw_files.errors import ClawError, MoveRefused, NotFound, NothingReady, Refused, Usage
-from claw_files.model import AgentId
-from claw_files.services.tasks import TaskService
+from claw_files.core.errors import ClawError, MoveRefused, NotFound, NothingReady, Refused, UsageError
+from claw_files.core.model import AgentId
+from claw_files.operations import CALLS, perform
+from claw_files.operations.arguments import TEXT_BYTES
+from claw_files.presentation import views
+from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
 
@@ -77,7 +77,7 @@ def test_every_call_is_the_right_of_a_command_that_there_is() -> None:
 
 
 def test_the_right_of_a_call_is_that_of_what_it_is_asked_to_do() -> None:
-    from claw_files.calls.table import checked
+    from claw_files.operations.table import checked
 
     def right(name: str, **raw: object) -> str:
         return CALLS[name].right(checked(CALLS[name], raw))
@@ -381,7 +381,7 @@ def test_a_call_and_its_command_refuse_alike(office: Office, ask: Ask, capsys: p
     ],
 )
 def test_what_is_asked_wrongly_is_one_sentence_that_names_it(ask: Ask, name: str, arguments: Any, said: str) -> None:
-    with pytest.raises(Usage, match=said) as refused:
+    with pytest.raises(UsageError, match=said) as refused:
         ask("sam", name, **arguments)
     assert len(str(refused.value)) < 500
     assert "\n" not in str(refused.value)
@@ -399,7 +399,7 @@ def test_a_null_counts_as_not_given(ask: Ask) -> None:
 
 
 def test_nobody_asks_without_a_name_or_as_nobody(office: Office) -> None:
-    with pytest.raises(Usage, match="who acts"):
+    with pytest.raises(UsageError, match="who acts"):
         perform(office.app(), "task_list", {})
     with pytest.raises(NotFound, match="no agent 'mallory'"):
         perform(office.app("mallory"), "task_list", {})

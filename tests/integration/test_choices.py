@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.documents import choices as forms
-from claw_files.model import AgentId, Box, Kind, State
+from claw_files.core.model import AgentId, Box, Kind, State
+from claw_files.formats import choices as forms
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
 

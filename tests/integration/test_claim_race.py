@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import AlreadyClaimed, Busy, Conflict, Refused
-from claw_files.locks import Claims
-from claw_files.model import AgentId, TaskId
-from claw_files.system.disk import DiskFiles
+from claw_files.core.errors import AlreadyClaimed, Busy, Conflict, Refused
+from claw_files.core.model import AgentId, TaskId
+from claw_files.storage.locks import Claims
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.office import Office
 from tests.proofs import often
 

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from claw_files import __version__, config
-from claw_files.app import App
-from claw_files.digest import digest
-from claw_files.model import AgentId
-from claw_files.system.disk import DiskFiles
-from claw_files.system.swap import Intent, mark
+from claw_files.app.wiring import App
+from claw_files.core.digest import digest
+from claw_files.core.model import AgentId
+from claw_files.system.disk_files import DiskFiles
+from claw_files.system.swap_folder import Intent, mark
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]

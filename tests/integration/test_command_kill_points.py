@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from claw_files import cli
-from claw_files.app import App
-from claw_files.locks import Locks
-from claw_files.model import State
+from claw_files.app.wiring import App
+from claw_files.core.model import State
+from claw_files.storage.locks import Locks
 from claw_files.system import kernel
 from claw_files.system.clock import SystemClock
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import Conflict, NotFound, Refused
-from claw_files.model import AgentId, State, TaskId
-from claw_files.services.delegations import SpawnOrder
-from claw_files.system.disk import DiskFiles
+from claw_files.core.errors import Conflict, NotFound, Refused
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.services.delegation.delegation import SpawnOrder
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office, python
 from tests import runs
@@ -431,7 +431,7 @@ def test_a_way_in_that_is_cut_off_at_any_step_is_finished_by_the_next_tick(
 
 def test_a_task_that_went_to_somebody_else_meanwhile_stays_outside(office: Office) -> None:
     task = TaskId(office.new())
-    from claw_files.model import Audit, Entry
+    from claw_files.core.model import Audit, Entry
 
     office.app("shield").workspace.put_entry(Entry(task=task, agent=SHIELD), Audit(action="moved in"))
     office.delegate(task, "peter")
@@ -568,7 +568,7 @@ def test_a_link_in_the_place_of_a_compartment_is_not_followed(office: Office, tm
 
 
 def _order(title: str, **more: Any) -> Any:
-    from claw_files.services.tasks import NewTask
+    from claw_files.services.tasks.lifecycle import NewTask
 
     return NewTask(title=title, **more)
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files import figures
 from claw_files.config import parse
-from claw_files.doctor.examine import examine
-from claw_files.errors import AlreadyClaimed, InvalidConfig
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.errors import AlreadyClaimed, InvalidConfig
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.doctor.checkup import examine
+from claw_files.presentation import figures
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)

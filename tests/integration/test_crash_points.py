@@ -19,13 +19,13 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.config import parse
-from claw_files.errors import Conflict
-from claw_files.locks import Claims, Locks
-from claw_files.model import AgentId, Audit, State, Task, TaskId
+from claw_files.core.errors import Conflict
+from claw_files.core.model import AgentId, Audit, State, Task, TaskId
+from claw_files.storage.locks import Claims, Locks
+from claw_files.storage.workspace import Workspace
 from claw_files.system import kernel
-from claw_files.system.disk import DiskFiles
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import FakeClock
-from claw_files.workspace import Workspace
 from tests.proofs import is_tried
 
 OLD, NEW = b"old\n", b"a new and longer text\n"
@@ -339,7 +339,7 @@ def test_everything_is_synced_before_the_next_step_relies_on_it(
 STRACED = """
 import sys
 sys.path.insert(0, {source!r})
-from claw_files.system.disk import DiskFiles
+from claw_files.system.disk_files import DiskFiles
 files = DiskFiles({root!r})
 files.commit("status/warm-up.md", lambda data: b"x", None)
 files.commit({path!r}, lambda data: {new!r}, {note!r})

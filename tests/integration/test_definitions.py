@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, Audit, State, Task, TaskId
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Audit, State, Task, TaskId
 from claw_files.testing.office import Office
 
 PETER, SAM, PERSON = AgentId("peter"), AgentId("sam"), AgentId("dimitrios")

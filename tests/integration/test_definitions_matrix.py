@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office
 
 TASK, PETER, IRIS, SAM, PERSON = (

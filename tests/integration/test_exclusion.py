@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import pytest
 
-from claw_files.errors import Busy
-from claw_files.locks import Locks
-from claw_files.model import AgentId
-from claw_files.proving import tidied
+from claw_files.core.errors import Busy
+from claw_files.core.model import AgentId
+from claw_files.doctor.claim_proof import tidied
+from claw_files.storage.locks import Locks
 from claw_files.system import folder_locks
-from claw_files.system.gate import Gate
+from claw_files.system.path_gate import PathGate
 from claw_files.testing.office import Office
 
 FORK = multiprocessing.get_context("fork")
@@ -125,7 +125,7 @@ def test_the_kernel_frees_the_lock_of_a_process_that_is_killed(tmp_path: Path) -
 
 
 def test_names_do_not_get_in_each_others_way_and_a_name_keeps_others_out(tmp_path: Path) -> None:
-    gate = Gate(str(tmp_path))
+    gate = PathGate(str(tmp_path))
     with gate.folder("") as one, gate.folder("") as two:
         assert folder_locks.take(one, "tc-1")
         assert folder_locks.take(two, "tc-2")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from claw_files.errors import AlreadyClaimed, Conflict, NotFound, Refused
-from claw_files.model import AgentId, Audit, RunId, State, TaskId
-from claw_files.services.delegations import Delegated, SpawnOrder
+from claw_files.core.errors import AlreadyClaimed, Conflict, NotFound, Refused
+from claw_files.core.model import AgentId, Audit, RunId, State, TaskId
+from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
@@ -85,7 +85,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
     made.stop()
 
 
-def spawn(office: Office, label: str, by: AgentId = SAM, inside: str | None = None, **more: Any) -> Delegated:
+def spawn(office: Office, label: str, by: AgentId = SAM, inside: str | None = None, **more: Any) -> DelegationResult:
     order = SpawnOrder(**{"text": f"Look into {label}", "label": label, "size": "S", **more})
     found = office.app().delegations.spawn(order, by, TaskId(inside) if inside else None)
     office.settle()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import Busy, CannotWrite, Conflict, InvalidFile
-from claw_files.model import AgentId
-from claw_files.services.tasks import NewTask
+from claw_files.core.errors import Busy, CannotWrite, Conflict, InvalidFile
+from claw_files.core.model import AgentId
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.system import durable, kernel
-from claw_files.system.disk import DiskFiles
+from claw_files.system.disk_files import DiskFiles
 from claw_files.system.durable import try_lock
 from claw_files.testing import FakeClock
 from claw_files.testing.office import Office

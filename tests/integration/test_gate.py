@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import CannotRead, CannotWrite, NotFound
+from claw_files.core.errors import CannotRead, CannotWrite, NotFound
 from claw_files.system import kernel
-from claw_files.system.disk import DiskFiles
+from claw_files.system.disk_files import DiskFiles
 
 PATH = "status/tc-1.md"
 SECRET = b"root:x:0:0"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files import locks
-from claw_files.app import App
-from claw_files.errors import AlreadyClaimed, NotYours, StaleGeneration
-from claw_files.locks import Claims
-from claw_files.model import AgentId, TaskId
+from claw_files.app.wiring import App
+from claw_files.core.errors import AlreadyClaimed, NotYours, StaleGeneration
+from claw_files.core.model import AgentId, TaskId
+from claw_files.storage import locks
+from claw_files.storage.locks import Claims
 
 CONFIG = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\ntakes = ["bug"]\n'
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import CannotRead, Refused
-from claw_files.system.disk import DiskFiles
+from claw_files.core.errors import CannotRead, Refused
+from claw_files.core.text import FILE_BYTES
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import FakeClock
-from claw_files.words import FILE_BYTES
 
 LEDGER = "HEARTBEAT.md"
 

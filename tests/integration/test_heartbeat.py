@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, State, TaskId
 from claw_files.testing.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, Box, State
+from claw_files.core.model import AgentId, Box, State
 from claw_files.testing.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from claw_files.config.channels import CAP_BYTES
-from claw_files.doctor.examine import examine
-from claw_files.model import AgentId, TaskId
-from claw_files.services import channels
-from claw_files.services.heartbeat import Ticked
-from claw_files.services.outbox import Outbox
+from claw_files.core.model import AgentId, TaskId
+from claw_files.doctor.checkup import examine
+from claw_files.services.heartbeat.heartbeat import TickResult
+from claw_files.services.people import channels
+from claw_files.services.people.outbox import Outbox
+from claw_files.storage.workspace import Workspace
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office
-from claw_files.workspace import Workspace
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -206,7 +206,7 @@ def close_file(office: Office, how: str) -> None:
         path.parent.joinpath("far").symlink_to(office.root.parent)
 
 
-def late(office: Office, after: timedelta) -> Ticked:
+def late(office: Office, after: timedelta) -> TickResult:
     """A tick that may meet problems."""
     office.clock.advance(after)
     office.settle()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from claw_files.model import AgentId, State
-from claw_files.services.delegations import Delegated, SpawnOrder
-from claw_files.services.heartbeat import Ticked
-from claw_files.system.disk import DiskFiles
+from claw_files.core.model import AgentId, State
+from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
+from claw_files.services.heartbeat.heartbeat import TickResult
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
@@ -72,7 +72,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
     made.stop()
 
 
-def spawn(office: Office, label: str, **more: Any) -> Delegated:
+def spawn(office: Office, label: str, **more: Any) -> DelegationResult:
     """A worker that was spawned by sam and not started yet."""
     given = {"text": f"Look into {label}", "label": label, "size": "S"}
     found = office.app().delegations.spawn(SpawnOrder(**{**given, **more}), AgentId("sam"))
@@ -356,7 +356,7 @@ def test_of_two_ticks_at_once_the_second_says_who_is_at_it_and_does_nothing(offi
     child = forked(first)
     os.read(halted[0], 1)
     before = office.tree()
-    second: Ticked = office.app().heartbeat.tick()
+    second: TickResult = office.app().heartbeat.tick()
     after = office.tree()
     os.write(go[1], b"x" * 100)
     assert os.waitpid(child, 0)[1] == 0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.app import App
-from claw_files.model import AgentId, State
-from claw_files.services.tasks import NewTask
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, State
+from claw_files.services.tasks.lifecycle import NewTask
 
 CONFIG = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\ntakes = ["bug"]\n'
 SAM, PETER = AgentId("sam"), AgentId("peter")

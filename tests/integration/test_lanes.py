@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, Run
-from claw_files.rules.lanes import Hold, sentence
-from claw_files.runtimes import StartOrder
-from claw_files.services.delegations import SpawnOrder
+from claw_files.core.model import AgentId, Run
+from claw_files.policy.dispatch_queue import HoldReason, sentence
+from claw_files.processes import StartOrder
+from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
 
@@ -101,7 +101,7 @@ def test_of_five_at_once_four_start_and_the_fifth_when_the_first_ends(office: Of
     office.tick()
     assert len(live(office)) == 4
     (fifth,) = office.app().looking.waits()
-    assert (fifth.held_by, len(fifth.runs), fifth.ahead) == (Hold.RUNS, 4, 0)
+    assert (fifth.held_by, len(fifth.runs), fifth.ahead) == (HoldReason.RUNS, 4, 0)
     said = sentence(fifth, office.app().when)
     assert said.startswith("waits for limits.runs since ")
     assert "ago), behind 4 runs (" in said or "(now), behind 4 runs (" in said
@@ -155,7 +155,7 @@ def test_one_lane_has_one_run_at_a_time_in_the_order_in_which_its_messages_were_
     office.tick()
 
     second, third = office.app().looking.waits()
-    assert (second.held_by, second.ahead, third.ahead) == (Hold.LANE, 0, 1)
+    assert (second.held_by, second.ahead, third.ahead) == (HoldReason.LANE, 0, 1)
     assert third.messages == (second.message.id,)
     assert len(live(office)) == 1
 
@@ -167,7 +167,7 @@ def test_one_lane_has_one_run_at_a_time_in_the_order_in_which_its_messages_were_
     told = office.read("lane.txt").splitlines()
     assert [line.split()[1] for line in told] == ["begins", "ends"] * 2
     (third,) = office.app().looking.waits()
-    assert third.held_by is Hold.MODEL, "its model has had its two runs in this minute"
+    assert third.held_by is HoldReason.MODEL, "its model has had its two runs in this minute"
     assert third.until is not None
     office.clock.advance(third.until - office.clock.now() - SECOND)
     assert "wake" not in " ".join(office.acts())
@@ -183,7 +183,7 @@ def test_the_rate_of_a_model_is_kept_by_a_program_that_was_just_started(office: 
 
     (held,) = office.app().looking.waits()  # every App reads the journal anew, as a new process does
 
-    assert (held.held_by, held.model) == (Hold.MODEL, "small")
+    assert (held.held_by, held.model) == (HoldReason.MODEL, "small")
     assert held.until is not None
     assert timedelta(seconds=58) < held.until - office.clock.now() <= timedelta(seconds=61)
 
@@ -195,7 +195,7 @@ def test_a_worker_of_which_two_may_run_keeps_its_third_waiting_though_slots_are_
     office.tick()
 
     (third,) = office.app().looking.waits()
-    assert (third.held_by, len(third.runs)) == (Hold.AGENT, 2)
+    assert (third.held_by, len(third.runs)) == (HoldReason.AGENT, 2)
     for n in (1, 2, 3):
         office.write(f"go-gated{n}", "")
 

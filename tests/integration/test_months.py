@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import CannotRead
-from claw_files.model import AgentId, Box, TaskId
-from claw_files.services import tidying
-from claw_files.system.gate import Gate
-from claw_files.system.months import Archive
+from claw_files.core.errors import CannotRead
+from claw_files.core.model import AgentId, Box, TaskId
+from claw_files.services.admin import month_mover
+from claw_files.system.month_archive import Archive
+from claw_files.system.path_gate import PathGate
 from claw_files.testing import FakeClock
 from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
@@ -60,7 +60,7 @@ def tidied(office: Office) -> None:
     """Tick until nothing is left to move today."""
     for _ in range(50):
         office.tick()
-        if not tidying.Tidying(office.app().workspace).is_due():
+        if not month_mover.MonthMover(office.app().workspace).is_due():
             return
     raise AssertionError("still not through after fifty ticks")
 
@@ -223,18 +223,18 @@ def test_an_editor_that_saves_an_old_file_in_between_loses_nothing(office: Offic
     works(office, 1)
     office.new()
     office.clock.set(datetime(2025, 3, 1, tzinfo=UTC))
-    commit, path = tidying.added, "inbox/peter/done/20250106T090000Z-tc-1.1.md"
+    commit, path = month_mover.added, "inbox/peter/done/20250106T090000Z-tc-1.1.md"
 
     def edited(raw: bytes | None, members: dict) -> bytes:
         if path.rpartition("/")[2] in members:
             office.write(path, "mine now\n", JANUARY)
         return commit(raw, members)
 
-    tidying.added = edited
+    month_mover.added = edited
     try:
         office.app().heartbeat.tick()
     finally:
-        tidying.added = commit
+        month_mover.added = commit
     assert office.read(path) == "mine now\n"
 
     office.clock.advance(DAY)
@@ -410,9 +410,9 @@ def test_in_its_twelfth_month_an_office_is_as_flat_as_in_its_third(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = {"read": 0, "opened": 0}
-    read, folder = Gate.read, Gate.folder
-    monkeypatch.setattr(Gate, "read", lambda *a: (counted.update(read=counted["read"] + 1), read(*a))[1])
-    monkeypatch.setattr(Gate, "folder", lambda *a: (counted.update(opened=counted["opened"] + 1), folder(*a))[1])
+    read, folder = PathGate.read, PathGate.folder
+    monkeypatch.setattr(PathGate, "read", lambda *a: (counted.update(read=counted["read"] + 1), read(*a))[1])
+    monkeypatch.setattr(PathGate, "folder", lambda *a: (counted.update(opened=counted["opened"] + 1), folder(*a))[1])
     measured = {}
     for month in range(1, 13):
         for day in (5, 12, 19, 26):

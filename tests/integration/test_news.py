@@ -56,7 +56,7 @@ def test_a_person_who_asked_reads_what_was_found(office: Office) -> None:
 
 
 def _order(title: str):
-    from claw_files.services.tasks import NewTask
+    from claw_files.services.tasks.lifecycle import NewTask
 
     return NewTask(title=title)
 
@@ -130,8 +130,8 @@ Path(f"checkpoints/subagent-{label}.md").write_text(text)
 
 
 def _spawn(label: str, group: str | None):
-    from claw_files.model import AgentId
-    from claw_files.services.delegations import SpawnOrder
+    from claw_files.core.model import AgentId
+    from claw_files.services.delegation.delegation import SpawnOrder
 
     size = {"group": group, "group_size": 2} if group else {}
     return SpawnOrder(text="look", label=label, size="S", worker=AgentId("looks"), **size)
@@ -152,8 +152,8 @@ def test_what_an_agent_writes_in_a_folder_of_its_own_is_told_too(office: Office)
 
 
 def test_an_idle_tick_lists_nothing_for_a_file_without_the_word(office: Office, task: str, monkeypatch) -> None:
-    from claw_files.documents import findings
+    from claw_files.formats import report_findings
 
-    monkeypatch.setattr(findings, "critical", lambda *_: pytest.fail("looked for findings"))
+    monkeypatch.setattr(report_findings, "critical", lambda *_: pytest.fail("looked for findings"))
     office.write("status/tc-1.md", office.read("status/tc-1.md").replace("CRITICAL", "Serious"))
     office.tick(MINUTE)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import INSTALL, CannotWrite
-from claw_files.model import AgentId
-from claw_files.sender import Sender
+from claw_files.app.sender import Sender
+from claw_files.app.wiring import App
+from claw_files.core.errors import INSTALL, CannotWrite
+from claw_files.core.model import AgentId
 from claw_files.testing.patience import until
 
 SECRET = "s3cretword"
@@ -327,7 +327,7 @@ def test_a_variable_holds_the_address(server: Server, start, monkeypatch: pytest
 
 def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.MonkeyPatch) -> None:
     team = start(["json://127.0.0.1:9/"])
-    monkeypatch.setattr("claw_files.services.outbox.Outbox.start", lambda *_: None)
+    monkeypatch.setattr("claw_files.services.people.outbox.Outbox.start", lambda *_: None)
     monkeypatch.setitem(sys.modules, "apprise", None)
     team.send("hello")
     team.tick()
@@ -339,14 +339,14 @@ def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.
 
 def test_on_a_disk_that_takes_nothing_nothing_is_sent(server: Server, start, monkeypatch: pytest.MonkeyPatch) -> None:
     team = start([server.address])
-    monkeypatch.setattr("claw_files.services.outbox.Outbox.start", lambda *_: None)
+    monkeypatch.setattr("claw_files.services.people.outbox.Outbox.start", lambda *_: None)
     team.send("hello")
     team.tick()
 
     def full(*args: object, **more: object) -> None:
         raise CannotWrite("outbox", "no space left on device")
 
-    monkeypatch.setattr("claw_files.system.disk.DiskFiles.commit", full)
+    monkeypatch.setattr("claw_files.system.disk_files.DiskFiles.commit", full)
 
     with pytest.raises(CannotWrite):
         Sender(team.app()).run()

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from claw_files.config import OpenClaw
-from claw_files.errors import GatewayAway, GatewayRefused
-from claw_files.openclaw import Target, answers, bridge, doubt, scratch
-from claw_files.openclaw.access import Access, access
-from claw_files.openclaw.answers import Outcome
-from claw_files.openclaw.bridge import Bridge, Job
-from claw_files.openclaw.client import Gateway
-from claw_files.openclaw.protocol import ADMIN
-from claw_files.openclaw.steering import How, steer
+from claw_files.core.errors import GatewayAway, GatewayRefused
+from claw_files.integrations.openclaw import Target, bridge, delivery_check, heartbeat_scratch, turn_result
+from claw_files.integrations.openclaw.bridge import Bridge, BridgeJob
+from claw_files.integrations.openclaw.gateway_access import GatewayAccess, access
+from claw_files.integrations.openclaw.gateway_client import Gateway
+from claw_files.integrations.openclaw.protocol import ADMIN
+from claw_files.integrations.openclaw.turn_result import TurnOutcome
+from claw_files.integrations.openclaw.turn_steering import SteerOutcome, steer
 
 from .gateway import FINAL, TOKEN, Counterpart
 
@@ -39,7 +39,7 @@ class Desk:
     def bridge(self, run: str = "tc-1.1-s1", message: str = "TC-1: look", agent: str = "peter") -> Bridge:
         folder = self.root / "runs" / run
         folder.mkdir(parents=True, exist_ok=True)
-        job = Job(
+        job = BridgeJob(
             folder=str(folder),
             workspace=str(self.root),
             run=run,
@@ -50,7 +50,7 @@ class Desk:
         )
         return Bridge(job, lambda: Gateway(self.counterpart.url, TOKEN), self.said.append, self._pause)
 
-    def run(self, run: str = "tc-1.1-s1", **more: str) -> Outcome:
+    def run(self, run: str = "tc-1.1-s1", **more: str) -> TurnOutcome:
         return self.bridge(run, **more).run()
 
     def file(self, name: str, run: str = "tc-1.1-s1") -> dict[str, object]:
@@ -155,7 +155,7 @@ def test_an_end_that_only_a_newer_gateway_knows_is_one_and_is_told(desk: Desk, c
 
 @pytest.mark.parametrize("final", [{"status": "lost"}, {"status": "lost", "error": "no", "result": FINAL["result"]}])
 def test_an_end_of_an_unknown_kind_without_an_answer_is_none(final: dict[str, object]) -> None:
-    assert not answers.final(final).is_good
+    assert not turn_result.final(final).is_good
 
 
 def test_the_record_is_on_the_disk_before_the_message_goes_out(
@@ -282,10 +282,10 @@ def test_a_turn_that_fails_for_another_reason_is_not_sent_again(desk: Desk, coun
 
 
 def test_what_is_refused_again_and_again_is_given_up(desk: Desk, counterpart: Counterpart) -> None:
-    counterpart.refusals = [doubt.NEVER_BEGUN[0]] * 50
+    counterpart.refusals = [delivery_check.NEVER_BEGUN[0]] * 50
 
     assert not desk.run().is_good
-    assert len(counterpart.sent) == doubt.RENEWALS
+    assert len(counterpart.sent) == delivery_check.RENEWALS
 
 
 def test_an_input_that_is_queued_is_waited_for(
@@ -416,11 +416,11 @@ def test_a_correction_reaches_the_turn_that_the_run_waits_for(
 ) -> None:
     counterpart.is_instant = False
     killed(desk, monkeypatch, "agent")
-    way = Access(url=counterpart.url, token=TOKEN)
+    way = GatewayAccess(url=counterpart.url, token=TOKEN)
 
     answer = steer(way, str(desk.root), "tc-1.1-s1", "not the login: the logout")
 
-    assert answer.how is How.STEERED
+    assert answer.how is SteerOutcome.STEERED
     assert counterpart.steered[0]["args"]["message"] == "not the login: the logout"
     assert counterpart.steered[0]["sessionKey"] == "agent:peter:clawfiles"
 
@@ -428,11 +428,11 @@ def test_a_correction_reaches_the_turn_that_the_run_waits_for(
 def test_a_correction_for_a_turn_that_is_over_or_was_never_begun_is_not_sent(
     desk: Desk, counterpart: Counterpart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    way = Access(url=counterpart.url, token=TOKEN)
+    way = GatewayAccess(url=counterpart.url, token=TOKEN)
     killed(desk, monkeypatch, "agent")
 
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x").how is How.NOT_RUNNING
-    assert steer(way, str(desk.root), "tc-9.1-s1", "x").how is How.NOT_RUNNING
+    assert steer(way, str(desk.root), "tc-1.1-s1", "x").how is SteerOutcome.NOT_RUNNING
+    assert steer(way, str(desk.root), "tc-9.1-s1", "x").how is SteerOutcome.NOT_RUNNING
     assert counterpart.steered == []
 
 
@@ -441,10 +441,10 @@ def test_a_turn_that_takes_no_correction_and_a_gateway_that_allows_none_are_told
 ) -> None:
     counterpart.is_instant = False
     killed(desk, monkeypatch, "agent")
-    way, at_once = Access(url=counterpart.url, token=TOKEN), timedelta(0)
+    way, at_once = GatewayAccess(url=counterpart.url, token=TOKEN), timedelta(0)
 
     counterpart.is_steerable = False
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x", at_once).how is How.NOT_RUNNING
+    assert steer(way, str(desk.root), "tc-1.1-s1", "x", at_once).how is SteerOutcome.NOT_RUNNING
     counterpart.is_steerable = None
     with pytest.raises(GatewayRefused, match=r"gateway\.tools\.allow"):
         steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)
@@ -456,34 +456,36 @@ def test_a_turn_that_takes_no_correction_and_a_gateway_that_allows_none_are_told
 def test_the_ledger_is_put_beside_what_others_wrote_and_only_when_it_changed(counterpart: Counterpart) -> None:
     counterpart.scratch, counterpart.revision = "- water the plants\n", 4
     with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
-        done = [scratch.push(gateway, "main", text) for text in ("- TC-1\n", "- TC-1\n", "- TC-2\n")]
+        done = [heartbeat_scratch.push(gateway, "main", text) for text in ("- TC-1\n", "- TC-1\n", "- TC-2\n")]
 
     assert done == [True, False, True]
-    assert counterpart.scratch == f"- water the plants\n\n{scratch.BEGIN}\n- TC-2\n{scratch.END}\n"
+    assert counterpart.scratch == f"- water the plants\n\n{heartbeat_scratch.BEGIN}\n- TC-2\n{heartbeat_scratch.END}\n"
     assert counterpart.revision == 6
 
 
 def test_a_change_by_somebody_else_in_between_is_kept(counterpart: Counterpart) -> None:
     counterpart.rivals = 2
     with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
-        assert scratch.push(gateway, "main", "- TC-1")
+        assert heartbeat_scratch.push(gateway, "main", "- TC-1")
 
-    assert counterpart.scratch == f"theirs\ntheirs\n\n{scratch.BEGIN}\n- TC-1\n{scratch.END}\n"
+    assert counterpart.scratch == f"theirs\ntheirs\n\n{heartbeat_scratch.BEGIN}\n- TC-1\n{heartbeat_scratch.END}\n"
 
 
 def test_a_scratch_that_changes_all_the_time_and_an_agent_without_heartbeat_are_told(counterpart: Counterpart) -> None:
     counterpart.rivals = 100
     with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
         with pytest.raises(GatewayRefused, match="all the time"):
-            scratch.push(gateway, "main", "- TC-1")
+            heartbeat_scratch.push(gateway, "main", "- TC-1")
         with pytest.raises(GatewayRefused, match="no heartbeat"):
-            scratch.push(gateway, "peter", "- TC-1")
+            heartbeat_scratch.push(gateway, "peter", "- TC-1")
 
 
 def test_a_ledger_that_holds_our_marks_does_not_end_our_section() -> None:
-    once = scratch.with_ledger("mine", f"a\n{scratch.END}\nb")
+    once = heartbeat_scratch.with_ledger("mine", f"a\n{heartbeat_scratch.END}\nb")
 
-    assert scratch.with_ledger(once, "c") == f"mine\n\n{scratch.BEGIN}\nc\n{scratch.END}\n"
+    assert (
+        heartbeat_scratch.with_ledger(once, "c") == f"mine\n\n{heartbeat_scratch.BEGIN}\nc\n{heartbeat_scratch.END}\n"
+    )
 
 
 # --- the token

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import INSTALL
-from claw_files.model import AgentId, RunId, State, TaskId
-from claw_files.services.tasks import NewTask
+from claw_files.app.wiring import App
+from claw_files.core.errors import INSTALL
+from claw_files.core.model import AgentId, RunId, State, TaskId
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.testing.patience import until
 
 from .gateway import TOKEN, Counterpart

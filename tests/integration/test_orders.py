@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files.model import AgentId
+from claw_files.core.model import AgentId
 from claw_files.testing.office import TEAM, Office, python
 
 from .conftest import typed

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import NotFound, Refused
-from claw_files.rules.snapshot import Act
-from claw_files.services.probing import Probed
+from claw_files.app.wiring import App
+from claw_files.core.errors import NotFound, Refused
+from claw_files.policy.snapshot import Act
+from claw_files.services.admin.probe import ProbeResult
 from claw_files.testing.office import python
 
 OBEYS = """
@@ -80,7 +80,7 @@ def app(root: Path) -> App:
     return App(str(root), {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES")}, None)
 
 
-def probe(root: Path, agent: str, patience: timedelta = PATIENCE) -> Probed:
+def probe(root: Path, agent: str, patience: timedelta = PATIENCE) -> ProbeResult:
     return app(root).probing.probe(agent, patience)
 
 

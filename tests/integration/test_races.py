@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, TaskId
-from claw_files.proving import tidied
-from claw_files.sender import Sender
-from claw_files.services.contracts import SpawnOrder
-from claw_files.services.tasks import NewTask
+from claw_files.app.sender import Sender
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, TaskId
+from claw_files.doctor.claim_proof import tidied
+from claw_files.services.delegation.spawn_contract import SpawnOrder
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.testing.office import TEAM, Office, python
 from tests.integration.test_exclusion import crowd
 from tests.integration.test_notify import Server, Team

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import BadValue, Refused
-from claw_files.model import AgentId, Size, State, TaskId
-from claw_files.services.batching import Batching
-from claw_files.services.contracts import check_label
-from claw_files.services.delegations import Delegated, SpawnOrder
+from claw_files.core.errors import BadValue, Refused
+from claw_files.core.model import AgentId, Size, State, TaskId
+from claw_files.services.delegation.batches import BatchSpawner
+from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
+from claw_files.services.delegation.spawn_contract import check_label
 from claw_files.testing.office import TEAM, Office, python
 
 from .conftest import typed
@@ -71,7 +71,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
     made.stop()
 
 
-def spawn(office: Office, label: str, by: str = "sam", **more: Any) -> Delegated:
+def spawn(office: Office, label: str, by: str = "sam", **more: Any) -> DelegationResult:
     given = {"text": "Dig here\n\nDeep.", "label": label, "size": "S", "type": "digging"}
     place = office.app(by)
     done = place.delegations.spawn(SpawnOrder(**{**given, **more}), AgentId(by))
@@ -451,7 +451,7 @@ def test_a_spawn_by_type_takes_a_worker_that_has_money(office: Office) -> None:
 def batch(office: Office, items: str, **more: Any) -> Any:
     order = SpawnOrder(**{"text": "Is it a bug?", "label": "tickets", "size": "S", "type": "triage", **more})
     app = office.app()
-    made = Batching(app.workspace, app.delegations).spawn(order, items, SAM)
+    made = BatchSpawner(app.workspace, app.delegations).spawn(order, items, SAM)
     office.settle()
     return made
 

@@ -126,8 +126,8 @@ def test_one_item_that_cannot_be_spawned_keeps_nobody_from_the_others(tmp_path: 
 
 
 def _order(label: str):
-    from claw_files.model import AgentId
-    from claw_files.services.delegations import SpawnOrder
+    from claw_files.core.model import AgentId
+    from claw_files.services.delegation.delegation import SpawnOrder
 
     return SpawnOrder(text="by hand", label=label, size="S", worker=AgentId("monitor"))
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from claw_files.errors import NotFound, Refused, Usage
-from claw_files.model import AgentId, RunId, State, TaskId
-from claw_files.rules.sessions import Session, Status, Wanted
-from claw_files.services.delegations import SpawnOrder
+from claw_files.core.errors import NotFound, Refused, UsageError
+from claw_files.core.model import AgentId, RunId, State, TaskId
+from claw_files.policy.session_view import Session, SessionFilter, Status
+from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
 
@@ -82,7 +82,7 @@ def outputs(office: Office) -> list[str]:
 
 
 def listed(office: Office, viewer: AgentId | None = None, **wanted: Any) -> dict[str, Session]:
-    found = office.app().sessions.listing(viewer, Wanted(**wanted), 3)
+    found = office.app().sessions.listing(viewer, SessionFilter(**wanted), 3)
     return {session.key: session for session in found.sessions}
 
 
@@ -158,7 +158,7 @@ def test_lists_are_filtered_by_kind_agent_time_and_number(office: Office) -> Non
     }
     assert set(listed(office, agent=PETER)) == {"agent:peter:main"}
     assert len(listed(office, limit=1)) == 1
-    assert office.app().sessions.listing(None, Wanted(limit=1)).more > 3
+    assert office.app().sessions.listing(None, SessionFilter(limit=1)).more > 3
     running = {"agent:research:subagent:mail", "agent:research:subagent:news"}
     assert set(listed(office, active=timedelta(minutes=60))) == running, "the others have never done anything"
 
@@ -273,7 +273,7 @@ def test_what_is_not_at_work_is_not_steered_and_the_right_command_is_named(offic
 
 
 def test_a_runtime_that_can_hands_the_correction_over_at_once(office: Office) -> None:
-    from claw_files.services.steering import Steering
+    from claw_files.services.sessions.steering import Steering
 
     spawn(office, "mail")
     app, taken = office.app(), []
@@ -322,7 +322,7 @@ def test_a_number_that_two_tasks_bear_is_refused(office: Office) -> None:
     text = office.read("status/tc-1.md").replace("TC-1", "OPS-1").replace("label: mail", "label: ops")
     office.write("status/ops-1.md", text)
 
-    with pytest.raises(Usage, match="means several"):
+    with pytest.raises(UsageError, match="means several"):
         office.app().steering.kill(SAM, "1")
 
 
@@ -444,7 +444,7 @@ def test_of_a_compartments_task_the_requester_hears_no_more_than_that_it_is_done
 def test_a_list_reads_the_newest_runs_only_and_an_old_one_is_found_by_its_id(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from claw_files.services import sessions
+    from claw_files.services.sessions import session_list
 
     spawn(office, "old")
     office.write("go-old", "")
@@ -452,7 +452,7 @@ def test_a_list_reads_the_newest_runs_only_and_an_old_one_is_found_by_its_id(
     office.tick()
     os.utime(office.root / "runs/tc-1.1-s1/run.md", (1, 1))
     spawn(office, "new")
-    monkeypatch.setattr(sessions, "RUNS", 1)
+    monkeypatch.setattr(session_list, "RUNS", 1)
 
     assert listed(office)["agent:research:subagent:old"].run is None
     assert office.app().records.history(SAM, "tc-1.1-s1", 50, 1 << 20).session.run == "tc-1.1-s1"

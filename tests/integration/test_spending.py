@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import pytest
 
-from claw_files.model import AgentId
-from claw_files.services.delegations import SpawnOrder
-from claw_files.services.spending import Spending
-from claw_files.system.disk import DiskFiles
+from claw_files.core.model import AgentId
+from claw_files.services.accounting.spend import Spending
+from claw_files.services.delegation.delegation import SpawnOrder
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)

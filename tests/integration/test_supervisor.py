@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from claw_files.model import AgentId, Key, Run, RunId, TaskId
-from claw_files.runtimes import LOST, Given, StartOrder
-from claw_files.runtimes.command import CommandRuntime
-from claw_files.system import proc
+from claw_files.core.model import AgentId, Key, Run, RunId, TaskId
+from claw_files.processes import LOST, Handover, StartOrder
+from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.system import procfs
 from claw_files.system.clock import SystemClock
-from claw_files.system.proc import with_our_programs
 from claw_files.system.processes import SystemProcesses
+from claw_files.system.procfs import with_our_programs
 from claw_files.testing.patience import until
 
 ID = RunId("tc-1.1-s1")
@@ -261,13 +261,13 @@ def test_an_agent_sees_what_it_may_see_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "command"),
     [
-        (Given.STDIN, ("cat",)),
-        (Given.FILE, ("cat", "{message_file}")),
-        (Given.FILE, sh('cat "$CLAWFILES_MESSAGE_FILE"')),
-        (Given.ENV, sh('printf %s "$CLAWFILES_MESSAGE"')),
+        (Handover.STDIN, ("cat",)),
+        (Handover.FILE, ("cat", "{message_file}")),
+        (Handover.FILE, sh('cat "$CLAWFILES_MESSAGE_FILE"')),
+        (Handover.ENV, sh('printf %s "$CLAWFILES_MESSAGE"')),
     ],
 )
-def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: Given, command: tuple[str, ...]) -> None:
+def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: Handover, command: tuple[str, ...]) -> None:
     message = "--output=x; touch PWNED $(touch PWNED)\n{task} `touch PWNED` \x1b[2J ü\n"
     bench.start(*command, message=message, given=given)
 
@@ -278,7 +278,7 @@ def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: Given, comm
 
 
 def test_without_the_message_on_stdin_there_is_nothing_to_read(bench: Bench) -> None:
-    bench.start("cat", message="hello", given=Given.FILE)
+    bench.start("cat", message="hello", given=Handover.FILE)
 
     assert bench.over().exit == 0
     assert bench.text("stdout.log") == ""
@@ -414,9 +414,9 @@ def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench:
     bench.start(*sh("echo working; exec sleep 300"))
     agent = until(lambda: bench.look().pid, "its start")
     until(lambda: "working" in bench.text("stdout.log"), "its work")
-    assert bench.look().start_id == proc.start_id(agent)
+    assert bench.look().start_id == procfs.start_id(agent)
     kill_supervisor(bench)
-    until(lambda: not is_there(agent) or not proc.of_run(bench.folder), "its end")
+    until(lambda: not is_there(agent) or not procfs.of_run(bench.folder), "its end")
 
     run = bench.over()
     assert (run.alive, run.ended, run.reason) == (False, None, LOST)
@@ -444,7 +444,7 @@ def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(
     ended = bench.runtime.end_lost(ID)
     assert ended is not None
     assert ended.ended
-    assert not proc.of_run(bench.folder)
+    assert not procfs.of_run(bench.folder)
     assert not bench.look().alive
     until(lambda: not is_there(orphan), "the end of the orphan")
 
@@ -467,9 +467,9 @@ def test_a_lost_run_in_one_workspace_has_nothing_to_do_with_the_same_run_id_in_a
 
 
 def kill_supervisor(bench: Bench) -> None:
-    supervisor = until(lambda: proc.supervisor_of(bench.folder), "its supervisor")
+    supervisor = until(lambda: procfs.supervisor_of(bench.folder), "its supervisor")
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: proc.supervisor_of(bench.folder) != supervisor, "the end of its supervisor")
+    until(lambda: procfs.supervisor_of(bench.folder) != supervisor, "the end of its supervisor")
 
 
 def test_a_live_run_survives_the_loss_of_our_own_folder(bench: Bench) -> None:

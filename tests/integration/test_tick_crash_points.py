@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from claw_files.locks import Claims
-from claw_files.model import AgentId, State, TaskId
-from claw_files.runtimes.command import CommandRuntime
-from claw_files.services.delegations import SpawnOrder
-from claw_files.services.outbox import Outbox
-from claw_files.system.disk import DiskFiles
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.services.delegation.delegation import SpawnOrder
+from claw_files.services.people.outbox import Outbox
+from claw_files.storage.locks import Claims
+from claw_files.system.disk_files import DiskFiles
 from claw_files.system.processes import SystemProcesses
 from claw_files.testing import Crash
 from claw_files.testing.office import TEAM, Office

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import ClawError, InvalidFile
-from claw_files.figures import explain_json, explain_text
-from claw_files.model import AgentId, State, TaskId
+from claw_files.core.errors import ClawError, InvalidFile
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.presentation.figures import explain_json, explain_text
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -1,6 +1,6 @@
 """Status files that are read, named or refused by the command, as people and agents write them."""
 
-from claw_files.model import TaskId
+from claw_files.core.model import TaskId
 from claw_files.testing.office import Office
 
 

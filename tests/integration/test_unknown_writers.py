@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from claw_files import views
-from claw_files.calls import perform
-from claw_files.model import AgentId, Box
-from claw_files.services import staying
-from claw_files.services.reading import reader_of
+from claw_files.core.model import AgentId, Box
+from claw_files.operations import perform
+from claw_files.presentation import views
+from claw_files.services.messaging.message_reader import reader_of
+from claw_files.services.sessions import worker_sessions
 from claw_files.testing.office import TEAM, Office, python
 
 from .conftest import typed
@@ -106,7 +106,7 @@ def test_the_turn_of_a_session_asks_nothing_in_another_s_name(office: Office) ->
     task = office.new("Look")
     office.delegate(task, "peter")
     forge(office, name="tc-1.turn.2", key="tc-1.turn.2", kind="question", task="TC-1")
-    asked = staying.asked(office.app().workspace, replace(office.task("TC-1"), turn=2))
+    asked = worker_sessions.asked(office.app().workspace, replace(office.task("TC-1"), turn=2))
 
     assert MARKED in asked and "dimitrios (a person) asks" not in asked
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files import views
-from claw_files.model import AgentId, State, TaskId
-from claw_files.rules.stats import Ends
-from claw_files.services.statistics import Statistics
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.policy.work_statistics import AttemptEnds
+from claw_files.presentation import views
+from claw_files.services.accounting.statistics import Statistics
 from claw_files.testing.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
@@ -35,7 +35,7 @@ def is_verified(office: Office, task: str) -> bool | None:
     return found
 
 
-def told(office: Office) -> tuple[Ends, ...]:
+def told(office: Office) -> tuple[AttemptEnds, ...]:
     """How attempts ended in the last two days."""
     app = office.app()
     return Statistics(app.workspace, app.runtime).told(timedelta(days=2)).stats.ends

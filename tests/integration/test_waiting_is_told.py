@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.locks import Locks
+from claw_files.storage.locks import Locks
 from claw_files.testing.patience import until
 from tests.daemon.conftest import Home
 

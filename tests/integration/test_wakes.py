@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, Kind
+from claw_files.core.model import AgentId, Kind
 from claw_files.testing.office import TEAM, Office, python
 from tests import runs
 

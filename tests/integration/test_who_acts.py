@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, TaskId
+from claw_files.core.model import AgentId, TaskId
 from claw_files.testing.office import TEAM, Office, python
 
 ROOT = Path(__file__).parents[2]

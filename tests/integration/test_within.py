@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.errors import CannotRead, CannotWrite, ClawError, NotFound
-from claw_files.system.within import TEXT_BYTES, Within
+from claw_files.core.errors import CannotRead, CannotWrite, ClawError, NotFound
+from claw_files.system.confined_files import TEXT_BYTES, ConfinedFiles
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_written_and_read_by_its_absolute_path(folder: Path) -> None:
-    within = Within(str(folder))
+    within = ConfinedFiles(str(folder))
 
     within.write(f"{folder}/new/deep/a.txt", "é\n")
     within.write("b.txt", "b")
@@ -33,7 +33,7 @@ def test_a_file_keeps_its_mode(folder: Path) -> None:
     script.write_text("old")
     script.chmod(0o750)
 
-    Within(str(folder)).write(str(script), "new")
+    ConfinedFiles(str(folder)).write(str(script), "new")
 
     assert (script.read_text(), script.stat().st_mode & 0o777) == ("new", 0o750)
 
@@ -42,7 +42,7 @@ def test_a_file_keeps_its_mode(folder: Path) -> None:
     "path", ["/etc/hostname", "{root}/../outside/secret", "../outside/secret", "{root}x/a", "a\0b", "{root}", "", "/"]
 )
 def test_a_path_that_leads_out_is_neither_read_nor_written(folder: Path, path: str) -> None:
-    within, path = Within(str(folder)), path.format(root=folder)
+    within, path = ConfinedFiles(str(folder)), path.format(root=folder)
     before = sorted(folder.parent.rglob("*"))
 
     with pytest.raises(ClawError):
@@ -55,7 +55,7 @@ def test_a_path_that_leads_out_is_neither_read_nor_written(folder: Path, path: s
 
 @pytest.mark.parametrize("link", ["file", "folder", "dangling", "loop"])
 def test_a_link_is_followed_neither_for_reading_nor_for_writing(folder: Path, link: str) -> None:
-    outside, within = folder.parent / "outside", Within(str(folder))
+    outside, within = folder.parent / "outside", ConfinedFiles(str(folder))
     target = {"file": outside / "secret", "folder": outside, "dangling": outside / "new", "loop": folder / "link"}[link]
     (folder / "link").symlink_to(target)
     path = f"{folder}/link/secret" if link == "folder" else f"{folder}/link"
@@ -70,7 +70,7 @@ def test_a_link_is_followed_neither_for_reading_nor_for_writing(folder: Path, li
 
 
 def test_a_second_name_a_pipe_and_a_flood_are_refused(folder: Path) -> None:
-    within = Within(str(folder))
+    within = ConfinedFiles(str(folder))
     os.link(folder.parent / "outside/secret", folder / "hard")
     os.mkfifo(folder / "pipe")
     (folder / "large").write_bytes(b"")
@@ -92,7 +92,7 @@ def test_a_second_name_a_pipe_and_a_flood_are_refused(folder: Path) -> None:
 
 
 def test_what_lies_in_the_folder_is_told_also_for_links_inside(folder: Path) -> None:
-    within = Within(str(folder))
+    within = ConfinedFiles(str(folder))
     (folder / "inside").symlink_to(folder / "deep")
     (folder / "way-out").symlink_to(folder.parent / "outside")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
-from claw_files.calls import CALLS
-from claw_files.errors import INSTALL
+from claw_files.core.errors import INSTALL
 from claw_files.mcp.tools import INSTRUCTIONS, LEFT_OUT, listed, listed_json, tokens
+from claw_files.operations import CALLS
 from claw_files.testing.patience import until
 from tests.runs import within
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.mcp.stdio import LINE_BYTES
-from claw_files.mcp.stdio import message as read
+from claw_files.mcp.stdio_transport import LINE_BYTES
+from claw_files.mcp.stdio_transport import message as read
 from claw_files.testing.patience import until
 
 from .conftest import ENV, Team

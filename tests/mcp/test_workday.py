@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claw_files.demo import day, stage
-from claw_files.demo.day import Day
+from claw_files.demo.day import DemoDay
 
 AGENTS = Path(__file__).parent / "agents"
 
@@ -23,7 +23,7 @@ def test_a_day_of_agents_that_have_nothing_but_mcp_ends_as_the_demo_does(
     with stage.workspace(str(root)) as folder, stage.commands() as path, stage.everything_ended(folder):
         shutil.rmtree(root / "agents")
         shutil.copytree(AGENTS, root / "agents", ignore=shutil.ignore_patterns("__pycache__"))
-        lived = Day(folder, stage.environment(folder, path), lambda *line: told.append(" ".join(line)))
+        lived = DemoDay(folder, stage.environment(folder, path), lambda *line: told.append(" ".join(line)))
         lived.live()  # until nothing is missing; raises with what is
 
     said = (root / "announcements.md").read_text()

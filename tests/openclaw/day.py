@@ -27,7 +27,7 @@ AGENTS = ("sam", "peter")
 LONGEST_MS = 120_000
 
 
-class Day(day.Day):
+class Day(day.DemoDay):
     """The demo's day; sam and peter are woken through the gateway."""
 
     def __init__(

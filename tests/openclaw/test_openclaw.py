@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from claw_files.app import App, set_up
+from claw_files.app.wiring import App, set_up
+from claw_files.core.model import AgentId, RunId
 from claw_files.demo import stage
-from claw_files.model import AgentId, RunId
-from claw_files.openclaw import installed, scratch
-from claw_files.openclaw.access import Access
-from claw_files.openclaw.client import Gateway as Client
-from claw_files.openclaw.protocol import ADMIN, READ
-from claw_files.openclaw.steering import How, steer
+from claw_files.integrations.openclaw import heartbeat_scratch, installation
+from claw_files.integrations.openclaw.gateway_access import GatewayAccess
+from claw_files.integrations.openclaw.gateway_client import Gateway as Client
+from claw_files.integrations.openclaw.protocol import ADMIN, READ
+from claw_files.integrations.openclaw.turn_steering import SteerOutcome, steer
 from claw_files.testing.patience import until
 
 from .model import Model
@@ -180,7 +180,7 @@ def _bridge(team: Team, run: str) -> tuple[int, str]:
     import subprocess
     import sys
 
-    from claw_files.openclaw import PROGRAM
+    from claw_files.integrations.openclaw import PROGRAM
 
     head = team.text(run, "run.md")
     folder = team.folder(run)
@@ -273,7 +273,7 @@ def test_a_wrong_token_fails_the_run_with_what_to_do(team: Team) -> None:
 def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, model: Model) -> None:
     team.task("SLOWLY look")
     until(lambda: model.turns("SLOWLY look"), "the turn to begin")
-    way = Access(url=team.gateway.url, token=TOKEN)
+    way = GatewayAccess(url=team.gateway.url, token=TOKEN)
 
     told = json.loads(team("subagents", "steer", "peter", "CORRECTION: write nothing", "--json"))
 
@@ -281,7 +281,7 @@ def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, mode
     team.ended("tc-1.1-s1")
     assert "corrected." in team.text("tc-1.1-s1", "stdout.log")
     assert not (team.gateway.workspace("peter") / "status/tc-1.md").exists()
-    assert steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: again").how is How.NOT_RUNNING
+    assert steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: again").how is SteerOutcome.NOT_RUNNING
 
 
 def test_the_ledger_is_copied_into_the_scratch_and_what_others_wrote_stays(monitored: Gateway, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_two_that_write_the_scratch_at_once_lose_nothing(monitored: Gateway) -> 
         late = client.call("cron.scratch.set", {"id": job, "content": "- ours\n", "expectedRevision": revision})
         assert late["ok"] is False
 
-        scratch.push(client, "main", "- TC-1")
+        heartbeat_scratch.push(client, "main", "- TC-1")
 
     assert monitored.scratch("main").startswith("- theirs\n")
 
@@ -349,12 +349,12 @@ def test_the_doctor_and_ping_say_what_is_missing(team: Team, gateway: Gateway) -
 def test_agents_are_found_by_the_command_and_by_the_file_alike(gateway: Gateway) -> None:
     wanted = {name: str(gateway.workspace(name)) for name in ("main", "peter")}
 
-    by_command = installed.agents(gateway.env)
-    by_file = installed.agents(gateway.env | {"PATH": "/nowhere"})
+    by_command = installation.agents(gateway.env)
+    by_file = installation.agents(gateway.env | {"PATH": "/nowhere"})
 
     assert {one.id: one.workspace for one in by_command or ()} == wanted
     assert {one.id: one.workspace for one in by_file or ()} == wanted
-    assert installed.is_new(installed.version(gateway.env))
+    assert installation.is_new(installation.version(gateway.env))
 
 
 def test_openclaw_finds_the_skill_where_init_puts_it_and_takes_our_mcp_server(gateway: Gateway, tmp_path: Path) -> None:

@@ -13,21 +13,36 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files import instants, words
-from claw_files.documents import (
+from claw_files.core import instants
+from claw_files.core import text as words
+from claw_files.core.errors import BadId, BadValue, ClawError, InvalidFile
+from claw_files.core.model import (
+    AgentId,
+    Checkpoint,
+    Entry,
+    Key,
+    Kind,
+    Message,
+    Need,
+    Run,
+    RunId,
+    State,
+    Task,
+    TaskId,
+    Verb,
+)
+from claw_files.formats import (
     checkpoints,
     definitions,
     frontmatter,
+    frontmatter_edits,
     ledger,
     messages,
     reports,
     runs,
-    splice,
     status,
     vocabulary,
 )
-from claw_files.errors import BadId, BadValue, ClawError, InvalidFile
-from claw_files.model import AgentId, Checkpoint, Entry, Key, Kind, Message, Need, Run, RunId, State, Task, TaskId, Verb
 from tests.proofs import often
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -121,7 +136,7 @@ def an_edit_changes_the_lines_of_its_key_only(
     if value is None and set(before.meta) == {key}:
         return  # the last key: refused, and tested elsewhere
     try:
-        after = splice.edit(raw, {key: value}, PATH)
+        after = frontmatter_edits.edit(raw, {key: value}, PATH)
     except InvalidFile as error:  # what stood behind a removed key would become the text of a block scalar above it
         assert (error.problem, value) == ("cannot-edit", None) and (b"|" in raw or b">-" in raw)
         return
@@ -143,8 +158,8 @@ def an_edit_changes_the_lines_of_its_key_only(
 @holds(first=NEW_VALUE, second=NEW_VALUE, items=ITEMS)
 def an_edit_and_its_reverse_keep_every_value(first: Any, second: Any, items: list[tuple[str, str]]) -> None:
     raw = written(items, "body", False, False)
-    once = splice.edit(raw, {"new": first, "k0": second or "x"}, PATH)
-    back = splice.edit(once, {"new": None, "k0": frontmatter.parse(raw, PATH).meta["k0"]}, PATH)
+    once = frontmatter_edits.edit(raw, {"new": first, "k0": second or "x"}, PATH)
+    back = frontmatter_edits.edit(once, {"new": None, "k0": frontmatter.parse(raw, PATH).meta["k0"]}, PATH)
     assert frontmatter.parse(back, PATH).meta == frontmatter.parse(raw, PATH).meta
     assert frontmatter.parse(back, PATH).body == "body"
 
@@ -157,7 +172,7 @@ def an_edit_and_its_reverse_keep_every_value(first: Any, second: Any, items: lis
 def bytes_of_any_kind_are_read_or_refused(raw: bytes) -> None:
     for read in (
         lambda: frontmatter.parse(raw, PATH),
-        lambda: splice.edit(raw, {"status": "done"}, PATH),
+        lambda: frontmatter_edits.edit(raw, {"status": "done"}, PATH),
         lambda: status.parse(raw, PATH, SAVED, BERLIN),
         lambda: status.append(raw, "note", PATH),
         lambda: reports.parse(raw, "status/peter.md", AgentId("peter"), SAVED, BERLIN),

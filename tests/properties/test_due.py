@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId, Unclear
-from claw_files.rules import posts
-from claw_files.rules.due import next_due
-from claw_files.rules.flows import Asker
-from claw_files.rules.resilience import Outcome
-from claw_files.rules.schedules import Marks
-from claw_files.rules.snapshot import Look, Place, Snapshot, Told
-from claw_files.rules.tick import plan_tick
+from claw_files.core.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId, Unclear
+from claw_files.policy import delivery
+from claw_files.policy.due_times import EventMarks
+from claw_files.policy.flow_tree import Asker
+from claw_files.policy.heartbeat_plan import plan_tick
+from claw_files.policy.next_due import next_due
+from claw_files.policy.resilience import RunOutcome
+from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 
@@ -44,7 +44,7 @@ WORDS = (Unclear(path="status/tc-1.md", line=3, text="In Progess", hint="Write `
 
 
 @st.composite
-def looks(draw: st.DrawFn, number: int) -> Look:
+def looks(draw: st.DrawFn, number: int) -> TaskEvidence:
     agent = draw(agents)
     state = draw(st.sampled_from(list(State)))
     label = f"l{number}" if agent == WORKER else None
@@ -85,20 +85,20 @@ def looks(draw: st.DrawFn, number: int) -> Look:
         announced=draw(maybe),
         asker=draw(st.sampled_from(ASKERS)) if label else None,
         next_turn=draw(st.sampled_from([None, SAM])) if label else None,
-        place=Place.DEAD_LETTER if state is State.DEAD else Place.STATUS,
+        place=FilePlace.DEAD_LETTER if state is State.DEAD else FilePlace.STATUS,
     )
 
 
-def told_of(found: list[Look], draw: st.DrawFn) -> dict[str, Told]:
+def told_of(found: list[TaskEvidence], draw: st.DrawFn) -> dict[str, ToldMark]:
     """What the rules ask about, some of it told: found by planning again with what was answered."""
-    told: dict[str, Told] = {}
+    told: dict[str, ToldMark] = {}
     for _ in range(4):
         snap = Snapshot(settings=SETTINGS, looks=tuple(found), told=told)
         for moment in (START, START + WEEK):
             for action in plan_tick(snap, moment):
                 name = f"{action.agent}/{action.key}"
                 if action.key and action.agent and name not in told and draw(st.integers(0, 3)):
-                    told[name] = Told(box=draw(st.sampled_from(list(Box))), sent=draw(near))
+                    told[name] = ToldMark(box=draw(st.sampled_from(list(Box))), sent=draw(near))
     return told
 
 
@@ -124,7 +124,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     live = tuple(look.run for look in found if look.run and look.run.alive)
     outcomes = {
         agent: tuple(
-            Outcome(at=at, is_good=draw(st.booleans()), task=TaskId(f"TC-{draw(st.integers(1, 3))}"))
+            RunOutcome(at=at, is_good=draw(st.booleans()), task=TaskId(f"TC-{draw(st.integers(1, 3))}"))
             for at in sorted(draw(st.lists(near, max_size=4)))
         )
         for agent in (PETER, WORKER)
@@ -142,14 +142,14 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         outcomes=outcomes,
         held=held,
         outbox=tuple(draw(post(number)) for number in range(draw(st.integers(0, 2)))),
-        marks={"report": Marks(found=((draw(near) if draw(st.booleans()) else START, None),))},
+        marks={"report": EventMarks(found=((draw(near) if draw(st.booleans()) else START, None),))},
         spawned=tuple(draw(st.lists(near, max_size=3))),
     )
 
 
 def decided(snap: Snapshot, at: datetime) -> set[tuple[object, ...]]:
     """What is decided, apart from the time that a line would get; and what is sent."""
-    sent = {("send", post.id) for post in posts.ready(snap.settings, snap.outbox, at)}
+    sent = {("send", post.id) for post in delivery.ready(snap.settings, snap.outbox, at)}
     return {(action.act, action.task, action.agent, action.key) for action in plan_tick(snap, at)} | sent
 
 
@@ -175,7 +175,7 @@ def test_a_breaker_that_a_clock_set_back_opens_later_is_due_then() -> None:
     """Three failures dated ahead hold nothing up at first: ten minutes before the last of them they begin to."""
     later = START + timedelta(minutes=30)
     failed = a.look(a.task("TC-1", State.FAILED, assignee=PETER, type="bug", attempt=1, updated=START))
-    snap = Snapshot(settings=SETTINGS, looks=(failed,), outcomes={PETER: (Outcome(at=later, is_good=False),) * 3})
+    snap = Snapshot(settings=SETTINGS, looks=(failed,), outcomes={PETER: (RunOutcome(at=later, is_good=False),) * 3})
     opens = later - timedelta(minutes=10)
     at = START
 

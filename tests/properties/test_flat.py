@@ -8,8 +8,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from claw_files.documents import flat, frontmatter, splice, status
-from claw_files.errors import InvalidFile
+from claw_files.core.errors import InvalidFile
+from claw_files.formats import flat_yaml, frontmatter, frontmatter_edits, status
 from tests.proofs import often
 
 PATH = "status/tc-1.md"
@@ -102,12 +102,12 @@ def _pairs(node: Any) -> list[tuple[Any, Any]]:
 
 def agree(block: str) -> bool:
     """Whether the block was taken; then YAML must have found the same, at the same places."""
-    taken, meant = flat.nodes(block), flat.read(block)
+    taken, meant = flat_yaml.nodes(block), flat_yaml.read(block)
     assert (taken is None) is (meant is None)
     if taken is None or meant is None:
         return False
     if (other := plain(block)) != block:
-        assert ({key: plain_value(value) for key, value in meant[0].items()}, meant[1]) == flat.read(other)
+        assert ({key: plain_value(value) for key, value in meant[0].items()}, meant[1]) == flat_yaml.read(other)
         return agree(other)
     loaded = frontmatter.load(block, PATH)  # refusing would be a difference
     assert [(marks(key), marks(value)) for key, value in taken] == [(marks(key), marks(value)) for key, value in loaded]
@@ -197,8 +197,8 @@ def test_what_people_and_we_write_is_taken(block: str) -> None:
             "a: [b: c]\n",
             "a: [[b]]\n",
         ),
-        "".join(f"k{number}: x\n" for number in range(flat.LINES + 1)),
-        f"a: [{'x, ' * (flat.LINES + 1)}x]\n",
+        "".join(f"k{number}: x\n" for number in range(flat_yaml.LINES + 1)),
+        f"a: [{'x, ' * (flat_yaml.LINES + 1)}x]\n",
     ],
 )
 def test_what_could_mean_two_things_is_left_to_yaml(block: str) -> None:
@@ -208,9 +208,9 @@ def test_what_could_mean_two_things_is_left_to_yaml(block: str) -> None:
 def test_a_file_that_we_wrote_is_read_and_edited_without_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = b"---\nid: TC-1\ntitle: x\nstatus: backlog\nafter: [TC-2]\nheard:\n  eta: 10:00\n---\nETA: 10:00\n"
     monkeypatch.setattr(frontmatter, "load", lambda *_: pytest.fail("YAML was asked"))
-    assert splice.edit(raw, {"status": "done", "after": None, "heard": {"eta": "11:00"}, "size": "M"}, PATH) == (
-        b'---\nid: TC-1\ntitle: x\nstatus: done\nheard:\n  eta: "11:00"\nsize: M\n---\nETA: 10:00\n'
-    )
+    assert frontmatter_edits.edit(
+        raw, {"status": "done", "after": None, "heard": {"eta": "11:00"}, "size": "M"}, PATH
+    ) == (b'---\nid: TC-1\ntitle: x\nstatus: done\nheard:\n  eta: "11:00"\nsize: M\n---\nETA: 10:00\n')
     assert status.has_state(raw, PATH)
 
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, Entry, State, TaskId
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Entry, State, TaskId
 from claw_files.testing.office import TEAM, Office
 from tests.proofs import often
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claw_files.documents.sections import BEGIN, END, inside, put, take
-from claw_files.errors import InvalidFile
-from claw_files.words import FILE_BYTES
+from claw_files.core.errors import InvalidFile
+from claw_files.core.text import FILE_BYTES
+from claw_files.formats.own_sections import BEGIN, END, inside, put, take
 
 PATH = "AGENTS.md"
 PIECES = ["a", "b c", "\n", "\r\n", "\r", "\n\n", " ", "\t", "é", "\ufeff", "\u2028", "# A\n", "<!-- x -->", "<!--"]

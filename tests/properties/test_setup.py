@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claw_files import config
-from claw_files.documents.sections import BEGIN, END
-from claw_files.errors import InvalidFile
-from claw_files.services.setup import INSTRUCTIONS, SKILLS, Setup
+from claw_files.core.errors import InvalidFile
+from claw_files.formats.own_sections import BEGIN, END
+from claw_files.services.admin.init import INSTRUCTIONS, SKILLS, Setup
 from claw_files.testing.clock import START
 from claw_files.testing.files import MemoryFiles
 

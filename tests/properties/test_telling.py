@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from claw_files.errors import ClawError
-from claw_files.model import AgentId, TaskId
-from claw_files.rules.snapshot import Action
-from claw_files.services.heartbeat import Ticked
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, TaskId
+from claw_files.policy.snapshot import Action
+from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.testing.office import Office
 
 MINUTE = timedelta(minutes=1)
@@ -90,7 +90,7 @@ def test_what_a_dry_run_says_is_what_the_tick_then_does(steps: list[tuple[str, s
     with tempfile.TemporaryDirectory() as folder:
         office = made(folder, steps)
 
-        said: Ticked = office.app().heartbeat.tick(dry_run=True)
+        said: TickResult = office.app().heartbeat.tick(dry_run=True)
         done = office.tick()
 
         for task in {action.task for action in (*said.actions, *done.actions)}:

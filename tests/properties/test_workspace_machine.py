@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from claw_files.errors import ClawError
-from claw_files.locks import Claims
-from claw_files.model import AgentId, State, TaskId
-from claw_files.system.disk import DiskFiles
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.storage.locks import Claims
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import Crash
 from claw_files.testing.office import Office
 from tests.proofs import often

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, TaskId
+from claw_files.core.model import AgentId, TaskId
 from claw_files.testing.office import Office
 from tests.each import each
 

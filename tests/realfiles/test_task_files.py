@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from claw_files.documents import splice, status
-from claw_files.errors import ClawError, InvalidFile
-from claw_files.model import AgentId, State, Task, TaskId
+from claw_files.core.errors import ClawError, InvalidFile
+from claw_files.core.model import AgentId, State, Task, TaskId
+from claw_files.formats import frontmatter_edits, status
 from claw_files.testing.office import Office
 from tests.each import each
 
@@ -105,16 +105,16 @@ def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, off
 )
 def test_setting_one_key_changes_its_lines_only(name: str, key: str, value: object) -> None:
     raw = FILES[name]
-    new = splice.edit(raw, {key: value}, "status/tc-7.md")
+    new = frontmatter_edits.edit(raw, {key: value}, "status/tc-7.md")
     only_changes(raw, new, {key})
-    assert splice.edit(new, {key: value}, "status/tc-7.md") == new
+    assert frontmatter_edits.edit(new, {key: value}, "status/tc-7.md") == new
 
 
 @each("name", GOOD)
 def test_removing_one_key_removes_its_lines_only(name: str) -> None:
     front = parts(FILES[name]).front
     for key in spans(front) if len(spans(front)) > 1 else ():
-        new = splice.edit(FILES[name], {key: None}, "status/tc-7.md")
+        new = frontmatter_edits.edit(FILES[name], {key: None}, "status/tc-7.md")
         only_changes(FILES[name], new, {plain(key)})
         first, behind = spans(front)[key]
         assert parts(new).front == front[:first] + front[behind:]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from claw_files.runtimes.bubblewrap import problem
+from claw_files.processes.bubblewrap import problem
 from claw_files.testing.office import python
 from tests.daemon.conftest import Home
 

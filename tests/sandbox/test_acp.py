@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import RunId
+from claw_files.core.model import RunId
 from claw_files.testing.patience import until
 from tests.acp.conftest import PROGRAM, Team
 

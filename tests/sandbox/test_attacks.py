@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import AgentId, TaskId
-from claw_files.rules.sandbox import Walls, argv
-from claw_files.runtimes.bubblewrap import PROGRAM
-from claw_files.runtimes.supervisor import resolved
+from claw_files.core.model import AgentId, TaskId
+from claw_files.policy.sandbox_arguments import SandboxPlan, argv
+from claw_files.processes.bubblewrap import PROGRAM
+from claw_files.processes.supervisor import resolved
 from tests.sandbox.conftest import SECRET, Yard, agent
 
 TRIES = f"""
@@ -300,7 +300,7 @@ def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
             (base / name).chmod(0o777)
         (base / "hidden/secret").write_text("x")
         links = tuple((path, os.readlink(path)) for path in ("/bin", "/lib", "/lib64") if os.path.islink(path))
-        walls = Walls(
+        walls = SandboxPlan(
             program=resolved([PROGRAM], os.environ["PATH"]),
             links=links,
             readable=("/usr", *(path for path in ("/bin", "/lib", "/lib64") if not os.path.islink(path))),
@@ -336,8 +336,8 @@ def test_a_client_of_ours_stays_outside_and_starts_the_rest_behind_the_walls(yar
     import sys
     from datetime import UTC, datetime, timedelta
 
-    from claw_files.model import AgentId, Key, Run, RunId
-    from claw_files.runtimes import Sandbox, StartOrder
+    from claw_files.core.model import AgentId, Key, Run, RunId
+    from claw_files.processes import Sandbox, StartOrder
 
     root = str(yard.root)
     client = (

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.cli import forward
-from claw_files.daemon.doors import Door
+from claw_files.cli import sandbox_client
+from claw_files.daemon.run_sockets import RunSocket
 from tests.sandbox.conftest import TEAM, Yard, agent
 
 WORKS = """
@@ -230,13 +230,13 @@ os.rename("part", "found.json")
     assert "pending: [all]" in yard.read("checkpoints/peter.md")
 
 
-def opened(root: Path, run: str, places: threading.BoundedSemaphore) -> Door:
+def opened(root: Path, run: str, places: threading.BoundedSemaphore) -> RunSocket:
     """The door of a run of sam's, without a daemon."""
     folder = root / ".clawfiles/doors" / run
     folder.mkdir(parents=True)
     (root / "clawfiles.toml").write_text(TEAM)
     Path(f"{folder}.json").write_text(json.dumps({"CLAWFILES_WORKSPACE": str(root), "CLAWFILES_AGENT": "sam"}))
-    return Door(str(folder), str(root), places)
+    return RunSocket(str(folder), str(root), places)
 
 
 def answer_at(root: Path, run: str) -> bytes:
@@ -287,8 +287,8 @@ def test_the_file_that_an_option_names_is_read_inside(
         asked.append(json.loads(request))
         return {"out": "", "err": "", "status": 0}
 
-    monkeypatch.setattr(forward, "ask", ask)
-    forward.call("socket", ["spawn", "x", *(word.format(file=file) for word in words)])
+    monkeypatch.setattr(sandbox_client, "ask", ask)
+    sandbox_client.call("socket", ["spawn", "x", *(word.format(file=file) for word in words)])
 
     assert [one["input"] for one in asked] == ["one\ntwo\n"]
     assert str(file) not in json.dumps(asked)

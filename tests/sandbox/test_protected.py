@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.model import RunId
-from claw_files.rules.sandbox import Walls, argv
-from claw_files.runtimes.bubblewrap import PROGRAM
-from claw_files.runtimes.supervisor import resolved
-from claw_files.system.protected import NAMES, finish, protect
+from claw_files.core.model import RunId
+from claw_files.policy.sandbox_arguments import SandboxPlan, argv
+from claw_files.processes.bubblewrap import PROGRAM
+from claw_files.processes.supervisor import resolved
+from claw_files.system.protected_paths import NAMES, finish, protect
 from claw_files.testing.patience import until
 from tests.sandbox.conftest import Yard, agent
 
@@ -363,7 +363,7 @@ def test_it_holds_for_an_ordinary_user_too() -> None:
         os.waitpid(pid, 0)
         protected = json.loads(os.read(read, 1 << 20))
         here = ("/bin", "/lib", "/lib64")
-        walls = Walls(
+        walls = SandboxPlan(
             program=resolved([PROGRAM], os.environ["PATH"]),
             links=tuple((path, os.readlink(path)) for path in here if os.path.islink(path)),
             readable=("/usr", *(path for path in here if not os.path.islink(path))),

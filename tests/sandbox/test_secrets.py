@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.runtimes.bubblewrap import PROGRAM
+from claw_files.processes.bubblewrap import PROGRAM
 from tests.sandbox.conftest import Yard, agent
 
 SECRET = "hush-hush"
@@ -122,7 +122,7 @@ def test_a_secret_is_hidden_under_every_mount_of_its_folder(tmp_path: Path) -> N
     put(tmp_path / "team/.clawfiles/token")
     (tmp_path / "team copy").mkdir()
     script = f"""
-from claw_files.runtimes.sandbox import _ways_to
+from claw_files.processes.sandbox_builder import _ways_to
 for path in {str(tmp_path / "real/in/secret")!r}, {str(tmp_path / "team/.clawfiles")!r}:
     print("\\n".join(sorted(_ways_to(path))))
 """

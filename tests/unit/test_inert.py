@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown import markdown
 from markdown_it import MarkdownIt
 
-from claw_files import words
+from claw_files.core import text as words
 
 PLAIN = {"p", "ul", "ol", "li", "em", "strong", "code", "pre", "br", "hr", "blockquote"} | {
     f"h{n}" for n in range(1, 7)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claw_files import instants, words
-from claw_files.errors import BadValue
+from claw_files.core import instants
+from claw_files.core import text as words
+from claw_files.core.errors import BadValue
 from tests.each import each
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.system import protected
+from claw_files.system import protected_paths
 
 PAGE = (Path(__file__).parents[2] / "docs/explanation/sandbox.md").read_text()
 
@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs/explanation/sandbox.md").read_text()
 def test_the_page_lists_every_protected_name() -> None:
     table = PAGE.partition("## What others obey")[2].partition("## The door")[0]
 
-    assert {name for name in protected.NAMES if f"`{name}`" not in table} == set()
+    assert {name for name in protected_paths.NAMES if f"`{name}`" not in table} == set()
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_the_page_lists_every_protected_name() -> None:
     ],
 )
 def test_a_plain_configuration_starts_no_program(line: str, is_plain: bool) -> None:
-    assert bool(protected._PLAIN.fullmatch(line)) is is_plain
+    assert bool(protected_paths._PLAIN.fullmatch(line)) is is_plain

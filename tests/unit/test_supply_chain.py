@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from claw_files.errors import INSTALL
+from claw_files.core.errors import INSTALL
 from tests.each import each
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from claw_files import instants, words
-from claw_files.errors import BadId, BadValue
-from claw_files.model import TaskId
+from claw_files.core import instants
+from claw_files.core import text as words
+from claw_files.core.errors import BadId, BadValue
+from claw_files.core.model import TaskId
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MORNING = datetime(2026, 3, 7, 8, 45, tzinfo=BERLIN)

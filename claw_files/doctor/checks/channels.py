@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from claw_files.config import Agent
 from claw_files.config.channels import CAP_BYTES, FILE, are_local, named
+from claw_files.core.errors import NotInstalled, Refused
 from claw_files.doctor.checks.setting import line_of
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
-from claw_files.errors import NotInstalled, Refused
-from claw_files.notify.addresses import addresses
-from claw_files.notify.sending import library, service
+from claw_files.integrations.notify.addresses import addresses
+from claw_files.integrations.notify.sending import library, service
 
 
 def channels(s: Survey) -> Iterator[Finding]:

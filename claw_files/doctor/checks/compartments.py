@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from claw_files.doctor.bounded_reader import DiskNode
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import Node
 from claw_files.doctor.survey import BOXES, Survey
 
 FOLDER: Final = "compartments"
@@ -32,7 +32,7 @@ def modes(s: Survey) -> Iterator[Finding]:
             yield Finding("compartment-open", node.path, detail=f"{number} of its folders and files")
 
 
-def _open(s: Survey, node: Node, depth: int) -> int:
+def _open(s: Survey, node: DiskNode, depth: int) -> int:
     own = int(bool(node.mode & 0o077) and node.kind in ("file", "folder"))
     if node.kind != "folder" or depth > _DEEPEST:
         return own

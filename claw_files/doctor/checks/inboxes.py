@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from claw_files.core.model import AgentId, Kind, State
 from claw_files.doctor.checks.leftovers import journal_of
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.survey import Letter, Survey
-from claw_files.model import AgentId, Kind, State
-from claw_files.services.reading import Reader
+from claw_files.doctor.survey import InboxMessage, Survey
+from claw_files.services.messaging.message_reader import MessageReader
 
 STALE_SECONDS: Final = 36 * 3_600
 UNFINISHED: Final = "tmp"
@@ -40,7 +40,7 @@ def orphans(s: Survey) -> Iterator[Finding]:
 
 def unsent(s: Survey) -> Iterator[Finding]:
     """Messages that the journal does not know as they stand, read or unread, of whatever day."""
-    reader = Reader(lambda _, path: journal_of(s, path), datetime.fromtimestamp(s.now, UTC))
+    reader = MessageReader(lambda _, path: journal_of(s, path), datetime.fromtimestamp(s.now, UTC))
     for letter in s.letters:
         message = replace(letter.message, to=AgentId(letter.agent))
         if not s.is_young(letter.node) and not reader.knows(message):
@@ -49,7 +49,7 @@ def unsent(s: Survey) -> Iterator[Finding]:
 
 def doubles(s: Survey) -> Iterator[Finding]:
     """Messages of one key in one inbox."""
-    groups = defaultdict[tuple[str, str], list[Letter]](list)
+    groups = defaultdict[tuple[str, str], list[InboxMessage]](list)
     for letter in s.letters:
         groups[letter.agent, letter.message.key.lower()].append(letter)
     for group in groups.values():

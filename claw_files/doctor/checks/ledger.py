@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from claw_files import words
+from claw_files.core import text
+from claw_files.core.model import Entry, Kind, State, Task
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.model import Entry, Kind, State, Task
-from claw_files.rules.snapshot import Act, Look, Snapshot
-from claw_files.rules.tick import plan_line
-from claw_files.rules.transitions import OPEN
+from claw_files.policy.heartbeat_plan import plan_line
+from claw_files.policy.snapshot import Act, Snapshot, TaskEvidence
+from claw_files.policy.transitions import OPEN
 
 HOUR_SECONDS: Final = 3_600
 
@@ -29,7 +29,7 @@ def lines(s: Survey) -> Iterator[Finding]:
         if entry.agent and s.agents and entry.agent not in s.agents:
             yield Finding("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
         elif one := entry.unclear:
-            yield Finding("unclear-line", *here, f"{words.said(one.text)}; {one.hint}", entry.task)
+            yield Finding("unclear-line", *here, f"{text.said(one.text)}; {one.hint}", entry.task)
         it = s.file_of(entry.task)
         if entry.task not in s and (entry.task in given or s.generations(entry.task)[0]):
             yield Finding("status-emptied" if is_empty else "status-gone", *here, entry.task, entry.task)
@@ -47,7 +47,7 @@ def _plan(s: Survey, entry: Entry) -> str:
     if s.settings is None:
         return "no heartbeat runs under a wrong configuration"
     now = datetime.fromtimestamp(s.now, UTC)
-    planned = plan_line(Look(entry=entry), Snapshot(settings=s.settings), now)
+    planned = plan_line(TaskEvidence(entry=entry), Snapshot(settings=s.settings), now)
     acts = [f"{it.act} {it.agent or ''}".rstrip() for it in planned if it.act is not Act.DATE]
     return f"the next heartbeat: {', '.join(acts)}" if acts else "a heartbeat does nothing with it now"
 

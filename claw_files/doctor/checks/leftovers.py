@@ -8,15 +8,15 @@ from hashlib import blake2b
 from typing import Final
 
 from claw_files.config.channels import named
+from claw_files.core.errors import InvalidFile
+from claw_files.core.model import Run, RunId
+from claw_files.doctor.bounded_reader import DiskNode, UnreadableFile
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import Node, Unread
 from claw_files.doctor.survey import PRIVATE, Survey, code_of
-from claw_files.documents import briefs as documents
-from claw_files.documents.runs import parse
-from claw_files.errors import InvalidFile
-from claw_files.model import Run, RunId
-from claw_files.runtimes.locks import RunLocks
-from claw_files.system import proc
+from claw_files.formats import briefs as documents
+from claw_files.formats.runs import parse
+from claw_files.processes.run_locks import RunLocks
+from claw_files.system import procfs
 
 OLD_SECONDS: Final = 600
 TICK_SECONDS: Final = 120  # beyond which somebody's heartbeat has not come: it takes away what is old enough
@@ -33,10 +33,10 @@ def kept_aside(s: Survey) -> Iterator[Finding]:
                 yield Finding(code, node.path, detail=_reason(s, node))
 
 
-def _reason(s: Survey, node: Node) -> str:
+def _reason(s: Survey, node: DiskNode) -> str:
     try:
         return s.tree.read(f"{node.path}.reason", 4096).decode("utf-8", "replace").strip()
-    except (Unread, FileNotFoundError):
+    except (UnreadableFile, FileNotFoundError):
         return ""
 
 
@@ -50,11 +50,11 @@ def journal(s: Survey) -> Iterator[Finding]:
     yield from (one for one in bad if one.key not in known)
 
 
-def _journal(s: Survey, node: Node, known: set[str]) -> list[Finding]:
+def _journal(s: Survey, node: DiskNode, known: set[str]) -> list[Finding]:
     try:
         raw = s.tree.read(node.path, JOURNAL_BYTES)
-    except (Unread, FileNotFoundError) as wrong:
-        return [Finding(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, Unread) else []
+    except (UnreadableFile, FileNotFoundError) as wrong:
+        return [Finding(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, UnreadableFile) else []
     bad: list[Finding] = []
     *lines, tail = raw.split(b"\n")
     for number, line in enumerate(lines, 1):
@@ -75,7 +75,7 @@ def journal_of(s: Survey, path: str) -> bytes:
     """The journal at the path; empty where there is none, or it cannot be read."""
     try:
         return s.tree.read(path, JOURNAL_BYTES)
-    except (Unread, FileNotFoundError):
+    except (UnreadableFile, FileNotFoundError):
         return b""
 
 
@@ -126,7 +126,7 @@ def runs(s: Survey) -> Iterator[Finding]:
             continue
         try:
             run = parse(s.tree.read(f"{node.path}/run.md"), f"{node.path}/run.md")
-        except (Unread, InvalidFile, FileNotFoundError) as wrong:
+        except (UnreadableFile, InvalidFile, FileNotFoundError) as wrong:
             why = "missing" if isinstance(wrong, FileNotFoundError) else code_of(wrong)
             yield Finding("run-lost", node.path, detail=f"run.md: {why}")
             continue
@@ -144,7 +144,7 @@ def runs(s: Survey) -> Iterator[Finding]:
 
 def _is_alive(run: Run) -> bool:
     """Whether that very process lives: a number alone may have been given to another."""
-    return bool(run.pid and run.start_id) and proc.start_id(run.pid or 0) == run.start_id
+    return bool(run.pid and run.start_id) and procfs.start_id(run.pid or 0) == run.start_id
 
 
 def events(s: Survey) -> Iterator[Finding]:
@@ -163,7 +163,7 @@ def briefs(s: Survey) -> Iterator[Finding]:
             continue
         try:
             raw = s.tree.read(node.path)
-        except (Unread, FileNotFoundError):
+        except (UnreadableFile, FileNotFoundError):
             continue
         late = {key for channel in named(person.channels) for key in documents.undelivered(raw, channel)}
         if late:

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator
 
+from claw_files.doctor.bounded_reader import DEEPEST, DiskNode
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import DEEPEST, Node
 from claw_files.doctor.survey import CONFIG, PRIVATE, TOP, Survey
-from claw_files.system.ownership import ENTER, READ, SHARED, WRITE, is_modeless, others_may
+from claw_files.system.workspace_trust import ENTER, READ, SHARED, WRITE, is_modeless, others_may
 
 
 def modes(s: Survey) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def modes(s: Survey) -> Iterator[Finding]:
         yield Finding("not-ignored", PRIVATE)
 
 
-def _reached(s: Survey, root: str, node: Node, depth: int) -> Iterator[Node]:
+def _reached(s: Survey, root: str, node: DiskNode, depth: int) -> Iterator[DiskNode]:
     """The node, and what others find below it."""
     if node.kind in ("file", "folder"):
         yield node

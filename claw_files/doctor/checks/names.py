@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from claw_files import words
 from claw_files.config.channels import FILE
+from claw_files.core import text as words
+from claw_files.core.errors import BadId
+from claw_files.core.text import FILE_BYTES, safe
+from claw_files.doctor.bounded_reader import DEEPEST, FULL_BYTES, DiskFolder, DiskNode
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import DEEPEST, FULL_BYTES, Folder, Node
 from claw_files.doctor.survey import BOXES, CONFIG, PRIVATE, TOP, Survey
-from claw_files.errors import BadId
-from claw_files.system.months import ARCHIVE
-from claw_files.system.ownership import SHARED
-from claw_files.words import FILE_BYTES, safe
+from claw_files.system.month_archive import ARCHIVE
+from claw_files.system.workspace_trust import SHARED
 
 AHEAD_SECONDS: Final = 300
 _DEVICES: Final = frozenset({"con", "prn", "aux", "nul"} | {f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10)})
@@ -67,7 +67,7 @@ def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
             yield from _node(s, node)
 
 
-def _foreign(node: Node) -> Iterator[Finding]:
+def _foreign(node: DiskNode) -> Iterator[Finding]:
     """What has no place where it lies: a folder beside our files, a file beside our folders."""
     is_folder, is_moved = node.kind == "folder", ARCHIVE.fullmatch(node.name) or node.name.endswith((".kept", ".md"))
     if (is_folder and not _OUR_FOLDERS.fullmatch(node.path) and not node.name.endswith(".md")) or (
@@ -76,7 +76,7 @@ def _foreign(node: Node) -> Iterator[Finding]:
         yield Finding("foreign", node.path)
 
 
-def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
+def _folder(s: Survey, node: DiskNode, depth: int) -> Iterator[Finding]:
     if node.name.endswith(".md"):
         yield Finding("folder-as-file", node.path)
     elif depth >= DEEPEST:
@@ -85,7 +85,7 @@ def _folder(s: Survey, node: Node, depth: int) -> Iterator[Finding]:
         yield from _below(s, node.path, depth + 1)
 
 
-def _node(s: Survey, node: Node) -> Iterator[Finding]:
+def _node(s: Survey, node: DiskNode) -> Iterator[Finding]:
     if node.kind != "file":
         yield Finding("link" if node.kind == "link" else "special-file", node.path)
         return
@@ -101,7 +101,7 @@ def _node(s: Survey, node: Node) -> Iterator[Finding]:
         yield Finding("future-time", node.path)
 
 
-def _size(node: Node) -> Iterator[Finding]:
+def _size(node: DiskNode) -> Iterator[Finding]:
     if node.size_bytes > FULL_BYTES:
         code = "too-large" if node.size_bytes > FILE_BYTES else "nearly-full"
         yield Finding(code, node.path, detail=f"{node.size_bytes:,} bytes")
@@ -119,7 +119,7 @@ def names(s: Survey) -> Iterator[Finding]:
             yield from (one for node in listed.nodes for one in _spelling(node, is_id=False))
 
 
-def _task_names(folder: Folder) -> Iterator[Finding]:
+def _task_names(folder: DiskFolder) -> Iterator[Finding]:
     for node in folder.nodes:
         if node.kind == "folder":
             continue
@@ -131,7 +131,7 @@ def _task_names(folder: Folder) -> Iterator[Finding]:
             yield from _spelling(node, is_id=False)
 
 
-def _spelling(node: Node, is_id: bool) -> Iterator[Finding]:
+def _spelling(node: DiskNode, is_id: bool) -> Iterator[Finding]:
     stem = node.name.removesuffix(".md")
     if _is_odd(node.name):
         yield Finding("odd-name", node.path)
@@ -155,9 +155,9 @@ def _is_id(text: str) -> bool:
         return False
 
 
-def _twins(folder: Folder) -> Iterator[Finding]:
+def _twins(folder: DiskFolder) -> Iterator[Finding]:
     """Names that differ in case, or in how their letters are composed."""
-    cases, forms = defaultdict[str, list[Node]](list), defaultdict[str, list[Node]](list)
+    cases, forms = defaultdict[str, list[DiskNode]](list), defaultdict[str, list[DiskNode]](list)
     for node in folder.nodes:
         if node.name.isascii():
             cases[node.name.lower()].append(node)

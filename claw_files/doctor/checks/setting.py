@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from claw_files.acp import installed
+from claw_files.core.model import Runtime
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
-from claw_files.model import Runtime
-from claw_files.runtimes.bubblewrap import options, problem
-from claw_files.services.writable import unwritable, unwritable_locks
-from claw_files.system.watches import filesystem_of
+from claw_files.integrations.acp import program_check
+from claw_files.processes.bubblewrap import options, problem
+from claw_files.services.admin.unwritable_files import unwritable, unwritable_locks
+from claw_files.system.inotify_info import filesystem_of
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
 # They refuse to swap two names in one step, or promise it for one machine only.
@@ -36,13 +36,13 @@ def programs(s: Survey) -> Iterator[Finding]:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
     started = [agent for agent in s.settings.agents.values() if agent.has_command]
-    if any(agent.runtime is Runtime.ACP for agent in started) and not installed.has_library():
+    if any(agent.runtime is Runtime.ACP for agent in started) and not program_check.has_library():
         yield Finding("acp-library", CONFIG)
     for agent in started:
         try:
-            installed.program(agent, s.tree.root, os.environ)
+            program_check.program(agent, s.tree.root, os.environ)
         except OSError as wrong:
-            line, hint = line_of(raw, agent.name, "command"), installed.how_to_install(agent)
+            line, hint = line_of(raw, agent.name, "command"), program_check.how_to_install(agent)
             detail = f"{wrong}; {hint}" if hint else str(wrong)
             yield Finding("program-missing", CONFIG, line, detail, "", agent.name)
     required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]

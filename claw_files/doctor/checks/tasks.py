@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from claw_files import words
+from claw_files.core import text as words
+from claw_files.core.errors import InvalidFile
+from claw_files.core.model import State, Task, TaskId
+from claw_files.doctor.bounded_reader import UnreadableFile
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.reading import Unread
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.documents.definitions import parse
-from claw_files.errors import InvalidFile
-from claw_files.model import State, Task, TaskId
-from claw_files.rules.transitions import OPEN
-from claw_files.rules.verification import file_of
+from claw_files.formats.definitions import parse
+from claw_files.policy.transitions import OPEN
+from claw_files.policy.verification import file_of
 
 MOST_EDGES: Final = 100_000
 DAY_SECONDS: Final = 86_400
@@ -120,7 +120,7 @@ def definitions(s: Survey) -> Iterator[Finding]:
         except InvalidFile as wrong:
             yield Finding("definition-unreadable", node.path, wrong.line, str(wrong))
             continue
-        except Unread as wrong:
+        except UnreadableFile as wrong:
             yield Finding("definition-unreadable", node.path, wrong.line, wrong.code)
             continue
         if task not in s:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Container, Iterator
 
-from claw_files import words
-from claw_files.errors import BadId
-from claw_files.model import Value
+from claw_files.core import text as words
+from claw_files.core.errors import BadId
+from claw_files.core.model import Value
 
 from .paper import STATES, lines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from claw_files.model import State, Value
+from claw_files.core.model import State, Value
 
 
 class Unread(Exception):

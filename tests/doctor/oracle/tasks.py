@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from claw_files import instants, words
-from claw_files.model import State, Value
+from claw_files.core import instants
+from claw_files.core import text as words
+from claw_files.core.model import State, Value
 
 from .paper import STATES, Key, Paper, Said, Unread, pairs, read, state_of
 

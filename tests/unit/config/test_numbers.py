@@ -3,7 +3,7 @@
 import pytest
 
 from claw_files import config
-from claw_files.errors import InvalidConfig
+from claw_files.core.errors import InvalidConfig
 
 
 def test_a_number_of_five_thousand_digits_is_a_problem_of_the_file() -> None:

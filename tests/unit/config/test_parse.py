@@ -8,8 +8,8 @@ import pytest
 
 from claw_files import config
 from claw_files.config.channels import named
-from claw_files.errors import InvalidConfig, NotFound
-from claw_files.model import AgentKind, Runtime, Size
+from claw_files.core.errors import InvalidConfig, NotFound
+from claw_files.core.model import AgentKind, Runtime, Size
 
 ROOT = Path(__file__).parents[3]
 LEAST = b'[workspace]\ncoordinator = "sam"\n[agents.sam]\n'

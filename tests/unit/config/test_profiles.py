@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from claw_files.config import Profile, Settings, parse
-from claw_files.errors import InvalidConfig
+from claw_files.core.errors import InvalidConfig
 
 HEAD = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n'
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import msgspec
 
-from claw_files.config import TABLE, Agent, Heartbeat, Limits, Quiet, Route, Workspace, reference
-from claw_files.config.forms import FORMS
-from claw_files.config.lines import locate
+from claw_files.config import TABLE, Agent, Heartbeat, Limits, Quiet, Route, Workspace, reference_page
+from claw_files.config.toml_lines import locate
+from claw_files.config.value_forms import FORMS
 
 PAGE = Path(__file__).parents[3] / "docs/reference/settings.md"
 
 
 def test_the_page_of_settings_is_the_one_made_from_the_table() -> None:
-    made = reference.render()
+    made = reference_page.render()
 
     assert PAGE.read_text(encoding="utf-8") == made, (
-        "run: python -m claw_files.config.reference > docs/reference/settings.md"
+        "run: python -m claw_files.config.reference_page > docs/reference/settings.md"
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from claw_files import config
-from claw_files.errors import InvalidConfig
+from claw_files.core.errors import InvalidConfig
 
 TEAM = """
 [workspace]

@@ -3,10 +3,10 @@
 import pytest
 
 from claw_files import config
-from claw_files.errors import ClawError
-from claw_files.mcp.wording import reworded
-from claw_files.model import AgentId
-from claw_files.rules import delegation
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId
+from claw_files.mcp.error_wording import reworded
+from claw_files.policy import delegation
 
 SAID = {
     "a spawn needs --label LABEL and --size S|M|L": "a spawn needs `label` LABEL and `size` S|M|L",

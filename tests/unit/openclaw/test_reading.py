@@ -3,35 +3,39 @@
 import pytest
 
 from claw_files.config import parse
-from claw_files.errors import InvalidConfig
-from claw_files.model import Usage
-from claw_files.openclaw import answers, health, installed, json5
-from claw_files.openclaw.installed import Agent
+from claw_files.core.errors import InvalidConfig
+from claw_files.core.model import Usage
+from claw_files.integrations.openclaw import agent_health, installation, json5, turn_result
+from claw_files.integrations.openclaw.installation import OpenClawAgent
 
 NEW = "{agents: {defaults: {workspace: '~/ws'}, entries: {Main: {}, peter: {workspace: '~/desk'}}}}"
 OLD = '{"agents": {"list": [{"id": "main"}, {"id": "Peter", "workspace": "/desk"}], "defaults": {"workspace": "/ws"}}}'
 
 
 def test_agents_and_their_workspaces_are_found_in_the_new_layout_and_in_the_old() -> None:
-    new = installed.configured(json5.loads(NEW), "/home/me")
-    old = installed.configured(json5.loads(OLD), "/home/me")
+    new = installation.configured(json5.loads(NEW), "/home/me")
+    old = installation.configured(json5.loads(OLD), "/home/me")
 
-    assert new == (Agent(id="main", workspace="/home/me/ws/Main"), Agent(id="peter", workspace="/home/me/desk"))
-    assert old == (Agent(id="main", workspace="/ws/main"), Agent(id="peter", workspace="/desk"))
+    assert new == (
+        OpenClawAgent(id="main", workspace="/home/me/ws/Main"),
+        OpenClawAgent(id="peter", workspace="/home/me/desk"),
+    )
+    assert old == (OpenClawAgent(id="main", workspace="/ws/main"), OpenClawAgent(id="peter", workspace="/desk"))
 
 
 def test_without_agents_there_is_the_one_called_main() -> None:
-    assert installed.configured({}, "/home/me") == (Agent(id="main", workspace=""),)
+    assert installation.configured({}, "/home/me") == (OpenClawAgent(id="main", workspace=""),)
     assert (
-        installed.configured({"agents": {"defaults": {"workspace": "~/ws"}}}, "/home/me")[0].workspace == "/home/me/ws"
+        installation.configured({"agents": {"defaults": {"workspace": "~/ws"}}}, "/home/me")[0].workspace
+        == "/home/me/ws"
     )
 
 
 def test_rows_that_make_no_sense_are_passed_over() -> None:
     rows = [{"id": 7}, "x", {"id": "peter", "workspace": ["a"]}, {}, None]
 
-    assert installed.listed(rows) == (Agent(id="peter"),)
-    assert installed.listed({"id": "peter"}) == ()
+    assert installation.listed(rows) == (OpenClawAgent(id="peter"),)
+    assert installation.listed({"id": "peter"}) == ()
 
 
 def test_json_as_people_write_it_is_read() -> None:
@@ -49,7 +53,7 @@ def test_what_is_no_json_is_an_error_with_a_sentence(text: str) -> None:
 
 
 def test_the_version_tells_whether_heartbeat_md_is_read() -> None:
-    assert [installed.is_new(version) for version in ("2026.7.35", "2026.8.1", "2026.9.6", "2027.1.0")] == [
+    assert [installation.is_new(version) for version in ("2026.7.35", "2026.8.1", "2026.9.6", "2027.1.0")] == [
         False,
         True,
         True,
@@ -63,34 +67,34 @@ def test_a_turn_in_the_transcript_ends_where_somebody_else_begins() -> None:
         {"role": "user", "content": "before", "idempotencyKey": "a:user"},
         {"role": "user", "content": "mine", "idempotencyKey": "k:user"},
         {"role": "assistant", "content": [{"type": "toolCall"}], "stopReason": "toolUse", "usage": usage},
-        {"role": "user", "content": f"{answers.RESUMED} by ...", "idempotencyKey": "r:user"},
+        {"role": "user", "content": f"{turn_result.RESUMED} by ...", "idempotencyKey": "r:user"},
         {"role": "assistant", "content": "a correction from outside", "idempotencyKey": "c:user"},
         {"role": "assistant", "content": [{"text": "the end"}], "stopReason": "stop", "usage": usage, "model": "m"},
         {"role": "user", "content": "after", "idempotencyKey": "b:user"},
         {"role": "assistant", "content": [{"text": "not mine"}], "stopReason": "stop"},
     ]
 
-    found = answers.segment(messages, "k")
+    found = turn_result.segment(messages, "k")
 
-    assert found == answers.Segment(
+    assert found == turn_result.Segment(
         said="the end", is_complete=True, usage=Usage(input=20, output=4, cached=6, cost=1.0, model="m")
     )
-    assert answers.segment(messages[:3], "k").is_complete is False
-    assert answers.segment(messages, "other") is None
+    assert turn_result.segment(messages[:3], "k").is_complete is False
+    assert turn_result.segment(messages, "other") is None
 
 
 @pytest.mark.parametrize("odd", [None, "x", [], {"usage": []}, {"usage": {"input": "many", "output": -1, "cost": 7}}])
 def test_usage_that_makes_no_sense_counts_as_nothing(odd: object) -> None:
-    outcome = answers.final({"status": "ok", "result": {"meta": {"agentMeta": odd}}})
+    outcome = turn_result.final({"status": "ok", "result": {"meta": {"agentMeta": odd}}})
 
     assert outcome.is_good
     assert outcome.usage in (None, Usage())
 
 
 def test_a_workspace_that_is_told_differs_only_if_it_is_another_folder() -> None:
-    assert not health.differs("", "../peter", "/team")
-    assert not health.differs("/peter", "../peter", "/team")
-    assert health.differs("/other", "../peter", "/team")
+    assert not agent_health.differs("", "../peter", "/team")
+    assert not agent_health.differs("/peter", "../peter", "/team")
+    assert agent_health.differs("/other", "../peter", "/team")
 
 
 def settings(text: str) -> str:

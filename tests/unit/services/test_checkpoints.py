@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from claw_files.app import App
-from claw_files.model import AgentId
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId
 
 CONFIG = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n'
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.app import App
-from claw_files.errors import AlreadyClaimed, Conflict, Refused, StaleGeneration
-from claw_files.model import AgentId, State, TaskId
-from claw_files.services.tasks import NewTask
+from claw_files.app.wiring import App
+from claw_files.core.errors import AlreadyClaimed, Conflict, Refused, StaleGeneration
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.services.tasks.lifecycle import NewTask
+from claw_files.storage.workspace import Workspace
 from claw_files.testing import FakeClock
-from claw_files.workspace import Workspace
 
 CONFIG = """
 [workspace]
@@ -162,7 +162,7 @@ def test_the_next_task_is_another_where_somebody_was_faster(app: App, monkeypatc
 def test_a_task_before_its_backoff_is_not_ready(app: App) -> None:
     from msgspec.structs import replace
 
-    from claw_files.model import Audit
+    from claw_files.core.model import Audit
 
     task, later = new(app), app.clock.now() + timedelta(seconds=8)
     app.workspace.update(task, lambda found: replace(found, not_before=later), Audit(action="retry"))
@@ -208,7 +208,7 @@ def test_a_refused_move_leaves_the_file_and_the_ledger_as_they_were(app: App, tm
 
 
 def test_a_live_run_is_stopped_before_its_task_is_cancelled(app: App) -> None:
-    from claw_files.services.tasks import TaskService
+    from claw_files.services.tasks.lifecycle import TaskService
 
     task = new(app)
     stopped: list[tuple[TaskId, State]] = []

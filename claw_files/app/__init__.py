@@ -1,0 +1,1 @@
+"""Wiring: finds the workspace, picks the real implementations, and knows who acts."""

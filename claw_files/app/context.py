@@ -1,0 +1,382 @@
+"""Where we are and who acts: the configuration, the files, the compartments beside them, the run we are part of."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from claw_files import config
+from claw_files.app.workspace_finder import around_of, parsed
+from claw_files.core import text as words
+from claw_files.core.errors import Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
+from claw_files.core.model import AgentId, AgentKind, Note, Run, TaskId
+from claw_files.processes import caller_runs
+from claw_files.storage.places import FOLDER, Places
+from claw_files.storage.workspace import CONFIG, Workspace
+from claw_files.system import workspace_trust
+from claw_files.system.cache import Cache
+from claw_files.system.clock import Clock, SystemClock
+from claw_files.system.disk_files import DiskFiles
+from claw_files.system.randomness import token
+
+if TYPE_CHECKING:
+    from claw_files.core.model import Message
+    from claw_files.services.admin.tokens import Tokens
+    from claw_files.storage.locks import Claims, Locks
+    from claw_files.system.command_notes import CommandNotes
+
+PRIVATE = ".clawfiles"
+OUTSIDE = AgentId("")  # in no compartment, whoever acts
+
+
+class Site:
+    """One workspace, or one compartment of it: its configuration, its files, the places beside it, and who acts."""
+
+    def __init__(
+        self,
+        base: str,
+        env: Mapping[str, str],
+        agent: str | None,
+        clock: Clock | None = None,
+        home: AgentId | None = None,
+    ) -> None:
+        """What lies at `base`, the folder of clawfiles.toml.
+
+        Args:
+            home: the agent whose compartment is meant; OUTSIDE for none; not given: who acts decides.
+        """
+        self.base = base
+        self._env = env
+        self._asked = agent or env.get("CLAWFILES_AGENT") or None
+        self._home = home
+        self._known: dict[AgentId, Self] = {}
+        self.remarks: list[str] = []  # what went wrong beside a command that succeeded
+        self.clock: Clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Let go of everything that was opened here and beside; nothing of it may be used afterwards.
+
+        Only for who opens many: services know one another and the places beside them, so their descriptors would
+        stay open until the garbage collector comes by.
+        """
+        for place in (*self._known.values(), self):
+            vars(place).clear()
+
+    # --- one command
+
+    @cached_property
+    def pending(self) -> "CommandNotes":
+        from claw_files.system.command_notes import CommandNotes
+
+        _ = self.files  # which makes the folder of a compartment, and looks at what lies there
+        return CommandNotes(self.root, self.clock)
+
+    def begin(self, *call: object) -> Note:
+        """The note of a command that makes something, left before its first step; `call` is what tells it from others.
+
+        It is kept until `finish`, so that the same call goes on where this one failed. Raises CannotWrite, Busy.
+        """
+        now, actor = self.clock.now(), self.actor
+        # Within a second the microseconds keep the order; two of one microsecond differ in the rest.
+        nonce = f"{now:%Y%m%dT%H%M%SZ}-{actor}-{now.microsecond:06d}{token(2)}"
+        self.workspace.pending = self.pending.begin(msgspec.json.encode((actor, *call)), nonce)
+        return self.workspace.pending
+
+    def _known_with(self, part: str) -> list[Self]:
+        """The places that have opened that part of theirs."""
+        return [it for it in (self, *(it for it in self._known.values() if it is not self)) if part in vars(it)]
+
+    def finish(self, is_over: bool = True) -> None:
+        """What was asked for is done and was told: typed once more, it is another. Raises CannotWrite."""
+        for place in self._known_with("pending"):
+            place.pending.end(is_over)
+
+    def failed(self, error: ClawError) -> None:
+        """Say in the error what stands of a command that failed, and keep its note where something does."""
+        made = dict.fromkeys(_told(line) for place in self._known_with("files") for line in place.files.made)
+        if isinstance(error, RunFailed):  # what was waited for was accepted before
+            made.clear()
+        if made and (self._known_with("pending") or isinstance(error, (CannotWrite, Busy))):
+            what = f"This stands: {', '.join(made)}. "
+            error.add_note(what + "Type the same again: it does what is left, and nothing twice")
+        with suppress(ClawError):
+            self.finish(is_over=not made and not (isinstance(error, CannotWrite) and error.unknown))
+
+    # --- the configuration
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """The checked configuration, as it holds here. Raises InvalidConfig, CannotRead."""
+        if not self.home:
+            return self._whole
+        from claw_files.policy import visibility
+
+        return visibility.inside(self._whole, self.home)
+
+    def check_settings(self) -> None:
+        """Raises InvalidConfig, CannotRead for a configuration that is wrong, also where nobody needs it yet."""
+        _ = self.settings
+
+    def check_trust(self) -> None:
+        """Raises Untrusted where somebody else than us decides what is started here."""
+        with self._around.opened() as fd:  # what is checked is what is read, whatever happens to the folder's name
+            workspace_trust.check(self.base, self.base, fd)
+
+    @cached_property
+    def _whole(self) -> config.Settings:
+        self.check_trust()
+        return parsed(self.base, self._around.read(CONFIG))
+
+    # --- what who acts may do
+
+    def check_use(self, command: str) -> None:
+        """Raises Refused where whoever acts may not use the command, or not from inside this run.
+
+        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
+        """
+        from claw_files.policy import profiles
+
+        with suppress(InvalidFile):
+            if agent := AgentId((self._named or "").lower()):
+                self.check_run(agent)
+                profiles.check_command(self._whole, agent, command)
+
+    def check_run(self, agent: AgentId) -> None:
+        """Raises Refused where we are part of a run, and it is another agent's."""
+        for run in self.runs_around()[:1]:
+            from claw_files.policy import profiles
+
+            profiles.check_run(self.settings, run.id, run.agent, agent)
+
+    # --- the files
+
+    @cached_property
+    def home(self) -> AgentId:
+        """The agent in whose compartment we are: who acts, or who spawned the worker that does; OUTSIDE for none."""
+        if self._home is not None or not self._named:
+            return self._home or OUTSIDE
+        known = self._whole.agents.get(AgentId(self._named.lower()))
+        if known is None or known.compartment:
+            return known.name if known else OUTSIDE
+        folder = self._inner.get("CLAWFILES_WORKSPACE", "") if known.kind is AgentKind.WORKER else ""
+        name = os.path.basename(os.path.abspath(folder)) if folder and around_of(folder) != folder else ""
+        return AgentId(name) if name in self._compartmental else OUTSIDE
+
+    @property
+    def root(self) -> str:
+        """The folder in which everything lies but the configuration; under a wrong one, where that lies."""
+        with suppress(InvalidFile):  # the doctor works all the same
+            if self.home:
+                return os.path.join(self.base, FOLDER, self.home)
+        return self.base
+
+    def when(self, at: datetime) -> str:
+        """The instant as people of this workspace read it now; in UTC under a wrong configuration."""
+        zone: tzinfo = UTC
+        with suppress(InvalidFile):
+            zone = self.settings.workspace.zone
+        return words.render_for_people(at, self.clock.now(), zone)
+
+    @cached_property
+    def _around(self) -> DiskFiles:
+        return self._checked(self.base, closed=False)
+
+    @cached_property
+    def files(self) -> DiskFiles:
+        """Raises CannotRead where something else lies in the place of our own folder: we would lock and write there."""
+        if not self.home:
+            return self._around
+        for path in (FOLDER, f"{FOLDER}/{self.home}"):
+            self._around.folder(path)
+            workspace_trust.check(os.path.join(self.base, path), self.base)
+        return self._checked(self.root, closed=True)
+
+    def _checked(self, root: str, closed: bool) -> DiskFiles:
+        private = os.path.join(root, PRIVATE)
+        if os.path.lexists(private) and (os.path.islink(private) or not os.path.isdir(private)):
+            raise CannotRead(PRIVATE, "not-a-folder", "it must be a folder of its own, no link; move it away")
+        return self._make_files(root, closed)
+
+    def _make_files(self, root: str, closed: bool) -> DiskFiles:
+        return DiskFiles(root, clock=self.clock, closed=closed)
+
+    def _make_claims(self) -> "Claims":
+        from claw_files.storage.locks import Claims
+
+        return Claims(self.root)
+
+    @cached_property
+    def cache(self) -> Cache:
+        return Cache(self.root)
+
+    @cached_property
+    def _locks(self) -> "Locks":
+        """Those that all places share."""
+        from claw_files.storage.locks import Locks
+
+        return Locks(self.base, self.clock)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        from claw_files.storage.locks import Locks
+
+        return Workspace(
+            self.root,
+            self.settings,
+            self.files,
+            Locks(self.root, self.clock) if self.home else self._locks,
+            self._make_claims(),
+            self.clock,
+            outside=self._outside,
+            cache=self.cache,
+            places=self._places(),
+            base=self.base,
+            ticking=self._locks,
+            cause=self._inner.get("CLAWFILES_ROOT"),
+        )
+
+    def _outside(self, folder: str) -> DiskFiles:
+        return DiskFiles(os.path.join(self.base, folder), clock=self.clock)
+
+    # --- who acts, and in which run
+
+    def _is_here(self, folder: str) -> bool:
+        return os.path.realpath(around_of(folder)) == os.path.realpath(self.base)
+
+    @cached_property
+    def _ancestry(self) -> list[Mapping[str, str]]:
+        return caller_runs.told(self._env, self._is_here, lambda: self._whole.agents)
+
+    @property
+    def _inner(self) -> Mapping[str, str]:
+        """The variables of the innermost run that we are part of, as it was started; empty outside of any."""
+        return self._ancestry[0] if self._ancestry else {}
+
+    @cached_property
+    def _named(self) -> str | None:
+        """Who is said to act: by name, else by the run that we are part of. No agent acts in a check's run."""
+        whose = None if self._asked else self._inner.get("CLAWFILES_AGENT")
+        return self._asked or (whose if whose and whose in self._whole.agents else None)
+
+    def runs_around(self) -> "list[Run]":
+        """The live runs of this workspace that we are part of, the innermost first."""
+        return [caller_runs.run_of(told) for told in self._ancestry]
+
+    @property
+    def agent(self) -> AgentId | None:
+        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
+        return self.settings.agent(self._named).name if self._named else None
+
+    @property
+    def actor(self) -> AgentId:
+        """Who acts. Raises NoAgentNamed, NotFound."""
+        if agent := self.agent:
+            return agent
+        raise NoAgentNamed
+
+    @property
+    def coordinator_or_actor(self) -> AgentId:
+        """Who acts where the coordinator is meant unless somebody else was named."""
+        return self.agent or self.settings.coordinator
+
+    @cached_property
+    def hidden(self) -> "frozenset[AgentId]":
+        """The agents whose work whoever acts must not see: compartments of others."""
+        from claw_files.policy import visibility
+
+        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
+
+    @property
+    def inside(self) -> TaskId | None:
+        """The task in whose run we are."""
+        text = self._inner.get("CLAWFILES_TASK")
+        return words.task_id(text) if text else None
+
+    @property
+    def woken_by(self) -> "Message | None":
+        """The message that woke the run we are part of, where it is the actor's."""
+        name = self._inner.get("CLAWFILES_MESSAGE_ID")
+        if not name:
+            return None
+        with suppress(ClawError):
+            found = self.workspace.find_message(self.actor, words.message_id(name))
+            return found[0] if found else None
+        return None
+
+    def generation(self, task: TaskId, named: int | None) -> int | None:
+        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
+        text = self._inner.get("CLAWFILES_GENERATION")
+        if named is not None or not text or self.inside != task:
+            return named
+        return int(text) if text.isdecimal() else None
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """What callers over HTTP and MCP show: of all agents, wherever we are."""
+        from claw_files.services.admin.tokens import Tokens
+
+        return Tokens(self.base, self._whole)
+
+    # --- compartments
+
+    @cached_property
+    def _compartmental(self) -> tuple[AgentId, ...]:
+        """The agents with a compartment."""
+        return tuple(agent.name for agent in self._whole.agents.values() if agent.compartment)
+
+    @property
+    def outer(self) -> Self:
+        """The workspace around the compartments; itself outside of them."""
+        return self._at(OUTSIDE)
+
+    def compartment(self, agent: AgentId) -> Self:
+        """The agent's compartment, for whoever acts here; its folder is made at the first look into it."""
+        return self._at(agent)
+
+    def _at(self, home: AgentId) -> Self:
+        """The one of that home: all that were made from one know one another."""
+        if home == self.home:
+            return self
+        self._known.setdefault(self.home, self)
+        if home not in self._known:
+            self._known[home] = made = self._beside(home)
+            made._known, made.remarks = self._known, self.remarks
+        return self._known[home]
+
+    def compartments(self) -> list[Self]:
+        """The compartments that there are."""
+        there = (name for name in self._compartmental if os.path.isdir(os.path.join(self.base, FOLDER, name)))
+        return [self.compartment(name) for name in there]
+
+    def _others(self) -> list[Self]:
+        """The places beside this one."""
+        return [app for app in (self.outer, *self.outer.compartments()) if app is not self]
+
+    def _beside(self, home: AgentId) -> Self:
+        return type(self)(self.base, self._env, self._asked, self.clock, home)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether who acts is not of this compartment: it may act by a task's id, and is shown nothing of it."""
+        return bool(self.home) and self._home is not None and (self._named or "").lower() != self.home
+
+    def place_of(self, agent: AgentId | None) -> Self:
+        """Where a task lies that is given to the agent."""
+        if agent in self._compartmental:
+            return self.compartment(agent)
+        is_worker = agent is not None and self._whole.agents[agent].kind is AgentKind.WORKER
+        return self if agent is None or is_worker else self.outer
+
+    def _places(self) -> Places:
+        """What the workspace knows of the others."""
+        return Places()
+
+
+def _told(line: bytes) -> str:
+    """What a line of the journal says was done, in two words."""
+    facts = msgspec.json.decode(line)
+    return f"{facts['action']} {facts['task'] or facts['agent'] or facts['key'] or ''}".rstrip()

@@ -1,0 +1,392 @@
+"""Wiring: the one place that picks real implementations, found from where a command stands."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from claw_files.app.context import PRIVATE, Site
+from claw_files.app.workspace_finder import find_root, set_up, take_out
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Runtime, TaskId
+from claw_files.storage.places import Places
+from claw_files.system.clock import Clock
+
+if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
+    from claw_files.config import Agent
+    from claw_files.core.model import Task
+    from claw_files.doctor.repair import Repair
+    from claw_files.doctor.repair_compartments import CompartmentRepair
+    from claw_files.integrations.acp.handshake import HandshakeResult
+    from claw_files.policy.snapshot import Predecessor
+    from claw_files.processes.command_runtime import CommandRuntime
+    from claw_files.services.admin.journal import Journal
+    from claw_files.services.admin.probe import Prober
+    from claw_files.services.compartments.compartments import MovingIn
+    from claw_files.services.delegation.agent_selection import AgentSelection
+    from claw_files.services.delegation.delegation import Delegations
+    from claw_files.services.evidence.dependents import Successors
+    from claw_files.services.heartbeat.action_executor import ActionExecutor
+    from claw_files.services.heartbeat.explain import Explainer
+    from claw_files.services.heartbeat.heartbeat import Heartbeat
+    from claw_files.services.heartbeat.schedule_runner import Schedules
+    from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+    from claw_files.services.messaging.mailbox import Mailbox
+    from claw_files.services.people.approvals import Choices
+    from claw_files.services.people.notifications import Notifications
+    from claw_files.services.people.outbox import Outbox
+    from claw_files.services.sessions.flows import Flows
+    from claw_files.services.sessions.session_history import Records
+    from claw_files.services.sessions.session_list import Sessions
+    from claw_files.services.sessions.steering import Steering
+    from claw_files.services.sessions.worker_sessions import WorkerSessions
+    from claw_files.services.tasks.board import Board
+    from claw_files.services.tasks.checkpoints import Checkpoints
+    from claw_files.services.tasks.claims import ClaimService
+    from claw_files.services.tasks.lifecycle import TaskService
+    from claw_files.storage.workspace import Workspace
+
+__all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
+
+
+class App(Site):
+    """One workspace, or one compartment of it, and who acts in it. Services are made when they are first asked for."""
+
+    def _places(self) -> "Places":
+        from claw_files.services.compartments.compartments import Inside, Outside
+
+        if not self._compartmental:
+            return Places()
+        if self.home:
+            return Inside(self.home, lambda: self.outer.workspace, lambda: self.outer.moving)
+        return Outside(
+            self._compartmental.__contains__,
+            self._inside,
+            lambda: [app.workspace for app in self.compartments()],
+            self._locks,
+        )
+
+    @cached_property
+    def moving(self) -> "MovingIn":
+        from claw_files.services.compartments.compartments import MovingIn
+
+        return MovingIn(self.workspace, self.looking, self._inside, self._compartmental)
+
+    def _inside(self, agent: AgentId) -> "Workspace":
+        """What lies in the agent's compartment."""
+        return self.compartment(agent).workspace
+
+    @property
+    def has_compartments(self) -> bool:
+        """Whether the configuration names an agent with one."""
+        return bool(self._compartmental)
+
+    def closing(self, repair: "Callable[[App], Repair]") -> "CompartmentRepair":
+        """What mends the compartments, each with a `repair` of its own."""
+        from claw_files.doctor.repair_compartments import CompartmentRepair
+
+        return CompartmentRepair(
+            self.workspace, self.moving, [(it.workspace, repair(it)) for it in self.compartments()]
+        )
+
+    # --- where a task is
+
+    def place_to_see(self, task: TaskId) -> "App":
+        """Where to look at the task: here, or from a compartment outside of it."""
+        is_outside = self.home and not self.workspace.find(task) and self.outer.workspace.find(task)
+        return self.outer if is_outside else self
+
+    def place_to_act(self, task: TaskId) -> "App":
+        """Where to act on the task: as `place_to_see`; and in a compartment for who may, who is shown nothing of it.
+
+        Raises NotFound for one in a compartment that is not the actor's business.
+        """
+        app = self.place_to_see(task)
+        if app.hidden:
+            app.board.check(task, self.actor)
+        asked = self._place_asked(task)
+        return app if asked is self else asked
+
+    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
+        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
+        if not self.home and self._compartmental and not self.workspace.find(task):
+            for inner in self.compartments():
+                if inner.workspace.find(task):
+                    inner.board.check_asked(task, by or self.actor)
+                    return inner
+        return self
+
+    def wake(self) -> None:
+        """Wake whoever has a message waiting, wherever it lies. Where that fails, the heartbeat does it."""
+        self.afterwards(self.outer.heartbeat.wake)
+
+    def afterwards(self, step: "Callable[[], object]") -> None:
+        """Do what comes after a command that is done: should it fail, that is only said."""
+        try:
+            step()
+        except (ClawError, OSError) as wrong:
+            self.remarks.append(f"this is done, but nobody was woken for it yet: {wrong}; the next heartbeat does it")
+
+    # --- services
+
+    @cached_property
+    def tasks(self) -> "TaskService":
+        from claw_files.services.tasks.lifecycle import TaskService
+
+        return TaskService(self.workspace, self._stop_runs, lambda task: self._successors.follow(task))
+
+    @cached_property
+    def claims(self) -> "ClaimService":
+        from claw_files.services.tasks.claims import ClaimService
+
+        return ClaimService(self.workspace, self._blockers)
+
+    @cached_property
+    def _successors(self) -> "Successors":
+        from claw_files.services.evidence.dependents import Successors
+
+        return Successors(self.workspace, self.messages, self._blockers)
+
+    def _blockers(self, task: "Task") -> "tuple[Predecessor, ...]":
+        return self.looking.blockers(task) if task.after else ()
+
+    @cached_property
+    def delegations(self) -> "Delegations":
+        from claw_files.services.delegation.delegation import Delegations
+
+        return Delegations(self.workspace, self.runs_around, self._lacks_sandbox, lambda: self.choosing, self._blockers)
+
+    @cached_property
+    def choosing(self) -> "AgentSelection":
+        from claw_files.services.delegation.agent_selection import AgentSelection
+
+        return AgentSelection(self.workspace, self.looking, self.checkpoints)
+
+    @cached_property
+    def _tick_delegations(self) -> "Delegations":
+        """Those of the tick: in whose process it runs is chance."""
+        from claw_files.services.delegation.delegation import Delegations
+
+        return Delegations(self.workspace, tuple, self._lacks_sandbox, lambda: self.choosing, self._blockers)
+
+    def _lacks_sandbox(self) -> str | None:
+        return self.runtime.lacks_sandbox()
+
+    @cached_property
+    def messages(self) -> "Mailbox":
+        from claw_files.services.messaging.mailbox import Mailbox
+
+        return Mailbox(self.workspace)
+
+    @cached_property
+    def checkpoints(self) -> "Checkpoints":
+        from claw_files.services.tasks.checkpoints import Checkpoints
+
+        return Checkpoints(self.workspace, in_place="CLAWFILES_SANDBOX" in self._env)
+
+    @cached_property
+    def people(self) -> "Notifications":
+        from claw_files.services.people.notifications import Notifications
+
+        return Notifications(self.workspace, self.outbox)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from claw_files.services.people.outbox import Outbox
+
+        return Outbox(self.workspace)
+
+    @cached_property
+    def choices(self) -> "Choices":
+        from claw_files.services.people.approvals import Choices
+
+        return Choices(self.workspace, lambda: self.messages, self._place_asked)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from claw_files.services.heartbeat.schedule_runner import Schedules
+
+        return Schedules(self.workspace, lambda: self._tick_delegations)
+
+    @cached_property
+    def looking(self) -> "SnapshotLoader":
+        from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+
+        looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
+        if not self._compartmental:
+            return SnapshotLoader(*looks, outbox=self.outbox)
+        return SnapshotLoader(
+            *looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox
+        )
+
+    @cached_property
+    def heartbeat(self) -> "Heartbeat":
+        """The tick; commands that have sent something use its `wake`."""
+        from claw_files.services.admin import daemon_state
+        from claw_files.services.heartbeat.heartbeat import Heartbeat
+
+        parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        if self.home:
+            heartbeat = Heartbeat(*parts)
+        elif not self._compartmental:
+            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
+        else:
+            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
+        heartbeat.starts = daemon_state.draining_until(self.base) is None
+        return heartbeat
+
+    def _beats_inside(self) -> "list[Heartbeat]":
+        return [app.heartbeat for app in self.compartments()]
+
+    def check_takes_work(self, to: AgentId | None = None) -> None:
+        """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
+
+        Args:
+            to: whom words are for; None where it is work, whoever is to do it.
+        """
+        from claw_files.services.admin import daemon_state
+
+        if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
+            daemon_state.check_takes_work(self.base, self.clock.now())
+
+    def _afterwards(self) -> str | None:
+        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        from claw_files.system.processes import SystemProcesses
+
+        wrong = [self.outbox.start(SystemProcesses(), self._env)]
+        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
+        return "; ".join(filter(None, wrong)) or None
+
+    def _push(self) -> str | None:
+        from claw_files.services.admin.openclaw_ledger import LedgerPusher
+
+        return LedgerPusher(self.workspace, self.cache, self._env).push()
+
+    def ping(self, agent: AgentId, patience: timedelta) -> str | None:
+        """Why the agent could not be woken now, in one sentence; None where nothing is known against it.
+
+        OpenClaw's gateway is asked for its agents; a command is only started, so there is nothing to ask.
+        """
+        if self.settings.agent(agent).runtime is not Runtime.OPENCLAW:
+            return None
+        from claw_files.integrations.openclaw.agent_health import ping
+
+        return ping(self.settings, self.base, self._env, agent, patience)
+
+    def _acting(self) -> "ActionExecutor":
+        from claw_files.services.heartbeat.action_executor import ActionExecutor
+        from claw_files.services.heartbeat.attempt_outcomes import Outcomes
+        from claw_files.services.heartbeat.run_launcher import RunLauncher
+
+        workspace, runtime = self.workspace, self.runtime
+        waking = RunLauncher(workspace, runtime, self.checkpoints)
+        outcomes = Outcomes(workspace, self.checkpoints, self.messages)
+        others = (self._tick_delegations, self.messages, self.people, self.schedules)
+        return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow)
+
+    @cached_property
+    def explaining(self) -> "Explainer":
+        from claw_files.services.heartbeat.explain import Explainer
+
+        return Explainer(self.workspace, self.looking, self.hidden)
+
+    @cached_property
+    def probing(self) -> "Prober":
+        from claw_files.services.admin.probe import Prober
+
+        looking, heartbeat, delegations = self.looking, self.heartbeat, self.delegations
+        return Prober(
+            self.workspace, self.runtime, looking, heartbeat, delegations, self.tasks, self.checkpoints, self._meet
+        )
+
+    def _meet(self, agent: "Agent", say: "Callable[[str], None]") -> "HandshakeResult":
+        from claw_files.integrations.acp.handshake import meet
+
+        return meet(agent, self.base, self._env, say)
+
+    @cached_property
+    def board(self) -> "Board":
+        from claw_files.services.tasks.board import Board
+
+        return Board(self.workspace, lambda entry: self.looking.look(entry), self.hidden)
+
+    @cached_property
+    def journal(self) -> "Journal":
+        from claw_files.services.admin.journal import Journal
+
+        return Journal(self.files, self.clock, self.hidden, self._hidden_tasks)
+
+    def _hidden_tasks(self) -> set[str]:
+        """The tasks in compartments: what stands there in their files, and what their agents were ever given."""
+        from claw_files.policy import visibility
+
+        rows = (row.task() for row in self.workspace.rows() if not row.error)
+        found = {task.id for task in rows if visibility.hides(self.hidden, task)}
+        inner = [app.workspace for app in self._others()] if self._compartmental else []
+        names = {name.removesuffix(".md").upper() for ws in inner for _, name in ws.task_ids()}
+        return {*found, *names, *(task for agent in self.hidden for task in self.workspace.tasks_given(agent))}
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        from claw_files.services.sessions.session_list import Sessions
+
+        return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
+
+    @cached_property
+    def flows(self) -> "Flows":
+        from claw_files.services.sessions.flows import Flows
+
+        return Flows(self.workspace, self.runtime, self.looking, self.hidden)
+
+    @cached_property
+    def staying(self) -> "WorkerSessions":
+        from claw_files.services.sessions.worker_sessions import WorkerSessions
+
+        return WorkerSessions(self.workspace)
+
+    @cached_property
+    def records(self) -> "Records":
+        from claw_files.services.sessions.session_history import Records
+
+        return Records(self.workspace, self.runtime, self.sessions, self.checkpoints)
+
+    @cached_property
+    def steering(self) -> "Steering":
+        from claw_files.services.sessions.steer_adapters import steers
+        from claw_files.services.sessions.steering import Steering
+
+        ways = steers(self.settings, self.base, self.root, self._env)
+        return Steering(self.workspace, self.runtime, self.sessions, self.messages, ways)
+
+    def lanes_held(self) -> list[str]:
+        """The sessions that cannot run before the caller's own run has ended."""
+        agents = self.settings.agents
+        return [agents[run.agent].session for run in self.runs_around()[:1] if run.agent in agents]
+
+    @cached_property
+    def runtime(self) -> "CommandRuntime":
+        """What starts agents as commands, and looks after their runs."""
+        from claw_files.processes.command_runtime import CommandRuntime
+        from claw_files.system.processes import SystemProcesses
+
+        closed = self.root != self.base
+        return CommandRuntime(
+            self.root, SystemProcesses(), self.clock, self._env, closed=closed, read=lambda path: self.files.read(path)
+        )
+
+    def _stop_runs(self, task: TaskId) -> None:
+        for run in self.runtime.live() if self.workspace.files.names("runs") else []:
+            if run.task == task:
+                self.runtime.stop(run.id)
+
+
+def open_workspace(start: str | None, env: Mapping[str, str], agent: str | None, clock: Clock | None = None) -> App:
+    """The workspace that a command is meant for.
+
+    Args:
+        start: `-C DIR`: looked for there and above. Else CLAWFILES_WORKSPACE counts, exactly; else here and above.
+        agent: `--agent NAME`; else CLAWFILES_AGENT counts.
+
+    Raises NoWorkspace.
+    """
+    return App(find_root(start, env), env, agent, clock)

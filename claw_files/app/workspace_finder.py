@@ -1,0 +1,116 @@
+"""Finding the workspace that a command is meant for, and making one."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from claw_files import __version__, config
+from claw_files.core.errors import NoWorkspace
+from claw_files.storage.places import FOLDER
+from claw_files.storage.workspace import CONFIG
+from claw_files.system.cache import Cache
+from claw_files.system.disk_files import DiskFiles
+from claw_files.system.file_owner import make_folders
+from claw_files.system.files import Content
+from claw_files.system.workspace_trust import check, is_foreign, trusted
+
+if TYPE_CHECKING:
+    from claw_files.services.admin.init import InitStep, Setup
+
+
+def set_up(root: str, template: str, program: str | None) -> "list[InitStep]":
+    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept.
+
+    Raises Untrusted for a folder in which others decide what is started.
+    """
+    from claw_files.core.errors import CannotWrite
+    from claw_files.services.admin.init import InitStep
+
+    try:
+        make_folders(os.path.abspath(root))
+    except OSError as error:
+        raise CannotWrite(root, error.strerror or str(error)) from None
+    check(root, root)
+    done = _setup(root).init(template, program)
+    if (counts := counting(root)) != root:
+        text = f"it counts here as well, and not {root}, until you type\n`clawfiles trust {shlex.quote(root)}`"
+        done.append(InitStep(what="this lies inside another workspace", path=counts, text=text))
+    return done
+
+
+def take_out(root: str, program: str) -> "list[InitStep]":
+    """Take out of the folder `root` what `set_up` had put in for the program; says what was taken out and kept."""
+    check(root, root)
+    return _setup(root).remove(program)
+
+
+def _setup(root: str) -> "Setup":
+    from claw_files.services.admin.init import Setup
+
+    return Setup(DiskFiles(root), lambda raw: config.parse(raw, CONFIG).workspace.ledger)
+
+
+def find_root(start: str | None, env: Mapping[str, str]) -> str:
+    """The absolute path of the folder whose clawfiles.toml counts; `Site` checks whose it is. Raises NoWorkspace."""
+    named = env.get("CLAWFILES_WORKSPACE")
+    if not start and named:
+        folder = os.path.abspath(named) if _is_workspace(named) else around_of(named)
+        if _is_workspace(folder):
+            return counting(folder)
+        raise NoWorkspace(named)
+    folder = os.path.abspath(start or os.getcwd())
+    while not _is_workspace(folder):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NoWorkspace(os.path.abspath(start or os.getcwd()))
+        folder = above
+    return counting(folder)
+
+
+def counting(folder: str) -> str:
+    """Of the folder and the workspaces around it the one whose configuration counts; the folder where there is none.
+
+    A run writes into its working folder, so what lies inside a workspace of ours is none, unless somebody trusts it.
+    A stranger's workspace around ours is passed by.
+    """
+    above = os.path.dirname(real := os.path.realpath(folder))
+    around = [above] if _is_workspace(above) else []
+    while above != (above := os.path.dirname(above)):
+        around += [above] if _is_workspace(above) else []
+    if not around:
+        return folder
+    listed = trusted()
+    if found := next((it for it in (real, *around) if it in listed), None):
+        return folder if found == real else found
+    return next((it for it in reversed(around) if not is_foreign(it)), folder)
+
+
+def parsed(base: str, content: Content) -> config.Settings:
+    """The settings in a configuration's content; from the cache where they were checked by the same version of us.
+
+    Raises InvalidConfig.
+    """
+    cache, head = Cache(base), f"{__version__} {content.digest}\n".encode()
+    raw = cache.load("config") or b""
+    if raw.startswith(head):
+        with suppress(msgspec.MsgspecError):
+            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
+    settings = config.parse(content.data, CONFIG)
+    cache.save("config", head + msgspec.msgpack.encode(settings))
+    return settings
+
+
+def around_of(folder: str) -> str:
+    """The absolute path of the workspace in which the folder is a compartment; else that of the folder."""
+    path = os.path.abspath(folder)
+    above, here = os.path.split(os.path.dirname(path))
+    return above if here == FOLDER and _is_workspace(above) else path
+
+
+def _is_workspace(folder: str) -> bool:
+    """Whether clawfiles.toml is there, readable or not: what is wrong with it is told when it is read."""
+    return os.path.lexists(os.path.join(folder, CONFIG))

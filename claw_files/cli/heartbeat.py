@@ -1,0 +1,67 @@
+"""`heartbeat`, `brief` and `explain`."""
+
+import click
+
+from claw_files.cli.base import command, open_app, show, warn
+
+
+@command("heartbeat", example="clawfiles heartbeat --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
+@click.option("--check", is_flag=True, help="As --dry-run; exits 1 when something is to be done, or unclear.")
+def heartbeat(dry_run: bool, check: bool) -> int:
+    """One tick, for cron: look at what the ledger names, decide, act, exit. Waits for nobody."""
+    from claw_files.core.errors import InvalidFile
+    from claw_files.presentation import views
+
+    app = open_app()
+    _ = app.agent  # a wrong name is told; who acts is the coordinator
+    for place in (app, *(app.compartments() if app is app.outer else ())):
+        place.workspace.only_looks = dry_run or check
+    if not app.heartbeat.starts:
+        warn("the daemon is stopping: nothing is started")
+    ticked = app.heartbeat.tick(dry_run=dry_run or check)
+    if ticked.busy:
+        warn(f"another heartbeat is running: {ticked.busy}")
+    for problem in (*ticked.problems, *ticked.faults):
+        warn(problem)
+    show(views.tick_json(ticked), lambda: views.tick_text(ticked))
+    if not (dry_run or check) and app is app.outer and app.heartbeat.starts:
+        from claw_files.services.admin import cron_rounds
+
+        cron_rounds.begin(app.root, app.settings, app.clock.now())
+    if check:
+        found = ticked.actions or ticked.hidden or ticked.problems or ticked.faults or ticked.unclear
+        return 1 if found else 0
+    return InvalidFile.exit_status if ticked.problems else 0
+
+
+@command("brief", example="clawfiles brief --date 2026-03-07 --agent dimitrios")
+@click.option("--date", metavar="D", help="The day; not given: today.")
+def brief(date: str | None) -> None:
+    """Show what quiet hours held back for a person: for --agent, else for the first person there is."""
+    from claw_files.core import instants
+    from claw_files.core import text as words
+
+    app = open_app()
+    person = app.agent or next((a.name for a in app.settings.agents.values() if app.settings.is_human(a.name)), None)
+    if person is None:
+        raise click.UsageError("there is no person in clawfiles.toml")
+    day = instants.instant(date, app.clock.now(), app.workspace.zone, "--date") if date else app.clock.now()
+    text = app.people.read(person, day)
+    show(
+        {"agent": person, "date": f"{day.astimezone(app.workspace.zone):%Y-%m-%d}", "text": text},
+        words.safe(text, 100_000, lines=True),
+    )
+
+
+@command("explain", example="clawfiles explain TC-47")
+@click.argument("task_id", metavar="TASK")
+def explain(task_id: str) -> None:
+    """Why a task stands where it stands, and what happens next: one screen, from the rules that the heartbeat uses."""
+    from claw_files.core import text as words
+    from claw_files.presentation import figures
+
+    task = words.task_id(task_id)
+    app = open_app()
+    found = app.place_to_see(task).explaining.explain(task)
+    show(figures.explain_json(found), lambda: figures.explain_text(found, app.when))

@@ -1,0 +1,58 @@
+"""Commands that only look: `route`, `log`, `prime`."""
+
+import click
+
+from claw_files.cli.base import command, open_app, show, task_ids
+
+
+@command("route", example="clawfiles route --explain TC-47")
+@click.option("--explain", "task_id", metavar="TASK", help="Why this task goes where it goes.")
+@click.option("--type", "task_type", metavar="T", help="Why tasks of this type go where they go.")
+@click.option("--urgent", is_flag=True, help="With --type: as if the answer were needed now.")
+def route(task_id: str | None, task_type: str | None, urgent: bool) -> None:
+    """Explain who does a task, or tasks of a type, and why: agent, pool, model, cache, budget. Changes nothing."""
+    from claw_files.core import text
+    from claw_files.policy.route_explanation import RouteQuestion
+
+    if bool(task_id) == bool(task_type):
+        raise click.UsageError("say either --explain TASK or --type T")
+    if urgent and task_id:
+        raise click.UsageError("--urgent goes with --type; a task is urgent by its priority")
+    app = open_app()
+    if task_id:
+        place = app.place_to_see(text.task_id(task_id))
+        place.board.show(text.task_id(task_id))  # raises for one that whoever looks must not see
+        asked = place.choosing.asked(text.task_id(task_id))
+        found = place.choosing.reasons(asked)
+    else:
+        asked = RouteQuestion(type=task_type, urgent=urgent)
+        found = app.choosing.reasons(asked)
+    show(found.as_json(asked), text.safe("\n".join(found.why), limit=20_000, lines=True))
+
+
+@command("log", example="clawfiles log --task TC-47 --limit 20")
+@click.option("--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The last N lines."
+)
+@click.option("--task", "task_id", metavar="TASK", help="Only what concerns this task.")
+def log(follow: bool, limit: int, task_id: str | None) -> None:
+    """Show the journal: every decision and every write of ours. With --json, one object a line."""
+    from claw_files.presentation import views
+
+    app = open_app()
+    app.check_settings()  # the journal could be shown without them, but what is wrong is told by every command
+    journal, task = app.journal, task_ids([task_id])[0] if task_id else None
+    for line in journal.follow(limit, task) if follow else journal.last(limit, task):
+        show(line, views.journal_text(line, app.workspace.zone))
+
+
+@command("prime", example="clawfiles prime --agent peter")
+def prime() -> None:
+    """Print what an agent must know to work here, for its role, in at most 300 words; the last line is its size."""
+    from claw_files.services.admin import agent_briefing
+
+    app = open_app()
+    done = agent_briefing.prime(app.settings, app.agent)
+    document = {"agent": done.agent, "role": done.role, "text": done.text, "words": done.words, "tokens": done.tokens}
+    show(document, f"{done.text}\n\n({done.words} words, about {done.tokens} tokens: characters / 4)")

@@ -1,0 +1,73 @@
+"""`docs/reference/settings.md`, made from the table: run this module to write it anew; a test keeps the two equal."""
+
+from claw_files.config.table import NAMED, TABLE, Setting
+from claw_files.config.value_forms import FORMS
+
+_HEAD = """# Settings
+
+`clawfiles.toml`, in the root of the workspace. This page is made from the table that the program reads the file by.
+
+A key that is not listed here is an error that names its line and the nearest known key; all errors are told at once.
+`*` stands for a name you choose. The only thing that must be given is `workspace.coordinator`, with an agent of that
+name.
+
+- A **length** is text such as "500ms", "45s", "30m", "1h30m", "7d", or a whole number of seconds.
+- A **window** is text such as "22:00-07:00": from the first time up to the second, over midnight when that is earlier.
+  A window whose ends are equal is empty. "24:00" is the end of the day. Together, windows must leave some of the day.
+- A **command** is a list of texts and never goes through a shell.
+- An **amount** is a number in the currency of the budgets, without its name: 450, 0.25.
+- A **rate** is text such as "15/min": s, min, h or day.
+- An **amount of memory** is text such as "512MiB" or "2GiB"; K, M, G and T count by 1024.
+- An **agent** is a name under `[agents]`, in any case. It is kept in lower case.
+- A **cron line** fires at its readings of the clock in the workspace's zone. One with fixed times fires once a day also
+  when clocks are changed; one whose minute or hour begins with `*` goes by real time.
+"""
+
+_NOTES = {
+    "schedules.*": "Under `do` stands exactly one of `spawn`, `event` and `task`. The name of a schedule is up to 38\n"
+    "letters, digits, `-` and `_`.",
+    "agents.*": "`templates/agents/` holds ready settings for well-known agent programs.",
+    "profiles.*": "`*` is a name for `profile` of agents. [Profiles](../how-to/profiles.md) shows them at work.\n"
+    "Of `env` and `timeout` the narrower one counts, of `model` and the working folder the agent's own.",
+    "routes.*": "`*` is a task type. Without a route, the agents that take the type come first, then the coordinator.",
+    "budgets": "[What agents cost](../how-to/costs.md) tells how they work. `*` is the name of an agent.",
+    "prices.*": "`*` is the name of a model as it stands in `model` of an agent, or as its program reports it.",
+    "limits": "`*` is the name of a model as it stands in `model` of an agent.",
+}
+
+
+def render() -> str:
+    """The whole page."""
+    sections = dict.fromkeys(_section(setting) for setting in TABLE)
+    return "\n".join([_HEAD, *(_table(section) for section in sections)])
+
+
+def _section(setting: Setting) -> str:
+    path = setting.path
+    return ".".join(path[:2]) if path[0] in NAMED else path[0]
+
+
+def _table(section: str) -> str:
+    rows = [_row(setting, section) for setting in TABLE if _section(setting) == section]
+    note = f"{_NOTES[section]}\n\n" if section in _NOTES else ""
+    return f"## [{section}]\n\n{note}| key | value | default | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _row(setting: Setting, section: str) -> str:
+    key = setting.name.removeprefix(f"{section}.")
+    return f"| `{key}` | {FORMS[setting.form].wanted} | {_toml(setting.default)} | {setting.meaning} |\n"
+
+
+def _toml(default: object) -> str:
+    if default is None:
+        return ""
+    shown = (
+        str(default).lower() if isinstance(default, bool) else f'"{default}"' if isinstance(default, str) else default
+    )
+    return f"`{shown}`"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(render())

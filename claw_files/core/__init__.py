@@ -1,0 +1,1 @@
+"""Values, errors and text that every other room may use. Nothing here touches files, clocks or processes."""

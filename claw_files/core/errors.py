@@ -1,0 +1,400 @@
+"""What can go wrong, as one family: each error has a stable code, an exit status and one sentence.
+
+Adapters translate them once, at their door (`docs/reference/errors.md` lists the codes). Expected outcomes, such as
+"nothing is ready", are values; only a refused request raises.
+"""
+
+from typing import ClassVar
+
+
+class ClawError(Exception):
+    """Root of all our errors. The arguments are the raw values, so an error survives pickling."""
+
+    code: ClassVar[str] = "bug"
+    exit_status: ClassVar[int] = 70
+
+    @property
+    def sentence(self) -> str:
+        """What happened, with what stands all the same and what to type."""
+        return ". ".join((str(self), *getattr(self, "__notes__", ())))
+
+    def details(self) -> dict[str, object]:
+        """The error's facts for `--json`, beside code and message."""
+        return {key: value for key, value in vars(self).items() if not key.startswith("_")}
+
+
+class UsageError(ClawError):
+    """The command was used wrongly; the sentence says what it takes."""
+
+    code, exit_status = "usage", 2
+
+
+class BadId(UsageError):
+    """The id could be a path or an option, or is too long: letters, digits, dot, dash and underscore only."""
+
+    code = "bad-id"
+
+    def __init__(self, text: str, what: str = "id") -> None:
+        super().__init__(text, what)
+        self.text, self.what = text, what
+
+    def __str__(self) -> str:
+        form = "letters, digits, '.', '_' and '-', a letter or digit first, not too long"
+        return f"{self.text[:80]!r} is no {self.what}: use {form}"
+
+
+class BadValue(UsageError):
+    """A value is not of its form."""
+
+    code = "bad-value"
+
+    def __init__(self, name: str, text: str, wanted: str) -> None:
+        super().__init__(name, text, wanted)
+        self.name, self.text, self.wanted = name, text, wanted
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text[:80]!r} is not {self.wanted}"
+
+
+class NoAgentNamed(UsageError):
+    """A command that writes must know who acts."""
+
+    code = "no-agent-named"
+
+    def __str__(self) -> str:
+        return "who acts? Say --agent NAME or set CLAWFILES_AGENT"
+
+
+class NotFound(ClawError):
+    """No such task, agent or message."""
+
+    code, exit_status = "not-found", 3
+
+    def __init__(self, what: str, name: str, hint: str = "") -> None:
+        super().__init__(what, name, hint)
+        self.what, self.name, self.hint = what, name, hint
+
+    def __str__(self) -> str:
+        return f"no {self.what} {self.name!r}" + (f"; {self.hint}" if self.hint else "")
+
+
+class NothingReady(NotFound):
+    """`claim --next` found no task that the agent may take now."""
+
+    code = "nothing-ready"
+
+    def __init__(self, agent: str, task_type: str | None = None) -> None:
+        ClawError.__init__(self, agent, task_type)
+        self.agent, self.type = agent, task_type
+
+    def __str__(self) -> str:
+        return f"nothing{f' of type {self.type}' if self.type else ''} is ready for {self.agent}"
+
+
+class Conflict(ClawError):
+    """Someone else holds it, or changed it meanwhile."""
+
+    code, exit_status = "conflict", 4
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        super().__init__(message, holder)
+        self.message, self.holder = message, holder
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class AlreadyClaimed(Conflict):
+    """Someone holds the task. Pick another, or ask `clawfiles explain` when this one is looked at again."""
+
+    code = "already-claimed"
+
+    def __init__(
+        self, task: str, holder: str | None, generation: int, evidence: dict[str, object] | None = None, seen: str = ""
+    ) -> None:
+        """`evidence` is where it stands who has the task: `path`, `line`, `at`; `seen` the same as people read it."""
+        ClawError.__init__(self, task, holder, generation, evidence, seen)
+        self.task, self.holder, self.generation, self.evidence, self._seen = task, holder, generation, evidence, seen
+
+    def __str__(self) -> str:
+        if self.holder is None:
+            return (
+                f"{self.task} says it is in progress but not with whom; the coordinator frees it: `clawfiles release`"
+            )
+        seen = f": {self._seen}" if self._seen else ""
+        return f"{self.task} is held by {self.holder} (generation {self.generation}){seen}"
+
+
+class StaleGeneration(Conflict):
+    """The caller's claim was superseded; whatever it did belongs into a file of its own."""
+
+    code = "stale-generation"
+
+    def __init__(self, task: str, named: int, current: int, holder: str | None) -> None:
+        ClawError.__init__(self, task, named, current, holder)
+        self.task, self.named, self.current, self.holder = task, named, current, holder
+
+    def __str__(self) -> str:
+        holder = f"{self.holder} now has" if self.holder else "now counts"
+        now = f"{holder} generation {self.current}"
+        return f"{self.task}: generation {self.named} is over, {now}; run `clawfiles task show {self.task}`"
+
+
+class NotYours(Conflict):
+    """It is delegated to, or held by, another agent."""
+
+    code = "not-yours"
+
+    def __init__(self, task: str, owner: str | None, instead: str = "") -> None:
+        ClawError.__init__(self, task, owner, instead)
+        self.task, self.owner, self.instead = task, owner, instead
+
+    def __str__(self) -> str:
+        return f"{self.task} belongs to {self.owner or 'nobody yet'}" + (f"; {self.instead}" if self.instead else "")
+
+
+class Changed(Conflict):
+    """The file was changed by someone else and what was asked no longer applies to it; theirs stands."""
+
+    code = "changed"
+
+    def __init__(self, path: str) -> None:
+        ClawError.__init__(self, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} was changed by someone else meanwhile; look at it and try again"
+
+
+class Refused(ClawError):
+    """A rule forbids it; the sentence names the rule and what to do instead."""
+
+    code, exit_status = "refused", 5
+
+    def __init__(self, rule: str, message: str, instead: str = "") -> None:
+        super().__init__(rule, message, instead)
+        self.rule, self.message, self.instead = rule, message, instead
+
+    def __str__(self) -> str:
+        return f"{self.message} (rule: {self.rule})" + (f"; {self.instead}" if self.instead else "")
+
+
+class NoSandbox(Refused):
+    """It must run in a sandbox, and none can be built here."""
+
+    code = "no-sandbox"
+
+
+class MoveRefused(Refused):
+    """The task cannot make this move, or not by this agent."""
+
+    code = "move-refused"
+
+
+class InvalidFile(ClawError):
+    """A file or the configuration cannot be read as what it should be; it stays as it is."""
+
+    code, exit_status = "invalid-file", 6
+
+    def __init__(self, path: str, problem: str, reason: str, line: int | None = None) -> None:
+        super().__init__(path, problem, reason, line)
+        self.path, self.problem, self.reason, self.line = path, problem, reason, line
+
+    def __str__(self) -> str:
+        return f"{self.path}{f', line {self.line}' if self.line else ''}: {self.reason} [{self.problem}]"
+
+
+class InvalidConfig(InvalidFile):
+    """`clawfiles.toml` is wrong; `problems` lists everything at once as (line or None, sentence)."""
+
+    code = "invalid-config"
+
+    def __init__(self, path: str, problems: list[tuple[int | None, str]]) -> None:
+        ClawError.__init__(self, path, problems)
+        self.path, self.problems = path, problems
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.path}{f', line {n}' if n else ''}: {text}" for n, text in self.problems)
+
+
+class NoWorkspace(InvalidFile):
+    """There is no clawfiles.toml here or above."""
+
+    code = "no-workspace"
+
+    def __init__(self, start: str) -> None:
+        ClawError.__init__(self, start)
+        self.start = start
+
+    def __str__(self) -> str:
+        return f"no clawfiles.toml in {self.start} or above; run `clawfiles init`, or name the workspace with -C DIR"
+
+
+class CannotRead(InvalidFile):
+    """The gate refused to open it: a link, no regular file, too large, no permission."""
+
+    code = "cannot-read"
+
+
+class Untrusted(InvalidFile):
+    """Others decide what is started here: by a file or folder of theirs, or by one that they can write."""
+
+    code = "untrusted"
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Busy(ClawError):
+    """A lock was not free in time; the sentence names the holder."""
+
+    code, exit_status = "busy", 7
+
+    def __init__(self, what: str, holder: str = "") -> None:
+        super().__init__(what, holder)
+        self.what, self.holder = what, holder
+
+    def __str__(self) -> str:
+        return f"{self.what} is busy" + (f", held by {self.holder}" if self.holder else "") + "; try again"
+
+
+class FilePending(Busy):
+    """The file is empty or half saved and younger than two seconds: someone is writing it."""
+
+    code = "pending"
+
+    def __str__(self) -> str:
+        return f"{self.what} is being written by someone; try again"
+
+
+class PortTaken(Busy):
+    """Somebody else listens there."""
+
+    code = "port-taken"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port}", "another program")
+
+    def __str__(self) -> str:
+        return f"{self.what} is taken by {self.holder}; say --port N, or --port 0 for any that is free"
+
+
+class DaemonRuns(Busy):
+    """Another daemon has this workspace."""
+
+    code = "daemon-runs"
+
+    def __init__(self, holder: str) -> None:
+        super().__init__("daemon", holder)
+
+    def __str__(self) -> str:
+        return f"a daemon has this workspace already: {self.holder or 'another process'}; see `clawfiles daemon status`"
+
+
+class DaemonNeeded(Busy):
+    """In a sandbox every command but those on the own checkpoint goes through the daemon, and none answers."""
+
+    code = "daemon-needed"
+
+    def __init__(self, reason: str) -> None:
+        ClawError.__init__(self, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"in this sandbox the command needs the daemon, and none answers ({self.reason}): "
+            "`clawfiles daemon run`, outside, starts one; your working folder, inbox and checkpoint are yours to write"
+        )
+
+
+class Draining(Busy):
+    """The daemon is stopping and takes no new work; what runs is finished or saved first."""
+
+    code = "draining"
+
+    def __init__(self, seconds: int) -> None:
+        ClawError.__init__(self, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (
+            f"draining: the daemon stops in {self.seconds} s or less and takes no new work; "
+            "try again after it, or start it anew with `clawfiles daemon run`"
+        )
+
+
+class CannotWrite(ClawError):
+    """The disk refused: full, read-only, gone. Nothing was changed, unless `unknown` says durability is not proven."""
+
+    code, exit_status = "cannot-write", 6
+
+    def __init__(self, path: str, reason: str, unknown: bool = False) -> None:
+        super().__init__(path, reason, unknown)
+        self.path, self.reason, self.unknown = path, reason, unknown
+
+    def __str__(self) -> str:
+        tail = "written, but not proven to survive a power cut" if self.unknown else "nothing was changed"
+        is_all = self.unknown or not getattr(self, "__notes__", None)  # else what stands is told behind it
+        return f"cannot write {self.path}: {self.reason}" + (f" ({tail})" if is_all else "")
+
+
+class GatewayAway(ClawError):
+    """OpenClaw's gateway does not answer, is starting, or went away; the same may work a little later."""
+
+    code, exit_status = "gateway-away", 8
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"OpenClaw's gateway at {self.url} does not answer: {self.reason}; look at `openclaw gateway status`"
+
+
+class GatewayRefused(ClawError):
+    """OpenClaw's gateway said no; trying again changes nothing. `reason` says what it said, or what it lacks."""
+
+    code, exit_status = "gateway-refused", 8
+
+    def __init__(self, what: str, reason: str, instead: str = "") -> None:
+        super().__init__(what, reason, instead)
+        self.what, self.reason, self.instead = what, reason, instead
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.reason}" + (f"; {self.instead}" if self.instead else "")
+
+
+# By the names of the libraries: they work from any installation, and no package of our own name is asked for.
+INSTALL = {
+    "acp": "pip install 'agent-client-protocol>=0.12,<0.13'",
+    "notify": "pip install 'apprise>=1.9'",
+    "openclaw": "pip install 'websockets>=15'",
+    "web": "pip install 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
+    "mcp": "pip install 'mcp>=2.3' 'mcp-types>=2.3' 'anyio>=4.9' 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
+}
+
+
+class NotInstalled(ClawError):
+    """A library that only some need is missing."""
+
+    code, exit_status = "not-installed", 6
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, extra)
+        self.what, self.extra = what, extra
+
+    def __str__(self) -> str:
+        return f"{self.what} needs a library that is not installed: {INSTALL[self.extra]}"
+
+
+class RunFailed(ClawError):
+    """The run failed or timed out."""
+
+    code, exit_status = "run-failed", 8
+
+    def __init__(self, run: str, reason: str, tail: str = "") -> None:
+        super().__init__(run, reason, tail)
+        self.run, self.reason, self.tail = run, reason, tail
+
+    def __str__(self) -> str:
+        return f"run {self.run} failed: {self.reason}"

@@ -1,0 +1,357 @@
+"""The values everything else speaks in: frozen, free of files and clocks.
+
+Instants are aware UTC datetimes, lengths are timedeltas, closed sets are enums. Text is checked once where it enters
+(`claw_files.core.text`), then trusted. `docs/glossary.md` defines each noun.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+
+TaskId = NewType("TaskId", str)  # canonical spelling, upper case: "TC-47"; file names use it in lower case
+AgentId = NewType("AgentId", str)  # lower case: "peter"
+RunId = NewType("RunId", str)  # "tc-89.1-s1": the key of the message that woke the agent, and which send it was
+Key = NewType("Key", str)  # what makes an action happen once: "tc-89.1", "tc-89.1.nudge"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every value here. `msgspec.structs.replace(value, field=...)` returns a changed copy."""
+
+
+class State(StrEnum):
+    """Where a task stands. The moves between them are in `claw_files.policy.transitions`."""
+
+    BACKLOG = "backlog"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+    DONE = "done"
+    BLOCKED = "blocked"
+    FAILED = "failed"  # one attempt failed; the heartbeat decides what follows
+    DEAD = "dead"  # out of attempts, in dead-letter/
+    CANCELLED = "cancelled"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more will happen to the task unless a person brings it back."""
+        return self in (State.DONE, State.DEAD, State.CANCELLED)
+
+
+class AgentKind(StrEnum):
+    NAMED = "named"  # persistent, messaged
+    WORKER = "worker"  # spawn-only: one run, one result, then gone
+    HUMAN = "human"  # a person, reached by channels
+
+
+class Runtime(StrEnum):
+    """How an agent is woken."""
+
+    INBOX = "inbox"  # not at all: it looks for itself
+    COMMAND = "command"
+    OPENCLAW = "openclaw"
+    ACP = "acp"  # by our client, which speaks to its program
+
+
+class Kind(StrEnum):
+    """What a message is for."""
+
+    TASK = "task"
+    QUESTION = "question"
+    ANSWER = "answer"
+    STEER = "steer"
+    ANNOUNCE = "announce"
+    PING = "ping"
+
+
+class Size(StrEnum):
+    """How long a spawned worker may take."""
+
+    S = "S"
+    M = "M"
+    L = "L"
+
+    @property
+    def limit(self) -> timedelta:
+        """300, 600 or 1200 seconds."""
+        return timedelta(seconds={"S": 300, "M": 600, "L": 1200}[self.value])
+
+
+class Stay(StrEnum):
+    """Whether the session of a worker takes messages."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long after its time limit, never in a loop
+
+
+class Liveness(StrEnum):
+    """What the tick saw of a holder, in one word."""
+
+    WORKING = "working"
+    QUIET = "quiet"  # no word for longer than `silent`
+    SUSPECT = "suspect"  # quiet, and the lease is over
+    DEAD = "dead"  # its run ended, or is gone, without a result
+    REPORTED_UNDELIVERED = "reported-undelivered"  # a worker's result lies there, the task does not say so yet
+
+
+class Unclear(Value, frozen=True):
+    """Words that say something about a task and were not understood: kept, named once, never guessed at."""
+
+    path: str  # relative to the workspace
+    line: int  # from 1, in the whole file
+    text: str  # the words as they stand there, at most 200 characters
+    hint: str  # one sentence: what to write instead
+
+
+class Need(Value, frozen=True):
+    """What a blocked task waits for from another agent."""
+
+    agent: AgentId
+    question: str
+
+
+class Task(Value, frozen=True):
+    """One status file as it was understood. `formats.status` reads and renders it; unknown keys stay in the file."""
+
+    id: TaskId
+    title: str = ""
+    state: State = State.BACKLOG  # what the file says now: front matter, or newer words in the body
+    recorded: State | None = None  # what clawfiles wrote last; differs from `state` after an edit by hand
+    assignee: AgentId | None = None
+    requested_by: AgentId | None = None
+    followers: tuple[AgentId, ...] = ()
+    type: str | None = None
+    priority: str | None = None  # as written; `core.text.rank` orders it
+    estimate: timedelta | None = None
+    after: tuple[TaskId, ...] = ()
+    parent: TaskId | None = None  # the task inside whose run this one was made
+    outputs: tuple[str, ...] = ()
+    summary: str | None = None
+    attempt: int = 1
+    attempts: int | None = None  # how many in all, where it differs from the configuration
+    failures: int = 0
+    generation: int = 0  # rises with every move that takes the task away; a holder's write names it
+    superseded: int | None = None  # looked up: the file is the old copy of a holder with this generation
+    stranger: str | None = None  # looked up: what in the file shows that its holder did not write it
+    lease: datetime | None = None  # when to look at the holder again, not when to take away
+    eta: datetime | None = None
+    not_before: datetime | None = None  # backoff: the next attempt starts no earlier
+    reason: str | None = None  # why it is blocked, failed, reopened or cancelled
+    need: Need | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+    completed: datetime | None = None
+    verified: datetime | None = None  # when a tick saw that what is done keeps what it promised
+    # a spawned worker's contract
+    label: str | None = None
+    size: Size | None = None
+    timeout: timedelta | None = None
+    spawner: AgentId | None = None
+    model: str | None = None
+    cwd: str | None = None
+    sandbox: str | None = None  # "require": it runs in one or not at all
+    group: str | None = None  # spawned together: one combined report for the spawner
+    group_size: int | None = None
+    asked: str | None = None  # what tells its question from others, where its route answers again from a cache
+    cached_from: TaskId | None = None  # the task whose result this is: no run of its own found it
+    session: Stay | None = None  # of a worker that stays after its task: whether it may still be spoken to
+    turn: int = 1  # which message of the session it works on, or has answered
+    # read with the file, never written into it
+    state_line: int | None = None  # where `state` stands, from 1; None where the file does not say
+    unclear: tuple[Unclear, ...] = ()  # statements that are newer than `state` and were not understood
+    overruled: tuple[str, ...] = ()  # terms in the file that do not count: the definition binds
+
+
+class Lease(Value, frozen=True):
+    """A holder's claim on one task, and when to look whether it still works on it."""
+
+    task: TaskId
+    holder: AgentId
+    generation: int
+    until: datetime
+
+
+class Verb(StrEnum):
+    CHECK = "check"
+    WAIT = "wait"
+
+
+class Entry(Value, frozen=True):
+    """One line of the ledger: a task that is delegated, and when to look at it."""
+
+    task: TaskId
+    agent: AgentId | None = None  # None where the line names none: take the task's assignee
+    spawner: AgentId | None = None  # `for peter`: who gets the result; None means the coordinator
+    verb: Verb = Verb.CHECK
+    at: datetime | None = None  # None: no time was written, so it is due now
+    dated: bool = True  # False: a bare time, still to be written out with its date
+    ticked: bool = False  # a person ticked the box
+    unread: bool = False  # words stand where the time should, and they were not understood: they are never rewritten
+    unclear: Unclear | None = None  # what in the line is not understood; it is watched none the less
+    line: str = ""  # the whole line as it stands, without its line ending; edits match this text, never a number
+
+
+class Box(StrEnum):
+    """Where in an inbox a message lies."""
+
+    NEW = "new"
+    CUR = "cur"
+    DONE = "done"
+
+
+class Message(Value, frozen=True):
+    """One message file. Its key says what it is for; two messages of one key never exist in one inbox."""
+
+    id: str  # file name without .md: "20260307T084500Z-tc-89.1" for tasks, the key itself for what happens once
+    key: Key
+    kind: Kind
+    sender: AgentId
+    to: AgentId
+    body: str = ""
+    task: TaskId | None = None
+    chain: tuple[AgentId, ...] = ()
+    attempt: int | None = None
+    generation: int | None = None  # reserved for the receiver's claim
+    sent: datetime | None = None
+    sends: int = 1
+    ack_by: datetime | None = None
+    reply_to: AgentId | None = None
+    in_reply_to: str | None = None
+    critical: bool = False
+    status_hash: str | None = None  # of the status file when this was sent: unchanged means not acknowledged
+    body_file: str | None = None  # a body over 10 KB lies here, relative to the workspace
+    channels: dict[str, str] = {}
+    run: RunId | None = None  # a correction for this run alone: it wakes nobody
+    root: str | None = None  # the message at the beginning of all that led to this one; None: this one is it
+    definition: dict[str, str] = {}  # of a task: what it asks for
+
+    @property
+    def origin(self) -> str:
+        """Its root message, which may be itself."""
+        return self.root or self.id
+
+    @property
+    def follows(self) -> bool:
+        """Whether the run that it wakes is not the first of its root."""
+        return self.root is not None or self.sends > 1
+
+
+class Post(Value, frozen=True):
+    """One item for one channel outside of the workspace, as `outbox/` has it until it was delivered."""
+
+    id: str  # file name without .md; the same for the same item, person and channel
+    key: Key  # of the message, or of the brief
+    to: AgentId
+    channel: str  # its name, never its address
+    title: str = ""
+    body: str = ""
+    queued: datetime | None = None
+    critical: bool = False
+    tries: int = 0  # that failed
+    tried: datetime | None = None  # when it was tried last
+    reason: str = ""  # why it failed
+    had: tuple[str, ...] = ()  # the addresses of the channel that took it, by their number in it
+
+
+DRAINED = "drained"  # the reason of a run that a daemon ended because it stopped: nobody failed
+
+
+class Run(Value, frozen=True):
+    """One run of an agent, as `runs/RUN-ID/run.md` tells it."""
+
+    id: RunId
+    agent: AgentId
+    key: Key
+    task: TaskId | None = None
+    generation: int | None = None
+    epoch: str | None = None
+    command: tuple[str, ...] = ()
+    pid: int | None = None
+    start_id: str | None = None  # boot id and start time: a pid alone may have been given to another process
+    started: datetime | None = None
+    timeout: timedelta | None = None
+    ended: datetime | None = None
+    exit: int | None = None  # negative: ended by that signal
+    reason: str | None = None  # "exited", "timed out", "lost", DRAINED, "could not start: ..."
+    usage: dict[str, str] = {}  # written by the tick that noted it in the journal
+    tail: str = ""  # the last lines of its output
+    alive: bool = False  # looked up, never read from the file
+
+
+class Usage(Value, frozen=True):
+    """What work used, as far as it was reported. Cost is in the currency of whoever reported it; None: not reported."""
+
+    input: int = 0  # tokens, those read from a cache included
+    output: int = 0  # tokens, those of thinking included
+    cached: int = 0  # of `input`
+    cost: float | None = None
+    model: str | None = None
+
+
+class Result(Value, frozen=True):
+    """What a spawned worker left in `checkpoints/subagent-LABEL.md`."""
+
+    label: str
+    status: State  # done or failed; partial work is failed with `partial` set
+    partial: bool = False
+    run: RunId | None = None
+    task: TaskId | None = None
+    agent: AgentId | None = None
+    completed: datetime | None = None
+    outputs: tuple[str, ...] = ()
+    usage: dict[str, str] = {}
+    cached_from: TaskId | None = None  # a copy of that task's result
+    body: str = ""
+
+
+class Checkpoint(Value, frozen=True):
+    """What an agent needs to go on after a restart: completed is skipped, in progress is begun again."""
+
+    agent: AgentId
+    updated: datetime | None = None
+    completed: tuple[str, ...] = ()
+    in_progress: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    body: str = ""  # how to resume
+
+
+class Report(Value, frozen=True):
+    """What an agent said about a task in a file of its own; a claim of its author, never edited by us."""
+
+    task: TaskId
+    author: AgentId
+    state: State
+    at: datetime  # the file's time
+    path: str
+    eta: datetime | None = None
+    note: str = ""
+    critical: tuple[str, ...] = ()  # what a whole file on the task calls critical
+    unclear: tuple[Unclear, ...] = ()  # the author's last words on it, where they were not understood
+
+
+class Note(Value, frozen=True):
+    """What a command that makes something leaves of itself before its first step (`system.command_notes`)."""
+
+    nonce: str | None = None  # a name that is used once: its steps bear it
+    again: bool = False  # an earlier try of the same command left it, and failed
+
+    def key(self, part: str) -> str | None:
+        """The key of one step, of several of a kind; None without a note."""
+        return f"{self.nonce}-{part}" if self.nonce else None
+
+
+class Audit(Value, frozen=True):
+    """One line of the journal: a decision or a write of ours."""
+
+    action: str
+    task: TaskId | None = None
+    agent: AgentId | None = None
+    parent_agent: AgentId | None = None
+    model: str | None = None
+    key: str | None = None
+    why: str = ""
+    actor: AgentId | None = None
+    epoch: str | None = None

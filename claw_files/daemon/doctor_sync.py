@@ -1,0 +1,71 @@
+"""The doctor's regular visit: what has one meaning is mended, the rest told to the monitor, once for each content."""
+
+import errno
+import subprocess
+import sys
+from typing import Final
+
+import msgspec
+
+from claw_files.app.wiring import App
+from claw_files.core import text as words
+from claw_files.core.digest import digest
+from claw_files.core.errors import Busy
+from claw_files.core.model import Audit, Kind
+from claw_files.daemon.log import DaemonLog
+from claw_files.doctor.findings import Finding
+from claw_files.doctor.repair import Repair, RepairStep
+
+SHOWN: Final = 50
+LIMIT_SECONDS: Final = 600.0
+
+
+def sync(app: App, log: DaemonLog) -> None:
+    """Look, mend, tell. A heartbeat that is at work comes first: then the next visit does it."""
+    findings = _examine(app)
+    if any(one.repairable for one in findings):
+        try:
+            for mended in _mend(app):
+                log.say("mended", mended.as_text())
+        except Busy as busy:
+            log.say("sync", f"nothing was mended: {busy}")
+        findings = _examine(app)
+    log.say("sync", f"{len(findings)} findings")
+    if findings:
+        _tell(app, findings)
+
+
+def _mend(app: App) -> list[RepairStep]:
+    def repair(place: App) -> Repair:
+        return Repair(place.workspace, place.files, place.runtime, app.settings.coordinator)
+
+    return [*repair(app).mend(), *(app.closing(repair).mend() if app.has_compartments else ())]
+
+
+def _examine(app: App) -> list[Finding]:
+    """What the doctor finds, in a process of its own with low priority. Raises OSError where it does not end well."""
+    # -P: nothing is imported from wherever the daemon stands, which may be a folder that agents write to.
+    command = [sys.executable, "-P", "-m", "claw_files.daemon.doctor_visit", app.root, str(app.clock.now().timestamp())]
+    try:
+        done = subprocess.run(  # noqa: S603 - this Python and a module of ours, no shell
+            command, capture_output=True, timeout=LIMIT_SECONDS, check=False
+        )
+        return msgspec.json.decode(done.stdout, type=list[Finding])
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, f"the doctor did not end within {LIMIT_SECONDS:g} s") from None
+    except msgspec.MsgspecError:
+        said = words.safe(done.stderr.decode("utf-8", "replace").strip()[-300:])
+        raise OSError(errno.EPROTO, f"the doctor ended with {done.returncode}: {said}") from None
+
+
+def _tell(app: App, findings: list[Finding]) -> None:
+    """Tell the monitor, unless it was told the very same."""
+    content = "\n".join(sorted({f"{one.code} {one.file}" for one in findings}))
+    key, to = f"sync.{digest(content.encode())}", app.settings.monitor
+    if app.workspace.find_message(to, key) is not None:
+        return
+    more = f"\n... and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+    shown = "\n".join(one.as_text() for one in findings[:SHOWN])
+    text = f"The doctor found what only somebody can decide; `clawfiles doctor` lists it:\n\n{shown}{more}"
+    audit = Audit(action="sync", agent=to, key=key, actor=app.settings.coordinator, why=f"{len(findings)} findings")
+    app.messages.tell(key, to, words.safe(text, 50_000, lines=True), Kind.ANNOUNCE, None, audit)

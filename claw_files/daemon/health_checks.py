@@ -1,0 +1,218 @@
+"""Asking every agent regularly whether it is there, and telling somebody once when it is not.
+
+What an alert is about stands in the monitor's inbox, a question in the agent's: whoever starts anew finds the open ones
+there. A question of ours is ended by its answer alone, not by the run that it started.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from queue import SimpleQueue
+
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId, Audit, Box, Kind, Message
+from claw_files.daemon.log import DaemonLog
+from claw_files.policy import health_rules
+from claw_files.policy.health_rules import Ping, PingMethod, Silence
+from claw_files.policy.snapshot import Snapshot
+from claw_files.processes import LOST
+from claw_files.processes.supervisor import resolved
+from claw_files.system.procfs import with_our_programs
+
+CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
+
+
+class HealthChecks:
+    """The pings of one daemon."""
+
+    def __init__(self, app: App, log: DaemonLog, silent: Mapping[AgentId, Silence] | None = None) -> None:
+        """`silent` is what was known before, where somebody has kept it."""
+        self._app, self._log, self._clock = app, log, app.clock
+        self._silent = dict(silent or {})
+        self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
+        self._late: dict[AgentId, Message] = {}  # turns whose answer did not come in time: it ends the silence
+        self._asking: set[AgentId] = set()  # whose gateways are being asked now
+        self._answers: SimpleQueue[tuple[AgentId, str | None]] = SimpleQueue()
+        self._climb_at = 0.0
+        self._known = False
+
+    def take_over(self, app: App) -> None:
+        """Go on with another configuration."""
+        self._app = app
+        for known in (self._silent, self._asked, self._late):
+            for agent in known.keys() - app.settings.agents.keys():
+                del known[agent]
+
+    def ask(self) -> None:
+        """Ask everybody once."""
+        self._remember()
+        app = self._app
+        snap = app.looking.snapshot(app.workspace.entries())
+        for ping in health_rules.plan_pings(app.settings, snap.live):
+            if ping.how is PingMethod.RUN and self._waits_for_answer(ping.agent):
+                continue  # that it is at work does not answer what it was asked
+            if ping.how is PingMethod.TURN:
+                self._begin_turn(ping.agent)
+            elif ping.how is PingMethod.HOOK:
+                self._begin_asking(ping.agent)
+            elif ping.agent not in self._asked:
+                self._judge(ping.agent, self._answer(ping, snap))
+        self._alert()
+
+    def turn(self) -> None:
+        """About once a second: answers that came or did not, alerts that lie unread."""
+        self._hear()
+        for agent, late in list(self._late.items()):
+            if self._has_answered(late):
+                del self._late[agent]
+                self._judge(agent, None)
+        for agent, (message, until) in list(self._asked.items()):
+            if self._has_answered(message):
+                del self._asked[agent]
+                self._judge(agent, None)
+            elif self._clock.now() >= until:
+                self._late[agent] = self._asked.pop(agent)[0]
+                self._judge(agent, f"{agent} did not answer a ping within {self._app.settings.health.answer}")
+                self._alert()
+        if self._silent and self._clock.monotonic() >= self._climb_at:
+            self._alert()
+
+    # --- asking
+
+    def _answer(self, ping: Ping, snap: Snapshot) -> str | None:
+        """Why the agent counts as silent, or None."""
+        match ping.how:
+            case PingMethod.RUN:
+                assert ping.run is not None
+                run = self._app.runtime.look(ping.run.id)
+                is_lost = run is not None and not run.ended and (run.reason == LOST or not run.alive)
+                return f"{ping.agent}: its run {ping.run.id} has no supervisor any more" if is_lost else None
+            case PingMethod.PROGRAM:
+                return self._lacks_program(ping.agent)
+            case PingMethod.SIGN:
+                return health_rules.silence(snap, ping.agent, self._clock.now())
+            case _:
+                raise ValueError(ping.how)  # a turn and a gateway answer later
+
+    def _begin_asking(self, agent: AgentId) -> None:
+        """Ask the agent's gateway in a thread: the heartbeat does not wait for one that hangs."""
+        if agent in self._asking:
+            return
+        app, answers = self._app, self._answers
+        self._asking.add(agent)
+
+        def ask() -> None:
+            try:
+                answers.put((agent, app.ping(agent, app.settings.health.answer)))
+            except Exception as wrong:  # noqa: BLE001 - whatever went wrong in the thread, it is its answer
+                answers.put((agent, f"{agent} could not be asked: {wrong}"))
+
+        threading.Thread(target=ask, daemon=True).start()
+
+    def _hear(self) -> None:
+        """Judge what gateways have answered since."""
+        while not self._answers.empty():
+            agent, silence = self._answers.get()
+            self._asking.discard(agent)
+            if agent in self._app.settings.agents:
+                self._judge(agent, silence)
+                self._alert()
+
+    def _lacks_program(self, agent: AgentId) -> str | None:
+        command = [part.replace("{workspace}", self._app.root) for part in self._app.settings.agents[agent].command]
+        try:
+            program = resolved(command, with_our_programs(os.environ.get("PATH", os.defpath)))
+        except OSError as wrong:
+            return f"{agent} cannot be woken: {wrong}"
+        if os.path.isfile(program) and os.access(program, os.X_OK):
+            return None
+        return f"{agent} cannot be woken: {program} is not there or may not be run"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer may still come in time."""
+        return bool(self._asked or self._asking)
+
+    @property
+    def silent(self) -> Mapping[AgentId, Silence]:
+        """Whose silence is known."""
+        return self._silent
+
+    def _waits_for_answer(self, agent: AgentId) -> bool:
+        return agent in self._silent and self._app.settings.agents[agent].ping == "turn"
+
+    def _questions(self, agent: AgentId) -> list[tuple[str, Box]]:
+        """Our questions in the agent's inbox, the newest last, and where each lies."""
+        ws, head = self._app.workspace.home(agent), f"ping.{agent}."
+        boxes = (Box.NEW, Box.CUR, Box.DONE)
+        return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if id.startswith(head))
+
+    def _is_answered(self, agent: AgentId, box: Box) -> bool:
+        """Answered, with or without words; of an agent that looks for itself, reading it is enough."""
+        return box is Box.DONE or (box is Box.CUR and not self._app.settings.agents[agent].is_woken)
+
+    def _begin_turn(self, agent: AgentId) -> None:
+        if agent in self._asked:
+            return
+        earlier = [(id, box) for id, box in self._questions(agent) if box is not Box.DONE]
+        if earlier and self._runs_on(agent, earlier[-1][0]):
+            if (found := self._app.workspace.find_message(agent, earlier[-1][0])) is not None:
+                self._late[agent] = found[0]
+            self._judge(agent, f"{agent} does not answer {earlier[-1][0]}, and its run does not end")
+            return
+        now = self._clock.now().replace(microsecond=0)
+        key = f"ping.{agent}.{now:%Y%m%dT%H%M%SZ}"
+        me = self._app.settings.coordinator
+        text = f"Are you there? Say so with `clawfiles answer {key} pong`."
+        audit = Audit(action="ping", agent=agent, key=key, actor=me, why="health")
+        message = self._app.messages.tell(key, agent, text, Kind.PING, None, audit)
+        self._asked[agent] = (message, now + self._app.settings.health.answer)
+        for id, box in earlier:  # after the new one is there: a question that is put away is no answer
+            done = Audit(action="inbox done", agent=agent, key=id, actor=me, why="asked anew")
+            self._app.workspace.home(agent).shift(agent, id, box, Box.DONE, done)
+
+    def _runs_on(self, agent: AgentId, id: str) -> bool:
+        return any(run.key == id for run in self._app.place_of(agent).runtime.live())
+
+    def _has_answered(self, message: Message) -> bool:
+        found = self._app.workspace.find_message(message.to, str(message.key))
+        return found is not None and self._is_answered(message.to, found[1])
+
+    # --- what follows
+
+    def _remember(self) -> None:
+        """Alerts that an earlier daemon raised and nobody has finished are still the same silence."""
+        if self._known:
+            return
+        self._known = True
+        self.take_over(self._app)
+        ws = self._app.workspace
+        ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]
+        for name in ids:
+            parts = name.split(".")
+            agent = AgentId(".".join(parts[1:-1]))
+            if parts[0] == "health" and agent in self._app.settings.agents:
+                self._silent.setdefault(agent, Silence(key=name, why=f"{agent} was silent before"))
+
+    def _judge(self, agent: AgentId, why: str | None) -> None:
+        before = self._silent.get(agent)
+        if why is None:
+            if before:
+                del self._silent[agent]
+                self._log.say("health", f"{agent} is there again")
+                audit = Audit(action="health", agent=agent, key=before.key, why="it is there again")
+                self._app.workspace.put_away(before.key, audit)
+            return
+        key = before.key if before else health_rules.silence_key(agent, self._clock.now())
+        self._silent[agent] = Silence(key=key, why=why)
+        if before is None:
+            self._log.say("health", why)
+
+    def _alert(self) -> None:
+        self._climb_at = self._clock.monotonic() + CLIMB_SECONDS
+        app = self._app
+        for action in health_rules.plan_alerts(app.settings, self._silent, app.workspace.told(), self._clock.now()):
+            assert action.agent is not None and action.kind is not None
+            audit = Audit(action="alert", agent=action.agent, key=action.key, actor=app.settings.coordinator)
+            app.messages.tell(action.key, action.agent, action.text, action.kind, None, audit)

@@ -1,0 +1,30 @@
+"""Which session of its program an ACP agent goes on with: `sessions/NAME.md`, one file an agent."""
+
+from datetime import datetime
+from typing import Final
+
+from claw_files.core.model import AgentId, RunId, Value
+from claw_files.formats.record_form import Form
+
+TEXT: Final = "The next run goes on with this session, if its program still has it. Without this file a new one begins."
+
+
+class AcpSession(Value, frozen=True):
+    """What an agent's next run has to know of the last one."""
+
+    agent: AgentId
+    session: str  # the program's own id
+    program: str = ""
+    folder: str = ""  # absolute: the working folder it belongs to
+    run: RunId | None = None  # which used it last
+    updated: datetime | None = None
+    text: str = TEXT
+
+
+def path_of(agent: AgentId, label: str | None = None) -> str:
+    """Where it lies; with `label`, that of a worker that stays."""
+    return f"sessions/subagent-{label}.md" if label else f"sessions/{agent}.md"
+
+
+_FORM: Final = Form(AcpSession, "text")
+parse, render = _FORM.parse, _FORM.render

@@ -1,0 +1,121 @@
+"""Choices: the lines with a check box by which a person answers in a file of their own, read and marked.
+
+    - [ ] approve TC-47 <!-- choice: tc-47.1.review -->
+
+A choice counts when its box is ticked. The comment is its key: that of the message it was offered with. What other
+people and agents say never gets a comment of ours into such a file (`core.text.inert`), so none of it can be a choice.
+"""
+
+import re
+from typing import Final
+
+from claw_files.core import text as words
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import AgentId, Kind, Message, Value
+
+MARK: Final = r"<!-- (?:choice|taken|over): [A-Za-z0-9._-]{1,200} -->"
+_TEXT = r"[^\r\n]{0,2000}?"
+_LINE = pattern(
+    r"^[ \t]{0,40}[-*+] \[(?P<box>[xX])\] (?P<verb>approve|reopen|answer) (?P<what>[A-Za-z0-9][A-Za-z0-9._-]{0,199}):?"
+    rf"(?P<before>{_TEXT})<!-- choice: (?P<key>[A-Za-z0-9._-]{{1,200}}) -->(?P<after>{_TEXT})(?P<end>\r?\n|\Z)",
+    re.MULTILINE,
+)
+_NOTE = re.compile(r" \(not taken: [^()\r\n]*\)")
+_NOTE_LETTERS = 300
+
+
+class TickedChoice(Value, frozen=True):
+    """One ticked line, as it stands."""
+
+    verb: str  # approve, reopen or answer
+    what: str  # the task's id, or the message's
+    text: str  # why, or the answer; "" where nothing was written
+    key: str
+    line: str  # as it stands, without its line ending
+    is_whole: bool  # it ends with a newline: nobody is in the middle of writing it
+
+
+def is_review(message: Message) -> bool:
+    """Whether the message asks for a review."""
+    return message.kind is Kind.TASK and message.task is not None and str(message.key).endswith(".review")
+
+
+def is_question(message: Message) -> bool:
+    """Whether the message wants an answer."""
+    return message.kind is Kind.QUESTION
+
+
+def offered(message: Message) -> list[str]:
+    """The lines by which the message can be answered in a file; none where it needs no answer."""
+    mark = f"<!-- choice: {message.key} -->"
+    if is_review(message):
+        return [f"- [ ] approve {message.task} {mark}", f"- [ ] reopen {message.task}: {mark}"]
+    return [f"- [ ] answer {message.id}: {mark}"] if is_question(message) else []
+
+
+def commands(message: Message, person: AgentId) -> list[str]:
+    """The commands by which the person answers from a shell."""
+    by = f"--agent {person}"
+    if is_review(message):
+        return [f"clawfiles approve {message.task} {by}", f'clawfiles reopen {message.task} "WHY" {by}']
+    if message.kind is Kind.TASK and message.task:
+        return [f"clawfiles claim {message.task} {by}", f'clawfiles done {message.task} "WHAT CAME OF IT" {by}']
+    return [f'clawfiles answer {message.id} "TEXT" {by}'] if is_question(message) else []
+
+
+def ticked(raw: bytes) -> list[TickedChoice]:
+    """The choices that were ticked, in their order."""
+    if b"<!-- choice: " not in raw:
+        return []
+    return [_choice(found) for found in _LINE.finditer(_decoded(raw))]
+
+
+def _choice(found: "re.Match[str]") -> TickedChoice:
+    said = _NOTE.sub("", f"{found['before']} {found['after']}")
+    text = " ".join(re.sub(r"<!--.*?-->", " ", said).split())
+    line = found[0].removesuffix(found["end"])
+    is_whole = bool(found["end"])
+    return TickedChoice(
+        verb=found["verb"], what=found["what"], text=text, key=found["key"], line=line, is_whole=is_whole
+    )
+
+
+def taken(raw: bytes, choice: TickedChoice, said: str) -> bytes:
+    """The file with the choice marked as carried out, `said` when; all else byte for byte as it is."""
+    return _replaced(raw, choice, _marked(choice, "taken") + f" (taken {said})")
+
+
+def over(raw: bytes, choice: TickedChoice, said: str) -> bytes:
+    """The file with the choice marked as one that came too late; it does not count again."""
+    return _replaced(raw, choice, _marked(choice, "over") + f" (over: {_said(said)})")
+
+
+def refused(raw: bytes, choice: TickedChoice, said: str) -> bytes:
+    """The file with the choice's box empty again and the reason behind it; it may be ticked anew."""
+    line = _NOTE.sub("", choice.line).replace("[x]", "[ ]", 1).replace("[X]", "[ ]", 1).rstrip()
+    return _replaced(raw, choice, f"{line} (not taken: {_said(said)})")
+
+
+def _marked(choice: TickedChoice, word: str) -> str:
+    line = _NOTE.sub("", choice.line).rstrip()
+    return line.replace(f"<!-- choice: {choice.key} -->", f"<!-- {word}: {choice.key} -->", 1)
+
+
+def _said(why: str) -> str:
+    """A reason as a note holds it: one line, no brackets of its own, no comment."""
+    flat = " ".join(why.split()).replace("(", "[").replace(")", "]").replace("<!--", "").replace("-->", "")
+    return words.inert(flat[:_NOTE_LETTERS])
+
+
+def _replaced(raw: bytes, choice: TickedChoice, line: str) -> bytes:
+    """The file with that line in the place of the choice's; as it is where the line is not there any more."""
+    text = _decoded(raw)
+    for found in _LINE.finditer(text):
+        if found[0].removesuffix(found["end"]) == choice.line:
+            end = found.start() + len(choice.line)
+            return (text[: found.start()] + line + text[end:]).encode("utf-8", "surrogateescape")
+    return raw
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -1,0 +1,80 @@
+"""A line that may say something, taken apart: what leads in, its name, what separates it, its value."""
+
+import re
+from typing import Final
+
+from claw_files.core.lazy_regex import pattern
+from claw_files.formats.phrase_tails import word_set
+from claw_files.formats.text_lines import TextLine
+
+_DECOR: Final = r"(?:[*_`\"'~ \t]|[^\w\x00-\x7f]|</?[a-zA-Z]{1,6}>){0,12}+"
+_CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,6})?(?:[ ]?(?:Z|UTC|CET|CEST|Uhr|[AaPp][Mm]))?"
+_TIME: Final = (
+    rf"(?P<time>[\[(]?(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:(?:T|[ ,]{{1,2}}){_CLOCK})?|{_CLOCK})[\])]?"
+    r"[*_`]{0,3}[ \t]*+(?:[-–—:|][ \t]++)?)?+"
+)
+_LEAD: Final = (
+    r"^(?P<indent>[ \t]*+)(?P<row>\|[ \t]*+)?+(?:(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++)?+"
+    rf"(?:\[(?P<box>[^\]\n])\][ \t]++)?+(?P<head>\#{{1,6}}[ \t]++)?+{_DECOR}{_TIME}{_DECOR}"
+)
+_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
+CANDIDATE = pattern(rf"{_LEAD}(?P<name>{_ID})", re.MULTILINE)
+LABEL = pattern(
+    r"(?P<before>(?:(?:current|task|final|overall|latest|new|job|work|my|the|aktueller?|der)[ _-]+){0,2})"
+    r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?!_*[A-Za-z0-9])",
+    re.IGNORECASE,
+)
+TRIGGERS: Final = word_set(
+    "status state stand zustand current task final overall latest new job work my the aktueller aktuelle der "
+    "status-update current-status task-status final-status status_update current_status task_status final_status"
+)
+_SEPARATOR = pattern(r"[*_`\"'~ \t]{0,6}+(?::(?!//)|=+>?|->|→|–|—|\||-(?=[ \t]))")
+_STRUCK = pattern(r"~~[^~\n]+~~")
+
+
+class LabelParts:
+    """A line "name: value" taken apart."""
+
+    def __init__(self, line: TextLine, shown: str, found: "re.Match[str]", offset: int = 0) -> None:
+        """`found` is the line as a candidate, in a text in which it begins at `offset`."""
+        self.line, self.shown = line, shown
+        self.box, self.time, self.row = found["box"], found["time"] or "", found["row"] is not None
+        self.head = found["head"] or ""
+        self.at = found.start("name") - offset
+        name = found["name"].rstrip("._")
+        self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
+        self.name = self.label[0] if self.label else name
+        end = self.at + len(self.name)
+        self.after = shown[end:]
+        separator = _SEPARATOR.match(shown, end)
+        self.value: str | None = shown[separator.end() :].strip() if separator else None
+        upto = separator.end() if separator else end
+        self.is_quoted = "`" in shown and shown.count("`", 0, upto) % 2 == 1
+        indent = found["indent"]
+        self.width = len(indent.expandtabs(4)) if indent else 0
+        self.cells = 0
+        if self.row and self.value is not None:
+            cells = self.value.rstrip().removesuffix("|").split("|")
+            self.value, self.cells = cells[0].strip(), len(cells)
+
+    @classmethod
+    def of(cls, line: TextLine, known: "re.Match[str] | None" = None) -> "LabelParts | None":
+        """The parts of the line; `known` is how it was found in the whole text."""
+        if known and known.start() == line.start and line.shown == line.text and "~~" not in line.text:
+            return cls(line, line.text, known, line.start)
+        shown = _STRUCK.sub("", line.shown) if "~~" in line.shown else line.shown
+        found = CANDIDATE.match(shown)
+        return cls(line, shown, found) if found else None
+
+    @property
+    def is_open(self) -> bool:
+        return self.box == " "
+
+    @property
+    def is_code(self) -> bool:
+        return self.is_quoted or self.width >= 4
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the name stands alone in its line: what it says may follow in the next one."""
+        return not (self.value if self.value is not None else self.after).strip("*_`\"' \t")

@@ -1,0 +1,9 @@
+"""Runs: `runs/RUN-ID/run.md`, one file a run of an agent, the last lines of its output as the text."""
+
+from typing import Final
+
+from claw_files.core.model import Run
+from claw_files.formats.record_form import Form, as_name
+
+_FORM: Final = Form(Run, "tail", {"id": "run", "alive": ""}, id=as_name("run id"))
+parse, render = _FORM.parse, _FORM.render

@@ -1,0 +1,89 @@
+"""Sections of a text: which speak for the task, and which for a plan, an older attempt, a step or another task."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from claw_files.core.errors import InvalidFile
+from claw_files.core.lazy_regex import pattern
+from claw_files.formats.text_lines import TextLine, visible_at
+
+_OTHER_ID = pattern(r"\b[A-Za-z][A-Za-z0-9]{0,15}-[0-9]{1,9}\b")
+_KIND = pattern(
+    r"(?P<own>(?:(?:current|task|final|overall|latest|my|aktueller)\s+)?(?:status|state|stand|log|progress|updates?|"
+    r"results?|summary|report|conclusion|outcome|final|verlauf|fortschritt|ergebnis|bericht|zusammenfassung|"
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|today|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|"
+    r"heute|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}|done|review|in progress)\b)"
+    r"|(?P<plan>(?:the\s+|my\s+|implementation\s+|test\s+)?(?:plan|steps?\s*$|phases\s*$|to-?\s?do|todos?|next|tasks\s*$|sub-?tasks\s*$|checklist|"
+    r"acceptance|criteria|definition of done|requirements?|workflow|legend|legende|akzeptanz[a-z]*|abnahme[a-z]*|"
+    r"schritte\s*$|aufgaben|anforderung(?:en)?|nächste[rns]?)\b|plan$)"
+    r"|(?P<past>(?:old|older|previous|earlier|prior|past|first|last|examples?|template|format|how to|archived?|"
+    r"alte?r?s?|frühere?r?s?|vorherige?r?s?|beispiele?|vorlage)\b)"
+    r"|(?P<step>(?:step|phase|part|stage|milestone|sprint|iteration|sub-?task|task\s*\#?[0-9]|schritt|teil|etappe)\b)",
+    re.IGNORECASE,
+)
+_BEHIND_ID = pattern(r"[*_` \])]*(?:[:=–—-]|->|→)?[*_` ]*")
+_NUMBERED = pattern(r"\(?(?:[0-9]{1,3}|[IVX]{1,4}|[a-z])[.):][ \t]+")
+_MARKERS = pattern(r"^(?:<{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
+OF_ANOTHER: Final = frozenset(("plan", "past", "step", "other"))
+
+
+def check_conflict(text: str, path: str) -> None:
+    """Raises InvalidFile("conflict-markers") for the marks of an unresolved merge; those in a fence are text."""
+    if "<<<<<<<" not in text or ">>>>>>>" not in text:
+        return
+    marks = [(line.text[0], line.start) for line in visible_at(text, (it.start() for it in _MARKERS.finditer(text)))]
+    order = "".join(mark for mark, _ in marks)
+    at = order.find("<")
+    middle = order.find("=", at) if at >= 0 else -1
+    if middle >= 0 and order.find(">", middle) >= 0:
+        number = text.count("\n", 0, marks[at][1]) + 1
+        reason = "it holds an unresolved merge: keep one side, and delete the lines <<<<<<<, ======= and >>>>>>>"
+        raise InvalidFile(path, "conflict-markers", reason, number)
+
+
+def kinds_of(found: list[TextLine], task: str) -> list[tuple[int, str]]:
+    kinds = list[tuple[int, str]]()
+    open_: list[tuple[int, str]] = []
+    for number, line in enumerate(found):
+        level = len(line.text) - len(line.text.lstrip("#"))
+        while open_ and open_[-1][0] >= level:
+            open_.pop()
+        kind = kind_of(line.text.lstrip("#").strip(), task, level if number else 1)
+        if open_ and open_[-1][1] in OF_ANOTHER and kind in ("?", "top"):
+            kind = open_[-1][1]  # a part of a plan is plan
+        elif kind == "?":
+            kind = f"?{number}"
+        open_.append((level, kind))
+        kinds.append((line.start, kind))
+    return kinds
+
+
+@lru_cache(256)
+def kind_of(heading: str, task: str, level: int) -> str:
+    """What a heading makes of the lines below it: "top" speaks for the task, "?" may, the others do not."""
+    plain = heading.lstrip("*_`\"'✅✔☑❌🚧⏳\ufe0f ")
+    others = [found[0].lower() for found in _OTHER_ID.finditer(plain)]
+    if task in others or after_id(plain, task) is not None:
+        return "top"
+    number = _NUMBERED.match(plain)
+    found = _KIND.match(plain[number.end() :] if number else plain)
+    if found:
+        return "top" if found.lastgroup == "own" else str(found.lastgroup)
+    if others and plain.lower().startswith(others[0]):
+        return "other"
+    return "step" if number else "top" if level == 1 else "?"
+
+
+def after_id(heading: str, task: str) -> str | None:
+    """What stands behind the task's id with which the heading begins; None where it does not begin so."""
+    plain = heading.lstrip("*_`\"'[(✅✔☑❌🚧⏳\ufe0f ")
+    if plain[: len(task)].lower() != task or (
+        len(plain) > len(task)
+        and (
+            plain[len(task)].isalnum() or (plain[len(task)] in "._" and plain[len(task) + 1 : len(task) + 2].isalnum())
+        )
+    ):
+        return None
+    behind = _BEHIND_ID.match(plain, len(task))
+    return plain[behind.end() if behind else len(task) :]

@@ -1,0 +1,350 @@
+"""Where a text says how its task stands: label lines, headings, sections, tables, boxes, log lines, one-line forms.
+
+What surrounds a line decides whether it speaks for the task: a fence, indented or inline code, a quotation, an open
+box, struck text, a plan, an older attempt, a step's or another task's section do not. What a phrase itself says is in
+`phrases`.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Container, Iterator
+from typing import Final
+
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import State, Value
+from claw_files.formats import phrases, tables
+from claw_files.formats.label_lines import CANDIDATE, LABEL, TRIGGERS, LabelParts
+from claw_files.formats.phrases import NOTHING, PhrasePlace, StateStatement
+from claw_files.formats.section_context import OF_ANOTHER, after_id, kinds_of
+from claw_files.formats.text_lines import TextLine, has_marks, headings, hidden, visible_at
+from claw_files.formats.vocabulary import MARKS, Vocabulary, squash
+
+_WEAK_LABELS: Final = frozenset(("state", "stand", "zustand"))  # they mean other things as well
+_BOX = pattern(r"[ \t]*+(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++(?:\[(?P<box>[^\]\n])\][ \t]++)?+")
+_UNDERLINE = pattern(r"[ \t]*[=-]{2,}[ \t]*")
+_LOOKS: Final = 60  # at lines below others, in one text
+MOST: Final = 20  # unclear statements of one text that are named
+
+
+class Statement(Value, frozen=True):
+    """One place that says how the task stands, understood (`saying.state`) or not (`saying.hint`)."""
+
+    start: int  # of its line in the text
+    name: str  # as written: the label, or the id
+    saying: StateStatement
+    text: str  # the line as it stands
+    kind: str = "top"  # of the section that it stands in
+
+
+class LabelPair(Value, frozen=True):
+    """A line "name: value" that speaks."""
+
+    start: int
+    name: str
+    value: str
+    text: str
+
+
+class Statements(Value, frozen=True):
+    """What a text says, each in the order of its lines."""
+
+    states: tuple[Statement, ...] = ()
+    pairs: tuple[LabelPair, ...] = ()
+    title: str | None = None
+
+
+def read(text: str, task: str, keys: Container[str], vocabulary: Vocabulary) -> Statements:
+    """What the text says about `task` (any case), and its lines whose name, in lower case, is one of `keys`."""
+    return _Reader(text, task.lower(), keys, vocabulary).read()
+
+
+def named(text: str, vocabulary: Vocabulary) -> Iterator[Statement]:
+    """Every line "TC-47: IN PROGRESS" of any task, for reports; `name` is the id as written."""
+    for line in visible_at(text, (found.start() for found in CANDIDATE.finditer(text))):
+        parts = LabelParts.of(line)
+        if parts and parts.value is not None and not parts.is_open and not parts.is_code:
+            saying = phrases.read(parts.value, vocabulary, PhrasePlace.LINE)
+            if saying != NOTHING:
+                yield Statement(start=line.start, name=parts.name, saying=saying, text=line.text)
+
+
+class _Reader:
+    def __init__(self, text: str, task: str, keys: Container[str], vocabulary: Vocabulary) -> None:
+        self._text, self._task, self._keys, self._words = text, task, keys, vocabulary
+        self._states: list[Statement] = []
+        self._pairs: list[LabelPair] = []
+        self._spans = hidden(text) if has_marks(text) else []
+        self._headings = list(headings(text, self._spans)) if "#" in text else []
+        self._looks = 0
+        self._found: re.Match[str] | None = None  # the candidate that is looked at
+        self._last = (-1, "")  # the line whose section was asked for last, and what that is
+        self._kinds: list[tuple[int, str]] | None = None  # where each section begins, and what it is
+
+    def read(self) -> Statements:
+        for line in visible_at(self._text, self._starts(), self._spans):
+            # What a plan says is nothing: it need not be taken apart.
+            if self._kind(line) not in OF_ANOTHER and (parts := LabelParts.of(line, self._found)):
+                self._line(parts)
+        title = self._titles()
+        self._bare_lines()
+        self._states.sort(key=lambda it: it.start)
+        return Statements(states=tuple(self._of_the_task()), pairs=tuple(self._pairs), title=title)
+
+    def _starts(self) -> Iterator[int]:
+        keys, task, first = self._keys, self._task, self._words.first
+        for found in CANDIDATE.finditer(self._text):
+            name = found["name"].lower().rstrip("._")
+            # What headings say of the task is in `_titles`.
+            if (
+                name in TRIGGERS
+                or ((name in keys or name == task) and not found["head"])
+                or (name in first and found["time"])
+            ):
+                self._found = found
+                yield found.start()
+
+    # --- one line
+
+    def _line(self, parts: LabelParts) -> None:
+        if parts.is_open or parts.is_quoted:
+            return
+        if parts.width >= 4 and self._is_code(parts.line.start):
+            return
+        name = parts.name.lower()
+        if parts.label:
+            self._labelled(parts)
+        elif parts.head:  # what headings say of the task is in `_titles`
+            return
+        elif name == self._task:
+            self._of_id(parts)
+        elif name in self._keys:
+            if parts.value is not None:
+                value = phrases.cleaned(parts.value)
+                self._pairs.append(
+                    LabelPair(start=parts.line.start, name=parts.name, value=value, text=parts.line.text)
+                )
+        elif parts.time:
+            self._put(parts.line, parts.name, phrases.read(parts.shown[parts.at :], self._words, PhrasePlace.TITLE))
+
+    def _labelled(self, parts: LabelParts) -> None:
+        assert parts.label is not None
+        is_weak = parts.label["name"].lower() in _WEAK_LABELS or parts.label[0].lower().startswith(
+            ("the ", "der ", "my ")
+        )
+        if parts.is_alone:
+            if not parts.row and (not parts.label["before"] or not is_weak):
+                self._below(parts, strict=bool(parts.head or parts.value is not None) and not is_weak)
+            return
+        if parts.value is None:  # "Status DONE", "Status is done"
+            saying = phrases.read(parts.after.strip(), self._words, PhrasePlace.TITLE)
+            saying = saying if saying.state else NOTHING
+        elif parts.row and (parts.cells != 1 or tables.is_head(parts.line, self._text)):
+            saying = tables.read(parts.line, self._text, self._lines_after, self._words)
+        else:
+            saying = phrases.read(parts.value, self._words)
+            if saying.hint and is_weak and "did you mean" not in saying.hint and not self._has_state(parts.value):
+                return
+            if parts.value[:5].lower() in ("this ", "dies "):  # a sentence about statuses
+                return
+        self._put(parts.line, parts.name, saying)
+
+    def _has_state(self, value: str) -> bool:
+        return any(word in self._words.states for word in re.findall(r"\w+", value.lower()))
+
+    def _of_id(self, parts: LabelParts) -> None:
+        if parts.row:
+            self._put(parts.line, parts.name, tables.read(parts.line, self._text, self._lines_after, self._words))
+            return
+        saying = NOTHING if parts.value is None else phrases.read(parts.value, self._words, PhrasePlace.LINE)
+        if saying == NOTHING:
+            value = parts.after.strip() if parts.value is None else parts.value
+            saying = phrases.read(value, self._words, PhrasePlace.TITLE)
+        if saying == NOTHING and parts.box:
+            saying = _of_box(parts.box)
+        self._put(parts.line, parts.name, saying)
+
+    def _put(self, line: TextLine, name: str, saying: StateStatement) -> None:
+        if saying == NOTHING:
+            return
+        kind = self._kind(line)
+        if kind not in OF_ANOTHER:
+            self._states.append(Statement(start=line.start, name=name, saying=saying, text=line.text, kind=kind))
+
+    # --- a label whose value stands below it
+
+    def _below(self, parts: LabelParts, strict: bool) -> None:
+        for line in self._lines_after(parts.line.end):
+            shown = line.shown.strip()
+            if not shown or _UNDERLINE.fullmatch(shown):
+                continue
+            if shown[0] in "#>|<" or len(line.shown) - len(line.shown.lstrip(" ")) >= 4:
+                return
+            item = _BOX.match(line.shown)
+            if item and item["box"] == " ":
+                continue
+            inner = LabelParts.of(line)
+            if inner and (
+                inner.label or inner.name.lower() == self._task or inner.name.lower() in self._keys or inner.time
+            ):
+                return
+            value = line.shown[item.end() :] if item else shown
+            if value[:1] == ":":
+                value, strict = value[1:], True
+            saying = phrases.read(value.strip(), self._words, PhrasePlace.LABEL if strict else PhrasePlace.TITLE)
+            self._put(line, parts.name, saying)
+            return
+
+    def _lines_after(self, end: int) -> Iterator[TextLine]:
+        self._looks += 1
+        if self._looks > _LOOKS:  # each may go through the whole text once
+            return iter(())
+
+        def starts() -> Iterator[int]:
+            at = end
+            for _ in range(12):
+                at = self._text.find("\n", at) + 1
+                if not at or at >= len(self._text):
+                    return
+                yield at
+
+        return visible_at(self._text, starts(), self._spans)
+
+    # --- headings
+
+    def _titles(self) -> str | None:
+        """The first heading that is a title; on the way, what headings say of the task's state."""
+        title = None
+        for number, line in enumerate(self._headings):
+            shown = line.shown.lstrip("#").strip().strip("#").strip()
+            ticked = State.DONE if shown[:4].lower() == "[x] " else None
+            shown = shown[4:] if ticked else shown
+            named = after_id(shown, self._task)
+            if named is None and (title is not None or number > 50):
+                continue
+            rest = shown.lstrip("*_`\"'✅✔☑❌🚧\ufe0f ") if named is None else named
+            if named is None and LABEL.match(rest):
+                continue
+            is_first = not number and line.text.startswith("# ")
+            saying = (
+                phrases.read(rest, self._words, PhrasePlace.TITLE)
+                if named is not None or is_first or len(rest) < 30
+                else NOTHING
+            )
+            if saying == NOTHING and named is not None and (mark := ticked or _mark_before(shown, self._task)):
+                saying = StateStatement(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
+            if named is not None or (is_first and _is_plain(saying, rest)):
+                self._put(line, self._task, saying)
+            words = saying.title or rest
+            if saying.state and not saying.title:
+                words = ""
+            words = words.strip("#*_` \t")
+            if title is None and words and words.split(":")[0].strip().lower() not in self._keys:
+                title = words
+        return title
+
+    # --- the only line, the first, the last
+
+    def _bare_lines(self) -> None:
+        """A state that stands alone as the first or the last line of the text: "DONE"."""
+        text = self._text
+        first = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
+        last = text.rfind("\n", 0, len(text.rstrip())) + 1
+        for start in dict.fromkeys((first, last)):
+            end = text.find("\n", start)
+            raw = text[start : end if end >= 0 else len(text)]
+            if (
+                len(raw) > 200
+                or raw[:1] in "#>|<"
+                or raw[:4] == "    "
+                or "[ ]" in raw[:12]
+                or start in {it.start for it in self._states} | {it.start for it in self._pairs}
+            ):
+                continue
+            bare = _bare(raw)
+            if not bare or not _may_stand_alone(bare, self._words):
+                continue
+            for line in visible_at(text, (start,), self._spans):
+                saying = phrases.read(_bare(line.shown), self._words, PhrasePlace.TITLE)
+                if saying.state and _is_loud(line.shown, bare, first == last):
+                    self._put(line, "", saying)
+
+    # --- what surrounds a line
+
+    def _is_code(self, start: int) -> bool:
+        """Whether the line, indented by four or more, is code: nothing above it makes it part of a list."""
+        at = start
+        for _ in range(40):
+            before = self._text.rfind("\n", 0, max(0, at - 1)) + 1
+            if at == 0:
+                return True
+            line, at = self._text[before : at - 1], before
+            if line.strip():
+                if _BOX.match(line):
+                    return False
+                if len(line) - len(line.lstrip(" \t")) == 0:
+                    return True
+        return True
+
+    def _kind(self, line: TextLine) -> str:
+        """Of the section that the line stands in; a heading stands in its own."""
+        if not self._headings:
+            return "top"
+        if self._last[0] == line.start:
+            return self._last[1]
+        if self._kinds is None:
+            self._kinds = kinds_of(self._headings, self._task)
+        at = bisect_left(self._kinds, (line.start + line.text.startswith("#"), ""))
+        self._last = (line.start, self._kinds[at - 1][1] if at else "top")
+        return self._last[1]
+
+    def _of_the_task(self) -> Iterator[Statement]:
+        """Without what speaks for a section of its own, where the text says elsewhere how the whole task stands."""
+        whole = [it for it in self._states if not it.kind.startswith("?")]
+        parts = [it for it in self._states if it.kind.startswith("?") and it.name.lower() != self._task]
+        said = next((it.saying.state for it in reversed(whole) if it.saying.state), None)
+        differ = len({it.kind for it in parts}) > 1 and len({it.saying.state for it in parts}) > 1
+        for it in self._states:
+            is_part = it.kind.startswith("?") and it.name.lower() != self._task
+            if is_part and it.saying.state and (differ or (said and it.saying.state is not said)):
+                hint = 'it may speak for its section only; say it for the task below "## Status"'
+                yield Statement(
+                    start=it.start, name=it.name, saying=StateStatement(hint=hint), text=it.text, kind=it.kind
+                )
+            else:
+                yield it
+
+
+def _mark_before(heading: str, task: str) -> State | None:
+    head = heading[: heading.lower().find(task)]
+    return next((MARKS[letter] for letter in head if letter in MARKS), None)
+
+
+def _is_plain(saying: StateStatement, rest: str) -> bool:
+    """Whether a first heading without the id may speak: "# Fix login - DONE", not "# Kanban - open"."""
+    return bool(saying.state) and (
+        not saying.title or rest.rstrip(" )]").split()[-1].isupper() or rest.endswith(("]", ")"))
+    )
+
+
+def _of_box(box: str) -> StateStatement:
+    if box in "xX":
+        return StateStatement(state=State.DONE)
+    if box == "/":
+        return StateStatement(state=State.IN_PROGRESS)
+    return StateStatement(hint=f'the box [{box}] names no state; write "Status: done" or another state')
+
+
+def _bare(line: str) -> str:
+    return line.strip().removeprefix("- ").removeprefix("* ").strip("*_`\"' ")
+
+
+def _may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:
+    return not bare[0].isalnum() or re.split(r"[^\w']", bare, maxsplit=1)[0].lower() in vocabulary.first
+
+
+def _is_loud(line: str, bare: str, is_only: bool) -> bool:
+    """Whether a line alone is meant as a state: the only one, in capitals, bold, or with a mark."""
+    word = re.match(r"\W*([^\W_]+)", bare)
+    return (
+        is_only or bool(word and word[1].isupper()) or "**" in line or not bare[0].isascii() or squash(bare) == "done"
+    )

@@ -1,0 +1,74 @@
+"""A request, its answer, and the conditions between them, as RFC 9110 has them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from claw_files.core.digest import digest
+from claw_files.http.http_errors import Refusal
+from claw_files.http.routes import RouteRow
+from claw_files.presentation import views
+
+_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+class HttpAnswer(NamedTuple):
+    """What is answered: no document for 304."""
+
+    status: int
+    document: Any = None
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def body(self) -> bytes:
+        return b"" if self.document is None else views.to_json(self.document).encode()
+
+
+class Conditions(NamedTuple):
+    """The lines of `If-Match` and `If-None-Match`: each `*`, or a list of tags."""
+
+    match: Sequence[str] = ()
+    none_match: Sequence[str] = ()
+
+    @property
+    def are_any(self) -> bool:
+        return bool(self.match or self.none_match)
+
+    def check(self, tag: str) -> None:
+        """Raises Refusal "outdated" where a change is not wanted of what has this tag now."""
+        if (self.match and not _names(self.match, tag)) or _names(self.none_match, tag, weakly=True):
+            raise Refusal("outdated", "it has another revision than you say; look at it again", ETag=tag)
+
+    def met(self, answer: HttpAnswer) -> HttpAnswer:
+        """What is answered to who looks: 304 where they have it already. Raises Refusal "outdated"."""
+        if answer.status != 200:
+            return answer
+        tag = answer.headers.get("ETag") or tag_of(answer.body)
+        self._replace(none_match=()).check(tag)
+        headers = {**answer.headers, "ETag": tag}
+        has_it = _names(self.none_match, tag, weakly=True)
+        return HttpAnswer(304, None, headers) if has_it else answer._replace(headers=headers)
+
+
+class HttpRequest(NamedTuple):
+    """A request, as it came."""
+
+    row: RouteRow
+    path: dict[str, str]
+    query: bytes
+    body: bytes
+    authorization: str | None = None
+    is_near: bool = True  # no proxy has passed it on
+    conditions: Conditions = Conditions()
+
+
+def tag_of(raw: bytes) -> str:
+    """The tag of what has these bytes."""
+    return f'"{digest(raw)}"'
+
+
+def _names(lines: Sequence[str], tag: str, weakly: bool = False) -> bool:
+    """Whether the lines name the tag. Only where they are compared weakly does `W/"x"` name it, too."""
+    text = ",".join(lines)
+    return text.strip() == "*" or any(it == tag and (weakly or not weak) for weak, it in _TAG.findall(text))

@@ -1,0 +1,1 @@
+"""Other programs: OpenClaw's gateway, ACP agents, and notification services."""

@@ -1,0 +1,40 @@
+"""The client as a process, `python -I __main__.py -- PROGRAM ...`: what a run of an ACP agent starts.
+
+It takes what any agent takes: the message on standard input, the rest in its environment. What the agent says goes to
+standard output. It exits with 0 when the last turn went well, and with 1, and one sentence on standard error, else.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":  # -I leaves out the folders where somebody could put another package of this name
+    sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
+
+from claw_files.core.errors import ClawError, NotInstalled
+
+MESSAGE_BYTES = 8 << 20
+
+
+def main(argv: list[str]) -> int:
+    """Live through one run; the exit code."""
+    message = sys.stdin.buffer.read(MESSAGE_BYTES).decode("utf-8", "replace")
+    command = argv[argv.index("--") + 1 :] if "--" in argv else []
+    try:
+        try:
+            from claw_files.integrations.acp.run import AcpRun
+        except ImportError as wrong:
+            if (wrong.name or "").partition(".")[0] not in ("acp", "pydantic"):
+                raise
+            raise NotInstalled("an ACP agent", "acp") from None
+        return AcpRun(os.environ, command, message).run()
+    except (ClawError, OSError, KeyError) as wrong:
+        sys.stderr.write(f"clawfiles: {_sentence(wrong)}\n")  # which is the log of the run
+        return 1
+
+
+def _sentence(wrong: Exception) -> str:
+    return f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

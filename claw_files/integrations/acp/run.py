@@ -1,0 +1,187 @@
+"""One run of an ACP agent: its message is a prompt, each correction the next one, and what it says is the run's log."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from claw_files.core import text as words
+from claw_files.core.errors import ClawError
+from claw_files.integrations.acp.agent_requests import AgentRequests
+from claw_files.integrations.acp.conversation import AcpHello, Conversation, ConversationFailed, RunEnded, SignIn
+from claw_files.integrations.acp.run_record import AcpRecord, Stage, corrections, write
+from claw_files.integrations.acp.session_files import SessionFiles
+from claw_files.integrations.acp.transcript import Transcript
+from claw_files.processes.supervisor import write_durably
+from claw_files.system.confined_files import ConfinedFiles
+
+LOOK_SECONDS: Final = 0.25  # for corrections
+MOST_ODD: Final = 20  # remarks about what is no ACP
+_WHY: Final = {
+    "max_tokens": "it reached the most tokens that it may use",
+    "max_turn_requests": "it reached the most requests that it may make in a turn",
+    "refusal": "it refuses to go on",
+    "cancelled": "it says that the turn was cancelled, and nobody cancelled it",
+}
+
+
+class AcpRun:
+    """The run that an environment describes. Raises ClawError, OSError, KeyError for one that cannot begin."""
+
+    def __init__(self, environ: Mapping[str, str], command: list[str], message: str) -> None:
+        self._environ, self._command, self._message = environ, command, message
+        self._desk = SessionFiles(environ)
+        self._within = ConfinedFiles(os.getcwd())
+        self._show = Transcript(sys.stdout)
+        self._record = AcpRecord()
+        self._used: dict[str, int] = {}
+        logging.getLogger().addHandler(_Remarks())
+
+    def run(self) -> int:
+        """The exit code."""
+        return asyncio.run(self._run())
+
+    async def _run(self) -> int:
+        desk = self._desk
+        write(desk.folder, self._record)
+        self._client = AgentRequests(
+            desk.agent.permissions,
+            self._within,
+            ConfinedFiles(desk.root),
+            desk.reports,
+            desk.task,
+            desk.note,
+            self._show,
+            lambda why: self._talk.broken(why),
+            desk.is_protected,
+        )
+        self._talk = Conversation(self._client, self._remark)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._talk.told_to_end.set)
+        try:
+            why = await self._lived()
+        except RunEnded:
+            why = "the run was told to end; the agent was told, too"
+        except SignIn as wrong:
+            why = f"{wrong}; `clawfiles doctor --agent {desk.agent.name}` says how"
+        except ConversationFailed as wrong:
+            why = str(wrong)
+        finally:
+            self._stage(Stage.ENDING)
+            await self._talk.leave()
+            self._show.end_line()
+            self._write_usage()
+        if why:
+            _tell(why)
+        return 1 if why else 0
+
+    async def _lived(self) -> str:
+        """Live through all turns; why the last one did not go well, or nothing."""
+        talk, folder = self._talk, self._within.root
+        await talk.start(self._command, self._environ)
+        hello = await talk.greet()
+        session = await talk.open(folder, self._desk.last_session(folder), self._desk.agent.permissions)
+        self._desk.keep_session(session, hello.program, folder)
+        # What came while there was no session is part of the first prompt, not a reason to end it.
+        text, early = self._message, self._correction()
+        prompt = f"{text}\n\n{early}" if early else text
+        self._begin(session, hello)
+        while True:
+            answer, correction = await talk.turn(prompt, self._corrected)
+            if answer is not None:
+                self._count(answer)
+                correction = correction or self._last_correction()
+            if not correction:
+                return self._judge(answer)
+            self._show.line("[corrected] a new turn begins")
+            prompt = correction
+
+    def _judge(self, answer: Any) -> str:
+        reason = answer.stop_reason
+        return "" if reason == "end_turn" else f"the agent ended its turn early: {_WHY.get(reason, reason)}"
+
+    # --- corrections
+
+    def _begin(self, session: str, hello: AcpHello) -> None:
+        self._record = replace(self._record, stage=Stage.READY, session=session, program=hello.program)
+        write(self._desk.folder, self._record)
+
+    def _correction(self) -> str:
+        """What came since the last look, and is about to be taken."""
+        text, size = corrections(self._desk.folder, self._record.taken)
+        self._record = replace(self._record, taken=size)
+        return text
+
+    async def _corrected(self) -> str:
+        while True:
+            if text := self._correction():
+                write(self._desk.folder, self._record)
+                return text
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _last_correction(self) -> str:
+        """What came before the door was closed: who looks for `ENDING` after writing knows what became of it."""
+        self._stage(Stage.ENDING)
+        if text := self._correction():
+            self._stage(Stage.READY)
+        return text
+
+    def _stage(self, stage: Stage) -> None:
+        self._record = replace(self._record, stage=stage)
+        with suppress(OSError):  # an agent may have tidied the folder away
+            write(self._desk.folder, self._record)
+
+    def _remark(self, sentence: str) -> None:
+        """Say it in the run's log and in the journal."""
+        _tell(sentence)
+        with suppress(ClawError):
+            self._desk.note("acp", sentence)
+
+    # --- what it used
+
+    def _count(self, answer: Any) -> None:
+        """Add what a turn used, where the agent tells."""
+        if (usage := answer.usage) is None:
+            return
+        output = usage.output_tokens + (usage.thought_tokens or 0)
+        turn = {
+            "input": max(usage.total_tokens - output, usage.input_tokens),  # with what came from and went to a cache
+            "output": output,
+            "cached": usage.cached_read_tokens or 0,
+        }
+        self._used = {key: self._used.get(key, 0) + number for key, number in turn.items()}
+
+    def _write_usage(self) -> None:
+        """Every key, also what is not known; no file where nothing is."""
+        cost = self._client.cost_of_run
+        if self._used or cost is not None:
+            used = self._used | {"cost": cost, "model": self._desk.agent.model}
+            with suppress(OSError):
+                write_durably(self._desk.folder, "usage.json", json.dumps(used) + "\n")
+
+
+class _Remarks(logging.Handler):
+    """What the library has to say about messages that are no ACP: a line each, and not for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._left = MOST_ODD
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._left -= 1
+        if self._left >= 0:
+            wrong = record.exc_info[1] if record.exc_info else None
+            more = f" ({type(wrong).__name__}: {str(wrong).splitlines()[0] if str(wrong) else ''})" if wrong else ""
+            _tell(words.safe(f"passed over what the agent sent: {record.getMessage()}{more}", 300))
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"clawfiles: {sentence}\n")  # which is the log of the run
+    sys.stderr.flush()

@@ -1,0 +1,134 @@
+"""OpenClaw as it is installed on this machine: its command line, and its configuration in the old and the new layout.
+
+`agents.list[]` (until 2026.7) and `agents.entries` (since 2026.8) both name agents and their workspaces. The command
+line knows better than the file, which may include others; the file is read where there is no command line.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from claw_files.core.model import Value
+from claw_files.integrations.openclaw import json5
+from claw_files.integrations.openclaw.protocol import record, records, text
+
+CONFIG_BYTES = 1 << 20
+CLI_SECONDS = 30
+READS_HEARTBEAT_MD = (2026, 8, 1)  # before this version OpenClaw read HEARTBEAT.md; since then it never does
+
+
+class OpenClawAgent(Value, frozen=True):
+    """An agent as OpenClaw knows it."""
+
+    id: str
+    workspace: str = ""  # absolute; empty where it is not told
+
+
+def agents(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+    """The agents of the OpenClaw on this machine; None where neither its command nor its configuration tells."""
+    found = _by_command(environ)
+    return found if found is not None else _by_file(environ)
+
+
+def version(environ: Mapping[str, str]) -> str:
+    """The version of the command on the PATH, such as "2026.9.6"; empty without one."""
+    found = re.search(r"\d{4}\.\d+\.\d+", _run(["--version"], environ) or "")
+    return found[0] if found else ""
+
+
+def is_new(version: str) -> bool:
+    """Whether an OpenClaw of this version ignores HEARTBEAT.md and keeps a heartbeat's text as scratch."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= READS_HEARTBEAT_MD
+
+
+def listed(rows: object) -> tuple[OpenClawAgent, ...]:
+    """The agents in what `openclaw agents list --json`, or the gateway's `agents.list`, answers."""
+    found = rows if isinstance(rows, list) else []
+    named = [(text(one, "id", 100), text(one, "workspace", 4096)) for one in found if isinstance(one, dict)]
+    return tuple(OpenClawAgent(id=name.lower(), workspace=folder) for name, folder in named if name)
+
+
+def configured(config: dict[str, Any], home: str) -> tuple[OpenClawAgent, ...]:
+    """The agents that a configuration names, in either layout; without any it is the one called main."""
+    section = record(config, "agents")
+    entries = record(section, "entries")
+    rows = [{**one, "id": name} for name, one in entries.items() if isinstance(one, dict)] or records(section, "list")
+    shared = text(record(section, "defaults"), "workspace", 4096)
+    rows = rows or [{"id": "main", "workspace": shared}]
+    found = [{**row, "workspace": _folder(row, shared, len(rows) == 1, home)} for row in rows]
+    return listed(found)
+
+
+def token(environ: Mapping[str, str]) -> str:
+    """The gateway's token as it stands in the configuration; empty where it stands elsewhere, or others may read it."""
+    path = config_path(environ)
+    try:
+        if os.stat(path).st_mode & 0o077:
+            return ""
+    except OSError:
+        return ""
+    config = _config(environ)
+    found = text(record(record(config or {}, "gateway"), "auth"), "token", CONFIG_BYTES)
+    return "" if "${" in found else found.strip()
+
+
+def config_path(environ: Mapping[str, str]) -> str:
+    """Where the configuration lies."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    state = environ.get("OPENCLAW_STATE_DIR") or os.path.join(home, ".openclaw")
+    return environ.get("OPENCLAW_CONFIG_PATH") or os.path.join(state, "openclaw.json")
+
+
+def _by_command(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+    answer = _run(["agents", "list", "--json"], environ)
+    try:
+        found = json.loads(answer) if answer else None
+    except (ValueError, RecursionError):
+        return None
+    return listed(found) if isinstance(found, list) else None
+
+
+def _by_file(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+    config = _config(environ)
+    if config is None or "$include" in json.dumps(config):
+        return None
+    return configured(config, environ.get("HOME") or os.path.expanduser("~"))
+
+
+def _config(environ: Mapping[str, str]) -> dict[str, Any] | None:
+    try:
+        with os.fdopen(os.open(config_path(environ), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = json5.loads(file.read(CONFIG_BYTES).decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _folder(row: dict[str, Any], shared: str, is_alone: bool, home: str) -> str:
+    """Where the agent works: its own setting, else below the shared one; empty where the version decides."""
+    own = text(row, "workspace", 4096)
+    if not own and shared:
+        own = shared if is_alone else os.path.join(shared, text(row, "id", 100))
+    return os.path.join(home, own[2:]) if own.startswith("~/") else own
+
+
+def _run(arguments: list[str], environ: Mapping[str, str]) -> str | None:
+    program = shutil.which("openclaw", path=environ.get("PATH", os.defpath))
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command, and no shell
+            [program, *arguments],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CLI_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout[:CONFIG_BYTES].decode("utf-8", "replace") if done.returncode == 0 else None

@@ -1,0 +1,82 @@
+"""Calls in threads: the services are synchronous and lock files, and the protocol's loop must never wait for them.
+
+Each call has the workspace opened anew, as a command does: the next one sees a changed configuration, and two at the
+same moment share nothing.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from claw_files.app.wiring import App
+from claw_files.core.model import AgentId
+from claw_files.mcp.tools import TEXTS, lean
+from claw_files.operations import perform
+from claw_files.presentation import views
+from claw_files.system.clock import SystemClock
+
+T = TypeVar("T")
+
+AT_ONCE = 8
+WAITS_AT_ONCE = 64  # of those that sleep most of the time
+
+
+class CallerGone(Exception):
+    """Whoever waited for the answer does not any more: so nobody is told."""
+
+
+class CallClock(SystemClock):
+    """The machine's clock; a sleep in it ends when nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+
+    def sleep(self, seconds: float) -> None:
+        if self.gone.wait(seconds):
+            raise CallerGone
+
+
+class OperationWorkers:
+    """Makes calls for agents in one workspace, at most so many at once; those that wait are counted by themselves."""
+
+    def __init__(self, base: str, env: Mapping[str, str]) -> None:
+        """Args:
+        base: the folder of clawfiles.toml.
+        env: what is the caller's own: its run and task, where it is in one.
+        """
+        self._base, self._env = base, env
+        self._calls = anyio.CapacityLimiter(AT_ONCE)
+        self._waits = anyio.CapacityLimiter(WAITS_AT_ONCE)
+
+    async def perform(self, agent: AgentId, name: str, raw: Mapping[str, object]) -> Any:
+        """What the call answers, as JSON has it, without what says nothing. Raises ClawError."""
+
+        def make(app: App) -> Any:
+            answer = json.loads(views.to_json(perform(app, name, raw)))
+            sendable = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")  # no half characters
+            return lean(json.loads(sendable), TEXTS.get(name))
+
+        return await self.run(agent, make, self._waits if raw.get("timeoutSeconds") else self._calls)
+
+    async def run(
+        self, agent: AgentId | None, work: Callable[[App], T], limiter: anyio.CapacityLimiter | None = None
+    ) -> T:
+        """What `work` makes of the workspace, with `agent` acting, in a thread of its own."""
+        clock = CallClock()
+
+        def call() -> T:
+            app = App(self._base, self._env, agent, clock)
+            try:
+                return work(app)
+            finally:
+                app.close()
+
+        try:
+            # On cancel, what is being written is finished in its thread, and a wait ends at its next look.
+            return await anyio.to_thread.run_sync(call, limiter=limiter or self._calls, abandon_on_cancel=True)
+        finally:
+            clock.gone.set()

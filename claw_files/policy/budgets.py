@@ -1,0 +1,67 @@
+"""Budgets: an agent whose money for the month is used up gets no new work; what runs goes on.
+
+Nothing is remembered: a raised budget or a new month lets it go on by itself.
+"""
+
+from datetime import UTC, datetime, tzinfo
+
+from claw_files.config import Settings
+from claw_files.core.model import AgentId, Kind
+from claw_files.policy.escalation import next_to_tell
+from claw_files.policy.snapshot import Act, Action, MonthSpending, Snapshot
+
+ALL = "all"  # in a key: the budget of all agents together
+
+
+def used_up(settings: Settings, spent: MonthSpending | None, agent: AgentId | None) -> str | None:
+    """Why the agent gets no new work this month, in one sentence; None where it may go on, and for people."""
+    if spent is None or agent is None or settings.is_human(agent):
+        return None
+    limits = settings.budgets
+    own = limits.agents.get(agent)
+    if own is not None and spent.agents.get(agent, 0.0) >= own:
+        return _sentence(agent, spent.agents.get(agent, 0.0), own, limits.currency, spent.month)
+    if limits.month is not None and spent.total >= limits.month:
+        return _sentence("all agents together", spent.total, limits.month, limits.currency, spent.month)
+    return None
+
+
+def _sentence(who: str, used: float, limit: float, currency: str, month: str) -> str:
+    return f"the budget of {who} for {month} is used up: {used:.2f} of {limit:.2f} {currency}"
+
+
+def next_month(now: datetime, zone: tzinfo) -> datetime:
+    """When the month that `now` is in ends in that zone; aware, UTC."""
+    local = now.astimezone(zone)
+    year, month = divmod(local.year * 12 + local.month, 12)
+    return datetime(year, month + 1, 1, tzinfo=zone).astimezone(UTC)
+
+
+def without_money(settings: Settings, spent: MonthSpending | None) -> tuple[AgentId, ...]:
+    """The agents whose budget is used up."""
+    return tuple(agent for agent in settings.agents if used_up(settings, spent, agent))
+
+
+def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
+    """What is told up the chain, once for each month and agent, when work waits for money."""
+    agents = dict.fromkeys(message.to for message in snap.waiting)
+    told = [action for agent in agents for action in plan_telling(snap, agent, now)]
+    return tuple({action.key: action for action in told}.values())
+
+
+def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[Action, ...]:
+    """That the agent's budget is used up, for whoever is next in the chain; nothing where it is not, or was told."""
+    settings, spent = snap.settings, snap.spent
+    why = used_up(settings, spent, agent)
+    if spent is None or agent is None or why is None:
+        return ()
+    own = settings.budgets.agents.get(agent)
+    is_own = own is not None and spent.agents.get(agent, 0.0) >= own
+    key = f"budget.{spent.month}.{agent if is_own else ALL}"
+    start = (settings.reports_to(agent) if is_own else None) or settings.coordinator
+    to = next_to_tell(settings, snap.told, key, start, now)
+    if to is None:
+        return ()
+    where = f"[budgets.agents] {agent}" if is_own else "[budgets] month"
+    text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for the next month."
+    return (Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION),)

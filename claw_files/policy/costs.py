@@ -1,0 +1,121 @@
+"""What work cost, added up: by task, agent, model or month, against the budgets."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import Literal
+
+from claw_files.config import Budgets
+from claw_files.core.model import AgentId, TaskId, Value
+from claw_files.formats.usage import Charge
+from claw_files.policy.snapshot import MonthSpending
+
+By = Literal["task", "agent", "model", "month"]
+NOBODY = "-"
+
+
+class StartedRun(Value, frozen=True):
+    """A run that was started, as the journal tells of it."""
+
+    at: datetime
+    run: str
+    agent: AgentId | None = None
+    task: TaskId | None = None
+    model: str | None = None
+
+
+class BillRow(Value, frozen=True):
+    """One line of the bill. `cost` is None where nobody reported any money, never 0 as if it were free."""
+
+    name: str
+    runs: int = 0  # started, or reported without having been started by us
+    unreported: int = 0  # of these, without money
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    cost: float | None = None
+    budget: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Of the budget, 1.0 for all of it; None without a budget, and where nobody knows what was spent."""
+        return self.cost / self.budget if self.budget and self.cost is not None else None
+
+
+class Bill(Value, frozen=True):
+    """What a month cost, or several with `by` month."""
+
+    by: By
+    rows: tuple[BillRow, ...]
+    total: BillRow
+    month: str | None = None
+
+
+def bill(
+    charges: Iterable[Charge], woken: Iterable[StartedRun], by: By, month: str | None, zone: tzinfo, budgets: Budgets
+) -> Bill:
+    """The bill of a month of `zone`, or of all months when `month` is None. What was noted twice counts once."""
+    once = {one.key: one for one in charges if month in (None, month_of(one.at, zone))}
+    runs = {one.run: one for one in woken if month in (None, month_of(one.at, zone))}
+    groups: dict[str, list[Charge | StartedRun]] = {}
+    for key in dict.fromkeys([*runs, *once]):
+        one = once.get(key) or runs[key]
+        groups.setdefault(_name(one, runs.get(key), by, zone), []).append(one)
+    rows = [_row(name, found, _budget(name, by, budgets)) for name, found in groups.items()]
+    rows += [BillRow(name=name, budget=limit) for name, limit in _unused(by, budgets, groups)]
+    total = _row("total", [one for found in groups.values() for one in found], budgets.month if month else None)
+    return Bill(by=by, rows=tuple(sorted(rows, key=_order(by))), total=total, month=month)
+
+
+def spent(charges: Iterable[Charge], month: str, zone: tzinfo) -> MonthSpending:
+    """What the month has cost so far, in all and for each agent."""
+    agents: dict[AgentId, float] = {}
+    total = 0.0
+    for one in {one.key: one for one in charges if month_of(one.at, zone) == month}.values():
+        total += one.usage.cost or 0.0
+        if one.agent:
+            agents[one.agent] = agents.get(one.agent, 0.0) + (one.usage.cost or 0.0)
+    return MonthSpending(
+        month=month, total=round(total, 6), agents={agent: round(agents[agent], 6) for agent in agents}
+    )
+
+
+def month_of(at: datetime, zone: tzinfo) -> str:
+    """The month that an instant falls into on the calendar of `zone`: "2026-03"."""
+    return f"{at.astimezone(zone):%Y-%m}"
+
+
+def _name(one: Charge | StartedRun, run: StartedRun | None, by: By, zone: tzinfo) -> str:
+    if by == "month":
+        return month_of(one.at, zone)
+    own = getattr(one, by)
+    return str(own or (getattr(run, by) if run else None) or NOBODY)
+
+
+def _budget(name: str, by: By, budgets: Budgets) -> float | None:
+    if by == "month":
+        return budgets.month
+    return budgets.agents.get(AgentId(name)) if by == "agent" else None
+
+
+def _unused(by: By, budgets: Budgets, groups: dict[str, list[Charge | StartedRun]]) -> list[tuple[str, float]]:
+    """Agents with a budget that did nothing: the bill shows what is left of it."""
+    return [(name, limit) for name, limit in budgets.agents.items() if by == "agent" and name not in groups]
+
+
+def _row(name: str, found: Sequence[Charge | StartedRun], budget: float | None) -> BillRow:
+    usages = [one.usage for one in found if isinstance(one, Charge)]
+    costs = [usage.cost for usage in usages if usage.cost is not None]
+    return BillRow(
+        name=name,
+        runs=len(found),
+        unreported=len(found) - len(costs),
+        input=sum(usage.input for usage in usages),
+        cached=sum(usage.cached for usage in usages),
+        output=sum(usage.output for usage in usages),
+        cost=round(sum(costs), 6) if costs else None,
+        budget=budget,
+    )
+
+
+def _order(by: By) -> Callable[[BillRow], tuple[float, str]]:
+    return lambda row: (0.0 if by == "month" else -(row.cost or 0.0), row.name)

@@ -1,0 +1,187 @@
+"""Who may hand work to whom: one hop, no circles, a spawn's contract."""
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from claw_files.config import Agent, Settings
+from claw_files.core.errors import NoSandbox, Refused
+from claw_files.core.model import AgentId, AgentKind, Message, Runtime, Task
+
+
+def check_hop(
+    settings: Settings,
+    sender: AgentId,
+    to: AgentId,
+    chain: tuple[AgentId, ...] = (),
+    inside_task: Task | None = None,
+) -> tuple[AgentId, ...]:
+    """The chain of senders that travels with the task message, `sender` last.
+
+    Args:
+        chain: of the message that the sender works on; empty where it works on none.
+        inside_task: the task delegated to the sender that it now works on, if any.
+
+    Raises:
+        NotFound: there is no such agent.
+        Refused: `to` is spawn-only, has this work behind it already, or is a second hop. The error names the command
+            that is right. The coordinator and people may always delegate; they make no second hop, but may close no
+            circle either.
+    """
+    check_message(settings, to)
+    if sender == to:
+        return (*chain, sender)
+    if to in chain:
+        way = " -> ".join((*chain, sender, to))
+        raise Refused("no-circles", f"{to} has handed this on already: {way}", _hand_back(inside_task))
+    if (inside_task or chain) and sender != settings.coordinator and not settings.is_human(sender):
+        raise Refused("one-hop", _second_hop(settings, sender, to, inside_task), _direct(to, inside_task))
+    return (*chain, sender)
+
+
+def check_message(settings: Settings, to: AgentId) -> None:
+    """Raises Refused for a message to a spawn-only worker, with the command that is right; NotFound for no agent."""
+    agent = settings.agent(to)
+    if agent.kind is AgentKind.WORKER:
+        right = f'run `clawfiles spawn "TASK" --worker {agent.name} --label LABEL --size S|M|L`'
+        raise Refused("spawn-only", f"{agent.name} is a worker: it is spawned for one task, never messaged", right)
+
+
+def check_contract(label: str | None, size: str | None) -> None:
+    """Raises Refused naming what a spawn's contract lacks: every spawn has a label and a time limit."""
+    lacks = [what for what, given in (("--label LABEL", label), ("--size S|M|L", size)) if not given]
+    if lacks:
+        what = "S 300 s, M 600 s, L 1200 s; results go to checkpoints/subagent-LABEL.md"
+        raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
+
+
+class SpawnRequest(Protocol):
+    """What a spawn asks for beside its contract; `services.delegation.spawn_contract.SpawnOrder` is one."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def runtime(self) -> str | None: ...
+    @property
+    def thread(self) -> bool: ...
+    @property
+    def cwd(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+
+
+def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnRequest, by: AgentId) -> None:
+    """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
+    agent, own = settings.agent(worker), settings.agent(worker).runtime
+    if wanted.runtime not in (None, SUBAGENT, own):
+        raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
+    if wanted.mode == "session":
+        _check_session(agent, wanted)
+    if wanted.thread:
+        message = f"{worker} runs by {own}, which binds a session to no channel's thread"
+        raise Refused("threads", message, "leave --thread out: the result comes to you")
+    if wanted.cwd is not None:
+        walls = settings.profile(by)
+        if walls and walls.sandbox != "off":  # or what is behind walls would say where others may write
+            message = f"{by} works in a sandbox, and names no working folder for others"
+            raise Refused("sandbox", message, f"leave --cwd out: {worker} has a folder of its own")
+        _check_folder(settings, worker, wanted.cwd)
+
+
+SUBAGENT = "subagent"  # as OpenClaw's users say: the worker's own runtime
+
+
+def _check_session(agent: Agent, wanted: SpawnRequest) -> None:
+    if agent.kind is not AgentKind.WORKER:
+        right = f'`clawfiles send {agent.name} "TEXT"` speaks to it'
+        raise Refused("spawn-contract", f"{agent.name} is {agent.kind}: it stays anyway", right)
+    if wanted.group:
+        message = "a group is reported once, when all of it has ended, and a session stays"
+        raise Refused("groups", message, "leave --group or --mode session out")
+
+
+def _check_folder(settings: Settings, worker: AgentId, cwd: str) -> None:
+    profile = settings.profile(worker)
+    fixed = profile.cwd if profile and (profile.cwd or "").find("{") < 0 else None
+    if fixed and not f"{cwd}/".startswith(f"{fixed}/"):
+        message = f"{cwd[:80]!r} is not inside {fixed}, where the profile of {worker} has it work"
+        raise Refused("working folder", message, "say a folder inside that one, or leave --cwd out")
+    if not is_inside(cwd):
+        raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "say a folder relative to it")
+
+
+def is_inside(folder: str) -> bool:
+    """Whether a working folder that a task names stays in the workspace: any other is for the configuration to say."""
+    parts = folder.split("/")
+    return (
+        bool(folder) and not folder.startswith("/") and ".." not in parts and "\\" not in folder and "\0" not in folder
+    )
+
+
+def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callable[[], str | None]) -> None:
+    """Raises NoSandbox for work that must be done in a sandbox where none can be built.
+
+    Args:
+        asked: the spawn itself asks for one.
+        lacks: why none can be built, in one sentence, or None; asked only where it matters.
+    """
+    profile = settings.profile(agent)
+    if not asked and not (profile and profile.sandbox == "require"):
+        return
+    if asked and settings.agents[agent].runtime not in (Runtime.COMMAND, Runtime.ACP):
+        raise NoSandbox("sandbox", f"{agent} is not started here, so it cannot be put into one", "leave --sandbox out")
+    if why := lacks():
+        raise NoSandbox("sandbox", f"{agent} may run in a sandbox only", why)
+
+
+def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Collection[str] = ()) -> None:
+    """Raises Refused where the caller would wait for an agent that cannot run before the caller ends.
+
+    Args:
+        lanes_held: sessions of the live runs that the caller is part of; its own counts whenever it is in a run.
+    """
+    lane = settings.agent(to).session
+    if to == caller or lane in lanes_held:
+        message = f"{caller} holds the lane {lane} that {to} would have to run in, and would wait for ever"
+        raise Refused("waiting", message, "send without --wait; the answer comes as a message")
+
+
+def check_unread(settings: Settings, by: AgentId, to: AgentId, unread: int) -> None:
+    """Raises Refused where so many messages of `by` wait in the inbox of `to` that the others' would drown in them."""
+    if unread >= settings.limits.unread and not settings.is_human(by):
+        message = f"{unread} messages of {by} wait in the inbox of {to}, and limits.unread is {settings.limits.unread}"
+        raise Refused("full inboxes", message, f"wait until {to} has read them, and say what is left in one message")
+
+
+TIMES = 3  # that one agent may speak in one conversation: between two, a message and five replies
+
+
+def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
+    """The senders behind a message that `by` sends because of `after`, `by` last; empty where it begins by itself.
+
+    Raises Refused where `by` has spoken so often already: replies that wake one another would never end.
+    """
+    if after is None:
+        return ()
+    chain = after.chain or (after.sender,)
+    if chain.count(by) >= TIMES:
+        message = f"this would be turn {len(chain)} of {' -> '.join(chain[-8:])}: {by} has had its {TIMES}"
+        right = (
+            "end it with REPLY_SKIP, write what is decided into the status file, or begin anew with another question"
+        )
+        raise Refused("reply loops", message, right)
+    return (*chain, by)
+
+
+def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | None) -> str:
+    what = f"{task.id} was" if task else "this work was"
+    return f"{what} delegated to {sender} and cannot be delegated on to {to}; {settings.coordinator} delegates"
+
+
+def _direct(to: AgentId, task: Task | None) -> str:
+    name = task.id if task else "TASK"
+    ask = f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked'
+    return f"{ask}, or {_hand_back(task)} to hand it back"
+
+
+def _hand_back(task: Task | None) -> str:
+    return f"run `clawfiles release {task.id if task else 'TASK'}`"

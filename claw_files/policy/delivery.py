@@ -1,0 +1,116 @@
+"""Posts to people outside of the workspace: when each is tried, when somebody is told, when it is given up.
+
+A channel that has just failed is left alone for the first pause, whatever waits for it; then what was tried least goes
+first, so that one item that a service refuses keeps no other away.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from claw_files.config import Settings
+from claw_files.config.channels import FILE, named
+from claw_files.core.digest import digest
+from claw_files.core.model import AgentId, Kind, Post
+from claw_files.policy import quiet_hours
+from claw_files.policy.escalation import next_to_tell
+from claw_files.policy.snapshot import Act, Action, Snapshot
+
+LONGEST = timedelta(minutes=15)
+
+
+def pause(settings: Settings, tries: int) -> timedelta:
+    """How long a post waits after so many failures."""
+    first = settings.notify.backoff
+    return min(first * (1 << min(max(tries - 1, 0), 20)), max(LONGEST, first))
+
+
+def ready(settings: Settings, posts: Sequence[Post], now: datetime) -> list[Post]:
+    """The posts to be tried now, in their order: of each channel what was tried least, then what waits longest."""
+    found = [post for post in posts if not _is_held(settings, post, posts, now)]
+    return sorted(found, key=lambda post: (post.tries, post.queued or now, post.id))
+
+
+def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetime) -> bool:
+    if post.channel not in channels_of(settings, post.to) or is_late(post, now, settings.notify.give_up):
+        return True  # given up by the tick
+    if _quiet_until(settings, post, now):
+        return True
+    own = post.tried is not None and abs(now - post.tried) < pause(settings, post.tries)
+    return own or any(abs(now - at) < settings.notify.backoff for at in _trials(post, posts))
+
+
+def _trials(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
+    """When posts for the same channel were tried last, those that are waiting still."""
+    return (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
+
+
+def _quiet_until(settings: Settings, post: Post, now: datetime) -> datetime | None:
+    """When the quiet hours end that hold the post back; None where none do."""
+    if post.critical and settings.quiet_hours.critical_passes:
+        return None
+    return quiet_hours.end_for(settings, post.to, now)
+
+
+def is_late(post: Post, now: datetime, limit: timedelta) -> bool:
+    """Whether a post that has failed waits for longer than the limit."""
+    return post.tries > 0 and post.queued is not None and now - post.queued >= limit
+
+
+def channels_of(settings: Settings, person: AgentId) -> dict[str, str]:
+    """The person's channels by name; of a name that is nobody's none."""
+    agent = settings.agents.get(person)
+    return named(agent.channels) if agent else {}
+
+
+def instants(settings: Settings, posts: Sequence[Post], now: datetime) -> Iterator[datetime]:
+    """When one of the above changes although no file does."""
+    for post in posts:
+        if end := _quiet_until(settings, post, now):
+            yield end
+        if post.queued and post.tries:
+            yield post.queued + settings.notify.alert
+            yield post.queued + settings.notify.give_up
+        if post.tried:
+            for length in (pause(settings, post.tries), settings.notify.backoff):
+                yield post.tried - length  # tried by a clock ahead, before it was set back
+                yield post.tried + length
+
+
+def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
+    """What is told up the chain of channels that take nothing, once a day for each; then what is given up."""
+    notify = snap.settings.notify
+    gone = [post for post in snap.outbox if post.channel not in channels_of(snap.settings, post.to)]
+    late = [post for post in snap.outbox if post in gone or is_late(post, now, notify.alert)]
+    stuck = {(post.to, post.channel): post for post in sorted(late, key=lambda post: post.queued or now, reverse=True)}
+    told = [action for post in stuck.values() for action in _tell_of(snap, post, now, post in gone)]
+    for person, channel, why in snap.closed:
+        since = min((message.sent or now for message in snap.held[person]), default=now)
+        told += _tell(snap, person, channel, since, why, f"inbox/{person}/new", now)
+    over = [post for post in snap.outbox if post in gone or is_late(post, now, notify.give_up)]
+    return [*told, *(_give_up(post, post in gone) for post in over)]
+
+
+def _tell_of(snap: Snapshot, post: Post, now: datetime, is_gone: bool) -> Iterator[Action]:
+    return _tell(snap, post.to, post.channel, post.queued or now, _reason(post, is_gone), "outbox", now)
+
+
+def _tell(
+    snap: Snapshot, person: AgentId, channel: str, since: datetime, why: str, place: str, now: datetime
+) -> Iterator[Action]:
+    """Tell of a channel that takes nothing; what waits for it lies in `place`, the oldest of it `since`."""
+    settings = snap.settings
+    name = digest(channel.encode()) if channel.startswith(FILE) else channel
+    key = f"channel.{person}.{name}.{since.astimezone(settings.workspace.zone):%Y%m%d}"
+    if to := next_to_tell(settings, snap.told, key, settings.monitor, now):
+        why = f"{person}'s channel {channel} takes nothing: {why}"
+        text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in {place}/."
+        yield Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)
+
+
+def _give_up(post: Post, is_gone: bool) -> Action:
+    details = {"id": post.id}
+    return Action(act=Act.GIVE_UP, agent=post.to, key=str(post.key), why=_reason(post, is_gone), details=details)
+
+
+def _reason(post: Post, is_gone: bool) -> str:
+    return "clawfiles.toml has it no more" if is_gone else f"{post.reason}, {post.tries} times"

@@ -1,0 +1,68 @@
+"""What comes after other tasks: it is sent when the last of them is done, and asked about when one ended otherwise."""
+
+from collections.abc import Sequence
+
+from claw_files.config import Settings
+from claw_files.core import text
+from claw_files.core.model import AgentId, AgentKind, State, Task
+from claw_files.policy.rule_context import Decision, RuleContext, WaitReason, escalate, mark, requester
+from claw_files.policy.snapshot import Act, Predecessor, standing_of
+from claw_files.policy.transitions import is_held
+
+
+def comes_after(case: RuleContext) -> Decision | None:
+    """Wait until all that it comes after is done; blocked once one of them cannot be, and on again when it can.
+
+    A file that is missing may be gone for a moment only: it counts at the check time of the line.
+    """
+    held, unmet = is_held(case.task), case.look.before
+    lost = [it for it in unmet if it.is_over or (it.is_missing and (held or case.due))]
+    if held and not lost:
+        return (case.act(Act.UNBLOCK, "what it comes after is under way again", what="after"),)
+    if held:
+        what = f"after.{mark(case.task.reason or '')}"
+        return escalate(case, what, question(case.task, lost), start=requester(case))
+    if case.task.state is not State.BACKLOG or not unmet:
+        return None
+    if lost and not case.is_running:
+        return (case.act(Act.BLOCK, reason(lost), what="after"),)
+    return WaitReason(f"it waits for {standing_of(unmet)}")
+
+
+def reason(lost: Sequence[Predecessor]) -> str:
+    """Why a task is blocked; `is_held` knows it by these words."""
+    return f"it comes after {standing_of(lost[:3])}"
+
+
+def question(task: Task, lost: Sequence[Predecessor]) -> str:
+    """What its requester is asked."""
+    first, name = lost[0], text.file_name(task.id)
+    # Once it was delivered, its definition binds whoever has it.
+    where = f"status/{name}" + (f" and definitions/{name}" if task.generation else "")
+    back = f", or bring it back: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
+    return (
+        f"{task.id} ({text.said(task.title)}) is blocked: {reason(lost)}. "
+        f"Take {first.task} out of `after` in {where}, or `clawfiles cancel {task.id}`{back}."
+    )
+
+
+# --- without a line in the ledger
+
+
+def has_nobody(task: Task, settings: Settings) -> bool:
+    """Whether nobody gets the task by itself now that it is ready."""
+    return task.assignee is None and not (settings.heartbeat.auto and task.type in settings.routes)
+
+
+def ready(task: Task) -> str:
+    """What its requester is told."""
+    return (
+        f"{task.id} ({text.said(task.title)}) is ready: what it comes after is done. Nobody has it: "
+        f"`clawfiles delegate {task.id} --to AGENT`, or `clawfiles claim {task.id}`."
+    )
+
+
+def asked_by(task: Task, settings: Settings) -> AgentId:
+    """Who asked for the task and reads messages; the coordinator for a stranger or a worker."""
+    known = settings.agents.get(task.spawner or task.requested_by or settings.coordinator)
+    return known.name if known and known.kind is not AgentKind.WORKER else settings.coordinator

@@ -1,0 +1,137 @@
+"""When a schedule comes due: each time on the clock once, over downtime, clock steps and daylight saving.
+
+A cron line names readings of the clock in a zone. When clocks are changed we do as the cron of Debian does: a line with
+fixed times ("30 2 * * *") fires once a day, at the end of the gap when its reading is skipped, the first time when it
+exists twice. A line whose minute or hour begins with `*` goes by real time: what is skipped is not made up for, and the
+hour that exists twice is kept twice. Two readings that fall on one instant are one due time.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
+
+from claw_files.core.digest import digest
+from claw_files.core.model import Key, Value
+from claw_files.policy.quiet_hours import changes
+
+_NEAR = timedelta(days=2)  # further from a change of clocks, readings follow each other as instants do
+SECOND = timedelta(seconds=1)
+FAR = timedelta(days=1)  # a clock that is put back by less owes nothing until it has caught up
+GONE = "gone"  # the word of a counting mark: a tick saw that the schedule is out of the configuration
+
+
+class EventMarks(Value, frozen=True):
+    """What the names of a schedule's event files say. Instants are aware, UTC.
+
+    A mark that is more than a day ahead was made by a clock that was wrong: it counts for nothing.
+    """
+
+    # Due times that became an event; and, with a digest of `rule` or GONE, when counting began or ended.
+    found: tuple[tuple[datetime, str | None], ...] = ()
+
+    def last(self, now: datetime) -> datetime | None:
+        """The instant after which due times are still owed; None: nothing is known."""
+        return max((at for at, _ in self.found if at <= now + FAR), default=None)
+
+    def word(self, now: datetime) -> str | None:
+        """The rule that is counted by, or GONE; None where no name says it, as before names did."""
+        return max(((at, word) for at, word in self.found if word and at <= now + FAR), default=(now, None))[1]
+
+    def ahead(self, now: datetime) -> datetime | None:
+        """The newest mark that does not count."""
+        return max((at for at, _ in self.found if at > now + FAR), default=None)
+
+
+def rule(cron: str, timezone: str) -> str:
+    """Eight characters for the times that a schedule names: others after its line or the zone was changed."""
+    return digest(f"{' '.join(cron.split())} {timezone}".encode(), 4)
+
+
+def due(
+    cron: str,
+    zone: tzinfo,
+    last: datetime | None,
+    now: datetime,
+    catch_up: Literal["once", "skip"] = "once",
+    grace: timedelta = timedelta(hours=1),
+) -> tuple[datetime, ...]:
+    """What a schedule owes now: no instant or one (aware, UTC), the latest that came due after `last` and up to `now`.
+
+    Earlier ones that were missed since `last` are covered by it. Whoever acts on it passes it as `last` next time. A
+    clock that is set back owes nothing until it has passed `last` again.
+
+    Args:
+        cron: five fields, checked by the configuration.
+        last: the latest instant that was acted on, exclusive; before the first, the instant from which the schedule
+            counts. None: nothing is known, so nothing is owed and counting starts at `now`.
+        catch_up: with "skip", what is older than `grace` is not made up for.
+    """
+    latest = last_due(cron, zone, now) if last is not None else None
+    if latest is None or last is None or latest <= last:
+        return ()
+    return () if catch_up == "skip" and now - latest > grace else (latest,)
+
+
+def key(name: str, occurrence: datetime) -> Key:
+    """The key of one due time: "schedule.morning-report.20260307T074500Z"."""
+    return Key(f"schedule.{name}.{occurrence.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+
+
+def last_due(cron: str, zone: tzinfo, now: datetime) -> datetime | None:
+    """The latest due time up to and including `now`; None in the fifty years before it there is none."""
+    shift, reading = _shift(now, zone), _reading(now, zone)
+    best: tuple[datetime, datetime] | None = None
+    for wall in _readings(cron, reading + shift + SECOND, reverse=True):
+        if best and wall < best[0] - shift:
+            break
+        past = [at for at in _instants(cron, wall, zone) if at <= now]
+        if past and (best is None or max(past) > best[1]):
+            best = (best[0] if best else wall, max(past))
+    return best[1] if best else None
+
+
+def next_due(cron: str, zone: tzinfo, after: datetime) -> datetime | None:
+    """The first due time after `after`; None where there is none in fifty years."""
+    shift, reading = _shift(after, zone), _reading(after, zone)
+    best: tuple[datetime, datetime] | None = None
+    for wall in _readings(cron, reading - shift - SECOND, reverse=False):
+        if best and wall > best[0] + shift:
+            break
+        coming = [at for at in _instants(cron, wall, zone) if at > after]
+        if coming and (best is None or min(coming) < best[1]):
+            best = (best[0] if best else wall, min(coming))
+    return best[1] if best else None
+
+
+def _readings(cron: str, start: datetime, reverse: bool) -> Iterator[datetime]:
+    """Readings of the clock, naive, that the line names, beyond `start`. They know of no daylight saving."""
+    from cronsim import CronSim
+
+    return CronSim(cron, start, reverse=reverse)
+
+
+def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
+    """When that reading is due: an instant, or two, or none (UTC)."""
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    by_real_time = any(field.startswith("*") for field in cron.split()[:2])
+    if first.astimezone(zone).replace(tzinfo=None) == wall:
+        return (first, second) if by_real_time and second != first else (first,)
+    # The reading is skipped. PEP 495 puts the two guesses on either side of the change.
+    return () if by_real_time else tuple(changes(second - SECOND, first, zone))[:1]
+
+
+def _reading(at: datetime, zone: tzinfo) -> datetime:
+    return at.astimezone(zone).replace(tzinfo=None, microsecond=0)
+
+
+def _shift(at: datetime, zone: tzinfo) -> timedelta:
+    """How far clocks are moved around `at`; nothing on almost every day."""
+    at = at.astimezone(UTC)
+    found = [
+        abs(_offset(change, zone) - _offset(change - SECOND, zone)) for change in changes(at - _NEAR, at + _NEAR, zone)
+    ]
+    return sum(found, timedelta(0))
+
+
+def _offset(at: datetime, zone: tzinfo) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta(0)

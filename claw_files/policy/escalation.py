@@ -1,0 +1,28 @@
+"""Whom to tell: up the chain of `reports_to`, one step after the other."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from claw_files.config import Settings
+from claw_files.core.model import AgentId, Box
+from claw_files.policy.snapshot import ToldMark
+
+
+def next_to_tell(
+    settings: Settings, told: Mapping[str, ToldMark], key: str, start: AgentId, now: datetime
+) -> AgentId | None:
+    """The next agent from `start` upward that was not told of `key`; None while somebody has it.
+
+    One step further up only when it lies unread longer than an acknowledgement may take.
+    """
+    to: AgentId | None = start
+    seen: set[AgentId] = set()
+    while to is not None and to not in seen:
+        seen.add(to)
+        found = told.get(f"{to}/{key}")
+        if found is None:
+            return to
+        if found.box is not Box.NEW or found.sent is None or now - found.sent < settings.heartbeat.ack:
+            return None
+        to = settings.reports_to(to)
+    return None

@@ -1,0 +1,233 @@
+"""Spawned work as trees: who spawned what below what, how deep it is, who hears of it, and in which order it ends.
+
+What leads up from a task is its `parent`, which people and agents can write: a circle ends where it closes, and
+nothing here recurses, so that no chain is too long.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from claw_files.config import Settings
+from claw_files.core.errors import Refused
+from claw_files.core.model import AgentId, AgentKind, RunId, State, Stay, Task, TaskId, Value
+
+Find = Callable[[TaskId], Task | None]
+Live = Callable[[TaskId], RunId | None]  # the run of a task that is at work
+MOST = 1000  # steps up: what is longer was made by hand
+
+
+def above(task: Task, find: Find) -> Iterator[Task]:
+    """The tasks in whose runs it was made, nearest first; it ends at one that is gone, or that was named before."""
+    seen = {task.id}
+    while task.parent and task.parent not in seen and len(seen) < MOST:
+        seen.add(task.parent)
+        found = find(task.parent)
+        if found is None:
+            return
+        task = found
+        yield task
+
+
+def depth(task: Task, find: Find) -> int:
+    """How many spawns lead to it, its own included: 0 for what was delegated, 1 for a worker of that."""
+    return sum(1 for it in (task, *above(task, find)) if it.label)
+
+
+# --- what may still be spawned
+
+
+class Caller(Value, frozen=True):
+    """Who wants to spawn, as far as it can be known."""
+
+    by: AgentId  # the name it gave
+    within: TaskId | None = None  # the task in whose run it is
+    depth: int = 0  # how many spawns lead to it
+    in_run: bool = False  # whether it is part of a run at all
+    stopped: TaskId | None = None  # a task above it that was cancelled
+
+
+def check_spawn(settings: Settings, caller: Caller, children: int, more: int = 1) -> None:
+    """Raises Refused where the caller may not spawn so many more.
+
+    Args:
+        children: how many of its own are open.
+    """
+    limits = settings.limits
+    if caller.stopped:
+        message = f"{caller.stopped} was cancelled, so nothing more is spawned below it"
+        raise Refused("flows", message, "end; a new task begins a new flow")
+    if caller.depth >= limits.depth:
+        where = f"within {caller.within}" if caller.within else f"by {caller.by}"
+        message = f"a spawn {where} would be {caller.depth + 1} deep, and limits.depth is {limits.depth}"
+        raise Refused("depth", message, "write what is needed into the result: its spawner decides")
+    if children + more > limits.children and is_bounded(settings, caller):
+        owner = caller.within or caller.by
+        wish = f", which leaves no room for {more}" if more > 1 else ""
+        message = f"{owner} has {children} open spawns, and limits.children is {limits.children}{wish}"
+        right = "wait until one of them has ended, or end one (`clawfiles flow list`, `clawfiles flow cancel TASK`)"
+        raise Refused("children", message, right)
+
+
+def is_bounded(settings: Settings, caller: Caller) -> bool:
+    """Whether `limits.children` holds: not for the coordinator and people outside of any run."""
+    return caller.in_run or not (caller.by == settings.coordinator or settings.is_human(caller.by))
+
+
+def is_child(task: Task, caller: Caller) -> bool:
+    """Whether it is an open spawn of the caller's task; of one without a task, of its session."""
+    if task.label is None or task.state.is_closed:
+        return False
+    return task.parent == caller.within if caller.within else task.parent is None and task.spawner == caller.by
+
+
+# --- trees
+
+
+class Member(Value, frozen=True):
+    """One task of a flow."""
+
+    task: Task
+    parent: TaskId | None = None  # in this flow; None for what stands at its top
+    depth: int = 0
+
+
+class Flow(Value, frozen=True):
+    """One tree of spawned work. Members in order: each before what was spawned in it, oldest first."""
+
+    id: str  # the task at its top; or the group's name, where several stand there
+    members: tuple[Member, ...] = ()
+    group: str | None = None
+    spawner: AgentId | None = None  # who asked for it
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it can still happen by itself, or takes messages."""
+        return any(is_open(member.task) for member in self.members)
+
+
+def is_open(task: Task) -> bool:
+    """Whether there is something to end: it is not closed, or its session still takes messages."""
+    return not task.state.is_closed or (task.session is Stay.OPEN and task.state is State.DONE)
+
+
+def is_stillborn(task: Task, has_line: bool) -> bool:
+    """Whether a spawn died before the task's line was in the ledger: nothing comes of it, and it holds nothing."""
+    return task.state is State.BACKLOG and task.assignee is None and not has_line
+
+
+def order(task: TaskId) -> tuple[int, str]:
+    """Sorts TC-9 before TC-10."""
+    return len(task), task
+
+
+def forest(tasks: Iterable[Task]) -> tuple[Flow, ...]:
+    """The trees of spawned work among these tasks, in the order of what stands at their top.
+
+    A group that nobody's task is above is one flow. A task without spawned work is none.
+    """
+    known = {task.id: task for task in sorted(tasks, key=lambda it: order(it.id))}
+    ups = _ups(known)
+    below: dict[TaskId, list[TaskId]] = {}
+    for name, up in ups.items():
+        if up:
+            below.setdefault(up, []).append(name)
+    tops: dict[tuple[AgentId | None, str], list[TaskId]] = {}
+    for task in (known[it] for it, up in ups.items() if up is None and (known[it].label or it in below)):
+        asked = task.spawner or task.requested_by
+        tops.setdefault((asked, task.group) if task.group else (None, f"\0{task.id}"), []).append(task.id)
+    return tuple(_flow(found, known, below) for found in tops.values())
+
+
+def _flow(tops: list[TaskId], known: Mapping[TaskId, Task], below: Mapping[TaskId, list[TaskId]]) -> Flow:
+    first = known[tops[0]]
+    members, waiting = list[Member](), [Member(task=known[task]) for task in reversed(tops)]
+    while waiting:
+        member = waiting.pop()
+        members.append(member)
+        inner = reversed(below.get(member.task.id, []))
+        waiting += [Member(task=known[it], parent=member.task.id, depth=member.depth + 1) for it in inner]
+    name = first.group or first.id
+    return Flow(id=name, members=tuple(members), group=first.group, spawner=first.spawner or first.requested_by)
+
+
+def _ups(known: Mapping[TaskId, Task]) -> dict[TaskId, TaskId | None]:
+    """Each task with the one it was spawned in, where that is known; a circle is cut above its first task."""
+    ups: dict[TaskId, TaskId | None] = {
+        it.id: it.parent if it.label and it.parent in known and it.parent != it.id else None for it in known.values()
+    }
+    settled = set[TaskId]()
+    for start in ups:
+        path, at = dict[TaskId, None](), start
+        while at and at not in settled and at not in path:
+            path[at] = None
+            at = ups[at] or TaskId("")
+        if at and at in path:
+            steps = list(path)
+            ups[min(steps[steps.index(at) :], key=order)] = None
+        settled.update(path)
+    return ups
+
+
+def branch(flow: Flow, top: TaskId) -> Flow:
+    """The part of a flow that hangs on one of its tasks."""
+    kept = dict[TaskId, Member]()
+    for member in flow.members:
+        if member.task.id == top or member.parent in kept:
+            kept[member.task.id] = member
+    task = kept[top].task
+    return Flow(id=top, members=tuple(kept.values()), spawner=task.spawner or task.requested_by)
+
+
+def plan_end(flow: Flow) -> tuple[Task, ...]:
+    """What is to be ended, leaves first: nothing ends before all that was spawned in it. What is closed stays so."""
+    return tuple(member.task for member in reversed(flow.members) if is_open(member.task))
+
+
+# --- who hears of it
+
+
+class Asker(Value, frozen=True):
+    """Who hears what became of something that a worker spawned."""
+
+    agent: AgentId
+    run: RunId | None = None  # into this run, which is at work; else as a message
+    waits: bool = False  # not now: it is between two attempts
+    boss: AgentId = AgentId("")  # the first above that is no worker: who hears of trouble
+    passed: tuple[AgentId, ...] = ()  # the workers on the way to it, who may have been told already
+
+
+def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | None:
+    """Who hears of a task that a worker asked for; None where it was a named agent or a person.
+
+    One level up, as long as somebody is there: a run at work hears at once, one that is tried again when it is at
+    work, and where all is over it goes to whoever asked for that, up to the first that is no worker.
+    """
+    who = task.spawner or task.requested_by
+    if not _is_worker(settings, who):
+        return None
+    hears: Asker | None = None
+    passed = list[AgentId]()
+    for up in above(task, find):
+        worker = up.assignee if _is_worker(settings, up.assignee) else who
+        assert worker is not None
+        passed.append(worker)
+        if hears is None and (run := live(up.id)):
+            hears = Asker(agent=worker, run=run)
+        elif hears is None and not _is_over(up):
+            hears = Asker(agent=worker, waits=True)
+        who = up.spawner or up.requested_by
+        if not _is_worker(settings, who):
+            break
+    boss = who if who in settings.agents and not _is_worker(settings, who) else settings.coordinator
+    assert boss is not None
+    found = hears or Asker(agent=boss)
+    return Asker(agent=found.agent, run=found.run, waits=found.waits, boss=boss, passed=tuple(passed))
+
+
+def _is_over(task: Task) -> bool:
+    """Whether no further attempt of it comes by itself."""
+    return task.state.is_closed or task.state is State.REVIEW
+
+
+def _is_worker(settings: Settings, agent: AgentId | None) -> bool:
+    known = settings.agents.get(agent) if agent else None
+    return known is not None and known.kind is AgentKind.WORKER

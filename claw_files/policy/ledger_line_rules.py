@@ -1,0 +1,315 @@
+"""What a tick decides for one line of the ledger, row by row.
+
+`docs/explanation/heartbeat.md` has the table; each row there names its test. The first row that matches counts. Times
+matter only when they are due, except that what has ended is acted on at once.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from claw_files.core import text as words
+from claw_files.core.model import AFTER_LIMIT, DRAINED, Kind, Report, State
+from claw_files.policy import acknowledgement, dependents, manual_edits, reminders, task_state_rules
+from claw_files.policy import critical_findings as news
+from claw_files.policy.liveness import last_word, liveness
+from claw_files.policy.rule_context import (
+    WAIT,
+    Decision,
+    RuleContext,
+    WaitReason,
+    case_of,
+    escalate,
+    has_ended,
+    later,
+    mark,
+    next_check,
+    task_key,
+)
+from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence
+
+__all__ = [
+    "ROWS",
+    "WAIT",
+    "Decision",
+    "Row",
+    "RuleContext",
+    "case_of",
+    "last_word",
+    "liveness",
+    "next_check",
+    "plan_entry",
+    "task_key",
+]
+
+
+def plan_entry(look: TaskEvidence, snap: Snapshot, now: datetime) -> Decision:
+    """The actions for one entry, in order; empty means wait."""
+    case = case_of(look, snap, now)
+    for row in ROWS:
+        decision = row(case)
+        if decision is not None:
+            first = news.critical(case)
+            return (*first, *decision) if first else decision  # as it is: a wait says why
+    return WAIT
+
+
+Row = Callable[[RuleContext], Decision | None]
+
+
+def pending(case: RuleContext) -> Decision | None:
+    """Someone is writing the status file: wait."""
+    return WaitReason("somebody is writing its status file") if case.look.pending else None
+
+
+def unreadable(case: RuleContext) -> Decision | None:
+    """Leave it, report once for each content, escalate if it is still so at the next check."""
+    if case.look.unreadable is None:
+        return None
+    what = f"unreadable.{(case.look.digest or '')[:8]}"
+    said = words.safe(case.look.unreadable, limit=400)
+    text = f"{case.task.id}: {said}" if case.look.gone else f"{case.task.id}: its status file cannot be read: {said}"
+    monitor = case.snap.settings.monitor
+    if not case.was_told(monitor, case.key(what)):
+        return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), later(case))
+    if not case.due:
+        return WaitReason(f"{monitor} was told that its status file cannot be read")
+    return escalate(case, f"{what}.still", text, start=case.snap.settings.reports_to(monitor))
+
+
+# --- what was said by hand
+
+
+def conflict(case: RuleContext) -> Decision | None:
+    """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
+    why = case.standing.conflict
+    if why and why == manual_edits.overruling(case.task):  # whoever writes next tells it under the same key
+        return _tell_conflict(case, why, mark(why))
+    return _tell_conflict(case, why, (case.look.digest or "")[:8]) if why else None
+
+
+def _tell_conflict(case: RuleContext, why: str, content: str) -> Decision | None:
+    """Told once; what somebody else wrote is put right each time."""
+    monitor, what = case.snap.settings.monitor, f"conflict.{content}"
+    is_told, text = case.was_told(monitor, case.key(what)), f"{case.task.id}: {why}"
+    if is_told and not case.task.stranger:
+        return None
+    return (case.act(Act.CONFLICT, why, monitor, what, text=text, kind=Kind.ANNOUNCE, details={"told": is_told}),)
+
+
+def carried(case: RuleContext) -> Decision | None:
+    """A report says more than the status file: carry it over, if its author may make that move; else tell once."""
+    for report in case.look.reports:
+        if case.agent and report.author != case.agent and report.state in _ENDS and _says_more(case, report):
+            why = f"{report.author} reports {report.state} in {report.path}, but {case.agent} has it"
+            if told := _tell_conflict(case, why, mark(why)):
+                return told
+    news = [report for report in case.look.reports if report.author == case.agent and _says_more(case, report)]
+    if not news:
+        return None
+    report = max(news, key=lambda r: r.at)
+    why = f"{report.author} reports {report.state} in {report.path}"
+    if not _may_say(case, report.state):
+        return _tell_conflict(case, f"{why}: nobody may move it there from {case.task.state}", mark(why))
+    return (case.act(Act.CARRY, why, details={"report": report}),)
+
+
+_ENDS = (State.REVIEW, State.DONE, State.FAILED, State.CANCELLED, State.DEAD)
+
+
+def _says_more(case: RuleContext, report: Report) -> bool:
+    """A further state than the file's, said in this attempt: what an earlier attempt left behind is old news.
+
+    Back and forth between in progress and blocked counts only if it was said after the status file was written.
+    """
+    order = {State.BACKLOG: 0, State.IN_PROGRESS: 1, State.BLOCKED: 1}
+    if case.task.state not in order or report.state is case.task.state or report.state is State.BACKLOG:
+        return False
+    message, written = case.look.message, case.task.updated
+    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
+    if message and message.sent and report.at < message.sent.replace(microsecond=0):
+        return False
+    is_further = order.get(report.state, 2) > order[case.task.state]
+    return (is_further and message is not None) or written is None or report.at > written
+
+
+def _may_say(case: RuleContext, said: State) -> bool:
+    """Whether the assignee may make that move by hand, as `by_hand.stand` sees it."""
+    said_by_hand = replace(case.task, recorded=case.task.state, state=said)
+    return manual_edits.stand(said_by_hand, reviewed=case.reviewer is not None).conflict is None
+
+
+def recorded(case: RuleContext) -> Decision | None:
+    """An allowed move was made by hand: write it down, so that everybody reads the same state."""
+    standing = case.standing
+    if not standing.moved or case.look.place is not FilePlace.STATUS:
+        return None
+    record = case.act(Act.RECORD, f"by hand: {case.task.recorded or 'first words'} -> {standing.state}")
+    if standing.state is State.BACKLOG:  # released: as with the command, the line goes
+        return (record, case.act(Act.UNWATCH, "released by hand"))
+    return (record,)
+
+
+# --- what has ended
+
+
+def closed(case: RuleContext) -> Decision | None:
+    """Cancelled or dead: end what still runs, remove the line; a group waits for its last member."""
+    if case.task.state not in (State.CANCELLED, State.DEAD):
+        return None
+    if case.is_running:
+        return (case.act(Act.STOP, f"{case.task.state}, its run is still alive"),)
+    if case.task.state is State.DEAD and case.look.place is FilePlace.STATUS:
+        return (case.act(Act.DEAD_LETTER, "the move to dead-letter/ was cut short"),)
+    if case.task.group:
+        return WaitReason("the report of its group closes it")
+    told = _told_of_failure(case) if case.task.state is State.DEAD and case.task.label else ()
+    return WAIT if told is None else (*told, case.act(Act.CLOSE, case.task.state.value))
+
+
+def _told_of_failure(case: RuleContext) -> Decision | None:
+    """Whoever spawned what failed for good hears of it, unless the dead letter's own message told it; None: not now."""
+    if case.is_held_back(case.key("failed")):
+        return None
+    why = words.said(case.task.reason) if case.task.reason else "no reason given"
+    text = f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} failed for good: {why}."
+    told = task_state_rules.inform(case, "failed", text)
+    return tuple(action for action in told if action.agent and not case.was_told(action.agent, case.key("dead")))
+
+
+def ticked(case: RuleContext) -> Decision | None:
+    """A person ticked the box: stop watching, change no state. What is done is closed as always.
+
+    Work of a person's is done with it.
+    """
+    if not case.look.entry.ticked or case.task.state is State.DONE:
+        return None
+    if case.look.held and case.task.state is not State.BACKLOG:
+        why = "a command had ticked its box, and died"
+        return (case.act(Act.EXTEND, why, at=case.look.entry.at, details={"untick": True}),)
+    if reminders.is_person(case) and case.agent and case.task.state in (State.BACKLOG, State.IN_PROGRESS):
+        ledger = case.snap.settings.workspace.ledger
+        done = Report(task=case.task.id, author=case.agent, state=State.DONE, at=case.now, path=ledger)
+        return (
+            case.act(
+                Act.CARRY, f"{case.agent} reports {State.DONE} in {ledger}: its box is ticked", details={"report": done}
+            ),
+        )
+    return (case.act(Act.UNWATCH, f"ticked off by hand while {case.task.state}"),)
+
+
+def unknown_agent(case: RuleContext) -> Decision | None:
+    """The line or the file names an agent that the configuration does not know: told at each check until it is settled.
+
+    The coordinator hears of it each time, and who is above it as long as the first word lies unread.
+    """
+    known, line = case.snap.settings.agents, case.look.entry
+    unknown = next((it for it in (case.task.assignee, line.agent) if it and it not in known), None)
+    if unknown is None or case.task.state.is_closed:
+        return None
+    where = f"status/{words.file_name(case.task.id)}" if unknown == case.task.assignee else "its ledger line"
+    text = f"{case.task.id} is with {unknown!r} in {where}, whom clawfiles.toml does not name; name somebody else there"
+    start, first = case.snap.settings.coordinator, "unknown-agent"
+    told = escalate(case, first, text, start=start)
+    if told and not case.was_told(start, case.key(first)):
+        return (*told, later(case, "nobody knows its agent"))
+    if told or not case.due:
+        return told
+    again = f"{first}.{line.at:%Y%m%dT%H%M}" if line.at else first
+    return (*escalate(case, again, text, start=start), later(case, "nobody knows its agent"))
+
+
+def drained(case: RuleContext) -> Decision | None:
+    """A daemon that stopped ended its run: a new attempt at once, and no failure. What is done stays done."""
+    run, result = case.run, case.look.result
+    if run is None or run.reason != DRAINED or not _is_over(case):
+        return None
+    if result is not None and result.run in (None, run.id) and not result.partial:
+        return None
+    why = f"the daemon stopped and ended run {run.id}; what it left was saved"
+    return (case.act(Act.AGAIN, why, what="drained"),)
+
+
+def worker_result(case: RuleContext) -> Decision | None:
+    """A worker's run has ended: its result file moves the task, exit code 0 alone does not."""
+    run, result = case.run, case.look.result
+    if case.task.label is None or not _is_over(case):
+        return None
+    assert run is not None
+    if result is not None and result.run in (None, run.id):
+        return (case.act(Act.FINISH, f"its worker reports {result.status}", what="result"),)
+    return (_failed(case, f"{_how(case)} and left no checkpoints/subagent-{case.task.label}.md"),)
+
+
+def worker_running(case: RuleContext) -> Decision | None:
+    """A worker at work, or waiting for a slot: left alone until two minutes after its time limit, then stopped."""
+    if case.task.label is None or case.task.state not in (State.BACKLOG, State.IN_PROGRESS):
+        return None
+    run = case.run
+    if run is None or not run.alive:
+        return WaitReason("its worker waits for its turn") if case.waits_for_its_turn else None
+    limit = case.task.timeout or run.timeout or (case.task.size.limit if case.task.size else None)
+    if not case.due or limit is None or run.started is None:
+        return WaitReason(f"{case.agent} works on it")
+    over = run.started + limit + AFTER_LIMIT
+    if case.now < over:
+        return (case.act(Act.WAIT_UNTIL, "its time limit and two minutes are ahead", at=over),)
+    return (case.act(Act.STOP, "its time limit was over two minutes ago"), later(case, "stopped"))
+
+
+def run_ended(case: RuleContext) -> Decision | None:
+    """Its run ended without a word in the file: failed, with exit code and the end of the output."""
+    if case.task.label or not _is_over(case):
+        return None
+    if case.is_running:
+        return WAIT  # a run of its agent that was asked about it
+    if case.task.state is State.BACKLOG and case.run and case.run.exit == 0 and _may_have_changed_the_file(case):
+        return None  # it did say something
+    return (_failed(case, f"{_how(case)} without a result in the status file"),)
+
+
+def _may_have_changed_the_file(case: RuleContext) -> bool:
+    """Whether somebody changed the status file since the run began; of an older change it is known that others did."""
+    began, changed = case.run.started if case.run else None, case.look.modified
+    return acknowledgement.is_changed(case.look) and (began is None or changed is None or changed >= began)
+
+
+def _is_over(case: RuleContext) -> bool:
+    """Whether the run ended while the file says neither how it ended nor what is missing."""
+    over = case.run is not None and not case.run.alive and case.run.ended is not None
+    return over and not has_ended(case.task) and case.task.state is not State.BLOCKED
+
+
+def _how(case: RuleContext) -> str:
+    run = case.run
+    assert run is not None
+    return f"run {run.id} {run.reason or 'ended'}" + (f" (exit {run.exit})" if run.exit is not None else "")
+
+
+def _failed(case: RuleContext, why: str) -> Action:
+    return case.act(Act.FAIL, why, what="fail", text=case.run.tail if case.run else "")
+
+
+ROWS: tuple[Row, ...] = (
+    pending,
+    unreadable,
+    conflict,
+    carried,
+    recorded,
+    closed,
+    ticked,
+    unknown_agent,
+    reminders.unclear,
+    drained,
+    worker_result,
+    worker_running,
+    run_ended,
+    dependents.comes_after,
+    task_state_rules.backlog,
+    task_state_rules.in_progress,
+    task_state_rules.blocked,
+    task_state_rules.review,
+    task_state_rules.failed,
+    task_state_rules.done,
+)

@@ -1,0 +1,113 @@
+"""Moves made by hand: which state is in force after somebody edited a status file, and how that is written down."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.config import Agent
+from claw_files.core.model import AgentKind, Report, State, Task, Value
+from claw_files.policy import transitions
+from claw_files.policy.transitions import OPEN, Role, moves_between
+
+
+class ManualEdit(Value, frozen=True):
+    """What an edit by hand amounts to: the state in force, and what to do about the file."""
+
+    state: State
+    moved: bool = False  # an allowed move by hand that clawfiles has not recorded yet
+    conflict: str | None = None  # why the file's word does not count
+
+
+BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
+
+
+def stand(task: Task, reviewed: bool) -> ManualEdit:
+    """Which state is in force after edits by hand.
+
+    The file's author is taken to be its holder, unless `stranger` says what shows otherwise: nothing in a file proves
+    more. `done` where the route wants
+    a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
+    (approving oneself, bringing back the dead) leaves the recorded state in force. Terms that
+    were overruled are a conflict beside a state that counts.
+    """
+    before = task.recorded or State.BACKLOG
+    if task.stranger:
+        return ManualEdit(state=before, conflict=overruling(task))
+    if task.overruled and task.superseded is None:
+        plain = stand(replace(task, overruled=()), reviewed)
+        return plain if plain.conflict else replace(plain, conflict=overruling(task))
+    now = task.state
+    if task.superseded is not None:
+        over = f"it was written by a holder whose generation {task.superseded} is over"
+        why = f"{over}; {task.assignee} has {task.generation}"
+        if task.superseded == task.generation or before not in (State.BACKLOG, State.IN_PROGRESS):
+            why = f"it is an older copy of the file: {before} was recorded since, and stays in force"
+        return ManualEdit(state=before, conflict=why)
+    if now is before:
+        return ManualEdit(state=now, moved=task.recorded is None and now is not State.BACKLOG)
+    if task.recorded is None and now is State.DEAD:
+        return ManualEdit(state=now)
+    # Out of blocked by hand, to the end of the work: unblocking and finishing in one, both the holder's moves.
+    start = State.IN_PROGRESS if before is State.BLOCKED and now in (State.REVIEW, State.DONE, State.FAILED) else before
+    target = State.REVIEW if now is State.DONE and reviewed and start in (State.BACKLOG, State.IN_PROGRESS) else now
+    if now is State.CANCELLED and before in OPEN:
+        return ManualEdit(state=now, moved=True)
+    rows = moves_between(start, target)
+    if not any(role in BY_HAND for row in rows for role in row.who):
+        return ManualEdit(state=before, conflict=f"nobody may move it by hand from {before} to {now}; {before} stays")
+    return ManualEdit(state=target, moved=True)
+
+
+def overruling(task: Task) -> str:
+    """One sentence on what in a status file does not count: that it names another holder, or other terms."""
+    if task.stranger:
+        whose = f"generation {task.generation} of {task.id} is {task.assignee}'s"
+        return f"its file {task.stranger}, but {whose}; nobody else moves it by an edit, and it stays as it was"
+    where = f"definitions/{task.id.lower()}.md"
+    return (
+        f"the terms of {task.id} stand in {where}; in its status file these do not count: {'; '.join(task.overruled)}"
+    )
+
+
+def record(task: Task, standing: ManualEdit, generation: int, now: datetime, lasting: timedelta) -> Task:
+    """`task` as clawfiles writes down an allowed move by hand: state, lease and counters as the command would set."""
+    released = standing.state is State.BACKLOG and task.recorded is not None
+    failed = standing.state is State.FAILED and task.recorded is not State.FAILED
+    return replace(
+        task,
+        state=standing.state,
+        recorded=standing.state,
+        assignee=None if released else task.assignee,
+        generation=max(task.generation, generation),
+        lease=(task.lease or now + lasting) if standing.state is State.IN_PROGRESS else None,
+        failures=task.failures + 1 if failed else task.failures,
+        eta=None if standing.state.is_closed or standing.state is State.REVIEW else task.eta,
+        completed=(task.completed or now) if standing.state is State.DONE else None,
+        verified=None,
+        updated=now,
+    )
+
+
+def carry(
+    task: Task, report: Report, known: Agent | None, generation: int, now: datetime, lasting: timedelta, reviewed: bool
+) -> Task:
+    """`task` after the move that its report's author says it made, as the command would make it.
+
+    Args:
+        known: the author in the configuration; None for a stranger, who is taken for a named agent.
+        generation: what the task's message reserved; 0 for none.
+    """
+    author = transitions.Actor(id=report.author, kind=known.kind if known else AgentKind.NAMED)
+    task = replace(task, assignee=task.assignee or report.author, generation=max(task.generation, generation))
+    if report.state is State.IN_PROGRESS:
+        if task.state is State.BACKLOG:
+            task = transitions.claim(task, author, task.generation, now, lasting)
+            return replace(task, eta=report.eta or task.eta)
+        return transitions.progress(task, author, now, lasting, report.eta)
+    if task.state is State.BLOCKED:  # unblocked and ended in one
+        task = transitions.progress(task, author, now, lasting)
+    if report.state is State.BLOCKED:
+        return transitions.block(task, author, now, report.note or "reported as blocked")
+    if report.state is State.FAILED:
+        return transitions.fail(task, author, now, report.note or "reported as failed")
+    return transitions.finish(task, author, now, report.state is State.REVIEW or reviewed, report.note or None)

@@ -1,0 +1,101 @@
+"""Data by size: in the message itself, in a file that the message names, or only as a reference.
+
+The figures stand here once, and every door goes by them: what is typed, what a worker leaves, what we put together.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from claw_files.core.errors import BadValue, Refused
+from claw_files.core.text import FILE_BYTES
+
+ROOM_BYTES: Final = 32 * 1024  # in a full file, for what must still be written: that a task is done, when to look again
+IN_MESSAGE_BYTES: Final = 10 * 1024
+ACCEPTED_BYTES: Final = 1024 * 1024
+LINE_LETTERS: Final = 1_000  # of one value in front matter, which holds 16 KiB in all
+BEGINNING_LETTERS: Final = 400  # of a text that is referred to
+RULE: Final = "large bodies"
+
+
+class PayloadWay(StrEnum):
+    """How a text travels."""
+
+    MESSAGE = "message"
+    FILE = "file"  # the message names its path
+    REFERENCE = "reference"  # not accepted: whoever has it puts it into a file and sends the path
+
+
+def way(text: str) -> PayloadWay:
+    """How a text of this size travels: to 10 KB in the message, to 1 MB in a file, above that only as a reference."""
+    size = size_bytes(text)
+    return (
+        PayloadWay.MESSAGE
+        if size <= IN_MESSAGE_BYTES
+        else PayloadWay.FILE
+        if size <= ACCEPTED_BYTES
+        else PayloadWay.REFERENCE
+    )
+
+
+def size_bytes(text: str) -> int:
+    """How large the text is in a file."""
+    return len(text.encode("utf-8", "backslashreplace"))
+
+
+def check(text: str, what: str = "the text") -> None:
+    """Raises Refused for a text that only a reference may stand for, BadValue for one with a NUL in it."""
+    if "\0" in text:
+        raise BadValue("text", text, "free of NUL bytes")
+    if way(text) is PayloadWay.REFERENCE:
+        raise too_large(f"{what} is over 1 MB")
+
+
+def check_file(new_bytes: int, path: str, old_bytes: int = 0, limit_bytes: int = FILE_BYTES - ROOM_BYTES) -> None:
+    """Raises Refused for a file that could not be read any more, or not added to; what makes it smaller is fine."""
+    if new_bytes > max(limit_bytes, old_bytes):
+        instead = "move what is long in it into a file of its own, and send its path, or split it"
+        raise Refused("file size", f"{path} would be larger than {-(-limit_bytes >> 20)} MiB", instead)
+
+
+def check_ledger(new_bytes: int, path: str, old_bytes: int = 0) -> None:
+    """The same for the ledger, in which closed tasks need no line."""
+    if new_bytes > max(FILE_BYTES, old_bytes):
+        instead = "finish or cancel tasks and run `clawfiles heartbeat`, which takes their lines out, or delete lines"
+        raise Refused("file size", f"{path} would be larger than {FILE_BYTES >> 20} MiB", instead)
+
+
+def too_large(said: str) -> Refused:
+    """The error for what is too large, and what to do instead."""
+    return Refused(RULE, said, "write it to a file and send its path")
+
+
+def check_outputs(outputs: Iterable[str]) -> None:
+    """Raises Refused for outputs that are no names of what was made, but the thing itself."""
+    if sum(map(len, outputs)) > 4 * LINE_LETTERS:
+        raise too_large(f"the outputs have over {4 * LINE_LETTERS} letters together")
+
+
+def in_front_matter(text: str, path: str) -> tuple[str, str]:
+    """The text as one line, as long as front matter bears it; and all of it for the body of the file, if it is longer.
+
+    Args:
+        path: of the file, which the line then names.
+
+    Raises as `check`.
+    """
+    check(text)
+    line = " ".join(text.split())
+    if len(line) <= LINE_LETTERS:
+        return line, ""
+    return f"{line[:BEGINNING_LETTERS]} ... (all {kilobytes(text)} KB of it are in {path})", text
+
+
+def kilobytes(text: str) -> int:
+    """The size of a text as it is told."""
+    return max(1, size_bytes(text) // 1024)
+
+
+def room_for_each(count: int) -> int:
+    """How many bytes of each of so many texts go into one combined text: quoted, all must stay acceptable."""
+    return min(IN_MESSAGE_BYTES, ACCEPTED_BYTES // (8 * max(count, 1)))

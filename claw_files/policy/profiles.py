@@ -1,0 +1,91 @@
+"""What an agent may use, and who may act in a run: one rule for the shell, MCP and HTTP. `docs/explanation/sandbox.md`
+tells what it holds against, and what only a sandbox does."""
+
+from datetime import timedelta
+
+from claw_files.config import Profile, Settings
+from claw_files.config.command_names import BOARD, MACHINE, begins
+from claw_files.core.errors import Refused
+from claw_files.core.model import AgentId, AgentKind, RunId, Task
+
+WORK = "work"  # the folder in which runs in a sandbox work, each agent and each worker in one of its own
+
+
+def check_command(settings: Settings, agent: AgentId, command: str) -> None:
+    """Raises Refused where the agent may not use the command; passes for a name that is nobody's.
+
+    Args:
+        command: as it is typed without its arguments: "task list". MCP tools and HTTP calls go by the same names.
+    """
+    known = settings.agents.get(agent)
+    if known is None:
+        return
+    if known.kind is AgentKind.WORKER and command in BOARD:
+        right = "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task"
+        raise Refused("workers report", f"{agent} is a worker and may not use `{command}`", right)
+    profile = settings.profile(agent)
+    if profile is None or profile.commands is None or any(begins(command, name) for name in profile.commands):
+        return
+    allowed = ", ".join(profile.commands) or "nothing"
+    right = f"it permits {allowed}; `commands` under [profiles.{profile.name}] says so"
+    raise Refused(f"profiles.{profile.name}", f"{agent} may not use `{command}`", right)
+
+
+def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> None:
+    """Raises Refused where somebody else than its own agent acts inside a run; in that of a route's check nobody does.
+
+    Args:
+        of: whose run it is, as its starter said.
+    """
+    if agent != of:
+        message = f"this is {of}'s run {run}, and {agent} does not act in it"
+        right = "leave --agent out" if of in settings.agents else "a check only looks: it names no agent"
+        raise Refused("one agent in a run", message, right)
+
+
+def check_forwarded(command: str) -> None:
+    """Raises Refused for a command that the daemon carries out for nobody in a sandbox."""
+    if command in MACHINE:
+        message = f"`{command}` is about this machine, and is not for a run in a sandbox"
+        raise Refused("sandbox", message, "whoever looks after the workspace calls it outside of one")
+
+
+def timeout_of(settings: Settings, agent: AgentId, asked: timedelta | None) -> timedelta:
+    """How long a run may last: what was asked for or the agent's own limit, and no longer than its profile lets."""
+    limit = asked or settings.agents[agent].timeout
+    profile = settings.profile(agent)
+    return min(limit, profile.timeout) if profile and profile.timeout else limit
+
+
+def confined(settings: Settings, agent: AgentId, task: Task | None) -> Profile | None:
+    """The profile by which a run goes into a sandbox; None where it does not.
+
+    The stricter one counts of what the agent's profile and the spawn's own contract say.
+    """
+    profile = settings.profile(agent)
+    asked = bool(task and task.label and task.sandbox == "require")
+    if asked and (profile is None or profile.sandbox != "require"):
+        import msgspec
+
+        profile = msgspec.structs.replace(profile or Profile(name="spawn --sandbox"), sandbox="require")
+    return profile if profile and profile.sandbox != "off" else None
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """The files that the configuration names as holding secrets: relative to its folder, absolute, or with ~."""
+    channels = (channel for agent in settings.agents.values() for channel in agent.channels)
+    files = (channel.removeprefix("addresses:") for channel in channels if channel.startswith("addresses:"))
+    token = settings.openclaw.token_file
+    return (*files, *((token,) if token else ()))
+
+
+def folder_of(settings: Settings, agent: AgentId, task: Task | None) -> str | None:
+    """Where a run works for which neither a spawn's contract nor the agent's `workspace` says it.
+
+    Absolute, or relative to the workspace, in a compartment to that; None: in the workspace itself.
+    """
+    profile = settings.profile(agent)
+    name = (task.label if task else None) or agent
+    if profile and profile.cwd:
+        return profile.cwd.replace("{agent}", agent).replace("{label}", name)
+    return f"{WORK}/{name}" if confined(settings, agent, task) else None

@@ -1,0 +1,84 @@
+"""Quiet hours: inside a window nothing is announced to people, whatever the clocks do that night.
+
+What counts is what a person reads on the clock: an instant is quiet when its reading in the zone lies in a window.
+So a reading that exists twice is quiet twice, and one that is skipped never was. A window whose start equals its end
+is empty.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta, tzinfo
+
+from claw_files.config import Settings, Window
+from claw_files.core.model import AgentId
+
+_HORIZON = timedelta(days=2)  # no stretch of windows that leaves any time of day free lasts longer
+
+
+def windows_of(settings: Settings, agent: AgentId | None = None) -> tuple[Window, ...]:
+    """The workspace's windows and, with `agent`, its own; all in the zone of `settings.quiet_hours`."""
+    own = settings.agents[agent].quiet_hours if agent in settings.agents else ()
+    return settings.quiet_hours.windows + own
+
+
+def end_for(settings: Settings, agent: AgentId, now: datetime) -> datetime | None:
+    """When the agent's quiet hours end that are now; None outside of them. As `until`."""
+    return until(now, windows_of(settings, agent), settings.quiet_hours.zone)
+
+
+def is_quiet(now: datetime, windows: Sequence[Window], zone: tzinfo) -> bool:
+    """Whether a clock in `zone` reads a time inside one of the windows at `now` (aware)."""
+    reading = now.astimezone(zone).time()
+    return any(_contains(window, reading) for window in windows)
+
+
+def until(now: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime | None:
+    """When the quiet that `now` is in ends (aware, UTC), over windows that adjoin or overlap; None outside of it.
+
+    Windows that cover the whole day, which the configuration refuses, end after two days here.
+    """
+    if not is_quiet(now, windows, zone):
+        return None
+    ends = sorted(end for end in _possible_ends(now, windows, zone) if end > now)
+    return next((end for end in ends if not is_quiet(end, windows, zone)), now.astimezone(UTC) + _HORIZON)
+
+
+def _contains(window: Window, reading: time) -> bool:
+    start, end = window
+    if start <= end:
+        return start <= reading < end
+    return reading >= start or reading < end
+
+
+def _possible_ends(now: datetime, windows: Sequence[Window], zone: tzinfo) -> Iterator[datetime]:
+    """Every instant of the next two days at which a window may end: its own end, and where clocks are changed."""
+    today = now.astimezone(zone).date()
+    for days in range(-1, _HORIZON.days + 1):
+        day = today + timedelta(days=days)
+        for _, end in windows:
+            for fold in (0, 1):
+                yield datetime.combine(day, end, zone).replace(fold=fold).astimezone(UTC)
+    yield from changes(now.astimezone(UTC), now.astimezone(UTC) + _HORIZON, zone)
+
+
+def changes(start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """The instants (UTC, whole seconds) after `start` and up to `end` at which the zone's offset from UTC changes.
+
+    Two changes within twelve hours, which no zone has had, would be missed.
+    """
+    start = start.replace(microsecond=0)
+    while start < end:
+        stop = min(start + timedelta(hours=12), end)
+        if start.astimezone(zone).utcoffset() != stop.astimezone(zone).utcoffset():
+            yield _change(start, stop, zone)
+        start = stop
+
+
+def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The first second with the offset of `after`, which differs from that of `before`."""
+    offset = before.astimezone(zone).utcoffset()
+    low, high = 0, -int((before - after).total_seconds() // 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = (before + timedelta(seconds=middle)).astimezone(zone).utcoffset() == offset
+        low, high = (middle, high) if same else (low, middle)
+    return before + timedelta(seconds=high)

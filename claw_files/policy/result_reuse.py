@@ -1,0 +1,54 @@
+"""Results that answer again: which earlier spawn asked for the same, and how its result ends a new one."""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.config import Route
+from claw_files.core.digest import digest
+from claw_files.core.model import AgentId, Result, State, Task
+
+
+def fingerprint(text: str, worker: AgentId, model: str | None, cwd: str | None, task_type: str | None) -> str:
+    """What tells one question from another: the same for the same text, worker, model, working folder and type."""
+    parts = (text.strip(), worker, model or "", cwd or "", task_type or "")
+    return digest("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "backslashreplace"))
+
+
+def may_answer(task: Task, asked: str, route: Route, now: datetime) -> bool:
+    """Whether the task was the same question, and was done by a run of its own within the route's `cache` time.
+
+    One that was dated ahead answers nobody: that costs a run, a wrong answer would cost more.
+    """
+    if task.state is not State.DONE or task.asked != asked or task.cached_from or not task.completed or not route.cache:
+        return False
+    return timedelta(0) <= now - task.completed < route.cache
+
+
+def answered(task: Task, earlier: Task, path: str, earlier_path: str, now: datetime, generation: int) -> Task:
+    """The task done with what the earlier one found.
+
+    Args:
+        path: of its own result, a copy of what lies at `earlier_path`.
+    """
+    outputs = dict.fromkeys((f"./{path}", *(it for it in earlier.outputs if it != f"./{earlier_path}")))
+    return replace(
+        task,
+        state=State.DONE,
+        assignee=earlier.assignee,
+        generation=generation,
+        cached_from=earlier.id,
+        outputs=tuple(outputs),
+        summary=earlier.summary,
+        completed=now,
+        updated=now,
+    )
+
+
+def copied(result: Result, task: Task, earlier: Task) -> Result:
+    """The earlier result under the label of the new task, marked; its run is still the one that found it.
+
+    What it used is left out: that was paid for once.
+    """
+    assert task.label is not None
+    return replace(result, label=task.label, task=task.id, cached_from=earlier.id, usage={})

@@ -1,0 +1,257 @@
+"""One line of the ledger with everything its rows ask about, and what several rows have in common."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from msgspec.structs import replace
+
+from claw_files.config import Settings
+from claw_files.core import text as words
+from claw_files.core.digest import digest
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
+from claw_files.policy import acknowledgement, budgets, escalation, liveness, manual_edits, resilience, routing
+from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
+
+_ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
+
+Decision = tuple[Action, ...]
+WAIT: Decision = ()
+
+
+class WaitReason(tuple[Action, ...]):
+    """No action, and why: for whoever asks what a task waits for."""
+
+    why: str = ""
+
+    def __new__(cls, why: str) -> "WaitReason":
+        made = super().__new__(cls)
+        made.why = why
+        return made
+
+
+class RuleContext(Value, frozen=True):
+    """One entry with all that its rows ask about; the rows are functions of it."""
+
+    look: TaskEvidence
+    snap: Snapshot
+    now: datetime
+    task: Task  # in the state that is in force; a line without a file stands for a task in backlog
+    standing: manual_edits.ManualEdit
+
+    @property
+    def agent(self) -> AgentId | None:
+        return self.task.assignee or self.look.entry.agent
+
+    @property
+    def boss(self) -> AgentId:
+        """Who gets the result: the spawner of the line, else the coordinator; above workers the first who is none."""
+        if self.look.asker:
+            return self.look.asker.boss
+        return self.look.entry.spawner or self.snap.settings.coordinator
+
+    @property
+    def reviewer(self) -> AgentId | None:
+        return routing.reviewer(self.snap.settings, self.task.type, self.agent)
+
+    @property
+    def due(self) -> bool:
+        return self.look.entry.at is None or self.look.entry.at <= self.now
+
+    @property
+    def attempts_left(self) -> bool:
+        limit = self.task.attempts or self.snap.settings.heartbeat.attempts
+        return self.task.failures < limit
+
+    @property
+    def run(self) -> Run | None:
+        """The run that speaks for this attempt, alive or ended."""
+        return liveness.current_run(self.look)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run works on the task, one of an earlier attempt included: no second one may start beside it."""
+        run = self.run
+        return bool(run and run.alive) or any(self._is_at_it(run) for run in self.snap.live)
+
+    def _is_at_it(self, run: Run) -> bool:
+        # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
+        return run.task == self.task.id and (run.agent == self.agent or is_attempt(run.key))
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether we start the runs of the entry's agent."""
+        agent = self.snap.settings.agents.get(self.agent) if self.agent else None
+        return agent is not None and agent.is_woken
+
+    @property
+    def waits_for_its_turn(self) -> bool:
+        """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
+        return self.is_woken and self.look.box is Box.NEW and self.look.run is None
+
+    @property
+    def traces(self) -> tuple[acknowledgement.Trace, ...]:
+        """What shows that the attempt is known to its agent, newest first."""
+        return acknowledgement.traces(self.look, self.agent, self.is_woken)
+
+    def key(self, what: str = "") -> Key:
+        """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""
+        return task_key(self.task, what)
+
+    def is_held_back(self, key: str) -> bool:
+        """Whether the worker that hears of it is between two attempts, and was not told yet."""
+        asker = self.look.asker
+        return asker is not None and asker.waits and not any(self.was_told(it, key) for it in asker.passed)
+
+    def was_told(self, agent: AgentId, key: str) -> bool:
+        return self.snap.told.get(f"{agent}/{key}") is not None
+
+    def when(self, at: datetime) -> str:
+        """The instant as people of the workspace read it."""
+        return words.render_for_people(at, self.now, self.snap.settings.workspace.zone)
+
+    def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: Any) -> Action:
+        """An action on this entry's task."""
+        return Action(
+            act=act,
+            task=self.task.id,
+            agent=agent if agent is not None else self.agent,
+            key=self.key(what),
+            why=why,
+            entry=self.look.entry,
+            **more,
+        )
+
+
+def task_key(task: Task, what: str = "") -> Key:
+    """ "tc-89.1" for the task message of attempt 1; with `what`, the key of something else that happens once in it."""
+    return Key(f"{task.id.lower()}.{task.attempt}" + (f".{what}" if what else ""))
+
+
+def is_attempt(key: str) -> bool:
+    """Whether it is the key of a task message: its run does the task, and does not only name it."""
+    return _ATTEMPT.search(key) is not None
+
+
+def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
+    """The entry with the state that is in force after edits by hand."""
+    found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
+    standing = manual_edits.stand(
+        found, reviewed=routing.reviewer(snap.settings, found.type, found.assignee) is not None
+    )
+    if look.entry.unread:
+        look = replace(look, entry=replace(look.entry, at=_usual_look(look, found, snap)))
+    return RuleContext(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
+
+
+def _usual_look(look: TaskEvidence, task: Task, snap: Snapshot) -> datetime | None:
+    """When to look where the line's own time is not understood: the usual interval after the last that was told.
+
+    The line is left alone, so what was told in this attempt is the memory of the last look; None, now, without any.
+    """
+    head = f"{task_key(task)}."
+    times = [told.sent for key, told in snap.told.items() if told.sent and key.partition("/")[2].startswith(head)]
+    times += [look.message.sent] if look.message and look.message.sent else []
+    return max(times) + snap.settings.heartbeat.check[0] if times else None
+
+
+def listed(texts: Iterable[str]) -> str:
+    """What somebody named, each in marks: outputs, say."""
+    return ", ".join(words.said(text) for text in islice(texts, 20))
+
+
+def mark(text: str) -> str:
+    """Eight characters that tell one text from another, for the keys of what is told once for each text."""
+    return digest(text.encode(), 4)
+
+
+def breaker_of(snap: Snapshot, agent: AgentId | None, now: datetime) -> resilience.Breaker:
+    """The agent's breaker now; closed for nobody."""
+    limits = snap.settings.limits
+    outcomes = snap.outcomes.get(agent, ()) if agent else ()
+    return resilience.breaker(outcomes, limits.breaker, limits.breaker_pause, now)
+
+
+def lane(settings: Settings, agent: AgentId, key: str) -> str:
+    """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
+    known = settings.agents.get(agent)
+    if known is None or known.kind is AgentKind.WORKER:
+        return f"{agent}/{key}"
+    return known.session
+
+
+# --- looking again
+
+
+def later(case: RuleContext, why: str = "looked at") -> Action:
+    """Look again after the interval."""
+    return case.act(Act.EXTEND, why, at=next_check(case))
+
+
+def next_check(case: RuleContext) -> datetime:
+    """Now plus the interval; with a ladder, the rung for the time since the task was sent."""
+    ladder = case.snap.settings.heartbeat.check
+    since = case.look.message.sent if case.look.message and case.look.message.sent else case.now
+    climbed = timedelta()
+    for rung in ladder:
+        climbed += rung
+        if case.now - since < climbed:
+            return words.next_look(case.now, rung)
+    return words.next_look(case.now, ladder[-1])
+
+
+# --- who else
+
+
+def route_anew(case: RuleContext, why: str, skip_broken: bool = False) -> Decision:
+    """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
+
+    Agents whose budget is used up are passed over; with `skip_broken`, so are those whose own breaker is open. The key
+    is that of the new attempt's message.
+    """
+    mine = (case.agent,) if case.agent else ()
+    tried = (*case.snap.tried.get(case.task.id, ()), *mine)
+    urgent, loads = routing.is_urgent(case.task), case.snap.loads
+    while choice := routing.pick(case.snap.settings, case.task.type, tried, urgent, loads):
+        is_broken = skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"
+        if not is_broken and not budgets.used_up(case.snap.settings, case.snap.spent, choice.agent):
+            key = task_key(replace(case.task, attempt=case.task.attempt + 1))
+            return (replace(case.act(Act.NEXT_AGENT, why, choice.agent), key=key),)
+        tried = (*tried, choice.agent)
+    return WAIT
+
+
+# --- escalation
+
+
+def escalate(case: RuleContext, what: str, text: str, start: AgentId | None = None) -> Decision:
+    """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
+    first = start or first_boss(case)
+    to = escalation.next_to_tell(case.snap.settings, case.snap.told, case.key(what), first, case.now)
+    if to is None or (to == case.agent and case.snap.settings.is_human(to)):
+        return WaitReason(f"{to or first} knows: {text}")  # nobody has to hear what they themselves do not do
+    return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
+
+
+def requester(case: RuleContext) -> AgentId:
+    """Who asked for the task; where a worker did, whoever hears of it instead; the coordinator for a stranger."""
+    settings, asker = case.snap.settings, case.look.asker
+    who = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
+    who = asker.agent if asker else who
+    return who if who in settings.agents else settings.coordinator
+
+
+def first_boss(case: RuleContext) -> AgentId:
+    """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
+    settings = case.snap.settings
+    agent = settings.agents.get(case.agent) if case.agent else None
+    if agent is None or agent.kind is AgentKind.WORKER:
+        return case.boss
+    return settings.reports_to(agent.name) or settings.coordinator
+
+
+def has_ended(task: Task) -> bool:
+    """Whether the attempt came to an end that the file tells of."""
+    return task.state in (State.REVIEW, State.DONE, State.FAILED, State.DEAD, State.CANCELLED)

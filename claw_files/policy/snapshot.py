@@ -1,0 +1,206 @@
+"""What a tick looks at, and what it can decide: the values on both sides of `plan_tick`."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from claw_files.config import Settings
+from claw_files.core.model import (
+    AgentId,
+    Box,
+    Entry,
+    Kind,
+    Message,
+    Post,
+    Report,
+    Result,
+    Run,
+    State,
+    Task,
+    TaskId,
+    Value,
+)
+from claw_files.policy.due_times import EventMarks
+from claw_files.policy.flow_tree import Asker
+from claw_files.policy.pools import AgentLoad
+from claw_files.policy.resilience import RunOutcome
+
+
+class FilePlace(StrEnum):
+    """Where a task's file lies."""
+
+    STATUS = "status"
+    ARCHIVE = "archive"
+    DEAD_LETTER = "dead-letter"
+
+
+class ToldMark(Value, frozen=True):
+    """That somebody was told something already: the message with that key, wherever it lies now."""
+
+    box: Box
+    sent: datetime | None = None
+
+
+MOST_BEFORE = 1000  # of the tasks that one task names in its `after`
+
+
+class Predecessor(Value, frozen=True):
+    """A task that another one comes after, and that is not done; without a state its file cannot be read."""
+
+    task: TaskId
+    state: State | None = None
+    is_missing: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended without being done."""
+        return self.state in (State.CANCELLED, State.DEAD)
+
+    @property
+    def stands(self) -> str:
+        """How it stands, in a few words."""
+        if self.state is None:
+            return "missing" if self.is_missing else "cannot be read"
+        return self.state.value.replace("_", " ") + (", not verified" if self.state is State.DONE else "")
+
+
+def standing_of(unmet: Iterable[Predecessor]) -> str:
+    """Each task with how it stands: "TC-1 (in progress), TC-2 (missing)"."""
+    return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
+
+
+class TaskEvidence(Value, frozen=True):
+    """Everything the tick read for one line of the ledger. The run was read before the files it may have written."""
+
+    entry: Entry
+    held: bool = False  # a command that died has ticked its box, and nobody has changed the line since
+    task: Task | None = None  # None: neither in status/, archive/ nor dead-letter/
+    place: FilePlace | None = None
+    path: str = ""  # of the status file
+    modified: datetime | None = None  # the status file's own time
+    claimed: bool = False  # the claim log says so of this attempt; looked up where the file was changed
+    unreadable: str | None = None  # why the status file cannot be understood, or that it is gone
+    gone: bool = False  # there is no status file, but something else knows the task
+    pending: bool = False  # it is empty or half saved, and young: wait
+    digest: str | None = None  # of the status file
+    last_word: datetime | None = None  # newest change to status file, reports, checkpoint or result
+    reports: tuple[Report, ...] = ()
+    result: Result | None = None
+    message: Message | None = None  # the task message of the current attempt
+    box: Box | None = None
+    run: Run | None = None  # the newest run for this attempt
+    missing: tuple[str, ...] = ()  # promised outputs that are not there; looked up only for finished tasks
+    verify: Run | None = None  # the route's own check, if it was started
+    note: str = ""  # the last one of the holder, while a person follows the task
+    announced: datetime | None = None  # when its progress was announced last
+    critical: tuple[str, ...] = ()  # what its file calls critical, and the coordinator was not told of
+    warned: datetime | None = None  # when the coordinator was told of something critical in it last
+    asker: Asker | None = None  # who hears of it, where a worker spawned it
+    before: tuple[Predecessor, ...] = ()  # what it comes after and is not done; looked up only while it waits for that
+    next_turn: AgentId | None = None  # of an open session: who sent the next message, if there is one
+
+
+class MonthSpending(Value, frozen=True):
+    """What the present month has cost so far, as far as money was reported."""
+
+    month: str  # "2026-03", in the workspace's zone
+    total: float = 0.0
+    agents: Mapping[AgentId, float] = {}
+
+
+class Snapshot(Value, frozen=True):
+    """The workspace at one moment, as far as the ledger names it."""
+
+    settings: Settings
+    looks: tuple[TaskEvidence, ...] = ()
+    told: Mapping[str, ToldMark] = {}
+    live: tuple[Run, ...] = ()
+    elsewhere: tuple[Run, ...] = ()  # alive in other places under the same limits: they count, and are not told of
+    waiting: tuple[Message, ...] = ()  # in new/ of agents woken by a command, without a run yet, in order of their ids
+    waiting_elsewhere: tuple[Message, ...] = ()  # the same
+    outcomes: Mapping[AgentId, tuple[RunOutcome, ...]] = {}
+    tried: Mapping[TaskId, tuple[AgentId, ...]] = {}
+    ready: tuple[Task, ...] = ()  # for `auto`: backlog, nobody's, everything before it done; best first
+    faults: tuple[str, ...] = ()  # paths of what failed in a corner, and of folders that cannot be looked into
+    marks: Mapping[str, EventMarks] = {}  # by the names of schedules, also of those that are configured no more
+    held: Mapping[AgentId, tuple[Message, ...]] = {}
+    outbox: tuple[Post, ...] = ()  # what is still to be delivered outside of the workspace
+    closed: tuple[tuple[AgentId, str, str], ...] = ()  # `file:` channels that something waits for and cannot be written
+    spawned: tuple[datetime, ...] = ()  # when workers were started, for the rate
+    started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
+    loads: Mapping[AgentId, AgentLoad] = {}  # where a task here may go to a pool; else nobody asks
+    spent: MonthSpending | None = None  # where there are budgets and something waits; else nobody asks
+    caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
+
+
+class Act(StrEnum):
+    """What a tick can do."""
+
+    DATE = "date"  # write the date into a ledger line that has only a time
+    EXTEND = "extend"  # a new check time
+    WAIT_UNTIL = "wait-until"  # the ETA
+    RECORD = "record"  # write down an allowed move that was made by hand
+    CARRY = "carry"  # carry a report into the status file
+    CONFLICT = "conflict"  # tell about a move by hand that does not count
+    DELIVER = "deliver"
+    RESEND = "resend"
+    WAKE = "wake"
+    STOP = "stop"
+    BLOCK = "block"  # what it comes after ended without being done
+    UNBLOCK = "unblock"
+    NEXT_AGENT = "next-agent"
+    FINISH = "finish"  # a worker's result moves its task
+    FAIL = "fail"
+    RETRY = "retry"
+    TURN = "turn"  # the next message of a worker's session
+    AGAIN = "again"  # a new attempt after a run that a daemon ended when it stopped; nobody failed
+    NUDGE = "nudge"
+    ASK = "ask"
+    REVIEW = "review"
+    ESCALATE = "escalate"
+    DEAD_LETTER = "dead-letter"
+    VERIFY = "verify"
+    VERIFIED = "verified"  # what was promised is there: from now on it counts as done
+    REOPEN = "reopen"
+    INFORM = "inform"
+    PROGRESS = "progress"  # people who follow a task hear how it goes
+    CRITICAL = "critical"  # the coordinator hears of what somebody calls critical
+    REPORT = "report"  # combined, for a group of workers
+    CLOSE = "close"  # take the line out of the ledger
+    UNWATCH = "unwatch"
+    DELEGATE = "delegate"
+    EVENT = "event"
+    ANNOUNCE = "announce"
+    BRIEF = "brief"
+    CHOICE = "choice"  # a person ticked a box; carried out before anything is planned
+    GIVE_UP = "give-up"  # a channel has not taken something for too long
+
+
+class Action(Value, frozen=True):
+    """One decision, with the key that makes it happen once and the reason for the journal."""
+
+    act: Act
+    task: TaskId | None = None
+    agent: AgentId | None = None  # whom it concerns
+    key: str = ""
+    why: str = ""
+    at: datetime | None = None  # the new check time, the occurrence
+    kind: Kind | None = None
+    text: str = ""  # what is told
+    entry: Entry | None = None
+    alone: bool = False  # follows from no single entry's row: carried out as it was planned
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def as_json(self) -> dict[str, str | None]:
+        """The five keys that `heartbeat --json` promises."""
+        return {"action": self.act.value, "task": self.task, "agent": self.agent, "key": self.key, "why": self.why}
+
+
+def tell_once(snap: Snapshot, to: AgentId, key: str, why: str, text: str, task: TaskId | None = None) -> list[Action]:
+    """The message to `to` that has this key; nothing where it was sent already."""
+    if snap.told.get(f"{to}/{key}") is not None:
+        return []
+    return [Action(act=Act.ESCALATE, task=task, agent=to, key=key, why=why, text=text, kind=Kind.ANNOUNCE)]

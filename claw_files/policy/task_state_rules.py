@@ -1,0 +1,334 @@
+"""The heartbeat's rules for one task state each. `policy.ledger_line_rules` puts them in their order."""
+
+from datetime import datetime
+
+from claw_files.core import text as words
+from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
+from claw_files.policy import budgets, reminders, resilience, routing
+from claw_files.policy.liveness import liveness
+from claw_files.policy.rule_context import (
+    WAIT,
+    Decision,
+    RuleContext,
+    WaitReason,
+    breaker_of,
+    escalate,
+    first_boss,
+    lane,
+    later,
+    listed,
+    mark,
+    requester,
+    route_anew,
+)
+from claw_files.policy.snapshot import Act, Action, FilePlace
+from claw_files.policy.verification import lacks, redo_of, verified, wants_check, was_redone, was_told_before
+
+# --- backlog
+
+
+def backlog(case: RuleContext) -> Decision | None:
+    """Deliver, wait for the acknowledgement, send again, hand to the next agent, escalate: in this order."""
+    if case.task.state is not State.BACKLOG:
+        return None
+    if case.is_running:
+        return WaitReason("a run works on it")
+    if case.task.not_before and case.now < case.task.not_before:
+        return WaitReason(f"its backoff is over at {case.when(case.task.not_before)}")
+    if case.agent is None and case.look.task is None:
+        return _nobodys(case)
+    if case.agent is None:
+        return _hand_on(case, "nobody is named")
+    if case.look.message is None:
+        return (case.act(Act.DELIVER, "no message for this attempt yet"),)
+    if reminders.is_person(case):
+        return reminders.remind(case)
+    if elsewhere := _without_money(case):
+        return elsewhere
+    if case.waits_for_its_turn:
+        poor = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
+        return WaitReason(poor or f"{case.agent} has not been woken for it yet")
+    until, busy = _ack_until(case), _busy(case)
+    if until or busy:
+        left = f"{case.agent} has until {case.when(until)} to claim it" if until else ""
+        return WaitReason("; ".join(filter(None, (busy, left))))
+    return _unacknowledged(case, case.look.message.sends)
+
+
+def _nobodys(case: RuleContext) -> Decision:
+    """A line for a task that there is not, and for nobody: nothing can be made of it."""
+    if not case.due:
+        return WaitReason("there is no such task, and its line names nobody")
+    text = f"{case.task.id} is named in the ledger, which says no agent; there is no such task"
+    return escalate(case, "no-task", text, start=case.snap.settings.coordinator)
+
+
+def _without_money(case: RuleContext) -> Decision:
+    """The next agent of the route, where the one that was to be woken may cost nothing more this month.
+
+    Without a route it waits: that the coordinator should do it was nobody's wish.
+    """
+    why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
+    if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not case.waits_for_its_turn:
+        return WAIT
+    elsewhere = route_anew(case, why)
+    return (*budgets.plan_telling(case.snap, case.agent, case.now), *elsewhere) if elsewhere else WAIT
+
+
+def _unacknowledged(case: RuleContext, sends: int) -> Decision:
+    heartbeat = case.snap.settings.heartbeat
+    if found := case.traces:  # known to its agent: it is not sent again, nor handed on
+        return reminders.acknowledged(case, found[0])
+    if sends < heartbeat.sends:
+        return (case.act(Act.RESEND, f"not acknowledged within {words.render_duration(heartbeat.ack)}"),)
+    return _hand_on(case, f"{case.agent} did not read {sends} sends")
+
+
+def _hand_on(case: RuleContext, why: str) -> Decision:
+    text = f"{case.task.id}: {why}, and its route names nobody else"
+    return route_anew(case, why) or escalate(case, "no-one-left", text)
+
+
+def _ack_until(case: RuleContext) -> datetime | None:
+    """Until when the agent may take its time; None where it is late. Times that lie ahead count as past.
+
+    Counted from the wake: an agent that had to wait for its turn is not late.
+    """
+    message, run = case.look.message, case.look.run
+    assert message is not None
+    ack = case.snap.settings.heartbeat.ack
+    waits = [message.ack_by, *(t + ack for t in (message.sent, run.started if run else None) if t)]
+    return max((until for until in waits if until and case.now < until <= case.now + ack), default=None)
+
+
+def _busy(case: RuleContext) -> str:
+    """What the agent is busy with: a run in its lane, or fresh work where it looks for itself; "" where it is free."""
+    settings, agent = case.snap.settings, case.agent
+    assert agent is not None
+    mine = lane(settings, agent, case.key())
+    runs = (run for run in case.snap.live if lane(settings, run.agent, run.key) == mine)
+    if run := next(runs, None):
+        return f"{agent} is busy with {run.task or run.id}"
+    if any(lane(settings, run.agent, run.key) == mine for run in case.snap.elsewhere):
+        return f"{agent} is busy in a compartment"
+    others = (look for look in case.snap.looks if look.task and look.task.state is State.IN_PROGRESS)
+    held = (look for look in others if look.task and look.task.assignee == agent and look.task.id != case.task.id)
+    at_work = (look for look in held if liveness(look, case.snap, case.now) is Liveness.WORKING)
+    return next((f"{agent} is busy with {look.entry.task}" for look in at_work), "")
+
+
+# --- in progress
+
+
+def in_progress(case: RuleContext) -> Decision | None:
+    """People who follow it hear what is new; then as `_look_at`."""
+    if case.task.state is not State.IN_PROGRESS:
+        return None
+    return (*_progress(case), *(WAIT if reminders.is_person(case) else _look_at(case)))
+
+
+def _look_at(case: RuleContext) -> Decision:
+    """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
+    if not case.due:
+        return WaitReason(f"{case.agent} works on it")
+    if case.task.eta and case.now < case.task.eta:
+        return (case.act(Act.WAIT_UNTIL, "its ETA is ahead", at=case.task.eta),)
+    seen = liveness(case.look, case.snap, case.now)
+    if seen is Liveness.WORKING:
+        return (later(case, f"{seen}: written to since the last check"),)
+    return (*reminders.prod(case, seen), later(case, seen.value))
+
+
+def _progress(case: RuleContext) -> Decision:
+    """A new note or ETA, for the people among requester and followers, at most once in `announce_gap`.
+
+    Agents are not told: they read the status file, and a message would wake them for what needs no judgement. In
+    quiet hours nothing is kept for later, either: what is news at their end is told then.
+    """
+    eta = f"ETA {words.render_instant(case.task.eta)}" if case.task.eta else ""
+    news = ", ".join(filter(None, (words.said(case.look.note) if case.look.note else "", eta)))
+    last, settings = case.look.announced, case.snap.settings
+    if not news or (last is not None and abs(case.now - last) < settings.heartbeat.announce_gap):
+        return ()
+    what, text = f"progress.{mark(news)}", f"{case.task.id} ({words.said(case.task.title)}) by {case.agent}: {news}."
+    people = (who for who in audience(case) if settings.is_human(who) and not case.was_told(who, case.key(what)))
+    awake = (who for who in people if not reminders.sleeps(case, who))
+    return tuple(case.act(Act.PROGRESS, "new", who, what, text=text, kind=Kind.ANNOUNCE) for who in awake)
+
+
+# --- blocked, review
+
+
+def blocked(case: RuleContext) -> Decision | None:
+    """A need is asked for once, and its answer wakes the agent by itself; anything else is escalated once."""
+    if case.task.state is not State.BLOCKED:
+        return None
+    need = case.task.need
+    asked = case.snap.settings.agents.get(need.agent) if need else None
+    if need and asked and asked.kind is not AgentKind.WORKER and asked.name != case.agent:
+        return _needs(case, need.agent, need.question)
+    reason = case.task.reason or "no note of what is missing"
+    # A second block in the same attempt, for another reason, is news.
+    return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {words.said(reason)}")
+
+
+def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
+    ask = f"ask.{asked}.{mark(question)}"
+    if not case.was_told(asked, case.key(ask)):
+        why = f"{case.agent} needs {asked}"
+        return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), later(case, "asked"))
+    answer = case.snap.told.get(f"{case.agent}/{case.key(ask)}.answer")
+    if not case.due or case.is_running:
+        return WaitReason(f"{case.agent} was answered by {asked}" if answer else f"{asked} was asked")
+    if answer is None:
+        text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {words.said(question)}"
+        return (*escalate(case, f"{ask}.unanswered", text), later(case, "unanswered"))
+    if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
+        return (later(case, "answered"),)
+    text = f"{case.task.id}: {case.agent} has the answer of {asked} and is blocked all the same"
+    return (*escalate(case, f"{ask}.stuck", text), later(case, "answered, still blocked"))
+
+
+def review(case: RuleContext) -> Decision | None:
+    """Tell the reviewer once, with the outputs; then wait. What misses outputs it promised goes back first, once."""
+    if case.task.state is not State.REVIEW:
+        return None
+    settings = case.snap.settings
+    reviewer = routing.reviewer(settings, case.task.type, case.agent, asked=True) or settings.coordinator
+    if case.was_told(reviewer, case.key("review")):
+        return WaitReason(f"{reviewer} was asked for a review")
+    missing = listed(case.look.missing)
+    if missing and not was_redone(case):
+        return _redo(case, f"promised outputs are missing: {missing}")
+    outputs = listed(case.task.outputs) or "no outputs named"
+    summary = f"{words.said(case.task.summary)}. " if case.task.summary else ""
+    text = (
+        f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} is ready for your review: {outputs}. "
+        f"{f'Missing: {missing}. ' if missing else ''}{summary}"
+        f'Then `clawfiles approve {case.task.id}` or `clawfiles reopen {case.task.id} "why"`.'
+    )
+    return (case.act(Act.REVIEW, "ready for review", reviewer, "review", text=text, kind=Kind.TASK),)
+
+
+# --- failed
+
+
+def failed(case: RuleContext) -> Decision | None:
+    """Out of attempts: a dead letter. Else the next attempt, after the backoff and if the agent's breaker lets it."""
+    if case.task.state is not State.FAILED:
+        return None
+    if case.is_running:
+        return WaitReason("its last run has not ended yet")  # whatever it wrote; the run's time limit ends it
+    # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
+    if not case.attempts_left:
+        why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
+        return (case.act(Act.DEAD_LETTER, why),)
+    breaker = breaker_of(case.snap, case.agent, case.now)
+    if breaker.state == "open":
+        why = f"the breaker of {case.agent} is open"
+        elsewhere = WAIT if case.task.label else route_anew(case, why, skip_broken=True)
+        return elsewhere or WaitReason(why + (f" until {case.when(breaker.until)}" if breaker.until else ""))
+    if breaker.state == "half-open" and not _is_the_one_attempt(case):
+        return WaitReason(f"the breaker of {case.agent} is half open: another of its tasks is tried first")
+    return _retry(case)
+
+
+def _retry(case: RuleContext) -> Decision:
+    pause = resilience.retry_pause(case.snap.settings.heartbeat.backoff, case.task)
+    # A failure further ahead than the pause is from before the clock was set back; it holds nothing up.
+    if case.task.updated and abs(case.now - case.task.updated) < pause:
+        return WaitReason(f"the next attempt begins at {case.when(case.task.updated + pause)}")
+    return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():.1f} s of backoff are over"),)
+
+
+def _is_the_one_attempt(case: RuleContext) -> bool:
+    """Whether it is the agent's first failed task, and no other task of it that failed before is under way."""
+    mine = [look.task for look in case.snap.looks if look.task and look.task.assignee == case.agent]
+    if any(task.failures > 0 and task.state in (State.BACKLOG, State.IN_PROGRESS) for task in mine):
+        return False
+    limit = case.snap.settings.heartbeat.attempts
+    waiting = [task.id for task in mine if task.state is State.FAILED and task.failures < (task.attempts or limit)]
+    return not waiting or waiting[0] == case.task.id
+
+
+# --- done
+
+
+def done(case: RuleContext) -> Decision | None:
+    """What was promised is looked at; then the requester is told and the line goes."""
+    if case.task.state is not State.DONE:
+        return None
+    if case.look.place is FilePlace.STATUS:
+        if (what := lacks(case)) is not None:
+            again = (*_redo(case, what), *_turn(case, final=was_redone(case)))
+            return again if what else WaitReason("its check runs")
+        if wants_check(case):
+            return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
+    seen = (case.act(Act.VERIFIED, "it keeps what it promised", what="verified"),) if _is_news(case) else WAIT
+    if case.task.group or case.is_held_back(case.key("done")):
+        whose = "the report of its group" if case.task.group else "the next attempt of whoever asked for it"
+        return seen or WaitReason(f"it waits for {whose}")  # of a group, its report closes the line
+    by = f"{case.agent}{_cached(case.task)}"
+    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
+    told = inform(case, "done", text)
+    if case.look.next_turn:
+        return (*seen, *told, *_turn(case, final=True))
+    return (*seen, *told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+
+
+def _is_news(case: RuleContext) -> bool:
+    """Whether it counts from now on, and its file does not say so."""
+    return case.look.place is FilePlace.STATUS and verified(case.task, case.snap.settings) is False
+
+
+def _turn(case: RuleContext, final: bool) -> Decision:
+    """The next message of the session, where nothing more comes of the present one by itself."""
+    sender = case.look.next_turn
+    if sender is None or not final or case.is_running:
+        return WAIT
+    return (case.act(Act.TURN, f"a message from {sender}", what="turn"),)
+
+
+def inform(case: RuleContext, what: str, text: str) -> Decision:
+    """Tell everybody who follows the task, each once; a worker that is at work finds it in its run."""
+    asker, key = case.look.asker, case.key(what)
+    passed = asker.passed if asker else ()
+    is_told = any(case.was_told(who, key) for who in passed)
+    found = list[Action]()
+    for who in audience(case):
+        mine = asker is not None and who == asker.agent
+        if not case.was_told(who, key) and not (mine and is_told):
+            details = {"run": asker.run} if asker and asker.run and mine else {}
+            found.append(case.act(Act.INFORM, what, who, what, text=text, kind=Kind.ANNOUNCE, details=details))
+    return tuple(found)
+
+
+def _cached(task: Task) -> str:
+    return f", from cache: it is the result of {task.cached_from}" if task.cached_from else ""
+
+
+def _outcome(task: Task) -> str:
+    outputs = f" Outputs: {listed(task.outputs)}." if task.outputs else ""
+    return (f" {words.said(task.summary)}." if task.summary else "") + outputs
+
+
+def audience(case: RuleContext) -> list[AgentId]:
+    """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger.
+
+    Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
+    """
+    settings, asker = case.snap.settings, case.look.asker
+    known = [it for it in case.task.followers if it in settings.agents]
+    others = (it for it in known if settings.agents[it].kind is not AgentKind.WORKER)
+    return [who for who in dict.fromkeys((requester(case), *others)) if who != case.agent or (asker and asker.run)]
+
+
+def _redo(case: RuleContext, why: str) -> Decision:
+    """Once, the same agent is woken again; a second time it has failed, which is escalated once."""
+    if not was_redone(case):
+        text = f"{case.task.id} goes back to {case.agent}: {why}"
+        return (case.act(Act.REOPEN, why, case.boss, redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
+    told = escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
+    if case.task.session is Stay.OPEN:
+        return told  # it stays: its next message is another turn
+    return (*(WAIT if was_told_before(case, first_boss(case), "redo2") else told), case.act(Act.FAIL, why, what="fail"))

@@ -1,0 +1,397 @@
+"""The moves a task may make, who may make each, and what each one changes.
+
+`MOVES` is the table of `docs/explanation/task-life.md`, letter by letter. Every function below it returns a changed
+copy of the task or raises; none of them reads a file or a clock.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from msgspec.structs import replace
+
+from claw_files.core.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import AgentId, AgentKind, Need, State, Stay, Task, Value
+
+
+class Role(StrEnum):
+    """In which capacity somebody makes a move."""
+
+    ANYONE = "anyone"
+    ASSIGNEE = "assignee"  # of an open delegation that is not yet in progress
+    HOLDER = "holder"  # who claimed it
+    TAKER = "taker"  # an agent that may take its type, where it is delegated to nobody
+    AGENT = "agent"  # any agent of the workspace
+    COORDINATOR = "coordinator"
+    TICK = "tick"
+    REVIEWER = "reviewer"
+    REQUESTER = "requester"
+    PERSON = "person"
+
+
+class Actor(Value, frozen=True):
+    """Who acts. The tick acts as the coordinator, and as more than it: some moves are the tick's alone."""
+
+    id: AgentId
+    kind: AgentKind = AgentKind.NAMED
+    coordinator: bool = False
+    tick: bool = False
+    may_take: bool = True  # this task's type
+    reviewer: bool = False  # the route names it for this task
+
+
+class Move(Value, frozen=True):
+    """One row of the table."""
+
+    letter: str
+    sources: tuple[State, ...]
+    target: State
+    who: tuple[Role, ...]
+    by: str  # the command, or what happens
+
+
+S = State
+_HELD = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
+OPEN = (S.BACKLOG, S.IN_PROGRESS, S.REVIEW, S.BLOCKED, S.FAILED)
+MOVES: tuple[Move, ...] = (
+    Move(letter="A", sources=(), target=S.BACKLOG, who=(Role.ANYONE,), by="task new"),
+    Move(letter="B", sources=(S.BACKLOG,), target=S.IN_PROGRESS, who=(Role.ASSIGNEE, Role.TAKER), by="claim"),
+    Move(letter="C1", sources=(S.BACKLOG,), target=S.REVIEW, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="C2", sources=(S.BACKLOG,), target=S.DONE, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="C3", sources=(S.BACKLOG,), target=S.FAILED, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="D", sources=(S.IN_PROGRESS,), target=S.IN_PROGRESS, who=(Role.HOLDER,), by="progress, beat"),
+    Move(letter="E1", sources=(S.IN_PROGRESS,), target=S.REVIEW, who=(Role.HOLDER,), by="review"),
+    Move(letter="E2", sources=(S.IN_PROGRESS,), target=S.DONE, who=(Role.HOLDER,), by="done"),
+    Move(letter="F", sources=(S.IN_PROGRESS, S.BACKLOG), target=S.FAILED, who=(Role.HOLDER, Role.TICK), by="fail"),
+    Move(letter="G", sources=(S.IN_PROGRESS,), target=S.BACKLOG, who=(Role.HOLDER, Role.COORDINATOR), by="release"),
+    Move(letter="H", sources=(S.REVIEW,), target=S.DONE, who=(Role.REVIEWER,), by="approve"),
+    Move(letter="I", sources=(S.REVIEW, S.DONE), target=S.BACKLOG, who=(Role.REVIEWER, Role.TICK), by="reopen"),
+    Move(letter="J", sources=OPEN, target=S.BLOCKED, who=(Role.AGENT,), by="block, need"),
+    Move(
+        letter="K",
+        sources=(S.BLOCKED,),
+        target=S.IN_PROGRESS,
+        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
+        by="unblock, progress",
+    ),
+    Move(
+        letter="L",
+        sources=(S.BLOCKED,),
+        target=S.BACKLOG,
+        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
+        by="unblock, release",
+    ),
+    Move(letter="M", sources=(S.FAILED,), target=S.BACKLOG, who=(Role.TICK,), by="the next attempt"),
+    Move(letter="N", sources=(S.FAILED,), target=S.DEAD, who=(Role.TICK,), by="the last attempt"),
+    Move(letter="O", sources=(S.DEAD,), target=S.BACKLOG, who=(Role.PERSON, Role.COORDINATOR), by="requeue"),
+    Move(
+        letter="P",
+        sources=OPEN,
+        target=S.CANCELLED,
+        who=(Role.REQUESTER, Role.COORDINATOR, Role.PERSON),
+        by="cancel",
+    ),
+    Move(letter="Q", sources=(S.DONE,), target=S.FAILED, who=(Role.TICK,), by="what it promised is missing again"),
+)
+
+
+def roles(task: Task, actor: Actor) -> frozenset[Role]:
+    """The capacities in which `actor` may act on `task`."""
+    person = actor.kind is AgentKind.HUMAN
+    mine = task.assignee == actor.id
+    held = task.state in (S.IN_PROGRESS, S.BLOCKED)
+    wearing = {
+        Role.ANYONE: True,
+        Role.AGENT: True,
+        Role.ASSIGNEE: mine and not held,
+        Role.HOLDER: mine and held,
+        Role.TAKER: task.assignee is None and actor.may_take and actor.kind is not AgentKind.WORKER,
+        Role.COORDINATOR: actor.coordinator,
+        Role.TICK: actor.tick,
+        Role.REVIEWER: actor.reviewer or person,
+        Role.REQUESTER: task.requested_by == actor.id,
+        Role.PERSON: person,
+    }
+    return frozenset(role for role, worn in wearing.items() if worn)
+
+
+def moves_between(source: State, target: State) -> tuple[Move, ...]:
+    """The rows of the table that lead from one state to the other."""
+    return tuple(move for move in MOVES if source in move.sources and move.target is target)
+
+
+def owner(task: Task, coordinator: AgentId) -> AgentId:
+    """Whose file it is now: the holder's from claim to its end, the coordinator's otherwise."""
+    return task.assignee if task.state is S.IN_PROGRESS and task.assignee else coordinator
+
+
+def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
+    """The row that allows the move; raises MoveRefused with the rule, the owner and the command that would be right.
+
+    Args:
+        letters: the rows that the command stands for, or none for any. Without them `approve` would find the holder's
+            way to done, and `release` the person's way out of dead-letter/.
+    """
+    rows = tuple(move for move in moves_between(task.state, target) if not letters or move.letter in letters)
+    if not rows:
+        raise MoveRefused(
+            "transitions",
+            f"{task.id} is {task.state}: there is no way from there to {target}",
+            _ways_out(task.state, task),
+        )
+    wearing = roles(task, actor)
+    for row in rows:
+        if wearing.intersection(row.who):
+            return row
+    who = " or ".join(role.value for row in rows for role in row.who)
+    if Role.HOLDER in {role for row in rows for role in row.who} and task.assignee not in (None, actor.id):
+        raise NotYours(task.id, task.assignee, f"only the {who} may make it {target}")
+    raise MoveRefused(
+        "transitions",
+        f"{task.id}: {actor.id} may not move it from {task.state} to {target}, only the {who} may",
+        f"it belongs to {task.assignee or 'nobody yet'}; see `clawfiles explain {task.id}`",
+    )
+
+
+def _ways_out(state: State, task: Task) -> str:
+    commands = {name for move in MOVES if state in move.sources for name in move.by.split(", ")} - {"beat"}
+    ways = sorted(command for command in commands if " " not in command)  # the others happen by themselves
+    return f"from {state} these work: " + ", ".join(f"`clawfiles {way} {task.id}`" for way in ways) if ways else ""
+
+
+def check_generation(task: Task, agent: AgentId, named: int | None) -> None:
+    """Refuse a superseded holder: StaleGeneration for an older number, NotYours for another agent.
+
+    Without a number the current assignee is accepted; that is weaker, because two processes of one agent look alike.
+    """
+    if named is not None and named != task.generation:
+        raise StaleGeneration(task.id, named, task.generation, task.assignee)
+    if task.assignee != agent:
+        raise NotYours(task.id, task.assignee, f"claim it first: `clawfiles claim {task.id}`")
+
+
+# --- the moves
+
+
+def reserve(task: Task, agent: AgentId, generation: int, now: datetime) -> Task:
+    """`task` in backlog, promised to `agent`: the generation its claim will have is already fixed."""
+    return replace(task, assignee=agent, generation=generation, lease=None, updated=now)
+
+
+def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: timedelta) -> Task:
+    """`task` in progress, held by `actor`.
+
+    Args:
+        task: in backlog, delegated to `actor` or to nobody.
+        generation: the reserved one, or one more than the highest ever seen; the arbiter has given it to the caller.
+        now: aware, UTC. The caller reads the clock.
+        lasting: until somebody looks; longer than the silence that is normal for the work.
+
+    Raises:
+        AlreadyClaimed: someone holds it, lease over or not.
+        NotYours: it is delegated to another agent.
+        MoveRefused: it is in a state that cannot be claimed.
+    """
+    if task.state is S.IN_PROGRESS:
+        raise AlreadyClaimed(task.id, task.assignee, task.generation)
+    if task.assignee not in (None, actor.id):
+        raise NotYours(task.id, task.assignee, "it is delegated; only that agent claims it")
+    check(task, S.IN_PROGRESS, actor, "B")
+    return replace(
+        task,
+        state=S.IN_PROGRESS,
+        assignee=actor.id,
+        generation=generation,
+        lease=now + lasting,
+        reason=None,
+        not_before=None,
+        updated=now,
+    )
+
+
+def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: datetime | None = None) -> Task:
+    """`task` with its lease renewed and, if given, a new ETA; a blocked task is in progress again.
+
+    Raises MoveRefused for a task in backlog: only a claim, through the arbiter, makes a holder. Nor does progress of
+    somebody else on a blocked one: `unblock` is for that.
+    """
+    if task.state is S.BLOCKED and task.assignee != actor.id:
+        right = f"`clawfiles comment {task.id} TEXT` adds a note, `clawfiles unblock {task.id}` lets it go on"
+        if task.assignee:
+            raise NotYours(task.id, task.assignee, f"it is blocked, and only its holder says how it goes; {right}")
+        raise MoveRefused("transitions", f"{task.id} is blocked, and nobody holds it", right)
+    check(task, S.IN_PROGRESS, actor, "D", "K")
+    return replace(
+        task,
+        state=S.IN_PROGRESS,
+        lease=now + lasting,
+        eta=eta or task.eta,
+        need=None,
+        reason=None if task.state is S.BLOCKED else task.reason,
+        updated=now,
+    )
+
+
+def finish(
+    task: Task, actor: Actor, now: datetime, reviewed: bool, summary: str | None = None, outputs: tuple[str, ...] = ()
+) -> Task:
+    """`task` done, or in review where the route wants one (`reviewed`)."""
+    target = S.REVIEW if reviewed else S.DONE
+    check(task, target, actor, "C1", "C2", "E1", "E2")
+    return replace(
+        task,
+        state=target,
+        summary=summary or task.summary,
+        outputs=tuple(dict.fromkeys((*task.outputs, *outputs))),
+        lease=None,
+        eta=None,
+        reason=None,
+        need=None,
+        completed=now if target is S.DONE else None,
+        verified=None,
+        updated=now,
+    )
+
+
+def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
+    """`task` failed, one failure more; the next tick decides what follows."""
+    check(task, S.FAILED, actor, "C3", "F", "Q")
+    ends = {"lease": None, "eta": None, "need": None, "completed": None, "verified": None}
+    return replace(task, state=S.FAILED, failures=task.failures + 1, reason=reason, updated=now, **ends)
+
+
+def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
+    """`task` blocked, with a note of what is missing; a note is required."""
+    check(task, S.BLOCKED, actor, "J")
+    if not note.strip():
+        raise MoveRefused(
+            "blocked needs a note", f"{task.id}: say what is missing", f'`clawfiles block {task.id} "what is missing"`'
+        )
+    return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
+
+
+def unblock(task: Task, actor: Actor, now: datetime, lasting: timedelta) -> Task:
+    """`task` as before it was blocked: in progress with its holder, or in backlog where nobody had claimed it."""
+    if task.state is S.BLOCKED and not (task.assignee and task.lease):
+        return resume(task, actor, now)
+    check(task, S.IN_PROGRESS, actor, "K")
+    return replace(task, state=S.IN_PROGRESS, lease=now + lasting, need=None, reason=None, updated=now)
+
+
+def is_held(task: Task) -> bool:
+    """Whether the tick blocked the task because one that it comes after ended without being done."""
+    return task.state is S.BLOCKED and _HELD.match(task.reason or "") is not None
+
+
+def resume(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task` in backlog again, its assignee's as before: what blocked it is over."""
+    check(task, S.BACKLOG, actor, "L")
+    return replace(task, state=S.BACKLOG, reason=None, need=None, updated=now)
+
+
+def release(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
+    """`task` back in backlog for anyone, its generation ended."""
+    check(task, S.BACKLOG, actor, "G", "L")
+    return replace(
+        task,
+        state=S.BACKLOG,
+        assignee=None,
+        generation=generation,
+        lease=None,
+        eta=None,
+        need=None,
+        reason=why,
+        updated=now,
+    )
+
+
+def approve(
+    task: Task, actor: Actor, now: datetime, other: AgentId | None = None, maker: AgentId | None = None
+) -> Task:
+    """`task` done: the reviewer is content; nobody is its own where there is somebody else.
+
+    Args:
+        other: who reviews what the maker has made; None where nobody else is there.
+        maker: whose the generation in review is, as the claim log knows, whatever the file says of its assignee.
+    """
+    if other is not None and actor.id in (task.assignee, maker):
+        why, right = f"{task.id} is the work of {actor.id} itself", f"`clawfiles approve {task.id} --agent {other}`"
+        raise MoveRefused("maker and reviewer differ", why, f"{other} may: {right}")
+    check(task, S.DONE, actor, "H")
+    return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
+
+
+def verify(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task`, done, marked as keeping what it promised: only the tick has looked."""
+    if task.state is not S.DONE or not actor.tick:
+        raise MoveRefused("transitions", f"{task.id} is {task.state}: nothing is to be verified", "")
+    return replace(task, verified=now)
+
+
+def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
+    """`task` in backlog for a new attempt by the same agent, with the reason."""
+    check(task, S.BACKLOG, actor, "I")
+    return _new_attempt(task, generation, now, reason=why, completed=None)
+
+
+def next_turn(task: Task, actor: Actor, generation: int, now: datetime, turn: int, sender: AgentId) -> Task:
+    """`task` in backlog for the next message of its session, its failures counted anew; who sent it follows it."""
+    check(task, S.BACKLOG, actor, "I")
+    if task.session is not Stay.OPEN:
+        raise MoveRefused("sessions", f"the session of {task.id} is closed", "")
+    follows = sender not in (task.spawner, task.requested_by, *task.followers)
+    followers = (*task.followers, sender) if follows else task.followers
+    changes = {"turn": turn, "failures": 0, "followers": followers, "summary": None, "completed": None, "reason": None}
+    return _new_attempt(task, generation, now, **changes)
+
+
+def next_attempt(task: Task, actor: Actor, agent: AgentId | None, generation: int, now: datetime) -> Task:
+    """`task` in backlog for its next attempt, by `agent`."""
+    if task.state is not S.BACKLOG:
+        check(task, S.BACKLOG, actor, "M")
+    return _new_attempt(task, generation, now, assignee=agent)
+
+
+def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) -> Task:
+    """`task` in backlog for a new attempt by the same agent, whose run was ended through no fault of its own."""
+    if task.state is not S.BACKLOG:
+        check(task, S.BACKLOG, actor, "G")
+    return _new_attempt(task, generation, now, reason=why)
+
+
+def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
+    """`task` in backlog for one attempt more, held by nobody, with these changes."""
+    attempt: dict[str, Any] = {"attempt": task.attempt + 1, "generation": generation, "verified": None}
+    attempt["cached_from"] = None  # it has a run of its own
+    return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
+
+
+def die(task: Task, actor: Actor, now: datetime) -> Task:
+    """`task` dead: out of attempts."""
+    check(task, S.DEAD, actor, "N")
+    return replace(task, state=S.DEAD, lease=None, eta=None, updated=now)
+
+
+def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
+    """`task` in backlog again, its attempts counted anew."""
+    check(task, S.BACKLOG, actor, "O")
+    return replace(
+        task,
+        state=S.BACKLOG,
+        attempt=task.attempt + 1,
+        failures=0,
+        generation=generation,
+        reason=None,
+        not_before=None,
+        lease=None,
+        cached_from=None,
+        updated=now,
+    )
+
+
+def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
+    """`task` cancelled; the caller stops a live run first."""
+    check(task, S.CANCELLED, actor, "P")
+    ends = {"lease": None, "eta": None, "need": None, "session": Stay.CLOSED if task.session else None}
+    return replace(task, state=S.CANCELLED, generation=generation, reason=why, updated=now, **ends)

@@ -1,0 +1,80 @@
+"""When a task that is done counts as done: what it promised is there, and the check of its route has passed."""
+
+from msgspec.structs import replace
+
+from claw_files.config import Settings
+from claw_files.core import text
+from claw_files.core.model import DRAINED, AgentId, Run, State, Task
+from claw_files.policy.rule_context import RuleContext, listed, task_key
+from claw_files.policy.snapshot import FilePlace
+
+
+def file_of(output: str) -> str | None:
+    """The path that a promised output names; None for other text."""
+    if output.startswith("file:"):
+        return output.removeprefix("file:").lstrip("/")
+    return output.removeprefix("./") if output.startswith("./") else None
+
+
+def verified(task: Task, settings: Settings) -> bool | None:
+    """Whether a tick has seen that the task, in force, keeps what it promised; None where nothing is to be verified.
+
+    What stands in the file is believed only of an end that we wrote down: writing it clears what stood there before.
+    """
+    own = f"./checkpoints/subagent-{task.label}.md"  # of a worker: its result was read before the task was done
+    is_promised = bool(_check_of(task, settings)) or any(file_of(it) and it != own for it in task.outputs)
+    if task.state is not State.DONE or not is_promised:
+        return None
+    return task.recorded is State.DONE and task.verified is not None
+
+
+def wants_check(case: RuleContext) -> bool:
+    """Whether the route's check has still to be run."""
+    return bool(_check_of(case.task, case.snap.settings)) and _checked_by(case) is None
+
+
+def _check_of(task: Task, settings: Settings) -> tuple[str, ...]:
+    route = settings.route(task.type)
+    return route.verify if route and not task.cached_from else ()  # of a copy, the original was checked
+
+
+def _checked_by(case: RuleContext) -> Run | None:
+    """The run of the route's check; one that a daemon ended when it stopped has checked nothing."""
+    run = case.look.verify
+    return None if run and not run.alive and run.reason == DRAINED else run
+
+
+def lacks(case: RuleContext) -> str | None:
+    """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
+    if case.look.missing:
+        return f"promised outputs are missing: {listed(case.look.missing)}"
+    run, check = _checked_by(case), _check_of(case.task, case.snap.settings)
+    if run is None or not check:
+        return None
+    if run.alive or run.ended is None:
+        return ""
+    if run.exit == 0:
+        return None
+    tail = f": {text.said(run.tail[-300:])}" if run.tail.strip() else ""
+    return f"`{' '.join(check)}` ended with {run.exit}{tail}"
+
+
+def is_accepted(case: RuleContext) -> bool:
+    """Whether a task that is done keeps what it promised, as far as that was looked at."""
+    return case.look.place is not FilePlace.STATUS or (lacks(case) is None and not wants_check(case))
+
+
+def redo_of(task: Task) -> str:
+    """What ends the key of a redo: it names the turn of a session, so that each turn has its own."""
+    return "redo" if task.turn <= 1 else f"turn-{task.turn}.redo"
+
+
+def was_redone(case: RuleContext) -> bool:
+    """Whether the tick has sent this turn back in an earlier attempt. In the present one it may have died over it."""
+    return was_told_before(case, case.boss, redo_of(case.task))
+
+
+def was_told_before(case: RuleContext, who: AgentId, what: str) -> bool:
+    """Whether somebody was told that of an earlier attempt."""
+    numbers = range(max(1, case.task.attempt - 20), case.task.attempt)
+    return any(case.was_told(who, task_key(replace(case.task, attempt=number), what)) for number in numbers)

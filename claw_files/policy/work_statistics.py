@@ -1,0 +1,304 @@
+"""How work went, folded from the lines of the journal: how long it took, how it ended, and where it waited."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import AgentId, TaskId, Value
+from claw_files.policy.probes import ACTS, is_probe
+
+TO_WAKE, TO_ACK, UNREAD = "from send to wake", "from wake to acknowledgement", "from send to acknowledgement"
+IN_REVIEW, BLOCKED = "in review", "blocked"
+_MOVES = ("claim", "progress", "beat", "done", "review", "fail", "block", "need", "release")
+_SAYS = frozenset({*_MOVES, "record", "carry"})  # what tells that an agent did something
+_OVER = frozenset({"approve", "cancel", "dead-letter", "close", "unwatch", "release", "retry", "next-agent", "again"})
+_WORD = pattern(r".*?(?:-> |reports )(\w+)")
+_RUN = pattern(r"(?P<key>.+\.[0-9]+)-s(?P<send>[0-9]+)")
+
+
+class JournalFacts(Value, frozen=True):
+    """One line of the journal, as far as it is asked about."""
+
+    at: datetime
+    action: str
+    task: TaskId | None = None
+    agent: AgentId | None = None
+    model: str | None = None
+    key: str = ""
+    why: str = ""
+
+
+class DurationSummary(Value, frozen=True):
+    """What some lengths have in common."""
+
+    name: str
+    count: int
+    median: timedelta
+    p90: timedelta
+    longest: timedelta
+    open: int = 0  # of these, still going on
+
+
+class AttemptEnds(Value, frozen=True):
+    """How an agent's attempts ended."""
+
+    agent: str
+    done: int
+    failed: int
+    attempts: float | None  # of what was done, on average
+
+    @property
+    def success(self) -> float | None:
+        """Of all attempts that ended; 1.0 for all."""
+        return self.done / (self.done + self.failed) if self.done + self.failed else None
+
+
+class WakeRate(Value, frozen=True):
+    """How often an agent with a model acted when it was woken."""
+
+    agent: str
+    model: str
+    woken: int
+    acted: int
+
+
+class Stats(Value, frozen=True):
+    """All of it, of one stretch of time. Probes are in `probes` and in nothing else."""
+
+    by_type: tuple[DurationSummary, ...] = ()  # from the first send, or claim, to done
+    by_agent: tuple[DurationSummary, ...] = ()
+    ends: tuple[AttemptEnds, ...] = ()
+    first_wakes: tuple[WakeRate, ...] = ()  # acknowledged before anything was sent again
+    waits: tuple[DurationSummary, ...] = ()
+    dead_letters: tuple[TaskId, ...] = ()
+    probes: tuple[WakeRate, ...] = ()
+    runs: tuple[str, ...] = ()  # the ids of those that were started
+
+
+class _Story:
+    """What is known of one task while its lines go by."""
+
+    def __init__(self) -> None:
+        self.agent: AgentId | None = None
+        self.started: datetime | None = None
+        self.sent: datetime | None = None  # and nothing more
+        self.woken: datetime | None = None  # and no word yet
+        self.first: tuple[str, str] | None = None  # whom the first wake waits for
+        self.since: dict[str, datetime] = {}  # blocked, in review
+        self.attempts: set[str] = set()
+        self.done: datetime | None = None
+        self.unverified = False  # done, and its route's check has not passed yet
+
+
+class _Fold:
+    def __init__(
+        self, since: datetime, types: Mapping[TaskId, str], reviewed: Collection[str], checked: Collection[str]
+    ) -> None:
+        self.since, self.types, self.reviewed, self.checked = since, types, reviewed, checked
+        self.stories: dict[TaskId, _Story] = {}
+        self.waits: dict[str, list[timedelta]] = {}
+        self.failed: dict[str, int] = {}
+        self.redone = set[str]()
+        self.wakes: dict[tuple[str, str], list[int]] = {}
+        self.probes: dict[tuple[str, str], list[int]] = {}
+        self.dead: dict[TaskId, None] = {}
+        self.runs: dict[str, None] = {}
+
+    def take(self, line: JournalFacts) -> None:
+        """Take one line, in the order of the journal."""
+        if line.action == "probe":
+            self._count(self.probes, line, line.why.startswith(ACTS))
+        if line.task is None or is_probe(line.task):
+            return
+        story = self.stories.setdefault(line.task, _Story())
+        if line.action == "send" and line.key == f"{line.task.lower()}.{line.key.rpartition('.')[2]}":
+            self._sent(story, line)
+        elif line.action == "wake":
+            self._woken(story, line)
+        else:
+            self._moved(story, line)
+
+    def _sent(self, story: _Story, line: JournalFacts) -> None:
+        story.started = story.started or line.at
+        story.sent, story.woken, story.first = line.at, None, None
+        story.agent = line.agent
+        story.attempts.add(line.key)
+
+    def _woken(self, story: _Story, line: JournalFacts) -> None:
+        if line.at >= self.since:
+            self.runs[line.key] = None
+        run = _RUN.fullmatch(line.key)
+        if run is None or run["key"] not in story.attempts:
+            return  # of a question, a nudge
+        if story.sent:
+            self._waited(TO_WAKE, story.sent, line.at)
+        story.sent, story.woken = None, line.at
+        if run["send"] == "1":
+            story.first = (str(line.agent or "-"), line.model or "-")
+            self._count(self.wakes, line, False)
+
+    def _moved(self, story: _Story, line: JournalFacts) -> None:
+        if _is_word_of_agent(line):
+            self._acknowledged(story, line)
+        if line.action == "again":
+            self._drained(story, line)
+        if line.action in ("resend", "fail", "next-agent"):
+            story.first = None
+        # What was promised was not there. Its agent is told first: there are two lines.
+        is_redo = line.action == "reopen" and line.key.endswith(".redo") and line.key not in self.redone
+        self.redone.update([line.key] if is_redo else [])
+        if (line.action == "fail" or is_redo) and line.at >= self.since:
+            agent = str((story.agent if is_redo else line.agent) or "-")
+            self.failed[agent] = self.failed.get(agent, 0) + 1
+        if line.action == "dead-letter" and line.at >= self.since and line.task:
+            self.dead[line.task] = None
+        self._stood(story, line)
+
+    def _drained(self, story: _Story, line: JournalFacts) -> None:
+        """A daemon that stopped ended the attempt: it is none of the agent's, nor is a wake it had no time for."""
+        story.attempts.discard(line.key.removesuffix(".drained"))
+        counts = self.wakes.get(story.first) if story.first else None
+        if counts and story.woken and story.woken >= self.since:
+            counts[0] -= 1
+
+    def _acknowledged(self, story: _Story, line: JournalFacts) -> None:
+        story.started = story.started or line.at
+        story.agent = story.agent or line.agent
+        if story.woken:
+            self._waited(TO_ACK, story.woken, line.at)
+        elif story.sent:
+            self._waited(UNREAD, story.sent, line.at)
+        if story.first and line.at >= self.since and story.first in self.wakes:
+            self.wakes[story.first][1] += 1
+        story.sent = story.woken = story.first = None
+
+    def _stood(self, story: _Story, line: JournalFacts) -> None:
+        """Where the task stands after the line: blocked, in review, done, or at work."""
+        stands = self._state_after(line)
+        if line.action in ("verified", "close") and story.unverified:
+            stands = "done"
+        elif stands == "done" and self.types.get(line.task or TaskId("")) in self.checked:
+            stands = "unverified"
+        if stands is None:
+            return
+        story.unverified = stands == "unverified"
+        for name in [name for name in story.since if name != stands]:
+            self._waited(name, story.since.pop(name), line.at)
+        if stands in (BLOCKED, IN_REVIEW):
+            story.since.setdefault(stands, line.at)
+        story.done = line.at if stands == "done" else story.done if line.action in ("close", "unwatch") else None
+        if line.action in _OVER:
+            story.sent = story.woken = story.first = None
+
+    def _state_after(self, line: JournalFacts) -> str | None:
+        said = _WORD.match(line.why) if line.action in ("record", "carry") else None
+        word = said[1] if said else line.action
+        if word in ("done", "finish"):
+            is_reviewed = self.types.get(line.task or TaskId("")) in self.reviewed
+            return IN_REVIEW if is_reviewed else "done"
+        named = {"review": IN_REVIEW, "block": BLOCKED, "need": BLOCKED, "blocked": BLOCKED, "approve": "done"}
+        if word in named:
+            return named[word]
+        is_move = said or line.action in _OVER or line.action in _SAYS or line.action == "reopen"
+        return "at work" if is_move and line.action != "beat" else None
+
+    def _waited(self, name: str, start: datetime, end: datetime) -> None:
+        if end >= self.since:
+            self.waits.setdefault(name, []).append(max(end - start, timedelta(0)))
+
+    def _count(self, where: dict[tuple[str, str], list[int]], line: JournalFacts, acted: bool) -> None:
+        if line.at >= self.since:
+            counts = where.setdefault((str(line.agent or "-"), line.model or "-"), [0, 0])
+            counts[0] += 1
+            counts[1] += acted
+
+    def open_waits(self) -> Iterator[tuple[str, datetime]]:
+        """What waits at the end of the journal."""
+        for story in self.stories.values():
+            if story.sent:
+                yield TO_WAKE, story.sent
+            if story.woken:
+                yield TO_ACK, story.woken
+            yield from story.since.items()
+
+
+def fold(
+    lines: Iterable[JournalFacts],
+    since: datetime,
+    now: datetime,
+    types: Mapping[TaskId, str],
+    reviewed: Collection[str],
+    checked: Collection[str] = (),
+) -> Stats:
+    """The statistics of the time from `since` to `now`.
+
+    Args:
+        lines: in the order of the journal; earlier ones as well, so that what began before is measured from there.
+        types: of the tasks, as far as they have one.
+        reviewed: the types whose route asks for a review.
+        checked: the types whose route names a check: they are done when it has passed.
+    """
+    state = _Fold(since, types, reviewed, checked)
+    for line in lines:
+        state.take(line)
+    pending: dict[str, list[timedelta]] = {}
+    for name, start in state.open_waits():
+        pending.setdefault(name, []).append(max(now - start, timedelta(0)))
+    names = dict.fromkeys((TO_WAKE, TO_ACK, UNREAD, IN_REVIEW, BLOCKED))
+    waits = [(name, state.waits.get(name, []), pending.get(name, [])) for name in names]
+    done = {task: story for task, story in state.stories.items() if story.done and story.done >= since}
+    return Stats(
+        by_type=_lengths(done, lambda task, story: types.get(task, "-")),
+        by_agent=_lengths(done, lambda task, story: str(story.agent or "-")),
+        ends=_ends(done.values(), state.failed),
+        first_wakes=_acting(state.wakes),
+        waits=tuple(_times(name, [*past, *going], len(going)) for name, past, going in waits if past or going),
+        dead_letters=tuple(state.dead),
+        probes=_acting(state.probes),
+        runs=tuple(state.runs),
+    )
+
+
+def _is_word_of_agent(line: JournalFacts) -> bool:
+    """Whether the line tells of something that the task's agent did; a worker speaks by its result."""
+    if line.action in ("finish", "fail") and line.key.endswith(".result"):
+        return True
+    is_ours = line.key.endswith(".fail") or (line.action == "claim" and line.why == "its worker starts")
+    return line.action in _SAYS and not is_ours
+
+
+def _lengths(done: Mapping[TaskId, _Story], name: Callable[[TaskId, _Story], str]) -> tuple[DurationSummary, ...]:
+    groups: dict[str, list[timedelta]] = {}
+    for task, story in done.items():
+        if story.done and story.started:
+            groups.setdefault(name(task, story), []).append(max(story.done - story.started, timedelta(0)))
+    return tuple(_times(group, groups[group]) for group in sorted(groups))
+
+
+def _ends(done: Collection[_Story], failed: Mapping[str, int]) -> tuple[AttemptEnds, ...]:
+    agents: dict[str, list[int]] = {name: [] for name in failed}
+    for story in done:
+        agents.setdefault(str(story.agent or "-"), []).append(max(len(story.attempts), 1))
+    return tuple(
+        AttemptEnds(
+            agent=name,
+            done=len(attempts),
+            failed=failed.get(name, 0),
+            attempts=round(sum(attempts) / len(attempts), 2) if attempts else None,
+        )
+        for name, attempts in sorted(agents.items())
+    )
+
+
+def _acting(counts: Mapping[tuple[str, str], Sequence[int]]) -> tuple[WakeRate, ...]:
+    found = sorted((key, n) for key, n in counts.items() if n[0])
+    return tuple(WakeRate(agent=key[0], model=key[1], woken=n[0], acted=n[1]) for key, n in found)
+
+
+def _times(name: str, lengths: Sequence[timedelta], is_open: int = 0) -> DurationSummary:
+    order = sorted(lengths)
+    middle = len(order) // 2
+    median = order[middle] if len(order) % 2 else (order[middle - 1] + order[middle]) / 2
+    p90 = order[ceil(0.9 * len(order)) - 1]
+    return DurationSummary(name=name, count=len(order), median=median, p90=p90, longest=order[-1], open=is_open)

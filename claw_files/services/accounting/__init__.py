@@ -1,0 +1,1 @@
+"""Accounting: usage of runs, spending, budgets and statistics."""

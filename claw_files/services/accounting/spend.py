@@ -1,0 +1,162 @@
+"""What was spent, read from the journal: day by day, and from what is kept of days that did not change."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from claw_files import __version__
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, TaskId, Value
+from claw_files.formats import usage
+from claw_files.formats.usage import Charge
+from claw_files.policy import budgets, costs
+from claw_files.policy.costs import By, StartedRun
+from claw_files.policy.snapshot import MonthSpending
+from claw_files.storage.workspace import Workspace
+from claw_files.system.paths import JOURNAL_BYTES
+
+_KEPT = "spending"
+_NEEDLES = (b'"action":"usage"', b'"action":"wake"')
+
+
+class DaySpending(Value, frozen=True):
+    """What one day's journal tells about runs and their cost."""
+
+    stamp: tuple[int, int, int]  # of the file: time, size, inode
+    charges: tuple[Charge, ...] = ()
+    woken: tuple[StartedRun, ...] = ()
+    broken: int = 0  # lines that could not be read
+
+
+class BillReport(Value, frozen=True):
+    """A bill, and what it is not sure of."""
+
+    bill: costs.Bill
+    broken: int = 0  # lines of the journal that could not be read
+    unread: tuple[str, ...] = ()  # days of the journal that could not be read
+
+
+class Spending:
+    """Reads the journal; never writes, but for what is kept in the cache."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self._unread: list[str] = []
+
+    def now(self) -> MonthSpending | None:
+        """What this month has cost so far, in compartments, too; None where there is no budget."""
+        if not self._ws.settings.budgets.is_set:
+            return None
+        month = costs.month_of(self._ws.clock.now(), self._ws.zone)
+        places = (self, *(Spending(other) for other in self._ws.places.others()))
+        found = (one for place in places for day in place._days_of(month) for one in day.charges)
+        return costs.spent(found, month, self._ws.zone)
+
+    def without_money(self) -> tuple[AgentId, ...]:
+        """The agents whose budget is used up."""
+        return budgets.without_money(self._ws.settings, self.now())
+
+    def billed(self, by: By, month: str | None) -> BillReport:
+        """The bill of a month ("2026-03", in the workspace's zone), or of all months there are."""
+        self._unread = []
+        days = list(self._days_of(month))
+        charges = [one for day in days for one in day.charges]
+        woken = [one for day in days for one in day.woken]
+        bill = costs.bill(charges, woken, by, month, self._ws.zone, self._ws.settings.budgets)
+        return BillReport(bill=bill, broken=sum(day.broken for day in days), unread=tuple(self._unread))
+
+    def keys(self, since: datetime) -> set[str]:
+        """The keys of all usage that was noted since."""
+        first = since.astimezone(UTC).date()
+        return {one.key for day in self._read(lambda found: found >= first, f"{first:%Y-%m}") for one in day.charges}
+
+    def _days_of(self, month: str | None) -> list[DaySpending]:
+        """The days that may hold something of the month: those of UTC, a day more at each end."""
+        if month is None:
+            return list(self._read(lambda _: True, ""))
+        first = date(int(month[:4]), int(month[5:7]), 1)
+        last = (first + timedelta(days=31)).replace(day=1)
+        early = first - timedelta(days=1)
+        return list(self._read(lambda day: early <= day <= last, f"{early:%Y-%m}"))
+
+    def _read(self, is_wanted: Any, since: str) -> Iterator[DaySpending]:
+        head = f"{__version__} 1\n".encode()
+        kept = self._kept(head)
+        seen: dict[str, DaySpending] = {}
+        for name in self._ws.files.all_names("audit", since):
+            day = _date(name)
+            if day is not None and is_wanted(day) and (found := self._day(name, kept.get(name))):
+                seen[name] = found
+                yield found
+        if any(kept.get(name) != day for name, day in seen.items()):
+            self._ws.cache.save(_KEPT, head + msgspec.msgpack.encode(kept | seen))
+
+    def _kept(self, head: bytes) -> dict[str, DaySpending]:
+        raw = self._ws.cache.load(_KEPT)
+        if raw is None or not raw.startswith(head):
+            return {}
+        try:
+            return msgspec.msgpack.decode(raw[len(head) :], type=dict[str, DaySpending])
+        except msgspec.MsgspecError:
+            return {}
+
+    def _day(self, name: str, kept: DaySpending | None) -> DaySpending | None:
+        stamp = self._ws.files.stamp(f"audit/{name}")
+        if stamp and kept and kept.stamp == (stamp.mtime_ns, stamp.size_bytes, stamp.inode):
+            return kept
+        try:
+            content = self._ws.files.read(f"audit/{name}", JOURNAL_BYTES)
+        except ClawError:
+            self._unread.append(name.removesuffix(".jsonl"))
+            return None
+        found = content.stamp
+        return read_day(content.data, (found.mtime_ns, found.size_bytes, found.inode))
+
+
+def read_day(raw: bytes, stamp: tuple[int, int, int]) -> DaySpending:
+    """What a day's journal says; lines that are broken are counted, the others of interest are understood."""
+    charges, woken, broken = [], [], 0
+    for line in raw.split(b"\n"):
+        if not line.strip():
+            continue
+        if not (line.startswith(b"{") and line.endswith(b"}")):
+            broken += 1
+        elif any(needle in line for needle in _NEEDLES):
+            facts = _decoded(line)
+            broken += facts is None
+            if facts and (charge := usage.charge(facts)):
+                charges.append(charge)
+            elif facts and (begun := _woken(facts)):
+                woken.append(begun)
+    return DaySpending(stamp=stamp, charges=tuple(charges), woken=tuple(woken), broken=broken)
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _woken(facts: dict[str, Any]) -> StartedRun | None:
+    at, run, model = usage.instant(facts), facts.get("key"), facts.get("model")
+    if facts.get("action") != "wake" or at is None or not isinstance(run, str):
+        return None
+    agent, task = (value if isinstance(value, str) else None for value in (facts.get("agent"), facts.get("task")))
+    return StartedRun(
+        at=at,
+        run=run,
+        agent=AgentId(agent) if agent else None,
+        task=TaskId(task) if task else None,
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _date(name: str) -> date | None:
+    try:
+        return date.fromisoformat(name.removesuffix(".jsonl")) if name.endswith(".jsonl") else None
+    except ValueError:
+        return None

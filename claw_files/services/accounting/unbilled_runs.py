@@ -1,0 +1,38 @@
+"""Runs whose usage is not noted yet: which there are, in so few words that a tick with nothing to do can afford it."""
+
+from collections.abc import Iterable
+
+from claw_files.core.errors import ClawError
+from claw_files.core.model import Run, RunId
+from claw_files.storage.workspace import Workspace
+from claw_files.system.todo_marks import UNCOUNTED, TodoMarks
+
+
+def marks(workspace: Workspace) -> TodoMarks:
+    """The names of the runs that were started and not counted."""
+    return TodoMarks(workspace.root, UNCOUNTED)
+
+
+def run_names(workspace: Workspace) -> list[str]:
+    """The names in runs/; none where something else lies in the folder's place, which others tell of."""
+    try:
+        return workspace.files.names("runs")
+    except ClawError:
+        return []
+
+
+def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
+    """Whether a run has ended whose usage is not noted yet. Costs one listing of a folder."""
+    names = marks(workspace).names()
+    if names is None:
+        return bool(run_names(workspace))
+    alive = {run.id for run in live}
+    return any(name not in alive for name in names)
+
+
+def begin(workspace: Workspace, run: RunId) -> None:
+    """Note that a run is about to start, so that its usage is looked for when it has ended."""
+    found = marks(workspace)
+    if found.names() is None and not run_names(workspace):
+        found.prepare()
+    found.add(run)

@@ -1,0 +1,1 @@
+"""Administration: init, journal, tokens, archiving, probes and the daemon's state."""

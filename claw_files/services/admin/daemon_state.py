@@ -1,0 +1,110 @@
+"""What the daemon says of itself, in `.clawfiles/daemon/state`: for `daemon status`, and for commands that must know
+that it is draining. It holds only while the daemon's lock is held, so a daemon that was killed says nothing."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from claw_files.core.errors import Draining
+from claw_files.core.model import Value
+from claw_files.storage.locks import Locks
+from claw_files.system.cache import SharedCache
+
+ENDING = timedelta(seconds=60)  # beside the drain: saving and ending what is left takes its time, too
+LOCK = "daemon"
+FOLDER = "daemon"  # in .clawfiles
+STATE, CANARY, STOP = "state", "canary", "stop"
+
+
+class WatchHealth(Value, frozen=True):
+    """How well the folder is seen."""
+
+    backend: str = ""  # "events" or "polling"
+    last_canary: datetime | None = None  # when the canary's event came back last
+    faults: dict[str, int] = msgspec.field(default_factory=dict)  # how often each was met
+    last_fault: str | None = None
+    missed: int = 0  # changes that a rescan found and no event had told
+    rescans: int = 0
+
+
+class LastTick(Value, frozen=True):
+    at: datetime
+    actions: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class DaemonState(Value, frozen=True):
+    """One daemon at one moment."""
+
+    pid: int
+    epoch: str
+    since: datetime
+    watch: WatchHealth = WatchHealth()
+    last_tick: LastTick | None = None
+    next_due: datetime | None = None
+    runs: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()  # keys of messages that wait for their agent to be woken
+    draining_until: datetime | None = None
+    reload_error: str | None = None
+
+
+class StopOrder(Value, frozen=True):
+    """How long `daemon stop` lets what runs go on."""
+
+    epoch: str
+    drain: timedelta
+
+
+def private(root: str) -> SharedCache:
+    """The daemon's own folder in .clawfiles."""
+    return SharedCache(root, FOLDER)
+
+
+def is_running(root: str) -> bool:
+    """Whether a daemon holds the workspace."""
+    return Locks(root).is_held(LOCK)
+
+
+def load(root: str) -> DaemonState | None:
+    """What the daemon that runs now says; None when none runs, or it has not said anything yet."""
+    raw = private(root).load(STATE)
+    if raw is None or not is_running(root):
+        return None
+    try:
+        return msgspec.json.decode(raw, type=DaemonState)
+    except msgspec.MsgspecError:
+        return None
+
+
+def save(root: str, state: DaemonState) -> None:
+    private(root).save(STATE, msgspec.json.encode(state))
+
+
+def draining_until(root: str) -> datetime | None:
+    """When the daemon that is on its way out will be gone; None where none is. Costs one attempt to open a file."""
+    raw = private(root).load(STATE)
+    if raw is None or b'"draining_until":"' not in raw:
+        return None
+    state = load(root)
+    return state.draining_until if state else None
+
+
+def check_takes_work(root: str, now: datetime) -> None:
+    """Raises Draining while a daemon is on its way out."""
+    if until := draining_until(root):
+        raise Draining(max(0, round((until - now).total_seconds())))
+
+
+def order_stop(root: str, epoch: str, drain: timedelta) -> None:
+    """Leave word for the daemon of that epoch how long it may take; SIGTERM makes it look."""
+    private(root).save(STOP, msgspec.json.encode(StopOrder(epoch=epoch, drain=drain)))
+
+
+def stop_order(root: str, epoch: str) -> timedelta | None:
+    """What was left for the daemon of that epoch."""
+    raw = private(root).load(STOP)
+    try:
+        order = msgspec.json.decode(raw, type=StopOrder) if raw else None
+    except msgspec.MsgspecError:
+        return None
+    return order.drain if order and order.epoch == epoch else None

@@ -1,0 +1,142 @@
+"""Reading the journal: its last lines, and those that come."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from claw_files.core.errors import BadValue, ClawError
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import Value
+from claw_files.system.clock import Clock
+from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES
+
+POLL_SECONDS = 0.5
+_SUFFIX = ".jsonl"
+_POSITION = pattern(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|)\.([0-9]{1,12})", re.ASCII)
+
+
+class Position(Value, frozen=True):
+    """Between two lines of the journal: a day's file, and how many of its bytes lie before."""
+
+    day: str  # "2026-03-07"; "" is before everything
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.day}.{self.offset}"
+
+
+def position(text: str) -> Position:
+    """The position that `str` made the text of. Raises BadValue."""
+    found = _POSITION.fullmatch(text)
+    if not found:
+        raise BadValue("position", text, "a position in the journal, such as 2026-03-07.1200")
+    return Position(day=found[1], offset=int(found[2]))
+
+
+class Journal:
+    """The files in audit/, one a day."""
+
+    def __init__(
+        self,
+        files: Files,
+        clock: Clock,
+        hidden: frozenset[str] = frozenset(),
+        tasks: Callable[[], set[str]] = set,
+    ) -> None:
+        """`hidden` are agents in whose compartment nobody may look, `tasks` finds what theirs are."""
+        self._files = files
+        self._clock = clock
+        self._hidden = hidden
+        self._find_tasks = tasks
+
+    @cached_property
+    def _hidden_tasks(self) -> set[str]:
+        return self._find_tasks()
+
+    def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
+        """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
+        found: list[dict[str, Any]] = []
+        for name in reversed(self._days()):
+            lines = self._lines(name, task)
+            found = lines[-(limit - len(found)) :] + found
+            if len(found) >= limit:
+                break
+        return found
+
+    def follow(self, limit: int, task: str | None = None) -> Iterator[dict[str, Any]]:
+        """The last `limit` lines, then every line that comes, for as long as it is asked; none between is lost."""
+        days = self._days()
+        seen = {name: len(self._lines(name, task)) for name in days[-1:]}
+        newest = self._lines(days[-1], task)[: seen[days[-1]]] if days else []
+        earlier = [line for name in days[-8:-1] for line in self._lines(name, task)] if len(newest) < limit else []
+        yield from [*earlier, *newest][-limit:]
+        while True:
+            for name in self._days()[-2:]:  # the day may have changed between two looks
+                if name not in seen and seen and name < max(seen):
+                    continue
+                lines = self._lines(name, task)
+                yield from lines[seen.get(name, 0) :]
+                seen[name] = len(lines)
+            self._clock.sleep(POLL_SECONDS)
+
+    def end(self) -> Position:
+        """Behind the last line; where there is no journal yet, before the first."""
+        days = self._days()
+        stamp = self._files.stamp(f"audit/{days[-1]}") if days else None
+        return Position(day=days[-1].removesuffix(_SUFFIX) if days else "", offset=stamp.size_bytes if stamp else 0)
+
+    def since(self, start: Position, limit: int = 1000) -> list[tuple[Position, dict[str, Any] | None]]:
+        """Up to `limit` lines behind `start`, oldest first, each with the position behind it.
+
+        None stands for a line that is torn, or not to be seen here. One that is still being written counts once it is
+        whole.
+        """
+        found: list[tuple[Position, dict[str, Any] | None]] = []
+        for name in self._days():
+            day = name.removesuffix(_SUFFIX)
+            if day >= start.day and len(found) < limit:
+                first = Position(day=day, offset=start.offset if day == start.day else 0)
+                found += islice(self._lines_since(name, first), limit - len(found))
+        return found
+
+    def _lines_since(self, name: str, start: Position) -> Iterator[tuple[Position, dict[str, Any] | None]]:
+        stamp = self._files.stamp(f"audit/{name}")
+        if stamp and stamp.size_bytes == start.offset:
+            return
+        try:
+            raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
+        except ClawError:  # doctor names it
+            return
+        offset = start.offset if len(raw) >= start.offset else 0  # shorter: another file lies there now
+        for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
+            offset += len(part) + 1
+            line = _decoded(part)
+            yield Position(day=start.day, offset=offset), None if line and self._is_hidden(line) else line
+
+    def _days(self) -> list[str]:
+        return [name for name in self._files.all_names("audit") if name.endswith(_SUFFIX)]
+
+    def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
+        try:
+            raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
+        except ClawError:  # doctor names it
+            return []
+        lines = (_decoded(line) for line in raw.split(b"\n"))
+        shown = [line for line in lines if line and task in (None, line.get("task"))]
+        return [line for line in shown if not self._is_hidden(line)] if self._hidden else shown
+
+    def _is_hidden(self, line: dict[str, Any]) -> bool:
+        who = {line.get(key) for key in ("agent", "actor", "parent_agent")}
+        return bool(self._hidden & who) or line.get("task") in self._hidden_tasks
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

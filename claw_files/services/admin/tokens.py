@@ -1,0 +1,93 @@
+"""Tokens: whoever shows one over HTTP or MCP is the agent that it was made for.
+
+Each lies in a file of its own, `.clawfiles/tokens/NAME`, for its owner alone. Losing it means only that a new one is
+made; nothing else in the workspace depends on it.
+"""
+
+import hmac
+import secrets
+from contextlib import suppress
+
+from claw_files.config import Settings
+from claw_files.core.errors import CannotRead, CannotWrite
+from claw_files.core.model import AgentId
+from claw_files.system.home import mac
+from claw_files.system.secret_files import SecretFiles
+
+FOLDER = ".clawfiles/tokens"
+RANDOM_BYTES = 32
+_MOST = 256  # characters that are looked at of what a caller shows
+
+
+class Tokens:
+    """The tokens of one workspace, those of agents with a compartment included."""
+
+    def __init__(self, base: str, settings: Settings) -> None:
+        """`base` is the folder of clawfiles.toml."""
+        self._files, self._settings = SecretFiles(base, FOLDER), settings
+
+    def path(self, agent: AgentId) -> str:
+        """Where the agent's token lies, relative to the workspace."""
+        return self._files.path(agent)
+
+    def make(self, agent: AgentId) -> bool:
+        """Make the agent's token if it has none; whether that was so. Raises CannotRead, CannotWrite."""
+        found = self._files.read(agent)
+        if _is_proven(agent, found):
+            return False
+        if found is not None:
+            self._files.remove(agent)  # what was copied here, or is empty, opens nothing
+        token = secrets.token_urlsafe(RANDOM_BYTES)
+        if not (proof := _proof(agent, token)):
+            raise CannotWrite("~", "there is no place for the key that proves tokens; set HOME or XDG_STATE_HOME")
+        return self._files.keep(agent, f"{token}.{proof}")
+
+    def show(self, agent: AgentId) -> str | None:
+        """The token itself, or None. Raises CannotRead where its file is not for its owner alone."""
+        found = self._files.read(agent)
+        return found if _is_proven(agent, found) else None
+
+    def revoke(self, agent: AgentId) -> bool:
+        """Whether there was one; whoever shows it from now on is nobody. Raises CannotWrite."""
+        return self._files.remove(agent)
+
+    def agent_of(self, token: str) -> AgentId | None:
+        """The agent that the token was made for; None for nobody's.
+
+        Every token is compared, in constant time. One whose file others could read counts for nobody: `problems` tells.
+        """
+        shown, found = token.encode("utf-8", "replace")[:_MOST], None
+        for agent in self._agents():
+            with suppress(CannotRead):
+                kept = self.show(agent)
+                if kept and hmac.compare_digest(kept.encode(), shown):
+                    found = agent
+        return found
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, a sentence each."""
+        found, make = [], "clawfiles token"
+        for agent in self._settings.agents:
+            try:
+                if (kept := self._files.read(agent)) and not _is_proven(agent, kept):
+                    found.append(f"{self.path(agent)}: it was not made by you on this machine; type `{make} {agent}`")
+            except CannotRead as wrong:
+                found.append(str(wrong))
+        return found
+
+    def _agents(self) -> list[AgentId]:
+        """The agents of the configuration that have a file; a name that is nobody's any more opens nothing."""
+        try:
+            return [AgentId(name) for name in self._files.names() if name in self._settings.agents]
+        except CannotRead:
+            return []
+
+
+def _proof(agent: AgentId, token: str) -> str:
+    return mac("token", agent, token, size_bytes=16)
+
+
+def _is_proven(agent: AgentId, found: str | None) -> bool:
+    """Whether the text of a token's file was made here, by us: one that came with a copied folder opens nothing."""
+    token, _, proof = (found or "").partition(".")
+    return bool(proof) and hmac.compare_digest(proof.encode(), _proof(agent, token).encode())

@@ -1,0 +1,1 @@
+"""Compartments: where the files of an isolated agent lie, and how tasks move in."""

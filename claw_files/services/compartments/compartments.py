@@ -1,0 +1,210 @@
+"""Compartments: where the inbox and the tasks of an agent lie, and how what lies outside is moved in.
+
+The line inside is the record of intent. Whatever a crash leaves, one of the two ticks goes on: the outer one while the
+line outside stands, the inner one by the line inside. `docs/explanation/compartments.md` tells the steps.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import timedelta
+from functools import partial
+
+from claw_files.core import text
+from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.model import AgentId, Audit, Box, Entry, State, Task, TaskId
+from claw_files.formats import definitions
+from claw_files.policy import visibility
+from claw_files.policy.rule_context import has_ended
+from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.services.tasks.checkpoints import Checkpoints
+from claw_files.storage.locks import Locks
+from claw_files.storage.places import FOLDER, Places
+from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.system.access_modes import tighten
+
+PATIENCE = timedelta(seconds=10)
+Inner = Callable[[AgentId], Workspace]
+
+
+class Outside(Places):
+    """Of the workspace around the compartments."""
+
+    def __init__(
+        self, has: Callable[[AgentId], bool], inner: Inner, there: Callable[[], Sequence[Workspace]], locks: Locks
+    ) -> None:
+        """`has` says whose compartment there may be, `there` gives those that exist, `inner` makes one."""
+        self._has, self._inner, self._there, self._locks = has, inner, there, locks
+
+    def inbox_of(self, agent: AgentId) -> Workspace | None:
+        return self._inner(agent) if self._has(agent) else None
+
+    def has_tasks_of(self, agent: AgentId) -> bool:
+        return not self._has(agent)
+
+    def others(self) -> Sequence[Workspace]:
+        return self._there()
+
+    def numbering(self) -> AbstractContextManager[None]:
+        return self._locks.hold("numbers", PATIENCE, "clawfiles")
+
+
+class Inside(Places):
+    """Of a compartment. What is everybody's is asked of the workspace around it."""
+
+    is_closed = True
+
+    def __init__(self, home: AgentId, outer: Callable[[], Workspace], moving: Callable[[], "MovingIn"]) -> None:
+        self._home, self._outer, self._moving = home, outer, moving
+
+    def inbox_of(self, agent: AgentId) -> Workspace | None:
+        outer = self._outer()
+        return None if self.has_tasks_of(agent) else outer.places.inbox_of(agent) or outer
+
+    def has_tasks_of(self, agent: AgentId) -> bool:
+        return visibility.is_inside(self._outer().settings, self._home, agent)
+
+    def others(self) -> Sequence[Workspace]:
+        outer = self._outer()
+        mine = f"{FOLDER}/{self._home}"
+        return (outer, *(it for it in outer.places.others() if not it.root.endswith(mine)))
+
+    def numbering(self) -> AbstractContextManager[None]:
+        return self._outer().places.numbering()
+
+    def fetch(self, task: TaskId, agent: AgentId, held: bool = False) -> bool:
+        return self._moving().fetch(task, self._home, held)
+
+
+class MovingIn:
+    """Moves what lies outside into the compartment it belongs to. Each step may be cut off and done again."""
+
+    def __init__(self, outer: Workspace, looking: SnapshotLoader, inner: Inner, agents: Sequence[AgentId]) -> None:
+        """`agents` are those with a compartment."""
+        self._outer, self._looking, self._inner, self._agents = outer, looking, inner, agents
+
+    # --- one task
+
+    def bring(self, task: TaskId, agent: AgentId, check: Callable[[Task], None]) -> None:
+        """Move a task in that the agent is about to claim. Raises what `check` raises of it, Conflict, Busy."""
+        outer = self._outer
+        with outer.locks.hold(task.lower(), PATIENCE, f"clawfiles: {task} goes in"):
+            check(outer.in_force(outer.load(task).task))
+            at = text.next_look(outer.clock.now(), outer.settings.heartbeat.check[0])
+            self.enter(outer.entry(task) or Entry(task=task, agent=agent, at=at), agent)
+
+    def enter(self, line: Entry, agent: AgentId) -> bool:
+        """Write the line inside, then fetch the task; the caller holds its lock outside. Raises Conflict, Busy."""
+        inner = self._inner(agent)
+        audit = Audit(action="moved in", task=line.task, agent=agent, actor=self._outer.settings.coordinator)
+        new, old = Entry(task=line.task, agent=agent, spawner=line.spawner, verb=line.verb, at=line.at), None
+        if (old := inner.entry(line.task)) is None:
+            inner.put_entry(new, audit)
+        try:
+            return self.fetch(line.task, agent, held=True)
+        except Conflict:
+            if old is None and (written := inner.entry(line.task)):
+                inner.replace_entry(written, None, audit)
+            raise
+
+    def fetch(self, task: TaskId, agent: AgentId, held: bool) -> bool:
+        """What `Places.fetch` promises."""
+        outer, who = self._outer, f"clawfiles: {task} goes in"
+        with nullcontext() if held else outer.locks.hold(task.lower(), PATIENCE, who):
+            found = outer.find(task)
+            if found:
+                self._check(outer.in_force(outer.load(task).task), agent)
+                self._move_messages(agent, task)
+                self._inner(agent).claims.adopt(task, outer.claims)
+            audit = Audit(action="moved in", task=task, actor=outer.settings.coordinator, why="into a compartment")
+            line = outer.entry(task)
+            if line and (found or line.agent == agent):
+                outer.replace_entry(line, None, audit)
+            if found:
+                with suppress(NotFound, Conflict):  # first: a task inside with a definition outside would be told of
+                    self._move(definitions.path_of(task), definitions.path_of(task), agent, None)
+                self._move(found[0], f"{found[0].rpartition('/')[0]}/{text.file_name(task)}", agent, audit)
+                outer.claims.forget(task)
+            return found is not None
+
+    def _check(self, task: Task, agent: AgentId) -> None:
+        """Raises Conflict for a task that somebody else was given, or works on, since its move was begun."""
+        if task.assignee in (None, agent):
+            return
+        key = task_message_key(task)
+        if task.state is not State.BACKLOG or (task.assignee and self._outer.find_message(task.assignee, key)):
+            raise Conflict(f"{task.id} is {task.assignee}'s", task.assignee)
+
+    def _move(self, path: str, target: str, agent: AgentId, audit: Audit | None) -> None:
+        """Move one file into the compartment, for its owner alone."""
+        inner = self._inner(agent)
+        inner.files.folder(target.rpartition("/")[0])
+        self._outer.files.move(path, f"{FOLDER}/{agent}/{target}", self._outer.line(audit) if audit else None)
+        tighten(inner.root, target)
+
+    def _move_messages(self, agent: AgentId, task: TaskId | None) -> None:
+        """Those about the task, or all; of two with one name the one that comes later is set aside."""
+        for path in self._messages(agent):
+            name = path.rpartition("/")[2]
+            if task is None or name.rpartition("Z-")[2].startswith(f"{task.lower()}."):
+                self._move_beside(path, agent)
+
+    def _messages(self, agent: AgentId) -> list[str]:
+        folders = [f"inbox/{agent}/{box}" for box in ("bodies", *Box)]
+        return [f"{folder}/{name}" for folder in folders for name in self._outer.files.names(folder)]
+
+    # --- what a tick finds outside
+
+    def is_due(self) -> bool:
+        """Whether a tick has something to move."""
+        return any(True for _ in self.moves())
+
+    def moves(self) -> Iterator[Callable[[], object]]:
+        """What is to be moved in now, each as a step of its own: watched tasks, messages, checkpoints."""
+        if not self._agents:
+            return
+        for line in self._outer.entries():
+            if line.agent and line.agent in self._agents and self._may_go(line, line.agent):
+                yield partial(self._enter_locked, line, line.agent)
+        for agent in self._agents:
+            if self._messages(agent):
+                yield partial(self._move_messages, agent, None)
+            path = Checkpoints.path(agent)
+            if self._outer.files.stamp(path) and not self._inner(agent).files.stamp(path):
+                yield partial(self._move, path, path, agent, None)
+
+    def rest(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """The path of everything else that lies outside, and how to move it in: what no line of the ledger names."""
+        outer = self._outer
+        watched = {line.task for line in outer.entries()}
+        for folder in ("status", "dead-letter") if self._agents else ():
+            for loaded in outer.readable(folder):
+                agent = outer.in_force(loaded.task).assignee
+                if agent and agent in self._agents and loaded.task.id not in watched:
+                    yield loaded.path, partial(self.fetch, loaded.task.id, agent, False)
+        for agent in self._agents:
+            for path in (f"status/{agent}.md", Checkpoints.path(agent)):
+                if outer.files.stamp(path):
+                    yield path, partial(self._move_beside, path, agent)
+
+    def _move_beside(self, path: str, agent: AgentId) -> None:
+        """Move a file in; where one of its name is there already, beside what was set aside."""
+        try:
+            self._move(path, path, agent, None)
+        except Conflict:
+            self._move(path, f"quarantine/{path.replace('/', '-')}", agent, None)
+
+    def _enter_locked(self, line: Entry, agent: AgentId) -> None:
+        with self._outer.locks.hold(line.task.lower(), PATIENCE, f"clawfiles: {line.task} goes in"):
+            self.enter(line, agent)
+
+    def _may_go(self, line: Entry, agent: AgentId) -> bool:
+        """Whether nothing outside still speaks for the task: a run that is alive, or ended and was not yet heard."""
+        try:
+            task = self._outer.in_force(self._outer.load(line.task).task)
+            run = self._looking.run_of(task, line)
+            self._check(task, agent)
+        except Conflict:
+            return False
+        except ClawError:
+            return self._outer.find(line.task) is None  # unreadable: the tick says so, as of any other
+        return run is None or (not run.alive and (has_ended(task) or task.state is State.BLOCKED))

@@ -1,0 +1,1 @@
+"""Delegation: which agent gets a task, the contract of a spawn, and cached results."""

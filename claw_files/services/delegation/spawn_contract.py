@@ -1,0 +1,236 @@
+"""What a spawn asks for, and what must hold before a worker is started for it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from claw_files.config import Settings
+from claw_files.core import text as words
+from claw_files.core.errors import ClawError, Conflict, MoveRefused, Refused
+from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId, Size, State, Stay, Task, TaskId, Value
+from claw_files.formats.checkpoints import parse_result
+from claw_files.policy import flow_tree, routing
+from claw_files.policy.snapshot import FilePlace, Predecessor
+from claw_files.storage.workspace import Loaded, Workspace, task_message_key
+
+if TYPE_CHECKING:  # read when somebody is chosen
+    from claw_files.services.delegation.agent_selection import AgentSelection
+
+
+class SpawnOrder(Value, frozen=True):
+    """The contract of a spawn; label and size are required, cleanup is always keep."""
+
+    text: str
+    label: str | None = None
+    size: str | None = None
+    worker: AgentId | None = None
+    task: TaskId | None = None
+    timeout: timedelta | None = None
+    model: str | None = None
+    cwd: str | None = None
+    group: str | None = None
+    group_size: int | None = None
+    attempts: int | None = None
+    type: str | None = None
+    mode: str = "run"
+    runtime: str | None = None
+    sandbox: str = "inherit"
+    thread: bool = False
+    cache: bool = True  # False: have it done, whatever was answered before
+
+
+class DelegationResult(Value, frozen=True):
+    """What `delegate` and `spawn` answer."""
+
+    task: TaskId
+    agent: AgentId
+    check: datetime
+    message: str | None = None  # its id; None where nothing was sent
+    warning: str | None = None
+    label: str | None = None
+    run: RunId | None = None
+    waits_for: tuple[Predecessor, ...] = ()  # what it comes after, where that is not done: nothing was sent yet
+    cached: TaskId | None = None  # the earlier task whose result it has already: nothing was sent, nothing runs
+
+
+class Contract(Value, frozen=True):
+    """An order that was accepted, and where in the tree its task belongs."""
+
+    order: SpawnOrder
+    label: str
+    size: Size
+    spawner: AgentId
+    within: TaskId | None = None  # the task in whose run it was spawned
+    asked: str | None = None  # the mark of its question, where the route keeps answers
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one run of it may take."""
+        return self.order.timeout or self.size.limit
+
+    def line(self, ws: Workspace, worker: AgentId) -> Entry:
+        """The ledger line of a task that bears it."""
+        at = words.next_look(ws.clock.now(), self.timeout + AFTER_LIMIT)
+        spawner = self.spawner if self.spawner != ws.settings.coordinator else None
+        return Entry(task=self.order.task or TaskId(""), agent=worker, spawner=spawner, at=at)
+
+    def put_on(self, ws: Workspace, task: Task, worker: AgentId) -> Task:
+        """The task with the contract, unless it is somebody's; typed again after a crash, it changes nothing.
+
+        Raises what `check_free` raises.
+        """
+        after = self.on(task)
+        if task.assignee != worker or after != task:
+            check_free(ws, task)
+        return after
+
+    def on(self, task: Task) -> Task:
+        """The task with the contract."""
+        order = self.order
+        return replace(
+            task,
+            label=self.label,
+            size=self.size,
+            timeout=self.timeout,
+            spawner=self.spawner,
+            # Where it is spawned counts: whoever gives its run to tasks that others made is bounded all the same.
+            parent=self.within if self.within not in (None, task.id) else task.parent,
+            model=order.model or task.model,
+            cwd=order.cwd,
+            sandbox="require" if order.sandbox == "require" else None,
+            group=order.group,
+            group_size=order.group_size,
+            attempts=order.attempts,
+            session=Stay.OPEN if order.mode == "session" else None,
+            asked=self.asked,
+        )
+
+
+def size_of(text: str) -> Size:
+    """The size of that name. Raises Refused."""
+    try:
+        return Size(text.upper())
+    except ValueError:
+        raise Refused(
+            "spawn-contract", f"size {text[:20]!r} is none of S, M, L", "S 300 s, M 600 s, L 1200 s"
+        ) from None
+
+
+def own_terms(settings: Settings, task: Task) -> tuple[str, Size]:
+    """The label and size of a task that goes to a worker though nobody spawned one."""
+    route = settings.route(task.type)
+    return words.label(task.id.lower()), (route and route.size) or Size.M
+
+
+def worker_of(settings: Settings, order: SpawnOrder, choosing: "AgentSelection | None") -> AgentId:
+    """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused.
+
+    Of a route's agents the first worker with money is meant: the others are messaged.
+    """
+    if order.worker:
+        return settings.agent(order.worker).name
+    loads = choosing.loads(order.type) if choosing else {}
+    named = routing.candidates(settings, order.type, urgent=True, loads=loads) if order.type else ()
+    named_workers = [agent for agent in named if settings.agents[agent].kind is AgentKind.WORKER]
+    if named:
+        poor = choosing.without_money() if choosing and len(named_workers) > 1 else {}
+        return (*(agent for agent in named_workers if agent not in poor), *named_workers, *named)[0]
+    workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
+    if len(workers) == 1:
+        return workers[0]
+    known = ", ".join(workers) or "none"
+    raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
+
+
+def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
+    """One task for each label until all is told of it, and one open session: its result file has one writer."""
+    entries = ws.entries()
+    lines = {entry.task for entry in entries}
+    for other in _of_label(ws, label, entries):
+        if other.label != label or other.id == task or other.state in (State.DEAD, State.CANCELLED):
+            continue
+        if other.id in lines or (flow_tree.is_open(other) and not flow_tree.is_stillborn(other, has_line=False)):
+            right = "choose another label"
+            if other.session is Stay.OPEN:
+                right += f", or speak to it: `clawfiles sessions send {label} TEXT`"
+            elif other.state.is_closed:
+                right += ", or wait until a tick has told of it"
+            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
+
+
+def _of_label(ws: Workspace, label: str, entries: tuple[Entry, ...]) -> Iterator[Task]:
+    """Whoever may have the label: workers with a ledger line, and the task of the result file.
+
+    An open session without a line has left a result. All tasks are looked at only where that does not lead to one.
+    """
+    others = {name for name, agent in ws.settings.agents.items() if agent.kind is not AgentKind.WORKER}
+    loaded = (_load(ws, entry.task) for entry in entries if entry.agent not in others)
+    yield from (found.task for found in loaded if found)
+    path = f"checkpoints/subagent-{words.label(label)}.md"
+    if ws.files.stamp(path) is None:
+        return
+    with suppress(ClawError):
+        result = parse_result(ws.files.read(path).data, path)
+        task = result.task or (TaskId(result.run.partition(".")[0].upper()) if result.run else None)
+        if (found := _load(ws, task) if task else None) and found.task.label == label:
+            if found.place is not FilePlace.ARCHIVE:
+                yield found.task
+            return
+    yield from (ws.in_force(row.task()) for row in ws.rows() if not row.error)
+
+
+def _load(ws: Workspace, task: TaskId) -> Loaded | None:
+    """The task in force; None where it cannot be read, and then it has no label that anybody knows."""
+    try:
+        loaded = ws.load(task)
+    except ClawError:
+        return None
+    return replace(loaded, task=ws.in_force(loaded.task))
+
+
+def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tuple[dict[str, Any], timedelta]:
+    """What a task lacks that the tick hands to `agent`, and when to look at it: a worker has a contract.
+
+    Raises Refused where its label is taken.
+    """
+    if ws.settings.agent(agent).kind is not AgentKind.WORKER:
+        return {}, ws.settings.heartbeat.check[0]
+    label, size = own_terms(ws.settings, task)
+    limit = task.timeout or (task.size or size).limit
+    if task.label:
+        return {}, limit + AFTER_LIMIT
+    check_label(ws, label, task.id)
+    return {"label": label, "size": size, "timeout": limit, "spawner": spawner}, limit + AFTER_LIMIT
+
+
+def check_free(ws: Workspace, task: Task) -> None:
+    """Raises AlreadyClaimed, MoveRefused or Conflict for a task that somebody has, or that nobody needs to do."""
+    if task.state is State.IN_PROGRESS:
+        raise ws.already_claimed(task)
+    if task.state is not State.BACKLOG:
+        raise MoveRefused(
+            "transitions", f"{task.id} is {task.state}, not in backlog", f"see `clawfiles explain {task.id}`"
+        )
+    if is_sent(ws, task):
+        raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+
+
+def is_sent(ws: Workspace, task: Task) -> bool:
+    """Whether the message of the task's present attempt was sent."""
+    return bool(task.assignee and ws.find_message(task.assignee, task_message_key(task)))
+
+
+def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:
+    """Raises Refused for work that would leave a compartment."""
+    if ws.places.is_closed and not ws.places.has_tasks_of(agent):
+        right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
+        raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
+
+
+def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:
+    """A group has one report: what came later under its name would be reported to nobody."""
+    if group and ws.told().get(f"{by}/group.{group}.report"):
+        raise Refused("groups", f"group {group!r} has had its report", "choose another name")

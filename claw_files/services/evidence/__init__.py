@@ -1,0 +1,1 @@
+"""Evidence: what files, messages and runs show about one task or agent."""

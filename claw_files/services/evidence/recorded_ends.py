@@ -1,0 +1,59 @@
+"""Whether an end that a status file calls recorded was written by us: the file alone is no evidence, the journal is."""
+
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from claw_files.core import text
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Audit, Box, State, Task
+from claw_files.policy import routing
+from claw_files.policy.rule_context import task_key
+from claw_files.services.tasks import task_history
+from claw_files.storage import task_recall
+from claw_files.storage.workspace import Workspace
+
+# What a cache answers was approved when it was found.
+_APPROVED = ("approve", "no reviewer", "from cache", "record", "close")
+
+
+def checked(ws: Workspace, task: Task) -> Task:
+    """`task`, or, where it records an end that nobody approved or wrote, as it was before: its word is a move by hand.
+
+    Reads the journal for what is recorded as done or dead, and nothing for all else.
+    """
+    if task.state is not task.recorded or task.state not in (State.DONE, State.DEAD):
+        return task
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee) if task.state is State.DONE else None
+    known = task_recall.journalled(ws, task.id)
+    if reviewer and not _is_approved(ws, task, reviewer, known):
+        why = f"recorded {State.DONE}, but nobody approved it"
+        return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
+    if known and not reviewer and known.state is not task.recorded:
+        why, found = f"records {task.recorded}, and the journal {known.state}", replace(task, recorded=known.state)
+        is_move = task.state is State.DONE
+        return replace(found, overruled=(*task.overruled, why)) if is_move else replace(found, stranger=why)
+    if task.verified and not any(
+        it.get("action") == "verified" for it in task_history.lines(ws, task.id, task.completed)
+    ):
+        why = f"verified {text.render_instant(task.verified)}, which only the heartbeat writes"
+        return replace(task, verified=None, overruled=(*task.overruled, why))
+    return task
+
+
+def _is_approved(ws: Workspace, task: Task, reviewer: AgentId, known: task_recall.RecordedState | None) -> bool:
+    if known:
+        return known.state is State.DONE and known.action in _APPROVED
+    found = ws.find_message(reviewer, task_key(task, "review"))
+    return found is not None and found[1] is Box.DONE
+
+
+def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
+    """Finish the message that asked for the review of the attempt, if one did: nobody waits for it any more."""
+    reviewer = routing.reviewer(ws.settings, task.type, task.assignee, asked=True) or ws.settings.coordinator
+    key = task_key(replace(task, attempt=attempt), "review")
+    told = ws.told().get(f"{reviewer}/{key}")
+    if told and told.box is not Box.DONE:
+        done = replace(audit, action="inbox done", agent=reviewer, key=key, why="reviewed")
+        with suppress(ClawError):  # the move is made, whatever lies in the inbox
+            ws.shift(reviewer, key, told.box, Box.DONE, done)

@@ -1,0 +1,17 @@
+"""What a run has printed so far; the last lines of one that is over stand in its run.md, too."""
+
+from contextlib import suppress
+
+from claw_files.core.errors import ClawError
+from claw_files.core.model import RunId
+from claw_files.storage.workspace import Workspace
+
+LOG_BYTES = 2 << 20  # logs are kept to half of that
+END_BYTES = 4096
+
+
+def last_bytes(ws: Workspace, run: RunId, log: str = "stdout.log") -> bytes:
+    """The end of one of the run's logs; nothing where there is none, or it cannot be read."""
+    with suppress(ClawError):
+        return ws.files.read(f"runs/{run}/{log}", LOG_BYTES).data[-END_BYTES:]
+    return b""

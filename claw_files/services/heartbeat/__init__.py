@@ -1,0 +1,1 @@
+"""The heartbeat: load a snapshot, plan, execute the actions, launch runs."""

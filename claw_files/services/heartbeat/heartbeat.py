@@ -1,0 +1,357 @@
+"""One tick: look, decide, act. Cron, the daemon and `--wait` all come here.
+
+`plan_tick` decides everything. Each entry is planned once more under its task's lock before it is acted on, because
+commands and agents go on working meanwhile. No lock is held while a process runs or an agent answers.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from msgspec.structs import replace
+
+from claw_files.core.errors import Busy, ClawError
+from claw_files.core.model import AgentId, Audit, Run, TaskId, Value
+from claw_files.policy.dispatch_queue import plan_wakes
+from claw_files.policy.forecast import ROUNDS, foresee, is_same
+from claw_files.policy.heartbeat_plan import plan_line, plan_tick
+from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
+from claw_files.processes import LOST, AgentRuntime
+from claw_files.services.accounting.unbilled_runs import is_due, marks
+from claw_files.services.admin.unwritable_files import PRIVATE, sentence, unwritable
+from claw_files.services.evidence.unreadable_files import emptied
+from claw_files.services.heartbeat.schedule_runner import Schedules
+from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.storage.workspace import Workspace
+from claw_files.system.command_notes import CommandNotes
+
+if TYPE_CHECKING:
+    from claw_files.services.accounting.usage_recorder import UsageRecorder
+    from claw_files.services.admin.month_mover import MonthMover
+    from claw_files.services.compartments.compartments import MovingIn
+    from claw_files.services.heartbeat.action_executor import ActionExecutor
+    from claw_files.services.people.approvals import Choices
+
+AT_ONCE = timedelta(0)
+ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
+PATIENCE = timedelta(seconds=5)
+STARTS = (Act.WAKE, Act.VERIFY)
+Done = TypeVar("Done")
+
+
+@runtime_checkable
+class CrashRecovery(Protocol):
+    """Files that a crash can leave something behind in."""
+
+    def recover(self) -> list[tuple[str, str]]: ...
+
+    def adopt(self) -> list[tuple[str, str]]: ...
+
+    def has_leftovers(self) -> bool: ...
+
+
+class TickResult(Value, frozen=True):
+    """What one tick did."""
+
+    at: datetime
+    coordinator: AgentId
+    epoch: str | None
+    actions: tuple[Action, ...] = ()
+    entries: int = 0
+    woken: tuple[AgentId, ...] = ()
+    busy: str | None = None  # another tick was running; it named itself
+    hidden: bool = False  # whether there was something to do in a compartment
+    problems: tuple[str, ...] = ()  # what could not be done now, and is tried again at the next tick
+    faults: tuple[str, ...] = ()  # folders that could not be looked into; all that was decided was done without them
+    unclear: int = 0  # tasks and lines with words that were not understood; counted in a dry run
+
+
+class Heartbeat:
+    """The tick as a service."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        looking: SnapshotLoader,
+        make_acting: "Callable[[], ActionExecutor]",
+        schedules: Schedules,
+        afterwards: Callable[[], str | None] | None = None,
+        moving: "MovingIn | None" = None,
+        inner: "Callable[[], Sequence[Heartbeat]]" = tuple,
+        choices: "Choices | None" = None,
+    ) -> None:
+        """One workspace, and after it its compartments.
+
+        Args:
+            afterwards: what follows a tick without its lock; it answers with what went wrong.
+            moving: moves in what lies outside of a compartment and belongs in it.
+            inner: the heartbeats of the compartments.
+            choices: what people decide by ticking a box.
+        """
+        self._choices = choices
+        self._afterwards = afterwards
+        self._ws = workspace
+        self._moving = moving
+        self._inner = inner
+        self._runtime = runtime
+        self._looking = looking
+        self._make_acting = make_acting
+        self._schedules = schedules
+        self._problems: list[str] = []
+        self.starts = True  # False while a daemon is draining: no tick of it starts a run
+        self.seen: Snapshot | None = None  # what the last tick saw, for whoever asks what comes next
+
+    def _followers(self) -> "list[Heartbeat]":
+        """The heartbeats of the compartments, with what holds for this one."""
+        found = list(self._inner())
+        for one in found:
+            one.starts, one._ws.epoch = self.starts, self._ws.epoch
+        return found
+
+    def take_seen(self) -> "list[Snapshot]":
+        """What the last tick saw, here first, then in the compartments; a second time nothing."""
+        beats = [self, *self._inner()]
+        found = [beat.seen for beat in beats if beat.seen is not None]
+        for beat in beats:
+            beat.seen = None
+        return found
+
+    @property
+    def name(self) -> str:
+        """The path of its workspace from the folder of the configuration; "." for the workspace itself."""
+        return os.path.relpath(self._ws.root, self._ws.base)
+
+    @cached_property
+    def _acting(self) -> "ActionExecutor":
+        """Made when there is something to do: most ticks find nothing, and cron starts us every minute."""
+        return self._make_acting()
+
+    def tick(self, dry_run: bool = False, only: TaskId | None = None, message: bool = False) -> TickResult:
+        """Decide and act once. A second tick at the same time answers with `busy` and does nothing.
+
+        Args:
+            dry_run: decide only; nothing is written, not even what a crash left is finished.
+            only: look at one task's line alone, and wake whoever waits.
+            message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
+        """
+        self._looking.problems.clear()
+        self._ws.cause = None  # in whose run it ticks is chance
+        closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
+        if PRIVATE in closed:  # no lock can be taken, and nobody knows what runs
+            return replace(self._ticked((), 0), problems=(sentence(closed, self._ws.root),))
+        ticked = self._tick_here(dry_run, only, message)
+        if closed:
+            ticked = replace(ticked, problems=(*ticked.problems, sentence(closed, self._ws.root)))
+        inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
+        hidden = any(it.actions or it.hidden for _, it in inside)
+        problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
+        faults = [_hidden_problem(one, it) for one, it in inside if it.faults and not it.problems]
+        more = {"problems": (*ticked.problems, *problems), "faults": (*ticked.faults, *faults)}
+        return replace(ticked, hidden=hidden, **more) if inside else ticked
+
+    def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> TickResult:
+        if dry_run:
+            snap = self._see(only)
+            if why := emptied(self._ws, snap.looks):
+                return replace(self._ticked((), len(snap.looks)), problems=(why,))
+            planned = self._startable(foresee(snap, self._ws.clock.now()))
+            unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
+            return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
+        self._problems = []
+        ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
+        wrong = self._afterwards() if self._afterwards else None
+        return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
+
+    def _locked(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
+        snap, planned = self._plan(only)
+        if why := emptied(self._ws, snap.looks):
+            return replace(self._ticked(woken, len(snap.looks)), problems=(why,))
+        if not planned and not self._problems and not self._is_left_over():
+            return self._ticked(woken, len(snap.looks))
+        try:
+            with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):
+                return self._tick(only, woken)
+        except Busy as busy:
+            if busy.what != "tick":
+                raise
+            return replace(self._ticked(woken, 0), busy=busy.holder or "another process")
+
+    def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
+        self.recover()
+        # First: what follows from an approval belongs into this tick.
+        chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
+        snap, planned = self._plan(only)
+        done = [*woken, *chosen]
+        if why := emptied(self._ws, snap.looks):
+            return replace(self._ticked(tuple(done), len(snap.looks)), problems=(why,))
+        left, waited = list(_tasks(planned)), {look.entry.task for look in snap.looks if look.before}
+        while left:
+            for task in left:
+                self._safely(f"{task}", self._act_on, task, done)
+            waited.difference_update(left)
+            if done:  # what followed from it concerns groups, people and what comes after it in this tick already
+                _, planned = self._plan(only)
+            left = [task for task in _tasks(planned) if task in waited]
+        for action in planned:
+            if (
+                action.alone
+                and action.act is not Act.WAKE
+                and self._safely(f"{action.act} {action.key}", self._acting.act, action, None)
+            ):
+                done.append(action)
+        self._safely("events", self._schedules.handle)
+        done += self._wake()
+        if only is None and self._tidying.is_due():
+            busy = [run.id for run in self._runtime.live()] + (marks(self._ws).names() or [])
+            self._safely("tidying", self._tidying.tidy, busy)
+        return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
+
+    def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
+        snap = self._see(only)
+        return snap, self._startable(plan_tick(snap, self._ws.clock.now()))
+
+    def _see(self, only: TaskId | None) -> Snapshot:
+        self.seen = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
+        return self.seen
+
+    def _startable(self, planned: tuple[Action, ...]) -> tuple[Action, ...]:
+        return planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
+
+    def _ticked(self, actions: tuple[Action, ...], entries: int) -> TickResult:
+        now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
+        woken = tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent))
+        faults = tuple(self._looking.problems.values())
+        return TickResult(
+            at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken, faults=faults
+        )
+
+    def _is_left_over(self) -> bool:
+        """Whether something was left half done, by a crash or between two ticks."""
+        if (
+            self._tidying.is_due()
+            or (self._moving and self._moving.is_due())
+            or (self._choices and self._choices.is_due())
+        ):
+            return True
+        files = self._ws.files
+        if isinstance(files, CrashRecovery) and files.has_leftovers():
+            return True
+        live = self._runtime.live()
+        if any(run.reason == LOST or not run.alive for run in live) or is_due(self._ws, live):
+            return True
+        return bool(self._looking.begun()) or self._schedules.has_begun()
+
+    def recover(self) -> None:
+        """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
+        files = self._ws.files
+        if isinstance(files, CrashRecovery):
+            self._safely("recover", files.recover)
+            self._safely("adopt", files.adopt)
+        self._safely("pending", CommandNotes(self._ws.root, self._ws.clock).drop_old)
+        for run in self._runtime.live():
+            if run.reason == LOST or not run.alive:
+                self._safely(f"run {run.id}", self._end_lost, run)
+        for move in self._moving.moves() if self._moving else ():
+            self._safely("compartments", move)
+
+    def _end_lost(self, run: Run) -> None:
+        if self._runtime.end_lost(run.id):
+            self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
+
+    def _safely(self, what: str, step: Callable[..., Done], *args: object) -> Done | None:
+        """One bad file or busy lock must not keep the rest from being served; the next tick tries again."""
+        try:
+            return step(*args)
+        except (ClawError, OSError) as wrong:
+            self._problems.append(f"{what}: {wrong}")
+            return None
+
+    def _act_on(self, task: TaskId, done: list[Action]) -> None:
+        """Plan the entry again under its task's lock and act, until nothing is left to do for now."""
+        with self._ws.locks.hold(task.lower(), PATIENCE, f"heartbeat: {task}"):
+            for _ in range(ROUNDS):
+                look, steps = self._plan_again(task)
+                fresh = [step for step in steps if not any(is_same(step, earlier) for earlier in done)]
+                if any(step.act in ENDS for step in fresh):  # before: without its line nobody looks again
+                    self._safely(f"usage of {task}", self._usages.note_task, look)
+                acted = [step for step in fresh if self._may(step) and self._acting.act(step, look)]
+                done += acted
+                if not acted:
+                    return
+
+    def _may(self, step: Action) -> bool:
+        return self.starts or step.act not in STARTS
+
+    def _plan_again(self, task: TaskId) -> tuple[TaskEvidence | None, tuple[Action, ...]]:
+        entry = self._ws.entry(task)
+        if entry is None:
+            return None, ()
+        self._looking.forget()
+        look = self._looking.look(entry)
+        # The other lines as the tick saw them: whether its agent is at something else is asked of them.
+        looks = [it if it.entry.task != task else look for it in (self.seen.looks if self.seen else ())]
+        snap = replace(self._looking.around((look,), shared=False), looks=tuple(looks) or (look,))
+        return look, plan_line(look, snap, self._ws.clock.now())
+
+    @property
+    def _tidying(self) -> "MonthMover":
+        from claw_files.services.admin.month_mover import MonthMover
+
+        return MonthMover(self._ws)
+
+    @cached_property
+    def _usages(self) -> "UsageRecorder":
+        from claw_files.services.accounting.usage_recorder import UsageRecorder
+
+        return UsageRecorder(self._ws, self._runtime)
+
+    # --- waking
+
+    def wake(self) -> tuple[AgentId, ...]:
+        """Wake whoever has a message waiting, unless a tick is at it: for commands that have just sent one.
+
+        In compartments, too; who was woken there is not in the answer.
+        """
+        woken = tuple(action.agent for action in self._wake_at_once() if action.agent)
+        for one in self._followers():
+            one.wake()
+        return woken
+
+    def _wake_at_once(self) -> list[Action]:
+        self._ws.cause = None
+        try:
+            with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles send"):
+                return self._wake()
+        except Busy:
+            return []
+
+    def _wake(self) -> list[Action]:
+        self._looking.forget()
+        self._safely("usage", self._usages.note_ended)
+        for message in self._looking.begun():
+            self._safely(f"message {message.id}", self._acting.begun, message)
+        if not self.starts:
+            return []
+        snap: Snapshot = self._looking.around(())
+        planned = plan_wakes(snap, self._ws.clock.now())
+        messages = {(message.to, str(message.key)): message for message in snap.waiting}
+        return [
+            action
+            for action in planned
+            if action.agent
+            and self._safely(f"wake {action.agent}", self._acting.wake, messages[action.agent, action.key])
+        ]
+
+
+def _hidden_problem(one: Heartbeat, ticked: TickResult) -> str:
+    home = one.name.rpartition("/")[2]
+    count = len(ticked.problems) + len(ticked.faults)
+    return f"{one.name}: {count} problems; `clawfiles heartbeat --agent {home}` names them"
+
+
+def _tasks(planned: Sequence[Action]) -> Iterable[TaskId]:
+    """The tasks whose lines have something to be done, each once, in order."""
+    return dict.fromkeys(action.task for action in planned if action.task and not action.alone)

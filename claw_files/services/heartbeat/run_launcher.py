@@ -1,0 +1,282 @@
+"""Waking agents: the run of a message, the run of a route's own check."""
+
+import os
+import sys
+from contextlib import suppress
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from claw_files.config import Agent
+from claw_files.core.errors import CannotWrite, ClawError, InvalidFile
+from claw_files.core.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
+from claw_files.integrations import acp
+from claw_files.integrations.openclaw import ENVIRONMENT, PROGRAM
+from claw_files.policy import authority, delegation, profiles, routing, transitions
+from claw_files.policy.rule_context import has_ended
+from claw_files.policy.snapshot import Action, TaskEvidence
+from claw_files.processes import AgentRuntime, Handover, Sandbox, StartOrder
+from claw_files.services.accounting import unbilled_runs
+from claw_files.services.heartbeat.snapshot_loader import run_id
+from claw_files.services.messaging import prompt_templates
+from claw_files.services.messaging.message_reader import reader_of
+from claw_files.services.tasks.checkpoints import Checkpoints
+from claw_files.storage.workspace import CONFIG, Workspace, task_message_key
+
+VERIFY_LIMIT = timedelta(minutes=30)
+
+
+class RunLauncher:
+    """Starts runs; never waits for one."""
+
+    def __init__(self, workspace: Workspace, runtime: AgentRuntime, checkpoints: Checkpoints) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._checkpoints = checkpoints
+        self._me = workspace.settings.coordinator
+
+    def wake(self, message: Message) -> bool:
+        """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
+        ws, agent = self._ws, self._ws.settings.agents[message.to]
+        task = self._task_of(message)
+        if task is None and message.task and message.generation is not None and not ws.find(message.task):
+            return False  # its status file is gone: what it asks for may have been done
+        if (task is not None and _is_over(message, task)) or ws.is_answered(message):
+            why = "its attempt is over" if task else "it was answered"
+            audit = Audit(action="inbox done", task=message.task, agent=agent.name, key=message.key, why=why)
+            self._ws.shift(agent.name, message.id, Box.NEW, Box.DONE, replace(audit, actor=self._me))
+            return False
+        if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
+            task = self._begin_worker(task, message)
+        # Whoever is only told of a worker's task is not bound by its contract.
+        contract = task if task and _is_for(message, task) else None
+        model = self._model(message, task)
+        read = reader_of(ws).as_read(message)
+        now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
+        sandbox = self._sandbox(agent, contract)
+        run = Run(
+            id=run_id(message),
+            agent=agent.name,
+            key=message.key,
+            task=message.task,
+            generation=task.generation if task else message.generation,
+            epoch=self._ws.epoch,
+            started=now,
+            timeout=profiles.timeout_of(
+                ws.settings, agent.name, contract.timeout if contract and contract.label else None
+            ),
+        )
+        order = StartOrder(
+            run=run,
+            workspace=ws.root,
+            command=agent.command,
+            message=self._text(read, run.id, agent) + (prompt_templates.in_sandbox(ws.root) if sandbox else ""),
+            given=Handover(agent.message),
+            env=agent.env,
+            base=ws.base,
+            cwd=self._place(agent, contract),
+            memory=profile.memory if profile else None,
+            sandbox=sandbox,
+            label=contract.label if contract else None,
+            extra=_extra(read, model),
+        )
+        if agent.runtime is Runtime.OPENCLAW:
+            order = self._bridged(order, agent, message)
+        if agent.runtime is Runtime.ACP:
+            order = self._spoken_to(order, agent)
+        audit = Audit(
+            action="wake",
+            task=message.task,
+            agent=agent.name,
+            parent_agent=read.sender,
+            model=model,
+            key=run.id,
+            why=f"{message.kind} from {read.sender}",
+            actor=self._me,
+        )
+        unbilled_runs.begin(self._ws, run.id)
+        self._ws.count(message, run.id)
+        started = self._runtime.start(order)
+        if started:
+            self._ws.note(audit)
+            self._note_without(order, audit)
+        self._put_away(agent.name)  # not before the start: the agent need not wait for it
+        self.read(message)
+        return started
+
+    def _model(self, message: Message, task: Task | None) -> str | None:
+        """The model that the run works with: that of the task is for whoever does it, not for who reviews it."""
+        is_its = task is not None and message.to == task.assignee
+        named = (task.type, task.model) if task and is_its else (None, None)
+        return routing.model_for(self._ws.settings, message.to, *named)
+
+    def _text(self, message: Message, run: RunId, agent: Agent) -> str:
+        """What the run is told, and whose request it is, where that may give it work; `message` is as it is read."""
+        is_letter = f"Z-{message.sender}-" in message.id and message.kind is not Kind.TASK
+        as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
+        return prompt_templates.wake_text(message, run, looks=agent.runtime is not Runtime.ACP, standing=as_what)
+
+    @staticmethod
+    def _spoken_to(order: StartOrder, agent: Agent) -> StartOrder:
+        """The order for an agent that speaks ACP: our client is started, and starts its program, confined or not."""
+        sandbox = order.sandbox and replace(order.sandbox, outside=len(acp.command(())))
+        return replace(order, command=acp.command(agent.command), given=Handover.STDIN, alone=True, sandbox=sandbox)
+
+    def _bridged(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
+        """The order for an agent that lives in OpenClaw: the bridge is started here, and carries the message there."""
+        openclaw = self._ws.settings.openclaw
+        return replace(
+            order,
+            command=(sys.executable, "-I", PROGRAM),
+            given=Handover.STDIN,
+            message=order.message + prompt_templates.from_afar(message, agent, self._ws.root, order.run, _program()),
+            env=(*agent.env, openclaw.token_env, *ENVIRONMENT),
+            cwd=None,
+        )
+
+    def read(self, message: Message) -> None:
+        """Move the message to cur/: its run has it."""
+        audit = Audit(action="inbox read", task=message.task, agent=message.to, key=message.key, actor=self._me)
+        self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_id(message)}"))
+
+    def _sandbox(self, agent: Agent, task: Task | None) -> Sandbox | None:
+        """How the agent's run is confined; None where it is not."""
+        ws = self._ws
+        profile = profiles.confined(ws.settings, agent.name, task)
+        if profile is None or agent.runtime is Runtime.OPENCLAW:
+            return None
+        compartments = any(one.compartment for one in ws.settings.agents.values())
+        inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
+        hidden = [os.path.join(ws.base, name) for name in (*inside, *(("compartments",) if compartments else ()))]
+        hidden += [os.path.join(ws.root, name) for name in inside if ws.root != ws.base]
+        label = task.label if task else None
+        return Sandbox(
+            required=profile.sandbox == "require",
+            network=profile.network,
+            read=profile.read,
+            hidden=tuple(hidden),
+            secrets=tuple(os.path.join(ws.base, os.path.expanduser(one)) for one in profiles.secrets(ws.settings)),
+            kept=(
+                os.path.join(ws.root, ws.settings.workspace.ledger),
+                os.path.join(ws.base, CONFIG),
+                *self._programs(),
+            ),
+            inbox=f"inbox/{agent.name}",
+            own=(Checkpoints.worker_path(label) if label else Checkpoints.path(agent.name),),
+        )
+
+    def _programs(self) -> tuple[str, ...]:
+        """The files that agents are started with: no run in a sandbox works in a folder that holds one."""
+        words = [word for agent in self._ws.settings.agents.values() for word in agent.command]
+        named = (word.replace("{workspace}", self._ws.base) for word in words if "\0" not in word)
+        paths = (os.path.normpath(os.path.join(self._ws.base, word)) for word in named)
+        return tuple(path for path in paths if os.path.isfile(path))
+
+    def _note_without(self, order: StartOrder, audit: Audit) -> None:
+        """Say of a run that would have been in a sandbox that it is in none."""
+        if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
+            self._ws.note(replace(audit, action="no sandbox", why=why))
+
+    def _place(self, agent: Agent, task: Task | None) -> str | None:
+        """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
+        ws = self._ws
+        if told := self._folder(task):
+            return told
+        if agent.workspace:
+            return os.path.normpath(os.path.join(ws.base, agent.workspace))
+        folder = profiles.folder_of(ws.settings, agent.name, task)
+        if folder and not os.path.isabs(folder):
+            with suppress(InvalidFile, CannotWrite):  # the run's own end says what is wrong with it
+                ws.files.folder(folder)
+        return folder
+
+    @staticmethod
+    def _folder(task: Task | None) -> str | None:
+        """Where a worker's contract lets it work; whatever else stands in the file was not in the contract."""
+        return task.cwd if task and task.label and task.cwd and delegation.is_inside(task.cwd) else None
+
+    def _put_away(self, agent: AgentId) -> None:
+        """Finish what an earlier run was woken with; a task's message stays until the task ends, a question
+        until it is answered."""
+        for message in self._ws.messages_in(agent, Box.CUR):
+            if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
+                continue
+            run = self._runtime.look(run_id(message))
+            if run is not None and run.ended is not None:
+                audit = Audit(action="inbox done", task=message.task, agent=agent, key=message.key, why="its run ended")
+                self._ws.shift(agent, message.id, Box.CUR, Box.DONE, replace(audit, actor=self._me))
+
+    def _task_of(self, message: Message) -> Task | None:
+        try:
+            return self._ws.in_force(self._ws.load(message.task).task) if message.task else None
+        except ClawError:
+            return None
+
+    def _begin_worker(self, task: Task, message: Message) -> Task:
+        """A worker never touches the task: it is put in progress in its name, and an older result moved aside."""
+        if task.state is not State.BACKLOG:
+            return task
+        self._ws.files.folder("checkpoints")
+        if task.label:
+            self._checkpoints.set_aside(task.label, self._me)
+        audit = Audit(
+            action="claim", task=task.id, agent=message.to, actor=self._me, key=message.key, why="its worker starts"
+        )
+        generation = max(task.generation, message.generation or 0)
+        lasting = max(self._ws.settings.heartbeat.lease, task.timeout or timedelta(0))
+        worker = transitions.Actor(id=message.to, kind=AgentKind.WORKER)
+        with self._ws.claims.take(task.id, generation, message.to):
+            return self._ws.update(
+                task.id,
+                lambda t: transitions.claim(t, worker, generation, self._ws.clock.now(), lasting),
+                audit,
+                keep_mtime=True,
+            )
+
+    def verify(self, action: Action, look: TaskEvidence) -> None:
+        """The route's own check, run like any other; a later tick reads how it ended."""
+        assert look.task
+        route = self._ws.settings.route(look.task.type)
+        assert route is not None
+        before = look.verify.id.rpartition("-s")[2] if look.verify else "0"
+        run = Run(
+            id=RunId(f"{action.key}-s{int(before) + 1}"),
+            agent=AgentId(f"verify-{look.task.type}"),
+            key=Key(action.key),
+            task=look.task.id,
+            started=self._ws.clock.now(),
+            timeout=VERIFY_LIMIT,
+        )
+        self._runtime.start(StartOrder(run=run, workspace=self._ws.root, base=self._ws.base, command=route.verify))
+        why = " ".join(route.verify)
+        self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
+
+
+def _is_for(message: Message, task: Task) -> bool:
+    """Whether it is the message that gave the task to who it was given to: no other brings its contract."""
+    is_key = message.kind is Kind.TASK and message.key == task_message_key(task)
+    return is_key and message.generation is not None and message.to == task.assignee
+
+
+def _is_over(message: Message, task: Task) -> bool:
+    """Whether a task message asks for an attempt that has ended, by hand or by command, before its agent was woken."""
+    is_its_message = message.kind is Kind.TASK and message.generation is not None
+    is_taken_back = (message.generation or 0) < task.generation and task.assignee != message.to
+    return is_its_message and (task.attempt > (message.attempt or 1) or has_ended(task) or is_taken_back)
+
+
+def _extra(message: Message, model: str | None) -> dict[str, str]:
+    """What else a woken agent finds in its environment."""
+    extra = {
+        "CLAWFILES_MESSAGE_ID": message.id,
+        "CLAWFILES_KIND": message.kind.value,
+        "CLAWFILES_FROM": str(message.sender),
+        "CLAWFILES_ROOT": message.origin,
+    }
+    return extra | ({"CLAWFILES_MODEL": model} if model else {})
+
+
+def _program() -> str:
+    """Our command for a shell that another program starts: by its path, where it lies beside this Python."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "clawfiles")
+    return beside if os.path.exists(beside) else "clawfiles"

@@ -1,0 +1,1 @@
+"""Messages between agents: mailboxes, prompts from templates, and news about tasks."""

@@ -1,0 +1,269 @@
+"""Messages between agents and people: send, ask, answer, read, finish. `accepted` means durable in new/."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.core import text as words
+from claw_files.core.errors import Conflict, NotFound
+from claw_files.core.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
+from claw_files.formats import messages as forms
+from claw_files.policy import delegation, payload_sizes, quiet_hours
+from claw_files.policy.authority import may_give_work
+from claw_files.services.messaging import prompt_templates
+from claw_files.services.messaging.message_reader import reader_of
+from claw_files.storage.workspace import Workspace
+from claw_files.system.randomness import token
+
+POLL = 0.2  # seconds between two looks while somebody waits for an answer
+
+
+class SendResult(Value, frozen=True):
+    """What a send answers: accepted (with the id), deferred (a person's quiet hours), or silent (nothing to say)."""
+
+    status: str
+    id: str | None = None
+    until: datetime | None = None
+    answer: Message | None = None
+
+
+class Mailbox:
+    """Use cases around inboxes, for one acting agent at a time."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def send(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        task: TaskId | None = None,
+        critical: bool = False,
+        kind: Kind = Kind.ANNOUNCE,
+        after: Message | None = None,
+    ) -> SendResult:
+        """Queue a message; returns at once.
+
+        Args:
+            after: the message that woke `by`; what goes back to its sender is a reply to it.
+
+        Raises Refused for a spawn-only worker, a body over 1 MB, a reply loop and an inbox that `by` has filled;
+        NotFound.
+        """
+        ws = self._ws
+        delegation.check_message(ws.settings, to)
+        if forms.is_silent(text):
+            return SendResult(status="silent")
+        payload_sizes.check(text)
+        delegation.check_unread(ws.settings, by, to, ws.unread_of(to, by))
+        chain = delegation.check_turn(by, after)
+        is_reply = after is not None and to == (after.reply_to or after.sender)
+        message = self._compose(by, to, text, kind, task, critical)
+        message = replace(message, chain=chain, in_reply_to=after.id if after and is_reply else None)
+        why = f"{kind} to {to}" + (", critical" if critical else "")
+        message = ws.deliver(message, Audit(action="send", task=task, agent=to, actor=by, key=message.key, why=why))
+        until = self._quiet_until(to, critical)
+        return SendResult(status="deferred" if until else "accepted", id=message.id, until=until)
+
+    def ask(
+        self, by: AgentId, to: AgentId, question: str, task: TaskId | None = None, after: Message | None = None
+    ) -> SendResult:
+        """Queue a question; the answer comes to `by` as a message of its own."""
+        return self.send(by, to, question, task, kind=Kind.QUESTION, after=after)
+
+    def correct(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        task: TaskId | None,
+        run: RunId | None,
+        spawner: AgentId | None = None,
+    ) -> Message:
+        """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
+        payload_sizes.check(text)
+        message = replace(self._compose(by, to, text, Kind.STEER, task, False, spawner), run=run)
+        audit = Audit(action="steer", task=task, agent=to, actor=by, key=run or message.key, why=text)
+        return self._ws.deliver(message, audit)
+
+    def tell(
+        self,
+        key: str,
+        to: AgentId,
+        text: str,
+        kind: Kind,
+        task: TaskId | None,
+        audit: Audit,
+        by: AgentId | None = None,
+        reply_to: AgentId | None = None,
+        critical: bool = False,
+        short: str = "needs a look",
+        whole: bool = False,
+        run: RunId | None = None,
+        in_reply_to: str | None = None,
+        root: str | None = None,
+    ) -> Message:
+        """Deliver something that happens once: the file is named by its key, so a second time finds it there.
+
+        Args:
+            short: all that is told outside of a compartment, after the task's id.
+            whole: `text` may leave the compartment, because its agent chose to ask.
+            run: a run of `to` that is at work: it finds the text in its steer.md, and nobody is woken.
+            root: its root message, where the task's does not say.
+        """
+        ws = self._ws
+        if ws.places.is_closed and not whole and ws.home(to) is not ws:
+            text = f"{task} {short}."
+        message = Message(
+            id=key,
+            key=Key(key),
+            kind=kind,
+            sender=by or ws.settings.coordinator,
+            to=to,
+            task=task,
+            body=prompt_templates.plain(text),
+            sent=ws.clock.now().replace(microsecond=0),
+            reply_to=reply_to,
+            critical=critical,
+            run=run,
+            in_reply_to=in_reply_to,
+            root=root,
+        )
+        if run:  # first: once the message is there, nobody comes back to this
+            self.into_run(run, message, audit)
+        return ws.deliver(message, audit)
+
+    def into_run(self, run: RunId, message: Message, audit: Audit) -> None:
+        """Add the message to the run's own file, where no other session looks; a second time it stays as it is.
+
+        Raises NotFound for a run that is gone.
+        """
+        files, head = self._ws.files, f" from {message.sender} ({message.key}):\n\n"
+        block = f"- {words.render_instant(self._ws.clock.now())}{head}{message.body}\n\n"
+        if files.stamp(f"runs/{run}/run.md") is None:
+            raise NotFound("run", run)
+
+        def add(raw: bytes | None) -> bytes:
+            there = raw or b""
+            return there if head.encode() in there else there + block.encode("utf-8", "backslashreplace")
+
+        files.commit(f"runs/{run}/steer.md", add, self._ws.line(audit))
+
+    def answer(self, by: AgentId, id: str, text: str) -> SendResult:
+        """Answer a question from the inbox of `by`, straight to whom it names; a silent word ends the conversation."""
+        ws = self._ws
+        question, box = self._lookup(by, id)
+        if forms.is_silent(text):
+            self.finish(by, question.id)
+            return SendResult(status="silent")
+        payload_sizes.check(text)
+        to = question.reply_to or question.sender
+        key = f"{question.key}.answer"
+        found = ws.find_message(to, key)
+        if found and text.strip() not in found[0].body:
+            raise Conflict(f"{question.id} was answered already, in other words; `clawfiles send {to} TEXT` adds to it")
+        audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
+        asked, said = prompt_templates.quoted(question.body[:500], to), self._words(by, to, text)
+        body = f"Answer from {by} to your question:\n\n{asked}\n\n{said}"
+        message = Message(
+            id=key,
+            key=Key(key),
+            kind=Kind.ANSWER,
+            sender=by,
+            to=to,
+            task=question.task,
+            body=body,
+            chain=delegation.check_turn(by, question),
+            sent=ws.clock.now().replace(microsecond=0),
+            in_reply_to=question.id,
+        )
+        ws.deliver(message, audit)
+        if box is not Box.DONE:
+            ws.shift(by, question.id, box, Box.DONE, replace(audit, action="inbox done"))
+        return SendResult(status="accepted", id=key)
+
+    def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
+        """New messages as they may be taken, oldest first; reading moves them to cur/ unless `peek`.
+
+        Of several processes that read at once, each message is in the answer of the one that moved it.
+        """
+        ws, reader = self._ws, reader_of(self._ws)
+        ws.only_looks = peek
+        found = ws.messages_in(agent, Box.NEW)
+        return [reader.as_read(message) for message in found if peek or self._take(message)]
+
+    def _take(self, message: Message) -> bool:
+        """Move a new message to cur/; False where another process of its agent was faster."""
+        agent = message.to
+        audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
+        with suppress(NotFound):
+            target = Box.DONE if self._ws.is_answered(message) else Box.CUR
+            return self._ws.shift(agent, message.id, Box.NEW, target, audit)
+        return False
+
+    def finish(self, agent: AgentId, id: str) -> Message:
+        """Move a message to done/."""
+        message, box = self._lookup(agent, id)
+        audit = Audit(action="inbox done", task=message.task, agent=agent, actor=agent, key=message.key, why="finished")
+        if box is not Box.DONE:
+            self._ws.shift(agent, message.id, box, Box.DONE, audit)
+        return message
+
+    def wait_for_answer(self, by: AgentId, sent: SendResult, patience: timedelta) -> SendResult:
+        """`sent` with the answer, if one comes in time; the question stays accepted either way."""
+        clock = self._ws.clock
+        end = clock.monotonic() + patience.total_seconds()
+        while True:
+            for box in (Box.NEW, Box.CUR, Box.DONE):
+                for message in self._ws.messages_in(by, box):
+                    if message.in_reply_to == sent.id:
+                        return replace(sent, answer=reader_of(self._ws).as_read(message))
+            if clock.monotonic() >= end:
+                return sent
+            clock.sleep(POLL)
+
+    def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:
+        wanted = words.message_id(id)
+        found = self._ws.find_message(agent, wanted) or self._ws.old_message(agent, wanted)
+        if found is None:
+            raise NotFound("message", wanted, f"`clawfiles inbox --agent {agent}` lists them")
+        return found
+
+    def _words(self, by: AgentId, to: AgentId, text: str, spawner: AgentId | None = None) -> str:
+        """What `by` says as it may reach `to`: as it is, or marked as data. A person reads any words as they are."""
+        settings = self._ws.settings
+        return prompt_templates.by_right(text, by, settings.is_human(to) or may_give_work(settings, by, to, spawner))
+
+    def _compose(
+        self,
+        by: AgentId,
+        to: AgentId,
+        text: str,
+        kind: Kind,
+        task: TaskId | None,
+        critical: bool,
+        spawner: AgentId | None = None,
+    ) -> Message:
+        now = self._ws.clock.now()
+        # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
+        name = self._ws.pending.nonce or f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
+        return Message(
+            id=name,
+            key=Key(name),
+            kind=kind,
+            sender=by,
+            to=to,
+            task=task,
+            body=self._words(by, to, text, spawner),
+            sent=now.replace(microsecond=0),
+            reply_to=by,
+            critical=critical,
+        )
+
+    def _quiet_until(self, to: AgentId, critical: bool) -> datetime | None:
+        settings = self._ws.settings
+        if not settings.is_human(to) or (critical and settings.quiet_hours.critical_passes):
+            return None
+        return quiet_hours.end_for(settings, to, self._ws.clock.now())

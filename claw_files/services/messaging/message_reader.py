@@ -1,0 +1,71 @@
+"""Messages as their receivers may take them: only what the journal knows counts as its sender's words.
+
+Words of agents who may not give work are marked when they are sent, in the file itself. Here is checked, each time one
+is read, that we delivered the file as it stands: anybody can write a file that says `from: sam`.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Message
+from claw_files.services.messaging import prompt_templates
+from claw_files.storage.inboxes import fingerprint
+from claw_files.storage.workspace import Workspace
+from claw_files.system.paths import JOURNAL_BYTES, journal_path
+
+UNKNOWN: Final = AgentId("unknown writer")  # it has a space, so no agent is called so
+
+
+def reader_of(workspace: Workspace) -> "MessageReader":
+    """For one look into the inboxes of a workspace."""
+
+    def read(agent: AgentId, path: str) -> bytes:
+        with suppress(ClawError):
+            return workspace.home(agent).files.read(path, JOURNAL_BYTES).data
+        return b""
+
+    return MessageReader(read, workspace.clock.now())
+
+
+class MessageReader:
+    """What the journal says of messages: that of a day is read once, and only where there is a message."""
+
+    def __init__(self, read: Callable[[AgentId, str], bytes], now: datetime) -> None:
+        """`read` gives the journal at a path, in the place of an agent's inbox; empty where there is none."""
+        self._now, self._read = now, (once := cache(read))
+        self._hashes = cache(lambda *place: {rest[:16] for rest in once(*place).split(b'"message_hash":"')[1:]})
+
+    def as_read(self, message: Message) -> Message:
+        """The message; where the journal does not know it, as data of an unknown writer."""
+        if self.knows(message):
+            return message
+        return replace(message, sender=UNKNOWN, body=prompt_templates.unknown(message), body_file=None)
+
+    def knows(self, message: Message) -> bool:
+        """Whether the journal of the day it was sent, of the next, or of today says that we delivered it as it stands.
+
+        A line without `message_hash`, as other programs may write one, counts by its sender, receiver and key.
+        """
+        sent, wanted = message.sent or self._now, fingerprint(message).encode()
+        days = dict.fromkeys(journal_path(at) for at in (sent, sent + timedelta(days=1), self._now))
+        is_known = any(wanted in self._hashes(message.to, day) for day in days)
+        return is_known or _is_plainly_sent(message, [self._read(message.to, day) for day in days])
+
+
+def _is_plainly_sent(message: Message, journals: list[bytes]) -> bool:
+    needle, lines = f'"{message.key}"'.encode(), list[dict[str, object]]()
+    for raw in journals:
+        for line in raw.splitlines() if needle in raw else ():
+            with suppress(msgspec.MsgspecError):
+                if needle in line and isinstance(facts := msgspec.json.decode(line), dict):
+                    lines.append(facts)
+    about = [it for it in lines if it.get("key") == message.key and it.get("agent") == message.to]
+    sent = [it for it in about if it.get("action") == "send" and it.get("actor") == message.sender]
+    return bool(sent) and not any(it.get("message_hash") for it in about)

@@ -1,0 +1,88 @@
+"""What came of a task, for those who hear of it: what is critical first, the first lines of the report, its path."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from claw_files.core import text as words
+from claw_files.core.errors import ClawError
+from claw_files.core.model import AgentId, Box, Message, Report, State, Task, TaskId
+from claw_files.formats import frontmatter, report_findings
+from claw_files.policy.rule_context import mark
+from claw_files.policy.snapshot import TaskEvidence
+from claw_files.services.messaging import prompt_templates
+from claw_files.services.tasks.checkpoints import Checkpoints
+from claw_files.storage.workspace import Workspace
+from claw_files.system.files import Content
+
+
+def with_report(ws: Workspace, text: str, look: TaskEvidence) -> str:
+    """`text`, the news of an ending, with what was found: a worker's result, else what the status file says."""
+    if look.result:
+        path = Checkpoints.worker_path(look.result.label)
+        head = prompt_templates.critical(report_findings.critical(look.result.body))
+        return f"{head}{text}\n\n{prompt_templates.found(look.result, path)}"
+    if look.task is None:
+        return text
+    asked, who, id = _asked(ws, look.task.id), look.task.assignee or "somebody", look.task.id
+    said, is_cut, path, critical = "", False, look.path, list[str]()
+    for where, content in _files(ws, look.task):
+        with suppress(ClawError):
+            body = frontmatter.parse(content.data, where).body
+            critical += report_findings.critical(body, asked)
+            more, more_is_cut = report_findings.beginning(body, id, asked)
+            said, is_cut, path = (said, is_cut, path) if said else (more, more_is_cut, where)
+    report = prompt_templates.report(said, is_cut, f"{who} in {path}", path)
+    return f"{prompt_templates.critical(critical)}{text}\n\n{report}"
+
+
+def _files(ws: Workspace, task: Task) -> Iterator[tuple[str, Content]]:
+    """The status file, and the agent's own on the task where it works elsewhere, each with its path."""
+    with suppress(ClawError):
+        loaded = ws.load(task.id)
+        yield loaded.path, loaded.content
+    agent, path = ws.settings.agents.get(task.assignee or AgentId("")), f"status/{words.file_name(task.id)}"
+    if agent and agent.workspace and (files := ws.outside(agent.workspace)):
+        with suppress(ClawError):
+            yield f"{agent.workspace}/{path}", files.read(path)
+
+
+def warnings(
+    ws: Workspace, task: Task, content: Content, message: Message | None, reports: tuple[Report, ...]
+) -> dict[str, Any]:
+    """For `Look`: what the status file calls critical that the coordinator was not told of, and when it was last.
+
+    Where the file has no such word, which costs a look at its bytes, nothing else is read.
+    """
+    low = content.data.lower()
+    theirs = [finding for report in reports for finding in report.critical]
+    is_there = theirs or b"critical" in low or b"kritisch" in low
+    if task.state in (State.BACKLOG, State.CANCELLED) or not is_there:
+        return {}
+    text, asked = content.data.decode("utf-8", "replace"), _quoted(message)
+    if report_findings.critical(text, asked) or theirs:  # only then is the definition read
+        asked = _asked(ws, task.id)
+    own = report_findings.critical(text, asked)
+    if not (found := dict.fromkeys((*own, *(it for it in theirs if it not in asked)))):
+        return {}
+    boss, head = ws.settings.coordinator, f"{task.id.lower()}.critical."
+    files, boxes = ws.home(boss).files, [f"inbox/{boss}/{box}" for box in Box]
+    paths = [f"{box}/{name}" for box in boxes for name in files.names(box) if name.startswith(head)]
+    told = {part for path in paths for part in path.rpartition(head)[2].removesuffix(".md").split(".")}
+    fresh = tuple(finding for finding in found if mark(finding) not in told)[: report_findings.MOST]
+    times = [stamp.mtime for path in paths if (stamp := files.stamp(path))] if fresh else []
+    return {"critical": fresh, "warned": max(times, default=None)}
+
+
+def _quoted(message: Message | None) -> frozenset[str]:
+    """The lines that a task's message quotes: what was asked for, or its beginning."""
+    lines = message.body.splitlines() if message else ()
+    return frozenset(line[2:].strip() for line in lines if line.startswith("> "))
+
+
+def _asked(ws: Workspace, task: TaskId) -> frozenset[str]:
+    """The lines of the task's definition: what was asked for is no report."""
+    with suppress(ClawError):
+        known = ws.definition(task)
+        return frozenset(line.strip() for line in known.text.splitlines()) if known else frozenset()
+    return frozenset()

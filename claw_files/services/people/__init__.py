@@ -1,0 +1,1 @@
+"""People: notifications, channels, the outbox, and approvals by check box."""

@@ -1,0 +1,1 @@
+"""Sessions: live runs and staying workers, their history, steering and flows."""

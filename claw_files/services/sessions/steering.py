@@ -1,0 +1,168 @@
+"""Talking to a session that is at work: a message that triggers a turn, a correction, the end of its run."""
+
+from collections.abc import Callable, Mapping
+
+from claw_files.core.errors import Refused, UsageError
+from claw_files.core.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
+from claw_files.policy import delegation, session_view, visibility
+from claw_files.policy.session_view import Session, SessionKind, Status
+from claw_files.processes import AgentRuntime
+from claw_files.services.messaging.mailbox import Mailbox
+from claw_files.services.sessions.session_list import Sessions
+from claw_files.storage.workspace import Workspace
+
+Steer = Callable[[Run, Message], str | None]
+"""Hands a correction to a run that is at work, and says when it takes effect; None where the run has to look itself.
+Raises Refused where it reaches nobody any more."""
+
+NOW, NEXT_LOOK = "now", "at its next look"
+
+
+class SteerResult(Value, frozen=True):
+    """What `steer` answers: the correction is durable, and when it is seen."""
+
+    id: str
+    session: Session
+    takes_effect: str  # "now", "at its next look" or "when its session is ready"
+
+
+class KilledRun(Value, frozen=True):
+    """One run that was asked to end."""
+
+    key: str
+    run: RunId
+    agent: AgentId
+    task: TaskId | None = None
+    number: int | None = None
+    label: str | None = None
+
+
+class Steering:
+    """`steers` says which runtimes can hand a correction to a run at once."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        found: Sessions,
+        messages: Mailbox,
+        steers: Mapping[Runtime, Steer],
+    ) -> None:
+        self._ws = workspace
+        self._runtime = runtime
+        self._sessions = found
+        self._messages = messages
+        self._steers = steers
+
+    # --- a message
+
+    def receiver(self, by: AgentId, name: str) -> AgentId | Session:
+        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker.
+
+        Of a worker that stays, whether it is at work or not; of any other while it is.
+
+        Raises Refused for a worker that is not at work, with the command that is right; NotFound; Usage.
+        """
+        if found := self._named(name):
+            delegation.check_message(self._ws.settings, found)
+            return found
+        session = self._sessions.one(by, name)
+        if session.kind is SessionKind.MAIN:
+            return session.agent
+        if session.kind is SessionKind.OTHER:
+            raise Refused("spawn-only", f"{session.key} is a check, which reads no messages", "")
+        if session.stays is Stay.OPEN and session.task:
+            return self._sessions.to_steer(by, name)
+        if session.status is not Status.RUNNING:
+            raise Refused("spawn-only", _over(session), _instead(session))
+        return session
+
+    def _named(self, name: str) -> AgentId | None:
+        low, agents = name.lower(), self._ws.settings.agents
+        if low in agents:
+            return AgentId(low)
+        sharing = [it.name for it in agents.values() if it.session.lower() == low and it.kind is AgentKind.NAMED]
+        if len(sharing) > 1:
+            raise UsageError(f"{name[:80]} is the session of {', '.join(sharing)}; say which agent")
+        return sharing[0] if sharing else None
+
+    # --- a correction
+
+    def steer(self, by: AgentId, name: str, text: str) -> SteerResult:
+        """Hand a correction to what is at work there, and to nothing else.
+
+        Raises Refused where nothing is, or where it is not the business of `by`; NotFound; Usage.
+        """
+        session = self._sessions.to_steer(by, name)
+        run = self._at_work(session)
+        at_work = run.id if run else None
+        message = self._messages.correct(by, session.agent, text, session.task, at_work, session.spawner)
+        if run is None:
+            return SteerResult(id=message.id, session=session, takes_effect=NEXT_LOOK)
+        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
+        self._messages.into_run(run.id, message, audit)
+        hand_over = self._steers.get(session.runtime) if session.runtime else None
+        when = hand_over(run, message) if hand_over else None
+        return SteerResult(id=message.id, session=session, takes_effect=when or NEXT_LOOK)
+
+    def _at_work(self, session: Session) -> Run | None:
+        """The run that is at work; None for an agent without runs that is."""
+        run = self._runtime.look(session.run) if session.run else None
+        if (run is None and session.status is Status.RUNNING) or (run and run.alive):
+            return run
+        raise Refused("not at work", _over(session), _instead(session))
+
+    # --- the end
+
+    def kill(self, by: AgentId, name: str) -> tuple[KilledRun, ...]:
+        """Ask the run there to end, or with "all" every run that `by` may end; what was asked to end, none forced.
+
+        Raises Refused where nothing runs, or where it is not the business of `by`; NotFound; Usage.
+        """
+        if name.lower() == "all":
+            return self._kill_all(by)
+        session = self._sessions.to_steer(by, name)
+        run = self._at_work(session)
+        if run is None:
+            raise Refused(
+                "not a run", f"{session.agent} looks for itself: nothing of it can be stopped", _cancel(session)
+            )
+        return tuple(filter(None, [self._kill(by, session, run)]))
+
+    def _kill_all(self, by: AgentId) -> tuple[KilledRun, ...]:
+        mine = [it for it in self._sessions.visible(by) if self._may(by, it)]
+        runs = [(it, self._runtime.look(it.run)) for it in session_view.by_start(mine, self._ws.clock.now()) if it.run]
+        return tuple(killed for it, run in runs if run and run.alive and (killed := self._kill(by, it, run)))
+
+    def _may(self, by: AgentId, session: Session) -> bool:
+        return visibility.may_steer(self._ws.settings, by, session.agent, session.spawner)
+
+    def _kill(self, by: AgentId, session: Session, run: Run) -> KilledRun | None:
+        """None when it ended by itself meanwhile."""
+        if not self._runtime.stop(run.id):
+            return None
+        audit = Audit(action="kill", task=run.task, agent=run.agent, actor=by, key=run.id, why=f"stopped by {by}")
+        self._ws.note(audit)
+        return KilledRun(
+            key=session.key, run=run.id, agent=run.agent, task=run.task, number=session.number, label=session.label
+        )
+
+
+def _over(session: Session) -> str:
+    if session.status is Status.QUEUED:
+        return f"{session.key} has not started yet"
+    return f"{session.key} is not at work" + (f" (status: {session.status})" if session.status else "")
+
+
+def _instead(session: Session) -> str:
+    """The command that is right for a session that is not at work."""
+    if session.status is Status.QUEUED:
+        return _cancel(session)
+    if session.kind is SessionKind.SUBAGENT:
+        again = f'`clawfiles spawn "TASK" --worker {session.agent} --label LABEL --size S|M|L` has more done'
+        return f"`clawfiles sessions history {session.key}` shows what it left; {again}"
+    return f'`clawfiles send {session.agent} "TEXT"` wakes it'
+
+
+def _cancel(session: Session) -> str:
+    return f"`clawfiles cancel {session.task}` takes its task back" if session.task else ""

@@ -1,0 +1,156 @@
+"""What an agent needs to go on after a restart, and what spawned workers left behind."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from itertools import count
+
+from msgspec.structs import replace
+
+from claw_files.core import text
+from claw_files.core.errors import CannotRead, ClawError, InvalidFile, NotFound
+from claw_files.core.model import AgentId, Audit, Checkpoint, Result, Run, RunId, State, Task
+from claw_files.formats import checkpoints as forms
+from claw_files.policy import payload_sizes
+from claw_files.storage.workspace import Workspace
+from claw_files.system.files import Stamp
+from claw_files.system.in_place import overwrite
+
+
+class Checkpoints:
+    """The files in checkpoints/: each belongs to one agent or to one run of a worker."""
+
+    def __init__(self, workspace: Workspace, in_place: bool = False) -> None:
+        """With `in_place` for a run in a sandbox: it sees the one file that was bound for it, never a new one."""
+        self._ws, self._in_place = workspace, in_place
+
+    def save(
+        self,
+        agent: AgentId,
+        completed: tuple[str, ...],
+        in_progress: tuple[str, ...],
+        pending: tuple[str, ...],
+        body: str,
+    ) -> Checkpoint:
+        """Write the agent's checkpoint; what is completed now is in none of the other lists.
+
+        Raises Refused for a text over 1 MB, InvalidFile for lists that are too long for front matter.
+        """
+        payload_sizes.check(body)
+        now = self._ws.clock.now().replace(microsecond=0)
+        fresh = Checkpoint(agent=agent, updated=now, body=body)
+        done = tuple(dict.fromkeys(completed))
+        begun = tuple(item for item in dict.fromkeys(in_progress) if item not in done)
+        left = tuple(item for item in dict.fromkeys(pending) if item not in done and item not in begun)
+        fresh = replace(fresh, completed=done, in_progress=begun, pending=left)
+        if self._in_place:
+            overwrite(os.path.join(self._ws.root, self.path(agent)), forms.render(fresh))
+            return fresh
+        self._ws.files.folder("checkpoints")
+        audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
+        raw = forms.render(fresh)
+        forms.parse(raw, self.path(agent), agent)  # lists that front matter cannot hold must not replace a good one
+        self._ws.files.commit(self.path(agent), lambda _: raw, self._ws.line(audit))
+        return fresh
+
+    def load(self, agent: AgentId) -> Checkpoint:
+        """The agent's checkpoint. Raises NotFound, InvalidFile."""
+        path = self.path(agent)
+        try:
+            raw = self._ws.files.read(path).data
+            if not raw:  # made for a run in a sandbox that has not written it yet
+                raise NotFound("file", path)
+            return forms.parse(raw, path, agent)
+        except NotFound:
+            raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` makes one") from None
+
+    @staticmethod
+    def resume(checkpoint: Checkpoint) -> tuple[str, ...]:
+        """What to do, in order: what was begun is begun again, then what is pending; what is completed is skipped."""
+        return tuple(dict.fromkeys((*checkpoint.in_progress, *checkpoint.pending)))
+
+    def result(self, label: str, run: RunId | None = None, is_over: bool = False) -> Result | None:
+        """What the worker left, or None when there is nothing of this run. Raises InvalidFile, CannotRead.
+
+        An empty file is none while the run lives: it was made for it. Once it `is_over`, "empty" is raised.
+        """
+        path = self.worker_path(label)
+        try:
+            content = self._ws.files.read(path, payload_sizes.ACCEPTED_BYTES)
+        except NotFound:
+            return None
+        if not content.data and not is_over:  # made for a run in a sandbox that has not written it yet
+            return None
+        found = forms.parse_result(content.data, path, self._ws.vocabulary)
+        return found if run is None or found.run in (None, run) else None
+
+    def left(self, label: str, run: Run | None) -> Result | None:
+        """What the run left. A file that cannot be used is a failed result that says why, and stays where it is."""
+        name, is_over = run.id if run else None, run is not None and not run.alive
+        try:
+            return self.result(label, name, is_over)
+        except InvalidFile as wrong:
+            said = f"its result {wrong.path} cannot be read: {wrong.reason}"
+            if isinstance(wrong, CannotRead):
+                said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
+            is_told = is_over if not isinstance(wrong, CannotRead) else wrong.problem == "too-large"
+            return Result(label=label, status=State.FAILED, run=name, body=said) if is_told else None
+        except ClawError:
+            return None
+
+    def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
+        """The last results of that label whose run begins so, with when each was written, oldest first.
+
+        Those that were moved aside, and the one that lies there now; what cannot be read is passed over.
+        """
+        head, there = f"subagent-{text.label(label)}-", self._ws.files
+        old = [f"checkpoints/old/{name}" for name in there.names("checkpoints/old") if name.startswith(head)]
+        stamped = [(stamp.mtime, path) for path in (*old, self.worker_path(label)) if (stamp := there.stamp(path))]
+        found = list[tuple[Result, datetime]]()
+        for at, path in sorted(stamped, reverse=True):
+            if len(found) == most:
+                break
+            with suppress(ClawError):
+                result = forms.parse_result(there.read(path).data, path, self._ws.vocabulary)
+                if result.run and result.run.startswith(run_head):
+                    found.append((result, at))
+        return found[::-1]
+
+    def stamp(self, task: Task) -> Stamp | None:
+        """When the checkpoint that belongs to a task's work was written last."""
+        path = self.worker_path(task.label) if task.label else self.path(task.assignee) if task.assignee else None
+        return self._ws.files.stamp(path) if path else None
+
+    def set_aside(self, label: str, by: AgentId) -> str | None:
+        """Move an older result of that label out of the way before a new run; its new path, or None."""
+        path = self.worker_path(label)
+        stamp = self._ws.files.stamp(path)
+        if stamp is None:
+            return None
+        target = self.aside_path(label, stamp)
+        self._ws.files.folder("checkpoints/old")
+        audit = Audit(action="set aside", actor=by, key=path, why=f"a new run of {label} begins")
+        found = next(name for name in _numbered(target) if self._ws.files.stamp(name) is None)
+        self._ws.files.move(path, found, self._ws.line(audit))
+        return found
+
+    @staticmethod
+    def aside_path(label: str, stamp: Stamp) -> str:
+        """Where the result that was written then lies once a new run of the label has begun."""
+        return f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000_000:09d}.md"
+
+    @staticmethod
+    def path(agent: AgentId) -> str:
+        return f"checkpoints/{agent}.md"
+
+    @staticmethod
+    def worker_path(label: str) -> str:
+        """Where the worker with that label writes: its name comes from the contract, never from the file's content."""
+        return f"checkpoints/subagent-{text.label(label)}.md"
+
+
+def _numbered(path: str) -> Iterator[str]:
+    """The path, then with -2, -3, ... behind its name: two results may bear the same time."""
+    yield path
+    yield from (f"{path.removesuffix('.md')}-{number}.md" for number in count(2))

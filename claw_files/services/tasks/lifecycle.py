@@ -1,0 +1,401 @@
+"""Tasks by command: make them, and every move but the claim (`services.tasks.claims`).
+
+A move is a rule run on whatever stands in the file at that moment; the rule's refusal leaves the file as it was.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from claw_files.config import Settings
+from claw_files.core import text as words
+from claw_files.core.errors import BadValue, MoveRefused, Refused
+from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
+from claw_files.policy import command_advice, payload_sizes, routing, transitions
+from claw_files.policy.snapshot import FilePlace
+from claw_files.services.evidence import recorded_ends
+from claw_files.services.tasks import session_turns
+from claw_files.services.tasks.task_history import HOLD
+from claw_files.storage import task_recall
+from claw_files.storage.workspace import Loaded, Workspace, task_message_key
+
+Rule = Callable[[Task, transitions.Actor], Task]
+
+_FROM = {  # where a command starts from; the table of moves says who may
+    "progress": (State.IN_PROGRESS, State.BLOCKED),
+    "unblock": (State.BLOCKED,),
+    "beat": (State.IN_PROGRESS,),
+    "done": (State.IN_PROGRESS,),
+    "review": (State.IN_PROGRESS,),
+    "fail": (State.IN_PROGRESS,),
+    "approve": (State.REVIEW,),
+    "reopen": (State.REVIEW, State.DONE),
+    "release": (State.IN_PROGRESS, State.BLOCKED),
+    "requeue": (State.DEAD,),
+}
+_TITLE_LETTERS = 300
+_PATIENCE = timedelta(seconds=10)
+
+
+class NewTask(Value, frozen=True):
+    """What `task new` was told."""
+
+    title: str
+    type: str | None = None
+    to: AgentId | None = None  # who it is for; delegating it is another step
+    priority: str | None = None
+    estimate: timedelta | None = None
+    after: tuple[TaskId, ...] = ()
+    body: str = ""
+
+
+class ArchiveResult(Value, frozen=True):
+    """What `archive` moved, and what it had to leave."""
+
+    moved: tuple[TaskId, ...] = ()
+    watched: tuple[TaskId, ...] = ()  # closed, but still with a ledger line: the next tick takes that out
+
+
+class TaskService:
+    """One method per command. `stop_runs` is called before a cancel, `follow` after it: for what comes after it."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        stop_runs: Callable[[TaskId], None] | None = None,
+        follow: Callable[[TaskId], None] | None = None,
+    ) -> None:
+        self._ws = workspace
+        self._stop_runs, self._follow = stop_runs, follow
+
+    # --- making
+
+    def new(self, order: NewTask, by: AgentId, inside: TaskId | None = None, receiver: AgentId | None = None) -> Task:
+        """The task as written, in backlog, under the next free number; or what an earlier try has made.
+
+        Args:
+            receiver: whom it is delegated to next: the ledger line comes before the file.
+            inside: the task in whose run it is made; it becomes the new one's parent.
+
+        Raises BadValue for an empty or far too long title, NotFound for an `after` or `to` that does not exist, Refused
+        for a description over 1 MB.
+        """
+        payload_sizes.check(order.body, "the description")
+        for earlier in order.after:
+            self._ws.load_anywhere(earlier)
+        task = self._draft(replace(order, to=receiver or order.to), by, inside)
+        audit = Audit(action="task new", agent=order.to, actor=by, key=self._ws.pending.nonce, why=task.title)
+        at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
+        line = Entry(task=task.id, agent=receiver, at=at) if receiver else None
+        return self._ws.create_numbered(task, audit, order.body, line)
+
+    def _draft(self, order: NewTask, by: AgentId, inside: TaskId | None) -> Task:
+        title = " ".join(order.title.split())
+        if not title or len(title) > _TITLE_LETTERS:
+            raise BadValue("title", order.title, f"one line of 1 to {_TITLE_LETTERS} letters")
+        now = self._now()
+        return Task(
+            id=TaskId(""),
+            title=title,
+            assignee=self._ws.settings.agent(order.to).name if order.to else None,
+            requested_by=by,
+            type=order.type,
+            priority=words.priority(order.priority) if order.priority else None,
+            estimate=order.estimate,
+            after=order.after,
+            parent=inside,
+            created=now,
+            updated=now,
+        )
+
+    # --- the holder's moves
+
+    def progress(
+        self, task: TaskId, by: AgentId, note: str = "", eta: datetime | None = None, generation: int | None = None
+    ) -> Task:
+        """The task with its lease renewed, a note added and a new ETA, as given; a blocked one is in progress again."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.progress(found, actor, self._now(), lasting, eta)
+
+        said = "" if task_recall.made_under(self._ws, self._ws.pending.nonce) else note
+        return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, said))
+
+    def unblock(self, task: TaskId, by: AgentId, note: str = "", generation: int | None = None) -> Task:
+        """The task as before it was blocked, with a note: with its holder, or in backlog where there is none."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.unblock(found, actor, self._now(), lasting)
+
+        return self._move("unblock", task, by, rule, note or "unblocked", generation, note=self._dated(by, note))
+
+    def beat(self, task: TaskId, by: AgentId, generation: int | None = None) -> Task:
+        """The task with its lease renewed, nothing else."""
+        lasting = self._ws.settings.heartbeat.lease
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.progress(found, actor, self._now(), lasting)
+
+        return self._move("beat", task, by, rule, "lease renewed", generation)
+
+    def done(
+        self,
+        task: TaskId,
+        by: AgentId,
+        summary: str = "",
+        outputs: tuple[str, ...] = (),
+        generation: int | None = None,
+        review: bool = False,
+    ) -> Task:
+        """The task done, or in review where its route wants one or `review` asks for it."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            reviewed = review or self._ws.is_reviewed(found)
+            payload_sizes.check_outputs(outputs)
+            return transitions.finish(found, actor, self._now(), reviewed, _line(summary, task) or None, outputs)
+
+        return self._move("review" if review else "done", task, by, rule, summary or "finished", generation)
+
+    def fail(self, task: TaskId, by: AgentId, reason: str, generation: int | None = None) -> Task:
+        """The task failed; the next tick decides what follows."""
+        said = _line(reason, task) or "no reason given"
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.fail(found, actor, self._now(), said)
+
+        return self._move("fail", task, by, rule, reason or said, generation)
+
+    def block(self, task: TaskId, by: AgentId, note: str, generation: int | None = None) -> Task:
+        """The task blocked, by any agent, with a note of what is missing."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.block(found, actor, self._now(), _line(note, task))
+
+        return self._move("block", task, by, rule, note, generation, watch=True)
+
+    def need(self, task: TaskId, by: AgentId, agent: AgentId, question: str, generation: int | None = None) -> Task:
+        """The task blocked until `agent` has answered; the next tick asks in the coordinator's name."""
+        other = self._ws.settings.agent(agent).name
+        if other == by:
+            raise Refused("need", f"{by} cannot need something from itself", f'`clawfiles block {task} "NOTE"`')
+        need = Need(agent=other, question=_line(question, task))
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.block(found, actor, self._now(), need.question, need)
+
+        return self._move("need", task, by, rule, f"asks {other}: {need.question}", generation, watch=True)
+
+    def release(self, task: TaskId, by: AgentId, why: str = "", generation: int | None = None) -> Task:
+        """The task back in backlog for anyone; its generation is over and its ledger line gone."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.release(
+                found, actor, self._ws.next_generation(found), self._now(), _line(why, task) or None
+            )
+
+        audit = Audit(action="unwatch", task=task, actor=by, why="released")
+        self._checked("release", rule, self._ws.in_force(self._ws.load(task).task), by, generation)
+        # Ticked first: if we die before the line is gone, a tick must not send the released task out again.
+        if entry := self._ws.entry(task):
+            self._ws.replace_entry(entry, replace(entry, ticked=True), replace(audit, action=HOLD))
+        released = self._move("release", task, by, rule, why or "released", generation)
+        self._ws.put_away(task_message_key(released), audit)
+        if entry := self._ws.entry(task):
+            self._ws.replace_entry(entry, None, audit)
+        return released
+
+    # --- the reviewer's, the coordinator's, a person's
+
+    def approve(self, task: TaskId, by: AgentId) -> Task:
+        """The task done: its reviewer is content."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            maker = self._ws.claims.given(task).holder(found.generation) or found.assignee
+            other = routing.reviewer(self._ws.settings, found.type, maker, asked=True)
+            return transitions.approve(found, actor, self._now(), other, maker)
+
+        done = self._move("approve", task, by, rule, "approved")
+        recorded_ends.put_away(self._ws, done, done.attempt, Audit(action="approve", task=task, actor=by))
+        return done
+
+    def reopen(self, task: TaskId, by: AgentId, why: str) -> Task:
+        """The task in backlog again for the same agent, with the reason; the next tick wakes it."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            generation = self._ws.next_generation(found)
+            return transitions.reopen(found, actor, generation, self._now(), _line(why, task) or "no reason given")
+
+        back = self._move("reopen", task, by, rule, why or "reopened", watch=True)
+        recorded_ends.put_away(self._ws, back, back.attempt - 1, Audit(action="reopen", task=task, actor=by))
+        return back
+
+    def requeue(self, task: TaskId, by: AgentId) -> Task:
+        """A dead task in backlog again, out of dead-letter/, its failures counted anew."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.requeue(found, actor, self._ws.next_generation(found), self._now())
+
+        return self._move("requeue", task, by, rule, "requeued", watch=True)
+
+    def cancel(self, task: TaskId, by: AgentId, why: str = "") -> Task:
+        """The task cancelled; what runs for it is asked to end first. Messages of a session are withdrawn."""
+
+        def rule(found: Task, actor: transitions.Actor) -> Task:
+            return transitions.cancel(
+                found, actor, self._ws.next_generation(found), self._now(), _line(why, task) or None
+            )
+
+        before = self._ws.in_force(self._ws.load(task).task)
+        self._checked("cancel", rule, before, by, None)
+        if self._stop_runs:
+            self._stop_runs(before.id)
+        cancelled = self._move("cancel", task, by, rule, why or "cancelled")
+        if self._follow and not self._ws.entry(task):  # else the tick does, when it takes the line out
+            self._follow(task)
+        if cancelled.session:  # after a sender that found it open
+            audit = Audit(action="withdraw", task=task, agent=cancelled.assignee, actor=by, why="its session ends")
+            with self._ws.locks.hold(task.lower(), _PATIENCE, f"{by}: cancel {task}"):
+                session_turns.put_away(self._ws, cancelled, audit, all_of=True)
+        return cancelled
+
+    def archive(
+        self,
+        by: AgentId,
+        older_than: timedelta | None = None,
+        most: int | None = None,
+        is_needed: Callable[[Task], bool] = lambda _: False,
+    ) -> ArchiveResult:
+        """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/: at most so many.
+
+        Never one with a ledger line: the tick still has to tell somebody of it. Unreadable files stay where they are.
+        """
+        ws, moved, watched = self._ws, [], []
+        before = self._now() - (ws.settings.heartbeat.archive if older_than is None else older_than)
+        lines = {entry.task for entry in ws.entries()}
+        for loaded in ws.readable("status"):
+            task = ws.in_force(loaded.task)
+            ended = task.completed or task.updated or loaded.content.stamp.mtime
+            if task.state not in (State.DONE, State.CANCELLED) or ended > before or is_needed(task):
+                continue
+            if task.id in lines:
+                watched.append(task.id)
+                continue
+            why = f"{task.state} since {words.render_instant(ended)}"
+            audit = Audit(action="archive", task=task.id, actor=by, why=why)
+            ws.claims.forget(task.id)  # first: what is in the archive is not looked at again
+            ws.move(loaded, f"status/archive/{ended.astimezone(ws.zone):%Y-%m}", audit)
+            moved.append(task.id)
+            if len(moved) == most:
+                break
+        return ArchiveResult(moved=tuple(moved), watched=tuple(watched))
+
+    # --- how every move is made
+
+    def _move(
+        self,
+        command: str,
+        task_id: TaskId,
+        by: AgentId,
+        rule: Rule,
+        why: str,
+        generation: int | None = None,
+        note: str = "",
+        watch: bool = False,
+    ) -> Task:
+        """Check, write the ledger line where the move needs one (`watch`), bring the file back, then move."""
+        loaded = self._ws.load(task_id)
+        before = self._ws.in_force(self._ws.bound(loaded.task))  # its type says who reviews it
+        self._checked(command, rule, before, by, generation)
+        note = note or self._below(by, command, why, before.id)
+        key = self._ws.pending.nonce
+        audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, key=key, why=why)
+        if watch:
+            self._watch(before, audit, is_held=command in ("block", "need"))
+        if before.state.is_closed and command in ("reopen", "requeue"):
+            self._bring_back(loaded, audit)
+        moved = self._ws.update(
+            before.id, lambda found: self._checked(command, rule, found, by, generation), audit, note=note
+        )
+        if watch and (entry := self._ws.entry(before.id)) and entry.ticked:
+            self._ws.replace_entry(entry, replace(entry, ticked=False), replace(audit, action="watch"))
+        return moved
+
+    def _checked(self, command: str, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
+        """What the rule makes of the task; raises what forbids it."""
+        settings = self._ws.settings
+        check_no_worker(settings, by, task.id)
+        if task.assignee == by or generation is not None:
+            transitions.check_generation(task, by, generation)
+        # A person need not claim what was given to them before they say that it is done.
+        given = command in ("done", "fail") and task.state is State.BACKLOG and task.assignee == by
+        if task.state not in _FROM.get(command, tuple(State)) and not (given and settings.is_human(by)):
+            raise MoveRefused(
+                "transitions",
+                f"{task.id} is {task.state}, and `{command}` starts from {' or '.join(_FROM[command])}",
+                command_advice.right_command(task),
+            )
+        return rule(task, actor_for(settings, by, task))
+
+    def _watch(self, task: Task, audit: Audit, is_held: bool) -> None:
+        """A ledger line for the task, if it has none: what nobody looks at would be lost.
+
+        Its box is ticked until the move is made where it would otherwise read as a send.
+        """
+        if self._ws.entry(task.id):
+            return
+        agent = task.assignee or self._ws.settings.coordinator
+        at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
+        is_held = is_held and task.assignee is None
+        line = Entry(task=task.id, agent=agent, at=at, ticked=is_held)
+        self._ws.put_entry(line, replace(audit, action=HOLD if is_held else "watch"))
+
+    def _bring_back(self, loaded: Loaded, audit: Audit) -> None:
+        if loaded.place is not FilePlace.STATUS:
+            self._ws.move(loaded, "status", replace(audit, action="bring back"))
+
+    def _below(self, by: AgentId, command: str, text: str, task: TaskId) -> str:
+        """For the file's text: what somebody said that is too long for its front matter."""
+        whole = payload_sizes.in_front_matter(text, _path(task))[1]
+        return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""
+
+    def _dated(self, by: AgentId, note: str) -> str:
+        payload_sizes.check(note)
+        text = " ".join(note.split())
+        return f"- {words.render_instant(self._now())} {by}: {text}" if text else ""
+
+    def _now(self) -> datetime:
+        return self._ws.clock.now()
+
+
+def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Actor:
+    """Who acts on the task, with what the configuration says of them."""
+    reviewer = routing.reviewer(settings, task.type, task.assignee, asked=task.state is State.REVIEW)
+    return transitions.Actor(
+        id=agent,
+        kind=settings.agent(agent).kind,
+        coordinator=agent == settings.coordinator,
+        may_take=routing.may_take(settings, agent, task.type),
+        reviewer=agent == (reviewer or (task.state is State.REVIEW and task.assignee)),  # with nobody else there
+    )
+
+
+def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
+    """Raises Refused for a spawn-only worker: it reports, and its spawner's tick moves the task."""
+    if settings.agent(agent).kind is AgentKind.WORKER:
+        raise Refused(
+            "workers report",
+            f"{agent} is a worker and moves no task, {task} neither",
+            "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task",
+        )
+
+
+def _line(text: str, task: TaskId) -> str:
+    """Text as one line: a note of several lines could carry one that reads like a state. What is long is cut."""
+    return payload_sizes.in_front_matter(text, _path(task))[0]
+
+
+def _path(task: TaskId) -> str:
+    return f"status/{words.file_name(task)}"

@@ -1,0 +1,67 @@
+"""The messages of workers that stay: each is one turn of their session, in the order in which they came.
+
+Nothing is kept for it but the messages, `tc-5.turn.2.md` and so on in the worker's inbox, and the task's `session` and
+`turn`. The tick makes a turn an attempt at the task: what holds for attempts holds for turns.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from claw_files.core.errors import ClawError, MoveRefused, NotFound
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import AgentId, Audit, Box, Key, Kind, Message, Stay, Task, TaskId
+from claw_files.storage.workspace import Workspace
+
+_NAME = pattern(r"(?P<task>.+)\.turn\.(?P<number>[0-9]{1,9})")
+
+
+def turn_key(task: TaskId, number: int) -> Key:
+    """ "tc-5.turn.2": the second message of a session; the first is the task itself."""
+    return Key(f"{task.lower()}.turn.{number}")
+
+
+def is_turn(message: Message) -> bool:
+    """Whether it is a message for a session: it wakes nobody by itself."""
+    return message.kind is Kind.QUESTION and _NAME.fullmatch(message.key) is not None
+
+
+def numbers(ws: Workspace, worker: AgentId, task: TaskId, box: Box) -> list[int]:
+    """Which messages of the session lie in a box, in order."""
+    names = (_NAME.fullmatch(name) for name in ws.message_ids(worker, box))
+    return sorted(int(found["number"]) for found in names if found and found["task"] == task.lower())
+
+
+def waiting(ws: Workspace, task: Task) -> Iterator[tuple[int, Message]]:
+    """The messages of an open session that no turn was made of yet, in order; what cannot be read is passed over."""
+    if task.session is not Stay.OPEN or task.assignee is None:
+        return
+    for number in numbers(ws, task.assignee, task.id, Box.NEW):
+        with suppress(ClawError):
+            if number > task.turn:
+                yield number, ws.read_message(task.assignee, Box.NEW, turn_key(task.id, number))
+
+
+def next_turn(ws: Workspace, task: Task) -> AgentId | None:
+    """Who sent the message that is next; None where there is none."""
+    return next((message.sender for _, message in waiting(ws, task)), None)
+
+
+def put_away(ws: Workspace, task: Task, audit: Audit, all_of: bool = False) -> list[str]:
+    """Move the messages to done/ that a turn was made of, or all; the ids of those that were still in new/."""
+    moved = []
+    for number in numbers(ws, task.assignee, task.id, Box.NEW) if task.assignee else ():
+        if all_of or number <= task.turn:
+            key = turn_key(task.id, number)
+            with suppress(NotFound):
+                ws.shift(task.assignee or AgentId(""), key, Box.NEW, Box.DONE, replace(audit, key=key))
+                moved.append(str(key))
+    return moved
+
+
+def begin(ws: Workspace, task: Task) -> tuple[int, AgentId]:
+    """Number and sender of the turn to be made now. Raises MoveRefused where there is none."""
+    for number, message in waiting(ws, task):
+        return number, message.sender
+    raise MoveRefused("sessions", f"{task.id} has no message waiting", "")

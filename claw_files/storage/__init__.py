@@ -1,0 +1,1 @@
+"""Workspace files: where each lies, how it is loaded, locked and saved."""

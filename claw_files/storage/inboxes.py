@@ -1,0 +1,257 @@
+"""Inboxes: messages delivered the Maildir way, found by their key, read, moved, set aside."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files.config import Settings
+from claw_files.core import text as words
+from claw_files.core.digest import digest
+from claw_files.core.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
+from claw_files.core.model import AgentId, Audit, Box, Kind, Message, Note, TaskId
+from claw_files.formats import messages
+from claw_files.policy import payload_sizes
+from claw_files.policy.snapshot import ToldMark
+from claw_files.storage.wake_causes import WakeCauses
+from claw_files.system.clock import Clock
+from claw_files.system.paths import journal_path
+
+YOUNG = timedelta(seconds=2)  # an unreadable file younger than this is being written
+ASIDE_AT_ONCE = 500
+NAME_BYTES = 200  # of a name in quarantine/, which gets an ending as well
+MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; our own temporary files lie elsewhere
+
+
+def fingerprint(message: Message) -> str:
+    """What of a message must not be changed by anybody: who sent it to whom, as what, and its text."""
+    text = message.body.replace("\r", "").strip()
+    facts = (message.sender, message.to, message.kind.value, message.key, message.body_file or "", text)
+    return digest("\n".join(facts).encode("utf-8", "backslashreplace"))
+
+
+class Inboxes(WakeCauses):
+    """The part of a workspace that is about messages.
+
+    With `only_looks`, what cannot be read stays where it is: a dry run and `explain` write nothing.
+    """
+
+    clock: Clock
+    only_looks: bool = False
+
+    epoch: str | None
+    settings: Settings
+    pending: Note
+
+    def home(self, agent: AgentId) -> "Inboxes":
+        """The workspace in which the agent's inbox lies: this one, where nobody has a compartment."""
+        return self.places.inbox_of(agent) or self
+
+    def line(self, audit: Audit, message: Message | None = None) -> bytes:
+        """One line of the journal, as JSON with every promised key; of a message that is written, its fingerprint."""
+        facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
+        facts["epoch"] = audit.epoch or self.epoch
+        facts |= {"message_hash": fingerprint(message)} if message else {}
+        return words.json_line(facts)
+
+    def note(self, audit: Audit) -> None:
+        """Write a decision into the journal that changes no file."""
+        self.files.append(journal_path(self.clock.now()), self.line(audit))
+
+    def deliver(self, message: Message, audit: Audit) -> Message:
+        """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
+        root = message.root or self.cause or (self.root_of(message.task) if message.task else None)
+        message = replace(message, root=root)
+        there = self.home(message.to)
+        if there is not self:
+            return self._deliver_across(there, message, audit)
+        path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
+        if any(self.files.stamp(f"inbox/{message.to}/{box}/{message.id}.md") for box in (Box.CUR, Box.DONE)):
+            return message
+        for name in MAILDIR:
+            self.files.folder(f"inbox/{message.to}/{name}")
+        if self.settings.is_human(message.to) and not self.settings.is_human(message.sender):
+            message = replace(message, body=words.inert(message.body))
+        if message.body_file is None and payload_sizes.way(message.body) is not payload_sizes.PayloadWay.MESSAGE:
+            message = self._place_body(message)
+        raw = messages.render(message)
+        self.files.commit(path, lambda there: raw if there is None else there, self.line(audit, message))
+        return message
+
+    def _deliver_across(self, there: "Inboxes", message: Message, audit: Audit) -> Message:
+        """Deliver where the inbox lies. The journal there tells all, but of what leaves a compartment only the key."""
+        if not self.places.is_closed:
+            return there.deliver(message, audit)
+        if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
+            self.note(audit)
+        told = Audit(action=audit.action, task=message.task, agent=message.to, key=message.key)
+        return there.deliver(message, replace(told, why="from a compartment"))
+
+    def _place_body(self, message: Message) -> Message:
+        self.files.folder(f"inbox/{message.to}/bodies")
+        path = f"inbox/{message.to}/bodies/{message.id}.md"
+        self.files.commit(path, lambda _: message.body.encode("utf-8", "backslashreplace"), None)
+        told = f"The text is long ({payload_sizes.kilobytes(message.body)} KB). It is in `{path}`."
+        return replace(message, body=told, body_file=path)
+
+    def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
+        """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile.
+
+        The journal gets its fingerprint only if the text is a new one of ours: what somebody forged stays unknown.
+        """
+        path = f"inbox/{message.to}/{box}/{message.id}.md"
+        is_ours = fingerprint(self.read_message(message.to, box, message.id)) != fingerprint(message)
+
+        def change(raw: bytes | None) -> bytes:
+            if raw is None:  # written anew it would be there twice
+                raise NotFound("message", message.id)
+            return messages.render(message)
+
+        self.home(message.to).files.commit(path, change, self.line(audit, message if is_ours else None))
+
+    def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
+        """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""
+        files = self.home(agent).files
+        files.folder(f"inbox/{agent}/{target}")
+        try:
+            files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
+        except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
+            files.remove(f"inbox/{agent}/{source}/{id}.md", self.line(audit))
+            return False
+        return True
+
+    def message_ids(self, agent: AgentId, box: Box, old: bool = False) -> list[str]:
+        """Ids of the messages in one box, oldest first; with `old`, also of those in the archives of months."""
+        files = self.home(agent).files
+        names = (files.all_names if old else files.names)(f"inbox/{agent}/{box}")
+        return [name.removesuffix(".md") for name in names if name.endswith(".md")]
+
+    def unread_of(self, agent: AgentId, sender: AgentId) -> int:
+        """How many messages that `sender` sent, by their names, wait in the agent's new/: one listing."""
+        return sum(f"Z-{sender}-" in id for id in self.message_ids(agent, Box.NEW))
+
+    def read_message(self, agent: AgentId, box: Box, id: str) -> Message:
+        """One message. Whose it is and what it is called follow from where it lies, never from what it says.
+
+        Raises NotFound, InvalidFile, CannotRead.
+        """
+        path = f"inbox/{agent}/{box}/{id}.md"
+        message = messages.parse(self.home(agent).files.read(path).data, path)
+        return message if (message.to, message.id) == (agent, id) else replace(message, to=agent, id=id)
+
+    def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
+        """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
+        found, aside = [], 0
+        for id in self.message_ids(agent, box):
+            try:
+                found.append(self.read_message(agent, box, id))
+            except NotFound:
+                continue  # somebody moved it meanwhile
+            except InvalidFile as wrong:
+                aside += 1  # of a flood, so many each time: each is made durable, and good messages wait behind it
+                if aside <= ASIDE_AT_ONCE and not self.only_looks and self.home(agent) is self:
+                    self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
+        return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
+
+    def set_aside(self, wrong: InvalidFile) -> None:
+        """Set the inbox file aside that was met unreadable, unless this process only looks."""
+        if not self.only_looks and not isinstance(wrong, CannotRead):
+            self._set_aside(wrong.path, wrong)
+
+    def _set_aside(self, path: str, wrong: ClawError) -> None:
+        """Move an inbox file that cannot be read to quarantine/, with the reason beside it; never deleted.
+
+        One that is younger than two seconds stays: somebody is writing it where it lies.
+        """
+        stamp = self.files.stamp(path)
+        if stamp is not None and abs(self.clock.now() - stamp.mtime) < YOUNG:
+            return
+        with suppress(ClawError):  # doctor names what could not be moved
+            self.files.folder("quarantine")
+            name = self._free_name(path.replace("/", "-"))
+            audit = Audit(action="quarantine", why=str(wrong), key=path)
+            self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
+            try:
+                self.files.move(path, f"quarantine/{name}", self.line(audit))
+            except ClawError:
+                self.files.remove(f"quarantine/{name}.reason", None)  # nothing was set aside: no reason for it
+
+    def _free_name(self, wanted: str) -> str:
+        """`wanted`, short enough for a file's name, or the first "N.wanted" of which quarantine/ has no reason."""
+        raw = wanted.encode("utf-8", "surrogateescape")
+        if len(raw) > NAME_BYTES:
+            wanted = f"{wanted[:40]}-{digest(raw)}.md"
+        names = (f"{number}.{wanted}" if number > 1 else wanted for number in count(1))
+        return next(name for name in names if self.files.stamp(f"quarantine/{name}.reason") is None)
+
+    def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
+        for box in Box:
+            if self.home(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+                return self.read_message(agent, box, key), box
+            for id in self.message_ids(agent, box):
+                if id.endswith(f"-{key}"):
+                    return self.read_message(agent, box, id), box
+        return None
+
+    def old_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        """The message of that key or id among all that are done, also in the archives of months."""
+        ids = (id for id in self.message_ids(agent, Box.DONE, old=True) if id == key or id.endswith(f"-{key}"))
+        return next(((self.read_message(agent, Box.DONE, id), Box.DONE) for id in ids), None)
+
+    def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
+        """The task message of the newest attempt that the agent was given, wherever it lies."""
+        form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
+        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}
+        with suppress(ClawError):
+            if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
+                return found[0]
+        return None
+
+    def tasks_given(self, agent: AgentId) -> set[TaskId]:
+        """The tasks that the agent was ever given, by the names of their messages."""
+        form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
+        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box, old=True))
+        return {TaskId(named[1].upper()) for named in names if named}
+
+    def is_answered(self, message: Message) -> bool:
+        """Whether it is a question whose answer was sent."""
+        asker = message.reply_to or message.sender
+        return message.kind is Kind.QUESTION and self.told().get(f"{asker}/{message.key}.answer") is not None
+
+    def put_away(self, key: str, audit: Audit) -> None:
+        """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
+        for agent in self.files.names("inbox"):
+            found = self.find_message(AgentId(agent), key)
+            if found and found[1] is not Box.DONE:
+                done = replace(audit, action="inbox done", agent=AgentId(agent), key=key)
+                self.shift(AgentId(agent), found[0].id, found[1], Box.DONE, done)
+
+    def told(self) -> Mapping[str, ToldMark]:
+        """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""
+        return _ToldView(self)
+
+
+class _ToldView(Mapping[str, ToldMark]):
+    """Looks for the message file when it is asked; a tick asks only about its entries."""
+
+    def __init__(self, inboxes: Inboxes) -> None:
+        self._inboxes = inboxes
+
+    def __getitem__(self, name: str) -> ToldMark:
+        agent, key = name.split("/", 1)
+        files = self._inboxes.home(AgentId(agent)).files
+        for box in Box:
+            if stamp := files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+                return ToldMark(box=box, sent=stamp.mtime)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,252 @@
+"""What else than its status file knows of a task: claim log, messages, journal.
+
+Asked only where a file is gone, was put back as an older copy, or says nothing any more; an idle tick asks nothing.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from claw_files.core import text
+from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.model import AgentId, State, Task, TaskId, Value
+from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES, journal_paths
+
+if TYPE_CHECKING:
+    from claw_files.storage.locks import ClaimRecord
+    from claw_files.storage.task_restore import DefinitionStore
+
+DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
+_PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
+_LEADS_TO = {
+    State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
+    State.IN_PROGRESS: "claim, progress, beat",
+    State.REVIEW: "review",
+    State.DONE: "done, finish, approve, no reviewer, from cache",
+    State.BLOCKED: "block, need",
+    State.FAILED: "fail",
+    State.DEAD: "dead-letter",
+    State.CANCELLED: "cancel",
+}
+_STATES = {action: state for state, actions in _LEADS_TO.items() for action in actions.split(", ")}
+
+
+class RecordedState(Value, frozen=True):
+    """The last line of the journal that gave a task a state."""
+
+    state: State
+    at: datetime
+    action: str
+    agent: AgentId | None = None  # whose the task was then
+
+
+def last_recorded(files: Files, task: TaskId) -> RecordedState | None:
+    """What the journal has as the task's last state; None where it knows none, or too long ago."""
+    left = MOST_BYTES
+    for name in [name for name in files.all_names("audit") if name.endswith(".jsonl")][: -DAYS - 1 : -1]:
+        try:
+            raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
+        except ClawError:  # doctor names it
+            continue
+        left -= len(raw)
+        if left < 0:
+            return None
+        if found := _last_in(raw, task):
+            return found
+    return None
+
+
+def made_under(ws: "DefinitionStore", key: str | None) -> TaskId | None:
+    """The task that an earlier try of the command has made or changed under `key`; None where there was none.
+
+    It is that of the first such line in the journal of the last two days; what a crash left without its line is
+    journalled before. Raises Busy, CannotWrite.
+    """
+    if not key or not ws.pending.again:
+        return None
+    ws.files.recover(_PATIENCE_SECONDS)
+    now = ws.clock.now()
+    for path in journal_paths(now - timedelta(days=2), now + timedelta(days=1)):
+        with suppress(NotFound):
+            raw = ws.files.read(path, JOURNAL_BYTES).data
+            if (at := raw.find(f'"key":"{key}"'.encode())) >= 0:
+                line = raw[raw.rfind(b"\n", 0, at) + 1 : raw.find(b"\n", at)]
+                return TaskId(msgspec.json.decode(line)["task"])
+    return None
+
+
+def journalled(ws: "DefinitionStore", task: TaskId) -> RecordedState | None:
+    """The same; None, too, where a clock that was put back since leaves open which line is the last."""
+    known = last_recorded(ws.files, task)
+    return known if known and known.at <= ws.clock.now() else None
+
+
+def _last_in(raw: bytes, task: TaskId) -> RecordedState | None:
+    mark, end = f'"{task}"'.encode(), len(raw)
+    while (at := raw.rfind(mark, 0, end)) >= 0:
+        end = raw.rfind(b"\n", 0, at) + 1
+        stop = raw.find(b"\n", at)
+        if found := _recorded(raw[end : stop if stop >= 0 else len(raw)], task):
+            return found
+    return None
+
+
+def _recorded(line: bytes, task: TaskId) -> RecordedState | None:
+    try:
+        facts = msgspec.json.decode(line)
+        state, at = _state(facts), datetime.fromisoformat(facts["timestamp"])
+        found = RecordedState(state=state, at=at, action=facts["action"], agent=facts.get("agent")) if state else None
+        return found if facts["task"] == task else None
+    except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError):
+        return None
+
+
+def _state(facts: dict[str, Any]) -> State | None:
+    """The state after the line's action; of moves by hand, reports and closed lines its reason names it.
+
+    None of a line about a message: that is sent before the task moves, or after it.
+    """
+    if "message_hash" in facts:
+        return None
+    action, why = facts["action"], str(facts.get("why") or "")
+    said = {"record": why.rpartition("-> ")[2], "carry": why.partition(" reports ")[2], "close": why}.get(action)
+    if said is not None:
+        return next((state for state in State if said.replace(",", " ").split(" ")[0] == state), None)
+    return _STATES.get(action)
+
+
+# --- a file that is gone
+
+
+def is_known(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
+    """Whether the claim log, a message of one of `agents`, or the journal knows the task, asked in this order.
+
+    A definition alone says nothing: a crash left it, and what it defines is still to be made.
+    """
+    if ws.claims.given(task).highest:
+        return True
+    if any(ws.latest_message(agent, task) for agent in dict.fromkeys(agents) if agent):
+        return True
+    return last_recorded(ws.files, task) is not None
+
+
+def check_new(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | None]) -> None:
+    """Raises Conflict for a task without a file that something else knows."""
+    if is_known(ws, task, agents):
+        raise Conflict(f"status/{text.file_name(task)} is gone, and nothing is made in its place")
+
+
+# --- a file that is older than what was recorded
+
+
+def fenced(ws: "DefinitionStore", task: Task) -> Task:
+    """`task` as its newest generation has it, where an older copy lies over the file: a former holder's, or git's.
+
+    What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
+    """
+    given = ws.claims.given(task.id)
+    newest, is_claimed = given.highest, given.is_spent(given.highest)
+    if (found := _disowned(ws, task, given)) or (task.generation == 0 and task.recorded is not State.BACKLOG):
+        return found or task
+    is_lower = task.generation < newest
+    if not is_lower and not (is_claimed and task.generation == newest and task.recorded is State.BACKLOG):
+        return task
+    owner = given.owner(newest)
+    message = ws.latest_message(owner, task.id) if owner and is_lower else None
+    if owner is None or not (is_claimed or (message and message.generation == newest)):
+        return task  # a claim or a delivery that was cut short; nobody has it yet
+    known = last_recorded(ws.files, task.id)
+    if task.recorded is State.BACKLOG and is_claimed and known and known.state is State.BACKLOG:
+        return task  # given back
+    if not is_lower and known is None and task.assignee != owner:
+        return task
+    is_theirs = task.assignee == owner and task.state is not State.BACKLOG and not is_lower
+    if is_theirs and (known is None or known.state in (State.BACKLOG, State.IN_PROGRESS)):
+        return task  # another program claimed it: only we write `recorded`
+    state = State.IN_PROGRESS if is_claimed else State.BACKLOG
+    task = replace(task, assignee=owner, attempt=max(task.attempt, (message.attempt or 1) if message else 1))
+    return _superseded(ws, task, known, state, newest)
+
+
+def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | None:
+    """`task` as its holder has it, where its file names another agent, or a generation that nobody was given.
+
+    The claim log says whose it is; where that is gone, the journal does, of a file that was changed since our last
+    write. None where the file names nobody else.
+    """
+    known, is_free = None, task.recorded is State.BACKLOG
+    is_invented = task.generation > given.highest and task.recorded in (State.IN_PROGRESS, State.REVIEW)
+    is_lost = task.generation == 0 and not is_free
+    number = given.highest if is_lost or (is_invented and given.highest) else task.generation
+    if is_invented and not given.highest and ws.is_edited(task):
+        known = journalled(ws, task.id)
+    holder = known.agent if known and known.state is task.recorded else given.holder(number)
+    named = number if is_lost else task.generation
+    if holder is None or number < given.highest or (task.assignee, named) == (holder, number):
+        return None
+    if task.assignee is None:
+        return None if is_free else replace(task, assignee=holder)
+    known = journalled(ws, task.id) if is_free else None
+    if is_free and (given.is_spent(number) or (known and known.action in ("record", "release"))):
+        return None  # it was given back, or is an older copy
+    why = f"names {task.assignee}" if task.assignee != holder else f"names generation {task.generation}"
+    return replace(task, stranger=why, assignee=holder, generation=number)
+
+
+def recalled(ws: "DefinitionStore", task: Task) -> Task:
+    """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
+    known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
+    if known is None or task.updated is None or known.at < task.updated or known.state is task.recorded:
+        return task
+    return _superseded(ws, task, known, known.state, task.generation)
+
+
+def _superseded(ws: "DefinitionStore", task: Task, known: RecordedState | None, state: State, generation: int) -> Task:
+    state = known.state if known else state
+    if known and state is State.DONE and known.action != "approve" and known.action != "close" and ws.is_reviewed(task):
+        state = State.REVIEW
+    return replace(
+        task,
+        recorded=state,
+        superseded=task.generation,
+        generation=generation,
+        lease=None,
+        eta=None,
+        completed=known.at if known and state is State.DONE else None,
+    )
+
+
+# --- a file that says nothing any more
+
+
+def stolen(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | None:
+    """`task` as its holder has it, where another agent wrote over the whole file and named itself; None otherwise."""
+    holder, is_claimed = given.holder(given.highest), given.is_spent(given.highest)
+    known = journalled(ws, task.id) if holder and is_claimed else None
+    if holder is None or task.assignee == holder or (known and known.state is State.BACKLOG):
+        return None  # given back
+    state = known.state if known else State.IN_PROGRESS if is_claimed else State.BACKLOG
+    why = f"names {task.assignee}"
+    return replace(task, recorded=state, stranger=why, assignee=holder, generation=given.highest)
+
+
+def claimed(ws: "DefinitionStore", task: Task) -> Task:
+    """`task` in progress with whoever claimed it, where its file was written anew and says nothing of its state.
+
+    Words that are not understood leave it in that state as well; a file that says something is believed.
+    """
+    given = ws.claims.given(task.id)
+    owner = given.owner(given.highest)
+    if owner is None or given.highest < task.generation or not given.is_spent(given.highest):
+        return task
+    known = None if task.unclear else last_recorded(ws.files, task.id)
+    if known and known.state not in (State.IN_PROGRESS, State.BLOCKED):
+        return task
+    held = replace(task, assignee=owner, generation=given.highest, state=State.IN_PROGRESS)
+    # Words that are waited for stay news: nothing is recorded beside them.
+    return replace(held, recorded=State.IN_PROGRESS) if task.unclear else held

@@ -1,0 +1,31 @@
+"""Finding what the program brings along: templates and the example workspace.
+
+They live at the top of the repository, where people look for them, and inside the package once installed (`_data/`).
+"""
+
+import os
+from functools import cache
+
+from claw_files.core.errors import NotFound
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@cache
+def folder(name: str) -> str:
+    """The absolute path of "templates" or "workspace-example". Raises NotFound when the installation lacks it."""
+    for root in (os.path.join(_PACKAGE, "_data"), os.path.dirname(_PACKAGE)):
+        path = os.path.join(root, name)
+        if os.path.isdir(path):
+            return path
+    raise NotFound("folder of the installation", name, "install clawfiles again")
+
+
+@cache
+def template(name: str) -> str:
+    """The text of `templates/NAME`; `name` comes from us, never from a file. Raises NotFound."""
+    try:
+        with open(os.path.join(folder("templates"), name), encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise NotFound("template", name) from None
