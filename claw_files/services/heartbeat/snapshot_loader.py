@@ -1,8 +1,4 @@
-"""What a tick reads: for each ledger line its task, reports, message and run, and a little around them.
-
-It reads only what the entries name. The run is looked at before the files it may have written, so that a run seen as
-ended has nothing more to say.
-"""
+"""Loads the snapshot of a tick. A run is read before the files it may have written: an ended run says no more."""
 
 import re
 from bisect import bisect_left
@@ -75,11 +71,9 @@ class SnapshotLoader:
         others: "Callable[[], Sequence[SnapshotLoader]]" = tuple,
         outbox: "Outbox | None" = None,
     ) -> None:
-        """`others` look at the other places under the same limits: compartments, or what lies around one."""
+        """`others` load the workspaces that share our limits: compartments, or the workspace around a compartment."""
         self._outbox = outbox
-        self._ws = workspace
-        self._runtime = runtime
-        self._checkpoints = checkpoints
+        self._ws, self._runtime, self._checkpoints = workspace, runtime, checkpoints
         self._schedules = schedules
         self._others = others
         self._endings = Endings(workspace)

@@ -1,7 +1,4 @@
-"""Tasks by command: make them, and every move but the claim (`services.tasks.claims`).
-
-A move is a rule run on whatever stands in the file at that moment; the rule's refusal leaves the file as it was.
-"""
+"""Tasks: creation and every move but the claim. A move runs a rule on the file; a refusal changes nothing."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
