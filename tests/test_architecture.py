@@ -199,3 +199,13 @@ def test_whoever_tells_a_checker_to_look_away_says_why(folder: str) -> None:
     found = ((path, line, SUPPRESSION.search(line)) for path, line in lines)
     silent = [f"{path.name}: {line.strip()}" for path, line, match in found if match and not match["why"].strip(" -#")]
     assert silent == []
+
+
+def test_a_class_name_stands_once_in_the_package() -> None:
+    places: dict[str, list[str]] = {}
+    for name, path in NAMES.items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name)
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
