@@ -4,7 +4,16 @@ from pathlib import Path
 
 import msgspec
 
-from claw_files.config import TABLE, Agent, Heartbeat, Limits, Quiet, Route, Workspace, reference_page
+from claw_files.config import (
+    TABLE,
+    Agent,
+    HeartbeatSettings,
+    LimitSettings,
+    QuietHours,
+    Route,
+    WorkspaceSettings,
+    reference_page,
+)
 from claw_files.config.toml_lines import locate
 from claw_files.config.value_forms import FORMS
 
@@ -29,12 +38,12 @@ def test_every_form_is_used_and_every_default_is_of_its_form() -> None:
 def test_every_field_of_the_settings_is_in_the_table() -> None:
     rows = {setting.name for setting in TABLE}
     for section, kind in (
-        ("workspace", Workspace),
-        ("heartbeat", Heartbeat),
-        ("quiet_hours", Quiet),
+        ("workspace", WorkspaceSettings),
+        ("heartbeat", HeartbeatSettings),
+        ("quiet_hours", QuietHours),
         ("agents.*", Agent),
         ("routes.*", Route),
-        ("limits", Limits),
+        ("limits", LimitSettings),
     ):
         fields = {field.name for field in msgspec.structs.fields(kind)} - {"name", "type", "per_model"}
         assert {f"{section}.{field}" for field in fields} <= rows
