@@ -19,21 +19,21 @@ NOTICED, AGAIN = 5.0, 10.0
 # Runs the real program with a fault that a test cannot bring about from outside.
 SABOTAGE = """
 import sys, threading, time, os
-from claw_files.daemon import watching
+from claw_files.daemon import observers
 from claw_files.cli import main
 
 made = []
-class Events(watching.Events):
+class KernelObserver(observers.KernelObserver):
     def __init__(self, tell):
         super().__init__(tell)
         made.append(self)
-watching.Events = Events
+observers.KernelObserver = KernelObserver
 
 def raising(self, event):
     if "poison" in str(event.src_path) or "poison" in str(event.dest_path):
         raise RuntimeError("a handler that raises")
     dispatch(self, event)
-dispatch, watching._Handler.dispatch = watching._Handler.dispatch, raising
+dispatch, observers._Handler.dispatch = observers._Handler.dispatch, raising
 
 def kill_an_emitter():
     while not os.path.exists("kill-emitter"): time.sleep(0.05)
