@@ -93,7 +93,7 @@ def show_task(task_id: str) -> None:
 
 
 @command("board", example="clawfiles board")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many task_moves.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many tasks.")
 def board(limit: int | None) -> None:
     """Show all tasks by state; the archive is left out."""
     from claw_files.presentation import views

@@ -21,13 +21,16 @@ from .oracle import ledger, paper, tasks
 from .oracle.paper import Unread
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith("repair"))
+MODULES = sorted(
+    path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith(("repair", "claim_proof"))
+)
 # What asks a gateway, a program, an address or bubblewrap reads nothing of the workspace and writes nothing.
 # No room above `services` writes by itself; of those that could, only what looks at locks and gateways.
 OURS = re.compile(
-    r"claw_files\.(?:(?:model|words|errors|digest|patterns|config|documents|rules|doctor|notify)(?:\.|$)"
-    r"|openclaw(?:\.(?:health|installed))?$|acp(?:\.installed)?$|runtimes\.(?:bubblewrap|locks)(?:\.|$)"
-    r"|system(?:\.proc)?(?:\.|$)|services\.(?:writable|reading)(?:\.|$))"
+    r"claw_files\.(?:(?:core|config|formats|policy|doctor|integrations\.notify)(?:\.|$)"
+    r"|integrations(?:\.openclaw(?:\.(?:agent_health|installation))?|\.acp(?:\.program_check)?)?$"
+    r"|processes(?:\.(?:bubblewrap|run_locks)(?:\.|$)|$)|system(?:\.procfs)?(?:\.|$)"
+    r"|services\.(?:admin|messaging)(?:\.(?:unwritable_files|message_reader)(?:\.|$)|$))"
 )
 WRITES = {
     "write",

@@ -107,6 +107,7 @@ def test_the_commands_of_a_copied_cache_are_not_started(ours: Machine, theirs: M
 
     ours.type(ws, "task", "new", "Look", "--to", "peter", "--agent", "sam")
 
+    until(lambda: set(ws.glob("runs/*")) - before, "its agent is started")
     (run,) = set(ws.glob("runs/*")) - before
     until(lambda: "ended:" in (run / "run.md").read_text(), "the run has ended")
     assert "touch" not in (run / "run.md").read_text()
