@@ -6,7 +6,7 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench prove graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
+.PHONY: demo test check bench prove mutants graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
 MINUTES ?= 10
 
 demo: $(RUNS)  ## the workday of the example workspace, with real agent processes
@@ -24,6 +24,9 @@ bench: $(STAMP)  ## what things cost, as ratios within one run
 prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries them a tenth as often
 	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=default \
 	  -m "(slow or proof) and not realagents and not openclaw"
+
+mutants: $(STAMP)  ## guards of the core, each taken out once: which test notices it
+	@$(BIN)/python tests/mutants.py
 
 graveyard: $(STAMP)  ## public bugs of tools that do parts of this job: what their users saw, what happens here
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/graveyard --table

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
+from tests.proofs import examples
 
 MORE = """
 [agents.dimitra]
@@ -153,8 +155,9 @@ def decided(snap: Snapshot, at: datetime) -> set[tuple[object, ...]]:
     return {(action.act, action.task, action.agent, action.key) for action in plan_tick(snap, at)} | sent
 
 
+@pytest.mark.proof
 @given(snapshots(), near)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapshot, now: datetime) -> None:
     """Walked from one due time to the next, for days: each must come before anything is new."""
     end = now + timedelta(hours=14)

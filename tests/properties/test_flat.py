@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import InvalidFile
 from claw_files.formats import flat_yaml, frontmatter, frontmatter_edits, status
-from tests.proofs import often
+from tests.proofs import examples, often
 
 PATH = "status/tc-1.md"
 PLAIN_KEYS = ["id", "title", "status", "y", "no", "null", "due date", "x-y_1", "assignee"]
@@ -133,8 +133,9 @@ def plain_value(value: Any) -> Any:
     return "x" if value == "-" else value.replace("@", "a")
 
 
+@pytest.mark.proof
 @given(block=st.one_of(BLOCK, LIKELY))
-@settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=examples(1_000), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_yaml_reads_the_same_or_the_block_is_declined(block: str) -> None:
     agree(block)
 

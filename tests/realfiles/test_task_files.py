@@ -13,6 +13,7 @@ from claw_files.core.model import AgentId, State, Task, TaskId
 from claw_files.formats import frontmatter_edits, status
 from claw_files.testing.office import Office
 from tests.each import each
+from tests.proofs import is_tried
 
 from . import shapes
 from .oracle import only_changes, parts, plain, spans
@@ -22,6 +23,7 @@ SAVED = datetime(2026, 3, 7, 9, 0, tzinfo=UTC)
 PETER, SAM, BOSS = AgentId("peter"), AgentId("sam"), AgentId("dimitrios")
 STORED = sorted((Path(__file__).parent / "files" / "tasks").iterdir())
 FILES = {path.name: path.read_bytes() for path in STORED} | dict(shapes.tasks())
+NAMED = {path.name for path in STORED}  # as people wrote them; the others are made
 REFUSED = sorted(name for name in FILES if name.startswith("refused-"))
 # What a state's change writes beside the state: `docs/reference/file-format.md` tells what each is for.
 NEWS = {"status", "state", "recorded", "said", "heard", "eta", "estimated", "need", "needs"}
@@ -143,7 +145,8 @@ def test_an_edit_of_the_task_changes_the_lines_of_its_keys_only(name: str) -> No
         assert all(getattr(read, field) == value for field, value in change.items())
 
 
-@each("name", GOOD)
+@pytest.mark.proof
+@each("name", [name for n, name in enumerate(GOOD) if name in NAMED or is_tried(n)])
 def test_a_life_in_the_store_keeps_every_line_that_is_not_ours(name: str, tmp_path: Path) -> None:
     office = Office(tmp_path / "sam")
     task, path, raw = TaskId(task_of(name).upper()), f"status/{task_of(name)}.md", FILES[name]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claw_files.policy import due_times, quiet_hours
+from tests.proofs import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
@@ -162,7 +163,8 @@ def test_the_key_names_schedule_and_due_time() -> None:
     assert due_times.key("morning-report", due) == "schedule.morning-report.20260307T074500Z"
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 2**32), zone=st.sampled_from(ZONES), cron=st.sampled_from(FIXED))
 def test_ticks_at_random_times_act_once_on_the_latest_due_time_before_each(
     seed: int, zone: ZoneInfo, cron: str
@@ -187,7 +189,8 @@ def test_ticks_at_random_times_act_once_on_the_latest_due_time_before_each(
     assert set(acted) <= set(truth)
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 2**32), zone=st.sampled_from(ZONES), cron=st.sampled_from(WILD))
 def test_ticks_closer_than_the_due_times_miss_none(seed: int, zone: ZoneInfo, cron: str) -> None:
     random = Random(seed)

@@ -17,6 +17,7 @@ from claw_files.policy.rule_context import lane
 from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
+from tests.proofs import examples
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -378,7 +379,8 @@ NOWS = st.sampled_from([START + n * 5 * MINUTE for n in range(-3, 30)])
 TOUCHES = {Act.DELIVER, Act.RESEND, Act.NEXT_AGENT, Act.RETRY}
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(400), deadline=None)
 @given(snap=snapshots(), now=NOWS)
 def test_every_plan_keeps_the_promises_of_a_tick(snap: Snapshot, now: datetime) -> None:
     planned = plan_tick(snap, now)
@@ -406,7 +408,8 @@ def test_every_plan_keeps_the_promises_of_a_tick(snap: Snapshot, now: datetime) 
     assert len(told) == len(set(told)), "nobody is told one thing twice"
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(200), deadline=None)
 @given(snap=snapshots(), now=NOWS)
 def test_what_was_told_is_not_told_again(snap: Snapshot, now: datetime) -> None:
     once = {Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM, Act.REPORT}
