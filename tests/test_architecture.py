@@ -150,7 +150,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 
 @each("call", DOORS)
-def test_what_reaches_outside_is_done_only_in_the_rooms_that_are_its_doors(call: str) -> None:
+def test_calls_to_the_outside_are_made_only_in_the_rooms_allowed_to(call: str) -> None:
     callers = {path.relative_to(ROOT).as_posix(): name for name, path in NAMES.items() if call in calls(path)}
     strangers = {file for file, name in callers.items() if not {file, room_of(name)} & DOORS[call]}
 
@@ -193,7 +193,7 @@ SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)(?:: ?[A-Z0-9, ]+|\[[^]]*\])?(
 
 
 @each("folder", ["claw_files", "tests", "benchmarks"])
-def test_whoever_tells_a_checker_to_look_away_says_why(folder: str) -> None:
+def test_each_suppression_says_why(folder: str) -> None:
     files = (ROOT.parent / folder).rglob("*.py")
     lines = ((path, line) for path in files if path != Path(__file__) for line in path.read_text().splitlines())
     found = ((path, line, SUPPRESSION.search(line)) for path, line in lines)

@@ -36,7 +36,7 @@ def test_a_turn_without_a_result_is_a_failed_attempt_like_any(team: Team) -> Non
     assert "fail" in actions
 
 
-def test_what_the_turns_used_is_noted(team: Team) -> None:
+def test_the_usage_of_each_turn_is_noted(team: Team) -> None:
     team.work(CLAIM, DONE)
 
     assert json.loads(team.log("usage.json")) == {"input": 40, "output": 20, "cached": 30, "cost": None, "model": None}
@@ -214,7 +214,7 @@ def test_a_correction_after_the_last_turn_is_refused(team: Team) -> None:
         correct(str(team.root), run, pause=lambda _: None)
 
 
-def test_what_is_asked_for_after_the_cancel_is_refused(team: Team) -> None:
+def test_requests_after_a_cancel_are_refused(team: Team) -> None:
     team.configure('permissions = "approve-all"')
     team.begin("!say I wait.", "!late_ask")
     until(lambda: "I wait." in team.log(), "the first turn")
@@ -250,7 +250,7 @@ def test_the_runs_time_limit_ends_a_turn_that_goes_on_for_ever(team: Team) -> No
     assert team.processes() == []
 
 
-def test_what_it_said_last_is_seen_while_it_works(team: Team) -> None:
+def test_the_last_words_of_an_agent_are_shown_while_it_works(team: Team) -> None:
     team.begin("!say Reading the log.", "!hang")
     until(lambda: "Reading" in team.log(), "the turn")
 
@@ -303,7 +303,7 @@ def test_a_worker_that_stays_goes_on_with_its_session_in_each_turn_until_it_is_c
     assert not (team.root / "sessions/subagent-mail.md").exists()
 
 
-def test_what_is_spawned_for_one_run_keeps_no_session(team: Team) -> None:
+def test_a_worker_for_one_run_keeps_no_session(team: Team) -> None:
     team.configure(WORKER.format(python=sys.executable, program=str(PROGRAM), state=str(team.state)))
     (team.root / "checkpoints").mkdir()
     team.app.delegations.spawn(SpawnOrder(text=WRITES, label="mail", size="S"), SAM)

@@ -103,7 +103,7 @@ def test_progress_on_a_blocked_task_that_nobody_holds_makes_nobody_its_holder(de
 
 
 @pytest.mark.parametrize("by", ["sam", "dimitrios", "peter"])
-def test_what_is_unblocked_stays_with_its_holder_who_is_told(desk, by: str) -> None:
+def test_an_unblocked_task_stays_with_its_holder_who_is_told(desk, by: str) -> None:
     task = held(desk)
     generation = desk.show(task)["generation"]
     desk.ok("block", task, "no key", by="peter")

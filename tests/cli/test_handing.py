@@ -190,7 +190,7 @@ def test_a_torn_or_foreign_line_in_the_journal_is_left_out(desk) -> None:
 
 
 @pytest.mark.parametrize(("check", "status"), [("true", 0), ("false", 8)])
-def test_who_waits_for_a_worker_waits_for_its_routes_check(desk, check: str, status: int) -> None:
+def test_wait_includes_the_check_of_the_route(desk, check: str, status: int) -> None:
     worker(desk)
     desk.write(
         "clawfiles.toml", desk.read("clawfiles.toml") + f'checked = {{ to = ["research"], verify = ["{check}"] }}\n'

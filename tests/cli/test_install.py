@@ -150,7 +150,7 @@ def test_a_crontab_that_was_made_for_the_block_goes_with_it(desk, crontab) -> No
     assert not file.exists()
 
 
-def test_what_was_written_is_shown(desk, crontab) -> None:
+def test_the_installed_unit_is_shown(desk, crontab) -> None:
     file = crontab()
 
     shown = desk.ok("install", "cron").out

@@ -44,7 +44,7 @@ def test_a_second_process_of_one_agent_is_refused_unless_it_names_its_generation
     assert desk("claim", task, "--generation", "2", by="peter").status == 4
 
 
-def test_what_is_delegated_to_one_agent_no_other_claims(desk) -> None:
+def test_another_agent_cannot_claim_a_delegated_task(desk) -> None:
     desk.ok("task", "new", "API security review", "--to", "peter", by="sam")
 
     answer = desk("claim", "TC-1", "--json", by="iris")
@@ -67,7 +67,7 @@ def test_a_reserved_generation_survives_an_agent_that_overwrites_its_file(desk) 
     assert desk.ok("claim", "TC-1", "--json", by="peter").json["generation"] == 1
 
 
-def test_what_comes_after_an_unfinished_task_waits(desk) -> None:
+def test_a_successor_of_an_unfinished_task_cannot_be_claimed(desk) -> None:
     desk.task("first")
     desk.task("second", "--after", "TC-1")
 
@@ -177,7 +177,7 @@ def test_a_task_in_backlog_must_be_claimed_first(desk, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["progress", "beat", "done", "review", "fail", "block", "release"])
-def test_who_names_an_older_generation_is_refused(desk, command: str) -> None:
+def test_an_older_generation_is_refused(desk, command: str) -> None:
     task = claimed(desk)
     desk.ok("release", task, by="peter")
     again = desk.ok("claim", task, "--json", by="peter").json["generation"]

@@ -28,7 +28,7 @@ def journal(world: Any) -> list[bytes]:
         return []
 
 
-def test_what_was_committed_is_read_back(world: Any) -> None:
+def test_committed_bytes_are_read_back(world: Any) -> None:
     written = world.files.commit(PATH, added, NOTE)
 
     assert world.files.read(PATH) == written
@@ -52,7 +52,7 @@ def test_a_change_that_changes_nothing_writes_nothing(world: Any) -> None:
     assert journal(world) == []
 
 
-def test_what_a_change_raises_passes_and_nothing_is_written(world: Any) -> None:
+def test_an_error_in_the_change_passes_and_nothing_is_written(world: Any) -> None:
     world.by_hand(PATH, b"old\n")
 
     def refuse(data: bytes | None) -> bytes:

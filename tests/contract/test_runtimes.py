@@ -67,7 +67,7 @@ def test_a_run_that_was_never_started_is_none_and_nothing_can_be_done_to_it(runt
     assert runtime.live() == []
 
 
-def test_what_was_started_is_live_until_it_is_over(runtime: AgentRuntime, tmp_path: Path) -> None:
+def test_a_started_run_is_live_until_its_end(runtime: AgentRuntime, tmp_path: Path) -> None:
     started = runtime.start(order(tmp_path, "tc-1.1-s1", "sleep", "20"))
 
     assert [run.id for run in runtime.live()] == (["tc-1.1-s1"] if started else [])

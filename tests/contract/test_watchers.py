@@ -134,7 +134,7 @@ def test_a_folder_that_is_watched_no_more_is_told_no_more(bench: Bench) -> None:
     assert str(one / "x") not in bench.told
 
 
-def test_what_is_only_read_is_not_told(bench: Bench) -> None:
+def test_reading_a_file_is_no_event(bench: Bench) -> None:
     folder = bench.folder("status")
     (folder / "tc-1.md").write_text("one")
     bench.watcher.watch([str(folder)])

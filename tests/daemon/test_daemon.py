@@ -35,7 +35,7 @@ def test_the_end_of_a_run_starts_the_next_message_of_the_lane_at_once(home: Home
     assert len(starts) == 2
 
 
-def test_what_comes_due_needs_no_file_to_change(home: Home) -> None:
+def test_a_due_time_wakes_the_daemon_without_a_file_change(home: Home) -> None:
     home.write("clawfiles.toml", home.read("clawfiles.toml") + '\n[heartbeat]\nack = "1s"\n[daemon]\nrescan = "1h"\n')
     task = home.new("iris")
     home.start()
@@ -77,7 +77,7 @@ def test_each_life_has_an_epoch_more_also_without_the_copy(home: Home) -> None:
     assert [line["epoch"] for line in home.audit(action="daemon start")] == ["3"]
 
 
-def test_what_a_daemon_writes_bears_its_epoch(home: Home) -> None:
+def test_files_that_a_daemon_writes_bear_its_epoch(home: Home) -> None:
     home.start()
     home.kill()
     home.start()

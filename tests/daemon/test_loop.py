@@ -88,7 +88,7 @@ def test_with_nothing_to_do_the_loop_waits_a_second_at_a_stretch(room: Room) -> 
     assert 0.9 <= room.loop.pause() <= 1.0
 
 
-def test_what_comes_due_is_done_at_its_time(room: Room) -> None:
+def test_a_due_action_happens_at_its_time(room: Room) -> None:
     room.office.delegated("iris")
     room.turn()
     due = room.loop.due
@@ -113,7 +113,7 @@ def test_a_rescan_finds_and_counts_what_no_event_told(room: Room) -> None:
     assert room.watch.health.missed >= 1
 
 
-def test_what_was_told_is_not_counted_as_missed(room: Room) -> None:
+def test_a_change_that_an_event_announced_is_not_counted_as_missed(room: Room) -> None:
     task = room.office.delegated("iris")
     room.turn()
     room.turn(31 * SECOND)
@@ -218,7 +218,7 @@ def test_a_tick_that_fails_is_tried_again_within_a_second(room: Room, monkeypatc
     assert room.office.lines == []
 
 
-def test_what_editors_leave_behind_wakes_nobody(room: Room) -> None:
+def test_leftovers_of_editors_wake_nobody(room: Room) -> None:
     room.office.delegated("iris")
     room.turn()
     room.turn(SECOND)
@@ -231,7 +231,7 @@ def test_what_editors_leave_behind_wakes_nobody(room: Room) -> None:
     assert room.loop.last == last
 
 
-def test_what_is_decided_again_in_every_tick_keeps_nobody_busy(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decision_that_every_tick_repeats_keeps_the_loop_idle(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.turn()
     real, ticks = room.loop.app.heartbeat.tick, 0
 

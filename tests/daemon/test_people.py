@@ -72,9 +72,7 @@ def test_a_ticked_box_is_acted_on_at_once(tmp_path: Path, paper: str) -> None:
         home.close()
 
 
-def test_what_a_service_does_not_take_is_tried_again_when_it_is_due(
-    tmp_path: Path, service: ThreadingHTTPServer
-) -> None:
+def test_a_refused_notification_is_tried_again_when_it_is_due(tmp_path: Path, service: ThreadingHTTPServer) -> None:
     home = home_with(tmp_path, [f"json://127.0.0.1:{service.server_address[1]}/"])
     try:
         home.start()

@@ -107,7 +107,7 @@ def test_a_heartbeat_beside_a_draining_daemon_starts_nothing(home: Home) -> None
     home.until(lambda: home.task(second) is not State.BACKLOG, "the next heartbeat starts it")
 
 
-def test_what_still_runs_at_the_end_of_the_drain_is_saved_and_ended(busy: Home) -> None:
+def test_a_run_that_outlasts_the_drain_is_saved_and_ended(busy: Home) -> None:
     home = busy
     home.start()
     task = home.new("half")

@@ -735,7 +735,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, clinic) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_wrong_is_named_with_its_file_and_line(clinic, name: str) -> None:
+def test_each_finding_names_its_file_and_line(clinic, name: str) -> None:
     code, file, line, make = CASES[name]
     make(clinic)
     before = clinic.sums()
@@ -797,7 +797,7 @@ def test_a_workspace_at_work_gives_nothing(clinic) -> None:
 @pytest.mark.parametrize(
     "name", [".tc-1.md.swp", "tc-1.md~", "#tc-1.md#", "4913", ".#tc-1.md", ".gitkeep", ".DS_Store"]
 )
-def test_what_editors_leave_is_passed_over(clinic, name: str) -> None:
+def test_the_doctor_passes_over_leftovers_of_editors(clinic, name: str) -> None:
     (clinic.root / "status").mkdir()
     if name.startswith(".#"):
         (clinic.root / "status" / name).symlink_to("me@host.123")
@@ -892,7 +892,7 @@ def test_a_hostile_name_never_becomes_part_of_what_to_type(clinic) -> None:
     assert {one.do for one in found} == {CODES["not-an-id"].do}
 
 
-def test_what_is_as_it_should_be_is_not_named(clinic) -> None:
+def test_a_healthy_workspace_has_no_findings(clinic) -> None:
     """A generation that is the newest, a task closed just now, a run that has ended."""
     clinic.held()
     clinic.write(".clawfiles/claims/tc-1.log", "1 by peter 1\n1 written\n", clinic.clock.now() - timedelta(hours=1))

@@ -184,7 +184,7 @@ BROKEN = [
 
 
 @each("raw", BROKEN)
-def test_what_one_reader_refuses_the_other_refuses(raw: bytes) -> None:
+def test_both_readers_refuse_the_same_files(raw: bytes) -> None:
     assert refused(raw)
 
 

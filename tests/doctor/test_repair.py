@@ -94,7 +94,7 @@ def test_in_progress_without_a_line_gets_one_and_other_lines_stay(clinic) -> Non
         ("dead-letter/tc-1.md", "---\nstatus: backlog\nrecorded: backlog\n---\n", "status/tc-1.md"),
     ],
 )
-def test_what_lies_in_the_wrong_folder_is_moved_as_it_is(clinic, source: str, text: str, target: str) -> None:
+def test_a_file_in_the_wrong_folder_is_moved_unchanged(clinic, source: str, text: str, target: str) -> None:
     clinic.write(source, text)
 
     assert did(clinic) == [f"misplaced {source}"]

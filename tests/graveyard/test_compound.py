@@ -143,7 +143,7 @@ def test_work_whose_process_died_is_begun_again(tmp_path: Path) -> None:
     office.stop()
 
 
-def test_what_was_done_before_the_time_was_up_is_done(tmp_path: Path) -> None:
+def test_work_that_ended_before_its_time_limit_is_done(tmp_path: Path) -> None:
     """openclaw/openclaw#126323: the work was finished and said so, its process ran into the time limit, and it was
     reported as failed.
 

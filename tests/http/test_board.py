@@ -170,7 +170,7 @@ def test_a_revision_that_is_not_the_tasks_any_more_changes_nothing(served) -> No
     )
 
 
-def test_of_two_who_saw_the_same_revision_one_wins(served) -> None:
+def test_one_of_two_changes_of_the_same_revision_wins(served) -> None:
     task = served.task(type="bug")
     served("PATCH", f"/api/tasks/{task}", {"status": "in_progress"})
     seen = served("GET", f"/api/tasks/{task}").headers["etag"]
@@ -213,7 +213,7 @@ def test_a_key_answers_nothing_to_a_token_that_is_over(served) -> None:
     assert (again.status, again.code) == (401, "no-token")
 
 
-def test_what_failed_under_a_key_may_be_tried_again(served) -> None:
+def test_a_failed_request_may_be_repeated_under_its_key(served) -> None:
     early = served("POST", "/api/tasks/TC-1/claim", Idempotency_Key="k")
     served.task(type="bug")
     late = served("POST", "/api/tasks/TC-1/claim", Idempotency_Key="k")
@@ -289,7 +289,7 @@ def test_a_wrong_configuration_is_told_and_forgiven_when_it_is_mended(served) ->
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_it_ends_cleanly_on_a_signal(served, number: int, status: int) -> None:
+def test_the_server_ends_cleanly_on_a_signal(served, number: int, status: int) -> None:
     with served.connect():  # one that says nothing keeps nobody
         assert served.end(number) == status
     assert served.complaints == ""

@@ -61,7 +61,7 @@ def listening(served, by: str = "peter", query: str = "", **headers: str) -> Ite
         yield Stream(response)
 
 
-def test_what_is_written_from_now_on_is_told_to_all_who_listen(served) -> None:
+def test_new_journal_lines_are_sent_to_all_listeners(served) -> None:
     served.task("Before")
     with listening(served) as one, listening(served, "iris") as other:
         task = served.task("After", type="bug")
@@ -96,7 +96,7 @@ def test_one_task_can_be_listened_to(served) -> None:
         assert stream.next()["task"] == second
 
 
-def test_what_happens_in_a_compartment_is_told_there_alone(served) -> None:
+def test_events_of_a_compartment_are_told_inside_alone(served) -> None:
     served.task("Before")
     with listening(served, "iris") as outside, listening(served, "shield") as inside:
         hidden = served.task("Secret", "shield", to="shield")
@@ -117,7 +117,7 @@ def test_an_event_id_that_is_none_is_wrong_use(board, last: str) -> None:
     assert (answer.status, answer.code) == (400, "bad-value")
 
 
-def test_who_may_not_read_the_journal_does_not_listen_to_it(served) -> None:
+def test_an_agent_without_the_journal_right_gets_no_events(served) -> None:
     answer = served("GET", "/api/events", by="reader", Last_Event_ID="2026-03-07.0")
 
     assert (answer.status, answer.json["error"]["rule"]) == (403, "profiles.readonly")

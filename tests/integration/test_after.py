@@ -77,7 +77,7 @@ def test_a_worker_is_not_started_before_what_its_task_comes_after(office: Office
     office.runs_end()
 
 
-def test_what_comes_after_a_task_that_ends_otherwise_asks_its_requester_once_and_goes_on_by_itself(
+def test_a_successor_of_a_task_that_did_not_end_done_asks_its_requester_once_and_goes_on(
     office: Office,
 ) -> None:
     before = begun(office)
@@ -101,7 +101,7 @@ def test_what_comes_after_a_task_that_ends_otherwise_asks_its_requester_once_and
     assert f"deliver {task}" in office.acts(MINUTE)
 
 
-def test_what_becomes_ready_and_has_nobody_is_told_to_its_requester_once(office: Office) -> None:
+def test_the_requester_hears_once_of_a_ready_task_without_assignee(office: Office) -> None:
     before = begun(office)
     ready, routed = office.new("Next", type=None, after=(before,)), office.new(after=(before,))
     other = office.new("Later", after=(before, ready))
@@ -129,7 +129,7 @@ def test_with_auto_what_has_a_route_is_delegated_and_nobody_is_told(office: Offi
 
 
 @pytest.mark.parametrize("is_watched", [True, False])
-def test_what_nobody_watches_is_blocked_and_asked_about_when_its_predecessor_is_cancelled(
+def test_an_unwatched_successor_of_a_cancelled_task_is_blocked_and_asked_about(
     office: Office, is_watched: bool
 ) -> None:
     before = begun(office) if is_watched else office.new()
@@ -159,7 +159,7 @@ def test_taking_what_was_cancelled_out_of_after_lets_the_task_go_on(office: Offi
     assert "after" not in office.read("definitions/tc-2.md")
 
 
-def test_of_a_task_reopened_after_its_successor_was_sent_the_successor_is_not_woken(office: Office) -> None:
+def test_a_reopened_task_keeps_its_sent_successor_asleep(office: Office) -> None:
     office.write("clawfiles.toml", TEAM.replace('takes = ["bug"]', python("pass")))
     before = begun(office)
     finish(office, before)

@@ -376,7 +376,7 @@ def test_the_winner_finishes_and_the_thief_is_refused_whatever_name_stands_in_th
     assert "assignee: peter" in office.read(STATUS)
 
 
-def test_what_another_wrote_below_the_front_matter_stays(office: Office) -> None:
+def test_text_of_others_below_the_front_matter_stays(office: Office) -> None:
     claimed(office)
     office.settle()
     office.clock.advance(MINUTE)

@@ -166,7 +166,7 @@ def test_an_odd_estimate_is_told_beside_the_task(ask: Ask) -> None:
     assert "outside the 5 to 60 minutes" in ask("sam", "task_new", title="all", estimate="3h")["warning"]
 
 
-def test_what_cannot_be_read_is_named_beside_the_rest(office: Office, ask: Ask) -> None:
+def test_unreadable_files_are_named_beside_the_results(office: Office, ask: Ask) -> None:
     ask("sam", "task_new", title="one")
     office.write("status/tc-2.md", b"---\nid: \xff\n---\n")
 
@@ -300,7 +300,7 @@ def test_many_items_are_spawned_in_batches_and_reported_together(ask: Ask) -> No
     assert "ticket 12" in ask("sam", "task_show", task=made["tasks"][1]["task"])["body"]
 
 
-def test_what_is_delegated_as_urgent_goes_to_who_is_started_for_it(ask: Ask) -> None:
+def test_an_urgent_task_goes_to_an_agent_that_clawfiles_can_start(ask: Ask) -> None:
     made = ask("sam", "task_new", title="A bug", type="bug")
 
     ask("sam", "task_delegate", task=made["id"], urgent=True)

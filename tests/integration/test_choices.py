@@ -106,7 +106,7 @@ def test_a_question_is_answered_behind_its_line(office: Office) -> None:
     assert "(taken " in line(office, "- [x] answer")
 
 
-def test_what_may_not_be_is_told_beside_the_line_and_may_be_ticked_again(office: Office) -> None:
+def test_a_refused_choice_is_explained_beside_its_line_and_may_be_ticked_again(office: Office) -> None:
     task = in_review(office)
     tick(office, f"reopen {task}")
     office.acts(MINUTE)

@@ -297,7 +297,9 @@ def test_a_task_inside_is_delegated_to_nobody_outside(office: Office) -> None:
     assert not office.exists("inbox/peter")
 
 
-def test_what_it_makes_for_another_agent_lies_outside(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_that_an_isolated_agent_makes_for_another_lies_outside(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, out, err = typed(office, capsys, "--agent", "shield", "task", "new", "look at this", "--to", "peter")
 
     assert (status, out) == (0, "TC-1 delegated to peter\n"), err
@@ -329,7 +331,7 @@ def test_a_task_that_somebody_holds_is_not_moved_by_a_claim(office: Office, caps
     assert office.state(task) is State.IN_PROGRESS
 
 
-def test_what_belonged_to_an_agent_before_it_got_a_compartment_is_moved_in(office: Office) -> None:
+def test_files_of_an_agent_move_into_its_new_compartment(office: Office) -> None:
     office.write("clawfiles.toml", config(shield=""))
     held, sent, done = (office.delegated("shield", title=f"Task {number}") for number in (1, 2, 3))
     for task in (held, done):
@@ -449,7 +451,7 @@ def test_a_task_that_went_to_somebody_else_meanwhile_stays_outside(office: Offic
 
 
 @pytest.mark.parametrize("boss", ["sam", "dimitrios"])
-def test_who_may_acts_on_a_task_by_its_id_and_is_shown_nothing(
+def test_an_authorised_agent_acts_on_a_hidden_task_by_id_and_sees_nothing_of_it(
     boss: str, office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = office.delegated("shield", title=SECRET)
@@ -471,7 +473,7 @@ def test_an_id_means_one_task_in_all_places(office: Office) -> None:
     assert made == ["TC-1", "TC-2", "TC-3", "TC-4", "TC-5"]
 
 
-def test_what_comes_after_a_task_that_went_in_waits_for_it(office: Office) -> None:
+def test_a_successor_waits_for_a_task_that_moved_into_a_compartment(office: Office) -> None:
     first = office.delegated("shield", title="first")
     then = office.app().tasks.new(_order("then", after=(TaskId(first),), type="bug"), SAM).id
     office.settle()
@@ -601,7 +603,7 @@ def test_repair_closes_a_compartment_and_moves_in_what_lies_outside(
     assert [path for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
 
 
-def test_what_is_wrong_in_a_compartment_is_named_to_its_agent_alone(
+def test_findings_inside_a_compartment_are_shown_to_its_agent_alone(
     office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.delegated("shield")

@@ -137,7 +137,7 @@ def test_the_doctor_says_of_a_line_without_a_task_what_the_tick_then_does(office
     assert expected in found.detail
 
 
-def test_what_is_held_is_refused_with_file_line_and_time_and_explain_lists_the_traces(office: Office) -> None:
+def test_a_claim_of_a_held_task_is_refused_with_file_line_and_time(office: Office) -> None:
     office.delegated("peter")
     office.app("peter").claims.claim(TaskId("TC-1"), AgentId("peter"))
     office.settle()

@@ -275,7 +275,7 @@ def test_a_status_file_redefines_its_task_until_it_is_claimed(office: Office) ->
     assert office.task(task).priority == "low"
 
 
-def test_whoever_set_the_terms_changes_them_in_the_definition(office: Office) -> None:
+def test_the_requester_changes_the_terms_in_the_definition(office: Office) -> None:
     task = in_progress(office, "bug")
     defined = office.read("definitions/tc-1.md").replace("title: Checkout", "title: Invoices")
     office.write("definitions/tc-1.md", defined, office.clock.now() + timedelta(seconds=1))

@@ -389,7 +389,7 @@ def test_a_cancel_that_is_killed_is_finished_when_it_is_typed_again(office: Offi
     assert not any(run.alive for run in office.app().runtime.live())
 
 
-def test_what_a_run_spawned_just_before_its_end_ends_with_it(office: Office) -> None:
+def test_a_worker_spawned_just_before_the_end_of_its_run_ends_with_it(office: Office) -> None:
     office.write("clawfiles.toml", DEEP)
     script = spawns("late").replace("\n", "\n    ").rstrip()
     office.write("mail.py", f"import signal\ndef late(*_):\n    {script}\n    raise SystemExit\n"
@@ -426,7 +426,7 @@ def test_a_result_that_lies_there_is_not_thrown_away(office: Office) -> None:
     assert (done.finished, office.state("TC-1")) == (("TC-1",), State.DONE)
 
 
-def test_who_may_cancel_and_what_a_name_means(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_checks_the_right_and_resolves_the_name(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
     spawn(office, "one", by=PETER, group="week", group_size=2)
     spawn(office, "two", by=PETER, group="week", group_size=2)
     spawn(office, "sams")

@@ -123,7 +123,7 @@ def test_a_number_that_was_taken_and_never_written_is_passed_over_after_a_minute
     assert app.claims.claim(TaskId("TC-1"), AgentId("peter")).generation == 2
 
 
-def test_of_two_lines_about_one_number_the_first_wins(tmp_path: Path) -> None:
+def test_the_first_claim_line_of_a_generation_wins(tmp_path: Path) -> None:
     claims, task = Claims(str(tmp_path)), TaskId("TC-1")
     lines = (
         "1 taken iris 9f3c",

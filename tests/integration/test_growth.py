@@ -36,7 +36,7 @@ def test_what_a_write_accepts_a_read_accepts_and_one_byte_more_is_refused(files:
     assert (tmp_path / LEDGER).stat().st_size == FILE_BYTES
 
 
-def test_what_a_hand_made_too_large_can_be_made_smaller_but_not_larger(files: DiskFiles, tmp_path: Path) -> None:
+def test_an_oversized_file_can_shrink_but_not_grow(files: DiskFiles, tmp_path: Path) -> None:
     (tmp_path / LEDGER).write_bytes(b"x" * (FILE_BYTES + 100))
     with pytest.raises(CannotRead, match="4 MiB; move"):
         files.read(LEDGER)
@@ -85,7 +85,7 @@ def test_a_displaced_version_that_was_changed_and_closed_is_not_thinned_away(fil
     assert any("~late-" in path.name for path in kept(tmp_path))  # asked again after ten minutes
 
 
-def test_what_a_person_keeps_among_displaced_versions_is_left_alone(files: DiskFiles, tmp_path: Path) -> None:
+def test_files_of_a_person_among_displaced_versions_are_left_alone(files: DiskFiles, tmp_path: Path) -> None:
     files.commit(LEDGER, lambda _: b"first\n", None)
     files.commit(LEDGER, lambda _: b"second\n", None)
     (tmp_path / ".clawfiles/kept/mine").write_text("mine")

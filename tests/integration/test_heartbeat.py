@@ -192,7 +192,7 @@ def test_a_status_file_in_the_agents_own_workspace_is_a_report(tmp_path: Path) -
     assert office.read("../peter/status/tc-1.md") == report
 
 
-def test_what_somebody_else_reports_about_the_task_moves_nothing_and_is_told_once(office: Office) -> None:
+def test_a_report_by_another_agent_moves_nothing_and_is_told_once(office: Office) -> None:
     office.delegated("peter")
     office.clock.advance(MINUTE)
     office.write("status/iris.md", "TC-1: DONE\n")
@@ -315,7 +315,7 @@ def test_a_box_that_a_person_ticks_ends_the_watch_and_changes_no_state(office: O
     assert office.state("TC-1") is State.IN_PROGRESS
 
 
-def test_of_two_lines_for_one_task_the_first_acts_and_the_second_is_told_of_once(office: Office) -> None:
+def test_a_second_ledger_line_of_a_task_is_ignored_and_reported_once(office: Office) -> None:
     office.new()
     office.write(
         "HEARTBEAT.md", "- TC-1 delegated to peter, check at 10:00\n- TC-1 delegated to iris, check at 11:00\n"

@@ -54,7 +54,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(office: Office) ->
     assert {"record", "deliver", "announce"} <= {*acts}
 
 
-def test_what_a_dry_run_announces_is_what_the_tick_then_begins_with(office: Office) -> None:
+def test_the_tick_begins_with_the_actions_that_a_dry_run_announced(office: Office) -> None:
     prepared(office)
     planned = office.app().heartbeat.tick(dry_run=True).actions
 

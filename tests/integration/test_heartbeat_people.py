@@ -60,7 +60,7 @@ def test_outside_the_quiet_hours_a_person_is_told_at_once_and_once(office: Offic
     assert "inbox/dimitrios/new" not in "".join(office.tree())
 
 
-def test_what_comes_up_in_the_quiet_hours_is_in_one_brief_at_their_end(office: Office) -> None:
+def test_news_of_the_quiet_hours_is_in_one_brief_at_their_end(office: Office) -> None:
     at(office, 4)
     assert send(office, "the backup was slow") == "deferred"
     assert office.acts() == []
@@ -84,7 +84,7 @@ def test_what_comes_up_in_the_quiet_hours_is_in_one_brief_at_their_end(office: O
     assert office.app().people.read(AgentId("dimitrios"), office.clock.now()).count("slow") == 1
 
 
-def test_what_quiet_hours_held_back_goes_out_of_the_workspace_once_and_critical_things_at_once(
+def test_held_back_news_leaves_the_workspace_once_and_critical_news_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Outbox, "start", lambda *_: None)
@@ -122,7 +122,7 @@ def test_work_goes_on_in_the_quiet_hours(office: Office) -> None:
 
 
 @pytest.mark.parametrize("how", ["approve", "reopen"])
-def test_who_decides_a_review_ends_the_wait_for_it(tmp_path: Path, how: str) -> None:
+def test_a_decided_review_ends_the_wait_for_it(tmp_path: Path, how: str) -> None:
     office = Office(tmp_path / "sam", TEAM + 'asked = { to = ["peter"], review = "dimitrios" }\n')
     task = office.delegated(type="asked")
     office.write("status/tc-1.md", "TC-1: DONE\n")

@@ -114,7 +114,7 @@ def test_another_configuration_makes_another_index(root: Path) -> None:
     assert opened(root).board.listing(status=State.REVIEW).tasks
 
 
-def test_what_cannot_be_read_is_named_each_time(root: Path) -> None:
+def test_an_unreadable_file_is_named_each_time(root: Path) -> None:
     (root / "status/tc-8.md").write_text("---\nid: [\n")
     (root / "status/tc-9.md").symlink_to("/etc/hostname")
 

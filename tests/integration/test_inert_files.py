@@ -125,7 +125,7 @@ def test_what_the_tick_tells_people_of_titles_notes_and_reasons_is_inert(office:
     assert sum("evil.example" in text for text in seen) >= 5, office.tree()
 
 
-def test_what_a_person_says_to_a_person_and_what_agents_write_themselves_stays_byte_for_byte(office: Office) -> None:
+def test_messages_between_people_and_files_of_agents_stay_byte_for_byte(office: Office) -> None:
     office.write("checkpoints/peter.md", BLOCK)
     office.app().messages.send(OTHER, BOSS, BLOCK)
     office.app().messages.send(PETER, SAM, BLOCK)

@@ -118,7 +118,7 @@ def test_of_five_at_once_four_start_and_the_fifth_when_the_first_ends(office: Of
         office.write(f"go-gated{n}", "")
 
 
-def test_of_seven_of_equal_length_the_last_three_wait_for_the_first_four(office: Office) -> None:
+def test_the_last_three_of_seven_equal_runs_wait_for_the_first_four(office: Office) -> None:
     names = [f"seven{n}" for n in range(7)]
     spawn(office, *names)
 

@@ -45,7 +45,7 @@ def test_a_time_that_is_not_understood_is_named_once_and_stays(office: Office, w
         "- [-] {} delegated to peter, check at 10:00",
     ],
 )
-def test_what_is_struck_or_not_wanted_is_left_alone(office: Office, line: str) -> None:
+def test_struck_and_unwanted_lines_are_left_alone(office: Office, line: str) -> None:
     task = office.new(type=None)
     office.write("HEARTBEAT.md", f"# Mine\r\n{line.format(task)}\n", office.clock.now() - MINUTE)
     before = ledger(office)

@@ -61,7 +61,7 @@ def _order(title: str):
     return NewTask(title=title)
 
 
-def test_what_is_critical_stands_first_in_the_news_of_an_ending(office: Office, task: str) -> None:
+def test_critical_findings_stand_first_in_the_news_of_an_ending(office: Office, task: str) -> None:
     writes(office, "DONE", f"I looked.\n\n{TOKEN}")
 
     (news,) = told(office, ".done")
@@ -70,7 +70,7 @@ def test_what_is_critical_stands_first_in_the_news_of_an_ending(office: Office, 
     assert "the shop is down" not in news
 
 
-def test_what_is_critical_is_told_while_the_work_goes_on_once_for_each_finding(office: Office, task: str) -> None:
+def test_each_critical_finding_is_told_once_while_the_work_goes_on(office: Office, task: str) -> None:
     writes(office, "in_progress", TOKEN)
     office.tick(10 * MINUTE)
     office.tick(10 * MINUTE)
@@ -137,7 +137,7 @@ def _spawn(label: str, group: str | None):
     return SpawnOrder(text="look", label=label, size="S", worker=AgentId("looks"), **size)
 
 
-def test_what_an_agent_writes_in_a_folder_of_its_own_is_told_too(office: Office) -> None:
+def test_news_from_files_in_an_agents_own_folder_is_told(office: Office) -> None:
     office.write("clawfiles.toml", TEAM.replace("[agents.peter]", "[agents.peter]\nworkspace = '../peter'"))
     office.delegated()
     office.tick()

@@ -298,7 +298,7 @@ def test_one_item_that_a_service_refuses_keeps_no_other_away(server: Server, sta
     assert server.taken[0].count("medicine") == 1, f"what failed least goes first: {poison}"
 
 
-def test_of_several_addresses_each_gets_it_once(server: Server, start) -> None:
+def test_each_of_several_addresses_gets_a_notification_once(server: Server, start) -> None:
     team = start(["addresses:mine.txt"])
     other = Server()
     try:

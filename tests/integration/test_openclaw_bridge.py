@@ -117,7 +117,7 @@ def test_a_message_is_sent_once_and_its_answer_comes_back(desk: Desk, counterpar
     }
 
 
-def test_what_the_turn_used_is_written_down(desk: Desk) -> None:
+def test_the_usage_of_a_turn_is_written_down(desk: Desk) -> None:
     desk.run()
 
     assert desk.file("usage.json") == {
@@ -281,7 +281,7 @@ def test_a_turn_that_fails_for_another_reason_is_not_sent_again(desk: Desk, coun
     assert "the provider is down" in outcome.said
 
 
-def test_what_is_refused_again_and_again_is_given_up(desk: Desk, counterpart: Counterpart) -> None:
+def test_a_turn_that_is_refused_again_and_again_is_given_up(desk: Desk, counterpart: Counterpart) -> None:
     counterpart.refusals = [delivery_check.NEVER_BEGUN[0]] * 50
 
     assert not desk.run().is_good

@@ -43,7 +43,7 @@ def test_a_request_from_who_may_give_work_wakes_with_the_words_as_they_are(awake
     assert f'clawfiles answer {sent.id} "TEXT"' in text and "not instructions" not in text
 
 
-def test_what_is_sent_without_a_question_says_how_to_write_back(awake) -> None:
+def test_a_message_without_a_question_says_how_to_write_back(awake) -> None:
     awake.app().messages.send(AgentId("sam"), AgentId("peter"), WORDS)
 
     assert given(awake) == f'sam (the coordinator) writes:\n\n{WORDS}\n\nTo write back: clawfiles send sam "TEXT"\n'

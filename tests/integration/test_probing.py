@@ -212,7 +212,7 @@ def test_an_agent_whose_lane_is_busy_is_not_woken_and_what_is_ahead_is_named(roo
     assert re.search(r"waits for lane since .+, behind 1 run \(", found.advice[0])
 
 
-def test_what_a_probe_that_was_killed_left_is_closed_by_the_next_one(root: Path) -> None:
+def test_the_next_probe_closes_the_task_of_a_killed_probe(root: Path) -> None:
     first = app(root)
     task = first.probing.send(first.settings.agent("talks"), PATIENCE)
     assert (root / f"status/{task.lower()}.md").exists()
@@ -245,7 +245,7 @@ def test_the_line_that_a_killed_probe_left_goes_when_it_is_due(root: Path) -> No
     assert Act.UNWATCH in [action.act for action in found]
 
 
-def test_what_a_probe_used_is_counted_by_the_next_tick(root: Path) -> None:
+def test_the_next_tick_counts_the_usage_of_a_probe(root: Path) -> None:
     task = probe(root, "obeys").task
 
     app(root).heartbeat.tick()

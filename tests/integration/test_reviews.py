@@ -84,7 +84,7 @@ def test_a_person_who_made_it_does_not_approve_it_by_a_ticked_box(office: Office
         office.app().tasks.approve(TASK, ME)
 
 
-def test_who_spawned_a_worker_reviews_what_it_made(office: Office) -> None:
+def test_the_spawner_of_a_worker_reviews_its_work(office: Office) -> None:
     worker = '[agents.research]\nkind = "worker"\n' + python(
         "import os\nrun = os.environ['CLAWFILES_RUN']\n"
         "open('checkpoints/subagent-a.md', 'w').write('---\\nrun: ' + run + '\\nstatus: done\\n---\\nfound\\n')\n"
@@ -132,7 +132,7 @@ def test_with_nobody_else_there_it_counts_and_is_said(
     assert office.state("TC-1") is State.DONE
 
 
-def test_what_was_reviewed_is_not_said_to_be_unreviewed(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reviewed_task_is_not_reported_as_unreviewed(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
     made_by(office, IRIS)
     office.app("peter").tasks.approve(TASK, PETER)
 

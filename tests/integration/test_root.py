@@ -86,7 +86,7 @@ def test_after_a_command_of_root_the_owner_goes_on(theirs: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_what_exists_is_not_given_away(theirs: Path) -> None:
+def test_existing_files_keep_their_owner(theirs: Path) -> None:
     """A name in their folder may be a second name of a file that is root's."""
     run(theirs, "init", as_owner=True)
     run(theirs, "task", "new", "Read it", "--agent", "sam", as_owner=True)

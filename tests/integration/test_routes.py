@@ -281,7 +281,7 @@ def test_a_session_is_neither_answered_from_a_cache_nor_answers_others(office: O
     assert spawn(office, "stays", mode="session").cached is None
 
 
-def test_what_is_reopened_after_an_answer_from_the_cache_has_a_result_of_its_own(office: Office) -> None:
+def test_a_task_reopened_after_a_cached_answer_gets_its_own_result(office: Office) -> None:
     spawn(office, "first")
     ended(office)
     spawn(office, "second")

@@ -219,7 +219,7 @@ def test_a_history_is_bounded_in_number_and_bytes_and_says_what_it_left_out(offi
     assert small.left_out > 0
 
 
-def test_what_was_never_there_is_not_found(office: Office) -> None:
+def test_an_unknown_session_is_not_found(office: Office) -> None:
     for name in ("nobody", "9", "agent:peter:subagent:x", "../../etc/passwd", "\x1b[31m", ""):
         with pytest.raises(NotFound):
             office.app().records.history(SAM, name, 5, 100)
@@ -254,7 +254,7 @@ def test_the_prompt_of_a_woken_agent_says_where_a_correction_would_lie(office: O
     assert "`runs/tc-1.1-s1/steer.md`" in office.read("runs/tc-1.1-s1/message.md")
 
 
-def test_what_is_not_at_work_is_not_steered_and_the_right_command_is_named(office: Office) -> None:
+def test_steering_an_idle_session_is_refused_with_the_right_command(office: Office) -> None:
     office.app().delegations.spawn(SpawnOrder(text="x", label="early", size="S"), SAM)
     with pytest.raises(Refused, match=r"has not started yet.*clawfiles cancel TC-1"):
         office.app().steering.steer(SAM, "early", "x")
@@ -359,7 +359,7 @@ def test_a_send_is_accepted_at_once_and_a_silent_word_ends_it(
     assert len(office.boxes("peter")["done"]) == 1
 
 
-def test_who_waits_unanswered_has_sent_all_the_same_and_nobody_waits_for_its_own_lane(
+def test_an_unanswered_wait_has_sent_its_message_and_nobody_waits_for_its_own_lane(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, _ = typed(
@@ -425,7 +425,7 @@ def test_a_compartment_is_in_no_list_history_log_or_error_of_others(
     assert "agent:shield:main" in out
 
 
-def test_of_a_compartments_task_the_requester_hears_no_more_than_that_it_is_done(office: Office) -> None:
+def test_the_requester_of_a_hidden_task_hears_only_that_it_is_done(office: Office) -> None:
     secret = office.delegated("shield", title="The secret audit", type=None)
     office.app("shield").claims.claim(TaskId(secret), AgentId("shield"))
     office.app("shield").tasks.done(TaskId(secret), AgentId("shield"), "found a hole")

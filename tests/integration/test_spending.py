@@ -81,7 +81,7 @@ def noted(office: Office) -> list[tuple[str, str]]:
     return [(line["key"], line["why"]) for line in office.audit(action="usage")]
 
 
-def test_what_a_run_printed_is_noted_when_it_has_ended_with_every_key_of_the_journal(office: Office) -> None:
+def test_the_printed_usage_of_a_run_is_noted_at_its_end_with_every_key(office: Office) -> None:
     finished(office)
     assert noted(office) == []
 
@@ -154,14 +154,14 @@ def test_the_usage_of_a_run_that_outlives_its_ledger_line_is_noted(office: Offic
     assert [key for key, _ in noted(office)] == [f"{task.lower()}.1-s1"]
 
 
-def test_what_the_runtime_measured_goes_before_what_the_program_printed(office: Office) -> None:
+def test_measured_usage_overrides_printed_usage(office: Office) -> None:
     finished(office, "measured")
     office.tick()
 
     assert noted(office) == [("tc-1.1-s1", "input 9, output 1, cost 2, from usage.json")]
 
 
-def test_what_a_worker_says_it_used_is_priced_by_its_model(office: Office) -> None:
+def test_the_reported_usage_of_a_worker_is_priced_by_its_model(office: Office) -> None:
     office.app().delegations.spawn(SpawnOrder(text="look", label="look", size="S"), AgentId("sam"))
     office.settle()
     office.tick()
@@ -181,7 +181,7 @@ def test_a_run_that_reported_nothing_makes_no_line_and_is_not_looked_at_again(of
     assert office.names(".clawfiles/uncounted") == []
 
 
-def test_what_an_agent_without_runs_writes_into_its_status_file_is_noted_once(office: Office) -> None:
+def test_usage_in_the_status_file_of_an_agent_without_runs_is_noted_once(office: Office) -> None:
     office.delegated("iris", type=None)
     office.tick()
     text = "---\nid: TC-1\nusage: {input: 12, output: 3, cost: 0.25}\n---\nStatus: DONE\n"
@@ -296,7 +296,7 @@ def test_the_command_that_delegates_takes_one_that_has_money(office: Office) -> 
     assert office.task(task).assignee == "iris"
 
 
-def test_what_runs_goes_on_when_the_budget_is_used_up_meanwhile(office: Office) -> None:
+def test_a_live_run_goes_on_when_its_budget_is_used_up(office: Office) -> None:
     office.delegated("waits", type=None)
     office.tick()
     office.write("clawfiles.toml", CONFIG + "\n[budgets.agents]\nwaits = 0\n")

@@ -170,7 +170,7 @@ def test_the_label_of_an_open_session_is_taken_until_it_is_closed(office: Office
     spawn(office)
 
 
-def test_who_speaks_to_a_session_hears_its_answers_and_strangers_may_not(
+def test_a_sender_hears_the_answers_of_a_session_and_strangers_may_not_send(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spawn(office, by=PETER)

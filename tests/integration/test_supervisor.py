@@ -284,7 +284,7 @@ def test_without_the_message_on_stdin_there_is_nothing_to_read(bench: Bench) -> 
     assert bench.text("stdout.log") == ""
 
 
-def test_what_is_filled_in_is_one_argument_and_never_filled_again(tmp_path: Path) -> None:
+def test_a_placeholder_value_is_one_argument_and_is_never_expanded_again(tmp_path: Path) -> None:
     root = tmp_path / "w; touch PWNED $(touch PWNED) {task}"
     root.mkdir()
     bench = Bench(root)
@@ -431,7 +431,9 @@ def test_an_agent_dies_with_its_supervisor_and_the_run_is_lost_then_ended(bench:
     assert bench.runtime.end_lost(ID) == bench.look()
 
 
-def test_what_outlives_a_killed_supervisor_is_alive_until_the_lost_run_is_ended(bench: Bench, tmp_path: Path) -> None:
+def test_a_program_that_outlives_its_killed_supervisor_is_alive_until_the_run_is_ended(
+    bench: Bench, tmp_path: Path
+) -> None:
     bench.start(*sh(f"setsid sleep 300 & echo $! > {tmp_path}/pids; wait"))
     (orphan,) = pids(tmp_path / "pids", 1)
     kill_supervisor(bench)

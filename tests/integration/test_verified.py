@@ -48,7 +48,7 @@ def checks(office: Office) -> list[str]:
     return [*found, *office.acts(MINUTE)]
 
 
-def test_whoever_waits_follows_the_verified_end(office: Office) -> None:
+def test_a_wait_follows_the_verified_end(office: Office) -> None:
     task = done(office)
     after = office.delegated("peter", after=(task,))
 
@@ -138,7 +138,7 @@ def test_outputs_that_are_files_are_looked_at_and_other_words_are_not(office: Of
     assert [is_verified(office, task) for task in ("TC-1", "TC-2")] == [True, None]
 
 
-def test_what_was_done_before_there_was_a_mark_counts_by_its_check(office: Office) -> None:
+def test_work_done_before_the_verified_mark_counts_by_its_check(office: Office) -> None:
     """As a workspace of an earlier version has it: no line any more, the run of the check, no `verified`."""
     office.write("ok", "")
     task = done(office)

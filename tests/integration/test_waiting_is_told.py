@@ -90,7 +90,7 @@ def test_who_waits_for_a_lock_says_who_holds_it(home: Home) -> None:
     )
 
 
-def test_who_stops_a_daemon_that_takes_its_time_says_so(home: Home) -> None:
+def test_stop_says_that_it_waits_for_a_slow_daemon(home: Home) -> None:
     home.start()
     home.ok("spawn", "first", "--label", "first", "--size", "S")
     home.until(lambda: bool(home.app().runtime.live()), "it runs")

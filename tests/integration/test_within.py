@@ -91,7 +91,7 @@ def test_a_second_name_a_pipe_and_a_flood_are_refused(folder: Path) -> None:
         within.read("nothing")
 
 
-def test_what_lies_in_the_folder_is_told_also_for_links_inside(folder: Path) -> None:
+def test_a_path_inside_the_folder_is_allowed_also_through_links_inside(folder: Path) -> None:
     within = ConfinedFiles(str(folder))
     (folder / "inside").symlink_to(folder / "deep")
     (folder / "way-out").symlink_to(folder.parent / "outside")

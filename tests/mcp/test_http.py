@@ -140,7 +140,7 @@ def test_a_wait_holds_up_nobody_and_a_change_is_told(team: Team) -> None:
     live(story())
 
 
-def test_who_listens_is_told_of_nothing_of_anothers(team: Team) -> None:
+def test_a_listener_hears_nothing_of_other_agents(team: Team) -> None:
     address, wanted = team.serve(), ["clawfiles://inbox"]
     team.token("peter"), team.token("sam")
 
@@ -198,7 +198,7 @@ def test_a_port_that_is_taken_is_told(team: Team) -> None:
     assert f"port {port} is taken" in done.stderr
 
 
-def test_it_ends_when_it_is_told_to_with_a_caller_waiting(team: Team) -> None:
+def test_the_server_ends_on_request_with_a_caller_waiting(team: Team) -> None:
     address = team.serve()
     server: Any = team.started[-1]
 

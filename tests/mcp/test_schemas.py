@@ -95,7 +95,7 @@ def test_names_are_unique_and_the_wire_has_no_word_of_the_schema_that_a_reader_d
     ],
     ids=str,
 )
-def test_what_has_gone_wrong_elsewhere_would_be_found(wrong: dict[str, Any]) -> None:
+def test_known_schema_mistakes_of_other_servers_are_found(wrong: dict[str, Any]) -> None:
     tool = {"name": "a", "description": "b", "inputSchema": {"type": "object", "properties": {"x": wrong}}}
 
     assert complaints(tool)

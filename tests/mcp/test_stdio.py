@@ -263,7 +263,7 @@ def test_a_question_is_answered_inside_the_call(team: Team) -> None:
 
 
 @pytest.mark.parametrize("address", ["board", "inbox", "checkpoint", "tasks/TC-1"])
-def test_who_listens_is_told_of_a_change(team: Team, address: str) -> None:
+def test_a_listener_is_told_of_a_change(team: Team, address: str) -> None:
     team.task()
 
     async def story() -> None:
@@ -275,7 +275,7 @@ def test_who_listens_is_told_of_a_change(team: Team, address: str) -> None:
     live(story())
 
 
-def test_who_subscribed_by_the_older_protocol_is_told_of_a_change(team: Team) -> None:
+def test_a_subscriber_of_the_older_protocol_is_told_of_a_change(team: Team) -> None:
     team.task()
     heard = list[str]()
 

@@ -111,7 +111,7 @@ def test_a_line_that_only_looks_like_a_request_names_no_id() -> None:
         assert read(line).model_dump()["id"] is None, line
 
 
-def test_what_was_asked_before_the_pipe_is_closed_is_answered(team: Team) -> None:
+def test_a_request_before_the_close_of_the_pipe_is_answered(team: Team) -> None:
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     lines = [
         {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},

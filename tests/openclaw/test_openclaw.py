@@ -60,7 +60,7 @@ def test_its_commands_act_in_its_name_and_in_its_generation(team: Team, model: M
     assert "TC-1 is yours, peter: generation 1" in model.requests[1].results[0]
 
 
-def test_what_a_turn_used_is_written_down(team: Team) -> None:
+def test_the_usage_of_a_gateway_turn_is_written_down(team: Team) -> None:
     team.task()
     team.ended("tc-1.1-s1")
 

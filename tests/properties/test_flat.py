@@ -159,7 +159,7 @@ def test_yaml_reads_the_same_fifty_thousand_times(block: str) -> None:
         "tags:\n  # which\n  - a\n\n  - b c  # d\nurl: http://example.org/x?y=1#z\n",
     ],
 )
-def test_what_people_and_we_write_is_taken(block: str) -> None:
+def test_common_front_matter_is_read_without_yaml(block: str) -> None:
     assert agree(block)
 
 
@@ -202,7 +202,7 @@ def test_what_people_and_we_write_is_taken(block: str) -> None:
         f"a: [{'x, ' * (flat_yaml.LINES + 1)}x]\n",
     ],
 )
-def test_what_could_mean_two_things_is_left_to_yaml(block: str) -> None:
+def test_ambiguous_blocks_are_left_to_yaml(block: str) -> None:
     assert not agree(block)
 
 

@@ -45,9 +45,7 @@ def test_put_in_brought_up_to_date_and_taken_out_are_the_bytes_from_before(
 
 
 @given(before=TEXTS, after=TEXTS, inner=INNER)
-def test_what_stands_around_the_section_stays_when_it_is_brought_up_to_date(
-    before: str, after: str, inner: str
-) -> None:
+def test_text_around_the_section_stays_when_the_section_is_updated(before: str, after: str, inner: str) -> None:
     raw = f"{before}\n{BEGIN}\nold\n{END}\n{after}".encode()
     if refused(raw):
         return
@@ -58,7 +56,7 @@ def test_what_stands_around_the_section_stays_when_it_is_brought_up_to_date(
 
 
 @given(before=TEXTS, after=TEXTS)
-def test_what_was_written_around_the_section_later_is_left_when_it_is_taken_out(before: str, after: str) -> None:
+def test_text_around_the_section_stays_when_the_section_is_removed(before: str, after: str) -> None:
     raw = f"{before}\n{BEGIN}\nold\n{END}\n{after}".encode()
     if refused(raw):
         return

@@ -35,7 +35,9 @@ def contents(files: MemoryFiles) -> dict[str, bytes | None]:
 
 
 @given(instructions=FILE, skill=FILE, program=st.sampled_from(list(INSTRUCTIONS)))
-def test_what_was_there_is_there_again(instructions: bytes | None, skill: bytes | None, program: str) -> None:
+def test_remove_restores_the_files_before_the_setup(
+    instructions: bytes | None, skill: bytes | None, program: str
+) -> None:
     files = MemoryFiles()
     setup = Setup(files, lambda raw: config.parse(raw, "clawfiles.toml").workspace.ledger)
     for path, data in ((INSTRUCTIONS[program], instructions), (SKILLS[program], skill)):

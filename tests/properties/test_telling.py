@@ -86,7 +86,7 @@ EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[Healt
 
 @EXAMPLES
 @given(steps=st.lists(STEP, max_size=8))
-def test_what_a_dry_run_says_is_what_the_tick_then_does(steps: list[tuple[str, str, str | int]]) -> None:
+def test_the_tick_does_what_its_dry_run_said(steps: list[tuple[str, str, str | int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         office = made(folder, steps)
 
@@ -100,9 +100,7 @@ def test_what_a_dry_run_says_is_what_the_tick_then_does(steps: list[tuple[str, s
 
 @EXAMPLES
 @given(steps=st.lists(STEP, max_size=8), task=st.sampled_from([*TASKS, "TC-9"]))
-def test_what_explain_says_comes_next_is_what_the_tick_does_then(
-    steps: list[tuple[str, str, str | int]], task: str
-) -> None:
+def test_the_tick_does_what_explain_said_comes_next(steps: list[tuple[str, str, str | int]], task: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         office = made(folder, steps)
         with suppress(ClawError):

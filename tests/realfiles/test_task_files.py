@@ -79,7 +79,7 @@ def test_few_files_are_named_unclear_and_each_was_judged() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_is_refused_everywhere_and_stays_as_it_is(name: str, office: Office) -> None:
+def test_a_refused_file_is_refused_by_every_command_and_stays_unchanged(name: str, office: Office) -> None:
     office.write("status/tc-7.md", FILES[name])
     for act in (
         lambda: office.app("peter").claims.claim(TaskId("TC-7"), PETER),

@@ -322,7 +322,7 @@ REPO = 'profile = "boxed"\nworkspace = "repo"'
 
 
 @pytest.mark.parametrize("case", ["link", "hooks are a link", "hooks in the folder itself"])
-def test_what_cannot_be_protected_refuses_the_run(yard: Yard, case: str) -> None:
+def test_a_file_that_cannot_be_protected_refuses_the_run(yard: Yard, case: str) -> None:
     work = repository(yard.root / "repo")
     if case == "link":
         (work / "sub").mkdir()

@@ -194,7 +194,7 @@ def test_each_fault_is_found(room: Room, name: str) -> None:
     assert code in room.found()
 
 
-def test_what_lies_in_swap_for_more_than_a_minute_is_found(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swap_file_older_than_a_minute_is_found(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     old_swap(room)
     assert room.found() == set()
     real = os.lstat(room.root / ".clawfiles/swap/status%tc-1.md~none~0~0-0").st_ctime
@@ -204,7 +204,7 @@ def test_what_lies_in_swap_for_more_than_a_minute_is_found(room: Room, monkeypat
     assert room.found() == {"swap"}
 
 
-def test_what_is_so_for_an_instant_is_not_told(room: Room) -> None:
+def test_a_momentary_violation_is_not_reported(room: Room) -> None:
     """Another process takes the second name away while the checker looks again."""
     room.message("iris", "new", "tc-1.1")
     path = room.root / "inbox/iris/new/20261125T145240Z-tc-1.1.md"
@@ -243,7 +243,7 @@ def test_a_daemon_that_grows_after_its_warm_up_is_found(room: Room, what: str, c
         process.stdin.close()
 
 
-def test_what_has_not_come_to_its_end_is_found_at_rest(room: Room) -> None:
+def test_unfinished_work_is_found_at_rest(room: Room) -> None:
     room.run("tc-4.1-s1", "research", "tc-4.1", "TC-4")
 
     found = Checker(room.root, room.told).rest()

@@ -152,7 +152,7 @@ def test_nothing_is_live_however_it_is_put_together(text: str) -> None:
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=40).map("".join)))
-def test_what_is_inert_stays_as_it_is(text: str) -> None:
+def test_inert_text_stays_unchanged(text: str) -> None:
     once = words.inert(text)
 
     assert words.inert(once) == once

@@ -8,13 +8,13 @@ import pytest
 from claw_files.testing import until
 
 
-def test_what_is_gone_or_not_there_yet_is_looked_for_again(tmp_path: Path) -> None:
+def test_a_missing_file_is_looked_for_again(tmp_path: Path) -> None:
     late = tmp_path / "late"
 
     assert until(late.read_text, "it is there", between=lambda: late.write_text("here")) == "here"
 
 
-def test_what_never_comes_is_named_with_what_was_missing() -> None:
+def test_a_timeout_names_the_missing_condition() -> None:
     with pytest.raises(AssertionError, match="not within 0 s: the moon") as wrong:
         until(lambda: Path("no/moon").read_text(), "the moon", seconds=0)
 

@@ -50,7 +50,7 @@ def test_a_task_id_has_one_spelling_and_one_file() -> None:
         "ſ",
     ],
 )
-def test_what_could_be_a_path_an_option_or_a_device_is_no_id(text: str) -> None:
+def test_paths_options_and_devices_are_no_ids(text: str) -> None:
     for check in (words.task_id, words.agent_id, words.label):
         with pytest.raises(BadId):
             check(text)
@@ -161,7 +161,7 @@ def test_a_time_that_daylight_saving_skips_is_moved_on() -> None:
     assert at("02:30", datetime(2026, 3, 29, 0, 30, tzinfo=BERLIN)) == "2026-03-29T01:30:00Z"
 
 
-def test_of_a_time_that_exists_twice_the_first_that_is_not_over_counts() -> None:
+def test_the_first_future_reading_of_an_ambiguous_time_counts() -> None:
     assert at("2026-10-25 02:30") == "2026-10-25T00:30:00Z"
     assert at("02:30", datetime(2026, 10, 25, 0, 0, tzinfo=BERLIN)) == "2026-10-25T00:30:00Z"
     second_time_round = datetime(2026, 10, 25, 1, 40, tzinfo=UTC)

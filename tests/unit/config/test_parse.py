@@ -126,7 +126,7 @@ def test_line_endings_of_windows_and_a_byte_order_mark_are_fine() -> None:
     assert config.parse(b"\xef\xbb\xbf" + FULL.replace(b"\n", b"\r\n")) == config.parse(FULL)
 
 
-def test_who_reports_to_whom_is_filled_in_up_to_a_person() -> None:
+def test_reports_to_is_filled_in_up_to_a_person() -> None:
     settings = config.parse(LEAST + b'[agents.peter]\n[agents.ann]\nkind = "human"\n')
 
     assert settings.reports_to("peter") == "sam"
@@ -237,7 +237,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ("[wallet]", "unknown key; known: workspace, agents"),
     ],
 )
-def test_what_is_wrong_is_named(more: str, says: str) -> None:
+def test_each_configuration_error_is_named(more: str, says: str) -> None:
     found = problems_with(more + "\n")
 
     assert len(found) == 1, found

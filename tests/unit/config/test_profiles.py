@@ -62,7 +62,7 @@ profile = "readonly"
         ('timeout = "1h"\nenv = []', (), 10, "small"),
     ],
 )
-def test_of_rights_and_limits_the_narrower_one_counts_of_the_rest_the_agents_own(
+def test_the_narrower_right_or_limit_counts_and_else_the_agents_own_value(
     own: str, env: tuple[str, ...], timeout: int, model: str
 ) -> None:
     profile = '[profiles.p]\nenv = ["A", "B"]\ntimeout = "10m"\nmodel = "small"\n'
@@ -107,7 +107,7 @@ PEER = '[agents.peter]\ncommand = ["true"]\n'
         ('[profiles.p]\nsandbox = "require"\n[agents.peter]\nprofile = "p"', 4, "its runtime is inbox"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_what_is_right(text: str, line: int, part: str) -> None:
+def test_each_profile_error_names_its_line_and_the_right_form(text: str, line: int, part: str) -> None:
     [(at, sentence)] = problems(text)
 
     assert (at, part in sentence) == (line, True), sentence

@@ -40,7 +40,7 @@ def test_a_route_says_model_pool_cache_and_batch() -> None:
         ('[agents.ada]\ncommand = ["ada", "--model={model}"]', "so the agent needs one"),
     ],
 )
-def test_what_does_not_fit_together_is_named_with_its_line(more: str, said: str) -> None:
+def test_contradictory_route_settings_are_named_with_their_line(more: str, said: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
         config.parse(f"{TEAM}{more}\n".encode())
 

@@ -52,7 +52,7 @@ def test_a_ticked_line_is_read(line: str, verb: str, what: str, text: str) -> No
         f"- [x] reopen TC-1: {'a' * 3000} {MARK}",
     ],
 )
-def test_what_is_no_ticked_line_of_ours_is_none(line: str) -> None:
+def test_other_ticked_lines_are_no_choices(line: str) -> None:
     assert choices.ticked(f"{line}\n".encode()) == []
 
 
@@ -79,7 +79,7 @@ def test_a_line_that_somebody_changed_meanwhile_stays_as_it_is() -> None:
     assert choices.taken(raw, choice, "now") == raw
 
 
-def test_what_is_offered_is_what_is_read_and_what_can_be_typed() -> None:
+def test_offered_choices_are_read_back_and_can_be_typed() -> None:
     review = Message(id="r", key=Key("tc-1.1.review"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
     question = Message(id="q-1", key=Key("q-1"), kind=Kind.QUESTION, sender=SAM, to=BOSS)
     told = Message(id="a", key=Key("a"), kind=Kind.ANNOUNCE, sender=SAM, to=BOSS)

@@ -51,17 +51,17 @@ NOTHING = [
 
 
 @pytest.mark.parametrize("text", CRITICAL)
-def test_what_a_text_calls_critical_is_found(text: str) -> None:
+def test_critical_findings_in_a_text_are_found(text: str) -> None:
     found = critical(f"# TC-1: Review\n\nI looked at it.\n\n{text}\n")
     assert len(found) == 1 and CRITICAL[text] in (found[0], None), found
 
 
 @pytest.mark.parametrize("text", NOTHING)
-def test_what_calls_nothing_critical_is_no_finding(text: str) -> None:
+def test_a_text_without_critical_words_has_no_findings(text: str) -> None:
     assert critical(f"# TC-1: Review\n\n{text}\n") == ()
 
 
-def test_what_was_asked_for_is_no_finding() -> None:
+def test_the_request_itself_is_no_finding() -> None:
     text = "CRITICAL: the shop is down\n\nFound it.\nCRITICAL: so is the mail\n"
     assert critical(text, asked={"CRITICAL: the shop is down"}) == ("CRITICAL: so is the mail",)
 

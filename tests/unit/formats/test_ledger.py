@@ -56,7 +56,7 @@ def test_an_entry_written_by_hand_is_read(
     assert (found.agent, found.verb, found.at, found.dated, found.line) == (agent, verb, at, dated, line)
 
 
-def test_who_gets_the_result_is_read() -> None:
+def test_the_recipient_of_the_result_is_read() -> None:
     found = entry("- TC-90 delegated to research for peter, check at 2026-03-07 10:00")
     assert (found.agent, found.spawner) == ("research", "peter")
 
@@ -91,7 +91,7 @@ def test_a_ticked_box_is_read() -> None:
         "\x00ÿ",
     ],
 )
-def test_what_is_no_entry_is_left_alone(text: str) -> None:
+def test_lines_that_are_no_entries_are_left_alone(text: str) -> None:
     assert entries(text) == ()
 
 

@@ -79,7 +79,7 @@ def test_unknown_keys_of_a_message_are_no_error() -> None:
     assert messages.parse(raw, "p") == message()
 
 
-def test_what_no_file_may_hold_is_escaped_in_a_body() -> None:
+def test_forbidden_characters_are_escaped_in_a_body() -> None:
     read = messages.parse(messages.render(message("a\0b\rc\udcff\n\n")), "p")
     assert read.body == "a\\x00b\nc\\udcff"
 

@@ -61,7 +61,7 @@ def test_the_report_of_a_finished_review_is_read() -> None:
     assert task.completed == datetime(2026, 3, 7, 3, 45, tzinfo=UTC)
 
 
-def test_what_follows_the_state_is_understood() -> None:
+def test_text_behind_the_state_is_understood() -> None:
     assert parse("TC-47 = IN PROGRESS, estimated done 11:00").eta == ELEVEN
     assert parse("Status: wip\nETA: 11:00\n").eta == ELEVEN
     assert parse("TC-47 = DONE, PR #142 created.").outputs == ("PR #142 created",)

@@ -60,7 +60,7 @@ def test_gemini_cli_reports_its_models_and_what_it_thought_is_output() -> None:
     assert read({"type": "result", "stats": {"input_tokens": 7, "output_tokens": 2}}) == Usage(input=7, output=2)
 
 
-def test_of_several_reports_the_last_counts() -> None:
+def test_the_last_of_several_usage_reports_counts() -> None:
     assert read({**CLAUDE, "total_cost_usd": 2.0}, before=json.dumps(CLAUDE) + "\n") == Usage(
         input=1004, output=50, cached=900, cost=2.0, model="claude-sonnet-4-6-20260101"
     )
@@ -95,7 +95,7 @@ def test_only_the_end_of_the_output_is_looked_at() -> None:
         '{"type":"result"}',
     ],
 )
-def test_what_is_no_report_is_none(text: str) -> None:
+def test_output_without_a_usage_report_has_none(text: str) -> None:
     assert usage.of_output(text.encode()) is None
 
 
@@ -148,7 +148,7 @@ def test_front_matter_is_read_as_people_write_numbers() -> None:
     ],
 )
 @pytest.mark.parametrize("by_price", [True, False])
-def test_what_the_journal_says_is_read_back(found: Usage, by_price: bool) -> None:
+def test_usage_in_the_journal_is_read_back(found: Usage, by_price: bool) -> None:
     charge = usage.charge({**LINE, "why": usage.render(found, "runs, cost 9", by_price)})
 
     assert charge is not None

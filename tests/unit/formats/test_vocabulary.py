@@ -35,7 +35,7 @@ def test_states_as_people_write_them(text: str, state: State) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "not done", "done?!? maybe", "dоne", "d" * 100, "💤", "x"])
-def test_what_is_no_state_is_none(text: str) -> None:
+def test_words_that_are_no_states_are_refused(text: str) -> None:
     assert vocabulary.state(text) is None
 
 

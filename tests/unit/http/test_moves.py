@@ -46,7 +46,7 @@ def test_a_status_means_the_move_that_leads_there(
     assert pick(task(state, holder), PETER, Patch(status=status)) == move
 
 
-def test_who_names_a_generation_ends_its_own_attempt_and_approves_nothing() -> None:
+def test_a_named_generation_ends_its_own_attempt_and_approves_nothing() -> None:
     assert pick(task(State.REVIEW, PETER), PETER, Patch(status="done", generation=1)) == "done"
 
 
@@ -59,7 +59,7 @@ def test_a_question_makes_it_a_need() -> None:
 
 
 @pytest.mark.parametrize("status", ["dead", "nonsense", "", "in progress please"])
-def test_what_no_move_leads_to_is_wrong_use(status: str) -> None:
+def test_a_state_that_no_move_leads_to_is_wrong_use(status: str) -> None:
     with pytest.raises(BadValue):
         pick(task(State.BACKLOG), PETER, Patch(status=status))
 

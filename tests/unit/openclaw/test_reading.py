@@ -47,7 +47,7 @@ def test_json_as_people_write_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "{a: }", "[" * 100_000, "x" * (1 << 21), "{a: 0x10}"])
-def test_what_is_no_json_is_an_error_with_a_sentence(text: str) -> None:
+def test_an_openclaw_file_that_is_no_json_is_an_error_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         json5.loads(text)
 

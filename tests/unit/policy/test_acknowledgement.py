@@ -63,7 +63,7 @@ def test_a_file_that_somebody_changed_after_the_message_is_a_trace() -> None:
         assert (trace.kind, trace.path, trace.at) == (TraceKind.CHANGED, "status/tc-47.md", START + MINUTE)
 
 
-def test_what_clawfiles_wrote_itself_is_no_change() -> None:
+def test_writes_of_clawfiles_itself_are_no_acknowledgement() -> None:
     kept = sent(task={"updated": START + MINUTE}, digest="f" * 16)
     stamped = sent(task={"updated": START + MINUTE}, digest="f" * 16, modified=START + MINUTE + timedelta(seconds=1))
 

@@ -46,7 +46,7 @@ kind = "human"
         ("iris", "nobody", None, False),
     ],
 )
-def test_who_may_give_work(sender: str, to: str, spawner: str | None, may: bool) -> None:
+def test_senders_who_may_give_work(sender: str, to: str, spawner: str | None, may: bool) -> None:
     assert may_give_work(TEAM, AgentId(sender), AgentId(to), AgentId(spawner) if spawner else None) is may
 
 

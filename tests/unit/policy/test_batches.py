@@ -43,7 +43,7 @@ def test_lines_and_list_items_are_the_same_items(found: list[str]) -> None:
         ("# a\n# b", ("# a", "# b")),
     ],
 )
-def test_what_an_item_is(text: str, found: tuple[str, ...]) -> None:
+def test_lines_that_are_items(text: str, found: tuple[str, ...]) -> None:
     assert item_batches.items(text) == found
 
 

@@ -58,7 +58,7 @@ def test_the_message_of_an_agent_whose_budget_is_used_up_waits_and_its_boss_is_t
     assert acts(replace(snap, told=read), after=timedelta(hours=1)) == []
 
 
-def test_what_lies_unread_is_told_one_step_further_up() -> None:
+def test_an_unread_budget_notice_is_told_one_step_further_up() -> None:
     told = {"sam/budget.2026-03.peter": ToldMark(box=Box.NEW, sent=START)}
     snap = replace(snapshot(spent(80.0, peter=80.0)), told=told)
 
@@ -131,7 +131,7 @@ def test_a_task_without_a_route_waits() -> None:
     assert acts(snap) == [(Act.ESCALATE, SAM)]
 
 
-def test_what_was_read_and_what_runs_goes_on() -> None:
+def test_read_messages_and_live_runs_go_on_without_budget() -> None:
     assert Act.NEXT_AGENT not in [action.act for action in line(spent(80.0, peter=80.0), box=Box.CUR)]
     assert Act.NEXT_AGENT not in [action.act for action in line(spent(80.0, peter=80.0), state=State.IN_PROGRESS)]
 
@@ -149,7 +149,7 @@ def test_where_everybody_is_out_of_money_the_task_waits() -> None:
     assert line(spent(450.0, peter=10.0)) == ()
 
 
-def test_what_is_ready_goes_to_an_agent_with_money() -> None:
+def test_a_ready_task_goes_to_an_agent_with_money() -> None:
     more = f"{BUDGETS}[heartbeat]\nauto = true\n"
     ready = a.task(assignee=None, type="bug")
     snap = a.snapshot(more=more, ready=(ready,), spent=spent(80.0, peter=80.0))

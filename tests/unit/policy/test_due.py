@@ -24,7 +24,7 @@ def test_a_half_saved_file_is_looked_at_again_after_two_seconds() -> None:
     assert next_due(a.snapshot(look), START) == START + timedelta(seconds=2)
 
 
-def test_what_was_due_is_not_due_again() -> None:
+def test_a_due_time_does_not_come_twice() -> None:
     look = a.look(a.task(state=State.REVIEW), at=START)
 
     assert next_due(a.snapshot(look), START) != START

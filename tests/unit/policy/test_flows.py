@@ -121,7 +121,7 @@ def test_depth_counts_spawns_and_not_what_was_delegated_between() -> None:
     assert [flow_tree.depth(task, find) for task in (top, worker, between, below)] == [0, 1, 1, 2]
 
 
-def test_what_is_too_deep_is_refused_with_the_rule_and_what_to_do() -> None:
+def test_a_spawn_that_is_too_deep_is_refused_with_its_rule_and_the_alternative() -> None:
     flow_tree.check_spawn(SETTINGS, Caller(by=PETER), 0)
     flow_tree.check_spawn(deeper(2), Caller(by=RESEARCH, within=TaskId("TC-1"), depth=1), 0)
 
@@ -191,7 +191,7 @@ def test_the_same_group_name_of_another_spawner_is_another_flow() -> None:
     assert len(flow_tree.forest([spawned(1, group="week"), spawned(2, group="week", spawner=PETER)])) == 2
 
 
-def test_what_was_only_made_in_a_run_is_no_part_of_its_flow() -> None:
+def test_a_task_made_in_a_run_without_spawn_is_no_part_of_its_flow() -> None:
     """`task new` inside a run is work for later: cancelling the run's flow does not touch it."""
     (flow,) = flow_tree.forest([spawned(1), spawned(2, 1), spawned(3, 1, label=None)])
 
@@ -224,7 +224,7 @@ def test_where_the_worker_has_ended_its_spawner_hears(state: State) -> None:
     )
 
 
-def test_it_goes_up_until_somebody_is_there() -> None:
+def test_a_result_goes_up_to_the_first_live_recipient() -> None:
     top, middle = spawned(1, spawner=PETER), spawned(2, 1, spawner=RESEARCH, assignee=READER, state=State.DONE)
     child = spawned(3, 2, spawner=READER)
 

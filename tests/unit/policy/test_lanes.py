@@ -106,7 +106,7 @@ def test_spawns_wait_until_the_minute_lets_them() -> None:
     assert (wait.held_by, wait.until) == (HoldReason.SPAWNS, START + 70 * SECOND)
 
 
-def test_who_waits_longer_than_two_seconds_is_named() -> None:
+def test_messages_that_wait_longer_than_two_seconds_are_named() -> None:
     found = waits(*messages(6), now=START + 7 * SECOND)
 
     assert [wait.message.key for wait in long_waits(found, START + 7 * SECOND)] == ["tc-5.1"]

@@ -45,7 +45,7 @@ def test_an_agent_that_nobody_knows_is_told_of_by_its_row_alone() -> None:
     assert [it.key for it in plan_tick(a.snapshot(look), START) if it.act is Act.ESCALATE] == ["tc-47.1.unknown-agent"]
 
 
-def test_of_many_lines_only_a_few_are_told_of_in_one_tick() -> None:
+def test_one_tick_tells_of_a_few_of_many_unclear_lines() -> None:
     looks = [
         odd(a.look(a.task(f"TC-{n}", State.IN_PROGRESS), sent=True, at=START + HOUR), f"TC-{n} x") for n in range(99)
     ]

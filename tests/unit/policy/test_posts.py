@@ -84,7 +84,7 @@ def test_what_was_told_and_lies_unread_is_due_when_it_goes_further_up() -> None:
     assert further.agent == SAM
 
 
-def test_what_never_failed_is_never_late() -> None:
+def test_a_notification_that_never_failed_is_never_late() -> None:
     assert plan(post(), after=48 * HOUR) == []
 
 

@@ -113,7 +113,7 @@ def test_nobody_reviews_their_own_work() -> None:
         ("looks", "unheard-of", True),
     ],
 )
-def test_who_may_take_a_type(agent: str, task_type: str | None, may: bool) -> None:
+def test_agents_that_may_take_a_type(agent: str, task_type: str | None, may: bool) -> None:
     assert routing.may_take(SETTINGS, AgentId(agent), task_type) is may
 
 

@@ -65,7 +65,7 @@ def test_a_claim_that_nobody_sent_begins_a_task_too() -> None:
     assert fold(line(5, "claim"), line(25, "done")).by_type[0].median == 20 * MINUTE
 
 
-def test_what_is_reviewed_is_done_when_it_is_approved() -> None:
+def test_a_reviewed_task_counts_as_done_at_its_approval() -> None:
     lines = [*one_task(30), line(50, "approve", agent="sam")]
 
     found = fold(*lines, reviewed=["bug"])
@@ -95,7 +95,7 @@ def test_moves_by_hand_and_reports_count_as_the_commands_do() -> None:
     assert found.first_wakes[0].acted == 1
 
 
-def test_what_is_reopened_is_not_done() -> None:
+def test_a_reopened_task_is_not_counted_as_done() -> None:
     assert fold(*one_task(), line(40, "reopen", agent="sam")).by_type == ()
     assert fold(*one_task(), line(40, "close")).by_type[0].median == 30 * MINUTE
 
@@ -141,14 +141,14 @@ def test_a_worker_acknowledges_by_its_result_and_not_by_our_claim_in_its_name() 
     assert fold(*started, line(9, "fail", key="tc-1.1.result")).first_wakes[0].acted == 1
 
 
-def test_what_still_waits_is_measured_until_now() -> None:
+def test_a_waiting_task_is_measured_until_now() -> None:
     found = fold(sent(0), woken(1), line(2, "claim"), line(3, "block"), now=START + 63 * MINUTE)
 
     (blocked,) = [row for row in found.waits if row.name == "blocked"]
     assert (blocked.longest, blocked.open) == (60 * MINUTE, 1)
 
 
-def test_what_was_cancelled_waits_for_nothing_any_more() -> None:
+def test_a_cancelled_task_no_longer_waits() -> None:
     found = fold(sent(0), woken(1), line(2, "cancel"))
 
     assert {row.name: row.open for row in found.waits} == {"from send to wake": 0}

@@ -91,7 +91,7 @@ def test_one_run_at_a_time_in_each_lane_in_the_order_they_were_sent() -> None:
     assert woken([late], live=(a.run(a.task("TC-9")),)) == []
 
 
-def test_what_arrives_in_the_same_moment_keeps_its_order() -> None:
+def test_messages_of_the_same_moment_keep_their_order() -> None:
     assert woken([messages(10)[9], messages(9)[8]], more="[limits]\nruns = 1\n") == ["tc-10.1"]
 
 
@@ -411,7 +411,7 @@ def test_every_plan_keeps_the_promises_of_a_tick(snap: Snapshot, now: datetime) 
 @pytest.mark.proof
 @settings(max_examples=examples(200), deadline=None)
 @given(snap=snapshots(), now=NOWS)
-def test_what_was_told_is_not_told_again(snap: Snapshot, now: datetime) -> None:
+def test_nobody_is_told_the_same_thing_twice(snap: Snapshot, now: datetime) -> None:
     once = {Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM, Act.REPORT}
     said = [action for action in plan_tick(snap, now) if action.act in once]
     told = {f"{action.agent}/{action.key}": ToldMark(box=Box.DONE, sent=now) for action in said}
