@@ -339,7 +339,7 @@ def test_a_tick_that_comes_between_line_and_answer_gives_one_run_and_no_answer(o
         office.tick()
         return real(*given)
 
-    caching.answer = interrupted  # type: ignore[method-assign] # another process ticks at the worst moment
+    caching.answer = interrupted
     done = delegations.spawn(SpawnOrder(text="Dig here\n\nDeep.", label="second", size="S", type="digging"), SAM)
 
     assert (done.cached, done.run) == (None, "tc-2.1-s1")

@@ -331,7 +331,7 @@ def test_a_session_is_shown_as_one_and_its_history_has_what_was_said(office: Off
     say(office, "and the spam?")
     goes_on(office)
 
-    (session,) = office.app().sessions.listing(None, SessionFilter(kinds=("subagent",)), 5).sessions  # type: ignore[arg-type]  # an enum's text is equal to it
+    (session,) = office.app().sessions.listing(None, SessionFilter(kinds=("subagent",)), 5).sessions
     records = office.app().records.history(None, "mail", 50, 100_000).records
 
     assert (session.key, session.stays, session.runs) == (KEY, "open", ("tc-1.1-s1", "tc-1.2-s1"))

@@ -36,7 +36,7 @@ def deeper(depth: int = 1, children: int = 5) -> Settings:
 
 def spawned(number: int, parent: int | None = None, spawner: AgentId = SAM, **more: object) -> Task:
     facts = {"assignee": RESEARCH, "state": State.IN_PROGRESS, "spawner": spawner, "label": f"l{number}", **more}
-    return Task(id=TaskId(f"TC-{number}"), parent=TaskId(f"TC-{parent}") if parent else None, **facts)  # type: ignore[arg-type]  # what a test leaves out has a default
+    return Task(id=TaskId(f"TC-{number}"), parent=TaskId(f"TC-{parent}") if parent else None, **facts)
 
 
 def among(*tasks: Task) -> Callable[[TaskId], Task | None]:

@@ -113,7 +113,7 @@ def test_no_spawn_lasts_longer_than_its_profile_lets() -> None:
 
 
 def task(**more: str) -> Task:
-    return Task(id=TaskId("TC-1"), **more)  # type: ignore[arg-type] # texts are what these tests give
+    return Task(id=TaskId("TC-1"), **more)
 
 
 @pytest.mark.parametrize(

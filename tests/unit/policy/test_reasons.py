@@ -28,7 +28,7 @@ LOADS = {PETER: AgentLoad(tasks=2, messages=1), IRIS: AgentLoad(runs=1)}
 
 
 def said(asked: RouteQuestion, **more: object) -> str:
-    return " | ".join(reasons(SETTINGS, asked, **more).why)  # type: ignore[arg-type] # each test gives what it is about
+    return " | ".join(reasons(SETTINGS, asked, **more).why)
 
 
 def test_a_pool_says_who_has_how_much() -> None:
