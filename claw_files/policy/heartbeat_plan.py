@@ -34,6 +34,9 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     actions: list[Action] = []
     for look in first:
         actions += plan_line(look, snap, now)
+    # Where the first line of a task goes in this tick, the next one counts: there is nothing to report.
+    going = {action.task for action in actions if action.act in (Act.CLOSE, Act.UNWATCH)}
+    repeated = [look for look in repeated if look.entry.task not in going]
     others = [*_repeats(repeated, snap), *plan_unclear(snap), *plan_groups(first, snap, now), *plan_ready(snap)]
     others += plan_schedules(snap, now)
     others += [told for told in budgets.plan_budgets(snap, now) if told not in actions]

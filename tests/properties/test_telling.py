@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from claw_files.core.errors import ClawError
@@ -85,6 +85,7 @@ EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[Healt
 
 
 @EXAMPLES
+@example(steps=[("line", "TC-3", LINES[2]), ("line", "TC-3", LINES[0])])  # the second line counts: the first goes
 @given(steps=st.lists(STEP, max_size=8))
 def test_the_tick_does_what_its_dry_run_said(steps: list[tuple[str, str, str | int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
