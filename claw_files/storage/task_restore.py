@@ -76,7 +76,9 @@ class DefinitionStore(Inboxes):
         """`task`, whose file has lost what we recorded, with what its message and its claim log tell."""
         entry, given = self.entry(task.id), self.claims.given(task.id)
         owner = given.owner(given.highest) if entry else None
-        if task.assignee not in (None, owner) and (found := task_recall.stolen(self, task, given)):
+        if owner and task.assignee not in (owner, *self.settings.agents):
+            task = replace(task, assignee=owner)  # `Owner: Jane` in a file of its own form names no agent
+        elif task.assignee not in (None, owner) and (found := task_recall.stolen(self, task, given)):
             task = found
         message = self.newest_message(task, entry, owner)
         if message:
