@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ import daemon
 import http_requests
 from msgspec.structs import replace
 from office import PETER, SAM, office
+from timing import Act, median, table, taken
 
 from claw_files.app.wiring import App
 from claw_files.core.model import Audit, Task, TaskId
@@ -29,32 +30,6 @@ from claw_files.formats import frontmatter, status
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.testing import FakeClock
 from claw_files.testing.office import Office
-
-Act = Callable[[], object]
-
-
-def median(act: Act, times: int = 20) -> float:
-    """The median time of `act` in seconds; the first call is not counted."""
-    act()
-    return statistics.median(taken(act, times))
-
-
-def taken(act: Act, times: int) -> list[float]:
-    """How long each of `times` calls took, in seconds."""
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        act()
-        found.append(time.perf_counter() - start)
-    return found
-
-
-def table(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> None:
-    """Print the rows in milliseconds, each with its ratio to the first."""
-    print(f"\n{title:<58}{'median':>12}{'x ' + unit:>18}")
-    for name, seconds in rows:
-        print(f"  {name:<56}{seconds * 1e3:>9.2f} ms{seconds / rows[0][1]:>17.2f}")
-
 
 # --- commands, from nothing
 

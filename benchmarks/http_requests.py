@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 from office import PETER, office
+from timing import median, table
 
 _BARE = """
 import socket, uvicorn
@@ -71,6 +72,4 @@ def _server(command: list[str], token: str | None = None) -> Iterator[Callable[.
 
 
 if __name__ == "__main__":
-    from bench import median, table
-
     table("requests over HTTP, one after the other", "bare", requests(median))

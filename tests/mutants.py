@@ -513,7 +513,7 @@ def copies(count: int) -> Iterator["SimpleQueue[Path]"]:
         yield free
 
 
-def noticed(copy: Path, tests: Sequence[str]) -> str | None:
+def noticed(copy: Path, tests: Sequence[str], seconds: int = PATIENCE_SECONDS) -> str | None:
     """The first of these tests that fails in the copy; None when all pass."""
     env = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     for name in [name for name in env if name.startswith(("CLAWFILES_", "PYTEST_"))]:
@@ -527,11 +527,11 @@ def noticed(copy: Path, tests: Sequence[str]) -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=seconds,
             start_new_session=True,  # a background job that asks its terminal for anything is stopped
         )
     except subprocess.TimeoutExpired:
-        return f"no end within {PATIENCE_SECONDS} s"
+        return f"no end within {seconds} s"
     if done.returncode == 0:
         return None
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
@@ -564,7 +564,7 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(problems))
         return 1
     with copies(1) as free:
-        if wrong := noticed(free.get(), sorted({test for it in mutants for test in it.tests})):
+        if wrong := noticed(free.get(), sorted({test for it in mutants for test in it.tests}), 1800):
             print(f"without any change {wrong} fails")
             return 1
     survivors = 0
