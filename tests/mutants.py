@@ -169,14 +169,14 @@ MUTANTS = (
         DELEGATION,
         "    if chain.count(by) >= TIMES:",
         "    if False:",
-        ("tests/graveyard/test_handing.py", STORY + "test_flows.py"),
+        (STORY + "test_sessions.py", STORY + "test_staying.py", STORY + "test_lanes.py"),
     ),
     Mutant(
         "an inbox does not fill without end",
         DELEGATION,
         "    if unread >= settings.limits.unread and not settings.is_human(by):",
         "    if False:",
-        (UNIT + "test_delegation.py", STORY + "test_growth.py", "tests/graveyard/test_growth.py"),
+        ("tests/hostile/test_agents.py",),
     ),
     Mutant(
         "a spawned task works inside the workspace",
@@ -268,7 +268,7 @@ MUTANTS = (
         HEARTBEAT,
         '            with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):\n',
         "            if True:\n",
-        (STORY + "test_heartbeat.py", STORY + "test_exclusion.py"),
+        (STORY + "test_heartbeat_runs.py",),
     ),
     Mutant(
         "an entry is decided anew before it is acted on",
@@ -446,7 +446,7 @@ MUTANTS = (
         LOCKS,
         "                if given.reserved(generation) not in (None, agent):",
         "                if False:",
-        (STORY + "test_exclusion.py", STORY + "test_generations.py"),
+        (STORY + "test_generations.py",),
     ),
     Mutant(
         "a file with a second name is not read",
@@ -481,7 +481,7 @@ MUTANTS = (
         "claw_files/services/tasks/lifecycle.py",
         '    if settings.agent(agent).kind is AgentKind.WORKER:\n        raise Refused(\n            "workers report"',
         '    if False:\n        raise Refused(\n            "workers report"',
-        ("tests/unit/services/test_tasks.py", "tests/cli/test_moves.py", STORY + "test_sessions.py"),
+        ("tests/unit/services/test_tasks.py",),
     ),
 )
 

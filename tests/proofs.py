@@ -4,8 +4,10 @@ A proof tells of itself by the fixture `tried`; `make prove` prints the table th
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import pytest
 
 SHORT = os.environ.get("CLAWFILES_PROVE") == "short"
 Tried = tuple[str, str, int, int]  # the promise, how it was tried, tries, violations
@@ -14,6 +16,11 @@ Tried = tuple[str, str, int, int]  # the promise, how it was tried, tries, viola
 def is_tried(step: int) -> bool:
     """Whether a proof that kills a program at every step does so at this one: `make test` takes two of five, spread."""
     return "CLAWFILES_PROVE" in os.environ or step % 5 in (0, 3)
+
+
+def some(cases: Sequence[Any], count: int) -> list[Any]:
+    """The cases of a parameter: the first `count` for `make test`; the others, which are like them, are marked slow."""
+    return [*cases[:count], *(pytest.param(case, marks=pytest.mark.slow) for case in cases[count:])]
 
 
 def examples(count: int) -> int:

@@ -17,6 +17,7 @@ import pytest
 from claw_files.http.connection_limits import MOST_CONNECTIONS
 from claw_files.http.event_stream import MOST_STREAMS
 from claw_files.testing.patience import until
+from tests.proofs import some
 
 from .conftest import environment
 
@@ -86,17 +87,20 @@ def strangers(port: int, request: bytes, count: int = STRANGERS) -> Iterator[Cal
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "no token",
-        "a wrong token",
-        "a path that is open",
-        "a page of another site",
-        "a body that never ends",
-        "half a head",
-        "nothing",
-        "a stream of events",
-        "many on one connection",
-    ],
+    some(
+        [
+            "no token",
+            "a path that is open",
+            "a body that never ends",
+            "half a head",
+            "many on one connection",
+            "a wrong token",
+            "a page of another site",
+            "nothing",
+            "a stream of events",
+        ],
+        5,
+    ),
 )
 def test_token_holders_work_on_while_callers_without_one_do_their_worst(served, kind: str) -> None:
     """Each of the holder's requests has a connection of its own, as `curl` has: none may be turned away."""
@@ -250,7 +254,9 @@ def asked_of_mcp(port: int, token: str, name: str = "task_list", **arguments: ob
         return response.status
 
 
-@pytest.mark.parametrize("kind", ["no token", "a wrong token", "half a head", "nothing", "a body that never ends"])
+@pytest.mark.parametrize(
+    "kind", some(["no token", "half a head", "a body that never ends", "a wrong token", "nothing"], 3)
+)
 def test_token_holders_work_on_over_mcp_while_others_do_their_worst(served, kind: str) -> None:
     token = served.token("peter")
     request = refused_in(served, kind).replace(b"/api/tasks", b"/mcp")

@@ -151,6 +151,17 @@ def test_only_the_agent_that_a_number_is_reserved_for_takes_it(tmp_path: Path) -
     assert [given.is_taken(number) for number in (3, 4)] == [False, True]
 
 
+def test_a_generation_reserved_for_one_agent_is_taken_by_no_other(tmp_path: Path) -> None:
+    claims, task = Claims(str(tmp_path)), TaskId("TC-1")
+    claims.reserve(task, 1, AgentId("iris"))
+
+    with pytest.raises(NotYours), claims.take(task, 1, AgentId("peter")):
+        pytest.fail("peter holds what is reserved for iris")
+
+    with claims.take(task, 1, AgentId("iris")):
+        assert claims.given(task).owner(1) == "iris"
+
+
 def test_a_line_that_another_program_adds_before_ours_wins_the_number(tmp_path: Path, monkeypatch) -> None:
     claims, real = Claims(str(tmp_path)), locks.write_all
 

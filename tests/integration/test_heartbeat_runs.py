@@ -145,6 +145,20 @@ def test_an_agent_whose_breaker_is_open_is_not_woken_until_it_is_half_open_and_t
     assert office.acts(SECOND) == []
 
 
+def test_a_success_of_a_worker_closes_its_breaker(office: Office) -> None:
+    text = office.read("clawfiles.toml").replace("runs = 4", "runs = 4\nbreaker = 2")
+    office.write("clawfiles.toml", f"{text}\n[heartbeat]\nattempts = 1\n")
+    for label in ("silent-1", "good", "silent-2"):
+        spawn(office, label)
+        office.acts()
+        office.runs_end()
+        office.acts()
+
+    spawn(office, "last")
+
+    assert "wake TC-4" in office.acts()
+
+
 def test_with_an_open_breaker_a_failed_task_goes_to_the_next_agent_of_its_route(office: Office) -> None:
     text = office.read("clawfiles.toml").replace("runs = 4", "runs = 4\nbreaker = 1")
     office.write("clawfiles.toml", text)

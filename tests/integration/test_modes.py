@@ -11,6 +11,7 @@ import pytest
 
 from claw_files.testing.patience import until
 from tests.integration.users import ALICE, NOGROUP, House, a_house, give, only_root
+from tests.proofs import some
 
 TEAM = """
 [workspace]
@@ -60,7 +61,7 @@ def modes(ws: Path) -> dict[str, int]:
 
 
 @only_root
-@pytest.mark.parametrize("umask", [0o000, 0o077, *(pytest.param(it, marks=pytest.mark.slow) for it in (0o002, 0o022))])
+@pytest.mark.parametrize("umask", some([0o000, 0o077, 0o002, 0o022], 2))
 def test_all_that_we_make_is_for_its_owner_alone_whatever_the_umask(house: House, umask: int) -> None:
     parent = house.folder("desk", ALICE)
     assert house.type(ALICE, "init", "ws", cwd=parent, umask=umask).returncode == 0
@@ -160,7 +161,9 @@ def test_the_doctor_names_what_others_can_read(house: House) -> None:
 
 
 @only_root
-@pytest.mark.parametrize("path", ["HEARTBEAT.md", "status", "inbox/peter/cur", "audit/{day}", "status/tc-1.md"])
+@pytest.mark.parametrize(
+    "path", some(["HEARTBEAT.md", "status", "inbox/peter/cur", "audit/{day}", "status/tc-1.md"], 3)
+)
 def test_the_doctor_names_what_others_can_write(house: House, path: str) -> None:
     ws = made_under_an_open_umask(house, 0o077)
     path = path.replace("{day}", next((ws / "audit").iterdir()).name)

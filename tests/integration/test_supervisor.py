@@ -22,6 +22,7 @@ from claw_files.system.clock import SystemClock
 from claw_files.system.processes import SystemProcesses
 from claw_files.system.procfs import with_our_programs
 from claw_files.testing.patience import until
+from tests.proofs import is_tried
 
 ID = RunId("tc-1.1-s1")
 CAP_BYTES = 65536
@@ -525,9 +526,10 @@ def starter(root: Path, step: int) -> subprocess.Popen[str]:
     return subprocess.Popen(py(STARTER, str(root), str(step), *here), stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.proof
 def test_wherever_the_starter_is_killed_the_run_happens_once(tmp_path: Path) -> None:
     kills = orphaned = 0
-    for step in range(1, 200):
+    for step in filter(is_tried, range(1, 200)):
         root = tmp_path / str(step)
         root.mkdir()
         with starter(root, step) as process:
@@ -542,8 +544,8 @@ def test_wherever_the_starter_is_killed_the_run_happens_once(tmp_path: Path) -> 
         run = bench.over()
         assert (run.exit, run.reason) == (0, "exited"), f"step {step}"
         assert (root / "ran").read_text() == "ran\n", f"step {step}"
-    assert kills > 20
-    assert orphaned > 2, "some of the kills came after the folder was in place"
+    assert kills > 8
+    assert orphaned > 0, "some of the kills came after the folder was in place"
 
 
 def test_of_many_starters_of_one_run_exactly_one_starts_it_even_while_lock_files_vanish(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from claw_files.mcp.stdio_transport import LINE_BYTES
 from claw_files.mcp.stdio_transport import message as read
 from claw_files.testing.patience import until
+from tests.proofs import some
 
 from .conftest import ENV, Team
 from .test_hostile import begun, call
@@ -161,7 +162,7 @@ def test_a_resource_is_as_cheap_and_what_cannot_be_seen_is_spelled_out(team: Tea
     assert json.loads(text)["title"] == "検査 \u202e\u200b ok"
 
 
-@pytest.mark.parametrize("letter", ["x", "検", "\x1b", '"', "🙂"])
+@pytest.mark.parametrize("letter", some(["x", "\x1b", "🙂", "検", '"'], 3))
 def test_a_limit_on_an_answer_counts_what_is_sent(team: Team, letter: str) -> None:
     """A log of quotes and controls is twice and six times as long once it is in JSON."""
     run = team.root / "runs/r1"

@@ -20,8 +20,11 @@ coordinator = "sam"
 [agents.iris]
 [agents.dimitrios]
 kind = "human"
+[agents.research]
+kind = "worker"
 """
-PETER, IRIS, SAM, DIMITRIOS = (AgentId(name) for name in ("peter", "iris", "sam", "dimitrios"))
+NAMES = ("peter", "iris", "sam", "dimitrios", "research")
+PETER, IRIS, SAM, DIMITRIOS, RESEARCH = map(AgentId, NAMES)
 
 
 class Killed(BaseException):
@@ -50,6 +53,18 @@ def claims_and_is_killed(app: App, task: TaskId, agent: AgentId, at: str) -> Non
         killed(patch, at)
         with pytest.raises(Killed):
             app.claims.claim(task, agent)
+
+
+def test_a_worker_moves_no_task(app: App) -> None:
+    task = new(app)
+
+    for move in (app.tasks.block, app.tasks.fail, app.tasks.cancel):
+        with pytest.raises(Refused, match="is a worker and moves no task"):
+            move(task, RESEARCH, "because")
+    with pytest.raises(Refused, match="is a worker and moves no task"):
+        app.claims.claim(task, RESEARCH)
+
+    assert app.workspace.load(task).task.state is State.BACKLOG
 
 
 def test_a_claimant_killed_before_its_ledger_line_leaves_nothing(app: App) -> None:
