@@ -203,7 +203,7 @@ def ticks() -> None:
             rows.append(
                 (f"tick: {delegations} delegations, {tasks:,} tasks", median(lambda app=app: app.heartbeat.tick()))
             )
-            snap = app.looking.snapshot(app.workspace.entries())
+            snap = app.snapshots.snapshot(app.workspace.entries())
             rows.append(("  of it deciding", median(lambda snap=snap: plan_tick(snap, datetime.now(UTC)), 50)))
     table("ticks, one process", "first", rows)
 

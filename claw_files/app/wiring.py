@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.delegation.agent_selection import AgentSelection
     from claw_files.services.delegation.delegation import Delegations
     from claw_files.services.evidence.dependents import Successors
+    from claw_files.services.evidence.task_evidence import EvidenceReader
     from claw_files.services.heartbeat.action_executor import ActionExecutor
     from claw_files.services.heartbeat.explain import Explainer
     from claw_files.services.heartbeat.heartbeat import Heartbeat
@@ -70,7 +71,7 @@ class App(Site):
     def moving(self) -> "MovingIn":
         from claw_files.services.compartments.compartments import MovingIn
 
-        return MovingIn(self.workspace, self.looking, self._inside, self._compartmental)
+        return MovingIn(self.workspace, self.evidence.run_of, self._inside, self._compartmental)
 
     def _inside(self, agent: AgentId) -> "Workspace":
         """What lies in the agent's compartment."""
@@ -148,7 +149,7 @@ class App(Site):
         return Successors(self.workspace, self.messages, self._blockers)
 
     def _blockers(self, task: "Task") -> "tuple[Predecessor, ...]":
-        return self.looking.blockers(task) if task.after else ()
+        return self.evidence.blockers(task) if task.after else ()
 
     @cached_property
     def delegations(self) -> "Delegations":
@@ -160,7 +161,7 @@ class App(Site):
     def choosing(self) -> "AgentSelection":
         from claw_files.services.delegation.agent_selection import AgentSelection
 
-        return AgentSelection(self.workspace, self.looking, self.checkpoints)
+        return AgentSelection(self.workspace, self.evidence, self.checkpoints)
 
     @cached_property
     def _tick_delegations(self) -> "Delegations":
@@ -209,15 +210,18 @@ class App(Site):
         return Schedules(self.workspace, lambda: self._tick_delegations)
 
     @cached_property
-    def looking(self) -> "SnapshotLoader":
+    def evidence(self) -> "EvidenceReader":
+        from claw_files.services.evidence.task_evidence import EvidenceReader
+
+        others = (lambda: [app.evidence for app in self._others()]) if self._compartmental else tuple
+        return EvidenceReader(self.workspace, self.runtime, self.checkpoints, others)
+
+    @cached_property
+    def snapshots(self) -> "SnapshotLoader":
         from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 
-        looks = (self.workspace, self.runtime, self.checkpoints, self.schedules)
-        if not self._compartmental:
-            return SnapshotLoader(*looks, outbox=self.outbox)
-        return SnapshotLoader(
-            *looks, lambda: [app.looking for app in self._others()], None if self.home else self.outbox
-        )
+        others = (lambda: [app.snapshots for app in self._others()]) if self._compartmental else tuple
+        return SnapshotLoader(self.workspace, self.evidence, others, None if self.home else self.outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -225,7 +229,7 @@ class App(Site):
         from claw_files.services.admin import daemon_state
         from claw_files.services.heartbeat.heartbeat import Heartbeat
 
-        parts = (self.workspace, self.runtime, self.looking, self._acting, self.schedules)
+        parts = (self.workspace, self.runtime, self.evidence, self.snapshots, self._acting, self.schedules)
         if self.home:
             heartbeat = Heartbeat(*parts)
         elif not self._compartmental:
@@ -288,16 +292,14 @@ class App(Site):
     def explaining(self) -> "Explainer":
         from claw_files.services.heartbeat.explain import Explainer
 
-        return Explainer(self.workspace, self.looking, self.hidden)
+        return Explainer(self.workspace, self.snapshots, self.evidence, self.hidden)
 
     @cached_property
     def probing(self) -> "Prober":
         from claw_files.services.admin.probe import Prober
 
-        looking, heartbeat, delegations = self.looking, self.heartbeat, self.delegations
-        return Prober(
-            self.workspace, self.runtime, looking, heartbeat, delegations, self.tasks, self.checkpoints, self._meet
-        )
+        parts = (self.snapshots, self.evidence, self.heartbeat, self.delegations)
+        return Prober(self.workspace, self.runtime, *parts, self.tasks, self.checkpoints, self._meet)
 
     def _meet(self, agent: "Agent", say: "Callable[[str], None]") -> "HandshakeResult":
         from claw_files.integrations.acp.handshake import meet
@@ -308,7 +310,7 @@ class App(Site):
     def board(self) -> "Board":
         from claw_files.services.tasks.board import Board
 
-        return Board(self.workspace, lambda entry: self.looking.look(entry), self.hidden)
+        return Board(self.workspace, lambda entry: self.evidence.look(entry), self.hidden)
 
     @cached_property
     def journal(self) -> "Journal":
@@ -330,13 +332,13 @@ class App(Site):
     def sessions(self) -> "Sessions":
         from claw_files.services.sessions.session_list import Sessions
 
-        return Sessions(self.workspace, self.runtime, self.looking, self.checkpoints)
+        return Sessions(self.workspace, self.runtime, self.snapshots, self.checkpoints)
 
     @cached_property
     def flows(self) -> "Flows":
         from claw_files.services.sessions.flows import Flows
 
-        return Flows(self.workspace, self.runtime, self.looking, self.hidden)
+        return Flows(self.workspace, self.runtime, self.evidence, self.hidden)
 
     @cached_property
     def staying(self) -> "WorkerSessions":

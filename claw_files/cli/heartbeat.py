@@ -19,7 +19,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
         place.workspace.only_looks = dry_run or check
     if not app.heartbeat.starts:
         warn("the daemon is stopping: nothing is started")
-    ticked = app.heartbeat.tick(dry_run=dry_run or check)
+    ticked = app.heartbeat.preview() if dry_run or check else app.heartbeat.tick()
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")
     for problem in (*ticked.problems, *ticked.faults):

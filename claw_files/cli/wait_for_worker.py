@@ -32,7 +32,7 @@ def wait_for_result(app: "App", spawned: "DelegationResult") -> None:
             break
         since = app.clock.monotonic() - ticked
         if (not _is_running(app, spawned.task) and since >= _TICK_SECONDS / 4) or since >= 30 * _TICK_SECONDS:
-            app.heartbeat.tick(only=spawned.task)
+            app.heartbeat.tick_task(spawned.task)
             ticked = app.clock.monotonic()
         if (
             wait_notice.say
@@ -54,7 +54,7 @@ def _why(app: "App", spawned: "DelegationResult") -> str:
 
     if run := next((run.id for run in app.runtime.live() if _belongs(run, spawned.task)), None):
         return f"waiting for {run}, until {app.when(spawned.check)} at most"
-    held = (sentence(one, app.when) for one in app.looking.waits() if one.message.task == spawned.task)
+    held = (sentence(one, app.when) for one in app.snapshots.waits() if one.message.task == spawned.task)
     return f"{spawned.task} {next(held, f'is waited for until {app.when(spawned.check)} at most')}"
 
 

@@ -48,7 +48,7 @@ class HealthChecks:
         """Ask everybody once."""
         self._remember()
         app = self._app
-        snap = app.looking.snapshot(app.workspace.entries())
+        snap = app.snapshots.snapshot(app.workspace.entries())
         for ping in health_rules.plan_pings(app.settings, snap.live):
             if ping.how is PingMethod.RUN and self._waits_for_answer(ping.agent):
                 continue  # that it is at work does not answer what it was asked

@@ -18,7 +18,7 @@ from claw_files.daemon.change_watch import ChangeWatch
 from claw_files.daemon.log import DaemonLog
 from claw_files.daemon.watched_folders import Folders
 from claw_files.policy.dispatch_queue import long_waits, plan_waits, sentence
-from claw_files.policy.next_due import next_due
+from claw_files.policy.heartbeat_plan import next_due
 from claw_files.policy.snapshot import Snapshot
 from claw_files.processes import LOST
 from claw_files.services.admin.daemon_state import DaemonState, LastTick
@@ -115,7 +115,7 @@ class DaemonLoop:
         """Tick; whatever goes wrong is told and tried again, within a second."""
         self._again = False
         try:
-            ticked = self.app.heartbeat.tick(message=message)
+            ticked = self.app.heartbeat.tick_after_message() if message else self.app.heartbeat.tick()
         except (ClawError, OSError) as wrong:
             self._failed(str(wrong))
         except Exception as wrong:  # noqa: BLE001 - a bug of ours in one tick must not end the daemon: it is told

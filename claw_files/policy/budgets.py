@@ -46,7 +46,8 @@ def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     """What is told up the chain, once for each month and agent, when work waits for money."""
     agents = dict.fromkeys(message.to for message in snap.waiting)
     told = [action for agent in agents for action in plan_telling(snap, agent, now)]
-    return tuple({action.key: action for action in told}.values())
+    said = {(it.agent, it.key) for it in snap.planned}  # by a ledger line of an agent without money
+    return tuple({it.key: it for it in told if (it.agent, it.key) not in said}.values())
 
 
 def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[Action, ...]:

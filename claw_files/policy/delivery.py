@@ -33,7 +33,7 @@ def ready(settings: Settings, posts: Sequence[Post], now: datetime) -> list[Post
 def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetime) -> bool:
     if post.channel not in channels_of(settings, post.to) or is_late(post, now, settings.notify.give_up):
         return True  # given up by the tick
-    if _quiet_until(settings, post, now):
+    if quiet_hours.held_until(settings, post.to, now, post.critical):
         return True
     own = post.tried is not None and abs(now - post.tried) < pause(settings, post.tries)
     return own or any(abs(now - at) < settings.notify.backoff for at in _trials(post, posts))
@@ -42,13 +42,6 @@ def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetim
 def _trials(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
     """When posts for the same channel were tried last, those that are waiting still."""
     return (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
-
-
-def _quiet_until(settings: Settings, post: Post, now: datetime) -> datetime | None:
-    """When the quiet hours end that hold the post back; None where none do."""
-    if post.critical and settings.quiet_hours.critical_passes:
-        return None
-    return quiet_hours.end_for(settings, post.to, now)
 
 
 def is_late(post: Post, now: datetime, limit: timedelta) -> bool:
@@ -62,10 +55,11 @@ def channels_of(settings: Settings, person: AgentId) -> dict[str, str]:
     return named(agent.channels) if agent else {}
 
 
-def instants(settings: Settings, posts: Sequence[Post], now: datetime) -> Iterator[datetime]:
-    """When one of the above changes although no file does."""
-    for post in posts:
-        if end := _quiet_until(settings, post, now):
+def posts_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When a post is tried again, told of or given up."""
+    settings = snap.settings
+    for post in snap.outbox:
+        if end := quiet_hours.held_until(settings, post.to, now, post.critical):
             yield end
         if post.queued and post.tries:
             yield post.queued + settings.notify.alert

@@ -5,15 +5,16 @@ lanes. Beside them an agent's own `runs`, the rate of spawns, the rates of model
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec.structs import replace
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, AgentKind, Message, Run, RunId, Value
+from claw_files.core.model import AgentId, AgentKind, Key, Kind, Message, Run, RunId, Task, Value
 from claw_files.policy import budgets, resilience, routing, wake_budget
+from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import lane
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
@@ -184,6 +185,51 @@ def model_of(settings: Settings, message: Message) -> str | None:
 def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:
     """Whom to wake with which message: those of `plan_waits` that nothing holds, oldest first."""
     return [_wake(wait.message) for wait in plan_waits(snap, now) if wait.held_by is None]
+
+
+def plan_dispatch(snap: Snapshot, now: datetime) -> list[Action]:
+    """As `plan_wakes`, with the messages that the planners before put into inboxes."""
+    return plan_wakes(replace(snap, waiting=(*snap.waiting, *_about_to_arrive(snap))), now)
+
+
+def dispatch_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When a rate, a breaker or a budget lets a message go, and when one of a clock ahead counts as sent."""
+    yield from (edge for at in snap.spawned for edge in (at - MINUTE, at + MINUTE))
+    yield from (message.sent for message in snap.waiting if message.sent)
+    yield from (wait.until for wait in plan_waits(snap, now) if wait.until)
+    yield from breakers_due(snap, now)
+
+
+_ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}
+
+
+def _about_to_arrive(snap: Snapshot) -> list[Message]:
+    """The messages that the planned actions will put into inboxes of agents woken by us."""
+    settings, found = snap.settings, []
+    tasks = {task.id: task for task in (*snap.ready, *(look.task for look in snap.looks if look.task))}
+    for action in snap.planned:
+        kind = _ARRIVES.get(action.act) or action.kind
+        agent = settings.agents.get(action.agent) if action.agent else None
+        if kind is None or agent is None or not agent.is_woken:
+            continue
+        found.append(
+            Message(
+                id=action.key,
+                key=Key(action.key),
+                kind=kind,
+                sender=settings.coordinator,
+                to=agent.name,
+                task=action.task,
+                definition=_named(tasks.get(action.task)) if action.act in _ARRIVES and action.task else {},
+            )
+        )
+    return found
+
+
+def _named(task: Task | None) -> dict[str, str]:
+    """What the message will say of the task as far as it decides on the model."""
+    said = {"type": task.type, "model": task.model} if task else {}
+    return {key: value for key, value in said.items() if value}
 
 
 def _wake(message: Message) -> Action:

@@ -1,5 +1,7 @@
 """Failures that no task's ledger line shows: the monitor is told of each once, under a key of its own."""
 
+from datetime import datetime
+
 from claw_files.core import text
 from claw_files.core.digest import digest
 from claw_files.policy.snapshot import Action, Snapshot, tell_once
@@ -19,7 +21,7 @@ FOLDERS = {  # what files in a folder mean: the beginning of a key, and what to 
 _OTHER = ("not-looked-at", "it cannot be looked into; what is needed from it waits until it is put right")
 
 
-def plan_faults(snap: Snapshot) -> list[Action]:
+def plan_faults(snap: Snapshot, now: datetime) -> list[Action]:
     """Messages about failures that the monitor has not been told of."""
     monitor, found = snap.settings.monitor, list[Action]()
     for path in snap.faults:

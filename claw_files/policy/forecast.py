@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from claw_files.core.model import Box, Report, TaskId, Value, Verb
 from claw_files.policy import manual_edits
-from claw_files.policy.heartbeat_plan import plan_line, plan_tick
-from claw_files.policy.next_due import next_due
+from claw_files.policy.heartbeat_plan import next_due, plan_tick
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, ToldMark
 
@@ -44,7 +44,7 @@ def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[
             new |= {f"{it.agent}/{it.key}": ToldMark(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}
         looks.append(look)
     after = replace(snap, looks=tuple(looks), told=told)
-    done += [action for action in plan_tick(after, now) if action.alone]
+    done += [action for action in plan_tick(after, now) if not action.is_of_line]
     return tuple(done) if only is None else tuple(it for it in done if _concerns(it, only, snap))
 
 

@@ -13,7 +13,6 @@ from claw_files.core import text as words
 from claw_files.core.model import AFTER_LIMIT, DRAINED, Kind, Report, State
 from claw_files.policy import acknowledgement, dependents, manual_edits, reminders, task_state_rules
 from claw_files.policy import critical_findings as news
-from claw_files.policy.liveness import last_word, liveness
 from claw_files.policy.rule_context import (
     WAIT,
     Decision,
@@ -24,24 +23,8 @@ from claw_files.policy.rule_context import (
     has_ended,
     later,
     mark,
-    next_check,
-    task_key,
 )
 from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence
-
-__all__ = [
-    "ROWS",
-    "WAIT",
-    "Decision",
-    "Row",
-    "RuleContext",
-    "case_of",
-    "last_word",
-    "liveness",
-    "next_check",
-    "plan_entry",
-    "task_key",
-]
 
 
 def plan_entry(look: TaskEvidence, snap: Snapshot, now: datetime) -> Decision:

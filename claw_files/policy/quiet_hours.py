@@ -20,9 +20,14 @@ def windows_of(settings: Settings, agent: AgentId | None = None) -> tuple[Window
     return settings.quiet_hours.windows + own
 
 
-def end_for(settings: Settings, agent: AgentId, now: datetime) -> datetime | None:
-    """When the agent's quiet hours end that are now; None outside of them. As `until`."""
-    return until(now, windows_of(settings, agent), settings.quiet_hours.zone)
+def held_until(settings: Settings, agent: AgentId, at: datetime, critical: bool = False) -> datetime | None:
+    """When the agent's quiet hours end that hold back what is told at `at`; None where nothing holds it back.
+
+    This one function decides about quiet hours; what is critical passes if `quiet_hours.critical_passes` says so.
+    """
+    if critical and settings.quiet_hours.critical_passes:
+        return None
+    return until(at, windows_of(settings, agent), settings.quiet_hours.zone)
 
 
 def is_quiet(now: datetime, windows: Sequence[Window], zone: tzinfo) -> bool:

@@ -118,4 +118,4 @@ def _was_just_told(case: RuleContext, agent: AgentId, what: str) -> bool:
 
 def sleeps(case: RuleContext, person: AgentId) -> bool:
     """Whether the person's quiet hours are now."""
-    return quiet_hours.end_for(case.snap.settings, person, case.now) is not None
+    return quiet_hours.held_until(case.snap.settings, person, case.now) is not None

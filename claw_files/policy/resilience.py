@@ -64,7 +64,7 @@ def breaker(outcomes: Sequence[RunOutcome], limit: int, pause: timedelta, now: d
     own retries say nothing about the agent's other work. After `pause` the breaker is half-open: the next outcome
     closes it or opens it anew.
     A failure dated further ahead than `pause`, because a clock was set back, holds nothing up. What is said changes at
-    the instants last - pause and last + pause, and `policy.next_due` counts on that.
+    the instants last - pause and last + pause, and `breakers_due` counts on that.
     """
     row = _failures_in_a_row(outcomes)
     if not row or row < limit:

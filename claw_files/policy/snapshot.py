@@ -28,6 +28,8 @@ from claw_files.policy.flow_tree import Asker
 from claw_files.policy.pools import AgentLoad
 from claw_files.policy.resilience import RunOutcome
 
+LINES = "ledger lines"  # the planner whose actions are planned anew under the lock of their task
+
 
 class FilePlace(StrEnum):
     """Where a task's file lies."""
@@ -133,6 +135,7 @@ class Snapshot(Value, frozen=True):
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     loads: Mapping[AgentId, AgentLoad] = {}  # where a task here may go to a pool; else nobody asks
     spent: MonthSpending | None = None  # where there are budgets and something waits; else nobody asks
+    planned: "tuple[Action, ...]" = ()  # by the planners before; empty in what is read
     caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
 
 
@@ -191,8 +194,13 @@ class Action(Value, frozen=True):
     kind: Kind | None = None
     text: str = ""  # what is told
     entry: Entry | None = None
-    alone: bool = False  # follows from no single entry's row: carried out as it was planned
+    planner: str = LINES  # which planner decided it
     details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def is_of_line(self) -> bool:
+        """Whether it follows from one ledger line, which is planned anew before each of its actions is carried out."""
+        return self.planner == LINES
 
     def as_json(self) -> dict[str, str | None]:
         """The five keys that `heartbeat --json` promises."""

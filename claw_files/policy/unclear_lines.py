@@ -1,5 +1,7 @@
 """Ledger lines that were not understood: the coordinator is told of each once, and the line stays as it is."""
 
+from datetime import datetime
+
 from claw_files.core import text as words
 from claw_files.policy.rule_context import mark
 from claw_files.policy.snapshot import Action, Snapshot, TaskEvidence, tell_once
@@ -7,7 +9,7 @@ from claw_files.policy.snapshot import Action, Snapshot, TaskEvidence, tell_once
 FEW = 20  # lines that are told of in one tick; the others wait for the next
 
 
-def plan_unclear(snap: Snapshot) -> list[Action]:
+def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
     """Messages about unclear lines, one for each wording; none about a task that has ended."""
     boss, found = snap.settings.coordinator, dict[str, list[Action]]()
     for look in snap.looks:

@@ -66,7 +66,7 @@ def test_a_comment_is_no_acknowledgement_and_hides_no_change_by_hand(desk) -> No
 
     def changed() -> bool:
         app = App(str(desk.root), {}, None)
-        return is_changed(app.looking.look(app.workspace.entry("TC-1")))
+        return is_changed(app.evidence.look(app.workspace.entry("TC-1")))
 
     task = desk.task("look at it", "--to", "peter")
     assert task == "TC-1"

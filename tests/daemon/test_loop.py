@@ -235,12 +235,13 @@ def test_a_decision_that_every_tick_repeats_keeps_the_loop_idle(room: Room, monk
     room.turn()
     real, ticks = room.loop.app.heartbeat.tick, 0
 
-    def again(message: bool) -> TickResult:
+    def again() -> TickResult:
         nonlocal ticks
         ticks += 1
         return replace(real(), actions=(Action(act=Act.NUDGE, key="tc-1.1.nudge"),))
 
-    monkeypatch.setattr(room.loop.app.heartbeat, "tick", again)
+    for name in ("tick", "tick_after_message"):
+        monkeypatch.setattr(room.loop.app.heartbeat, name, again)
     for _ in range(50):
         room.hints.add(str(room.office.root / "status/tc-1.md"))
         room.loop.turn()

@@ -504,7 +504,7 @@ def test_the_limit_of_runs_counts_what_runs_in_a_compartment(first: str, second:
     office.delegated(second)
     office.tick()
     assert live() == [first]
-    [waiting] = office.app(second if second == "shield" else None).looking.waits()
+    [waiting] = office.app(second if second == "shield" else None).snapshots.waits()
     assert (waiting.held_by, waiting.runs) == ("limits.runs", ())
 
     Path(os.environ["GO"]).touch()

@@ -30,7 +30,7 @@ def to_monitor(office: Office, word: str) -> list[str]:
 
 def check(office: Office) -> bool:
     """Whether `heartbeat --check` would find something."""
-    return bool(office.app().heartbeat.tick(dry_run=True).actions)
+    return bool(office.app().heartbeat.preview().actions)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_the_doctor_says_of_a_line_without_a_task_what_the_tick_then_does(office
     (found,) = [
         it for it in examine(str(office.root), office.clock.now().timestamp()) if it.code == "line-unknown-task"
     ]
-    said = [it.act for it in office.app().heartbeat.tick(dry_run=True).actions if it.act != "date"]
+    said = [it.act for it in office.app().heartbeat.preview().actions if it.act != "date"]
     done = [it.act for it in office.tick().actions if it.act != "date"]
 
     assert said == done

@@ -47,7 +47,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(office: Office) ->
     prepared(office)
     before = everything(office.root)
 
-    planned = office.app().heartbeat.tick(dry_run=True)
+    planned = office.app().heartbeat.preview()
 
     assert everything(office.root) == before
     acts = Counter(str(action.act) for action in planned.actions)
@@ -56,7 +56,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(office: Office) ->
 
 def test_the_tick_begins_with_the_actions_that_a_dry_run_announced(office: Office) -> None:
     prepared(office)
-    planned = office.app().heartbeat.tick(dry_run=True).actions
+    planned = office.app().heartbeat.preview().actions
 
     done = office.tick().actions
 

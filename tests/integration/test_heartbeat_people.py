@@ -232,7 +232,7 @@ def test_a_file_that_takes_nothing_is_told_up_the_chain_and_delivered_once_it_do
     ticks = [late(office, MINUTE) for _ in range(3)]
 
     assert all(ticked.problems for ticked in ticks)
-    assert office.app().heartbeat.tick(dry_run=True).actions, "`heartbeat --check` says that something is to be done"
+    assert office.app().heartbeat.preview().actions, "`heartbeat --check` says that something is to be done"
     (key,) = [name for name in office.box("sentry") if name.startswith("channel.dimitrios.")]
     assert CLOSED[how] in office.message("sentry", key)
     assert office.box("sam") == []

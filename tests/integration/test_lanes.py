@@ -100,7 +100,7 @@ def test_of_five_at_once_four_start_and_the_fifth_when_the_first_ends(office: Of
     assert labels(office, live(office)) == ["gated1", "gated2", "gated3", "gated4"]
     office.tick()
     assert len(live(office)) == 4
-    (fifth,) = office.app().looking.waits()
+    (fifth,) = office.app().snapshots.waits()
     assert (fifth.held_by, len(fifth.runs), fifth.ahead) == (HoldReason.RUNS, 4, 0)
     said = sentence(fifth, office.app().when)
     assert said.startswith("waits for limits.runs since ")
@@ -113,7 +113,7 @@ def test_of_five_at_once_four_start_and_the_fifth_when_the_first_ends(office: Of
     office.tick()
 
     assert labels(office, live(office)) == ["gated1", "gated2", "gated4", "gated5"]
-    assert office.app().looking.waits() == ()
+    assert office.app().snapshots.waits() == ()
     for n in range(1, 6):
         office.write(f"go-gated{n}", "")
 
@@ -154,7 +154,7 @@ def test_one_lane_has_one_run_at_a_time_in_the_order_in_which_its_messages_were_
     office.tick()
     office.tick()
 
-    second, third = office.app().looking.waits()
+    second, third = office.app().snapshots.waits()
     assert (second.held_by, second.ahead, third.ahead) == (HoldReason.LANE, 0, 1)
     assert third.messages == (second.message.id,)
     assert len(live(office)) == 1
@@ -166,7 +166,7 @@ def test_one_lane_has_one_run_at_a_time_in_the_order_in_which_its_messages_were_
 
     told = office.read("lane.txt").splitlines()
     assert [line.split()[1] for line in told] == ["begins", "ends"] * 2
-    (third,) = office.app().looking.waits()
+    (third,) = office.app().snapshots.waits()
     assert third.held_by is HoldReason.MODEL, "its model has had its two runs in this minute"
     assert third.until is not None
     office.clock.advance(third.until - office.clock.now() - SECOND)
@@ -181,7 +181,7 @@ def test_the_rate_of_a_model_is_kept_by_a_program_that_was_just_started(office: 
     woken = office.tick().woken
     assert woken == (AgentId("research"),)
 
-    (held,) = office.app().looking.waits()  # every App reads the journal anew, as a new process does
+    (held,) = office.app().snapshots.waits()  # every App reads the journal anew, as a new process does
 
     assert (held.held_by, held.model) == (HoldReason.MODEL, "small")
     assert held.until is not None
@@ -194,7 +194,7 @@ def test_a_worker_of_which_two_may_run_keeps_its_third_waiting_though_slots_are_
 
     office.tick()
 
-    (third,) = office.app().looking.waits()
+    (third,) = office.app().snapshots.waits()
     assert (third.held_by, len(third.runs)) == (HoldReason.AGENT, 2)
     for n in (1, 2, 3):
         office.write(f"go-gated{n}", "")

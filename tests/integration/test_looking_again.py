@@ -32,10 +32,10 @@ def test_however_the_journal_was_changed_it_is_seen_as_by_one_who_reads_it_for_t
     office = Office(tmp_path / "sam", TEAM)
     path = f"audit/{office.clock.now():%Y-%m-%d}.jsonl"
     office.write(path, line(office, "fail", "peter") + line(office, "done", "iris") + line(office, "fail", "peter"))
-    looking = office.app().looking
-    assert [len(ends) for ends in looking.outcomes().values()] == [2, 1]
+    snapshots = office.app().snapshots
+    assert [len(ends) for ends in snapshots.outcomes().values()] == [2, 1]
 
     for _ in range(2):
         office.write(path, CHANGES[change]((office.root / path).read_text(), line(office, "fail", "iris")))
 
-        assert looking.outcomes() == office.app().looking.outcomes()
+        assert snapshots.outcomes() == office.app().snapshots.outcomes()

@@ -143,7 +143,7 @@ def test_a_tick_copies_the_ledger_once_for_each_change(team: Team) -> None:
 
     revisions = []
     for _ in range(3):
-        assert team.app.heartbeat.tick(dry_run=False).problems == ()
+        assert team.app.heartbeat.tick().problems == ()
         revisions.append(team.counterpart.revision)
 
     assert "- TC-1 delegated to peter, check at" in team.counterpart.scratch

@@ -97,8 +97,8 @@ def assert_nothing_is_left(root: Path) -> None:
     assert found.workspace.entries() == ()
     assert [path for box in ("new", "cur") for path in root.glob(f"inbox/*/{box}/*.md")] == []
     assert not any(run.alive for run in found.runtime.live())
-    assert found.looking.outcomes() == {}
-    assert found.heartbeat.tick(dry_run=True).actions == ()
+    assert found.snapshots.outcomes() == {}
+    assert found.heartbeat.preview().actions == ()
 
 
 @pytest.mark.parametrize("agent", ["obeys", "types", "reports", "worker"])
@@ -229,7 +229,7 @@ def test_ticks_beside_a_probe_leave_it_alone(root: Path) -> None:
     task = first.probing.send(agent, PATIENCE)
     first.claims.claim(task, agent.name)
 
-    planned = app(root).heartbeat.tick(dry_run=True).actions
+    planned = app(root).heartbeat.preview().actions
 
     assert [action.act for action in planned] == [Act.WAKE]
     assert len(app(root).workspace.entries()) == 1
@@ -240,7 +240,7 @@ def test_the_line_that_a_killed_probe_left_goes_when_it_is_due(root: Path) -> No
     task = first.probing.send(first.settings.agent("obeys"), PATIENCE)
     (root / "HEARTBEAT.md").write_text(f"- {task} delegated to obeys, check at 2026-03-07 10:00\n")
 
-    found = app(root).heartbeat.tick(dry_run=True).actions
+    found = app(root).heartbeat.preview().actions
 
     assert Act.UNWATCH in [action.act for action in found]
 

@@ -110,7 +110,7 @@ def test_an_emptied_status_folder_stops_the_tick_with_one_sentence(office: Offic
     before = office.tree()
 
     for dry_run in (True, False):
-        ticked = office.app().heartbeat.tick(dry_run=dry_run)
+        ticked = office.app().heartbeat.preview() if dry_run else office.app().heartbeat.tick()
         assert ticked.actions == ()
         (sentence,) = ticked.problems
         assert f"status/ is {'empty' if is_there else 'missing'}" in sentence
@@ -136,7 +136,7 @@ def test_no_run_is_started_for_a_task_whose_file_is_gone(tmp_path: Path) -> None
     shutil.rmtree(office.root / "status")
 
     office.app().heartbeat.wake()
-    office.app().heartbeat.tick(message=True)
+    office.app().heartbeat.tick_after_message()
 
     assert office.names("runs") == []
 

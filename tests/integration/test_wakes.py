@@ -150,7 +150,7 @@ def test_only_what_waits_for_the_limit_is_held_and_it_is_said(office: Office) ->
     office.app().messages.send(ME, PONG, "something else", kind=Kind.ANNOUNCE)
 
     assert settles(office) == LIMIT + 1
-    assert {str(wait.held_by) for wait in office.app().looking.waits()} == {"limits.wakes"}
+    assert {str(wait.held_by) for wait in office.app().snapshots.waits()} == {"limits.wakes"}
 
 
 def test_where_nobody_is_above_the_monitor_is_woken_once_and_wakes_nobody(

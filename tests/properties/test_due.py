@@ -11,8 +11,7 @@ from claw_files.core.model import AgentId, Box, Key, Need, Post, Run, RunId, Sta
 from claw_files.policy import delivery
 from claw_files.policy.due_times import EventMarks
 from claw_files.policy.flow_tree import Asker
-from claw_files.policy.heartbeat_plan import plan_tick
-from claw_files.policy.next_due import next_due
+from claw_files.policy.heartbeat_plan import PLANNERS, due_times, next_due, plan_tick
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing import builders as a
@@ -172,6 +171,26 @@ def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapsh
             news = decided(snap, at) - already
             assert not news, f"due {due}, but at {at}: {news}"
         now = due or end
+
+
+# The dispatch queue follows from what the other planners put into inboxes, so its decisions have their due times, too.
+ALONE = tuple(planner for planner in PLANNERS if planner.name != "dispatch queue")
+
+
+@given(snapshots(), near)
+@settings(max_examples=100, deadline=None)
+def test_a_planner_names_each_instant_at_which_it_decides_something_new(snap: Snapshot, now: datetime) -> None:
+    for planner in ALONE:
+        at, end = now, now + timedelta(hours=14)
+        while at < end:
+            already = {(it.act, it.task, it.agent, it.key) for it in planner.plan(snap, at)}
+
+            due = min((it for it in due_times(planner, snap, at) if it > at), default=end)
+
+            last = due - timedelta(microseconds=1)
+            news = {(it.act, it.task, it.agent, it.key) for it in planner.plan(snap, last)} - already
+            assert not news, f"{planner.name} is due {due}, but decides at {last}: {news}"
+            at = due
 
 
 def test_a_breaker_that_a_clock_set_back_opens_later_is_due_then() -> None:

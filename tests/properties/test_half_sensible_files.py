@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
         app, task = self.office.app(), TaskId(f"TC-{number}")
         if number not in self.touched or app.workspace.entry(task) is None:
             return
-        look = app.looking.look(app.workspace.entry(task) or Entry(task=task))
+        look = app.evidence.look(app.workspace.entry(task) or Entry(task=task))
         if look.task and look.task.unclear and app.workspace.in_force(look.task).state is State.IN_PROGRESS:
             asked = [key for keys in self.office.boxes(AGENTS[number]).values() for key in keys]
             assert f"tc-{number}.1.unclear" in asked

@@ -67,7 +67,7 @@ def told(actions: Iterable[Action], task: str | None) -> list[str]:
 def same(said: Iterable[Action], done: Iterable[Action], task: str | None) -> None:
     """Assert that what was said of the task was done: first what follows from its line, in that order."""
     said, done = tuple(said), tuple(done)
-    first = told((it for it in said if not it.alone), task)
+    first = told((it for it in said if it.is_of_line), task)
     assert told(done, task)[: len(first)] == first
     assert {*told(said, task)} <= {*told(done, task)}
 
@@ -91,7 +91,7 @@ def test_the_tick_does_what_its_dry_run_said(steps: list[tuple[str, str, str | i
     with tempfile.TemporaryDirectory() as folder:
         office = made(folder, steps)
 
-        said: TickResult = office.app().heartbeat.tick(dry_run=True)
+        said: TickResult = office.app().heartbeat.preview()
         done = office.tick()
 
         for task in {action.task for action in (*said.actions, *done.actions)}:

@@ -8,7 +8,7 @@ from claw_files.core import text
 from claw_files.core.model import Entry, Kind, State, Task
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.policy.heartbeat_plan import plan_line
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Snapshot, TaskEvidence
 from claw_files.policy.transitions import OPEN
 

@@ -41,7 +41,7 @@ class MonthMover:
 
     def tidy(self, busy: Iterable[str]) -> None:
         """Archive closed tasks, then move and delete by month. What has a name in `busy` stays: runs, not yet over."""
-        from claw_files.services.heartbeat.schedule_runner import newest
+        from claw_files.services.evidence.schedule_events import newest
         from claw_files.services.tasks.lifecycle import TaskService
 
         ws, files, now, times = self._ws, self._files, self._ws.clock.now(), self._ws.settings.retention

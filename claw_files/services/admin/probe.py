@@ -20,6 +20,7 @@ from claw_files.policy.snapshot import TaskEvidence
 from claw_files.processes import AgentRuntime
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.evidence.run_logs import last_bytes
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.heartbeat.heartbeat import Heartbeat
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.services.tasks.checkpoints import Checkpoints
@@ -66,7 +67,8 @@ class Prober:
         self,
         workspace: Workspace,
         runtime: AgentRuntime,
-        looking: SnapshotLoader,
+        snapshots: SnapshotLoader,
+        evidence: EvidenceReader,
         heartbeat: Heartbeat,
         delegations: Delegations,
         tasks: TaskService,
@@ -76,7 +78,7 @@ class Prober:
         """`meet` looks for an agent's program, and may speak to it, without a message; it says each step."""
         self._ws = workspace
         self._runtime = runtime
-        self._looking = looking
+        self._snapshots, self._evidence = snapshots, evidence
         self._heartbeat = heartbeat
         self._delegations = delegations
         self._tasks = tasks
@@ -181,8 +183,8 @@ class Prober:
         return run
 
     def _look(self, agent: Agent, task: TaskId) -> TaskEvidence:
-        self._looking.forget()
-        return self._looking.look(Entry(task=task, agent=agent.name))
+        self._evidence.forget()
+        return self._evidence.look(Entry(task=task, agent=agent.name))
 
     def _state(self, look: TaskEvidence) -> State:
         """What the agent says, in the status file, in a file of its own, or as a worker in its result."""
@@ -225,7 +227,7 @@ class Prober:
 
     def _why_asleep(self, agent: Agent) -> str:
         """Why its message still waits, by the rules that wake."""
-        snap, now = self._looking.around(()), self._ws.clock.now()
+        snap, now = self._snapshots.around(()), self._ws.clock.now()
         if why := budgets.used_up(snap.settings, snap.spent, agent.name):
             return why
         mine = (wait for wait in dispatch_queue.plan_waits(snap, now) if wait.message.to == agent.name)

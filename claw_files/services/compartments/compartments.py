@@ -11,11 +11,10 @@ from functools import partial
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, Conflict, NotFound
-from claw_files.core.model import AgentId, Audit, Box, Entry, State, Task, TaskId
+from claw_files.core.model import AgentId, Audit, Box, Entry, Run, State, Task, TaskId
 from claw_files.formats import definitions
 from claw_files.policy import visibility
 from claw_files.policy.rule_context import has_ended
-from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.locks import Locks
 from claw_files.storage.places import FOLDER, Places
@@ -75,12 +74,16 @@ class Inside(Places):
         return self._moving().fetch(task, self._home, held)
 
 
+RunOf = Callable[[Task, Entry | None], Run | None]
+"""The newest run of a task's present attempt."""
+
+
 class MovingIn:
     """Moves what lies outside into the compartment it belongs to. Each step may be cut off and done again."""
 
-    def __init__(self, outer: Workspace, looking: SnapshotLoader, inner: Inner, agents: Sequence[AgentId]) -> None:
+    def __init__(self, outer: Workspace, run_of: RunOf, inner: Inner, agents: Sequence[AgentId]) -> None:
         """`agents` are those with a compartment."""
-        self._outer, self._looking, self._inner, self._agents = outer, looking, inner, agents
+        self._outer, self._run_of, self._inner, self._agents = outer, run_of, inner, agents
 
     # --- one task
 
@@ -201,7 +204,7 @@ class MovingIn:
         """Whether nothing outside still speaks for the task: a run that is alive, or ended and was not yet heard."""
         try:
             task = self._outer.in_force(self._outer.load(line.task).task)
-            run = self._looking.run_of(task, line)
+            run = self._run_of(task, line)
             self._check(task, agent)
         except Conflict:
             return False

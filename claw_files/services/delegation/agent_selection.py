@@ -9,7 +9,7 @@ from claw_files.policy import budgets, routing
 from claw_files.policy.pools import Loads
 from claw_files.policy.route_explanation import Reasons, RouteQuestion, reasons
 from claw_files.services.evidence import agent_load
-from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.workspace import Workspace
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # read when a route keeps results
 class AgentSelection:
     """Reads; only what it answers from a cache it writes."""
 
-    def __init__(self, workspace: Workspace, looking: SnapshotLoader, checkpoints: Checkpoints) -> None:
+    def __init__(self, workspace: Workspace, evidence: EvidenceReader, checkpoints: Checkpoints) -> None:
         self._ws = workspace
-        self._looking = looking
+        self._evidence = evidence
         self._checkpoints = checkpoints
 
     @cached_property
@@ -30,7 +30,7 @@ class AgentSelection:
         """What finds earlier results, for spawns whose route keeps them."""
         from claw_files.services.delegation.result_cache import ResultCache
 
-        return ResultCache(self._ws, self._looking, self._checkpoints)
+        return ResultCache(self._ws, self._evidence, self._checkpoints)
 
     def pick(self, task: Task) -> routing.AgentChoice | None:
         """Who is to do the task: nobody without money, unless nobody else is left. None at the route's end."""
@@ -51,7 +51,7 @@ class AgentSelection:
             model=task.model,
             estimate=task.estimate,
             assignee=task.assignee,
-            tried=self._looking.tried(task),
+            tried=self._evidence.tried(task),
         )
 
     def reasons(self, asked: RouteQuestion) -> Reasons:
@@ -60,7 +60,7 @@ class AgentSelection:
 
     def loads(self, task_type: str | None) -> Loads:
         """What agents have before them, where tasks of the type go to a pool."""
-        return agent_load.loads(self._ws, self._looking.live, [Task(id=TaskId(""), type=task_type)])
+        return agent_load.loads(self._ws, self._evidence.live, [Task(id=TaskId(""), type=task_type)])
 
     def without_money(self) -> Mapping[AgentId, str]:
         """The agents whose budget is used up, each with why in one sentence."""

@@ -11,8 +11,9 @@ from claw_files.core.model import AgentId, Audit, Entry, Result, State, Task
 from claw_files.formats import checkpoints as forms
 from claw_files.policy import result_reuse
 from claw_files.policy.rule_context import case_of
+from claw_files.policy.snapshot import Snapshot
 from claw_files.policy.verification import is_accepted
-from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.workspace import Workspace
 
@@ -22,9 +23,9 @@ PATIENCE = timedelta(seconds=10)
 class ResultCache:
     """Finds earlier results, and ends new tasks with them."""
 
-    def __init__(self, workspace: Workspace, looking: SnapshotLoader, checkpoints: Checkpoints) -> None:
+    def __init__(self, workspace: Workspace, evidence: EvidenceReader, checkpoints: Checkpoints) -> None:
         self._ws = workspace
-        self._looking = looking
+        self._evidence = evidence
         self._checkpoints = checkpoints
 
     def earlier(self, asked: str, route: Route) -> tuple[Task, Result] | None:
@@ -40,8 +41,8 @@ class ResultCache:
 
     def _accepted(self, task: Task) -> Result | None:
         """The task's own result, where everything it promised is there and the route's check has passed."""
-        look = self._looking.look(Entry(task=task.id, agent=task.assignee))
-        case = case_of(look, self._looking.around((look,), shared=False), self._ws.clock.now())
+        look = self._evidence.look(Entry(task=task.id, agent=task.assignee))
+        case = case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
         is_own = look.result is not None and look.run is not None and look.result.run == look.run.id
         return look.result if is_own and case.task.state is State.DONE and is_accepted(case) else None
 

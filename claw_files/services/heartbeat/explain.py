@@ -10,10 +10,11 @@ from claw_files.policy import budgets, dispatch_queue, quiet_hours, visibility
 from claw_files.policy.acknowledgement import Trace, traces
 from claw_files.policy.dispatch_queue import plan_waits
 from claw_files.policy.forecast import foresee, what_next
-from claw_files.policy.heartbeat_plan import plan_line
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.liveness import liveness
 from claw_files.policy.rule_context import breaker_of, case_of
 from claw_files.policy.snapshot import Action, Predecessor, standing_of
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.storage.workspace import Workspace
 
@@ -50,10 +51,16 @@ class Explanation(Value, frozen=True):
 class Explainer:
     """Reads; never writes."""
 
-    def __init__(self, workspace: Workspace, looking: SnapshotLoader, hidden: frozenset[AgentId] = frozenset()) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        snapshots: SnapshotLoader,
+        evidence: EvidenceReader,
+        hidden: frozenset[AgentId] = frozenset(),
+    ) -> None:
         self._ws = workspace
         self._hidden = hidden  # agents in whose compartment nobody may look
-        self._looking = looking
+        self._snapshots, self._evidence = snapshots, evidence
 
     def explain(self, task_id: TaskId) -> Explanation:
         """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
@@ -62,18 +69,18 @@ class Explainer:
         try:
             loaded = self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
         except NotFound:
-            if entry and (gone := self._looking.look(entry)).gone and entry.agent not in self._hidden:
+            if entry and (gone := self._evidence.look(entry)).gone and entry.agent not in self._hidden:
                 raise InvalidFile(gone.path, "gone", "it is gone; put it back, or take its line out") from None
             raise
         if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
             raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
-        snap = replace(self._looking.snapshot(self._ws.entries()), outcomes=self._looking.outcomes())
+        snap = replace(self._snapshots.snapshot(self._ws.entries()), outcomes=self._snapshots.outcomes())
         now = self._ws.clock.now()
         look = next((it for it in snap.looks if it.entry.task == task_id), None) if entry else None
-        look = look or self._looking.look(Entry(task=task_id))
+        look = look or self._evidence.look(Entry(task=task_id))
         case = case_of(look, snap, now)
         look = case.look
-        blockers = self._looking.blockers(case.task)
+        blockers = self._evidence.blockers(case.task)
         planned = foresee(snap, now, task_id)
         wait = next((it for it in plan_waits(snap, now) if look.message and it.message.id == look.message.id), None)
         coming = None if planned else what_next(snap, now, task_id)
@@ -113,7 +120,7 @@ class Explainer:
             except ClawError:
                 continue
             held += [f"{person}: {message.body}" for message in about]
-            end = quiet_hours.end_for(settings, person, now) if about else None
+            end = quiet_hours.held_until(settings, person, now) if about else None
             ends += [end] if end else []
         return tuple(held), min(ends, default=None)
 

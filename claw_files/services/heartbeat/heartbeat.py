@@ -16,11 +16,14 @@ from claw_files.core.errors import Busy, ClawError
 from claw_files.core.model import AgentId, Audit, Run, TaskId, Value
 from claw_files.policy.dispatch_queue import plan_wakes
 from claw_files.policy.forecast import ROUNDS, foresee, is_same
-from claw_files.policy.heartbeat_plan import plan_line, plan_tick
+from claw_files.policy.heartbeat_plan import plan_tick
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
 from claw_files.processes import LOST, AgentRuntime
 from claw_files.services.accounting.unbilled_runs import is_due, marks
 from claw_files.services.admin.unwritable_files import PRIVATE, sentence, unwritable
+from claw_files.services.evidence import schedule_events
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.evidence.unreadable_files import emptied
 from claw_files.services.heartbeat.schedule_runner import Schedules
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
@@ -75,7 +78,8 @@ class Heartbeat:
         self,
         workspace: Workspace,
         runtime: AgentRuntime,
-        looking: SnapshotLoader,
+        evidence: EvidenceReader,
+        snapshots: SnapshotLoader,
         make_acting: "Callable[[], ActionExecutor]",
         schedules: Schedules,
         afterwards: Callable[[], str | None] | None = None,
@@ -97,7 +101,7 @@ class Heartbeat:
         self._moving = moving
         self._inner = inner
         self._runtime = runtime
-        self._looking = looking
+        self._evidence, self._snapshots = evidence, snapshots
         self._make_acting = make_acting
         self._schedules = schedules
         self._problems: list[str] = []
@@ -129,39 +133,52 @@ class Heartbeat:
         """Made when there is something to do: most ticks find nothing, and cron starts us every minute."""
         return self._make_acting()
 
-    def tick(self, dry_run: bool = False, only: TaskId | None = None, message: bool = False) -> TickResult:
-        """Decide and act once. A second tick at the same time answers with `busy` and does nothing.
+    def tick(self) -> TickResult:
+        """Decide and act once, here and in the compartments. A second tick at the same time answers with `busy`."""
+        return self._guarded(lambda: self._and_inside(self._act(None), Heartbeat.tick))
 
-        Args:
-            dry_run: decide only; nothing is written, not even what a crash left is finished.
-            only: look at one task's line alone, and wake whoever waits.
-            message: one has just come, and nothing else has happened: its agent is woken before the look at all lines.
-        """
-        self._looking.problems.clear()
+    def tick_after_message(self) -> TickResult:
+        """As `tick`, if a new message is the only change: its agent is woken before the ledger is evaluated."""
+        return self._guarded(lambda: self._and_inside(self._act(None, self._wake_at_once()), Heartbeat.tick))
+
+    def tick_task(self, task: TaskId) -> TickResult:
+        """Decide and act for one task's line alone, and wake whoever waits."""
+        return self._guarded(lambda: self._act(task))
+
+    def preview(self) -> TickResult:
+        """What `tick` would do; nothing is written, not even what a crash left is finished."""
+        return self._guarded(lambda: self._and_inside(self._foresee(), Heartbeat.preview))
+
+    def _guarded(self, walk: Callable[[], TickResult]) -> TickResult:
+        """What `walk` did; nothing where no lock can be taken, because nobody knows then what runs."""
+        self._evidence.problems.clear()
         self._ws.cause = None  # in whose run it ticks is chance
         closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
-        if PRIVATE in closed:  # no lock can be taken, and nobody knows what runs
-            return replace(self._ticked((), 0), problems=(sentence(closed, self._ws.root),))
-        ticked = self._tick_here(dry_run, only, message)
+        ticked = self._ticked((), 0) if PRIVATE in closed else walk()
         if closed:
             ticked = replace(ticked, problems=(*ticked.problems, sentence(closed, self._ws.root)))
-        inside = [] if only else [(one, one.tick(dry_run)) for one in self._followers()]
+        return ticked
+
+    def _and_inside(self, ticked: TickResult, walk: "Callable[[Heartbeat], TickResult]") -> TickResult:
+        """`ticked` with what the same walk says of the compartments, without their tasks."""
+        inside = [(one, walk(one)) for one in self._followers()]
         hidden = any(it.actions or it.hidden for _, it in inside)
         problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
         faults = [_hidden_problem(one, it) for one, it in inside if it.faults and not it.problems]
         more = {"problems": (*ticked.problems, *problems), "faults": (*ticked.faults, *faults)}
         return replace(ticked, hidden=hidden, **more) if inside else ticked
 
-    def _tick_here(self, dry_run: bool, only: TaskId | None, message: bool) -> TickResult:
-        if dry_run:
-            snap = self._see(only)
-            if why := emptied(self._ws, snap.looks):
-                return replace(self._ticked((), len(snap.looks)), problems=(why,))
-            planned = self._startable(foresee(snap, self._ws.clock.now()))
-            unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
-            return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
+    def _foresee(self) -> TickResult:
+        snap = self._see(None)
+        if why := emptied(self._ws, snap.looks):
+            return replace(self._ticked((), len(snap.looks)), problems=(why,))
+        planned = self._startable(foresee(snap, self._ws.clock.now()))
+        unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
+        return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
+
+    def _act(self, only: TaskId | None, woken: Sequence[Action] = ()) -> TickResult:
         self._problems = []
-        ticked = self._locked(only, tuple(self._wake_at_once()) if message else ())
+        ticked = self._locked(only, tuple(woken))
         wrong = self._afterwards() if self._afterwards else None
         return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
 
@@ -180,41 +197,58 @@ class Heartbeat:
             return replace(self._ticked(woken, 0), busy=busy.holder or "another process")
 
     def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
+        """One tick under its lock, step by step."""
         self.recover()
-        # First: what follows from an approval belongs into this tick.
-        chosen = (self._safely("choices", self._choices.take) or []) if self._choices else []
+        done = [*woken, *self._take_choices()]
         snap, planned = self._plan(only)
-        done = [*woken, *chosen]
         if why := emptied(self._ws, snap.looks):
             return replace(self._ticked(tuple(done), len(snap.looks)), problems=(why,))
+        planned = self._act_on_lines(snap, planned, only, done)
+        self._act_around_lines(planned, done)
+        self._safely("events", self._schedules.handle)
+        done += self._wake()
+        if only is None:
+            self._tidy()
+        return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
+
+    def _take_choices(self) -> list[Action]:
+        """Carry out what people ticked. First: what follows from an approval belongs into this tick."""
+        return (self._safely("choices", self._choices.take) or []) if self._choices else []
+
+    def _act_on_lines(
+        self, snap: Snapshot, planned: tuple[Action, ...], only: TaskId | None, done: list[Action]
+    ) -> tuple[Action, ...]:
+        """Act on each line that has something to do, then on lines that waited for those; what is planned after that.
+
+        The plan is made again once something was done: groups, people and waiting lines hear of that in this tick.
+        """
         left, waited = list(_tasks(planned)), {look.entry.task for look in snap.looks if look.before}
         while left:
             for task in left:
                 self._safely(f"{task}", self._act_on, task, done)
             waited.difference_update(left)
-            if done:  # what followed from it concerns groups, people and what comes after it in this tick already
+            if done:
                 _, planned = self._plan(only)
             left = [task for task in _tasks(planned) if task in waited]
-        for action in planned:
-            if (
-                action.alone
-                and action.act is not Act.WAKE
-                and self._safely(f"{action.act} {action.key}", self._acting.act, action, None)
-            ):
+        return planned
+
+    def _act_around_lines(self, planned: Sequence[Action], done: list[Action]) -> None:
+        """Carry out what the other planners decided, apart from wakes."""
+        for action in (it for it in planned if not it.is_of_line and it.act is not Act.WAKE):
+            if self._safely(f"{action.act} {action.key}", self._acting.act, action, None):
                 done.append(action)
-        self._safely("events", self._schedules.handle)
-        done += self._wake()
-        if only is None and self._tidying.is_due():
+
+    def _tidy(self) -> None:
+        if self._tidying.is_due():
             busy = [run.id for run in self._runtime.live()] + (marks(self._ws).names() or [])
             self._safely("tidying", self._tidying.tidy, busy)
-        return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._see(only)
         return snap, self._startable(plan_tick(snap, self._ws.clock.now()))
 
     def _see(self, only: TaskId | None) -> Snapshot:
-        self.seen = self._looking.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
+        self.seen = self._snapshots.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
         return self.seen
 
     def _startable(self, planned: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -223,7 +257,7 @@ class Heartbeat:
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> TickResult:
         now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
         woken = tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent))
-        faults = tuple(self._looking.problems.values())
+        faults = tuple(self._evidence.problems.values())
         return TickResult(
             at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken, faults=faults
         )
@@ -242,7 +276,7 @@ class Heartbeat:
         live = self._runtime.live()
         if any(run.reason == LOST or not run.alive for run in live) or is_due(self._ws, live):
             return True
-        return bool(self._looking.begun()) or self._schedules.has_begun()
+        return bool(self._snapshots.begun()) or schedule_events.has_begun(self._ws)
 
     def recover(self) -> None:
         """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
@@ -289,11 +323,11 @@ class Heartbeat:
         entry = self._ws.entry(task)
         if entry is None:
             return None, ()
-        self._looking.forget()
-        look = self._looking.look(entry)
+        self._evidence.forget()
+        look = self._evidence.look(entry)
         # The other lines as the tick saw them: whether its agent is at something else is asked of them.
         looks = [it if it.entry.task != task else look for it in (self.seen.looks if self.seen else ())]
-        snap = replace(self._looking.around((look,), shared=False), looks=tuple(looks) or (look,))
+        snap = replace(self._snapshots.around((look,), shared=False), looks=tuple(looks) or (look,))
         return look, plan_line(look, snap, self._ws.clock.now())
 
     @property
@@ -329,13 +363,13 @@ class Heartbeat:
             return []
 
     def _wake(self) -> list[Action]:
-        self._looking.forget()
+        self._evidence.forget()
         self._safely("usage", self._usages.note_ended)
-        for message in self._looking.begun():
+        for message in self._snapshots.begun():
             self._safely(f"message {message.id}", self._acting.begun, message)
         if not self.starts:
             return []
-        snap: Snapshot = self._looking.around(())
+        snap: Snapshot = self._snapshots.around(())
         planned = plan_wakes(snap, self._ws.clock.now())
         messages = {(message.to, str(message.key)): message for message in snap.waiting}
         return [
@@ -354,4 +388,4 @@ def _hidden_problem(one: Heartbeat, ticked: TickResult) -> str:
 
 def _tasks(planned: Sequence[Action]) -> Iterable[TaskId]:
     """The tasks whose lines have something to be done, each once, in order."""
-    return dict.fromkeys(action.task for action in planned if action.task and not action.alone)
+    return dict.fromkeys(action.task for action in planned if action.task and action.is_of_line)

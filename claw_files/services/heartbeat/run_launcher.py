@@ -17,7 +17,7 @@ from claw_files.policy.rule_context import has_ended
 from claw_files.policy.snapshot import Action, TaskEvidence
 from claw_files.processes import AgentRuntime, Handover, Sandbox, StartOrder
 from claw_files.services.accounting import unbilled_runs
-from claw_files.services.heartbeat.snapshot_loader import run_id
+from claw_files.services.evidence.task_evidence import run_id
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.message_reader import reader_of
 from claw_files.services.tasks.checkpoints import Checkpoints

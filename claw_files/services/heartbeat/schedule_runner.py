@@ -1,9 +1,8 @@
 """What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from claw_files.config import Schedule
 from claw_files.core import text as words
@@ -11,13 +10,11 @@ from claw_files.core.errors import Busy, CannotWrite, ClawError, Conflict
 from claw_files.core.model import AgentId, Audit, Size, Task, TaskId
 from claw_files.policy import scheduled_tasks as rules
 from claw_files.policy import transitions
-from claw_files.policy.due_times import FAR, EventMarks
+from claw_files.services.evidence.schedule_events import parse
 from claw_files.storage.workspace import Workspace
 
 if TYPE_CHECKING:  # most ticks find nothing due
     from claw_files.services.delegation.delegation import Delegations
-
-BOXES = ("new", "done", "failed")
 
 
 class Schedules:
@@ -26,22 +23,6 @@ class Schedules:
     def __init__(self, workspace: Workspace, delegations: "Callable[[], Delegations]") -> None:
         self._ws = workspace
         self._delegations = delegations
-
-    def marks(self) -> dict[str, EventMarks]:
-        """What the names of event files say of each schedule, also of those that are configured no more."""
-        marks: dict[str, list[tuple[datetime, str | None]]] = {}
-        for names in self._names():
-            for found in filter(None, map(_parse, names)):
-                marks.setdefault(found.schedule, []).append((found.at, found.word))
-        return {name: EventMarks(found=tuple(found)) for name, found in marks.items()}
-
-    def _names(self) -> list[list[str]]:
-        """The event files of each box. Without a schedule only marks of those that were taken out count."""
-        if self._ws.settings.schedules:
-            return [self._ws.files.names(f"events/{box}") for box in BOXES]
-        with suppress(ClawError):  # a folder that cannot be read is no business of who has no schedule
-            return [self._ws.files.names("events/done")]
-        return []
 
     def arm(self, key: str, why: str) -> None:
         """Write down that counting starts or ends now."""
@@ -62,13 +43,6 @@ class Schedules:
         if rule:
             self.arm(f"{key}.{rule}", "counting goes on")
 
-    def has_begun(self) -> bool:
-        """Whether an event of a schedule was written and not yet acted on."""
-        schedules = self._ws.settings.schedules
-        names = self._ws.files.names("events/new") if schedules else []
-        found = [schedules.get(parsed.schedule) for name in names if (parsed := _parse(name)) and not parsed.word]
-        return any(schedule is not None and not schedule.event for schedule in found)
-
     def handle(self) -> list[str]:
         """Start what the schedule events in events/new ask for, and finish them; returns their keys.
 
@@ -79,7 +53,7 @@ class Schedules:
             return []
         handled, failed = list[str](), list[ClawError]()
         for name in self._ws.files.names("events/new"):
-            found = _parse(name)
+            found = parse(name)
             schedule = self._ws.settings.schedules.get(found.schedule) if found else None
             if found is None or schedule is None or schedule.event or found.word:
                 continue
@@ -91,19 +65,6 @@ class Schedules:
         if failed:
             raise failed[0]
         return handled
-
-    def faults(self) -> list[str]:
-        """Paths of events that failed or that nobody handles, and of messages that were set aside."""
-        names = self._ws.files.names
-        there = set(names("events"))
-        found = [f"events/{name}" for name in there if "." in name]
-        found += [f"events/failed/{name}" for name in (names("events/failed") if "failed" in there else ())]
-        for name in names("events/new") if "new" in there else ():
-            parsed = _parse(name)
-            if parsed is None or parsed.schedule not in self._ws.settings.schedules:
-                found.append(f"events/new/{name}")
-        aside = (name for name in names("quarantine") if name.startswith("inbox-") and not name.endswith(".reason"))
-        return sorted([*found, *(f"quarantine/{name}" for name in aside)])
 
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:
         audit = Audit(action="event done", key=name.removesuffix(".md"), actor=self._ws.settings.coordinator)
@@ -184,32 +145,3 @@ class Schedules:
         prefix = self._ws.settings.workspace.prefix
         text = "-".join(part for part in (prefix, schedule.name, f"{at:%Y%m%dT%H%M}", label) if part)
         return words.task_id(rules.bounded(text))
-
-
-class _Found(NamedTuple):
-    """What the name of an event file says."""
-
-    schedule: str
-    at: datetime
-    word: str | None  # of a mark: by which rule is counted from here, or that the schedule is gone
-
-
-def newest(names: Iterable[str], now: datetime) -> list[str]:
-    """Of event files those that say since when a schedule owes what, and by which rule: they must stay."""
-    last = dict[tuple[str, bool], tuple[datetime, str]]()
-    for name in names:
-        if (found := _parse(name)) and found.at <= now + FAR:
-            kind = (found.schedule, found.word is None)
-            last[kind] = max(last.get(kind, (found.at, name)), (found.at, name))
-    return [name for _, name in last.values()]
-
-
-def _parse(name: str) -> _Found | None:
-    """The parts of "schedule.NAME.20260307T074500Z.md", or of a mark "schedule.NAME.20260307T074500Z.WORD.md"."""
-    parts = name.removesuffix(".md").split(".")
-    if not 3 <= len(parts) <= 4 or parts[0] != "schedule" or len(parts[2]) != len("20260307T074500Z"):
-        return None
-    try:
-        return _Found(parts[1], datetime.fromisoformat(parts[2]).astimezone(UTC), ".".join(parts[3:]) or None)
-    except (ValueError, OverflowError):
-        return None

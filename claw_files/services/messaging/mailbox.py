@@ -264,6 +264,4 @@ class Mailbox:
 
     def _quiet_until(self, to: AgentId, critical: bool) -> datetime | None:
         settings = self._ws.settings
-        if not settings.is_human(to) or (critical and settings.quiet_hours.critical_passes):
-            return None
-        return quiet_hours.end_for(settings, to, self._ws.clock.now())
+        return quiet_hours.held_until(settings, to, self._ws.clock.now(), critical) if settings.is_human(to) else None

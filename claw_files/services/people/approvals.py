@@ -19,7 +19,7 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, AgentKind, Audit, Message, State, Task, TaskId
 from claw_files.formats import choices as forms
 from claw_files.formats.choices import TickedChoice
-from claw_files.policy.ledger_line_rules import task_key
+from claw_files.policy.rule_context import task_key
 from claw_files.policy.snapshot import Act, Action
 from claw_files.storage.workspace import Workspace
 from claw_files.system.files import Stamp

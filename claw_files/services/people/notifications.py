@@ -145,10 +145,9 @@ class Notifications:
     def _held_now(self, person: AgentId) -> str:
         """What the quiet hours hold back at this moment; "" outside of them, or where nothing is."""
         settings, now = self._ws.settings, self._ws.clock.now()
-        until = quiet_hours.end_for(settings, person, now)
-        passes = settings.quiet_hours.critical_passes
+        until = quiet_hours.held_until(settings, person, now)
         new = map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.NEW) if until else ())
-        held = [m for m in new if not (m.critical and passes)]
+        held = [m for m in new if quiet_hours.held_until(settings, person, now, m.critical)]
         if until is None or not held:
             return ""
         lines = [f"- {m.sender}: {words.inert(words.safe(m.body, limit=300)).strip()}" for m in held]

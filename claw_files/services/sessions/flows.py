@@ -12,7 +12,7 @@ from claw_files.policy import transitions, visibility
 from claw_files.policy.flow_tree import Flow, Member
 from claw_files.policy.rule_context import is_attempt
 from claw_files.processes import AgentRuntime
-from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.session_turns import put_away
 from claw_files.storage.workspace import Workspace
 from claw_files.system import wait_notice
@@ -75,12 +75,12 @@ class Flows:
         self,
         workspace: Workspace,
         runtime: AgentRuntime,
-        looking: SnapshotLoader,
+        evidence: EvidenceReader,
         hidden: frozenset[AgentId] = frozenset(),
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
-        self._looking = looking
+        self._evidence = evidence
         self._hidden = hidden
 
     # --- looking
@@ -122,7 +122,7 @@ class Flows:
         )
 
     def _node(self, member: Member) -> FlowNode:
-        task, run = member.task, self._looking.run_of(member.task)
+        task, run = member.task, self._evidence.run_of(member.task)
         return FlowNode(
             task=task.id,
             parent=member.parent,
@@ -236,7 +236,7 @@ class Flows:
         """Whether its worker has ended well, and only nobody has said so yet: what is done stays done."""
         if task.label is None or task.state is not State.IN_PROGRESS:
             return False
-        look = self._looking.look(self._ws.entry(task.id) or Entry(task=task.id))
+        look = self._evidence.look(self._ws.entry(task.id) or Entry(task=task.id))
         is_over = look.run is not None and not look.run.alive
         return is_over and look.result is not None and look.result.status is State.DONE
 

@@ -37,11 +37,11 @@ class Sessions:
     """Reads; never writes."""
 
     def __init__(
-        self, workspace: Workspace, runtime: AgentRuntime, looking: SnapshotLoader, checkpoints: Checkpoints
+        self, workspace: Workspace, runtime: AgentRuntime, snapshots: SnapshotLoader, checkpoints: Checkpoints
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
-        self._looking = looking
+        self._snapshots = snapshots
         self._checkpoints = checkpoints
 
     def listing(self, viewer: AgentId | None, wanted: SessionFilter, messages: int = 1) -> SessionListing:
@@ -116,7 +116,7 @@ class Sessions:
         for run in self._runs():
             runs.setdefault(self._key_of(run, tasks), []).append(run)
         waits: dict[Key, list[QueuedMessage]] = {}
-        for wait in self._looking.waits():
+        for wait in self._snapshots.waits():
             waits.setdefault(self._key_of_message(wait.message, tasks), []).append(wait)
         held: dict[Key, list[Task]] = {}
         for task in tasks.values():

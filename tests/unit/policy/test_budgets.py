@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box, Kind, Message, State
 from claw_files.policy import budgets
+from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.dispatch_queue import HoldReason, plan_waits
-from claw_files.policy.heartbeat_plan import plan_line, plan_ready, plan_tick
-from claw_files.policy.next_due import next_due
+from claw_files.policy.heartbeat_plan import next_due, plan_tick
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Action, MonthSpending, Snapshot, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START
@@ -154,8 +155,8 @@ def test_a_ready_task_goes_to_an_agent_with_money() -> None:
     ready = a.task(assignee=None, type="bug")
     snap = a.snapshot(more=more, ready=(ready,), spent=spent(80.0, peter=80.0))
 
-    assert [action.agent for action in plan_ready(snap)] == [IRIS]
-    assert plan_ready(replace(snap, spent=spent(450.0))) == []
+    assert [action.agent for action in plan_ready(snap, START)] == [IRIS]
+    assert plan_ready(replace(snap, spent=spent(450.0)), START) == []
 
 
 @pytest.mark.parametrize("kind", [Kind.QUESTION, Kind.ANNOUNCE, Kind.STEER])

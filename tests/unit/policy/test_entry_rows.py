@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from claw_files.core.model import AgentId, Box, Kind, Need, RunId, State, Stay, TaskId, Unclear
 from claw_files.policy import transitions
 from claw_files.policy.flow_tree import Asker
-from claw_files.policy.ledger_line_rules import ROWS, case_of, next_check, plan_entry
+from claw_files.policy.ledger_line_rules import ROWS, plan_entry
 from claw_files.policy.resilience import RunOutcome
-from claw_files.policy.rule_context import mark
+from claw_files.policy.rule_context import case_of, mark, next_check
 from claw_files.policy.snapshot import (
     Act,
     Action,

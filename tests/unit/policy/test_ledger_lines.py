@@ -5,8 +5,9 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box, State, Unclear
-from claw_files.policy.heartbeat_plan import plan_line, plan_tick
+from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.ledger_line_rules import plan_entry
+from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, TaskEvidence, ToldMark
 from claw_files.policy.unclear_lines import FEW
 from claw_files.testing import builders as a
@@ -24,7 +25,7 @@ def test_a_line_that_is_not_understood_is_told_to_the_coordinator_with_its_words
     look = odd(a.look(a.task(state=State.IN_PROGRESS), sent=True, at=START + HOUR))
     (told,) = plan_tick(a.snapshot(look), START)
 
-    assert (told.act, told.agent, told.task, told.alone) == (Act.ESCALATE, SAM, "TC-47", True)
+    assert (told.act, told.agent, told.task, told.is_of_line) == (Act.ESCALATE, SAM, "TC-47", False)
     assert "HEARTBEAT.md, line 7" in told.text and "“TC-47 delegated to peter, check at noonish”" in told.text
     assert 'write "10:00"' in told.text
     assert plan_tick(a.snapshot(look, told=[f"{SAM}/{told.key}"]), START) == ()

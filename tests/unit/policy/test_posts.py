@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from claw_files.core.model import AgentId, Box, Key, Post
 from claw_files.policy import delivery
-from claw_files.policy.next_due import next_due
+from claw_files.policy.heartbeat_plan import next_due
 from claw_files.policy.snapshot import Act, Snapshot, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import SAM, SENTRY, START

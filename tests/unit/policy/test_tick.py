@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box, Kind, Message, Need, Run, State
+from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.dispatch_queue import plan_wakes
 from claw_files.policy.due_times import GONE, EventMarks, rule
-from claw_files.policy.heartbeat_plan import plan_ready, plan_tick
+from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.rule_context import lane
@@ -140,7 +141,10 @@ def test_a_tick_delivers_to_an_agent_whose_breaker_is_open_but_does_not_wake_it(
 
 
 def test_what_follows_from_no_single_line_is_marked_as_such() -> None:
-    assert [(action.act, action.alone) for action in plan(a.look(a.task()))] == [(Act.DELIVER, False), (Act.WAKE, True)]
+    assert [(action.act, not action.is_of_line) for action in plan(a.look(a.task()))] == [
+        (Act.DELIVER, False),
+        (Act.WAKE, True),
+    ]
 
 
 # --- the backlog
@@ -148,7 +152,7 @@ def test_what_follows_from_no_single_line_is_marked_as_such() -> None:
 
 def ready(*tasks: object, looks: tuple[TaskEvidence, ...] = (), auto: str = "true") -> list[str]:
     snap = a.snapshot(*looks, more=f"[heartbeat]\nauto = {auto}\n", ready=tasks)
-    return [f"{action.task} {action.agent}" for action in plan_ready(snap)]
+    return [f"{action.task} {action.agent}" for action in plan_ready(snap, START)]
 
 
 def test_with_auto_what_is_ready_is_delegated_within_the_limits() -> None:

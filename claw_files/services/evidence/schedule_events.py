@@ -1,0 +1,81 @@
+"""Event files of schedules: what their names say about the due times that have happened."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from claw_files.core.errors import ClawError
+from claw_files.policy.due_times import FAR, EventMarks
+from claw_files.storage.workspace import Workspace
+
+BOXES = ("new", "done", "failed")
+
+
+def marks(ws: Workspace) -> dict[str, EventMarks]:
+    """What the names of event files say of each schedule, also of those that are configured no more."""
+    marks: dict[str, list[tuple[datetime, str | None]]] = {}
+    for names in _names(ws):
+        for found in filter(None, map(parse, names)):
+            marks.setdefault(found.schedule, []).append((found.at, found.word))
+    return {name: EventMarks(found=tuple(found)) for name, found in marks.items()}
+
+
+def _names(ws: Workspace) -> list[list[str]]:
+    """The event files of each box. Without a schedule only marks of those that were taken out count."""
+    if ws.settings.schedules:
+        return [ws.files.names(f"events/{box}") for box in BOXES]
+    with suppress(ClawError):  # a folder that cannot be read is no business of who has no schedule
+        return [ws.files.names("events/done")]
+    return []
+
+
+def has_begun(ws: Workspace) -> bool:
+    """Whether an event of a schedule was written and not yet acted on."""
+    schedules = ws.settings.schedules
+    names = ws.files.names("events/new") if schedules else []
+    found = [schedules.get(parsed.schedule) for name in names if (parsed := parse(name)) and not parsed.word]
+    return any(schedule is not None and not schedule.event for schedule in found)
+
+
+def faults(ws: Workspace) -> list[str]:
+    """Paths of events that failed or that nobody handles, and of messages that were set aside."""
+    names = ws.files.names
+    there = set(names("events"))
+    found = [f"events/{name}" for name in there if "." in name]
+    found += [f"events/failed/{name}" for name in (names("events/failed") if "failed" in there else ())]
+    for name in names("events/new") if "new" in there else ():
+        parsed = parse(name)
+        if parsed is None or parsed.schedule not in ws.settings.schedules:
+            found.append(f"events/new/{name}")
+    aside = (name for name in names("quarantine") if name.startswith("inbox-") and not name.endswith(".reason"))
+    return sorted([*found, *(f"quarantine/{name}" for name in aside)])
+
+
+class Event(NamedTuple):
+    """What the name of an event file says."""
+
+    schedule: str
+    at: datetime
+    word: str | None  # of a mark: by which rule is counted from here, or that the schedule is gone
+
+
+def newest(names: Iterable[str], now: datetime) -> list[str]:
+    """Of event files those that say since when a schedule owes what, and by which rule: they must stay."""
+    last = dict[tuple[str, bool], tuple[datetime, str]]()
+    for name in names:
+        if (found := parse(name)) and found.at <= now + FAR:
+            kind = (found.schedule, found.word is None)
+            last[kind] = max(last.get(kind, (found.at, name)), (found.at, name))
+    return [name for _, name in last.values()]
+
+
+def parse(name: str) -> Event | None:
+    """The parts of "schedule.NAME.20260307T074500Z.md", or of a mark "schedule.NAME.20260307T074500Z.WORD.md"."""
+    parts = name.removesuffix(".md").split(".")
+    if not 3 <= len(parts) <= 4 or parts[0] != "schedule" or len(parts[2]) != len("20260307T074500Z"):
+        return None
+    try:
+        return Event(parts[1], datetime.fromisoformat(parts[2]).astimezone(UTC), ".".join(parts[3:]) or None)
+    except (ValueError, OverflowError):
+        return None

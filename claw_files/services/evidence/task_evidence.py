@@ -1,0 +1,240 @@
+"""Evidence about one task: what its files, message, reports and runs show.
+
+Reads only what an entry names. The run is read before the files that it may have written, so that a run seen as ended
+has nothing more to say.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import islice, takewhile
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from claw_files.core.errors import CannotRead, InvalidFile, NotFound, UsageError
+from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task
+from claw_files.formats import body
+from claw_files.policy import routing
+from claw_files.policy.acknowledgement import is_answer
+from claw_files.policy.rule_context import case_of, task_key
+from claw_files.policy.snapshot import FilePlace, Predecessor, Snapshot, TaskEvidence
+from claw_files.policy.transitions import is_held
+from claw_files.policy.verification import is_accepted, verified
+from claw_files.processes import AgentRuntime
+from claw_files.services.evidence import recorded_ends, unreadable_files
+from claw_files.services.evidence.agent_reports import Reporters, reports_of
+from claw_files.services.evidence.predecessors import unmet
+from claw_files.services.evidence.result_recipient import asker_of
+from claw_files.services.messaging import task_news
+from claw_files.services.tasks import task_history
+from claw_files.services.tasks.checkpoints import Checkpoints
+from claw_files.services.tasks.outputs import missing
+from claw_files.services.tasks.session_turns import next_turn
+from claw_files.storage import task_recall
+from claw_files.storage.task_restore import restore
+from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.system.files import Content
+
+Seen = TypeVar("Seen")
+
+
+class EvidenceReader:
+    """Reads what there is about a task; writes nothing, but sets inbox files aside that cannot be read."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runtime: AgentRuntime,
+        checkpoints: Checkpoints,
+        others: "Callable[[], Sequence[EvidenceReader]]" = tuple,
+    ) -> None:
+        """`others` is the evidence of the other places under the same limits: compartments, or around one."""
+        self._ws = workspace
+        self._runtime = runtime
+        self._checkpoints = checkpoints
+        self._others = others
+        self._runs: list[str] | None = None
+        self._of_others = Reporters(workspace).on
+        self.problems: dict[str, str] = {}  # what could not be read in this tick: path -> sentence
+
+    def renew(self) -> None:
+        """Read the list of runs and the reports of other agents anew: a tick begins."""
+        self._runs, self._of_others = None, Reporters(self._ws).on
+
+    def live(self) -> tuple[Run, ...]:
+        """Runs that have not ended."""
+        return tuple(self._runtime.live())
+
+    def look(self, entry: Entry) -> TaskEvidence:
+        """What is there for one ledger line; a file that cannot be read is told, never raised."""
+        try:
+            return self._look(entry)
+        except NotFound:
+            return unreadable_files.absent(self._ws, entry, reports_of(self._ws, entry.task, entry.agent))
+        except (
+            InvalidFile,
+            UsageError,
+        ) as wrong:  # one task whose files cannot be read must not keep the others waiting
+            if isinstance(wrong, CannotRead) and wrong.problem == "root-changed":
+                raise
+            return unreadable_files.broken(self._ws, entry, wrong)
+
+    def _look(self, entry: Entry) -> TaskEvidence:
+        loaded = self._ws.load(entry.task, patient=False)
+        first = loaded.task
+        run = self.run_of(first, entry)
+        if run is not None and not run.alive:
+            loaded = self._ws.load(entry.task, patient=False)  # its last words came after our first look
+        task = loaded.task
+        if _wants_terms(self._ws, task):
+            task = recorded_ends.checked(self._ws, self._ws.bound(task))
+        agent = task.assignee or entry.agent
+        found = self._message(task, entry)
+        if found is None and loaded.place is FilePlace.ARCHIVE and agent:
+            found = self._ws.old_message(agent, task_message_key(task))
+        if found:
+            task = restore(task, found[0])
+        is_older = unreadable_files.may_be_older(task, run, found, loaded.content, self._is_due(entry))
+        if is_older or unreadable_files.was_in_review(self._ws, task):
+            task = task_recall.recalled(self._ws, task)
+        said = reports_of(self._ws, task.id, agent)
+        if words := tuple(it for report in said if is_answer(report, found and found[0]) for it in report.unclear):
+            task = replace(task, unclear=(*task.unclear, *words))
+        return TaskEvidence(
+            entry=entry,
+            held=entry.ticked and task_history.is_held(self._ws, task.id),
+            task=task,
+            place=loaded.place,
+            path=loaded.path,
+            modified=min(loaded.content.stamp.mtime, self._ws.clock.now()),
+            claimed=unreadable_files.is_claimed(self._ws, task, agent),
+            digest=loaded.content.digest,
+            last_word=self._last_word(task, loaded.content, said),
+            reports=(*self._of_others(task, agent), *said),
+            result=self._result(task, run),
+            message=found[0] if found else None,
+            box=found[1] if found else None,
+            run=run,
+            missing=missing(self._ws, task),
+            verify=self._verify_of(task),
+            asker=asker_of(self._ws, self._runtime, task, entry),
+            next_turn=next_turn(self._ws, task),
+            before=self.blockers(task) if task.state is State.BACKLOG or is_held(task) else (),
+            **self._progress(task, loaded.content),
+            **task_news.warnings(self._ws, task, loaded.content, found[0] if found else None, said),
+        )
+
+    def _progress(self, task: Task, content: Content) -> dict[str, Any]:
+        """For a task in progress that a person follows: its last note, and when its progress was announced last."""
+        people = [who for who in (task.requested_by, *task.followers) if who and self._ws.settings.is_human(who)]
+        if task.state is not State.IN_PROGRESS or not people:
+            return {}
+        head = f"{task_key(task, 'progress')}."
+        boxes = [(self._ws.home(person).files, f"inbox/{person}/{box}") for person in people for box in Box]
+        paths = ((files, f"{box}/{name}") for files, box in boxes for name in files.names(box) if name.startswith(head))
+        times = [stamp.mtime for files, path in paths if (stamp := files.stamp(path))]
+        return {"note": body.last_note(content.data.decode("utf-8", "replace")), "announced": max(times, default=None)}
+
+    def _is_due(self, entry: Entry) -> bool:
+        return entry.at is None or entry.at <= self._ws.clock.now()
+
+    def _message(self, task: Task, entry: Entry) -> tuple[Message, Box] | None:
+        key = task_message_key(task)
+        for agent in dict.fromkeys((task.assignee, entry.agent)):
+            if agent and (found := self._find(agent, key)):
+                return found
+        return None
+
+    def _find(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
+        try:
+            return self._ws.find_message(agent, key)
+        except NotFound:
+            return self._ws.find_message(agent, key)  # it was moved between listing and reading
+        except InvalidFile as wrong:  # it is missing then, and delivered anew from what is known of the task
+            self._ws.set_aside(wrong)
+            return None
+
+    def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
+        """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
+        key = task_message_key(task)
+        runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, key)]
+        found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
+        # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
+        first = datetime.min.replace(tzinfo=UTC)
+        return max(found, key=lambda r: (r.agent == task.assignee, r.alive, r.started or first), default=None)
+
+    def _verify_of(self, task: Task) -> Run | None:
+        """The newest run of the route's own check."""
+        key = f"{task_key(task, 'verify')}-s"
+        names = self._run_names(key) if task.state is State.DONE else []
+        numbers = [int(name[len(key) :]) for name in names if re.fullmatch("[0-9]{1,9}", name[len(key) :])]
+        return self._runtime.look(RunId(f"{key}{max(numbers)}")) if numbers else None
+
+    def _run_names(self, key: str) -> list[str]:
+        """Names of runs that begin with the key; the folder is listed once, in order."""
+        if self._runs is None:
+            self._runs = self.list_or_report(lambda: self._ws.files.names("runs"))
+        first = bisect_left(self._runs, key)
+        return list(takewhile(lambda name: name.startswith(key), islice(self._runs, first, None)))
+
+    def forget(self) -> None:
+        """Runs were started since: list them anew."""
+        self._runs = None
+
+    def _last_word(self, task: Task, content: Content, said: tuple[Report, ...]) -> datetime:
+        own = self._checkpoints.stamp(task)
+        times = [content.stamp.mtime, *(report.at for report in said), *([own.mtime] if own else [])]
+        return min(max(times), self._ws.clock.now())
+
+    def _result(self, task: Task, run: Run | None) -> Result | None:
+        if task.label is None or (run is None and task.cached_from is None):
+            return None
+        return self._checkpoints.left(task.label, run)
+
+    def tried(self, task: Task) -> tuple[AgentId, ...]:
+        """Agents that had the task in an earlier attempt."""
+        agents = routing.candidates(self._ws.settings, task.type)
+        earlier = [f"{task.id.lower()}.{n}" for n in range(max(1, task.attempt - 20), task.attempt)]
+        return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
+
+    def blockers(self, task: Task) -> tuple[Predecessor, ...]:
+        """Tasks that must be done before this one and are not."""
+        return unmet(((it._ws, it.counts_as_done) for it in (self, *self._others())), task)
+
+    def counts_as_done(self, task: Task) -> bool:
+        """Whether the task, in force, is done, with what it promised: while it has a line, that is looked at."""
+        known = verified(task, self._ws.settings)
+        if known is None:
+            return task.state is State.DONE
+        entry = self._ws.entry(task.id)
+        if known and entry is None:
+            return True
+        look = self.look(entry or Entry(task=task.id, agent=task.assignee))
+        return is_accepted(case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now()))
+
+    def list_or_report(self, look: Callable[[], list[Seen]]) -> list[Seen]:
+        """What `look` lists; a folder that cannot be read counts as empty, and is kept in `problems`."""
+        try:
+            return look()
+        except CannotRead as wrong:
+            if wrong.problem == "root-changed":
+                raise
+            self.problems[wrong.path] = str(wrong)
+            return []
+
+
+def _wants_terms(ws: Workspace, task: Task) -> bool:
+    """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
+    is_ended = task.state in (State.DONE, State.DEAD)
+    return not task.group and (is_ended or (task.state is State.REVIEW and ws.is_edited(task)))
+
+
+def _is_run_of(name: str, key: str) -> bool:
+    return name.startswith((f"{key}-s", f"{key}.")) and ".verify-s" not in name
+
+
+def run_id(message: Message) -> RunId:
+    """The run that a message is for, or else starts: its key and which send it is."""
+    return message.run or RunId(f"{message.key}-s{message.sends}")
