@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.core.errors import ClawError, InvalidFile
-from claw_files.core.model import AgentId, State, TaskId
+from claw_files.core.errors import CannotWrite, ClawError, InvalidFile
+from claw_files.core.model import AgentId, Message, State, TaskId
 from claw_files.presentation.figures import explain_json, explain_text
+from claw_files.services.heartbeat.run_launcher import RunLauncher
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -139,6 +140,27 @@ def test_no_run_is_started_for_a_task_whose_file_is_gone(tmp_path: Path) -> None
     office.app().heartbeat.tick_after_message()
 
     assert office.names("runs") == []
+
+
+def test_a_wake_that_fails_before_the_lines_are_read_is_a_problem_of_the_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path / "sam", TEAM.replace('takes = ["bug"]', 'takes = ["bug"]\ncommand = ["true"]'))
+    office.delegated("peter")
+    real, failed = RunLauncher.wake, list[str]()
+
+    def fails_once(launcher: RunLauncher, message: Message) -> bool:
+        if failed:
+            return real(launcher, message)
+        failed.append(message.id)
+        raise CannotWrite("runs", "no space left")
+
+    monkeypatch.setattr(RunLauncher, "wake", fails_once)
+
+    ticked = office.app().heartbeat.tick_after_message()
+
+    assert [it for it in ticked.problems if "no space left" in it]
+    assert ticked.woken == ("peter",), "the tick itself tries again"
 
 
 # --- the file is empty, cut off

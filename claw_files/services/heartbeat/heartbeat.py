@@ -139,7 +139,7 @@ class Heartbeat:
 
     def tick_after_message(self) -> TickResult:
         """As `tick`, if a new message is the only change: its agent is woken before the ledger is evaluated."""
-        return self._guarded(lambda: self._and_inside(self._act(None, self._wake_at_once()), Heartbeat.tick))
+        return self._guarded(lambda: self._and_inside(self._act(None, self._wake_at_once), Heartbeat.tick))
 
     def tick_task(self, task: TaskId) -> TickResult:
         """Decide and act for one task's line alone, and wake whoever waits."""
@@ -176,9 +176,9 @@ class Heartbeat:
         unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
         return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
 
-    def _act(self, only: TaskId | None, woken: Sequence[Action] = ()) -> TickResult:
+    def _act(self, only: TaskId | None, first: Callable[[], Iterable[Action]] = tuple) -> TickResult:
         self._problems = []
-        ticked = self._locked(only, tuple(woken))
+        ticked = self._locked(only, tuple(first()))
         wrong = self._afterwards() if self._afterwards else None
         return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
 
