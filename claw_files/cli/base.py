@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -51,7 +50,7 @@ class Interrupted(CommandEnded):
     """By Ctrl-C."""
 
 
-class _Shape(click.Command):
+class CommandShape(click.Command):
     """A command with the shared options and, at the end of its help, an example."""
 
     def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
@@ -68,7 +67,7 @@ class _Shape(click.Command):
                     formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
-class Command(_Shape):
+class Command(CommandShape):
     """One command."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -92,71 +91,9 @@ class Command(_Shape):
         return found
 
 
-class Group(_Shape, click.Group):
-    """Commands by name, loaded when one is called: `lazy` is name -> ("module:attribute", its help in one line)."""
-
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.lazy = lazy or {}
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """What the command returns. Click itself would print on Ctrl-C, and exit 1 when the output is closed."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted from None
-        except BrokenPipeError:
-            raise CommandEnded from None
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.lazy) + super().list_commands(ctx)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.lazy:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.lazy[cmd_name][0].partition(":")
-        found: click.Command = getattr(import_module(module), attribute)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
-            ctx.fail(f"no command {name[:80]!r}{self._nearest(ctx, name)}; see `{ctx.command_path} --help`")
-        return super().resolve_command(ctx, args)
-
-    def _nearest(self, ctx: click.Context, name: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name[:80], self.list_commands(ctx), n=1)
-        return f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, from the table alone."""
-        rows = [(name, self._help_of(name)) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-    def _help_of(self, name: str) -> str:
-        return self.lazy[name][1] if name in self.lazy else self.commands[name].get_short_help_str(100)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        from click.shell_completion import CompletionItem
-
-        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        items = [CompletionItem(name, help=self._help_of(name)) for name in names]
-        return items + (click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else [])
-
-
 def command(name: str, *, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command; its docstring is the help, `example` closes it."""
     return click.command(name, cls=Command, example=example, **attributes)
-
-
-def group(name: str, *, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
-    """Make a function a group of commands."""
-    return click.group(name, cls=Group, example=example, **attributes)
 
 
 def shared(name: str) -> Any:
@@ -205,11 +142,14 @@ def _check_here(app: "App") -> None:
 
 
 def show(value: object, text: str | Callable[[], str]) -> None:
-    """Print the answer: `value` as one JSON document with --json, else `text`, which is safe for a terminal."""
+    """Print the answer: `value` as one JSON document with --json, else `text`, which is safe for a terminal.
+
+    Either may be a function that makes it: only what is printed is made.
+    """
     if shared("json"):
         from claw_files.presentation.views import to_json
 
-        click.echo(to_json(value))
+        click.echo(to_json(value() if callable(value) else value))
         return
     said = text if isinstance(text, str) else text()
     if said:

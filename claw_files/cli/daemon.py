@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claw_files.cli.base import Command, group, open_app, shared, show
+from claw_files.cli.base import command, open_app, shared, show
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -18,12 +18,7 @@ NOT_RUNNING = 3
 _POLL_SECONDS = 0.05
 
 
-@group("daemon", example="clawfiles daemon run &\nclawfiles daemon status")
-def daemon() -> None:
-    """The heartbeat, awake: ticks when a file is saved or a time has come."""
-
-
-@daemon.command("run", cls=Command, example="clawfiles daemon run --log json --log-file /var/log/clawfiles.log")
+@command("run", example="clawfiles daemon run --log json --log-file /var/log/clawfiles.log")
 @click.option(
     "--log", "log_form", type=click.Choice(["plain", "json"]), default="plain", help="How its log lines look."
 )
@@ -59,7 +54,7 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
     Service(root, opened, first.clock, log, make, signals, hints, os.environ).run()
 
 
-@daemon.command("status", cls=Command, example="clawfiles daemon status --json")
+@command("status", example="clawfiles daemon status --json")
 def status() -> int:
     """Say how the daemon is; exits 0 when one runs and 3 when none does."""
     from claw_files.presentation import views
@@ -74,7 +69,7 @@ def status() -> int:
     return 0
 
 
-@daemon.command("stop", cls=Command, example="clawfiles daemon stop --drain 2m")
+@command("stop", example="clawfiles daemon stop --drain 2m")
 @click.option("--drain", metavar="LENGTH", help="How long to wait for what runs; not given: `drain` under [daemon].")
 def stop(drain: str | None) -> None:
     """Stop the daemon and wait until it has ended; fine when none runs."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claw_files.cli.base import command, open_app, shared, show, warn
+from claw_files.cli.base import Command, command, open_app, shared, show, warn
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
@@ -17,14 +17,13 @@ RACE = "Let eight processes race for N (2,000) tasks on this disk, in a folder o
 
 @command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json\nclawfiles doctor --prove-claims")
 @click.option("--repair", is_flag=True, help="Mend what has exactly one meaning, and say what was done.")
-@click.option("--agent", metavar="NAME", help="Probe this agent: does it act when woken? With --repair: who acts.")
-@click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for that agent.")
+@click.option("--agent", metavar="NAME", help="With --repair: who acts. Else the old way to say `agents probe NAME`.")
+@click.option("--patience", metavar="L", default="2m", help="How long that probe waits.")
 @click.option("--prove-claims", "tasks", type=TASKS, is_flag=False, flag_value=2_000, metavar="[N]", help=RACE)
 def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) -> int:
     """Name what is wrong or odd in the workspace, with what to do; exits 1 when something is left.
 
-    docs/reference/doctor.md lists every finding. With --agent a small task is sent to that agent, and what it does is
-    told step by step; exits 1 when it does not act. With --prove-claims exits 1 when a task had two winners or none, or
+    docs/reference/doctor.md lists every finding. With --prove-claims exits 1 when a task had two winners or none, or
     when this disk keeps less than docs/explanation/promises.md promises.
     """
     from claw_files.doctor.checkup import examine
@@ -32,6 +31,7 @@ def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) ->
     if tasks:
         return _prove(tasks)
     if agent and not repair:
+        warn(f"`doctor --agent {agent}` starts the agent: write `clawfiles agents probe {agent}`")
         return _probe(agent, patience)
     app = open_app(agent)
     mended = _mended(app) if repair else []
@@ -60,6 +60,19 @@ def _prove(tasks: int) -> int:
     told += f": {found.doubled} doubled, {found.lost} lost"
     show(asdict(found), "\n".join([told, *found.weak]))
     return 1 if found.doubled or found.lost or found.weak else 0
+
+
+@command("probe", example="clawfiles probe peter --patience 5m")
+@click.argument("name", metavar="AGENT")
+@click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for it to act.")
+def probe(name: str, patience: str) -> int:
+    """Send a small task to an agent, and say step by step what it does; exits 1 when it does not act."""
+    return _probe(name, patience)
+
+
+agents_probe = Command(
+    "probe", callback=probe.callback, params=list(probe.params), help=probe.help, example="clawfiles agents probe peter"
+)
 
 
 def _probe(agent: str, patience: str) -> int:

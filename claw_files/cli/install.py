@@ -4,18 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from claw_files.cli.base import Command, command, group, open_app, show, warn
+from claw_files.cli.base import command, open_app, show, warn
 
 _LONGEST = 1 << 16  # letters of what is shown: a PATH may be long, and what is printed must be whole
 _SHELLS = ("bash", "zsh", "fish")
 
 
-@group("install", example="clawfiles install cron --print")
-def install() -> None:
-    """Let the heartbeat run by itself."""
-
-
-@install.command("cron", cls=Command, example="clawfiles install cron --print")
+@command("cron", example="clawfiles install cron --print")
 @click.option("--print", "only_print", is_flag=True, help="Print the lines, change nothing.")
 @click.option("--remove", "removes", is_flag=True, help="Take the lines out again, and no others.")
 def cron(only_print: bool, removes: bool) -> None:
@@ -39,7 +34,7 @@ def cron(only_print: bool, removes: bool) -> None:
     show({"block": block, "installed": not only_print, "changed": changed}, _told("" if only_print else said, block))
 
 
-@install.command("systemd", cls=Command, example="clawfiles install systemd --print\nclawfiles install systemd --now")
+@command("systemd", example="clawfiles install systemd --print\nclawfiles install systemd --now")
 @click.option("--print", "only_print", is_flag=True, help="Print the unit, change nothing.")
 @click.option("--remove", "removes", is_flag=True, help="Delete the unit again.")
 @click.option("--now", is_flag=True, help="Type the systemctl lines, too.")

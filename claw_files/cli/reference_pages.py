@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from claw_files.cli.base import Command, Group
-from claw_files.cli.root import root
+from claw_files.cli.base import Command
+from claw_files.cli.root import Group, root
 from claw_files.core import errors
 from claw_files.doctor.codes import page
 from claw_files.operations.reference_page import calls_page

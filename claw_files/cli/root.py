@@ -1,69 +1,186 @@
-"""The root of the commands: a table of names, so that nothing is loaded that is not called."""
+"""The root of the commands. Each is made from the table of operations when it is called, and nothing else is loaded."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from claw_files import __version__
-from claw_files.cli.base import group
+from claw_files.cli.base import TEXT, Command, CommandEnded, CommandShape, Interrupted, open_app, read_text, show, warn
+from claw_files.operations.table import COMMANDS, GROUPS, PARTS, RIGHTS, begins, load, row_of
 
-COMMANDS = {  # name: (where it is, what it does in one line); in the order of the help
-    "init": ("claw_files.cli.init:init", "Make or complete a workspace; touches nothing that exists."),
-    "trust": ("claw_files.cli.trust:trust", "Obey a workspace that others can write, or that lies inside another."),
-    "demo": ("claw_files.cli.demo:demo", "Live through the example workspace's day, with real agents."),
-    "task": ("claw_files.cli.task:task", "Make, list and show tasks."),
-    "board": ("claw_files.cli.task:board", "Show all tasks by state."),
-    "claim": ("claw_files.cli.task_moves:claim", "Take a task; exactly one agent gets it."),
-    "progress": ("claw_files.cli.task_moves:progress", "Say how it goes; renews the lease."),
-    "beat": ("claw_files.cli.task_moves:beat", "Renew the lease, nothing else."),
-    "done": ("claw_files.cli.task_moves:done", "Finish a task you hold."),
-    "review": ("claw_files.cli.task_moves:review", "Finish a task you hold and ask for a review."),
-    "fail": ("claw_files.cli.task_moves:fail", "Give up this attempt, with the reason."),
-    "block": ("claw_files.cli.task_moves:block", "Say what a task waits for."),
-    "unblock": ("claw_files.cli.task_moves:unblock", "Let a blocked task go on, with its holder."),
-    "comment": ("claw_files.cli.task_moves:comment", "Add a note to a task; it counts as nobody's word."),
-    "need": ("claw_files.cli.task_moves:need", "Block a task until another agent has answered."),
-    "approve": ("claw_files.cli.task_moves:approve", "Accept what is in review."),
-    "reopen": ("claw_files.cli.task_moves:reopen", "Send it back to the same agent, with the reason."),
-    "release": ("claw_files.cli.task_moves:release", "Give a task back to the backlog."),
-    "cancel": ("claw_files.cli.task_moves:cancel", "Cancel a task; what runs for it is ended first."),
-    "requeue": ("claw_files.cli.task_moves:requeue", "Bring a task back out of dead-letter/."),
-    "archive": ("claw_files.cli.task_moves:archive", "Move long closed tasks to status/archive/."),
-    "delegate": (
-        "claw_files.cli.delegation:delegate",
-        "Give a task to an agent; routes, writes the ledger line, sends.",
-    ),
-    "spawn": ("claw_files.cli.delegation:spawn", "Have a worker do one task in a run of its own."),
-    "send": ("claw_files.cli.delegation:send", "Send a message; returns at once."),
-    "ask": ("claw_files.cli.delegation:ask", "Ask an agent; the answer comes to your inbox."),
-    "answer": ("claw_files.cli.delegation:answer", "Answer a question from your inbox."),
-    "inbox": ("claw_files.cli.delegation:inbox", "Read your new messages."),
-    "sessions": ("claw_files.cli.sessions:sessions", "Who works, what they did, and a word to them."),
-    "subagents": ("claw_files.cli.sessions:subagents", "Correct or end what is at work."),
-    "flow": ("claw_files.cli.flow:flow", "Trees of spawned work: list them, cancel one whole."),
-    "checkpoint": ("claw_files.cli.checkpoint:checkpoint", "What an agent needs to go on after a restart."),
-    "heartbeat": ("claw_files.cli.heartbeat:heartbeat", "One tick, for cron: look, decide, act, exit."),
-    "daemon": ("claw_files.cli.daemon:daemon", "The heartbeat, awake: run, status, stop."),
-    "brief": ("claw_files.cli.heartbeat:brief", "Show what quiet hours held back."),
-    "explain": ("claw_files.cli.heartbeat:explain", "Why a task stands where it stands, and what happens next."),
-    "route": ("claw_files.cli.inspection:route", "Explain who does tasks of a type."),
-    "log": ("claw_files.cli.inspection:log", "Show the journal."),
-    "cost": ("claw_files.cli.spending:cost", "What work has cost, against the budgets."),
-    "stats": ("claw_files.cli.spending:stats", "How long work takes, how it ends, and where it waits."),
-    "doctor": ("claw_files.cli.doctor:doctor", "Name what is wrong or odd in the workspace, and mend it."),
-    "prime": ("claw_files.cli.inspection:prime", "Tell an agent how to work here."),
-    "serve": ("claw_files.cli.serve:serve", "Serve the board over HTTP, on this machine."),
-    "token": ("claw_files.cli.token:token", "Make the token by which a caller is taken for an agent."),
-    "mcp": ("claw_files.cli.mcp:mcp", "Serve the workspace to models, by MCP."),
-    "install": ("claw_files.cli.install:install", "Let the heartbeat run by itself."),
-    "completion": ("claw_files.cli.install:completion", "Print the completion script for a shell."),
-}
+if TYPE_CHECKING:
+    from claw_files.operations.fields import Argument
+
+_ARGUMENT = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
 
 
-@group(
+class Group(CommandShape, click.Group):
+    """The commands of the table that begin with the words of this one, each loaded when it is called."""
+
+    def __init__(self, *args: Any, words: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._words = words
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns. Click itself would print on Ctrl-C, and exit 1 when the output is closed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError:
+            raise CommandEnded from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        below = (name.removeprefix(self._words).split() for name in RIGHTS if begins(name, self._words))
+        return list(dict.fromkeys(words[0] for words in below if words))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = f"{self._words} {cmd_name}".lstrip()
+        return command_of(name) if name in RIGHTS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            ctx.fail(f"no command {name[:80]!r}{self._nearest(ctx, name)}; see `{ctx.command_path} --help`")
+        return super().resolve_command(ctx, args)
+
+    def _nearest(self, ctx: click.Context, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name[:80], self.list_commands(ctx), n=1)
+        return f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands by the parts of the help, from the table alone."""
+        rows = [(name, row_of(f"{self._words} {name}".lstrip())) for name in self.list_commands(ctx)]
+        for part in PARTS:
+            if shown := [(name, row.says) for name, row in rows if row.part == part]:
+                with formatter.section(part or "Commands"):
+                    formatter.write_dl(shown)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=row_of(f"{self._words} {name}".lstrip()).says) for name in names]
+        return items + (click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else [])
+
+
+@click.group(
     "clawfiles",
-    lazy=COMMANDS,
+    cls=Group,
     example='clawfiles init\nclawfiles task new "API security review" --to peter --agent sam\nclawfiles board',
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="clawfiles")
 def root() -> None:
     """Several agents work together through a folder of Markdown files, and no task gets lost."""
+
+
+def command_of(name: str) -> click.Command:
+    """The command or the group that the table has under the name."""
+    if group := GROUPS.get(name):
+        return Group(name, words=name, help=group.says, example=group.example)
+    found = load(COMMANDS[name].function)
+    if isinstance(found, click.Command):
+        return found
+    text, params = _documented(found)
+    says, _, example = text.partition("\n\nExample:\n")
+    shape: dict[str, Any] = {
+        "params": params,
+        "help": says,
+        "example": re.sub("^    ", "", example, flags=re.MULTILINE),
+    }
+    if any(other.startswith(f"{name} ") for other in COMMANDS):  # `inbox`, beside `inbox done`
+        return Group(name, words=name, callback=_alone(_perform(found)), invoke_without_command=True, **shape)
+    return Command(name, callback=_perform(found), **shape)
+
+
+def _documented(function: Callable[..., Any]) -> tuple[str, list[click.Parameter]]:
+    """The docstring of an operation without its arguments, and these as the shell takes them."""
+    import inspect
+
+    from claw_files.operations.fields import arguments
+
+    text, _, rest = (inspect.getdoc(function) or "").partition("\n\nArgs:\n")
+    told, mark, example = rest.partition("\n\nExample:\n")
+    helps = dict(_ARGUMENT.findall(told))
+    taken = [it for it in arguments(function) if it.shell.is_taken]
+    return text + mark + example, [_parameter(it, helps.get(it.name)) for it in taken]
+
+
+def _parameter(argument: "Argument", says: str | None) -> click.Parameter:
+    """The word or the option of the command for an argument of its operation."""
+    kind, name, shell = argument.type, f"{argument.name}_", argument.shell  # `agent` is the shared option's
+    form: dict[str, Any] = {"required": True}
+    if not argument.is_required:
+        default = shell.default or argument.default
+        form = {"default": default, "show_default": bool(default)}
+    form |= {"type": TEXT}
+    if argument.is_word:
+        word = shell.name or argument.name.upper()
+        form |= {"metavar": word if argument.is_required else f"[{word}]"}
+        form.pop("show_default", None)
+        return click.Argument([name], **form)
+    form |= {"help": says, "multiple": bool(kind.items)}
+    form |= {"metavar": kind.metavar or argument.options[0].strip("-").upper()}
+    if kind.type is bool:
+        return click.Option([*argument.options, name], help=says, is_flag=True)
+    if kind.type is int:
+        form |= {"type": click.IntRange(kind.least, None if shell.is_free else kind.most), "metavar": "N"}
+    elif kind.choices:
+        form |= {"type": TEXT if shell.is_free else click.Choice(kind.choices), "metavar": "|".join(kind.choices)}
+    return click.Option([*argument.options, name], **form)
+
+
+def _perform(function: Callable[..., Any]) -> Callable[..., None]:
+    def perform(**given: Any) -> None:
+        from claw_files.core.errors import UsageError
+        from claw_files.operations.fields import arguments, parsed
+
+        taken = {argument.name: argument for argument in arguments(function) if argument.shell.is_taken}
+        try:
+            app = open_app()
+            values = {name: _read(it, given[f"{name}_"]) for name, it in taken.items()}
+            values = {name: parsed(app, it, values[name], it.options[0]) for name, it in taken.items()}
+            reply = function(app, **values)
+        except UsageError as wrong:
+            _reword(wrong, {argument.json_name: argument.options[0] for argument in taken.values()})
+            raise
+        for sentence in filter(None, (reply.warning, *reply.remarks)):
+            warn(sentence)
+        show(reply.shell_json or reply.json, reply.text)
+
+    return perform
+
+
+def _alone(perform: Callable[..., None]) -> Callable[..., None]:
+    """What a group does that is called without one of its commands."""
+
+    def callback(**given: Any) -> None:
+        if not click.get_current_context().invoked_subcommand:
+            perform(**given)
+
+    return callback
+
+
+def _read(argument: "Argument", value: Any) -> Any:
+    """The value that the words of the command line mean."""
+    if argument.shell.is_file:
+        return read_text(value) if value else argument.default
+    if argument.shell.is_split:
+        return tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+    return value
+
+
+def _reword(wrong: Any, options: dict[str, str]) -> None:
+    """Let the error name options where it names arguments."""
+    if name := getattr(wrong, "name", None):
+        wrong.name = options.get(name, name)
+    elif wrong.args and isinstance(wrong.args[0], str):
+        words = re.sub(r"`(\w+)`", lambda found: f"`{options.get(found[1], found[1])}`", wrong.args[0])
+        wrong.args = (words.removeprefix("task_claim: "), *wrong.args[1:])

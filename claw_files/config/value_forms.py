@@ -8,12 +8,20 @@ from collections.abc import Callable
 from datetime import time, timedelta
 from typing import Any
 
-from claw_files.config.command_names import COMMANDS, OWN_FOLDERS, is_command
 from claw_files.config.settings import Rate, Window
 from claw_files.core import text as words
 from claw_files.core.lazy_regex import pattern
+from claw_files.operations.table import RIGHTS, is_command
 
 Read = Callable[[Any], Any]
+
+OWN_FOLDERS = frozenset(
+    (
+        *("status", "inbox", "checkpoints", "runs", "audit", "events", "dead-letter", "compartments", "quarantine"),
+        *("conflicts", "briefs", "outbox", "sessions", "definitions", "wakes", ".clawfiles"),
+    )
+)
+"""In which the workspace keeps its own files: no run in a sandbox works there."""
 
 
 class ValueForm:
@@ -183,7 +191,7 @@ def _command_name(value: Any) -> str:
     if not is_command(name):
         import difflib
 
-        near = difflib.get_close_matches(name, COMMANDS, 1)
+        near = difflib.get_close_matches(name, RIGHTS, 1)
         raise ValueError("is no command" + (f"; did you mean {near[0]!r}?" if near else ', such as "task list"'))
     return name
 

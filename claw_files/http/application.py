@@ -23,7 +23,8 @@ from claw_files.http.http_errors import RETRY_SECONDS, Refusal, status_of
 from claw_files.http.idempotency import IdempotencyStore
 from claw_files.http.request_guard import CallerDisconnected, RequestGuard
 from claw_files.http.request_handler import RequestHandler
-from claw_files.http.routes import ROUTES, RouteRow
+from claw_files.http.routes import ROUTES
+from claw_files.operations.table import HttpRoute
 from claw_files.presentation import views
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ class HttpApplication:
         self._pool.shutdown()
 
     def _route(self, path: str) -> Route:
-        rows: dict[str, RouteRow] = {row.method: row for row in ROUTES if row.path == path}
+        rows: dict[str, HttpRoute] = {row.method: row for row in ROUTES if row.path == path}
 
         async def endpoint(request: Request) -> Response:
             return await self._respond(rows["GET" if request.method == "HEAD" else request.method], request)
 
         return Route(path, endpoint, methods=list(rows))  # with HEAD where there is GET; uvicorn leaves the body away
 
-    async def _respond(self, row: RouteRow, request: Request) -> Response:
+    async def _respond(self, row: HttpRoute, request: Request) -> Response:
         try:
             asked, who, request.state.admitted = _asked(row, request), None, False
             if not row.is_open:  # before the body is read and a thread taken: whoever is nobody costs and keeps nothing
@@ -125,7 +126,7 @@ class HttpApplication:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 
-def _asked(row: RouteRow, request: Request) -> HttpRequest:
+def _asked(row: HttpRoute, request: Request) -> HttpRequest:
     """The request without its body."""
     return HttpRequest(
         row=row,

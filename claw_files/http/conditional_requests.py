@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from claw_files.core.digest import digest
 from claw_files.http.http_errors import Refusal
-from claw_files.http.routes import RouteRow
+from claw_files.operations.table import HttpRoute
 from claw_files.presentation import views
 
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -54,7 +54,7 @@ class Conditions(NamedTuple):
 class HttpRequest(NamedTuple):
     """A request, as it came."""
 
-    row: RouteRow
+    row: HttpRoute
     path: dict[str, str]
     query: bytes
     body: bytes

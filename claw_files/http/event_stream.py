@@ -9,11 +9,12 @@ from starlette.types import Receive, Scope, Send
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
-from claw_files.http import json_bodies
 from claw_files.http.conditional_requests import HttpRequest
 from claw_files.http.http_errors import Refusal
 from claw_files.http.request_handler import RequestHandler
-from claw_files.http.routes import LogQuery
+from claw_files.http.routes import OPERATION_OF
+from claw_files.operations.dispatch import checked
+from claw_files.operations.fields import Name
 from claw_files.presentation import views
 from claw_files.services.admin.journal import Position, position
 
@@ -28,6 +29,10 @@ _AT_ONCE = 500  # lines
 _KIND = "text/event-stream"
 
 InThread = Callable[..., Awaitable[Any]]
+
+
+def lines(app: "App", *, task: Name | None = None) -> None:
+    """Declares what is asked of the stream: only lines on one task."""
 
 
 class _Listening(NamedTuple):
@@ -67,8 +72,8 @@ class EventStreams:
 
     def _listen(self, asked: HttpRequest, last: str | None) -> _Listening:
         app, raw = self._answering.admit(asked)
-        lines: LogQuery = json_bodies.convert(raw, LogQuery)
-        task = text.task_id(lines.task) if lines.task else None
+        asked_task = checked(OPERATION_OF["events"], raw)["task"]
+        task = text.task_id(asked_task) if asked_task else None
         _check(app)
         return _Listening(app, task, position(last) if last else app.journal.end())
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from claw_files import __version__
 from claw_files.http.response_schemas import SCHEMAS, Schema
-from claw_files.http.routes import ROUTES, RouteRow, call_of
-from claw_files.operations import Call
+from claw_files.http.routes import OPERATION_OF, ROUTES
 from claw_files.operations.argument_schemas import schema
+from claw_files.operations.table import HttpRoute
 
 _ID: Schema = {"type": "string", "maxLength": 200, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
 _OFTEN = (400, 401, 403, 404, 408, 409, 411, 412, 413, 414, 415, 421, 422, 431, 500, 502, 503)
@@ -36,10 +36,9 @@ def describe() -> dict[str, Any]:
     }
 
 
-def arguments(row: RouteRow) -> Schema:
+def arguments(row: HttpRoute) -> Schema:
     """What the row takes beside its path: the call's arguments, and who asks. A null is as if it were not there."""
-    call = call_of(row) or Call(name=row.name, command="", arguments=row.takes, says=row.says, function=print)
-    found = schema(call, without=row.hidden)
+    found = schema(OPERATION_OF[row.name], without=row.hidden)
     required = set(found.get("required", ()))
     fields = dict(found["properties"])
     if row.takes_agent:
@@ -48,15 +47,15 @@ def arguments(row: RouteRow) -> Schema:
     return {**found, "properties": shown}
 
 
-def _or_null(one: Schema, row: RouteRow) -> Schema:
-    return {"anyOf": [one, {"type": "null"}]} if row.where == "body" else one
+def _or_null(one: Schema, row: HttpRoute) -> Schema:
+    return {"anyOf": [one, {"type": "null"}]} if row.changes else one
 
 
-def _operation(row: RouteRow) -> dict[str, Any]:
+def _operation(row: HttpRoute) -> dict[str, Any]:
     found: dict[str, Any] = {"operationId": row.name, "summary": row.says, "parameters": _parameters(row)}
     if not row.is_open:
         found["security"] = [{"token": []}]
-    if row.where == "body":
+    if row.changes:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": arguments(row)}}}
     kind = "text/event-stream" if row.name == "events" else "application/json"
     content = {kind: {"schema": {"$ref": f"#/components/schemas/{row.gives}"}}}
@@ -70,7 +69,7 @@ def _operation(row: RouteRow) -> dict[str, Any]:
     return found
 
 
-def _statuses(row: RouteRow) -> list[int]:
+def _statuses(row: HttpRoute) -> list[int]:
     """The errors that the row may be answered with."""
     rare = {401} if row.is_open else set[int]()
     rare |= set() if row.changes else {408, 409, 413, 415}
@@ -78,16 +77,16 @@ def _statuses(row: RouteRow) -> list[int]:
     return [status for status in _OFTEN if status not in rare]
 
 
-def _parameters(row: RouteRow) -> list[dict[str, Any]]:
+def _parameters(row: HttpRoute) -> list[dict[str, Any]]:
     found = [{"name": name, "in": "path", "required": True, "schema": _ID} for name in row.names]
-    if row.where != "body" and not row.is_open:
+    if not row.changes and not row.is_open:
         taken = arguments(row)["properties"]
         found += [{"name": name, "in": "query", "required": False, "schema": one} for name, one in taken.items()]
     found += [{"name": name, "in": "header", "required": False, "schema": one} for name, one in _headers(row)]
     return found
 
 
-def _headers(row: RouteRow) -> list[tuple[str, Schema]]:
+def _headers(row: HttpRoute) -> list[tuple[str, Schema]]:
     text: Schema = {"type": "string"}
     if row.method == "POST":
         return [("Idempotency-Key", {**text, "pattern": "^[ -~]+$", "maxLength": 200})]

@@ -9,8 +9,9 @@ from claw_files.http import connection_limits, idempotency, request_guard
 from claw_files.http.event_stream import MOST_STREAMS
 from claw_files.http.http_errors import REFUSALS, STATUSES
 from claw_files.http.openapi import arguments
-from claw_files.http.routes import ROUTES, RouteRow
+from claw_files.http.routes import ROUTES
 from claw_files.http.status_moves import WAYS
+from claw_files.operations.table import HttpRoute
 
 _HEAD = """# HTTP
 
@@ -100,12 +101,12 @@ def _way(name: str) -> str:
     return f"| {_STATUS[name]} | [{name}](commands.md#{name}) | {fields} |\n"
 
 
-def _section(row: RouteRow) -> str:
+def _section(row: HttpRoute) -> str:
     answer = f"{row.status}, `{row.gives}`" + (", with its `ETag`" if row.is_task else "")
     open_to_all = " Needs no token." if row.is_open else ""
-    found = arguments(row) if row.where != "none" or row.is_mine else {"properties": {}}
+    found = arguments(row)
     rows = "".join(_field(name, one, found) for name, one in found["properties"].items())
-    table = f"\n| {row.where if row.where != 'none' else 'query'} | form |\n|---|---|\n{rows}" if rows else ""
+    table = f"\n| {'body' if row.changes else 'query'} | form |\n|---|---|\n{rows}" if rows else ""
     return f"## {row.method} {row.path}\n\n{row.says} Answers {answer}.{open_to_all}\n{table}"
 
 

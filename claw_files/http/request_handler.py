@@ -8,9 +8,9 @@ from claw_files.core.errors import ClawError, UsageError
 from claw_files.http import json_bodies, status_moves
 from claw_files.http.authentication import RequestAuthenticator
 from claw_files.http.conditional_requests import HttpAnswer, HttpRequest, tag_of
-from claw_files.http.routes import call_of
-from claw_files.operations import CALLS, perform
-from claw_files.operations.table import checked, make
+from claw_files.http.routes import OPERATION_OF
+from claw_files.operations.dispatch import checked, look, make, perform
+from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class RequestHandler:
         The token comes first: nobody learns anything from what is wrong with the rest.
         """
         row, agent = asked.row, self.caller(asked)
-        if row.where == "body" and asked.query:
+        if row.changes and asked.query:
             raise UsageError("a request with a body takes nothing in the query")
-        raw = json_bodies.parse(asked.body) if row.where == "body" else dict[str, Any](json_bodies.query(asked.query))
+        raw = json_bodies.parse(asked.body) if row.changes else dict[str, Any](json_bodies.query(asked.query))
         if row.takes_agent:
             agent = self._callers.named(agent, raw.pop("agent", None))
         if hidden := sorted(row.hidden & raw.keys()):
@@ -49,19 +49,18 @@ class RequestHandler:
         """What is answered. Raises Refusal and ClawError."""
         row = asked.row
         if row.name == "health":
-            return self._health()
+            return health(self._callers.app(None))
         app, raw = self.admit(asked)
         if row.changes and row.has_revision and asked.conditions.are_any:
             asked.conditions.check(_revision(self._shown(app, words.task_id(asked.path["task"]))))
         if row.name == "moveTask":
             return self._moved(app, asked, raw)
-        call = call_of(row)
-        assert call is not None, row.name
+        operation = OPERATION_OF[row.name]
         arguments = {**_numbers(raw), **asked.path, **row.fixed}
         if app.agent is None and not row.takes_agent:
-            found = call.function(app, checked(call, arguments))  # reading, where nobody has to say who they are
+            found = look(app, operation, checked(operation, arguments))  # reading, where nobody has to say who they are
         else:
-            found = make(app, call, arguments)
+            found = make(app, operation, arguments)
         return self._task(app, asked, found) if row.is_task else HttpAnswer(row.status, found)
 
     # --- tasks
@@ -76,30 +75,28 @@ class RequestHandler:
         return HttpAnswer(asked.row.status, found, headers)
 
     def _moved(self, app: "App", asked: HttpRequest, raw: dict[str, Any]) -> HttpAnswer:
-        patch: status_moves.Patch = json_bodies.convert(raw, status_moves.Patch)
+        patch = checked(OPERATION_OF["moveTask"], raw)
         task = words.task_id(asked.path["task"])
         place = app.place_to_act(task)
         found = place.workspace.in_force(place.workspace.load(task).task)
-        call, arguments = status_moves.plan(found, app.actor, patch)
-        moved = perform(app, call, arguments)
-        if call == "task_claim":  # which answers with a lease
+        name, arguments = status_moves.plan(found, app.actor, patch)
+        moved: Any = perform(app, name, arguments)
+        if name == "task_claim":  # which answers with a lease
             moved = {key: value for key, value in self._shown(app, task).items() if key != "body"}
         return self._task(app, asked, moved)
 
     def _shown(self, app: "App", task: str) -> dict[str, Any]:
-        call = CALLS["task_show"]
-        found: Any = call.function(app, checked(call, {"task": task}))
-        return dict(found)
+        show = OPERATIONS["task_show"]
+        return dict(look(app, show, checked(show, {"task": task})))
 
-    # --- the rest
 
-    def _health(self) -> HttpAnswer:
-        from claw_files.services.admin import daemon_state
+def health(app: "App") -> HttpAnswer:
+    """Whether the workspace can be read, and whether a daemon runs."""
+    from claw_files.services.admin import daemon_state
 
-        app = self._callers.app(None)
-        app.check_settings()
-        app.files.names("status", 1)
-        return HttpAnswer(200, {"status": "ok", "daemon": daemon_state.is_running(app.base)})
+    app.check_settings()
+    app.files.names("status", 1)
+    return HttpAnswer(200, {"status": "ok", "daemon": daemon_state.is_running(app.base)})
 
 
 def _numbers(raw: dict[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,9 @@ _ARGUMENTS: Final = {  # an option of the command line: the argument, where it i
     "from": "agent",
     "output": "outputs",
 }
-_TOOLS: Final = {call.command: call.name for call in TOOLS.values()} | {
-    **{command: call.name for call in TOOLS.values() for command in call.by_action.values()},
+_TOOLS: Final = {command.name: row.name for row in TOOLS.values() for command in row.commands} | {
     "send": "sessions_send",
     "ask": "sessions_send",
-    "review": "task_done",
 }
 _QUOTED = pattern(r"`clawfiles ([a-z]+(?: [a-z]+)?)([^`]{0,400})`")
 _OPTION = pattern(r"--([a-z][a-z-]{1,20})\b")

@@ -1,9 +1,11 @@
 """Resources: calls that only look, under an address, and what tells that they may have changed."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, NotFound
+from claw_files.operations.table import OPERATIONS
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
@@ -13,30 +15,30 @@ TASK = f"{SCHEME}tasks/"
 URI_LETTERS = 200
 
 
-class Resource(NamedTuple):
-    """What lies at an address, and the call that shows it."""
+class Found(NamedTuple):
+    """What lies at an address, and the operation that shows it."""
 
     name: str
     says: str
-    call: str
-    arguments: dict[str, Any]
+    operation: str
+    arguments: Mapping[str, object]
 
 
 RESOURCES = {
-    f"{SCHEME}board": Resource("board", "All tasks by state.", "board", {}),
-    f"{SCHEME}inbox": Resource("inbox", "Your new messages; looking leaves them unread.", "inbox", {"action": "peek"}),
-    f"{SCHEME}checkpoint": Resource("checkpoint", "What you need to go on after a restart.", "checkpoint", {}),
+    f"{SCHEME}{it.name}": Found(it.name, it.says, row.name, it.arguments)
+    for row in OPERATIONS.values()
+    if (it := row.resource)
 }
 TEMPLATE = f"{TASK}{{id}}"
 
 
-def found(uri: str) -> Resource:
+def found(uri: str) -> Found:
     """What lies at the address. Raises NotFound, BadId."""
     if resource := RESOURCES.get(uri):
         return resource
     if uri.startswith(TASK) and len(uri) <= URI_LETTERS:
         task = text.task_id(uri.removeprefix(TASK))
-        return Resource(task, "A task with its text and state.", "task_show", {"task": task})
+        return Found(task, "A task with its text and state.", "task_show", {"task": task})
     raise NotFound("resource", text.safe(uri, URI_LETTERS), f"there are {', '.join(RESOURCES)} and {TEMPLATE}")
 
 
@@ -48,13 +50,13 @@ def stamp(app: "App", uri: str) -> object:
         return None
 
 
-def _stamp(app: "App", resource: Resource) -> object:
+def _stamp(app: "App", resource: Found) -> object:
     files = app.files
-    if resource.call == "board":
+    if resource.operation == "board":
         return frozenset((folder, *row) for folder in ("status", "dead-letter") for row in files.survey(folder))
-    if resource.call == "inbox":
+    if resource.operation == "inbox":
         return frozenset(files.survey(f"inbox/{app.actor}/new"))
-    if resource.call == "checkpoint":
+    if resource.operation == "checkpoint":
         return files.stamp(app.checkpoints.path(app.actor))
     place = app.place_to_see(text.task_id(resource.name)).workspace
     there = place.find(text.task_id(resource.name))

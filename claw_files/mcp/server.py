@@ -112,7 +112,7 @@ class McpHandlers:
         uri = str(asked.uri)
         try:
             found = resources.found(uri)
-            answer = await self._performing.perform(self._caller(context), found.call, found.arguments)
+            answer = await self._performing.perform(self._caller(context), found.operation, found.arguments)
         except ClawError as error:
             raise _protocol_error(error) from None
         text = types.TextResourceContents(uri=uri, mime_type="application/json", text=wire_json(answer))

@@ -14,8 +14,9 @@ import anyio.to_thread
 
 from claw_files.app.wiring import App
 from claw_files.core.model import AgentId
-from claw_files.mcp.tools import TEXTS, lean
-from claw_files.operations import perform
+from claw_files.mcp.tools import lean
+from claw_files.operations.dispatch import perform
+from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 from claw_files.system.clock import SystemClock
 
@@ -58,7 +59,7 @@ class OperationWorkers:
         def make(app: App) -> Any:
             answer = json.loads(views.to_json(perform(app, name, raw)))
             sendable = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")  # no half characters
-            return lean(json.loads(sendable), TEXTS.get(name))
+            return lean(json.loads(sendable), OPERATIONS[name].quoted)
 
         return await self.run(agent, make, self._waits if raw.get("timeoutSeconds") else self._calls)
 

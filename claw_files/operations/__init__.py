@@ -1,21 +1,5 @@
-"""What an agent can ask for, whatever door it comes through: `CALLS` by name, and `perform`.
+"""Operations: everything that can be asked for through the shell, HTTP, MCP or the socket of a sandbox.
 
-A door fixes who acts and hands over a name and arguments as they came; everything else is checked here, once for all
-doors. The modules that operations share with the command line (`operations.task_moves`, `operations.handing_work`)
-load nothing of the table, so the names are looked up at their first use.
+`table` has a row for each, from which the interfaces are made; `dispatch.perform` is the one way to perform one by its
+name. A new operation is a function and a row, and nothing else.
 """
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from claw_files.operations.table import CALLS, Call, perform
-
-__all__ = ["CALLS", "Call", "perform"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(name)
-    from claw_files.operations import table
-
-    return getattr(table, name)

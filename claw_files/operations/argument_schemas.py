@@ -1,50 +1,45 @@
-"""The arguments of a call as JSON Schema, from their types."""
+"""The arguments of an operation as JSON Schema."""
 
-from collections.abc import Collection
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from claw_files.operations.table import Call
+from claw_files.operations.dispatch import arguments_of
+from claw_files.operations.fields import Argument
+from claw_files.operations.table import Operation
+
+_NAMES = {str: "string", int: "integer", bool: "boolean"}
 
 
-def schema(call: Call, bounds: bool = True, without: Collection[str] = ()) -> dict[str, Any]:
-    """What the call takes.
+def schema(operation: Operation, is_listing: bool = False, without: Iterable[str] = ()) -> dict[str, Any]:
+    """What the operation takes; a null is taken for every argument that may be left out, and told of none.
 
     Args:
-        bounds: also say how long and how large; without them, what is too large is still refused when it comes.
-        without: arguments that are not told of; they are still taken.
+        is_listing: for a model, which pays for each word: without bounds and rarely needed arguments. All are taken.
+        without: arguments that are not told of.
     """
-    return _object(call.arguments, bounds, without)
-
-
-def _object(kind: type[msgspec.Struct], bounds: bool, without: Collection[str] = ()) -> dict[str, Any]:
-    fields = [field for field in msgspec.structs.fields(kind) if field.encode_name not in without]
-    found: dict[str, Any] = {"type": "object"}
-    found["properties"] = {field.encode_name: _of(field.type, bounds) for field in fields}
-    if required := [field.encode_name for field in fields if field.required]:
+    told = [field for field in arguments_of(operation) if field.json_name not in without]
+    told = [field for field in told if field.json.is_listed or not is_listing]
+    found = {"type": "object", "properties": {field.json_name: _of(field, not is_listing) for field in told}}
+    if required := [field.json_name for field in told if field.is_required]:
         found["required"] = required
-    return found | ({"additionalProperties": False} if bounds else {})
+    return found if is_listing else found | {"additionalProperties": False}
 
 
-def _of(kind: Any, bounds: bool) -> dict[str, Any]:
-    """The schema of one argument; a null is taken for every one that may be left out, and told of none."""
-    if get_origin(kind) in (Union, UnionType):
-        return _of(next(it for it in get_args(kind) if it is not type(None)), bounds)
-    if metadata := getattr(kind, "__metadata__", ()):
-        limits = _limits(metadata[0], get_origin(kind.__origin__) is tuple) if bounds else {}
-        return _of(kind.__origin__, bounds) | limits
-    if get_origin(kind) is Literal:
-        return {"type": "string", "enum": list(get_args(kind))}
-    if get_origin(kind) is tuple:
-        return {"type": "array", "items": _of(get_args(kind)[0], bounds)}
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _object(kind, bounds)
-    return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}
+def _of(field: Argument, has_bounds: bool) -> dict[str, Any]:
+    form = field.type
+    if form.type not in _NAMES:
+        return _object(form.type)
+    found: dict[str, Any] = {"type": _NAMES[form.type]} | ({"enum": list(form.choices)} if form.choices else {})
+    longest = "maxLength" if form.type is str else "maximum"
+    bounds = {longest: form.most, "minimum": form.least} if has_bounds else {}
+    found |= {key: value for key, value in bounds.items() if value is not None}
+    if form.items:
+        return {"type": "array", "items": found} | ({"maxItems": form.items} if has_bounds else {})
+    return found
 
 
-def _limits(meta: msgspec.Meta, is_list: bool) -> dict[str, Any]:
-    longest = "maxItems" if is_list else "maxLength"
-    found = {longest: meta.max_length, "minimum": meta.ge, "maximum": meta.le}
-    return {key: value for key, value in found.items() if value is not None}
+def _object(kind: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.schema_components([kind])[1][kind.__name__]
+    return {key: value for key, value in found.items() if key not in ("title", "description")}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import CALLS, Call
+from claw_files.operations.table import OPERATIONS, Operation
 
 _HEAD = """# Calls
 
@@ -24,19 +24,19 @@ fits in (S 300 s, M 600 s, L 1200 s); `taskName`, else `label`, names the worker
 
 def calls_page() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *map(_section, CALLS.values())])
+    return "\n".join([_HEAD, *map(_section, OPERATIONS.values())])
 
 
-def _section(call: Call) -> str:
-    shown = schema(call)
-    rights = [call.command, *call.by_action.values()]
-    kind = "Changes something: " if call.changes else "Only looks: "
+def _section(row: Operation) -> str:
+    shown = schema(row)
+    rights = [command.name for command in row.commands]
+    kind = "Changes something: " if row.changes else "Only looks: "
     commands = ", ".join(f"`clawfiles {right}`" for right in rights)
     needed = shown.get("required", ())
     rows = "".join(
         f"| `{name}` | {_kind(it)} | {'yes' if name in needed else ''} |\n" for name, it in shown["properties"].items()
     )
-    return f"## {call.name}\n\n{call.says}\n\n{kind}{commands}.\n\n| argument | is | needed |\n|---|---|---|\n{rows}"
+    return f"## {row.name}\n\n{row.says}\n\n{kind}{commands}.\n\n| argument | is | needed |\n|---|---|---|\n{rows}"
 
 
 def _kind(shown: dict[str, Any]) -> str:

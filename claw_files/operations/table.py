@@ -1,233 +1,312 @@
-"""The table of calls, and the one way to make one."""
+"""The table of operations, and of all commands: every interface is made from these rows.
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+A row says which function does the work (its signature declares the arguments, see `fields`; its docstring is the help),
+which commands call it and whose right each is, and how HTTP and MCP offer it. The module is plain data and imports
+nothing of the package, so that the configuration and the rules may read the rights from it, and help loads no service.
+"""
 
-import msgspec
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
 
-from claw_files.core.errors import ClawError, UsageError
-from claw_files.core.text import safe
-from claw_files.operations import arguments as args
-from claw_files.operations import on_sessions, on_tasks
-from claw_files.policy import payload_sizes
+# --- whose business a command is
 
-if TYPE_CHECKING:
-    from claw_files.app.wiring import App
+BOARD = "board"  # moves tasks. No worker may: its spawner looks at the result, then moves the task
+OFFICE = "office"  # everything else that an agent does in the workspace
+MACHINE = "machine"  # about this machine and all agents. The daemon carries out none of it for a run in a sandbox
+
+# --- the parts of `clawfiles --help`
+
+PARTS = START, TASKS, MESSAGES, WORK, LOOK, OPERATE, _ = "Start", "Tasks", "Messages", "Workers", "Look", "Operate", ""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that can be asked for."""
+class CommandRow(NamedTuple):
+    """A command of the shell. Where `function` is "", the operation's function does the work."""
+
+    name: str  # "task list": a profile permits it by this name
+    right: str
+    part: str = ""  # of the help; "" for a command of a group
+    says: str = ""  # one line; "" for the operation's
+    function: str = ""  # "module:name" in this room; "cli.module:name" is a click command
+
+
+class GroupRow(NamedTuple):
+    """Commands under one word, which names none itself; `inbox` alone is a command, too."""
+
+    part: str
+    right: str
+    says: str
+    example: str
+
+
+class HttpRoute(NamedTuple):
+    """A method and a path of HTTP that perform the operation."""
+
+    method: str
+    path: str  # names in braces are arguments
+    name: str  # the description's operationId
+    gives: str  # the name of a schema of the answers
+    says: str = ""  # one line; "" for the operation's
+    fixed: Mapping[str, object] = {}  # arguments that this route sets
+    without: tuple[str, ...] = ()  # arguments that are not taken here
+    status: int = 200
+    is_mine: bool = False  # is about whoever asks, who has to be known
+    is_open: bool = False  # needs no token
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something: no GET does."""
+        return self.method != "GET"
+
+    @property
+    def names(self) -> list[str]:
+        """The names in braces in the path."""
+        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The arguments of the operation that nobody gives by name."""
+        return frozenset((*self.names, *self.fixed, *self.without))
+
+    @property
+    def has_revision(self) -> bool:
+        """Whether `If-Match` and `If-None-Match` are looked at: where something is shown, or a task changed."""
+        return "task" in self.names if self.changes else self.name != "events"
+
+    @property
+    def is_task(self) -> bool:
+        """Whether a task is answered, with its revision in `ETag`."""
+        return self.gives in ("Task", "WholeTask")
+
+    @property
+    def takes_agent(self) -> bool:
+        """Whether `agent` beside the arguments says who asks."""
+        return self.changes or self.is_mine
+
+
+class McpResource(NamedTuple):
+    """What MCP shows under an address."""
 
     name: str
-    command: str  # the command whose right it is
-    arguments: type[args.Arguments]
+    says: str
+    arguments: Mapping[str, object] = {}
+
+
+class Operation(NamedTuple):
+    """One thing that can be asked for. Its name is that of the MCP tool; "" where only the shell has it."""
+
+    name: str
+    function: str  # "module:name" in this room
     says: str  # when to use it, for models and for people
-    function: Callable[["App", Any], object]  # what comes back is ready for `presentation.views.to_json`
+    commands: tuple[CommandRow, ...]  # the first one's right is the operation's
+    http: tuple[HttpRoute, ...] = ()
     changes: bool = True
-    by_action: Mapping[str, str] = {}  # the command, where `action` is another right than `command`
+    rights: Mapping[str, Mapping[object, str]] = {}  # argument: its values that need another command's right
+    is_tool: bool = True
+    quoted: str = ""  # the key of texts that others wrote, which a tool marks as data
+    resource: McpResource | None = None
 
-    def right(self, asked: args.Arguments) -> str:
+    @property
+    def command(self) -> str:
+        return self.commands[0].name
+
+    def right(self, asked: Mapping[str, object]) -> str:
         """The command whose right these arguments need."""
-        if getattr(asked, "review", False):
-            return "review"
-        return self.by_action.get(getattr(asked, "action", ""), self.command)
+        found = (commands.get(asked.get(name)) for name, commands in self.rights.items())
+        return next((command for command in found if command), self.command)
 
 
-def _calls() -> Iterator[Call]:
-    def call(name: str, command: str, arguments: type[args.Arguments], function: Any, says: str, **more: Any) -> Call:
-        return Call(name=name, command=command, arguments=arguments, function=function, says=says, **more)
+def _move(name: str, command: str, says: str, **more: Any) -> Operation:
+    """A row of `move_operations`, whose function has the command's name."""
+    return Operation(name, f"move_operations:{command}", says, (CommandRow(command, BOARD, TASKS),), **more)
 
-    yield call(
-        "task_new",
-        "task new",
-        args.TaskNew,
-        on_tasks.new,
-        "Make a task; `to` delegates it at once. Lengths are like 30m.",
+
+def _task(name: str, function: str, says: str, *commands: CommandRow, **more: Any) -> Operation:
+    return Operation(name, f"task_operations:{function}", says, commands, **more)
+
+
+def _message(name: str, function: str, says: str, *commands: CommandRow, **more: Any) -> Operation:
+    return Operation(name, f"message_operations:{function}", says, commands, **more)
+
+
+def _session(name: str, function: str, says: str, *commands: CommandRow, **more: Any) -> Operation:
+    return Operation(name, f"session_operations:{function}", says, commands, **more)
+
+
+# fmt: off
+_NEW = HttpRoute("POST", "/api/tasks", "newTask", "Task", status=201)
+_LIST = HttpRoute("GET", "/api/tasks", "listTasks", "Tasks")
+_SHOW = HttpRoute("GET", "/api/tasks/{task}", "showTask", "WholeTask")
+_CLAIMS = (
+    HttpRoute("POST", "/api/tasks/{task}/claim", "claimTask", "Lease",
+          "Take a task; exactly one agent gets it. Whoever names the generation it holds renews its lease.",
+          without=("next", "type")),
+    HttpRoute("POST", "/api/claim", "claimNext", "Lease", "Take the best task that is ready for you.", {"next": True},
+          without=("task", "generation")),
+)
+_DELEGATE = HttpRoute("POST", "/api/tasks/{task}/delegate", "delegateTask", "Delegated")
+_SEND = HttpRoute("POST", "/api/messages", "sendMessage", "Sent",
+              "Send a message and return at once: accepted means that it is durably in the agent's inbox.")
+_ANSWER = HttpRoute("POST", "/api/messages/{id}/answer", "answerMessage", "Sent")
+_INBOX = (
+    HttpRoute("GET", "/api/inbox", "inbox", "Messages", "Your new messages, oldest first; they stay unread.",
+          {"action": "peek"}, ("id", "timeoutSeconds"), is_mine=True),
+    HttpRoute("POST", "/api/inbox/read", "readInbox", "Messages",
+          "Your new messages, oldest first; from now on they are read.", {"action": "read"}, ("id", "timeoutSeconds")),
+    HttpRoute("POST", "/api/messages/{id}/done", "finishMessage", "Finished", "Put a message of yours away.",
+          {"action": "done"}, ("timeoutSeconds",)),
+)
+
+_ROWS = (
+    _task("task_new", "new", "Make a task; `to` delegates it at once. Lengths are like 30m.",
+          CommandRow("task new", BOARD), http=(_NEW,)),
+    _task("task_list", "list_tasks", "List tasks: all, of one status, or of one agent.",
+          CommandRow("task list", OFFICE), changes=False, http=(_LIST,)),
+    _task("task_show", "show", "Show a task with its text and state.", CommandRow("task show", OFFICE),
+          changes=False, http=(_SHOW,), quoted="body"),
+    _task("task_claim", "claim", "Take a task before working on it, or `next`: the best one ready for you.",
+          CommandRow("claim", BOARD, TASKS), http=_CLAIMS),
+    _move("task_progress", "progress", "Say how your task goes; renews your lease, resumes a blocked task."),
+    _move("task_beat", "beat", "Renew your lease, nothing else.", is_tool=False),  # `task_progress` without a note
+    Operation("task_done", "move_operations:done", "Finish your task; `review` asks for a review.", (
+        CommandRow("done", BOARD, TASKS, "Finish a task you hold."),
+        CommandRow("review", BOARD, TASKS, "Finish a task you hold and ask for a review.", "move_operations:review"),
+    ), rights={"review": {True: "review"}}),
+    _move("task_fail", "fail", "Give up this attempt, with the reason."),
+    _move("task_block", "block", "Say what a task waits for."),
+    _move("task_unblock", "unblock", "Let a blocked task go on."),
+    _move("task_comment", "comment", "Add a note to anybody's task.", is_tool=False),  # rarely needed
+    _move("task_need", "need", "Block your task until an agent answers."),
+    _move("task_release", "release", "Give your task back to the backlog."),
+    _move("task_approve", "approve", "Accept a task in review."),
+    _move("task_reopen", "reopen", "Send a finished task back, with why."),
+    _move("task_cancel", "cancel", "Cancel a task and end its runs."),
+    _move("", "requeue", "Bring a task back out of dead-letter/."),
+    _move("", "archive", "Move long closed tasks to status/archive/."),
+    _task("task_delegate", "delegate", "Give a task to an agent; without `to` its route decides.",
+          CommandRow("delegate", BOARD, TASKS), http=(_DELEGATE,)),
+    _task("board", "board", "All tasks by state.", CommandRow("board", OFFICE, TASKS), changes=False,
+          is_tool=False, resource=McpResource("board", "All tasks by state.")),
+    _message("message_send", "send", "Send a message; returns at once.",
+             CommandRow("send", OFFICE, MESSAGES),
+             CommandRow("ask", OFFICE, MESSAGES, "Ask an agent.", "message_operations:ask"),
+             http=(_SEND,), is_tool=False),
+    _message("sessions_send", "sessions_send", "Message an agent or person; timeoutSeconds waits for the reply. "
+             "Work is a task, not a message.",
+             CommandRow("sessions send", OFFICE, function="message_operations:send_to_session"), quoted="reply"),
+    _session("sessions_spawn", "spawn", "Have a worker do one job; needs label and size (S 5, M 10, L 20 minutes). "
+             "Its result comes to your inbox.",
+             CommandRow("spawn", OFFICE, WORK, "Have a worker do one task in a run of its own.")),
+    _session("sessions_list", "list_sessions", "Agents and workers, and how they stand.",
+             CommandRow("sessions list", OFFICE), changes=False, quoted="text"),
+    _session("sessions_history", "history", "What a session left: messages, output, result.",
+             CommandRow("sessions history", OFFICE), changes=False, quoted="text"),
+    _session("", "close", "End the session of a worker that stays.", CommandRow("sessions close", OFFICE)),
+    _session("subagents", "subagents", "List, correct or end workers at work.",
+             CommandRow("subagents list", OFFICE, function="session_operations:list_subagents"),
+             CommandRow("subagents steer", OFFICE, function="message_operations:steer"),
+             CommandRow("subagents kill", OFFICE, function="session_operations:kill"),
+             rights={"action": {"steer": "subagents steer", "kill": "subagents kill"}}),
+    _message("inbox", "inbox", "Your new messages; `done` puts one away.",
+             CommandRow("inbox", OFFICE, MESSAGES, "Read your new messages.", "message_operations:read_inbox"),
+             CommandRow("inbox done", OFFICE, "", "Finish a message.", "message_operations:finish_message"),
+             http=_INBOX, rights={"action": {"done": "inbox done"}},
+             resource=McpResource("inbox", "Your new messages; looking leaves them unread.", {"action": "peek"})),
+    _message("answer", "answer", "Answer a question from your inbox.", CommandRow("answer", OFFICE, MESSAGES),
+             http=(_ANSWER,)),
+    Operation("checkpoint", "checkpoint_operations:checkpoint", "What you need after a restart: show or save.", (
+        CommandRow("checkpoint show", OFFICE, function="checkpoint_operations:show"),
+        CommandRow("checkpoint save", OFFICE, function="checkpoint_operations:save"),
+        CommandRow("checkpoint resume", OFFICE, function="checkpoint_operations:resume"),
+    ), rights={"action": {"save": "checkpoint save"}},
+             resource=McpResource("checkpoint", "What you need to go on after a restart.")),
+    Operation("", "flow_operations:list_flows", "List trees of spawned work.", (CommandRow("flow list", OFFICE),)),
+    Operation("", "flow_operations:cancel_flow", "Cancel a tree.", (CommandRow("flow cancel", BOARD),)),
+)
+
+OTHER_COMMANDS = (
+    CommandRow("init", MACHINE, START, "Make or complete a workspace; touches nothing that exists.", "cli.init:init"),
+    CommandRow("trust", MACHINE, START, "Obey a workspace that others can write, or that lies inside another.",
+            "cli.trust:trust"),
+    CommandRow("demo", MACHINE, START, "Live through the example workspace's day, with real agents.", "cli.demo:demo"),
+    CommandRow("heartbeat", MACHINE, OPERATE, "One tick, for cron: look, decide, act, exit.",
+               "cli.heartbeat:heartbeat"),
+    CommandRow("daemon run", MACHINE, "", "Run until SIGTERM.", "cli.daemon:run"),
+    CommandRow("daemon status", MACHINE, "", "Say how the daemon is.", "cli.daemon:status"),
+    CommandRow("daemon stop", MACHINE, "", "Stop the daemon.", "cli.daemon:stop"),
+    CommandRow("brief", OFFICE, LOOK, "Show what quiet hours held back.", "cli.heartbeat:brief"),
+    CommandRow("explain", OFFICE, LOOK, "Why a task stands where it stands, and what happens next.",
+               "cli.heartbeat:explain"),
+    CommandRow("route", OFFICE, LOOK, "Explain who does tasks of a type.", "cli.inspection:route"),
+    CommandRow("log", OFFICE, LOOK, "Show the journal.", "cli.inspection:log"),
+    CommandRow("cost", OFFICE, LOOK, "What work has cost, against the budgets.", "cli.spending:cost"),
+    CommandRow("stats", OFFICE, LOOK, "How long work takes, how it ends, and where it waits.", "cli.spending:stats"),
+    CommandRow("doctor", MACHINE, OPERATE, "Name what is wrong or odd in the workspace, and mend it.",
+               "cli.doctor:doctor"),
+    CommandRow("probe", MACHINE, OPERATE, "Send an agent a small task, and say whether it acts.", "cli.doctor:probe"),
+    CommandRow("agents probe", MACHINE, "", "Send an agent a small task, and say whether it acts.",
+               "cli.doctor:agents_probe"),
+    CommandRow("prime", OFFICE, LOOK, "Tell an agent how to work here.", "cli.inspection:prime"),
+    CommandRow("serve", MACHINE, OPERATE, "Serve the board over HTTP, on this machine.", "cli.serve:serve"),
+    CommandRow("token", MACHINE, OPERATE, "Make the token by which a caller is taken for an agent.", "cli.token:token"),
+    CommandRow("mcp", MACHINE, OPERATE, "Serve the workspace to models, by MCP.", "cli.mcp:mcp"),
+    CommandRow("install cron", MACHINE, "", "Let cron run the heartbeat.", "cli.install:cron"),
+    CommandRow("install systemd", MACHINE, "", "Let systemd run the daemon.", "cli.install:systemd"),
+    CommandRow("completion", MACHINE, OPERATE, "Print the completion script for a shell.", "cli.install:completion"),
+)
+"""The commands that are no operations, because they are about the machine, or only look: click commands."""
+
+GROUPS = {
+    "task": GroupRow(TASKS, OFFICE, "Make, list and show tasks.",
+                  'clawfiles task new "API security review" --type code-review --agent sam'),
+    "sessions": GroupRow(WORK, OFFICE, "Who works, what they did, and a word to them.",
+                      "clawfiles sessions list --kinds subagent --active-minutes 30"),
+    "subagents": GroupRow(WORK, OFFICE, "Correct or end what is at work.", "clawfiles subagents list"),
+    "flow": GroupRow(WORK, OFFICE, "Trees of spawned work: list them, cancel one whole.",
+                  "clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam"),
+    "checkpoint": GroupRow(WORK, OFFICE, "What an agent needs to go on after a restart.",
+                        'clawfiles checkpoint save --completed "read the code" --pending "write it up" --agent peter'),
+    "daemon": GroupRow(OPERATE, MACHINE, "The heartbeat, awake: run, status, stop.",
+                       "clawfiles daemon run &\nclawfiles daemon status"),
+    "agents": GroupRow(OPERATE, MACHINE, "Look whether agents act when they are woken.",
+                       "clawfiles agents probe peter"),
+    "install": GroupRow(OPERATE, MACHINE, "Let the heartbeat run by itself.", "clawfiles install cron --print"),
+}
+# fmt: on
+
+OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS if row.name}
+
+
+_OF_ROWS = [(row, command) for row in _ROWS for command in row.commands]
+COMMANDS: dict[str, CommandRow] = {
+    **{it.name: it._replace(says=it.says or row.says, function=it.function or row.function) for row, it in _OF_ROWS},
+    **{it.name: it for it in OTHER_COMMANDS},
+}
+"""All commands by name, each with its function and its line of help."""
+
+RIGHTS: dict[str, str] = {name: row.right for rows in (COMMANDS, GROUPS) for name, row in rows.items()}
+"""Whose business each command and group is."""
+
+
+def row_of(name: str) -> CommandRow | GroupRow:
+    """The row of a command or a group."""
+    return COMMANDS.get(name) or GROUPS[name]
+
+
+def load(target: str) -> Callable[..., Any]:
+    """What "module:name" names: a module of this room, or with its room before it of another."""
+    module, _, name = target.partition(":")
+    found: Callable[..., Any] = getattr(
+        import_module(f"claw_files.{module}" if "." in module else f"{__package__}.{module}"), name
     )
-    yield call(
-        "task_list",
-        "task list",
-        args.TaskList,
-        on_tasks.list_,
-        "List tasks: all, of one status, or of one agent.",
-        changes=False,
-    )
-    yield call(
-        "task_show", "task show", args.OneTask, on_tasks.show, "Show a task with its text and state.", changes=False
-    )
-    yield call(
-        "task_claim",
-        "claim",
-        args.TaskClaim,
-        on_tasks.claim,
-        "Take a task before working on it, or `next`: the best one ready for you.",
-    )
-    yield call(
-        "task_progress",
-        "progress",
-        args.TaskProgress,
-        on_tasks.progress,
-        "Say how your task goes; renews your lease, resumes a blocked task.",
-    )
-    yield call("task_beat", "beat", args.HeldTask, on_tasks.beat, "Renew your lease, nothing else.")
-    yield call("task_done", "done", args.TaskDone, on_tasks.done, "Finish your task; `review` asks for a review.")
-    yield call("task_fail", "fail", args.TaskFail, on_tasks.fail, "Give up this attempt, with the reason.")
-    yield call("task_block", "block", args.TaskBlock, on_tasks.block, "Say what a task waits for.")
-    yield call("task_unblock", "unblock", args.TaskUnblock, on_tasks.unblock, "Let a blocked task go on.")
-    yield call("task_comment", "comment", args.TaskComment, on_tasks.comment, "Add a note to anybody's task.")
-    yield call("task_need", "need", args.NeedArguments, on_tasks.need, "Block your task until an agent answers.")
-    yield call("task_release", "release", args.TaskRelease, on_tasks.release, "Give your task back to the backlog.")
-    yield call("task_approve", "approve", args.OneTask, on_tasks.approve, "Accept a task in review.")
-    yield call("task_reopen", "reopen", args.ReasonedMove, on_tasks.reopen, "Send a finished task back, with why.")
-    yield call("task_cancel", "cancel", args.ReasonedMove, on_tasks.cancel, "Cancel a task and end its runs.")
-    yield call(
-        "task_delegate",
-        "delegate",
-        args.TaskDelegate,
-        on_tasks.delegate,
-        "Give a task to an agent; without `to` its route decides.",
-    )
-    yield call("board", "board", args.BoardArguments, on_tasks.board, "All tasks by state.", changes=False)
-    yield call(
-        "sessions_send",
-        "sessions send",
-        args.SessionsSend,
-        on_sessions.send,
-        "Message an agent or person; timeoutSeconds waits for the reply. Work is a task, not a message.",
-    )
-    yield call(
-        "sessions_spawn",
-        "spawn",
-        args.SessionsSpawn,
-        on_sessions.spawn,
-        "Have a worker do one job; needs label and size (S 5, M 10, L 20 minutes). Its result comes to your inbox.",
-    )
-    yield call(
-        "sessions_list",
-        "sessions list",
-        args.SessionsList,
-        on_sessions.list_,
-        "Agents and workers, and how they stand.",
-        changes=False,
-    )
-    yield call(
-        "sessions_history",
-        "sessions history",
-        args.SessionsHistory,
-        on_sessions.history,
-        "What a session left: messages, output, result.",
-        changes=False,
-    )
-    yield call(
-        "subagents",
-        "subagents list",
-        args.Subagents,
-        on_sessions.subagents,
-        "List, correct or end workers at work.",
-        by_action={"steer": "subagents steer", "kill": "subagents kill"},
-    )
-    yield call(
-        "inbox",
-        "inbox",
-        args.InboxArguments,
-        on_sessions.inbox,
-        "Your new messages; `done` puts one away.",
-        by_action={"done": "inbox done"},
-    )
-    yield call("answer", "answer", args.AnswerArguments, on_sessions.answer, "Answer a question from your inbox.")
-    yield call(
-        "checkpoint",
-        "checkpoint show",
-        args.CheckpointArguments,
-        on_sessions.checkpoint,
-        "What you need after a restart: show or save.",
-        by_action={"save": "checkpoint save"},
-    )
+    return found
 
 
-CALLS: dict[str, Call] = {call.name: call for call in _calls()}
+def begins(command: str, words: str) -> bool:
+    """Whether the command is named so, or is one of the group that is; every command begins with no words."""
+    return command == words or command.startswith(f"{words} ".lstrip())
 
 
-def perform(app: "App", name: str, raw: Mapping[str, object]) -> object:
-    """What the call answers, ready for `presentation.views.to_json`; `app.actor` acts, whatever the arguments say.
-
-    Args:
-        raw: the arguments as JSON has them, unchecked; a null counts as not given.
-
-    Raises Usage for a call or arguments that there are not, NoAgentNamed, Refused where whoever acts may not use the
-    command, and what the services raise.
-    """
-    call = CALLS.get(name)
-    if call is None:
-        raise UsageError(f"no call {safe(name, 80)!r}{_nearest(name, CALLS)}")
-    return make(app, call, raw)
-
-
-def make(app: "App", call: Call, raw: Mapping[str, object]) -> object:
-    """As `perform`, for a call that a door has beside those of the table."""
-    asked = checked(call, raw)
-    _ = app.actor
-    app.check_use(call.right(asked))
-    try:
-        found = call.function(app, asked)
-    except ClawError as error:
-        app.failed(error)
-        raise
-    app.finish()
-    return found | {"note": "; ".join(app.remarks)} if app.remarks and isinstance(found, dict) else found
-
-
-def checked(call: Call, raw: Mapping[str, object]) -> args.Arguments:
-    """The arguments as the call takes them. Raises Usage that names the one that is wrong."""
-    given = {key: value for key, value in raw.items() if value is not None}
-    for key, value in given.items():
-        _check_text(call, key, value)
-    try:
-        return msgspec.convert(given, call.arguments)
-    except msgspec.ValidationError as error:
-        raise UsageError(_sentence(call, str(error))) from None
-
-
-def _check_text(call: Call, key: str, value: object) -> None:
-    """Raises Usage for text that could not stand in a file, or is too long in bytes."""
-    for text in value if isinstance(value, list) else (value,):
-        if not isinstance(text, str):
-            continue
-        try:
-            size_bytes = len(text.encode())
-        except UnicodeEncodeError:
-            raise UsageError(f"{call.name}: `{safe(key, 80)}` is not UTF-8") from None
-        if "\0" in text:
-            raise UsageError(f"{call.name}: `{safe(key, 80)}` has a NUL in it")
-        if size_bytes > args.TEXT_BYTES:
-            raise payload_sizes.too_large(f"{call.name}: `{safe(key, 80)}` is over 1 MB")
-
-
-def _sentence(call: Call, problem: str) -> str:
-    """What msgspec says is wrong, as one sentence that names the argument."""
-    what, _, place = problem.partition(" - at `$")
-    argument, what = place.strip(".`"), what.replace(" | null", "")
-    if what.startswith("Object contains unknown field"):
-        name = what.partition("`")[2].rstrip("`")
-        known = msgspec.structs.fields(call.arguments)
-        names = [field.encode_name for field in known]
-        near = _nearest(name, names)
-        return f"{call.name} takes no `{safe(name, 80)}`{near or '; it takes ' + ', '.join(names)}"
-    if what.startswith("Object missing required field"):
-        return f"{call.name} needs {what.partition('field ')[2]}"
-    told = f"{call.name}: `{safe(argument, 80)}`: {safe(what[:1].lower() + what[1:], 200)}"
-    return f"{told}; one of {', '.join(_choices(call, argument))}" if what.startswith("Invalid enum") else told
-
-
-def _choices(call: Call, argument: str) -> list[str]:
-    """What an argument that has only some values may be."""
-    found = next(field.type for field in msgspec.structs.fields(call.arguments) if field.encode_name == argument)
-    literals = [found] if get_origin(found) is Literal else [it for it in get_args(found) if get_origin(it) is Literal]
-    return [str(value) for literal in literals for value in get_args(literal)]
-
-
-def _nearest(name: str, known: "Mapping[str, object] | list[str]") -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name[:80], list(known), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+def is_command(name: str) -> bool:
+    """Whether a command has that name, or begins with these words."""
+    return any(begins(command, name) for command in RIGHTS)

@@ -4,9 +4,9 @@ tells what it holds against, and what only a sandbox does."""
 from datetime import timedelta
 
 from claw_files.config import Profile, Settings
-from claw_files.config.command_names import BOARD, MACHINE, begins
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, AgentKind, RunId, Task
+from claw_files.operations.table import BOARD, MACHINE, RIGHTS, begins
 
 WORK = "work"  # the folder in which runs in a sandbox work, each agent and each worker in one of its own
 
@@ -20,7 +20,7 @@ def check_command(settings: Settings, agent: AgentId, command: str) -> None:
     known = settings.agents.get(agent)
     if known is None:
         return
-    if known.kind is AgentKind.WORKER and command in BOARD:
+    if known.kind is AgentKind.WORKER and RIGHTS.get(command) == BOARD:
         right = "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task"
         raise Refused("workers report", f"{agent} is a worker and may not use `{command}`", right)
     profile = settings.profile(agent)
@@ -45,7 +45,7 @@ def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> No
 
 def check_forwarded(command: str) -> None:
     """Raises Refused for a command that the daemon carries out for nobody in a sandbox."""
-    if command in MACHINE:
+    if RIGHTS.get(command) == MACHINE:
         message = f"`{command}` is about this machine, and is not for a run in a sandbox"
         raise Refused("sandbox", message, "whoever looks after the workspace calls it outside of one")
 

@@ -1,6 +1,6 @@
 """Which words start a command in a sandbox of bubblewrap: a pure function of where everything lies."""
 
-from claw_files.config.command_names import OWN_FOLDERS
+from claw_files.config.value_forms import OWN_FOLDERS
 from claw_files.core.errors import Refused
 from claw_files.core.model import Value
 from claw_files.policy.profiles import WORK

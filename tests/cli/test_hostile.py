@@ -52,8 +52,8 @@ def test_markup_is_text_on_a_terminal_too() -> None:
 
     from rich.console import Console
 
-    from claw_files.cli.terminal import print_board
     from claw_files.core.model import State, Task, TaskId
+    from claw_files.operations.terminal_board import print_board
     from claw_files.services.tasks.board import Shown, TaskListing
 
     task = Task(id=TaskId("TC-1"), title="[red]x[/] \x1b[2J", state=State.DONE)

@@ -4,7 +4,7 @@ import pytest
 
 from claw_files.app.wiring import App
 from claw_files.core.errors import Refused
-from claw_files.operations import perform
+from claw_files.operations.dispatch import perform
 
 
 @pytest.fixture

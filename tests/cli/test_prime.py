@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from claw_files import config
 from claw_files.cli import run
-from claw_files.cli.base import Group
-from claw_files.cli.root import root
+from claw_files.cli.root import Group, root
 from claw_files.core.errors import InvalidConfig
 from claw_files.core.model import AgentId
 from claw_files.formats import own_sections

@@ -9,7 +9,8 @@ import pytest
 
 from claw_files.cli import reference_pages
 from claw_files.cli.root import root
-from claw_files.config.command_names import BOARD, COMMANDS
+from claw_files.operations import table
+from claw_files.operations.table import RIGHTS
 from tests import runs
 
 PROFILE = """
@@ -38,7 +39,7 @@ def office(desk):
 
 
 def test_the_table_of_commands_is_that_of_the_program() -> None:
-    assert {" ".join(path) for path, _ in reference_pages.walk(root, ())} == set(COMMANDS)
+    assert {" ".join(path) for path, _ in reference_pages.walk(root, ())} == set(RIGHTS)
 
 
 def test_a_profile_lets_its_agent_use_what_it_names_and_refuses_the_rest(office) -> None:
@@ -61,7 +62,7 @@ def test_an_agent_without_a_profile_is_as_free_as_before(office) -> None:
     assert office("claim", task, by="iris").status == 0
 
 
-@pytest.mark.parametrize("command", BOARD)
+@pytest.mark.parametrize("command", [name for name, right in RIGHTS.items() if right == table.BOARD])
 def test_a_worker_touches_nothing_of_the_board(office, command: str) -> None:
     office.task()
 

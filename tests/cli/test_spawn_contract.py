@@ -24,7 +24,6 @@ SPAWN = ("spawn", "read it", "--label", "email", "--size", "S", "--worker", "res
     [
         (("--mode", "session", "--worker", "peter"), "spawn-contract"),
         (("--mode", "session", "--group", "week"), "groups"),
-        (("--thread",), "threads"),
         (("--runtime", "acp"), "spawn-contract"),
         (("--cwd", "/etc"), "working folder"),
     ],

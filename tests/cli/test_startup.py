@@ -69,14 +69,8 @@ def test_a_list_loads_no_service_it_does_not_use(probe, desk) -> None:
     }
 
 
-def test_a_command_loads_neither_the_table_of_calls_nor_a_door(probe, desk) -> None:
+def test_a_command_loads_neither_the_checks_of_json_nor_an_interface_for_programs(probe, desk) -> None:
     found = probe("-C", str(desk.root), "task", "new", "one", "--to", "peter", "--agent", "sam")
 
-    assert "claw_files.operations.task_moves" in found
-    assert not found & {
-        "claw_files.operations.table",
-        "claw_files.operations.arguments",
-        "claw_files.mcp",
-        "mcp",
-        "anyio",
-    }
+    assert "claw_files.operations.task_operations" in found
+    assert not found & {"claw_files.operations.dispatch", "claw_files.http", "claw_files.mcp", "mcp", "anyio"}

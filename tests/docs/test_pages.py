@@ -4,8 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from claw_files.cli.base import Group
-from claw_files.cli.root import root
+from claw_files.cli.root import Group, root
 from claw_files.config import parse
 from tests.each import each
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from claw_files.cli.root import COMMANDS
 from claw_files.core.errors import INSTALL, InvalidFile
 from claw_files.core.model import Task, TaskId, Unclear
 from claw_files.doctor.bounded_reader import DiskNode, DiskTree, UnreadableFile
@@ -18,6 +17,7 @@ from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.integrations.acp import program_check
+from claw_files.operations.table import RIGHTS
 from claw_files.system import inotify_info
 
 DAY = 86_400
@@ -879,7 +879,7 @@ def test_nothing_that_the_doctor_says_destroys_anything() -> None:
             assert not destroys.search(code.do), code
         for typed in re.findall(r"`([^`]*)`", code.do):
             assert typed.startswith("clawfiles "), code
-            assert typed.split()[1] in COMMANDS, code
+            assert typed.split()[1] in RIGHTS, code
 
 
 def test_a_hostile_name_never_becomes_part_of_what_to_type(clinic) -> None:

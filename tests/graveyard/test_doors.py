@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.operations import CALLS
 from claw_files.operations.argument_schemas import schema
+from claw_files.operations.table import OPERATIONS
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_no_schema_leaves_out_the_type_of_a_choice(team: Team) -> None:
 
     (answer,) = (it for it in team.piped({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}) if it["id"] == 1)
     listed = [tool["inputSchema"] for tool in answer["result"]["tools"]]
-    found = [kind for shown in (*listed, *(schema(it) for it in CALLS.values())) for kind in kinds(shown)]
+    found = [kind for shown in (*listed, *(schema(it) for it in OPERATIONS.values())) for kind in kinds(shown)]
 
     assert len(found) >= 6
     assert set(map(str, found)) == {str(("string", {str}))}

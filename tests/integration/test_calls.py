@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from claw_files.cli.root import root
 from claw_files.core.errors import ClawError, MoveRefused, NotFound, NothingReady, Refused, UsageError
 from claw_files.core.model import AgentId
-from claw_files.operations import CALLS, perform
-from claw_files.operations.arguments import TEXT_BYTES
+from claw_files.operations.dispatch import argument_struct, checked, perform
+from claw_files.operations.fields import TEXT_BYTES
+from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.testing.office import TEAM, Office
@@ -71,16 +72,16 @@ def test_every_call_is_the_right_of_a_command_that_there_is() -> None:
             found = found.get_command(click.Context(found), word) if isinstance(found, click.Group) else None
         return found is not None
 
-    rights = {right for call in CALLS.values() for right in (call.command, *call.by_action.values())}
+    rights = {
+        right for row in OPERATIONS.values() for by in row.rights.values() for right in (row.command, *by.values())
+    }
 
     assert {right for right in rights if not is_there(right.split())} == set()
 
 
 def test_the_right_of_a_call_is_that_of_what_it_is_asked_to_do() -> None:
-    from claw_files.operations.table import checked
-
     def right(name: str, **raw: object) -> str:
-        return CALLS[name].right(checked(CALLS[name], raw))
+        return OPERATIONS[name].right(checked(OPERATIONS[name], raw))
 
     assert right("subagents") == "subagents list"
     assert right("subagents", action="kill", target="1") == "subagents kill"
@@ -90,14 +91,14 @@ def test_the_right_of_a_call_is_that_of_what_it_is_asked_to_do() -> None:
     assert right("checkpoint", action="save") == "checkpoint save"
 
 
-@pytest.mark.parametrize("name", list(CALLS))
+@pytest.mark.parametrize("name", list(OPERATIONS))
 def test_no_argument_says_who_acts(name: str) -> None:
     from msgspec.structs import fields
 
     own = {"task_list": {"agent"}, "task_need": {"agent"}}.get(name, set())  # whose tasks, and who is asked
 
     assert {"actor", "agent", "by", "from", "as"} & {
-        field.encode_name for field in fields(CALLS[name].arguments)
+        field.encode_name for field in fields(argument_struct(OPERATIONS[name]))
     } == own
 
 
@@ -417,8 +418,12 @@ ANYTHING = st.recursive(
 def test_whatever_is_asked_ends_in_an_answer_or_an_error_of_ours(office: Office, data: st.DataObject) -> None:
     from msgspec.structs import fields
 
-    name = data.draw(st.sampled_from(sorted(CALLS)))
-    names = [field.encode_name for field in fields(CALLS[name].arguments) if field.encode_name != "timeoutSeconds"]
+    name = data.draw(st.sampled_from(sorted(OPERATIONS)))
+    names = [
+        field.encode_name
+        for field in fields(argument_struct(OPERATIONS[name]))
+        if field.encode_name != "timeoutSeconds"
+    ]
     raw = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=5), ANYTHING, max_size=4))
 
     try:

@@ -10,7 +10,7 @@ from markdown import markdown
 from markdown_it import MarkdownIt
 
 from claw_files.core.model import AgentId
-from claw_files.operations import perform
+from claw_files.operations.dispatch import perform
 from claw_files.testing.office import TEAM, Office
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

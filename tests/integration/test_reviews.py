@@ -8,7 +8,7 @@ import pytest
 from claw_files.app.wiring import App
 from claw_files.core.errors import MoveRefused
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.operations import perform
+from claw_files.operations.dispatch import perform
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box
-from claw_files.operations import perform
+from claw_files.operations.dispatch import perform
 from claw_files.presentation import views
 from claw_files.services.messaging.message_reader import reader_of
 from claw_files.services.sessions import worker_sessions

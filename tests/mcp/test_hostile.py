@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from claw_files.operations.arguments import TEXT_BYTES
+from claw_files.operations.fields import TEXT_BYTES
 from claw_files.testing.patience import until
 
 from .conftest import ENV, Team, called, live, refused

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from claw_files.mcp.tools import listed
-from claw_files.operations import CALLS
 from claw_files.operations.argument_schemas import schema
+from claw_files.operations.table import OPERATIONS
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,62}")  # Claude and OpenAI: 64 of these; Gemini: 63, a letter or _ first
 PROPERTY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
@@ -67,7 +67,7 @@ def test_every_reader_takes_the_tool_as_it_is_listed(tool: dict[str, Any]) -> No
     assert complaints(tool) == []
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=lambda call: call.name)
+@pytest.mark.parametrize("call", OPERATIONS.values(), ids=lambda call: call.name)
 def test_no_argument_has_an_enum_without_its_type_also_where_it_is_not_listed(call: Any) -> None:
     shown = schema(call)
     assert shown.pop("additionalProperties") is False

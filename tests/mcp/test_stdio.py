@@ -10,8 +10,8 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from claw_files.core.errors import INSTALL
-from claw_files.mcp.tools import INSTRUCTIONS, LEFT_OUT, listed, listed_json, tokens
-from claw_files.operations import CALLS
+from claw_files.mcp.tools import INSTRUCTIONS, listed, listed_json, tokens
+from claw_files.operations.table import OPERATIONS
 from claw_files.testing.patience import until
 from tests.proofs import some
 from tests.runs import within
@@ -46,7 +46,7 @@ def test_tools_resources_and_how_to_begin_are_told(team: Team, mode: str) -> Non
             listed = (await client.list_resources()).resources
             templates = (await client.list_resource_templates()).resource_templates
 
-            assert {tool.name for tool in tools} == {*CALLS} - LEFT_OUT
+            assert {tool.name for tool in tools} == {name for name, row in OPERATIONS.items() if row.is_tool}
             assert {str(it.uri) for it in listed} == {
                 f"clawfiles://{name}" for name in ("board", "inbox", "checkpoint")
             }

@@ -31,7 +31,7 @@ def openclaw(s: Survey) -> Iterator[Finding]:
 
 
 def programs(s: Survey) -> Iterator[Finding]:
-    """Agents whose program is not on this machine. None is started: `doctor --agent NAME` does that."""
+    """Agents whose program is not on this machine. None is started: `agents probe NAME` does that."""
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")

@@ -70,7 +70,7 @@ class AcpRun:
         except RunEnded:
             why = "the run was told to end; the agent was told, too"
         except SignIn as wrong:
-            why = f"{wrong}; `clawfiles doctor --agent {desk.agent.name}` says how"
+            why = f"{wrong}; `clawfiles agents probe {desk.agent.name}` says how"
         except ConversationFailed as wrong:
             why = str(wrong)
         finally:

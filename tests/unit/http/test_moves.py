@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import BadValue, UsageError
 from claw_files.core.model import AgentId, State, Task, TaskId
-from claw_files.http.status_moves import REACHED, WAYS, Needed, Patch, pick, plan
-from claw_files.operations import CALLS
-from claw_files.operations.table import checked
+from claw_files.http.status_moves import REACHED, WAYS, Needed, pick, plan
+from claw_files.operations.dispatch import checked
+from claw_files.operations.table import OPERATIONS
 
 PETER, IRIS = AgentId("peter"), AgentId("iris")
 
@@ -43,16 +43,16 @@ def task(state: State, holder: AgentId | None = None) -> Task:
 def test_a_status_means_the_move_that_leads_there(
     state: State, holder: AgentId | None, status: str | None, move: str
 ) -> None:
-    assert pick(task(state, holder), PETER, Patch(status=status)) == move
+    assert pick(task(state, holder), PETER, {"status": status}) == move
 
 
 def test_a_named_generation_ends_its_own_attempt_and_approves_nothing() -> None:
-    assert pick(task(State.REVIEW, PETER), PETER, Patch(status="done", generation=1)) == "done"
+    assert pick(task(State.REVIEW, PETER), PETER, {"status": "done", "generation": 1}) == "done"
 
 
 def test_a_question_makes_it_a_need() -> None:
     need = Needed(agent="iris", question="Which?")
-    assert plan(task(State.IN_PROGRESS, PETER), PETER, Patch(status="blocked", need=need, generation=2)) == (
+    assert plan(task(State.IN_PROGRESS, PETER), PETER, {"status": "blocked", "need": need, "generation": 2}) == (
         "task_need",
         {"task": "TC-1", "agent": "iris", "question": "Which?", "generation": 2},
     )
@@ -61,7 +61,7 @@ def test_a_question_makes_it_a_need() -> None:
 @pytest.mark.parametrize("status", ["dead", "nonsense", "", "in progress please"])
 def test_a_state_that_no_move_leads_to_is_wrong_use(status: str) -> None:
     with pytest.raises(BadValue):
-        pick(task(State.BACKLOG), PETER, Patch(status=status))
+        pick(task(State.BACKLOG), PETER, {"status": status})
 
 
 @given(
@@ -82,7 +82,7 @@ def test_a_state_that_no_move_leads_to_is_wrong_use(status: str) -> None:
 def test_every_plan_is_a_call_as_the_table_takes_it_and_drops_no_field(
     state: State, holder: AgentId | None, status: str | None, fields: dict[str, object]
 ) -> None:
-    patch = Patch(status=status, **fields)
+    patch = {"status": status, **fields}
     try:
         call, arguments = plan(task(state, holder), PETER, patch)
     except UsageError:
@@ -90,4 +90,4 @@ def test_every_plan_is_a_call_as_the_table_takes_it_and_drops_no_field(
         return
     assert len(arguments) >= 1 + len(fields)
     if call != "task_block" or "note" in arguments:  # which wants one
-        checked(CALLS[call], arguments)
+        checked(OPERATIONS[call], arguments)

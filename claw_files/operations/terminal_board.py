@@ -10,9 +10,8 @@ from claw_files.presentation.views import COLOURS
 from claw_files.services.tasks.board import Shown, TaskListing
 
 
-def print_board(listing: TaskListing, console: Console | None = None) -> None:
+def print_board(listing: TaskListing, console: Console) -> None:
     """Print a column for each state that has tasks."""
-    console = console or Console(highlight=False)  # rich itself respects NO_COLOR
     states = [state for state in State if any(shown.task.state is state for shown in listing.tasks)]
     if not states:
         console.print("no tasks", markup=False)
@@ -24,6 +23,14 @@ def print_board(listing: TaskListing, console: Console | None = None) -> None:
         table.add_column(heading, ratio=1, overflow="fold")
     table.add_row(*(_cell(state, shown) for state, shown in zip(states, columns, strict=True)))
     console.print(table)
+
+
+def drawn(listing: TaskListing) -> str:
+    """The table as it is written to this terminal."""
+    console = Console(highlight=False)  # rich itself respects NO_COLOR
+    with console.capture() as captured:
+        print_board(listing, console)
+    return captured.get().rstrip("\n")
 
 
 def _cell(state: State, column: list[Shown]) -> Text:

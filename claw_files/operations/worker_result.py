@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from claw_files.cli.base import show
 from claw_files.core.errors import RunFailed
 from claw_files.core.model import Run, State, TaskId
+from claw_files.operations.reply import Reply
 from claw_files.system import wait_notice
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ _TICK_SECONDS = 2.0  # also while nothing runs: it may wait for a slot, or for i
 _OVER = (State.DONE, State.REVIEW, State.DEAD, State.CANCELLED, State.BLOCKED)
 
 
-def wait_for_result(app: "App", spawned: "DelegationResult") -> None:
-    """Show the worker's task once it is over. Raises RunFailed when it failed for good.
+def wait_for_result(app: "App", spawned: "DelegationResult") -> Reply:
+    """The worker's task, once it is over. Raises RunFailed when it failed for good.
 
     Beyond the check time nobody waits: then it is accepted, and its result will come as any other.
     """
@@ -44,8 +44,11 @@ def wait_for_result(app: "App", spawned: "DelegationResult") -> None:
     shown = app.board.show(spawned.task, own=True)
     if shown.task.state in (State.DEAD, State.CANCELLED):
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
-    document = views.task_json(shown, body=True) | {"result": _result(app, spawned)}
-    show(document, lambda: views.task_text(shown, app.when) + f"\n\n{_result(app, spawned) or ''}".rstrip())
+    result = _result(app, spawned)
+    return Reply(
+        lambda: views.task_json(shown, body=True) | {"result": result},
+        lambda: views.task_text(shown, app.when) + f"\n\n{result or ''}".rstrip(),
+    )
 
 
 def _why(app: "App", spawned: "DelegationResult") -> str:

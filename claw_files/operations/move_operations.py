@@ -1,0 +1,299 @@
+"""The operations that move one task from state to state."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from claw_files.operations.fields import (
+    JSON_ONLY,
+    UNLISTED,
+    Agent,
+    Flag,
+    Generation,
+    Length,
+    Shell,
+    Task,
+    Text,
+    Texts,
+    When,
+)
+from claw_files.operations.reply import Reply
+
+if TYPE_CHECKING:
+    from claw_files.app.wiring import App
+    from claw_files.core.model import Task as TaskValue
+    from claw_files.core.model import TaskId
+
+
+def _moved(app: "App", task: "TaskId", make_move: "Callable[[App], TaskValue]") -> Reply:
+    """What `make_move` makes of the task, given the place where it lies; raises what it raises.
+
+    From a compartment of somebody else's nothing is raised that tells of what lies there.
+    """
+    place = app.place_to_act(task)
+    return _stands(app, place, _blindly(task, place, make_move) if place.is_blind else make_move(place))
+
+
+def _stands(app: "App", place: "App", task: "TaskValue") -> Reply:
+    """The task as its move left it; of one in a compartment of somebody else's only its id and state."""
+    from claw_files.presentation import views
+
+    if place.is_blind:
+        return Reply(lambda: {"id": task.id, "status": task.state}, lambda: f"{task.id} is {task.state}")
+    return Reply(lambda: views.task_json(place.board.show(task.id, own=True)), lambda: views.move_text(task, app.when))
+
+
+def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], TaskValue]") -> "TaskValue":
+    from claw_files.core.errors import Busy, ClawError, MoveRefused
+
+    try:
+        return make_move(place)
+    except Busy:
+        raise Busy(str(task), "somebody") from None
+    except ClawError:
+        right = "its agent knows how it stands"
+        raise MoveRefused("compartments", f"{task} cannot be moved so, from where it stands", right) from None
+
+
+def progress(
+    app: "App",
+    task: Task,
+    note: Text = "",
+    *,
+    eta: When | None = None,
+    generation: Generation = None,
+) -> Reply:
+    """Say how it goes: adds the note, renews the lease, takes a blocked task up again.
+
+    Args:
+        eta: When it will be done: 11:00, +30m, 2026-03-07T10:00:00Z.
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles progress TC-47 "half of the endpoints read" --eta 11:00 --agent peter
+    """
+    held = app.generation(task, generation)
+
+    def move(place: "App") -> "TaskValue":
+        if note:  # so that the note is added once, however often it is tried
+            place.begin("progress", task, note)
+        return place.tasks.progress(task, place.actor, note, eta, held)
+
+    return _moved(app, task, move)
+
+
+def beat(app: "App", task: Task, *, generation: Generation = None) -> Reply:
+    """Renew the lease of a task you hold, nothing else.
+
+    Args:
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles beat TC-47 --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.beat(task, app.actor, held))
+
+
+Outputs = Annotated[Texts, Shell("--output")]
+
+
+def done(
+    app: "App",
+    task: Task,
+    summary: Text = "",
+    *,
+    outputs: Outputs = (),
+    review: Annotated[Flag, JSON_ONLY] = False,
+    generation: Generation = None,
+) -> Reply:
+    """Finish a task you hold; where its route wants a review it becomes review.
+
+    Args:
+        outputs: What came of it: a file, "PR #142"; may repeat.
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles done TC-47 "2 findings fixed" --output "PR #142" --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.done(task, app.actor, summary, outputs, held, review))
+
+
+def review(
+    app: "App", task: Task, summary: Text = "", *, outputs: Outputs = (), generation: Generation = None
+) -> Reply:
+    """Finish a task you hold and have it reviewed, also where its route wants no review.
+
+    Args:
+        outputs: What came of it: a file, "PR #142"; may repeat.
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles review TC-47 "please look at the retry" --output "PR #142" --agent peter
+    """
+    return done(app, task, summary, outputs=outputs, review=True, generation=generation)
+
+
+def fail(app: "App", task: Task, reason: Text = "", *, generation: Generation = None) -> Reply:
+    """Give up this attempt; the next heartbeat decides what follows.
+
+    Args:
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles fail TC-47 "the staging host is gone" --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.fail(task, app.actor, reason, held))
+
+
+def block(app: "App", task: Task, note: Text, *, generation: Generation = None) -> Reply:
+    """Say what a task waits for; any agent may. The next heartbeat passes it on.
+
+    Args:
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles block TC-47 "no access to the staging host" --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.block(task, app.actor, note, held))
+
+
+def unblock(
+    app: "App",
+    task: Task,
+    note: Annotated[Text, UNLISTED] = "",
+    *,
+    generation: Generation = None,
+) -> Reply:
+    """Let a blocked task go on. Its holder stays the holder and is told; without one it is in backlog again.
+
+    Args:
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles unblock TC-47 "the key is in the vault" --agent sam
+    """
+    from claw_files.core.model import State
+
+    by, held = app.actor, app.generation(task, generation)
+
+    def move(place: "App") -> "TaskValue":
+        is_again = place.begin("unblock", task, note).again
+        found = place.workspace.in_force(place.workspace.load(task).task)
+        is_made = is_again and found.state is not State.BLOCKED
+        found = found if is_made else place.tasks.unblock(task, by, note, held)
+        holder = found.assignee
+        if found.state is State.IN_PROGRESS and holder and holder != by and not place.is_blind:
+            place.messages.send(by, holder, f"{task} can go on. {note}".strip(), task)
+            place.wake()
+        return found
+
+    return _moved(app, task, move)
+
+
+def comment(app: "App", task: Task, text: Text) -> Reply:
+    """Add a dated note to the file of anybody's task. It says nothing about how the task stands.
+
+    Example:
+        clawfiles comment TC-47 "the staging host has moved" --agent iris
+    """
+    from claw_files.services.tasks import comments
+
+    def move(place: "App") -> "TaskValue":
+        place.begin("comment", task, text)
+        return comments.add(place.workspace, task, app.actor, text)
+
+    return _moved(app, task, move)
+
+
+def need(
+    app: "App",
+    task: Task,
+    question: Text,
+    *,
+    agent: Annotated[Agent, Shell("--from")],
+    generation: Generation = None,
+) -> Reply:
+    """Block a task until another agent has answered; the next heartbeat asks, the answer comes straight to you.
+
+    Args:
+        agent: Who can answer.
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles need TC-47 --from iris "Which region is live?" --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.need(task, app.actor, agent, question, held))
+
+
+def release(app: "App", task: Task, why: Text = "", *, generation: Generation = None) -> Reply:
+    """Give a task back to the backlog; your generation is over.
+
+    Args:
+        generation: The generation you hold, as `claim` printed it.
+
+    Example:
+        clawfiles release TC-47 "this one is for iris" --agent peter
+    """
+    held = app.generation(task, generation)
+    return _moved(app, task, lambda place: place.tasks.release(task, app.actor, why, held))
+
+
+def approve(app: "App", task: Task) -> Reply:
+    """Accept what is in review: it is done.
+
+    Example:
+        clawfiles approve TC-47 --agent dimitrios
+    """
+    return _moved(app, task, lambda place: place.tasks.approve(task, app.actor))
+
+
+def reopen(app: "App", task: Task, why: Text = "") -> Reply:
+    """Send a finished task back to the same agent, with the reason; the next heartbeat wakes it.
+
+    Example:
+        clawfiles reopen TC-47 "the test for empty input is missing" --agent dimitrios
+    """
+    return _moved(app, task, lambda place: place.tasks.reopen(task, app.actor, why))
+
+
+def cancel(app: "App", task: Task, why: Text = "") -> Reply:
+    """Cancel a task; what runs for it is ended first.
+
+    Example:
+        clawfiles cancel TC-47 "not needed any more" --agent sam
+    """
+    return _moved(app, task, lambda place: place.tasks.cancel(task, app.actor, why))
+
+
+def requeue(app: "App", task: Task) -> Reply:
+    """Bring a task back out of dead-letter/; its failures are counted anew.
+
+    Example:
+        clawfiles requeue TC-12 --agent dimitrios
+    """
+    return _moved(app, task, lambda place: place.tasks.requeue(task, app.actor))
+
+
+def archive(
+    app: "App",
+    *,
+    older_than: Length | None = None,
+) -> Reply:
+    """Move tasks that have long been done or cancelled to status/archive/; every command still finds them.
+
+    Args:
+        older_than: Closed for this long; not given: `archive` under [heartbeat].
+
+    Example:
+        clawfiles archive --older-than 7d --agent sam
+    """
+    swept = app.tasks.archive(app.coordinator_or_actor, older_than)
+    for inner in app.compartments() if app is app.outer else ():
+        inner.tasks.archive(app.coordinator_or_actor, older_than)
+    told = f"archived: {', '.join(swept.moved) or 'none'}"
+    told += f"\nstill in the ledger: {', '.join(swept.watched)}" if swept.watched else ""
+    return Reply(lambda: {"archived": swept.moved, "watched": swept.watched}, lambda: told)
