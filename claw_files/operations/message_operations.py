@@ -207,14 +207,14 @@ def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None
     sent = app.staying.send(app.actor, task, text)
     if sent.id is None:
         return sent
-    app.afterwards(lambda: app.heartbeat.tick(only=task))
+    app.afterwards(lambda: app.heartbeat.tick_task(task))
     if patience is None:
         return sent
     end = app.clock.monotonic() + patience.total_seconds()
     with wait_notice.waiting(f"for the answer to {sent.id}, {_until(app, patience)}"):
         while app.clock.monotonic() < end:
             if not any(run.alive and run.task == task for run in app.runtime.live()):
-                app.heartbeat.tick(only=task)
+                app.heartbeat.tick_task(task)
             if (found := app.messages.wait_for_answer(app.actor, sent, timedelta())).answer:
                 return found
             app.clock.sleep(_POLL_SECONDS)
