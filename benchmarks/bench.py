@@ -25,6 +25,7 @@ from office import PETER, SAM, office
 from timing import Act, median, table, taken
 
 from claw_files.app.wiring import App
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Task, TaskId
 from claw_files.formats import frontmatter, status
 from claw_files.policy.heartbeat_plan import plan_tick
@@ -130,7 +131,7 @@ def writes() -> None:
             ("commit: exchange, compare, keep, journal", median(note)),
             (
                 "edit one key of a task, durably",
-                median(lambda: ws.update(TaskId("TC-1"), _later, Audit(action="bench"))),
+                median(lambda: ws.update(TaskId("TC-1"), _later, Audit(JournalEvent.PROGRESS))),
             ),
             (f"the {len(syncs)} fsyncs of a claim alone", median(lambda: raw_syncs(app.root, syncs))),
             ("claim: ledger line, claim file, status", median(claim)),

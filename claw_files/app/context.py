@@ -13,6 +13,7 @@ from claw_files import config
 from claw_files.app.workspace_finder import around_of, parsed
 from claw_files.core import text as words
 from claw_files.core.errors import Busy, CannotRead, CannotWrite, ClawError, InvalidFile, NoAgentNamed, RunFailed
+from claw_files.core.keys import letter_id
 from claw_files.core.model import AgentId, AgentKind, Note, Run, TaskId
 from claw_files.processes import caller_runs
 from claw_files.storage.places import FOLDER, Places
@@ -81,8 +82,7 @@ class Site:
         It is kept until `finish`, so that the same call goes on where this one failed. Raises CannotWrite, Busy.
         """
         now, actor = self.clock.now(), self.actor
-        # Within a second the microseconds keep the order; two of one microsecond differ in the rest.
-        nonce = f"{now:%Y%m%dT%H%M%SZ}-{actor}-{now.microsecond:06d}{token(2)}"
+        nonce = letter_id(actor, now, token(2))
         self.workspace.pending = self.pending.begin(msgspec.json.encode((actor, *call)), nonce)
         return self.workspace.pending
 

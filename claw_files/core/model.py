@@ -10,10 +10,12 @@ from typing import NewType
 
 import msgspec
 
+from claw_files.core.journal_events import JournalEvent, Reason
+
 TaskId = NewType("TaskId", str)  # canonical spelling, upper case: "TC-47"; file names use it in lower case
 AgentId = NewType("AgentId", str)  # lower case: "peter"
 RunId = NewType("RunId", str)  # "tc-89.1-s1": the key of the message that woke the agent, and which send it was
-Key = NewType("Key", str)  # what makes an action happen once: "tc-89.1", "tc-89.1.nudge"
+KeyText = NewType("KeyText", str)  # what makes an action happen once; claw_files.core.keys takes it apart
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,7 +208,7 @@ class Message(Value, frozen=True):
     """One message file. Its key says what it is for; two messages of one key never exist in one inbox."""
 
     id: str  # file name without .md: "20260307T084500Z-tc-89.1" for tasks, the key itself for what happens once
-    key: Key
+    key: KeyText
     kind: Kind
     sender: AgentId
     to: AgentId
@@ -243,7 +245,7 @@ class Post(Value, frozen=True):
     """One item for one channel outside of the workspace, as `outbox/` has it until it was delivered."""
 
     id: str  # file name without .md; the same for the same item, person and channel
-    key: Key  # of the message, or of the brief
+    key: KeyText  # of the message, or of the brief
     to: AgentId
     channel: str  # its name, never its address
     title: str = ""
@@ -264,7 +266,7 @@ class Run(Value, frozen=True):
 
     id: RunId
     agent: AgentId
-    key: Key
+    key: KeyText
     task: TaskId | None = None
     generation: int | None = None
     epoch: str | None = None
@@ -343,15 +345,24 @@ class Note(Value, frozen=True):
         return f"{self.nonce}-{part}" if self.nonce else None
 
 
-class Audit(Value, frozen=True):
-    """One line of the journal: a decision or a write of ours."""
+class Facts(Value, frozen=True, kw_only=True):
+    """The typed facts of a line of the journal. Programs read these, and never the sentence beside them."""
 
-    action: str
     task: TaskId | None = None
     agent: AgentId | None = None
     parent_agent: AgentId | None = None
     model: str | None = None
     key: str | None = None
-    why: str = ""
     actor: AgentId | None = None
     epoch: str | None = None
+    before: State | None = msgspec.field(name="from", default=None)  # the task's recorded state before a move
+    after: State | None = msgspec.field(name="to", default=None)  # its state after the move
+    usage: Usage | None = None
+    reason: Reason | None = None
+
+
+class Audit(Facts, frozen=True):
+    """One line of the journal that is to be written: a decision or a write of ours."""
+
+    action: JournalEvent
+    why: str = ""  # for people

@@ -6,6 +6,7 @@ Forms are matched in ASCII: a digit or letter of another script never passes for
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -123,6 +124,14 @@ def render_duration(length: timedelta) -> str:
 def render_instant(at: datetime) -> str:
     """The aware instant as files hold it: "2026-03-07T10:00:00Z"."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: object) -> datetime | None:
+    """The instant that a program wrote, UTC; None for anything else, and for a time without a zone."""
+    with suppress(ValueError, OverflowError):
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return at.astimezone(UTC) if at and at.tzinfo else None
+    return None
 
 
 def render_local(at: datetime, tz: tzinfo) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from claw_files.app.wiring import App
 from claw_files.core.digest import digest
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Kind
 from claw_files.daemon.log import DaemonLog
 from claw_files.daemon.loop import DaemonLoop
@@ -65,7 +66,8 @@ class ConfigReload:
         app = self._loop.app
         key, to = f"config.{digest(sentence.encode(), 4)}", app.settings.monitor
         text = f"{CONFIG} is wrong, the daemon goes on with the one before:\n\n{sentence[:4000]}"
-        audit = Audit(action="reload refused", agent=to, key=key, actor=app.settings.coordinator, why=sentence[:500])
+        me, why = app.settings.coordinator, sentence[:500]
+        audit = Audit(JournalEvent.RELOAD_REFUSED, agent=to, key=key, actor=me, why=why)
         try:
             if app.workspace.find_message(to, key) is None:
                 app.messages.tell(key, to, text, Kind.ANNOUNCE, None, audit)

@@ -11,6 +11,7 @@ from claw_files.app.wiring import App
 from claw_files.core import text as words
 from claw_files.core.digest import digest
 from claw_files.core.errors import Busy
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Kind
 from claw_files.daemon.log import DaemonLog
 from claw_files.doctor.findings import Finding
@@ -67,5 +68,5 @@ def _tell(app: App, findings: list[Finding]) -> None:
     more = f"\n... and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
     shown = "\n".join(one.as_text() for one in findings[:SHOWN])
     text = f"The doctor found what only somebody can decide; `clawfiles doctor` lists it:\n\n{shown}{more}"
-    audit = Audit(action="sync", agent=to, key=key, actor=app.settings.coordinator, why=f"{len(findings)} findings")
+    audit = Audit(JournalEvent.SYNC, agent=to, key=key, actor=app.settings.coordinator, why=f"{len(findings)} findings")
     app.messages.tell(key, to, words.safe(text, 50_000, lines=True), Kind.ANNOUNCE, None, audit)

@@ -2,19 +2,13 @@
 
 from contextlib import suppress
 
-import msgspec
-
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
+from claw_files.formats import journal
+from claw_files.system import journal_files
 from claw_files.system.files import Files
-from claw_files.system.paths import JOURNAL_BYTES
 
-START = "daemon start"
 PATH = ".clawfiles/epoch"
-
-
-class _Line(msgspec.Struct):
-    action: str | None = None
-    epoch: str | None = None
 
 
 def next_epoch(files: Files) -> int:
@@ -37,21 +31,16 @@ def _copy(files: Files) -> int:
 
 def _in_journal(files: Files) -> int:
     """The highest of the newest day that tells of a start: they only rise."""
-    days = [name for name in files.all_names("audit") if name.endswith(".jsonl")]
-    for name in reversed(days):
-        with suppress(ClawError):
-            raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
-            if found := max((_of(line) for line in raw.splitlines() if START.encode() in line), default=0):
-                return found
+    for path in reversed(journal_files.days(files)):
+        lines = journal_files.read(files, path).splitlines()
+        if found := max((_of(line) for line in lines if JournalEvent.DAEMON_START.encode() in line), default=0):
+            return found
     return 0
 
 
-def _of(line: bytes) -> int:
-    try:
-        found = msgspec.json.decode(line, type=_Line)
-    except msgspec.MsgspecError:
-        return 0
-    return _number(found.epoch or "") if found.action == START else 0
+def _of(raw: bytes) -> int:
+    line = journal.parse(raw)
+    return _number(line.epoch or "") if line and line.action == JournalEvent.DAEMON_START else 0
 
 
 def _number(text: str) -> int:

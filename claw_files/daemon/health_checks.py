@@ -11,6 +11,8 @@ from datetime import datetime
 from queue import SimpleQueue
 
 from claw_files.app.wiring import App
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key, topic_key
 from claw_files.core.model import AgentId, Audit, Box, Kind, Message
 from claw_files.daemon.log import DaemonLog
 from claw_files.policy import health_rules
@@ -144,9 +146,8 @@ class HealthChecks:
 
     def _questions(self, agent: AgentId) -> list[tuple[str, Box]]:
         """Our questions in the agent's inbox, the newest last, and where each lies."""
-        ws, head = self._app.workspace.home(agent), f"ping.{agent}."
-        boxes = (Box.NEW, Box.CUR, Box.DONE)
-        return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if id.startswith(head))
+        ws, boxes = self._app.workspace.home(agent), (Box.NEW, Box.CUR, Box.DONE)
+        return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if Key.parse(id).topic == "ping")
 
     def _is_answered(self, agent: AgentId, box: Box) -> bool:
         """Answered, with or without words; of an agent that looks for itself, reading it is enough."""
@@ -162,14 +163,14 @@ class HealthChecks:
             self._judge(agent, f"{agent} does not answer {earlier[-1][0]}, and its run does not end")
             return
         now = self._clock.now().replace(microsecond=0)
-        key = f"ping.{agent}.{now:%Y%m%dT%H%M%SZ}"
+        key = topic_key("ping", agent, now)
         me = self._app.settings.coordinator
         text = f"Are you there? Say so with `clawfiles answer {key} pong`."
-        audit = Audit(action="ping", agent=agent, key=key, actor=me, why="health")
+        audit = Audit(JournalEvent.PING, agent=agent, key=key, actor=me, why="health")
         message = self._app.messages.tell(key, agent, text, Kind.PING, None, audit)
         self._asked[agent] = (message, now + self._app.settings.health.answer)
         for id, box in earlier:  # after the new one is there: a question that is put away is no answer
-            done = Audit(action="inbox done", agent=agent, key=id, actor=me, why="asked anew")
+            done = Audit(JournalEvent.INBOX_DONE, agent=agent, key=id, actor=me, why="asked anew")
             self._app.workspace.home(agent).shift(agent, id, box, Box.DONE, done)
 
     def _runs_on(self, agent: AgentId, id: str) -> bool:
@@ -190,9 +191,8 @@ class HealthChecks:
         ws = self._app.workspace
         ids = [id for box in (Box.NEW, Box.CUR) for id in ws.message_ids(self._app.settings.monitor, box)]
         for name in ids:
-            parts = name.split(".")
-            agent = AgentId(".".join(parts[1:-1]))
-            if parts[0] == "health" and agent in self._app.settings.agents:
+            key = Key.parse(name)
+            if key.topic == "health" and (agent := AgentId(key.name)) in self._app.settings.agents:
                 self._silent.setdefault(agent, Silence(key=name, why=f"{agent} was silent before"))
 
     def _judge(self, agent: AgentId, why: str | None) -> None:
@@ -201,8 +201,7 @@ class HealthChecks:
             if before:
                 del self._silent[agent]
                 self._log.say("health", f"{agent} is there again")
-                audit = Audit(action="health", agent=agent, key=before.key, why="it is there again")
-                self._app.workspace.put_away(before.key, audit)
+                self._app.workspace.put_away(before.key, None, "it is there again")
             return
         key = before.key if before else health_rules.silence_key(agent, self._clock.now())
         self._silent[agent] = Silence(key=key, why=why)
@@ -214,5 +213,5 @@ class HealthChecks:
         app = self._app
         for action in health_rules.plan_alerts(app.settings, self._silent, app.workspace.told(), self._clock.now()):
             assert action.agent is not None and action.kind is not None
-            audit = Audit(action="alert", agent=action.agent, key=action.key, actor=app.settings.coordinator)
+            audit = Audit(JournalEvent.ALERT, agent=action.agent, key=action.key, actor=app.settings.coordinator)
             app.messages.tell(action.key, action.agent, action.text, action.kind, None, audit)

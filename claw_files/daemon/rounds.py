@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from claw_files.app.wiring import App
 from claw_files.core.errors import Busy, ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit
 from claw_files.daemon.doctor_sync import sync
 from claw_files.daemon.health_checks import HealthChecks
@@ -50,7 +51,7 @@ def main(root: str) -> int:
     except Busy:
         return 0
     except (ClawError, OSError) as wrong:
-        app.workspace.note(Audit(action="rounds failed", actor=app.settings.coordinator, why=str(wrong)[:500]))
+        app.workspace.note(Audit(JournalEvent.ROUNDS_FAILED, actor=app.settings.coordinator, why=str(wrong)[:500]))
         return 1
     return 0
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from claw_files.app.wiring import App
 from claw_files.core.errors import Busy, ClawError, DaemonRuns
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit
 from claw_files.daemon import epoch
 from claw_files.daemon.change_hints import ChangeHints
@@ -107,7 +108,7 @@ class WorkspaceService:
         self._state = DaemonState(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
         daemon_state.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
         app.workspace.epoch, app.heartbeat.starts = self._epoch, True
-        self._note(app, epoch.START, f"process {os.getpid()}")
+        self._note(app, JournalEvent.DAEMON_START, f"process {os.getpid()}")
         epoch.keep(app.files, number)
         how = app.settings.daemon.watch
         polling = how == "polling" or (how == "auto" and not tells_events(filesystem_of(self._root)))
@@ -211,7 +212,7 @@ class WorkspaceService:
             self._drain.finish()
             self._chores.close()
             with suppress(ClawError, OSError):  # a full disk keeps nobody from ending
-                self._note(self.loop.app, "daemon stop", "asked to")
+                self._note(self.loop.app, JournalEvent.DAEMON_STOP, "asked to")
 
     def _leave(self) -> None:
         self._doors.close()
@@ -220,6 +221,6 @@ class WorkspaceService:
         self._lock.close()
         self._log.say("stop", "the lock is free")
 
-    def _note(self, app: App, action: str, why: str) -> None:
-        audit = Audit(action=action, actor=app.settings.coordinator, why=why, epoch=self._epoch)
+    def _note(self, app: App, action: JournalEvent, why: str) -> None:
+        audit = Audit(action, actor=app.settings.coordinator, why=why, epoch=self._epoch)
         app.workspace.note(audit)

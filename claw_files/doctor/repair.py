@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AFTER_LIMIT, AgentId, Audit, Entry, RunId, State, Task, TaskId, Value, Verb
 from claw_files.doctor.checks import inboxes, leftovers
 from claw_files.doctor.checks import ledger as ledger_checks
@@ -19,7 +21,7 @@ from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 from claw_files.formats import ledger as forms
 from claw_files.processes import LOST, AgentRuntime
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 from claw_files.system.disk_files import DiskFiles
 
 PATIENCE = timedelta(seconds=5)
@@ -78,7 +80,7 @@ class Repair:
             return []
 
     def _audit(self, why: str, task: str = "", key: str | None = None) -> Audit:
-        return Audit(action="repair", task=TaskId(task) if task else None, actor=self._actor, key=key, why=why)
+        return Audit(JournalEvent.REPAIR, task=TaskId(task) if task else None, actor=self._actor, key=key, why=why)
 
     # --- what a crash left
 
@@ -115,7 +117,7 @@ class Repair:
             return
         ended = self._runtime.end_lost(run_id)
         if ended and ended.ended:
-            self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
+            self._ws.note(Audit(JournalEvent.RUN_LOST, task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
             yield RepairStep(
                 code="run-lost", path=f"runs/{run_id}", did="its end is written; the next heartbeat fails it"
             )
@@ -128,11 +130,11 @@ class Repair:
         tail = raw.rpartition(b"\n")[2]
         if not tail:
             return
-        mark = leftovers.torn(tail)
-        aside = f"quarantine/{one.path.replace('/', '-')}.torn-{mark}"
+        key = leftovers.torn(tail)
+        aside = f"quarantine/{one.path.replace('/', '-')}.{key.replace('.', '-')}"
         self._put_aside(aside, f"the last line of {one.path}, torn off by a crash")
         self._files.commit(aside, lambda there: tail if there is None else there, None)
-        line = self._ws.line(self._audit(f"a torn line of {one.path} is in {aside}", key=f"torn.{mark}"))
+        line = self._ws.line(self._audit(f"a torn line of {one.path} is in {aside}", key=key))
         self._files.append(one.path, line)
         yield RepairStep(code=one.code, path=one.path, did=f"the torn line is ended, and kept in {aside}")
 
@@ -219,7 +221,7 @@ class Repair:
 
     def _sent(self, task: Task) -> datetime | None:
         """When the task's message of this attempt was sent, if there is one."""
-        found = self._ws.find_message(task.assignee, task_message_key(task)) if task.assignee else None
+        found = self._ws.find_message(task.assignee, task_key(task)) if task.assignee else None
         return (found[0].sent or self._ws.clock.now()) if found else None
 
     def _entry(self, task: Task, sent: datetime | None) -> tuple[Entry, str]:

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from claw_files.core import text as words
+from claw_files.core.keys import Key
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Kind, Message, Value
 
@@ -37,7 +38,7 @@ class TickedChoice(Value, frozen=True):
 
 def is_review(message: Message) -> bool:
     """Whether the message asks for a review."""
-    return message.kind is Kind.TASK and message.task is not None and str(message.key).endswith(".review")
+    return message.kind is Kind.TASK and message.task is not None and Key.parse(message.key).what == "review"
 
 
 def is_question(message: Message) -> bool:

@@ -14,7 +14,7 @@ from msgspec.structs import fields as fields_of
 from claw_files.core import instants
 from claw_files.core import text as words
 from claw_files.core.errors import BadId, BadValue, InvalidFile
-from claw_files.core.model import AgentId, Key, Kind, RunId, TaskId, Value
+from claw_files.core.model import AgentId, KeyText, Kind, RunId, TaskId, Value
 from claw_files.formats import frontmatter_edits
 from claw_files.formats import task_fields as fields
 from claw_files.formats.frontmatter import Data, Document, parse
@@ -106,7 +106,7 @@ def _kind(data: Data) -> Kind:
 _READS: Final[dict[object, Read]] = {
     str: as_text,
     RunId: as_text,
-    Key: as_name("key"),
+    KeyText: as_name("key"),
     Kind: _kind,
     AgentId: lambda data: words.agent_id(as_text(data)),
     TaskId: lambda data: words.task_id(as_text(data)),

@@ -9,21 +9,19 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from claw_files.core import text as words
-from claw_files.core.errors import BadId, InvalidFile
+from claw_files.core.errors import InvalidFile
 from claw_files.core.lazy_regex import pattern
-from claw_files.core.model import AgentId, TaskId, Usage, Value
+from claw_files.core.model import Usage
 from claw_files.formats import frontmatter
 
 END_BYTES: Final = 1 << 16  # of a run's output that are looked at
 MOST_TOKENS: Final = 1_000_000_000_000
 MOST_MONEY: Final = 1_000_000.0
-ACTION: Final = "usage"  # the journal's word
 
 _INPUT = ("input", "input_tokens", "prompt_tokens", "in")
 _OUTPUT = ("output", "output_tokens", "completion_tokens", "out")
@@ -32,22 +30,6 @@ _COST = ("cost", "total_cost_usd", "cost_usd", "usd")
 _NUMBER = pattern(
     r"[$€£]?\s*([0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]{1,16})((?:\.[0-9]{1,12})?)\s*(?:[A-Z]{3}|[$€£])?", re.ASCII
 )
-_NOTED = pattern(
-    r"(?:input (?P<input>[0-9]{1,13}), )?(?:cached (?P<cached>[0-9]{1,13}), )?(?:output (?P<output>[0-9]{1,13}), )?"
-    r"(?:cost (?P<cost>[0-9]{1,8}(?:\.[0-9]{1,6})?)(?: by price)?, )?from .*",
-    re.ASCII,
-)
-
-
-class Charge(Value, frozen=True):
-    """One line of the journal about usage. Two of one key are the same usage, noted twice."""
-
-    at: datetime  # aware, UTC: when it was noted, within a tick of the run's end
-    key: str  # the run, or of what a file says: who or which task, and a mark of the figures
-    usage: Usage
-    agent: AgentId | None = None
-    task: TaskId | None = None
-    model: str | None = None
 
 
 # --- what was reported
@@ -69,16 +51,19 @@ def of_output(raw: bytes) -> Usage | None:
 
 def of_json(raw: bytes) -> Usage | None:
     """What `runs/RUN-ID/usage.json` says: `{"input", "output", "cached", "cost", "model"}`."""
-    found = _decoded(raw.decode("utf-8", "replace"))
-    return _plain(found) if isinstance(found, dict) else None
+    return of_facts(_decoded(raw.decode("utf-8", "replace")))
 
 
 def of_front_matter(raw: bytes, path: str) -> Usage | None:
     """What `usage:` in a file's front matter says: a status file's, a checkpoint's, a worker's result's."""
     try:
-        found = frontmatter.parse(raw, path).meta.get("usage")
+        return of_facts(frontmatter.parse(raw, path).meta.get("usage"))
     except InvalidFile:
         return None
+
+
+def of_facts(found: object) -> Usage | None:
+    """What a line of the journal says under `usage`; None where it says nothing."""
     return _plain(found) if isinstance(found, Mapping) else None
 
 
@@ -215,35 +200,3 @@ def figures(usage: Usage) -> dict[str, str]:
 def amount(money: float) -> str:
     """The money with at most six decimals."""
     return f"{money:.6f}".rstrip("0").rstrip(".")
-
-
-def charge(line: Mapping[str, Any]) -> Charge | None:
-    """The charge that a line of the journal tells of; None for other lines and for what is none of ours."""
-    noted = _NOTED.fullmatch(str(line.get("why") or "")[:400]) if line.get("action") == ACTION else None
-    key, at = line.get("key"), instant(line)
-    if noted is None or at is None or not isinstance(key, str) or not key:
-        return None
-    usage = Usage(
-        input=int(noted["input"] or 0),
-        output=int(noted["output"] or 0),
-        cached=int(noted["cached"] or 0),
-        cost=float(noted["cost"]) if noted["cost"] else None,
-    )
-    model = line.get("model")
-    agent, task = _id(words.agent_id, line.get("agent")), _id(words.task_id, line.get("task"))
-    return Charge(at=at, key=key, usage=usage, agent=agent, task=task, model=model if isinstance(model, str) else None)
-
-
-def instant(line: Mapping[str, Any]) -> datetime | None:
-    """When a line of the journal was written, UTC; None where it does not say so."""
-    text = line.get("timestamp")
-    with suppress(ValueError, OverflowError):
-        at = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return at.astimezone(UTC) if at and at.tzinfo else None
-    return None
-
-
-def _id(read: Any, text: Any) -> Any:
-    with suppress(BadId):
-        return read(text) if isinstance(text, str) else None
-    return None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from claw_files.core.keys import topic_key
 from claw_files.core.model import AgentId, Message
 from claw_files.policy import quiet_hours
 from claw_files.policy.snapshot import Act, Action, Snapshot
@@ -33,7 +34,7 @@ def _plan_person(snap: Snapshot, person: AgentId, held: Sequence[Message], now: 
             )
         )
     for end, messages in sorted(ends.items()):
-        key = f"brief.{person}.{end:%Y%m%dT%H%M%SZ}"
+        key = topic_key("brief", person, end)
         details = {"ids": [message.id for message in messages]}
         why = f"{len(messages)} held back in the quiet hours"
         actions.append(Action(act=Act.BRIEF, agent=person, key=key, at=end, why=why, details=details))

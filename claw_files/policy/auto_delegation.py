@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from claw_files.core.keys import task_key
 from claw_files.policy import budgets, pools, routing
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
@@ -17,6 +18,6 @@ def plan_ready(snap: Snapshot, now: datetime) -> list[Action]:
         if free <= 0 or choice is None:
             continue
         free, loads = free - 1, pools.with_one_more(loads, choice.agent)
-        key = f"{task.id.lower()}.{task.attempt}"
+        key = task_key(task)
         found.append(Action(act=Act.DELEGATE, task=task.id, agent=choice.agent, key=key, why=choice.why))
     return found

@@ -5,22 +5,13 @@ from datetime import datetime, tzinfo
 from typing import Literal
 
 from claw_files.config import Budgets
-from claw_files.core.model import AgentId, TaskId, Value
-from claw_files.formats.usage import Charge
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, Value
+from claw_files.formats.journal import Line
 from claw_files.policy.snapshot import MonthSpending
 
 By = Literal["task", "agent", "model", "month"]
 NOBODY = "-"
-
-
-class StartedRun(Value, frozen=True):
-    """A run that was started, as the journal tells of it."""
-
-    at: datetime
-    run: str
-    agent: AgentId | None = None
-    task: TaskId | None = None
-    model: str | None = None
 
 
 class BillRow(Value, frozen=True):
@@ -50,13 +41,15 @@ class Bill(Value, frozen=True):
     month: str | None = None
 
 
-def bill(
-    charges: Iterable[Charge], woken: Iterable[StartedRun], by: By, month: str | None, zone: tzinfo, budgets: Budgets
-) -> Bill:
-    """The bill of a month of `zone`, or of all months when `month` is None. What was noted twice counts once."""
-    once = {one.key: one for one in charges if month in (None, month_of(one.at, zone))}
-    runs = {one.run: one for one in woken if month in (None, month_of(one.at, zone))}
-    groups: dict[str, list[Charge | StartedRun]] = {}
+def bill(lines: Iterable[Line], by: By, month: str | None, zone: tzinfo, budgets: Budgets) -> Bill:
+    """The bill of a month of `zone`, or of all months when `month` is None. What was noted twice counts once.
+
+    Of `lines`, those about usage and about runs that were started count.
+    """
+    mine = [one for one in lines if month in (None, month_of(one.at, zone))]
+    once = {one.key: one for one in mine if one.usage}
+    runs = {one.key: one for one in mine if one.action == JournalEvent.WAKE}
+    groups: dict[str, list[Line]] = {}
     for key in dict.fromkeys([*runs, *once]):
         one = once.get(key) or runs[key]
         groups.setdefault(_name(one, runs.get(key), by, zone), []).append(one)
@@ -66,14 +59,15 @@ def bill(
     return Bill(by=by, rows=tuple(sorted(rows, key=_order(by))), total=total, month=month)
 
 
-def spent(charges: Iterable[Charge], month: str, zone: tzinfo) -> MonthSpending:
+def spent(lines: Iterable[Line], month: str, zone: tzinfo) -> MonthSpending:
     """What the month has cost so far, in all and for each agent."""
     agents: dict[AgentId, float] = {}
     total = 0.0
-    for one in {one.key: one for one in charges if month_of(one.at, zone) == month}.values():
-        total += one.usage.cost or 0.0
+    for one in {one.key: one for one in lines if one.usage and month_of(one.at, zone) == month}.values():
+        cost = (one.usage.cost if one.usage else None) or 0.0
+        total += cost
         if one.agent:
-            agents[one.agent] = agents.get(one.agent, 0.0) + (one.usage.cost or 0.0)
+            agents[one.agent] = agents.get(one.agent, 0.0) + cost
     return MonthSpending(
         month=month, total=round(total, 6), agents={agent: round(agents[agent], 6) for agent in agents}
     )
@@ -84,7 +78,7 @@ def month_of(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%Y-%m}"
 
 
-def _name(one: Charge | StartedRun, run: StartedRun | None, by: By, zone: tzinfo) -> str:
+def _name(one: Line, run: Line | None, by: By, zone: tzinfo) -> str:
     if by == "month":
         return month_of(one.at, zone)
     own = getattr(one, by)
@@ -97,13 +91,13 @@ def _budget(name: str, by: By, budgets: Budgets) -> float | None:
     return budgets.agents.get(AgentId(name)) if by == "agent" else None
 
 
-def _unused(by: By, budgets: Budgets, groups: dict[str, list[Charge | StartedRun]]) -> list[tuple[str, float]]:
+def _unused(by: By, budgets: Budgets, groups: dict[str, list[Line]]) -> list[tuple[str, float]]:
     """Agents with a budget that did nothing: the bill shows what is left of it."""
     return [(name, limit) for name, limit in budgets.agents.items() if by == "agent" and name not in groups]
 
 
-def _row(name: str, found: Sequence[Charge | StartedRun], budget: float | None) -> BillRow:
-    usages = [one.usage for one in found if isinstance(one, Charge)]
+def _row(name: str, found: Sequence[Line], budget: float | None) -> BillRow:
+    usages = [one.usage for one in found if one.usage]
     costs = [usage.cost for usage in usages if usage.cost is not None]
     return BillRow(
         name=name,

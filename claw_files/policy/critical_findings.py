@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files.core import text as words
+from claw_files.core.keys import wide_key
 from claw_files.core.model import Kind, State
 from claw_files.policy.rule_context import Decision, RuleContext, mark
 from claw_files.policy.snapshot import Act
@@ -27,6 +28,6 @@ def critical(case: RuleContext) -> Decision:
         f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} is {state}, "
         f"and something in `{case.look.path}` is called critical:\n\n{said}"
     )
-    key = ".".join((case.task.id.lower(), "critical", *map(mark, case.look.critical)))
+    key = wide_key(case.task.id, ".".join(("critical", *map(mark, case.look.critical))))
     why = f"{len(case.look.critical)} critical findings"
     return (replace(case.act(Act.CRITICAL, why, to, text=text, kind=Kind.ANNOUNCE), key=key),)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, AgentKind, Key, Kind, Message, Run, RunId, Task, Value
+from claw_files.core.model import AgentId, AgentKind, KeyText, Kind, Message, Run, RunId, Task, Value
 from claw_files.policy import budgets, resilience, routing, wake_budget
 from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import lane
@@ -215,7 +215,7 @@ def _about_to_arrive(snap: Snapshot) -> list[Message]:
         found.append(
             Message(
                 id=action.key,
-                key=Key(action.key),
+                key=KeyText(action.key),
                 kind=kind,
                 sender=settings.coordinator,
                 to=agent.name,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from claw_files.config import Agent, Settings
+from claw_files.core.keys import Key, topic_key
 from claw_files.core.model import AgentId, AgentKind, Box, Kind, Run, Runtime, State, Value
 from claw_files.policy.escalation import next_to_tell
 from claw_files.policy.liveness import last_word
@@ -44,7 +45,7 @@ def is_due(at: float, every: float, now: float) -> bool:
 def plan_pings(settings: Settings, live: Sequence[Run]) -> tuple[Ping, ...]:
     """Whom to ask now and how. People are not asked, nor whoever has `ping = "off"`."""
     asked = (agent for agent in settings.agents.values() if agent.kind is not AgentKind.HUMAN and agent.ping != "off")
-    at_work = [run for run in live if not run.key.startswith("ping.")]  # one that a ping started is its question
+    at_work = [run for run in live if Key.parse(run.key).topic != "ping"]  # one that a ping started is its question
     return tuple(_ping(agent, [run for run in at_work if run.agent == agent.name]) for agent in asked)
 
 
@@ -87,7 +88,7 @@ class Silence(Value, frozen=True):
 
 
 def silence_key(agent: AgentId, since: datetime) -> str:
-    return f"health.{agent}.{since:%Y%m%dT%H%M%SZ}"
+    return topic_key("health", agent, since)
 
 
 def plan_alerts(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from claw_files.core import text as words
+from claw_files.core.keys import wide_key
 from claw_files.core.model import AFTER_LIMIT, Message, State, Task, TaskId
 from claw_files.policy import liveness, quiet_hours, resilience
 from claw_files.policy.ledger_line_rules import plan_entry
@@ -34,7 +35,7 @@ def plan_repeats(snap: Snapshot, now: datetime) -> list[Action]:
     found = list[Action]()
     for entry in (look.entry for look in snap.looks if id(look) not in first and look.entry.task not in going):
         text = f"the ledger has a second line for {entry.task}; the first one counts: {words.said(entry.line)}"
-        key = f"{entry.task.lower()}.two-lines"
+        key = wide_key(entry.task, "two-lines")
         found += tell_once(snap, snap.settings.coordinator, key, text, text, entry.task)
     return found
 
@@ -50,7 +51,7 @@ def plan_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> tuple[Action
         planned = tuple(action for action in planned if action.act not in (Act.EXTEND, Act.WAIT_UNTIL))
     if entry.dated or entry.at is None or look.pending or any(action.act in _REWRITES for action in planned):
         return planned
-    key = f"{entry.task.lower()}.date"
+    key = wide_key(entry.task, "date")
     return (
         Action(act=Act.DATE, task=entry.task, key=key, at=entry.at, why="its time had no date", entry=entry),
         *planned,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from claw_files.core.keys import Key
 from claw_files.core.model import Liveness, Run
 from claw_files.policy.snapshot import Snapshot, TaskEvidence
 
@@ -43,4 +44,4 @@ def current_run(look: TaskEvidence) -> Run | None:
     if task.assignee not in (None, run.agent):
         return None
     taken = task.assignee is None and run.generation is not None and task.generation > run.generation
-    return None if not run.alive and (taken or run.key.endswith((".nudge", ".unclear"))) else run
+    return None if not run.alive and (taken or Key.parse(run.key).what in ("nudge", "unclear")) else run

@@ -4,7 +4,6 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Run, State, TaskId
 
 TYPE = "probe"
-ACTS = "acts"  # how the journal's line on a probe begins when the agent acted
 _ID = pattern(r"PROBE\.[A-Z0-9._]{1,40}-[0-9]{8}")
 _NUMBERS = 100_000_000
 

@@ -10,12 +10,10 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.digest import digest
-from claw_files.core.lazy_regex import pattern
-from claw_files.core.model import AgentId, AgentKind, Box, Key, Kind, Run, State, Task, Value
+from claw_files.core.keys import Key, task_key
+from claw_files.core.model import AgentId, AgentKind, Box, KeyText, Kind, Run, State, Task, Value
 from claw_files.policy import acknowledgement, budgets, escalation, liveness, manual_edits, resilience, routing
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
-
-_ATTEMPT = pattern(r"\.[0-9]+\Z")  # ends the key of a task message: "tc-89.1", not "tc-89.1.review"
 
 Decision = tuple[Action, ...]
 WAIT: Decision = ()
@@ -78,7 +76,7 @@ class RuleContext(Value, frozen=True):
 
     def _is_at_it(self, run: Run) -> bool:
         # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
-        return run.task == self.task.id and (run.agent == self.agent or is_attempt(run.key))
+        return run.task == self.task.id and (run.agent == self.agent or Key.parse(run.key).is_attempt)
 
     @property
     def is_woken(self) -> bool:
@@ -96,7 +94,7 @@ class RuleContext(Value, frozen=True):
         """What shows that the attempt is known to its agent, newest first."""
         return acknowledgement.traces(self.look, self.agent, self.is_woken)
 
-    def key(self, what: str = "") -> Key:
+    def key(self, what: str = "") -> KeyText:
         """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""
         return task_key(self.task, what)
 
@@ -123,16 +121,6 @@ class RuleContext(Value, frozen=True):
             entry=self.look.entry,
             **more,
         )
-
-
-def task_key(task: Task, what: str = "") -> Key:
-    """ "tc-89.1" for the task message of attempt 1; with `what`, the key of something else that happens once in it."""
-    return Key(f"{task.id.lower()}.{task.attempt}" + (f".{what}" if what else ""))
-
-
-def is_attempt(key: str) -> bool:
-    """Whether it is the key of a task message: its run does the task, and does not only name it."""
-    return _ATTEMPT.search(key) is not None
 
 
 def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from claw_files.config import Settings
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import (
     AgentId,
     Box,
@@ -139,47 +140,7 @@ class Snapshot(Value, frozen=True):
     caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
 
 
-class Act(StrEnum):
-    """What a tick can do."""
-
-    DATE = "date"  # write the date into a ledger line that has only a time
-    EXTEND = "extend"  # a new check time
-    WAIT_UNTIL = "wait-until"  # the ETA
-    RECORD = "record"  # write down an allowed move that was made by hand
-    CARRY = "carry"  # carry a report into the status file
-    CONFLICT = "conflict"  # tell about a move by hand that does not count
-    DELIVER = "deliver"
-    RESEND = "resend"
-    WAKE = "wake"
-    STOP = "stop"
-    BLOCK = "block"  # what it comes after ended without being done
-    UNBLOCK = "unblock"
-    NEXT_AGENT = "next-agent"
-    FINISH = "finish"  # a worker's result moves its task
-    FAIL = "fail"
-    RETRY = "retry"
-    TURN = "turn"  # the next message of a worker's session
-    AGAIN = "again"  # a new attempt after a run that a daemon ended when it stopped; nobody failed
-    NUDGE = "nudge"
-    ASK = "ask"
-    REVIEW = "review"
-    ESCALATE = "escalate"
-    DEAD_LETTER = "dead-letter"
-    VERIFY = "verify"
-    VERIFIED = "verified"  # what was promised is there: from now on it counts as done
-    REOPEN = "reopen"
-    INFORM = "inform"
-    PROGRESS = "progress"  # people who follow a task hear how it goes
-    CRITICAL = "critical"  # the coordinator hears of what somebody calls critical
-    REPORT = "report"  # combined, for a group of workers
-    CLOSE = "close"  # take the line out of the ledger
-    UNWATCH = "unwatch"
-    DELEGATE = "delegate"
-    EVENT = "event"
-    ANNOUNCE = "announce"
-    BRIEF = "brief"
-    CHOICE = "choice"  # a person ticked a box; carried out before anything is planned
-    GIVE_UP = "give-up"  # a channel has not taken something for too long
+Act = JournalEvent  # what a tick can do is journalled under the same name
 
 
 class Action(Value, frozen=True):

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from claw_files.core import text as words
+from claw_files.core.keys import answer_key
 from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
 from claw_files.policy import budgets, reminders, resilience, routing
 from claw_files.policy.liveness import liveness
@@ -177,7 +178,7 @@ def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
     if not case.was_told(asked, case.key(ask)):
         why = f"{case.agent} needs {asked}"
         return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), later(case, "asked"))
-    answer = case.snap.told.get(f"{case.agent}/{case.key(ask)}.answer")
+    answer = case.snap.told.get(f"{case.agent}/{answer_key(case.key(ask))}")
     if not case.due or case.is_running:
         return WaitReason(f"{case.agent} was answered by {asked}" if answer else f"{asked} was asked")
     if answer is None:

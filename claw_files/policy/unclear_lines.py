@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from claw_files.core import text as words
+from claw_files.core.keys import wide_key
 from claw_files.policy.rule_context import mark
 from claw_files.policy.snapshot import Action, Snapshot, TaskEvidence, tell_once
 
@@ -16,7 +17,7 @@ def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
         one = look.entry.unclear
         if one is None or (look.task and look.task.state.is_closed) or _is_told_by_its_row(look, snap):
             continue
-        key = f"{look.entry.task.lower()}.unclear-line.{mark(one.text)}"
+        key = wide_key(look.entry.task, f"unclear-line.{mark(one.text)}")
         text = (
             f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
             f"The line stays as it is, and {look.entry.task} goes on being watched."

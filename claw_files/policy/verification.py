@@ -4,8 +4,9 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.core import text
+from claw_files.core.keys import task_key
 from claw_files.core.model import DRAINED, AgentId, Run, State, Task
-from claw_files.policy.rule_context import RuleContext, listed, task_key
+from claw_files.policy.rule_context import RuleContext, listed
 from claw_files.policy.snapshot import FilePlace
 
 

@@ -7,14 +7,14 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.core.digest import digest
-from claw_files.core.model import Key, Kind, Message
+from claw_files.core.model import KeyText, Kind, Message
 from claw_files.policy.escalation import next_to_tell
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
 
-def key(settings: Settings, root: str) -> Key:
+def key(settings: Settings, root: str) -> KeyText:
     """Of the message that tells of it, once for each limit; a root's id may be as long as a key."""
-    return Key(f"wakes.{digest(root.encode())}.{settings.limits.wakes}")
+    return KeyText(f"wakes.{digest(root.encode())}.{settings.limits.wakes}")
 
 
 def is_used_up(settings: Settings, caused: Mapping[str, int], message: Message) -> bool:

@@ -4,29 +4,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timedelta
 from math import ceil
 
-from claw_files.core.lazy_regex import pattern
-from claw_files.core.model import AgentId, TaskId, Value
-from claw_files.policy.probes import ACTS, is_probe
+from msgspec.structs import replace
+
+from claw_files.core.journal_events import JournalEvent, Reason
+from claw_files.core.keys import Key
+from claw_files.core.model import AgentId, State, TaskId, Value
+from claw_files.formats.journal import Line
+from claw_files.policy.probes import is_probe
 
 TO_WAKE, TO_ACK, UNREAD = "from send to wake", "from wake to acknowledgement", "from send to acknowledgement"
 IN_REVIEW, BLOCKED = "in review", "blocked"
-_MOVES = ("claim", "progress", "beat", "done", "review", "fail", "block", "need", "release")
-_SAYS = frozenset({*_MOVES, "record", "carry"})  # what tells that an agent did something
-_OVER = frozenset({"approve", "cancel", "dead-letter", "close", "unwatch", "release", "retry", "next-agent", "again"})
-_WORD = pattern(r".*?(?:-> |reports )(\w+)")
-_RUN = pattern(r"(?P<key>.+\.[0-9]+)-s(?P<send>[0-9]+)")
-
-
-class JournalFacts(Value, frozen=True):
-    """One line of the journal, as far as it is asked about."""
-
-    at: datetime
-    action: str
-    task: TaskId | None = None
-    agent: AgentId | None = None
-    model: str | None = None
-    key: str = ""
-    why: str = ""
+E = JournalEvent
+_SAYS = {E.CLAIM, E.PROGRESS, E.BEAT, E.DONE, E.REVIEW, E.FAIL, E.BLOCK, E.NEED, E.RELEASE, E.RECORD, E.CARRY}
+_MOVES = {*_SAYS, E.FINISH, E.REOPEN, E.APPROVE}  # of these, the state after the line counts
+_OVER = {E.APPROVE, E.CANCEL, E.DEAD_LETTER, E.CLOSE, E.UNWATCH, E.RELEASE, E.RETRY, E.NEXT_AGENT, E.AGAIN}
 
 
 class DurationSummary(Value, frozen=True):
@@ -86,7 +77,7 @@ class _Story:
         self.woken: datetime | None = None  # and no word yet
         self.first: tuple[str, str] | None = None  # whom the first wake waits for
         self.since: dict[str, datetime] = {}  # blocked, in review
-        self.attempts: set[str] = set()
+        self.attempts: set[Key] = set()
         self.done: datetime | None = None
         self.unverified = False  # done, and its route's check has not passed yet
 
@@ -99,70 +90,68 @@ class _Fold:
         self.stories: dict[TaskId, _Story] = {}
         self.waits: dict[str, list[timedelta]] = {}
         self.failed: dict[str, int] = {}
-        self.redone = set[str]()
         self.wakes: dict[tuple[str, str], list[int]] = {}
         self.probes: dict[tuple[str, str], list[int]] = {}
         self.dead: dict[TaskId, None] = {}
         self.runs: dict[str, None] = {}
 
-    def take(self, line: JournalFacts) -> None:
+    def take(self, line: Line) -> None:
         """Take one line, in the order of the journal."""
-        if line.action == "probe":
-            self._count(self.probes, line, line.why.startswith(ACTS))
+        if line.action == E.PROBE:
+            self._count(self.probes, line, line.reason is Reason.ACTS)
         if line.task is None or is_probe(line.task):
             return
         story = self.stories.setdefault(line.task, _Story())
-        if line.action == "send" and line.key == f"{line.task.lower()}.{line.key.rpartition('.')[2]}":
-            self._sent(story, line)
-        elif line.action == "wake":
-            self._woken(story, line)
+        key = Key.parse(line.key or "")
+        if line.action == E.SEND and key.is_attempt and key.name == line.task.lower():
+            self._sent(story, line, key)
+        elif line.action == E.WAKE:
+            self._woken(story, line, key)
         else:
-            self._moved(story, line)
+            self._moved(story, line, key)
 
-    def _sent(self, story: _Story, line: JournalFacts) -> None:
+    def _sent(self, story: _Story, line: Line, key: Key) -> None:
         story.started = story.started or line.at
         story.sent, story.woken, story.first = line.at, None, None
         story.agent = line.agent
-        story.attempts.add(line.key)
+        story.attempts.add(key)
 
-    def _woken(self, story: _Story, line: JournalFacts) -> None:
+    def _woken(self, story: _Story, line: Line, run: Key) -> None:
         if line.at >= self.since:
-            self.runs[line.key] = None
-        run = _RUN.fullmatch(line.key)
-        if run is None or run["key"] not in story.attempts:
+            self.runs[line.key or ""] = None
+        if replace(run, send=None) not in story.attempts:
             return  # of a question, a nudge
         if story.sent:
             self._waited(TO_WAKE, story.sent, line.at)
         story.sent, story.woken = None, line.at
-        if run["send"] == "1":
+        if run.send == 1:
             story.first = (str(line.agent or "-"), line.model or "-")
             self._count(self.wakes, line, False)
 
-    def _moved(self, story: _Story, line: JournalFacts) -> None:
-        if _is_word_of_agent(line):
+    def _moved(self, story: _Story, line: Line, key: Key) -> None:
+        if _is_word_of_agent(line, key):
             self._acknowledged(story, line)
-        if line.action == "again":
-            self._drained(story, line)
-        if line.action in ("resend", "fail", "next-agent"):
+        if line.action == E.AGAIN:
+            self._drained(story, key)
+        if line.action in (E.RESEND, E.FAIL, E.NEXT_AGENT):
             story.first = None
-        # What was promised was not there. Its agent is told first: there are two lines.
-        is_redo = line.action == "reopen" and line.key.endswith(".redo") and line.key not in self.redone
-        self.redone.update([line.key] if is_redo else [])
-        if (line.action == "fail" or is_redo) and line.at >= self.since:
+        # The outputs were not there. The line about the message to the agent moves nothing, and does not count.
+        is_redo = line.action == E.REOPEN and key.what.endswith("redo") and line.after is not None
+        if (line.action == E.FAIL or is_redo) and line.at >= self.since:
             agent = str((story.agent if is_redo else line.agent) or "-")
             self.failed[agent] = self.failed.get(agent, 0) + 1
-        if line.action == "dead-letter" and line.at >= self.since and line.task:
+        if line.action == E.DEAD_LETTER and line.at >= self.since and line.task:
             self.dead[line.task] = None
         self._stood(story, line)
 
-    def _drained(self, story: _Story, line: JournalFacts) -> None:
-        """A daemon that stopped ended the attempt: it is none of the agent's, nor is a wake it had no time for."""
-        story.attempts.discard(line.key.removesuffix(".drained"))
+    def _drained(self, story: _Story, key: Key) -> None:
+        """A stopping daemon ended the attempt: neither the attempt nor its wake counts against the agent."""
+        story.attempts.discard(replace(key, what=""))
         counts = self.wakes.get(story.first) if story.first else None
         if counts and story.woken and story.woken >= self.since:
             counts[0] -= 1
 
-    def _acknowledged(self, story: _Story, line: JournalFacts) -> None:
+    def _acknowledged(self, story: _Story, line: Line) -> None:
         story.started = story.started or line.at
         story.agent = story.agent or line.agent
         if story.woken:
@@ -173,10 +162,10 @@ class _Fold:
             self.wakes[story.first][1] += 1
         story.sent = story.woken = story.first = None
 
-    def _stood(self, story: _Story, line: JournalFacts) -> None:
+    def _stood(self, story: _Story, line: Line) -> None:
         """Where the task stands after the line: blocked, in review, done, or at work."""
         stands = self._state_after(line)
-        if line.action in ("verified", "close") and story.unverified:
+        if line.action in (E.VERIFIED, E.CLOSE) and story.unverified:
             stands = "done"
         elif stands == "done" and self.types.get(line.task or TaskId("")) in self.checked:
             stands = "unverified"
@@ -187,27 +176,24 @@ class _Fold:
             self._waited(name, story.since.pop(name), line.at)
         if stands in (BLOCKED, IN_REVIEW):
             story.since.setdefault(stands, line.at)
-        story.done = line.at if stands == "done" else story.done if line.action in ("close", "unwatch") else None
+        story.done = line.at if stands == "done" else story.done if line.action in (E.CLOSE, E.UNWATCH) else None
         if line.action in _OVER:
             story.sent = story.woken = story.first = None
 
-    def _state_after(self, line: JournalFacts) -> str | None:
-        said = _WORD.match(line.why) if line.action in ("record", "carry") else None
-        word = said[1] if said else line.action
-        if word in ("done", "finish"):
-            is_reviewed = self.types.get(line.task or TaskId("")) in self.reviewed
-            return IN_REVIEW if is_reviewed else "done"
-        named = {"review": IN_REVIEW, "block": BLOCKED, "need": BLOCKED, "blocked": BLOCKED, "approve": "done"}
-        if word in named:
-            return named[word]
-        is_move = said or line.action in _OVER or line.action in _SAYS or line.action == "reopen"
-        return "at work" if is_move and line.action != "beat" else None
+    def _state_after(self, line: Line) -> str | None:
+        if line.action in _OVER and line.action != E.APPROVE:
+            return "at work"
+        if line.after is None or line.action not in _MOVES or line.action == E.BEAT:
+            return None
+        is_reviewed = self.types.get(line.task or TaskId("")) in self.reviewed and line.action != E.APPROVE
+        named = {State.REVIEW: IN_REVIEW, State.BLOCKED: BLOCKED, State.DONE: IN_REVIEW if is_reviewed else "done"}
+        return named.get(line.after, "at work")
 
     def _waited(self, name: str, start: datetime, end: datetime) -> None:
         if end >= self.since:
             self.waits.setdefault(name, []).append(max(end - start, timedelta(0)))
 
-    def _count(self, where: dict[tuple[str, str], list[int]], line: JournalFacts, acted: bool) -> None:
+    def _count(self, where: dict[tuple[str, str], list[int]], line: Line, acted: bool) -> None:
         if line.at >= self.since:
             counts = where.setdefault((str(line.agent or "-"), line.model or "-"), [0, 0])
             counts[0] += 1
@@ -224,7 +210,7 @@ class _Fold:
 
 
 def fold(
-    lines: Iterable[JournalFacts],
+    lines: Iterable[Line],
     since: datetime,
     now: datetime,
     types: Mapping[TaskId, str],
@@ -260,11 +246,11 @@ def fold(
     )
 
 
-def _is_word_of_agent(line: JournalFacts) -> bool:
+def _is_word_of_agent(line: Line, key: Key) -> bool:
     """Whether the line tells of something that the task's agent did; a worker speaks by its result."""
-    if line.action in ("finish", "fail") and line.key.endswith(".result"):
+    if line.action in (E.FINISH, E.FAIL) and key.what == "result":
         return True
-    is_ours = line.key.endswith(".fail") or (line.action == "claim" and line.why == "its worker starts")
+    is_ours = key.what == "fail" or line.reason is Reason.WORKER_STARTS
     return line.action in _SAYS and not is_ours
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import is_sent_by
 from claw_files.core.model import Checkpoint, Kind, Lease, Message, State, Task
 from claw_files.core.text import render_duration, render_instant, safe, said
 
@@ -206,7 +207,7 @@ def inbox_text(messages: Iterable[Message]) -> str:
         how = ""
         if message.kind is Kind.QUESTION:
             how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")'
-        elif message.kind is Kind.ANNOUNCE and f"Z-{message.sender}-" in message.id:  # somebody's own words
+        elif message.kind is Kind.ANNOUNCE and is_sent_by(message.id, message.sender):  # somebody's own words
             how = f'\n(write back with: clawfiles send {message.sender} "TEXT")'
         blocks.append(f"{head}\n  {body}".rstrip() + how)
     return "\n\n".join(blocks) or "no new messages"

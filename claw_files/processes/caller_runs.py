@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from claw_files.config import Agent
-from claw_files.core.model import AgentId, Key, Run, RunId, Runtime, TaskId
+from claw_files.core.keys import Key
+from claw_files.core.model import AgentId, Run, RunId, Runtime, TaskId
 from claw_files.system import procfs
 
 Told = Mapping[str, str]  # what a run was told when it began, as CLAWFILES_* variables
@@ -31,5 +32,5 @@ def told(env: Told, is_ours: Callable[[str], bool], agents: Callable[[], Mapping
 def run_of(told: Told) -> Run:
     """The live run that was told this."""
     run, agent, task = told["CLAWFILES_RUN"], told.get("CLAWFILES_AGENT", ""), told.get("CLAWFILES_TASK")
-    found = Run(id=RunId(run), agent=AgentId(agent), key=Key(run.rpartition("-s")[0]), alive=True)
+    found = Run(id=RunId(run), agent=AgentId(agent), key=replace(Key.parse(run), send=None).render(), alive=True)
     return replace(found, task=TaskId(task)) if task else found

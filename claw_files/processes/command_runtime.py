@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from claw_files.core.errors import CannotWrite, InvalidFile, NotFound
-from claw_files.core.model import DRAINED, AgentId, Key, Run, RunId
+from claw_files.core.model import DRAINED, AgentId, KeyText, Run, RunId
 from claw_files.processes import LOST, StartOrder
 from claw_files.processes.run_locks import RunLocks
 from claw_files.system.clock import Clock
@@ -184,7 +184,7 @@ class CommandRuntime:
                     return run_staging.parse(self._read_old(path).data, path)
             if not run_staging.is_folder(self._folder(run_id)):
                 return None
-            return Run(id=run_id, agent=AgentId(""), key=Key(""), reason="run.md cannot be read")
+            return Run(id=run_id, agent=AgentId(""), key=KeyText(""), reason="run.md cannot be read")
 
     def _unended(self) -> list[RunId]:
         """Every run without an end, by reading all: needed only once after .clawfiles was deleted."""

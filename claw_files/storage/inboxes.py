@@ -1,20 +1,20 @@
 """Inboxes: messages delivered the Maildir way, found by their key, read, moved, set aside."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.digest import digest
 from claw_files.core.errors import CannotRead, ClawError, Conflict, InvalidFile, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import answer_key, attempt_in, is_sent_by
 from claw_files.core.model import AgentId, Audit, Box, Kind, Message, Note, TaskId
-from claw_files.formats import messages
+from claw_files.formats import journal, messages
 from claw_files.policy import payload_sizes
 from claw_files.policy.snapshot import ToldMark
 from claw_files.storage.wake_causes import WakeCauses
@@ -53,10 +53,8 @@ class Inboxes(WakeCauses):
 
     def line(self, audit: Audit, message: Message | None = None) -> bytes:
         """One line of the journal, as JSON with every promised key; of a message that is written, its fingerprint."""
-        facts = {"timestamp": words.render_instant(self.clock.now())} | msgspec.structs.asdict(audit)
-        facts["epoch"] = audit.epoch or self.epoch
-        facts |= {"message_hash": fingerprint(message)} if message else {}
-        return words.json_line(facts)
+        audit = replace(audit, epoch=audit.epoch or self.epoch)
+        return journal.render(audit, self.clock.now(), fingerprint(message) if message else None)
 
     def note(self, audit: Audit) -> None:
         """Write a decision into the journal that changes no file."""
@@ -88,7 +86,7 @@ class Inboxes(WakeCauses):
             return there.deliver(message, audit)
         if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
             self.note(audit)
-        told = Audit(action=audit.action, task=message.task, agent=message.to, key=message.key)
+        told = Audit(audit.action, task=message.task, agent=message.to, key=message.key)
         return there.deliver(message, replace(told, why="from a compartment"))
 
     def _place_body(self, message: Message) -> Message:
@@ -132,7 +130,7 @@ class Inboxes(WakeCauses):
 
     def unread_of(self, agent: AgentId, sender: AgentId) -> int:
         """How many messages that `sender` sent, by their names, wait in the agent's new/: one listing."""
-        return sum(f"Z-{sender}-" in id for id in self.message_ids(agent, Box.NEW))
+        return sum(is_sent_by(id, sender) for id in self.message_ids(agent, Box.NEW))
 
     def read_message(self, agent: AgentId, box: Box, id: str) -> Message:
         """One message. Whose it is and what it is called follow from where it lies, never from what it says.
@@ -173,7 +171,7 @@ class Inboxes(WakeCauses):
         with suppress(ClawError):  # doctor names what could not be moved
             self.files.folder("quarantine")
             name = self._free_name(path.replace("/", "-"))
-            audit = Audit(action="quarantine", why=str(wrong), key=path)
+            audit = Audit(JournalEvent.QUARANTINE, why=str(wrong), key=path)
             self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
             try:
                 self.files.move(path, f"quarantine/{name}", self.line(audit))
@@ -205,31 +203,34 @@ class Inboxes(WakeCauses):
 
     def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
         """The task message of the newest attempt that the agent was given, wherever it lies."""
-        form = re.compile(rf".*-{re.escape(task.lower())}\.(\d+)")
-        ids = {named[1]: id for box in Box for id in self.message_ids(agent, box) if (named := form.fullmatch(id))}
+        ids = (id for box in Box for id in self.message_ids(agent, box) if task.lower() in id)
+        attempts = {key.attempt or 0: id for id in ids if (key := attempt_in(id)) and key.name == task.lower()}
         with suppress(ClawError):
-            if ids and (found := self.find_message(agent, ids[max(ids, key=int)])):
+            if attempts and (found := self.find_message(agent, attempts[max(attempts)])):
                 return found[0]
         return None
 
     def tasks_given(self, agent: AgentId) -> set[TaskId]:
         """The tasks that the agent was ever given, by the names of their messages."""
-        form = re.compile(r"[0-9TZ]+-(.+)\.\d+")
-        names = (form.fullmatch(id) for box in Box for id in self.message_ids(agent, box, old=True))
-        return {TaskId(named[1].upper()) for named in names if named}
+        keys = (attempt_in(id) for box in Box for id in self.message_ids(agent, box, old=True))
+        return {TaskId(key.name.upper()) for key in keys if key}
 
     def is_answered(self, message: Message) -> bool:
         """Whether it is a question whose answer was sent."""
         asker = message.reply_to or message.sender
-        return message.kind is Kind.QUESTION and self.told().get(f"{asker}/{message.key}.answer") is not None
+        return message.kind is Kind.QUESTION and self.told().get(f"{asker}/{answer_key(message.key)}") is not None
 
-    def put_away(self, key: str, audit: Audit) -> None:
+    def finish(self, message: Message, box: Box, actor: AgentId | None, why: str) -> None:
+        """Move a message from its box to done/, if it is not there."""
+        if box is not Box.DONE:
+            done = Audit(JournalEvent.INBOX_DONE, task=message.task, agent=message.to, actor=actor, key=message.key)
+            self.shift(message.to, message.id, box, Box.DONE, replace(done, why=why))
+
+    def put_away(self, key: str, actor: AgentId | None, why: str) -> None:
         """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
-        for agent in self.files.names("inbox"):
-            found = self.find_message(AgentId(agent), key)
-            if found and found[1] is not Box.DONE:
-                done = replace(audit, action="inbox done", agent=AgentId(agent), key=key)
-                self.shift(AgentId(agent), found[0].id, found[1], Box.DONE, done)
+        for agent in map(AgentId, self.files.names("inbox")):
+            if found := self.find_message(agent, key):
+                self.finish(*found, actor, why)
 
     def told(self) -> Mapping[str, ToldMark]:
         """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""

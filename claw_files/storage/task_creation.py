@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, Conflict
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Entry, Task, TaskId
 from claw_files.formats import definitions, status
 from claw_files.formats.vocabulary import Vocabulary
@@ -74,15 +75,15 @@ class TaskCreation(DefinitionStore):
         try:
             self.mark(task)
             if line and self.entry(task.id) is None:
-                told = replace(audit, action="delegate", agent=line.agent, why=f"delegated to {line.agent}")
+                told = replace(audit, action=JournalEvent.DELEGATE, agent=line.agent, why=f"delegated to {line.agent}")
                 self.put_entry(line, told)
-            self.files.commit(path, fresh, self.line(audit))
+            self.files.commit(path, fresh, self.line(replace(audit, after=task.state)))
         except ClawError as error:  # a Conflict: somebody made the file by hand meanwhile, it is not what we defined
             entry = self.entry(task.id) if line else None
             if is_new and (isinstance(error, Conflict) or not (entry or getattr(error, "unknown", False))):
                 self.files.remove(definitions.path_of(task.id), None)
                 if entry:
-                    self.replace_entry(entry, None, replace(audit, action="unwatch"))
+                    self.replace_entry(entry, None, replace(audit, action=JournalEvent.UNWATCH))
             raise
         return task
 

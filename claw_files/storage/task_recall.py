@@ -5,15 +5,18 @@ Asked only where a file is gone, was put back as an older copy, or says nothing 
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files.core import text
-from claw_files.core.errors import ClawError, Conflict, NotFound
-from claw_files.core.model import AgentId, State, Task, TaskId, Value
+from claw_files.core.errors import Conflict, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, State, Task, TaskId
+from claw_files.formats import journal
+from claw_files.formats.journal import Line
+from claw_files.system import journal_files
 from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
@@ -23,36 +26,13 @@ if TYPE_CHECKING:
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
-_LEADS_TO = {
-    State.BACKLOG: "task new, spawn, deliver, next-agent, retry, again, turn, reopen, release, requeue, unblock",
-    State.IN_PROGRESS: "claim, progress, beat",
-    State.REVIEW: "review",
-    State.DONE: "done, finish, approve, no reviewer, from cache",
-    State.BLOCKED: "block, need",
-    State.FAILED: "fail",
-    State.DEAD: "dead-letter",
-    State.CANCELLED: "cancel",
-}
-_STATES = {action: state for state, actions in _LEADS_TO.items() for action in actions.split(", ")}
 
 
-class RecordedState(Value, frozen=True):
-    """The last line of the journal that gave a task a state."""
-
-    state: State
-    at: datetime
-    action: str
-    agent: AgentId | None = None  # whose the task was then
-
-
-def last_recorded(files: Files, task: TaskId) -> RecordedState | None:
+def last_recorded(files: Files, task: TaskId) -> Line | None:
     """What the journal has as the task's last state; None where it knows none, or too long ago."""
     left = MOST_BYTES
-    for name in [name for name in files.all_names("audit") if name.endswith(".jsonl")][: -DAYS - 1 : -1]:
-        try:
-            raw = files.read(f"audit/{name}", JOURNAL_BYTES).data
-        except ClawError:  # doctor names it
-            continue
+    for path in journal_files.days(files)[: -DAYS - 1 : -1]:
+        raw = journal_files.read(files, path)
         left -= len(raw)
         if left < 0:
             return None
@@ -75,18 +55,18 @@ def made_under(ws: "DefinitionStore", key: str | None) -> TaskId | None:
         with suppress(NotFound):
             raw = ws.files.read(path, JOURNAL_BYTES).data
             if (at := raw.find(f'"key":"{key}"'.encode())) >= 0:
-                line = raw[raw.rfind(b"\n", 0, at) + 1 : raw.find(b"\n", at)]
-                return TaskId(msgspec.json.decode(line)["task"])
+                line = journal.parse(raw[raw.rfind(b"\n", 0, at) + 1 : raw.find(b"\n", at)])
+                return line.task if line else None
     return None
 
 
-def journalled(ws: "DefinitionStore", task: TaskId) -> RecordedState | None:
+def journalled(ws: "DefinitionStore", task: TaskId) -> Line | None:
     """The same; None, too, where a clock that was put back since leaves open which line is the last."""
     known = last_recorded(ws.files, task)
     return known if known and known.at <= ws.clock.now() else None
 
 
-def _last_in(raw: bytes, task: TaskId) -> RecordedState | None:
+def _last_in(raw: bytes, task: TaskId) -> Line | None:
     mark, end = f'"{task}"'.encode(), len(raw)
     while (at := raw.rfind(mark, 0, end)) >= 0:
         end = raw.rfind(b"\n", 0, at) + 1
@@ -96,28 +76,9 @@ def _last_in(raw: bytes, task: TaskId) -> RecordedState | None:
     return None
 
 
-def _recorded(line: bytes, task: TaskId) -> RecordedState | None:
-    try:
-        facts = msgspec.json.decode(line)
-        state, at = _state(facts), datetime.fromisoformat(facts["timestamp"])
-        found = RecordedState(state=state, at=at, action=facts["action"], agent=facts.get("agent")) if state else None
-        return found if facts["task"] == task else None
-    except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError):
-        return None
-
-
-def _state(facts: dict[str, Any]) -> State | None:
-    """The state after the line's action; of moves by hand, reports and closed lines its reason names it.
-
-    None of a line about a message: that is sent before the task moves, or after it.
-    """
-    if "message_hash" in facts:
-        return None
-    action, why = facts["action"], str(facts.get("why") or "")
-    said = {"record": why.rpartition("-> ")[2], "carry": why.partition(" reports ")[2], "close": why}.get(action)
-    if said is not None:
-        return next((state for state in State if said.replace(",", " ").split(" ")[0] == state), None)
-    return _STATES.get(action)
+def _recorded(raw: bytes, task: TaskId) -> Line | None:
+    line = journal.parse(raw)
+    return line if line and line.after and line.task == task else None
 
 
 # --- a file that is gone
@@ -161,12 +122,12 @@ def fenced(ws: "DefinitionStore", task: Task) -> Task:
     if owner is None or not (is_claimed or (message and message.generation == newest)):
         return task  # a claim or a delivery that was cut short; nobody has it yet
     known = last_recorded(ws.files, task.id)
-    if task.recorded is State.BACKLOG and is_claimed and known and known.state is State.BACKLOG:
+    if task.recorded is State.BACKLOG and is_claimed and known and known.after is State.BACKLOG:
         return task  # given back
     if not is_lower and known is None and task.assignee != owner:
         return task
     is_theirs = task.assignee == owner and task.state is not State.BACKLOG and not is_lower
-    if is_theirs and (known is None or known.state in (State.BACKLOG, State.IN_PROGRESS)):
+    if is_theirs and (known is None or known.after in (State.BACKLOG, State.IN_PROGRESS)):
         return task  # another program claimed it: only we write `recorded`
     state = State.IN_PROGRESS if is_claimed else State.BACKLOG
     task = replace(task, assignee=owner, attempt=max(task.attempt, (message.attempt or 1) if message else 1))
@@ -185,14 +146,14 @@ def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task |
     number = given.highest if is_lost or (is_invented and given.highest) else task.generation
     if is_invented and not given.highest and ws.is_edited(task):
         known = journalled(ws, task.id)
-    holder = known.agent if known and known.state is task.recorded else given.holder(number)
+    holder = known.agent if known and known.after is task.recorded else given.holder(number)
     named = number if is_lost else task.generation
     if holder is None or number < given.highest or (task.assignee, named) == (holder, number):
         return None
     if task.assignee is None:
         return None if is_free else replace(task, assignee=holder)
     known = journalled(ws, task.id) if is_free else None
-    if is_free and (given.is_spent(number) or (known and known.action in ("record", "release"))):
+    if is_free and (given.is_spent(number) or (known and known.action in (JournalEvent.RECORD, JournalEvent.RELEASE))):
         return None  # it was given back, or is an older copy
     why = f"names {task.assignee}" if task.assignee != holder else f"names generation {task.generation}"
     return replace(task, stranger=why, assignee=holder, generation=number)
@@ -201,14 +162,19 @@ def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task |
 def recalled(ws: "DefinitionStore", task: Task) -> Task:
     """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
     known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
-    if known is None or task.updated is None or known.at < task.updated or known.state is task.recorded:
+    if known is None or task.updated is None or known.at < task.updated or known.after is task.recorded:
         return task
-    return _superseded(ws, task, known, known.state, task.generation)
+    return _superseded(ws, task, known, task.state, task.generation)
 
 
-def _superseded(ws: "DefinitionStore", task: Task, known: RecordedState | None, state: State, generation: int) -> Task:
-    state = known.state if known else state
-    if known and state is State.DONE and known.action != "approve" and known.action != "close" and ws.is_reviewed(task):
+def _superseded(ws: "DefinitionStore", task: Task, known: Line | None, state: State, generation: int) -> Task:
+    state = (known.after if known else None) or state
+    if (
+        known
+        and state is State.DONE
+        and known.action not in (JournalEvent.APPROVE, JournalEvent.CLOSE)
+        and ws.is_reviewed(task)
+    ):
         state = State.REVIEW
     return replace(
         task,
@@ -228,9 +194,9 @@ def stolen(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | No
     """`task` as its holder has it, where another agent wrote over the whole file and named itself; None otherwise."""
     holder, is_claimed = given.holder(given.highest), given.is_spent(given.highest)
     known = journalled(ws, task.id) if holder and is_claimed else None
-    if holder is None or task.assignee == holder or (known and known.state is State.BACKLOG):
+    if holder is None or task.assignee == holder or (known and known.after is State.BACKLOG):
         return None  # given back
-    state = known.state if known else State.IN_PROGRESS if is_claimed else State.BACKLOG
+    state = (known.after if known else None) or (State.IN_PROGRESS if is_claimed else State.BACKLOG)
     why = f"names {task.assignee}"
     return replace(task, recorded=state, stranger=why, assignee=holder, generation=given.highest)
 
@@ -245,7 +211,7 @@ def claimed(ws: "DefinitionStore", task: Task) -> Task:
     if owner is None or given.highest < task.generation or not given.is_spent(given.highest):
         return task
     known = None if task.unclear else last_recorded(ws.files, task.id)
-    if known and known.state not in (State.IN_PROGRESS, State.BLOCKED):
+    if known and known.after not in (State.IN_PROGRESS, State.BLOCKED):
         return task
     held = replace(task, assignee=owner, generation=given.highest, state=State.IN_PROGRESS)
     # Words that are waited for stay news: nothing is recorded beside them.

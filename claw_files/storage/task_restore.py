@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Audit, Entry, Kind, Message, State, Task, TaskId
 from claw_files.formats import definitions, status
 from claw_files.formats.definitions import Definition
@@ -181,7 +183,7 @@ class DefinitionStore(Inboxes):
 
     def tell_overruled(self, task: Task, audit: Audit) -> None:
         """Tell the monitor once of terms that a status file changed and our next write puts right."""
-        from claw_files.policy.rule_context import mark, task_key  # hardly ever needed
+        from claw_files.policy.rule_context import mark  # hardly ever needed
 
         why, monitor = manual_edits.overruling(task), self.settings.monitor
         key = task_key(task, f"conflict.{mark(why)}")
@@ -198,7 +200,7 @@ class DefinitionStore(Inboxes):
             body=f"{task.id} needs a look." if is_hidden else f"{task.id}: {why}",
             sent=self.clock.now().replace(microsecond=0),
         )
-        self.deliver(message, replace(audit, action="conflict", agent=monitor, key=key, why=why))
+        self.deliver(message, replace(audit, action=JournalEvent.CONFLICT, agent=monitor, key=key, why=why))
 
     def move_definition(self, task: TaskId, to_archive: bool) -> None:
         """Move it along with its task, into the archive or back; where that cannot be, it is found where it lies."""

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import key_in, task_key
 from claw_files.core.model import Message, RunId, State, Task, TaskId
 from claw_files.storage.places import Places
 from claw_files.system.files import Files
@@ -30,7 +31,7 @@ class WakeCauses:
     def mark(self, task: Task) -> None:
         """Write down, before a run's move is saved, that what the tick does about the task follows from its cause."""
         cause = self.cause
-        if cause is None or task.state is State.IN_PROGRESS or cause.endswith(f"-{task.id.lower()}.{task.attempt}"):
+        if cause is None or task.state is State.IN_PROGRESS or key_in(cause) == task_key(task):
             return
         if self.root_of(task.id) != cause:
             self.files.folder(MARKS)

@@ -16,8 +16,9 @@ from claw_files.config import Settings
 from claw_files.core import text
 from claw_files.core.digest import digest
 from claw_files.core.errors import AlreadyClaimed, ClawError, NotFound
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.lazy_regex import pattern
-from claw_files.core.model import AgentId, Audit, Entry, Key, Message, Note, State, Task, TaskId, Value
+from claw_files.core.model import AgentId, Audit, Entry, Message, Note, State, Task, TaskId, Value
 from claw_files.formats import ledger, status
 from claw_files.policy import manual_edits, payload_sizes, routing
 from claw_files.policy.snapshot import FilePlace
@@ -271,9 +272,15 @@ class Workspace(TaskCreation):
                 payload_sizes.check_file(len(new), path)
             return new
 
-        self.files.commit(path, change, self.line(audit), keep_mtime=keep_mtime)
+        def line() -> bytes:
+            nonlocal audit
+            if audit.action.is_move:
+                audit = replace(audit, before=saved[1].recorded, after=saved[0].state)
+            return self.line(audit)
+
+        self.files.commit(path, change, line, keep_mtime=keep_mtime)
         if saved[1].recorded is not State.DONE and (why := routing.unreviewed(self.settings, saved[0])):
-            self.note(replace(audit, action="no reviewer", why=why))
+            self.note(replace(audit, action=JournalEvent.NO_REVIEWER, why=why, after=saved[0].state))
         return saved[0]
 
     def next_generation(self, task: Task, message: Message | None = None) -> int:
@@ -369,8 +376,3 @@ class Workspace(TaskCreation):
     def outside(self, folder: str) -> Files | None:
         """The files of an agent's own workspace, for reading its reports."""
         return self._outside(folder) if self._outside else None
-
-
-def task_message_key(task: Task) -> Key:
-    """ "tc-89.1": task and attempt."""
-    return Key(f"{task.id.lower()}.{task.attempt}")

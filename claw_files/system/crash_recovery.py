@@ -12,6 +12,9 @@ import msgspec
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import Busy, CannotRead, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import Audit
+from claw_files.formats.journal import render
 from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, lock_within, new_file, try_lock, writing
 from claw_files.system.files import Content
@@ -228,13 +231,7 @@ class Recovery:
         return path, verdict
 
     def _line(self, name: str, path: str, verdict: str) -> bytes:
-        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = dict.fromkeys(("timestamp", "action", "task", "agent", "parent_agent", "model", "key", "why", "actor"))
-        safe = (text.encode("utf-8", "backslashreplace").decode() for text in (f"recover.{name}", f"{path}: {verdict}"))
-        key, why = safe
-        return msgspec.json.encode(
-            line | {"timestamp": now, "action": "recover", "key": key, "why": why, "epoch": None}
-        )
+        return render(Audit(JournalEvent.RECOVER, key=f"recover.{name}", why=f"{path}: {verdict}"), self._clock.now())
 
 
 def _tail(data: bytes, intent: Intent) -> bytes | None:

@@ -12,19 +12,20 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import Busy, CannotRead, Conflict, NotFound
-from claw_files.core.text import FILE_BYTES, json_line
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import Audit
+from claw_files.core.text import FILE_BYTES
+from claw_files.formats.journal import render
 from claw_files.system import kernel
 from claw_files.system.clock import Clock, SystemClock
 from claw_files.system.durable import WriteProgress, append_line, forget, locked, new_file, writing
-from claw_files.system.files import Change, Content, Stamp, Survey
+from claw_files.system.files import Change, Content, Note, Stamp, Survey
 from claw_files.system.month_archive import ARCHIVE, ArchivedFiles
 from claw_files.system.path_gate import PathGate, content_in, stamp_of, status_in
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap_folder import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.system.write_decision import decide
 
-_AUDIT = ("timestamp", "action", "task", "agent", "parent_agent", "model", "key", "why", "actor", "epoch")
-_SET_ASIDE: dict[str, object] = dict.fromkeys(_AUDIT) | {"action": "recover"}
 _RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
 
 
@@ -108,7 +109,7 @@ class DiskFiles(ArchivedFiles):
         self,
         path: str,
         change: Change,
-        note: bytes | None,
+        note: Note,
         keep_mtime: bool = False,
         turn: AbstractContextManager[None] | None = None,
     ) -> Content:
@@ -123,7 +124,7 @@ class DiskFiles(ArchivedFiles):
                 if base and base.data == new:
                     return base
                 mtime_ns = base.stamp.mtime_ns if base and keep_mtime else None
-                written = self._replace(path, base, new, note, mtime_ns, step)
+                written = self._replace(path, base, new, note() if callable(note) else note, mtime_ns, step)
                 if written:
                     return written
         raise Busy(path, "somebody who changes it without pause")
@@ -360,8 +361,7 @@ class DiskFiles(ArchivedFiles):
         with suppress(FileNotFoundError):  # somebody was faster
             os.rename(name, kept, src_dir_fd=fd, dst_dir_fd=fd)
             why = f"{name} was no plain file; it is {kept} now"
-            now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-            line = json_line(_SET_ASIDE | {"timestamp": now, "why": why})
+            line = render(Audit(JournalEvent.RECOVER, why=why), self._clock.now())
             append_line(fd, name, line, name, self._durable, WriteProgress())
 
 

@@ -15,6 +15,7 @@ from claw_files.core.text import FILE_BYTES
 
 _LATEST: Final = 253402300799 * 10**6  # microseconds: the end of the year 9999
 
+Note = bytes | Callable[[], bytes] | None  # a line of the journal, or who knows it once the change has run
 Change = Callable[[bytes | None], bytes]
 """What a write is: a pure function from the bytes that are there (None: no file) to the bytes that shall be.
 
@@ -88,7 +89,7 @@ class Files(Protocol):
         self,
         path: str,
         change: Change,
-        note: bytes | None,
+        note: Note,
         keep_mtime: bool = False,
         turn: AbstractContextManager[None] | None = None,
     ) -> Content:
@@ -96,7 +97,8 @@ class Files(Protocol):
 
         After it returns, the new content survives kill -9 and a power cut; before, the old one does; never half of
         either. What was displaced is kept for a while. `note` is one line of the journal, made durable with the write
-        (None only for files that are themselves part of the journal of a run). `keep_mtime` keeps the old time: a
+        (None only for files that are themselves part of the journal of a run); a function is asked for the line after
+        `change` has run. `keep_mtime` keeps the old time: a
         write in another's name must not look like that agent's sign of life.
 
         `turn` is entered before the file is read and left as soon as the new content is in its place: for a file that

@@ -10,11 +10,11 @@ from typing import Any
 
 from claw_files import config
 from claw_files.config import Settings
+from claw_files.core.keys import task_key
 from claw_files.core.model import (
     AgentId,
     Box,
     Entry,
-    Key,
     Kind,
     Message,
     Report,
@@ -25,7 +25,6 @@ from claw_files.core.model import (
     Task,
     TaskId,
 )
-from claw_files.policy.rule_context import task_key
 from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
 from claw_files.testing.clock import START
 
@@ -116,7 +115,7 @@ def message(task: Task, **fields: Any) -> Message:
 
 def note(to: AgentId, key: str, **fields: Any) -> Message:
     """An announcement, sent at `START`."""
-    given: dict[str, Any] = {"id": key, "key": Key(key), "kind": Kind.ANNOUNCE, "sender": SAM, "to": to, "sent": START}
+    given: dict[str, Any] = {"id": key, "key": key, "kind": Kind.ANNOUNCE, "sender": SAM, "to": to, "sent": START}
     return Message(**{**given, **fields})
 
 

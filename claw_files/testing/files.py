@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from claw_files.core.errors import CannotRead, CannotWrite, Conflict, NotFound
 from claw_files.core.text import FILE_BYTES
 from claw_files.system.clock import Clock
-from claw_files.system.files import Change, Content, Stamp, Survey
+from claw_files.system.files import Change, Content, Note, Stamp, Survey
 from claw_files.system.month_archive import ARCHIVE, ArchivedFiles
 from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.write_decision import decide
@@ -97,7 +97,7 @@ class MemoryFiles(ArchivedFiles):
         self,
         path: str,
         change: Change,
-        note: bytes | None,
+        note: Note,
         keep_mtime: bool = False,
         turn: AbstractContextManager[None] | None = None,
     ) -> Content:
@@ -112,7 +112,7 @@ class MemoryFiles(ArchivedFiles):
                     break
             self._step(path)
             written = self._put(path, new, base.stamp.mtime if base and keep_mtime else None)
-        self._journal(path, note)
+        self._journal(path, note() if callable(note) else note)
         return written
 
     def move(self, source: str, target: str, note: bytes | None) -> None:

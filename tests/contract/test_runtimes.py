@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.errors import BadId, BadValue
-from claw_files.core.model import AgentId, Key, Run, RunId, TaskId
+from claw_files.core.model import AgentId, KeyText, Run, RunId, TaskId
 from claw_files.processes import AgentRuntime, StartOrder
 from claw_files.processes.command_runtime import CommandRuntime
 from claw_files.processes.inbox_runtime import InboxRuntime
@@ -38,7 +38,7 @@ def order(root: Path, run_id: str = "tc-1.1-s1", *command: str, message: str = "
     run = Run(
         id=RunId(run_id),
         agent=AgentId("peter"),
-        key=Key("tc-1.1"),
+        key=KeyText("tc-1.1"),
         task=TaskId("TC-1"),
         started=datetime.now(UTC),
         timeout=timedelta(seconds=20),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.core.model import AgentId, Key, Run, RunId
+from claw_files.core.model import AgentId, KeyText, Run, RunId
 from claw_files.daemon.doctor_sync import sync
 from claw_files.daemon.health_checks import HealthChecks
 from claw_files.daemon.log import DaemonLog
@@ -203,7 +203,7 @@ def test_other_work_of_an_agent_does_not_answer_what_it_was_asked(office: Office
 
 def test_a_run_that_a_ping_started_is_not_taken_for_work(office: Office) -> None:
     woken_by_turns(office, 'command = ["true"]')
-    run = Run(id=RunId("r"), agent=AgentId("coder"), key=Key("ping.coder.20260307T084500Z"))
+    run = Run(id=RunId("r"), agent=AgentId("coder"), key=KeyText("ping.coder.20260307T084500Z"))
 
     asked = {ping.agent: ping.how for ping in plan_pings(office.app().settings, [run])}
 

@@ -16,12 +16,13 @@ import pytest
 from msgspec.structs import asdict
 
 from claw_files.core import text as words
-from claw_files.core.model import AgentId, Audit, State
+from claw_files.core.model import AgentId, State
 from claw_files.formats import (
     briefs,
     checkpoints,
     choices,
     definitions,
+    journal,
     ledger,
     messages,
     posts,
@@ -71,7 +72,8 @@ def read_brief(raw: bytes, path: str) -> Facts:
 
 def read_audit(raw: bytes, path: str) -> Facts:
     lines = [json.loads(line) for line in raw.splitlines()]
-    assert all(set(line) == {"timestamp", *Audit.__struct_fields__} for line in lines)
+    assert all(set(journal.KEYS) <= set(line) <= {*journal.KEYS, "from", "usage", "reason"} for line in lines)
+    assert all(map(journal.parse, raw.splitlines()))
     return {"lines": len(lines)}
 
 

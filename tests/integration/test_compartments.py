@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from claw_files.core.errors import Conflict, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.system.disk_files import DiskFiles
@@ -435,7 +436,7 @@ def test_a_task_that_went_to_somebody_else_meanwhile_stays_outside(office: Offic
     task = TaskId(office.new())
     from claw_files.core.model import Audit, Entry
 
-    office.app("shield").workspace.put_entry(Entry(task=task, agent=SHIELD), Audit(action="moved in"))
+    office.app("shield").workspace.put_entry(Entry(task=task, agent=SHIELD), Audit(JournalEvent.MOVED_IN))
     office.delegate(task, "peter")
 
     office.tick()

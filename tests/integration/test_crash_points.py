@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from claw_files.config import parse
 from claw_files.core.errors import Conflict
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, Task, TaskId
 from claw_files.storage.locks import Claims, Locks
 from claw_files.storage.workspace import Workspace
@@ -228,7 +229,7 @@ def test_a_killed_reservation_is_made_or_can_be_made_by_the_next(tmp_path: Path)
         assert Claims(str(world.root)).given(TaskId("TC-1")).highest == 1
 
 
-DEFINED, TASK, AUDIT = "definitions/tc-1.md", TaskId("TC-1"), Audit(action="test")
+DEFINED, TASK, AUDIT = "definitions/tc-1.md", TaskId("TC-1"), Audit(JournalEvent.COMMENT)
 WISH = Task(id=TASK, title="Pay", type="bug", requested_by=AgentId("sam"))
 
 

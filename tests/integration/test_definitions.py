@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, Task, TaskId
 from claw_files.testing.office import Office
 
@@ -296,7 +297,7 @@ def test_a_command_that_changes_terms_changes_the_definition(office: Office) -> 
 
 def test_a_command_that_changes_terms_of_a_task_at_work_changes_the_definition(office: Office) -> None:
     task = TaskId(in_progress(office, "bug"))
-    audit = Audit(action="follow", task=task)
+    audit = Audit(JournalEvent.COMMENT, task=task)
     office.app().workspace.update(task, lambda found: replace(found, followers=(AgentId("iris"),)), audit)
     office.write("status/tc-1.md", "TC-1: DONE\n")
 

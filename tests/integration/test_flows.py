@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.core.errors import AlreadyClaimed, Conflict, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, RunId, State, TaskId
 from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.testing import Crash
@@ -200,7 +201,7 @@ def test_tasks_that_others_made_count_where_they_are_spawned(office: Office) -> 
     for number in range(3):
         task = office.new(type=None)
         office.app().workspace.update(
-            TaskId(task), lambda it: replace(it, parent=TaskId("TC-99")), Audit(action="test")
+            TaskId(task), lambda it: replace(it, parent=TaskId("TC-99")), Audit(JournalEvent.COMMENT)
         )
         if number < 2:
             spawn(office, f"l{number}", by=AgentId("research"), inside="TC-1", task=TaskId(task))

@@ -89,7 +89,8 @@ def test_the_printed_usage_of_a_run_is_noted_at_its_end_with_every_key(office: O
 
     (line,) = office.audit(action="usage")
     other = office.audit(action="wake")[0]
-    assert set(line) == set(other)
+    assert set(line) == {*other, "usage"}
+    assert line["usage"] == {"input": 100, "output": 7, "cost": 0.5}
     assert (line["key"], line["agent"], line["task"]) == ("tc-1.1-s1", "coder", "TC-1")
     assert line["model"] == "anthropic/claude-sonnet-4-6"
     assert line["why"] == "input 100, output 7, cost 0.5, from stdout.log"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from claw_files.core.model import AgentId, Key, Run, RunId, TaskId
+from claw_files.core.model import AgentId, KeyText, Run, RunId, TaskId
 from claw_files.processes import LOST, Handover, StartOrder
 from claw_files.processes.command_runtime import CommandRuntime
 from claw_files.system import procfs
@@ -45,7 +45,7 @@ class Bench:
         run = Run(
             id=RunId(run_id),
             agent=AgentId("peter"),
-            key=Key("tc-1.1"),
+            key=KeyText("tc-1.1"),
             task=TaskId("TC-1"),
             generation=3,
             started=datetime.now(UTC),

@@ -20,7 +20,7 @@ from claw_files.core.model import (
     AgentId,
     Checkpoint,
     Entry,
-    Key,
+    KeyText,
     Kind,
     Message,
     Need,
@@ -234,7 +234,7 @@ def a_lost_definition_is_restored(task: Task) -> None:
         messages.render(
             Message(
                 id="m",
-                key=Key("k"),
+                key=KeyText("k"),
                 kind=Kind.TASK,
                 sender=AgentId("a"),
                 to=AgentId("b"),
@@ -451,7 +451,7 @@ TAIL = BODY.map(lambda text: text.rstrip("\n"))
 def a_message_reads_back(body: str, chain: list[AgentId], sent: datetime, definition: dict[str, str]) -> None:
     message = Message(
         id="m-1",
-        key=Key("tc-1.1"),
+        key=KeyText("tc-1.1"),
         kind=Kind.TASK,
         sender=AgentId("sam"),
         to=AgentId("peter"),
@@ -466,7 +466,7 @@ def a_message_reads_back(body: str, chain: list[AgentId], sent: datetime, defini
 @holds(command=st.lists(LINE, max_size=4), reason=PLAIN, tail=TAIL, code=st.integers(-64, 255))
 def a_run_reads_back(command: list[str], reason: str, tail: str, code: int) -> None:
     run = Run(
-        id=RunId("a"), agent=AgentId("p"), key=Key("k"), command=tuple(command), reason=reason, tail=tail, exit=code
+        id=RunId("a"), agent=AgentId("p"), key=KeyText("k"), command=tuple(command), reason=reason, tail=tail, exit=code
     )
     assert runs.parse(runs.render(run), PATH) == run
 

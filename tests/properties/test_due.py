@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from claw_files.core.model import AgentId, Box, Key, Need, Post, Run, RunId, State, TaskId, Unclear
+from claw_files.core.model import AgentId, Box, KeyText, Need, Post, Run, RunId, State, TaskId, Unclear
 from claw_files.policy import delivery
 from claw_files.policy.due_times import EventMarks
 from claw_files.policy.flow_tree import Asker
@@ -109,7 +109,7 @@ def post(draw: st.DrawFn, number: int) -> Post:
     tries = draw(st.integers(0, 12))
     return Post(
         id=f"post-{number}",
-        key=Key(f"k{number}"),
+        key=KeyText(f"k{number}"),
         to=AgentId("dimitra"),
         channel=draw(st.sampled_from(["json-2", "json-2", "json-3"])),
         queued=draw(st.one_of(near, st.just(START - timedelta(hours=22)))),

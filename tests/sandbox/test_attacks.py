@@ -336,7 +336,7 @@ def test_a_client_of_ours_stays_outside_and_starts_the_rest_behind_the_walls(yar
     import sys
     from datetime import UTC, datetime, timedelta
 
-    from claw_files.core.model import AgentId, Key, Run, RunId
+    from claw_files.core.model import AgentId, KeyText, Run, RunId
     from claw_files.processes import Sandbox, StartOrder
 
     root = str(yard.root)
@@ -349,7 +349,7 @@ def test_a_client_of_ours_stays_outside_and_starts_the_rest_behind_the_walls(yar
         run=Run(
             id=RunId("tc-1.1-s1"),
             agent=AgentId("peter"),
-            key=Key("tc-1.1"),
+            key=KeyText("tc-1.1"),
             started=datetime.now(UTC),
             timeout=timedelta(seconds=30),
         ),

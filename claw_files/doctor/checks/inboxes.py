@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Kind, State
 from claw_files.doctor.checks.leftovers import journal_of
 from claw_files.doctor.findings import Finding
@@ -25,7 +26,7 @@ def missing(s: Survey) -> Iterator[Finding]:
         task = it.task
         if task is None or task.state is not State.BACKLOG or not task.assignee or not task.generation:
             continue
-        is_there = (task.assignee, f"{task.id.lower()}.{task.attempt}") in there
+        is_there = (task.assignee, task_key(task)) in there
         if not is_there and task.assignee not in unread and task.recorded and s.generations(task.id)[0]:
             yield Finding("message-missing", it.node.path, detail=f"{task.id} for {task.assignee}", task=task.id)
 

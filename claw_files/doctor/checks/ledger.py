@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from claw_files.core import text
+from claw_files.core.keys import task_key
 from claw_files.core.model import Entry, Kind, State, Task
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
@@ -70,7 +71,7 @@ def unwatched(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
         task = it.task
         if task is None or it.id in watched or it.folder != "status" or it is not s.file_of(it.id):
             continue
-        is_sent = bool(task.assignee) and (task.assignee, f"{it.id.lower()}.{task.attempt}") in told
+        is_sent = bool(task.assignee) and (task.assignee, task_key(task)) in told
         if task.state is State.IN_PROGRESS or (
             task.assignee and task.state in OPEN and (is_sent or task.state is not State.BACKLOG)
         ):

@@ -1,6 +1,5 @@
 """What crashes, conflicts and ended runs left behind."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from claw_files.doctor.bounded_reader import DiskNode, UnreadableFile
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import PRIVATE, Survey, code_of
 from claw_files.formats import briefs as documents
+from claw_files.formats.journal import decode
 from claw_files.formats.runs import parse
 from claw_files.processes.run_locks import RunLocks
 from claw_files.system import procfs
@@ -58,14 +58,14 @@ def _journal(s: Survey, node: DiskNode, known: set[str]) -> list[Finding]:
     bad: list[Finding] = []
     *lines, tail = raw.split(b"\n")
     for number, line in enumerate(lines, 1):
-        fact = _fact(line)
+        fact = decode(line)
         if fact is None and len(bad) < _MOST_BAD:
             shown = line[:60].decode("utf-8", "replace")
             is_ours = line.startswith(b'{"timestamp":"') and not line.endswith(b"}")
             code = "journal-cut-line" if is_ours else "journal-bad-line"
             bad.append(Finding(code, node.path, number, shown, key=torn(line)))
         elif b'"torn.' in line and fact:  # a repair has said so
-            known.add(str(fact.get("key")).removeprefix("torn."))
+            known.add(str(fact.get("key")))
     if tail and not s.is_young(node):
         bad.append(Finding("journal-torn", node.path, len(lines) + 1, tail[:60].decode("utf-8", "replace")))
     return bad
@@ -80,16 +80,8 @@ def journal_of(s: Survey, path: str) -> bytes:
 
 
 def torn(line: bytes) -> str:
-    """By what a repair's line in the journal names a line that was torn."""
-    return blake2b(line, digest_size=8).hexdigest()
-
-
-def _fact(line: bytes) -> dict[str, object] | None:
-    try:
-        fact = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return fact if isinstance(fact, dict) else None
+    """The key of a repair's line in the journal about a line that was torn."""
+    return f"torn.{blake2b(line, digest_size=8).hexdigest()}"
 
 
 def private(s: Survey) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from acp.schema import (
 
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import TaskId
 from claw_files.integrations.acp.transcript import Transcript
 from claw_files.policy import acp_permissions
@@ -29,7 +30,7 @@ _OF_A_CALL: Final = ("kind", "title", "locations", "content", "rawInput")
 _SHOWN: Final = ("content", "terminal")
 _COMMAND: Final = ("command", "commands", "cmd", "argv", "script")
 
-Note = Callable[[str, str], None]
+Note = Callable[[JournalEvent, str], None]
 
 
 class AgentRequests:
@@ -170,7 +171,7 @@ class AgentRequests:
             return Decision(allowed=False, why="too many requests")
         word = "allowed" if decision.allowed else "refused"
         try:
-            self._note("permission", f"{word} {words.safe(what, 300)}: {decision.why}")
+            self._note(JournalEvent.PERMISSION, f"{word} {words.safe(what, 300)}: {decision.why}")
         except ClawError as wrong:
             self._broken(f"no permission can be given, because it cannot be written down: {wrong}")
             return Decision(allowed=False, why="it cannot be written down")

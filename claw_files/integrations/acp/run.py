@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.integrations.acp.agent_requests import AgentRequests
 from claw_files.integrations.acp.conversation import AcpHello, Conversation, ConversationFailed, RunEnded, SignIn
 from claw_files.integrations.acp.run_record import AcpRecord, Stage, corrections, write
@@ -142,7 +143,7 @@ class AcpRun:
         """Say it in the run's log and in the journal."""
         _tell(sentence)
         with suppress(ClawError):
-            self._desk.note("acp", sentence)
+            self._desk.note(JournalEvent.ACP, sentence)
 
     # --- what it used
 

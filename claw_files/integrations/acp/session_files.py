@@ -7,6 +7,8 @@ from contextlib import suppress
 from claw_files import config
 from claw_files.core import text
 from claw_files.core.errors import ClawError, InvalidFile, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, AgentKind, Audit, RunId, Stay, TaskId
 from claw_files.formats import acp_sessions
 from claw_files.formats.acp_sessions import AcpSession
@@ -47,13 +49,13 @@ class SessionFiles:
             paths += [f"status/{text.file_name(self.task)}"] if self.task and not self._confined else []
         return frozenset(paths)
 
-    def note(self, action: str, why: str) -> None:
+    def note(self, action: JournalEvent, why: str) -> None:
         """Write a decision into the journal. Raises CannotWrite, CannotRead."""
         self._ws.note(self._audit(action, why))
 
-    def _audit(self, action: str, why: str) -> Audit:
+    def _audit(self, action: JournalEvent, why: str) -> Audit:
         name, model = AgentId(self.agent.name), self.agent.model
-        return Audit(action=action, task=self.task, agent=name, actor=name, key=self.run, model=model, why=why)
+        return Audit(action, task=self.task, agent=name, actor=name, key=self.run, model=model, why=why)
 
     def is_protected(self, path: str) -> bool:
         """Whether the agent's sandbox keeps this place, absolute and without links, from being written."""
@@ -81,7 +83,7 @@ class SessionFiles:
         path = self._kept_in
         with suppress(NotFound, InvalidFile):
             found = acp_sessions.parse(self._ws.files.read(path).data, path)
-            is_its = self.label is None or (found.run or "").startswith(f"{(self.task or '').lower()}.")
+            is_its = self.label is None or Key.parse(found.run or "").name == (self.task or "-").lower()
             return found.session if self.is_kept and is_its and found.folder == folder else None
         return None
 
@@ -97,7 +99,7 @@ class SessionFiles:
             run=self.run,
             updated=self._ws.clock.now().replace(microsecond=0),
         )
-        audit = self._audit("acp session", f"{program}: {session}")
+        audit = self._audit(JournalEvent.ACP_SESSION, f"{program}: {session}")
         with suppress(ClawError):
             self._ws.files.folder("sessions")
             self._ws.files.commit(self._kept_in, lambda _: acp_sessions.render(found), self._ws.line(audit))

@@ -15,6 +15,7 @@ from msgspec.structs import asdict, replace
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import GatewayAway, GatewayRefused
+from claw_files.core.keys import Key
 from claw_files.core.model import Value
 from claw_files.integrations.openclaw import Target, delivery_check, turn_result
 from claw_files.integrations.openclaw.delivery_check import DeliveryStep, GatewayEvidence, SendRecord
@@ -116,11 +117,10 @@ class Bridge:
                 return
 
     def _earlier(self) -> Iterator[SendRecord]:
-        stem, _, number = self.job.run.rpartition("-s")
-        for n in range(1, int(number) if number.isascii() and number.isdigit() else 1):
-            yield SendRecord(
-                key=delivery_check.key_of(f"{stem}-s{n}", self._mark), session=self.job.target.session, boot=""
-            )
+        run = Key.parse(self.job.run)
+        for n in range(1, run.send or 1):
+            key = delivery_check.key_of(replace(run, send=n).render(), self._mark)
+            yield SendRecord(key=key, session=self.job.target.session, boot="")
         if self.job.task:
             yield from recorded(os.path.dirname(self.job.folder), self.job.task, self.job.run, self.job.target.session)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from claw_files.core.keys import Key
 from claw_files.integrations.openclaw.delivery_check import SendRecord
 from claw_files.processes.supervisor import write_durably
 
@@ -32,9 +33,10 @@ def read(folder: str) -> SendRecord | None:
 
 def recorded(runs: str, task: str, but: str, session: str) -> Iterator[SendRecord]:
     """What earlier runs of the task sent into the session and did not see the end of, newest first."""
-    stem = f"{task.lower()}."
     with suppress(OSError):
-        names = sorted((name for name in os.listdir(runs) if name.startswith(stem) and name != but), reverse=True)
+        names = sorted(
+            (name for name in os.listdir(runs) if Key.parse(name).name == task.lower() and name != but), reverse=True
+        )
         for name in names[:MOST]:
             sent = read(os.path.join(runs, name))
             if sent is not None and sent.state != "done" and sent.session == session:

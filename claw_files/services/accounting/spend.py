@@ -8,25 +8,25 @@ import msgspec
 
 from claw_files import __version__
 from claw_files.core.errors import ClawError
-from claw_files.core.model import AgentId, TaskId, Value
-from claw_files.formats import usage
-from claw_files.formats.usage import Charge
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, Value
+from claw_files.formats import journal
+from claw_files.formats.journal import Line
 from claw_files.policy import budgets, costs
-from claw_files.policy.costs import By, StartedRun
+from claw_files.policy.costs import By
 from claw_files.policy.snapshot import MonthSpending
 from claw_files.storage.workspace import Workspace
 from claw_files.system.paths import JOURNAL_BYTES
 
 _KEPT = "spending"
-_NEEDLES = (b'"action":"usage"', b'"action":"wake"')
+_NEEDLES = tuple(f'"action":"{event}"'.encode() for event in (JournalEvent.USAGE, JournalEvent.WAKE))
 
 
 class DaySpending(Value, frozen=True):
     """What one day's journal tells about runs and their cost."""
 
     stamp: tuple[int, int, int]  # of the file: time, size, inode
-    charges: tuple[Charge, ...] = ()
-    woken: tuple[StartedRun, ...] = ()
+    lines: tuple[Line, ...] = ()
     broken: int = 0  # lines that could not be read
 
 
@@ -51,7 +51,7 @@ class Spending:
             return None
         month = costs.month_of(self._ws.clock.now(), self._ws.zone)
         places = (self, *(Spending(other) for other in self._ws.places.others()))
-        found = (one for place in places for day in place._days_of(month) for one in day.charges)
+        found = (line for place in places for day in place._days_of(month) for line in day.lines)
         return costs.spent(found, month, self._ws.zone)
 
     def without_money(self) -> tuple[AgentId, ...]:
@@ -62,15 +62,16 @@ class Spending:
         """The bill of a month ("2026-03", in the workspace's zone), or of all months there are."""
         self._unread = []
         days = list(self._days_of(month))
-        charges = [one for day in days for one in day.charges]
-        woken = [one for day in days for one in day.woken]
-        bill = costs.bill(charges, woken, by, month, self._ws.zone, self._ws.settings.budgets)
+        bill = costs.bill(
+            (line for day in days for line in day.lines), by, month, self._ws.zone, self._ws.settings.budgets
+        )
         return BillReport(bill=bill, broken=sum(day.broken for day in days), unread=tuple(self._unread))
 
-    def keys(self, since: datetime) -> set[str]:
+    def keys(self, since: datetime) -> set[str | None]:
         """The keys of all usage that was noted since."""
         first = since.astimezone(UTC).date()
-        return {one.key for day in self._read(lambda found: found >= first, f"{first:%Y-%m}") for one in day.charges}
+        days = self._read(lambda found: found >= first, f"{first:%Y-%m}")
+        return {line.key for day in days for line in day.lines if line.usage}
 
     def _days_of(self, month: str | None) -> list[DaySpending]:
         """The days that may hold something of the month: those of UTC, a day more at each end."""
@@ -82,7 +83,7 @@ class Spending:
         return list(self._read(lambda day: early <= day <= last, f"{early:%Y-%m}"))
 
     def _read(self, is_wanted: Any, since: str) -> Iterator[DaySpending]:
-        head = f"{__version__} 1\n".encode()
+        head = f"{__version__} 2\n".encode()
         kept = self._kept(head)
         seen: dict[str, DaySpending] = {}
         for name in self._ws.files.all_names("audit", since):
@@ -117,42 +118,19 @@ class Spending:
 
 def read_day(raw: bytes, stamp: tuple[int, int, int]) -> DaySpending:
     """What a day's journal says; lines that are broken are counted, the others of interest are understood."""
-    charges, woken, broken = [], [], 0
+    lines, broken = list[Line](), 0
     for line in raw.split(b"\n"):
         if not line.strip():
             continue
         if not (line.startswith(b"{") and line.endswith(b"}")):
             broken += 1
         elif any(needle in line for needle in _NEEDLES):
-            facts = _decoded(line)
+            facts = journal.decode(line)
             broken += facts is None
-            if facts and (charge := usage.charge(facts)):
-                charges.append(charge)
-            elif facts and (begun := _woken(facts)):
-                woken.append(begun)
-    return DaySpending(stamp=stamp, charges=tuple(charges), woken=tuple(woken), broken=broken)
-
-
-def _decoded(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _woken(facts: dict[str, Any]) -> StartedRun | None:
-    at, run, model = usage.instant(facts), facts.get("key"), facts.get("model")
-    if facts.get("action") != "wake" or at is None or not isinstance(run, str):
-        return None
-    agent, task = (value if isinstance(value, str) else None for value in (facts.get("agent"), facts.get("task")))
-    return StartedRun(
-        at=at,
-        run=run,
-        agent=AgentId(agent) if agent else None,
-        task=TaskId(task) if task else None,
-        model=model if isinstance(model, str) else None,
-    )
+            found = journal.line_of(facts) if facts else None
+            if found and found.key and (found.usage or found.action == JournalEvent.WAKE):
+                lines.append(found)
+    return DaySpending(stamp=stamp, lines=tuple(lines), broken=broken)
 
 
 def _date(name: str) -> date | None:

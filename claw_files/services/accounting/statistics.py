@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from claw_files.core.errors import ClawError, NotFound
 from claw_files.core.model import RunId, TaskId, Value
-from claw_files.formats import usage
+from claw_files.formats import journal
+from claw_files.formats.journal import Line
 from claw_files.policy import work_statistics as stats
-from claw_files.policy.work_statistics import JournalFacts, Stats
+from claw_files.policy.work_statistics import Stats
 from claw_files.processes import AgentRuntime
 from claw_files.storage.workspace import Workspace
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
@@ -60,7 +58,7 @@ class Statistics:
             unread=tuple(self._unread),
         )
 
-    def _lines(self, first: datetime, now: datetime) -> Iterator[JournalFacts]:
+    def _lines(self, first: datetime, now: datetime) -> Iterator[Line]:
         for path in journal_paths(first, now):
             try:
                 raw = self._ws.files.read(path, JOURNAL_BYTES).data
@@ -73,15 +71,10 @@ class Statistics:
                 if text.strip() and (line := self._line(text)):
                     yield line
 
-    def _line(self, text: bytes) -> JournalFacts | None:
-        try:
-            facts = msgspec.json.decode(text, type=dict[str, Any])
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            self._broken += 1
-            return None
-        at = usage.instant(facts)
-        words = {key: facts[key] for key in ("action", "task", "agent", "model", "key", "why") if _is_text(facts, key)}
-        return JournalFacts(at=at, **words) if at and "action" in words else None
+    def _line(self, text: bytes) -> Line | None:
+        facts = journal.decode(text)
+        self._broken += facts is None
+        return journal.line_of(facts) if facts else None
 
     def _types(self, tasks: set[TaskId]) -> dict[TaskId, str]:
         """The type of each task that has one; the archive is read file by file for those that lie there."""
@@ -117,7 +110,3 @@ class Statistics:
             return "alive"
         reason = (run.reason or "unknown").partition(":")[0]
         return f"{reason} (exit {run.exit})" if reason == "exited" and run.exit else reason
-
-
-def _is_text(facts: dict[str, Any], key: str) -> bool:
-    return isinstance(facts.get(key), str)

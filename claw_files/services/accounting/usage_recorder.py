@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from claw_files.core import text
 from claw_files.core.digest import digest
 from claw_files.core.errors import ClawError, InvalidFile, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, Audit, Run, RunId, Task, Usage, Value
 from claw_files.formats import frontmatter_edits, runs
 from claw_files.formats import usage as forms
@@ -132,11 +134,12 @@ class UsageRecorder:
         if not found.own and key in Spending(self._ws).keys(self._ws.clock.now() - LONGEST):
             return  # it was noted when the attempt before ended, and stands there still
         audit = Audit(
-            action=forms.ACTION,
+            JournalEvent.USAGE,
             task=task.id if task else None,
             agent=agent,
             model=model,
             key=key,
+            usage=priced,
             why=forms.render(priced, found.source, by_price=priced.cost is not None and found.usage.cost is None),
             actor=self._ws.settings.coordinator,
         )
@@ -192,4 +195,4 @@ class UsageRecorder:
 
 def _is_check(run: str) -> bool:
     """Whether it is the run of a route's own check: no agent's, and it uses nothing."""
-    return ".verify-s" in run
+    return Key.parse(run).what == "verify"

@@ -1,18 +1,18 @@
 """Reading the journal: its last lines, and those that come."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from claw_files.core.errors import BadValue, ClawError
+from claw_files.core.errors import BadValue
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Value
+from claw_files.formats.journal import decode
+from claw_files.system import journal_files
 from claw_files.system.clock import Clock
 from claw_files.system.files import Files
-from claw_files.system.paths import JOURNAL_BYTES
 
 POLL_SECONDS = 0.5
 _SUFFIX = ".jsonl"
@@ -107,36 +107,21 @@ class Journal:
         stamp = self._files.stamp(f"audit/{name}")
         if stamp and stamp.size_bytes == start.offset:
             return
-        try:
-            raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
-        except ClawError:  # doctor names it
-            return
+        raw = journal_files.read(self._files, f"audit/{name}")
         offset = start.offset if len(raw) >= start.offset else 0  # shorter: another file lies there now
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
-            line = _decoded(part)
+            line = decode(part)
             yield Position(day=start.day, offset=offset), None if line and self._is_hidden(line) else line
 
     def _days(self) -> list[str]:
         return [name for name in self._files.all_names("audit") if name.endswith(_SUFFIX)]
 
     def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
-        try:
-            raw = self._files.read(f"audit/{name}", JOURNAL_BYTES).data
-        except ClawError:  # doctor names it
-            return []
-        lines = (_decoded(line) for line in raw.split(b"\n"))
+        lines = map(decode, journal_files.read(self._files, f"audit/{name}").split(b"\n"))
         shown = [line for line in lines if line and task in (None, line.get("task"))]
         return [line for line in shown if not self._is_hidden(line)] if self._hidden else shown
 
     def _is_hidden(self, line: dict[str, Any]) -> bool:
         who = {line.get(key) for key in ("agent", "actor", "parent_agent")}
         return bool(self._hidden & who) or line.get("task") in self._hidden_tasks
-
-
-def _decoded(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -12,6 +12,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from claw_files.core.errors import CannotRead, ClawError, NotFound
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, State
 from claw_files.core.text import FILE_BYTES
 from claw_files.storage.workspace import Workspace
@@ -125,7 +126,7 @@ class MonthMover:
                 fresh[name] = replace(content, data=old.data + content.data) if old and is_journal else content
         path = self._part(f"{folder}/{month}", set(fresh)) if fresh else ""
         why = f"{len(fresh)} files of {month}"
-        audit = Audit(action="compress", actor=self._ws.settings.coordinator, key=path, why=why)
+        audit = Audit(JournalEvent.COMPRESS, actor=self._ws.settings.coordinator, key=path, why=why)
         if fresh:
             self._files.commit(path, lambda raw: added(raw, fresh), self._ws.line(audit))
 
@@ -145,5 +146,5 @@ class MonthMover:
         for name in self._files.archives(folder):
             if name[:7] < before:
                 path, why = f"{folder}/{name}", "retention.delete_after"
-                audit = Audit(action="delete", actor=self._ws.settings.coordinator, key=path, why=why)
+                audit = Audit(JournalEvent.DELETE, actor=self._ws.settings.coordinator, key=path, why=why)
                 self._files.remove(path, self._ws.line(audit))

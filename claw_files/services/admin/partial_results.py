@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Checkpoint, Result, Run, State, Task
 from claw_files.formats import checkpoints as forms
 from claw_files.services.evidence.run_logs import last_bytes
@@ -55,14 +56,14 @@ class PartialResults:
             completed=now,
             body=self._left(run),
         )
-        audit = Audit(action="save partial", task=task.id, agent=run.agent, key=run.id, why="the daemon stops")
+        audit = Audit(JournalEvent.SAVE_PARTIAL, task=task.id, agent=run.agent, key=run.id, why="the daemon stops")
         self._ws.files.folder("checkpoints")
         self._ws.files.commit(path, lambda there: there or forms.render_result(result), self._ws.line(audit))
         return path
 
     def _as_checkpoint(self, run: Run) -> str:
         path = self._checkpoints.path(run.agent)
-        audit = Audit(action="save partial", task=run.task, agent=run.agent, key=run.id, why="the daemon stops")
+        audit = Audit(JournalEvent.SAVE_PARTIAL, task=run.task, agent=run.agent, key=run.id, why="the daemon stops")
         left, now = self._left(run), self._ws.clock.now().replace(microsecond=0)
         heading = f"## Left of run {run.id}"
 

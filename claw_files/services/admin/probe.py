@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from claw_files.config import Agent
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, Refused
-from claw_files.core.model import AgentKind, Audit, Box, Entry, Run, RunId, Runtime, Size, State, Task, TaskId, Value
+from claw_files.core.journal_events import JournalEvent, Reason
+from claw_files.core.keys import run_id, task_key
+from claw_files.core.model import AgentKind, Audit, Box, Entry, Run, Runtime, Size, State, Task, TaskId, Value
 from claw_files.integrations.acp.handshake import HandshakeResult
 from claw_files.policy import budgets, dispatch_queue, probes
 from claw_files.policy.snapshot import TaskEvidence
@@ -25,7 +27,7 @@ from claw_files.services.heartbeat.heartbeat import Heartbeat
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.services.tasks.lifecycle import TaskService
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 from claw_files.system.randomness import token
 
 POLL_SECONDS = 0.2
@@ -110,8 +112,9 @@ class Prober:
         finally:
             # One that acted ends by itself, and only then says what it used.
             self._close(task, TO_END if found and found.acts else timedelta(0))
-        why = f"{probes.ACTS}: {self._steps[-1].what}" if found.acts else f"does not act: {self._steps[-1].what}"
-        self._ws.note(Audit(action="probe", task=task, agent=agent.name, model=agent.model, key=task.lower(), why=why))
+        why = f"{'acts' if found.acts else 'does not act'}: {self._steps[-1].what}"
+        audit = Audit(JournalEvent.PROBE, task=task, agent=agent.name, model=agent.model, key=task.lower(), why=why)
+        self._ws.note(replace(audit, reason=Reason.ACTS if found.acts else Reason.ACTS_NOT))
         return found
 
     # --- an agent that looks for itself
@@ -143,7 +146,7 @@ class Prober:
         if agent.kind is AgentKind.WORKER:
             limit = max(patience, timedelta(seconds=1))
             task = replace(task, label=task.id.lower(), size=Size.S, timeout=limit, spawner=self._me)
-        audit = Audit(action="task new", task=task.id, agent=agent.name, actor=self._me, why=TITLE)
+        audit = Audit(JournalEvent.TASK_NEW, task=task.id, agent=agent.name, actor=self._me, why=TITLE)
         self._ws.create(task, audit, BODY)
         self._delegations.deliver(task.id, agent.name, self._me)
         self._tell(f"{task.id} was sent to {agent.name}")
@@ -172,12 +175,12 @@ class Prober:
 
     def _wake(self, agent: Agent, task: TaskId) -> Run | None:
         """Its run, once there is one; other messages of the workspace may be woken with it, as by any tick."""
-        run_id = RunId(f"{task.lower()}.1-s1")
-        run = self._runtime.look(run_id)
+        first = run_id(task_key(Task(id=task)), 1)
+        run = self._runtime.look(first)
         if run is None and self._seconds() >= self._next_wake:
             self._next_wake = self._seconds() + WAKE_SECONDS
             self._heartbeat.wake()
-            run = self._runtime.look(run_id)
+            run = self._runtime.look(first)
         if run is not None:
             self._tell(f"run {run.id} was started")
         return run
@@ -249,12 +252,12 @@ class Prober:
             if run.task == task:
                 self._runtime.stop(run.id)
         self._wait_for_end(task, TO_END)
-        audit = Audit(action="probe over", task=task, actor=self._me, why="the probe is over")
+        audit = Audit(JournalEvent.PROBE_OVER, task=task, actor=self._me, why="the probe is over")
         with suppress(ClawError):
             loaded = self._ws.load(task)
             if not self._ws.in_force(loaded.task).state.is_closed:
                 self._tasks.cancel(task, self._me, "the probe is over")
-            self._ws.put_away(task_message_key(loaded.task), audit)
+            self._ws.put_away(task_key(loaded.task), self._me, audit.why)
             if loaded.task.label:
                 self._checkpoints.set_aside(loaded.task.label, self._me)
         if entry := self._ws.entry(task):

@@ -11,6 +11,8 @@ from functools import partial
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import key_of, task_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Run, State, Task, TaskId
 from claw_files.formats import definitions
 from claw_files.policy import visibility
@@ -18,7 +20,7 @@ from claw_files.policy.rule_context import has_ended
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.locks import Locks
 from claw_files.storage.places import FOLDER, Places
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 from claw_files.system.access_modes import tighten
 
 PATIENCE = timedelta(seconds=10)
@@ -98,7 +100,7 @@ class MovingIn:
     def enter(self, line: Entry, agent: AgentId) -> bool:
         """Write the line inside, then fetch the task; the caller holds its lock outside. Raises Conflict, Busy."""
         inner = self._inner(agent)
-        audit = Audit(action="moved in", task=line.task, agent=agent, actor=self._outer.settings.coordinator)
+        audit = Audit(JournalEvent.MOVED_IN, task=line.task, agent=agent, actor=self._outer.settings.coordinator)
         new, old = Entry(task=line.task, agent=agent, spawner=line.spawner, verb=line.verb, at=line.at), None
         if (old := inner.entry(line.task)) is None:
             inner.put_entry(new, audit)
@@ -118,7 +120,7 @@ class MovingIn:
                 self._check(outer.in_force(outer.load(task).task), agent)
                 self._move_messages(agent, task)
                 self._inner(agent).claims.adopt(task, outer.claims)
-            audit = Audit(action="moved in", task=task, actor=outer.settings.coordinator, why="into a compartment")
+            audit = Audit(JournalEvent.MOVED_IN, task=task, actor=outer.settings.coordinator, why="into a compartment")
             line = outer.entry(task)
             if line and (found or line.agent == agent):
                 outer.replace_entry(line, None, audit)
@@ -133,7 +135,7 @@ class MovingIn:
         """Raises Conflict for a task that somebody else was given, or works on, since its move was begun."""
         if task.assignee in (None, agent):
             return
-        key = task_message_key(task)
+        key = task_key(task)
         if task.state is not State.BACKLOG or (task.assignee and self._outer.find_message(task.assignee, key)):
             raise Conflict(f"{task.id} is {task.assignee}'s", task.assignee)
 
@@ -147,8 +149,7 @@ class MovingIn:
     def _move_messages(self, agent: AgentId, task: TaskId | None) -> None:
         """Those about the task, or all; of two with one name the one that comes later is set aside."""
         for path in self._messages(agent):
-            name = path.rpartition("/")[2]
-            if task is None or name.rpartition("Z-")[2].startswith(f"{task.lower()}."):
+            if task is None or key_of(path.rpartition("/")[2].removesuffix(".md")).name == task.lower():
                 self._move_beside(path, agent)
 
     def _messages(self, agent: AgentId) -> list[str]:

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.errors import Conflict, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import message_id, run_id, task_key
 from claw_files.core.model import (
     AgentId,
     AgentKind,
@@ -50,7 +52,7 @@ from claw_files.services.evidence import predecessors, recorded_ends
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage import task_recall
-from claw_files.storage.workspace import LEDGER_PATIENCE, Workspace, task_message_key
+from claw_files.storage.workspace import LEDGER_PATIENCE, Workspace
 
 if TYPE_CHECKING:  # read when somebody is chosen, or asked again
     from claw_files.services.delegation.agent_selection import AgentSelection
@@ -103,7 +105,7 @@ class Delegations:
         check_free(ws, task)
         ws.check_room()
         if urgent and not routing.is_urgent(task):
-            audit = Audit(action="urgent", task=task.id, actor=by, why="its answer is needed now")
+            audit = Audit(JournalEvent.URGENT, task=task.id, actor=by, why="its answer is needed now")
             task = ws.update(task.id, routing.made_urgent, audit)
         agent = to or self._pick(task)
         settings = ws.settings
@@ -114,7 +116,7 @@ class Delegations:
         check_place(ws, task, agent)
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
-        audit = Audit(action="delegate", task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
+        audit = Audit(JournalEvent.DELEGATE, task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
         done = DelegationResult(task=task.id, agent=agent, check=at, warning=routing.estimate_warning(task.estimate))
         with ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: delegate {task_id} to {agent}"):
             check_free(ws, ws.in_force(ws.load(task_id).task))  # of two at once the second must not write its line
@@ -158,7 +160,7 @@ class Delegations:
             return None, ()
         if task.assignee != by or task.state.is_closed:
             return None, ()
-        found = self._ws.find_message(by, task_message_key(task))
+        found = self._ws.find_message(by, task_key(task))
         return task, found[0].chain if found else ()
 
     # --- delivering, also by the tick
@@ -177,22 +179,22 @@ class Delegations:
         if not ws.places.has_tasks_of(agent) and not ws.places.is_closed and (there := ws.places.inbox_of(agent)):
             return Delegations(there)._receive(task_id, agent, by, chain, ws.entry(task_id))
         task = self.ensure(task_id, agent, by)
-        key = task_message_key(task)
+        key = task_key(task)
         if task.assignee == agent and (found := ws.find_message(agent, key)):
             return found[0]
         generation = ws.next_generation(task)
         ws.claims.reserve(task_id, generation, agent)
         now, model = ws.clock.now(), routing.model_for(ws.settings, agent, task.type, task.model)
         audit = Audit(
-            action="deliver", task=task_id, agent=agent, actor=by, key=key, model=model, why="reserved for it"
+            JournalEvent.DELIVER, task=task_id, agent=agent, actor=by, key=key, model=model, why="reserved for it"
         )
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
         self._retire(task, agent, audit)
         message = self._message(task, agent, by, chain or (by,), now)
         if found := ws.find_message(agent, key):  # it gave the task back, and is given it again
             message = replace(message, id=found[0].id, sends=found[0].sends + 1)
-            return self._put_back(message, found[1], replace(audit, action="resend", why="delegated again"))
-        return ws.deliver(message, replace(audit, action="send", why=f"attempt {task.attempt}"))
+            return self._put_back(message, found[1], replace(audit, action=JournalEvent.RESEND, why="delegated again"))
+        return ws.deliver(message, replace(audit, action=JournalEvent.SEND, why=f"attempt {task.attempt}"))
 
     def _receive(
         self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...], line: Entry | None
@@ -201,7 +203,7 @@ class Delegations:
         ws = self._ws
         at = (line.at if line else None) or words.next_look(ws.clock.now(), ws.settings.heartbeat.check[0])
         new = Entry(task=task_id, agent=agent, spawner=line.spawner if line else None, at=at)
-        audit = Audit(action="moved in", task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
+        audit = Audit(JournalEvent.MOVED_IN, task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
         with ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
             ws.put_entry(new, audit)
             self._fetch(task_id, agent, held=True)
@@ -213,18 +215,16 @@ class Delegations:
             return self._ws.places.fetch(task_id, agent, held)
         except Conflict:
             if entry := self._ws.entry(task_id):
-                audit = Audit(action="unwatch", task=task_id, agent=agent, why="it went to somebody else outside")
+                audit = Audit(JournalEvent.UNWATCH, task=task_id, agent=agent, why="it went to somebody else outside")
                 self._ws.replace_entry(entry, None, audit)
             raise
 
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
         """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
         recorded_ends.put_away(self._ws, task, task.attempt - 1, audit)
-        found = self._ws.find_message(agent, f"{task.id.lower()}.{task.attempt - 1}")
-        if found and found[1] is not Box.DONE:
-            why = f"attempt {task.attempt} follows"
-            done = replace(audit, action="inbox done", key=found[0].key, why=why)
-            self._ws.shift(agent, found[0].id, found[1], Box.DONE, done)
+        found = self._ws.find_message(agent, task_key(replace(task, attempt=task.attempt - 1)))
+        if found:
+            self._ws.finish(*found, audit.actor, f"attempt {task.attempt} follows")
 
     def ensure(self, task_id: TaskId, agent: AgentId, by: AgentId) -> Task:
         """The task in force; a ledger line that somebody wrote for a task without a file makes one."""
@@ -240,20 +240,20 @@ class Delegations:
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)
             task = replace(task, assignee=agent)
-            return ws.create(task, Audit(action="task new", task=task_id, actor=by, why="named in the ledger"))
-        if task.assignee == agent and ws.find_message(agent, task_message_key(task)):
+            return ws.create(task, Audit(JournalEvent.TASK_NEW, task=task_id, actor=by, why="named in the ledger"))
+        if task.assignee == agent and ws.find_message(agent, task_key(task)):
             return task  # delivered already; it may have begun since
         if task.state is not State.BACKLOG:
             raise ws.already_claimed(task)
-        if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_message_key(task)):
+        if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_key(task)):
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
         return task
 
     def _message(self, task: Task, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...], now: datetime) -> Message:
         ws = self._ws
         loaded = ws.load(task.id)
-        key = task_message_key(task)
-        run = RunId(f"{key}-s1")
+        key = task_key(task)
+        run = run_id(key, 1)
         text, has_more = ws.text_of(loaded.task, loaded.content.data, loaded.path)
         findings = loaded.path if has_more else None
         checkpoint = Checkpoints.worker_path(task.label) if task.label else Checkpoints.path(agent)
@@ -261,7 +261,7 @@ class Delegations:
         if stamp and task.label:  # it is moved there before its worker starts
             checkpoint = Checkpoints.aside_path(task.label, stamp)
         return Message(
-            id=f"{now:%Y%m%dT%H%M%SZ}-{key}",
+            id=message_id(key, now),
             key=key,
             kind=Kind.TASK,
             sender=by,
@@ -290,7 +290,7 @@ class Delegations:
     def resend(self, task_id: TaskId, agent: AgentId, by: AgentId, why: str) -> Message:
         """The same message in new/ again, one send more, with a new time to acknowledge it."""
         ws = self._ws
-        found = ws.find_message(agent, task_message_key(ws.load(task_id).task))
+        found = ws.find_message(agent, task_key(ws.load(task_id).task))
         if found is None:
             raise NotFound("message", f"{task_id} for {agent}")
         message, box = found
@@ -298,13 +298,13 @@ class Delegations:
             raise Conflict(f"{agent} has read the message on {task_id}", agent)
         now = ws.clock.now().replace(microsecond=0)
         again = replace(message, sends=message.sends + 1, ack_by=now + ws.settings.heartbeat.ack)
-        audit = Audit(action="resend", task=task_id, agent=agent, actor=by, key=again.key, why=why)
+        audit = Audit(JournalEvent.RESEND, task=task_id, agent=agent, actor=by, key=again.key, why=why)
         return self._put_back(again, box, audit)
 
     def _put_back(self, message: Message, box: Box, audit: Audit) -> Message:
         """The message in new/ again, with what it says now: first moved, then written, so it is never there twice."""
         if box is not Box.NEW:
-            self._ws.shift(message.to, message.id, box, Box.NEW, replace(audit, action="put back"))
+            self._ws.shift(message.to, message.id, box, Box.NEW, replace(audit, action=JournalEvent.PUT_BACK))
         self._ws.rewrite(message, Box.NEW, audit)
         return message
 
@@ -316,8 +316,8 @@ class Delegations:
         """
         ws = self._ws
         task = ws.in_force(ws.load(entry.task).task)
-        key = task_message_key(task)
-        audit = Audit(action="next-agent", task=task.id, agent=agent, actor=by, key=key, why=why)
+        key = task_key(task)
+        audit = Audit(JournalEvent.NEXT_AGENT, task=task.id, agent=agent, actor=by, key=key, why=why)
         now, before = ws.clock.now(), task.assignee
         found = ws.find_message(before, key) if before else None
         is_read = found and found[1] is not Box.NEW and not (found[1] is Box.DONE and entry.agent == agent)
@@ -327,7 +327,8 @@ class Delegations:
         at = words.next_look(now, after)
         ws.replace_entry(entry, Entry(task=entry.task, agent=agent, spawner=entry.spawner, at=at), audit)
         if before and found and found[1] is not Box.DONE:
-            ws.shift(before, found[0].id, found[1], Box.DONE, replace(audit, action="withdraw", agent=before))
+            withdrawn = replace(audit, action=JournalEvent.WITHDRAW, agent=before)
+            ws.shift(before, found[0].id, found[1], Box.DONE, withdrawn)
         actor = transitions.Actor(id=by, coordinator=True, tick=True)
         generation = ws.next_generation(task)
         ws.claims.reserve(task.id, generation, agent)
@@ -367,7 +368,7 @@ class Delegations:
             caller = self.admit(by, inside, 0 if made else 1)
             check_label(ws, label, order.task or made)
             check_group(ws, order.group, by)
-            who = Audit(action="spawn", agent=worker, parent_agent=by, actor=by, why=label)
+            who = Audit(JournalEvent.SPAWN, agent=worker, parent_agent=by, actor=by, why=label)
             audit = replace(who, task=order.task, model=terms.model, key=ws.pending.key(label))
             within, asked = caller.within, terms.asked
             contract = Contract(order=order, label=label, size=size, spawner=by, within=within, asked=asked)
@@ -393,4 +394,4 @@ class Delegations:
         if terms.earlier and self._choosing and self._choosing().caching.answer(task, *terms.earlier, by):
             return replace(done, cached=terms.earlier[0].id)
         message = self.deliver(task.id, worker, by)
-        return replace(done, message=message.id, run=RunId(f"{message.key}-s1"))
+        return replace(done, message=message.id, run=run_id(message.key, 1))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from claw_files.config import Route
 from claw_files.core import text
 from claw_files.core.errors import ClawError, MoveRefused
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Entry, Result, State, Task
 from claw_files.formats import checkpoints as forms
 from claw_files.policy import result_reuse
@@ -54,7 +55,7 @@ class ResultCache:
         ws, path, old = self._ws, self._checkpoints.worker_path(task.label or ""), earlier.label or ""
         why = f"the result of {earlier.id}, done {text.render_instant(earlier.completed or ws.clock.now())}"
         audit = Audit(
-            action="from cache",
+            JournalEvent.FROM_CACHE,
             task=task.id,
             agent=earlier.assignee,
             parent_agent=by,
@@ -89,7 +90,7 @@ class ResultCache:
             self._checkpoints.set_aside(label, audit.actor or ws.settings.coordinator)
         raw = forms.render_result(result_reuse.copied(result, task, earlier))
         path = self._checkpoints.worker_path(label)
-        ws.files.commit(path, lambda _: raw, ws.line(replace(audit, action="copy result", why=path)))
+        ws.files.commit(path, lambda _: raw, ws.line(replace(audit, action=JournalEvent.COPY_RESULT, why=path)))
 
     def _is_there(self, label: str) -> bool:
         try:

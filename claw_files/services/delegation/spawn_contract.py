@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, Conflict, MoveRefused, Refused
+from claw_files.core.keys import Key, task_key
 from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.formats.checkpoints import parse_result
 from claw_files.policy import flow_tree, routing
 from claw_files.policy.snapshot import FilePlace, Predecessor
-from claw_files.storage.workspace import Loaded, Workspace, task_message_key
+from claw_files.storage.workspace import Loaded, Workspace
 
 if TYPE_CHECKING:  # read when somebody is chosen
     from claw_files.services.delegation.agent_selection import AgentSelection
@@ -174,7 +175,7 @@ def _of_label(ws: Workspace, label: str, entries: tuple[Entry, ...]) -> Iterator
         return
     with suppress(ClawError):
         result = parse_result(ws.files.read(path).data, path)
-        task = result.task or (TaskId(result.run.partition(".")[0].upper()) if result.run else None)
+        task = result.task or (TaskId(Key.parse(result.run).name.upper()) if result.run else None)
         if (found := _load(ws, task) if task else None) and found.task.label == label:
             if found.place is not FilePlace.ARCHIVE:
                 yield found.task
@@ -220,7 +221,7 @@ def check_free(ws: Workspace, task: Task) -> None:
 
 def is_sent(ws: Workspace, task: Task) -> bool:
     """Whether the message of the task's present attempt was sent."""
-    return bool(task.assignee and ws.find_message(task.assignee, task_message_key(task)))
+    return bool(task.assignee and ws.find_message(task.assignee, task_key(task)))
 
 
 def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, AgentKind, Run, State, Task, TaskId
 from claw_files.policy import flow_tree
 from claw_files.policy.flow_tree import Caller
-from claw_files.policy.rule_context import is_attempt
 from claw_files.storage.workspace import Workspace
 
 
@@ -61,7 +61,7 @@ class SpawnerIdentity:
     def _task_of(self, run: Run) -> Task | None:
         """What the run works on; of one that was only told of a task, the agent's own above that."""
         task = self.find(run.task) if run.task else None
-        if task is None or (task.assignee == run.agent and is_attempt(run.key)):
+        if task is None or (task.assignee == run.agent and Key.parse(run.key).is_attempt):
             return task
         ours = (it for it in flow_tree.above(task, self.find) if it.assignee == run.agent and not it.state.is_closed)
         return next(ours, None)

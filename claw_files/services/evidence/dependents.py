@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import Audit, Kind, State, Task, TaskId
 from claw_files.policy import dependents, transitions
-from claw_files.policy.rule_context import mark, task_key
+from claw_files.policy.rule_context import mark
 from claw_files.policy.snapshot import MOST_BEFORE, Predecessor
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.storage.workspace import Workspace
@@ -41,19 +43,19 @@ class Successors:
     def _block(self, task: Task, lost: list[Predecessor]) -> None:
         why, now = dependents.reason(lost), self._ws.clock.now()
         if task.state is State.BACKLOG:
-            audit = Audit(action="block", task=task.id, agent=task.assignee, actor=self._tick.id, why=why)
+            audit = Audit(JournalEvent.BLOCK, task=task.id, agent=task.assignee, actor=self._tick.id, why=why)
             self._ws.update(task.id, lambda found: transitions.block(found, self._tick, now, why), audit)
         self._tell(task, f"after.{mark(why)}", dependents.question(task, lost), Kind.QUESTION)
 
     def _go_on(self, task: Task) -> None:
         why, now = "what it comes after is done", self._ws.clock.now()
         if task.state is State.BLOCKED:
-            audit = Audit(action="unblock", task=task.id, agent=task.assignee, actor=self._tick.id, why=why)
+            audit = Audit(JournalEvent.UNBLOCK, task=task.id, agent=task.assignee, actor=self._tick.id, why=why)
             self._ws.update(task.id, lambda found: transitions.resume(found, self._tick, now), audit)
         if dependents.has_nobody(task, self._ws.settings):
             self._tell(task, "ready", dependents.ready(task), Kind.ANNOUNCE)
 
     def _tell(self, task: Task, what: str, text: str, kind: Kind) -> None:
         who, key = dependents.asked_by(task, self._ws.settings), task_key(task, what)
-        audit = Audit(action="tell", task=task.id, agent=who, actor=self._tick.id, key=key, why=text)
+        audit = Audit(JournalEvent.TELL, task=task.id, agent=who, actor=self._tick.id, key=key, why=text)
         self._messages.tell(key, who, text, kind, task.id, audit, short="needs a look")

@@ -6,15 +6,19 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Audit, Box, State, Task
+from claw_files.formats.journal import Line
 from claw_files.policy import routing
-from claw_files.policy.rule_context import task_key
 from claw_files.services.tasks import task_history
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Workspace
 
+E = JournalEvent
+
 # What a cache answers was approved when it was found.
-_APPROVED = ("approve", "no reviewer", "from cache", "record", "close")
+_APPROVED = (E.APPROVE, E.NO_REVIEWER, E.FROM_CACHE, E.RECORD, E.CLOSE)
 
 
 def checked(ws: Workspace, task: Task) -> Task:
@@ -29,21 +33,20 @@ def checked(ws: Workspace, task: Task) -> Task:
     if reviewer and not _is_approved(ws, task, reviewer, known):
         why = f"recorded {State.DONE}, but nobody approved it"
         return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
-    if known and not reviewer and known.state is not task.recorded:
-        why, found = f"records {task.recorded}, and the journal {known.state}", replace(task, recorded=known.state)
+    if known and not reviewer and known.after is not task.recorded:
+        why, found = f"records {task.recorded}, and the journal {known.after}", replace(task, recorded=known.after)
         is_move = task.state is State.DONE
         return replace(found, overruled=(*task.overruled, why)) if is_move else replace(found, stranger=why)
-    if task.verified and not any(
-        it.get("action") == "verified" for it in task_history.lines(ws, task.id, task.completed)
-    ):
+    lines = task_history.lines(ws, task.id, task.completed) if task.verified else []
+    if task.verified and all(line.get("action") != E.VERIFIED for line in lines):
         why = f"verified {text.render_instant(task.verified)}, which only the heartbeat writes"
         return replace(task, verified=None, overruled=(*task.overruled, why))
     return task
 
 
-def _is_approved(ws: Workspace, task: Task, reviewer: AgentId, known: task_recall.RecordedState | None) -> bool:
+def _is_approved(ws: Workspace, task: Task, reviewer: AgentId, known: Line | None) -> bool:
     if known:
-        return known.state is State.DONE and known.action in _APPROVED
+        return known.after is State.DONE and known.action in _APPROVED
     found = ws.find_message(reviewer, task_key(task, "review"))
     return found is not None and found[1] is Box.DONE
 
@@ -54,6 +57,6 @@ def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
     key = task_key(replace(task, attempt=attempt), "review")
     told = ws.told().get(f"{reviewer}/{key}")
     if told and told.box is not Box.DONE:
-        done = replace(audit, action="inbox done", agent=reviewer, key=key, why="reviewed")
+        done = replace(audit, action=E.INBOX_DONE, agent=reviewer, key=key, why="reviewed")
         with suppress(ClawError):  # the move is made, whatever lies in the inbox
             ws.shift(reviewer, key, told.box, Box.DONE, done)

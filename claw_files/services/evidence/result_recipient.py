@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import Key
 from claw_files.core.model import Entry, RunId, Task, TaskId
 from claw_files.policy import flow_tree
 from claw_files.policy.flow_tree import Asker
-from claw_files.policy.rule_context import is_attempt
 from claw_files.processes import AgentRuntime
 from claw_files.storage.workspace import Workspace
 
@@ -21,7 +21,7 @@ def asker_of(ws: Workspace, runtime: AgentRuntime, task: Task, entry: Entry) -> 
             return None
 
     def live(name: TaskId) -> RunId | None:
-        runs = (run for run in runtime.live() if run.alive and run.task == name and is_attempt(run.key))
+        runs = (run for run in runtime.live() if run.alive and run.task == name and Key.parse(run.key).is_attempt)
         return next((run.id for run in runs), None)
 
     # The line counts, as wherever it says whose it is.

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime
 
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import Key
 from claw_files.policy.due_times import FAR, EventMarks
 from claw_files.storage.workspace import Workspace
 
@@ -17,7 +17,7 @@ def marks(ws: Workspace) -> dict[str, EventMarks]:
     marks: dict[str, list[tuple[datetime, str | None]]] = {}
     for names in _names(ws):
         for found in filter(None, map(parse, names)):
-            marks.setdefault(found.schedule, []).append((found.at, found.word))
+            marks.setdefault(found.name, []).append((found.at, found.what or None))
     return {name: EventMarks(found=tuple(found)) for name, found in marks.items()}
 
 
@@ -34,7 +34,7 @@ def has_begun(ws: Workspace) -> bool:
     """Whether an event of a schedule was written and not yet acted on."""
     schedules = ws.settings.schedules
     names = ws.files.names("events/new") if schedules else []
-    found = [schedules.get(parsed.schedule) for name in names if (parsed := parse(name)) and not parsed.word]
+    found = [schedules.get(parsed.name) for name in names if (parsed := parse(name)) and not parsed.what]
     return any(schedule is not None and not schedule.event for schedule in found)
 
 
@@ -46,18 +46,10 @@ def faults(ws: Workspace) -> list[str]:
     found += [f"events/failed/{name}" for name in (names("events/failed") if "failed" in there else ())]
     for name in names("events/new") if "new" in there else ():
         parsed = parse(name)
-        if parsed is None or parsed.schedule not in ws.settings.schedules:
+        if parsed is None or parsed.name not in ws.settings.schedules:
             found.append(f"events/new/{name}")
     aside = (name for name in names("quarantine") if name.startswith("inbox-") and not name.endswith(".reason"))
     return sorted([*found, *(f"quarantine/{name}" for name in aside)])
-
-
-class Event(NamedTuple):
-    """What the name of an event file says."""
-
-    schedule: str
-    at: datetime
-    word: str | None  # of a mark: by which rule is counted from here, or that the schedule is gone
 
 
 def newest(names: Iterable[str], now: datetime) -> list[str]:
@@ -65,17 +57,12 @@ def newest(names: Iterable[str], now: datetime) -> list[str]:
     last = dict[tuple[str, bool], tuple[datetime, str]]()
     for name in names:
         if (found := parse(name)) and found.at <= now + FAR:
-            kind = (found.schedule, found.word is None)
+            kind = (found.name, not found.what)
             last[kind] = max(last.get(kind, (found.at, name)), (found.at, name))
     return [name for _, name in last.values()]
 
 
-def parse(name: str) -> Event | None:
-    """The parts of "schedule.NAME.20260307T074500Z.md", or of a mark "schedule.NAME.20260307T074500Z.WORD.md"."""
-    parts = name.removesuffix(".md").split(".")
-    if not 3 <= len(parts) <= 4 or parts[0] != "schedule" or len(parts[2]) != len("20260307T074500Z"):
-        return None
-    try:
-        return Event(parts[1], datetime.fromisoformat(parts[2]).astimezone(UTC), ".".join(parts[3:]) or None)
-    except (ValueError, OverflowError):
-        return None
+def parse(name: str) -> Key | None:
+    """The key in an event file's name: "schedule.NAME.20260307T074500Z.md"; of a mark, `what` is by which rule."""
+    key = Key.parse(name.removesuffix(".md"))
+    return key if key.topic == "schedule" and "." not in key.name + key.what else None

@@ -4,7 +4,6 @@ Reads only what an entry names. The run is read before the files that it may hav
 has nothing more to say.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from claw_files.core.errors import CannotRead, InvalidFile, NotFound, UsageError
+from claw_files.core.keys import Key, run_id, task_key
 from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task
 from claw_files.formats import body
 from claw_files.policy import routing
 from claw_files.policy.acknowledgement import is_answer
-from claw_files.policy.rule_context import case_of, task_key
+from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import FilePlace, Predecessor, Snapshot, TaskEvidence
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
@@ -34,7 +34,7 @@ from claw_files.services.tasks.outputs import missing
 from claw_files.services.tasks.session_turns import next_turn
 from claw_files.storage import task_recall
 from claw_files.storage.task_restore import restore
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 from claw_files.system.files import Content
 
 Seen = TypeVar("Seen")
@@ -93,7 +93,7 @@ class EvidenceReader:
         agent = task.assignee or entry.agent
         found = self._message(task, entry)
         if found is None and loaded.place is FilePlace.ARCHIVE and agent:
-            found = self._ws.old_message(agent, task_message_key(task))
+            found = self._ws.old_message(agent, task_key(task))
         if found:
             task = restore(task, found[0])
         is_older = unreadable_files.may_be_older(task, run, found, loaded.content, self._is_due(entry))
@@ -141,7 +141,7 @@ class EvidenceReader:
         return entry.at is None or entry.at <= self._ws.clock.now()
 
     def _message(self, task: Task, entry: Entry) -> tuple[Message, Box] | None:
-        key = task_message_key(task)
+        key = task_key(task)
         for agent in dict.fromkeys((task.assignee, entry.agent)):
             if agent and (found := self._find(agent, key)):
                 return found
@@ -158,8 +158,8 @@ class EvidenceReader:
 
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
         """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
-        key = task_message_key(task)
-        runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, key)]
+        key = task_key(task)
+        runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, task)]
         found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
         # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
         first = datetime.min.replace(tzinfo=UTC)
@@ -167,10 +167,10 @@ class EvidenceReader:
 
     def _verify_of(self, task: Task) -> Run | None:
         """The newest run of the route's own check."""
-        key = f"{task_key(task, 'verify')}-s"
+        key = task_key(task, "verify")
         names = self._run_names(key) if task.state is State.DONE else []
-        numbers = [int(name[len(key) :]) for name in names if re.fullmatch("[0-9]{1,9}", name[len(key) :])]
-        return self._runtime.look(RunId(f"{key}{max(numbers)}")) if numbers else None
+        sends = [run.send for name in names if (run := Key.parse(name)).send and name == run_id(key, run.send)]
+        return self._runtime.look(run_id(key, max(sends))) if sends else None
 
     def _run_names(self, key: str) -> list[str]:
         """Names of runs that begin with the key; the folder is listed once, in order."""
@@ -196,7 +196,7 @@ class EvidenceReader:
     def tried(self, task: Task) -> tuple[AgentId, ...]:
         """Agents that had the task in an earlier attempt."""
         agents = routing.candidates(self._ws.settings, task.type)
-        earlier = [f"{task.id.lower()}.{n}" for n in range(max(1, task.attempt - 20), task.attempt)]
+        earlier = [task_key(replace(task, attempt=n)) for n in range(max(1, task.attempt - 20), task.attempt)]
         return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
 
     def blockers(self, task: Task) -> tuple[Predecessor, ...]:
@@ -231,10 +231,6 @@ def _wants_terms(ws: Workspace, task: Task) -> bool:
     return not task.group and (is_ended or (task.state is State.REVIEW and ws.is_edited(task)))
 
 
-def _is_run_of(name: str, key: str) -> bool:
-    return name.startswith((f"{key}-s", f"{key}.")) and ".verify-s" not in name
-
-
-def run_id(message: Message) -> RunId:
-    """The run that a message is for, or else starts: its key and which send it is."""
-    return message.run or RunId(f"{message.key}-s{message.sends}")
+def _is_run_of(name: str, task: Task) -> bool:
+    run = Key.parse(name)
+    return (run.name, run.attempt) == (task.id.lower(), task.attempt) and run.send is not None and run.what != "verify"

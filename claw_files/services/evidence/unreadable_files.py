@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Box, Entry, Message, Report, Run, State, Task
 from claw_files.policy import routing
-from claw_files.policy.rule_context import task_key
 from claw_files.policy.snapshot import TaskEvidence
 from claw_files.storage import task_recall
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 from claw_files.system.files import Content
 
 YOUNG = timedelta(seconds=2)  # a file that is broken or gone for less than this is being written
@@ -83,7 +83,7 @@ def may_be_older(
     message, box = found or (None, None)
     if message and message.sent and message.status_hash == content.digest:
         return content.stamp.mtime > message.sent + YOUNG
-    is_over = run is not None and run.ended is not None and run.key == task_message_key(task)
+    is_over = run is not None and run.ended is not None and run.key == task_key(task)
     return is_over or (box is Box.DONE and is_due)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from claw_files.core.errors import Changed, Conflict, MoveRefused, NoSandbox, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key, turn_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
 from claw_files.policy import manual_edits, visibility
 from claw_files.policy.authority import may_give_work
@@ -21,7 +23,7 @@ from claw_files.services.people.notifications import Notifications
 from claw_files.services.tasks import session_turns
 from claw_files.storage import task_recall
 from claw_files.storage.task_restore import given_by
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 
 _SHORT = {  # all that is told of a compartment's task
     Act.INFORM: "is done",
@@ -134,20 +136,20 @@ class ActionExecutor:
         entry = self._entry(action)
         if action.act is Act.CLOSE:
             self._follow(entry.task)
-        found = (look.message, look.box) if look else self._message_of(entry)
+        message, box = (look.message, look.box) if look else self._message_of(entry)
         is_over = action.act is Act.CLOSE or (look and look.held)  # which a command had released, and died
-        if is_over and found[0] and found[1] in (Box.NEW, Box.CUR):
-            done = replace(self._audit(action), action="inbox done", why=action.act.value)
-            self._ws.shift(found[0].to, found[0].id, found[1], Box.DONE, done)
+        if is_over and message and box:
+            self._ws.finish(message, box, self._me, action.act.value)
         if look and look.task and look.task.state is State.DONE:
             recorded_ends.put_away(self._ws, look.task, look.task.attempt, self._audit(action))
-        self._ws.replace_entry(entry, None, self._audit(action))
+        closed = self._ws.in_force(look.task).state if action.act is Act.CLOSE and look and look.task else None
+        self._ws.replace_entry(entry, None, replace(self._audit(action), after=closed))
 
     def _message_of(self, entry: Entry) -> tuple[Message, Box] | tuple[None, None]:
         """The message of the entry's task, where no look came with the action: it was the group's."""
         task = self._ws.load(entry.task).task
         agent = task.assignee or entry.agent
-        return (self._ws.find_message(agent, task_message_key(task)) if agent else None) or (None, None)
+        return (self._ws.find_message(agent, task_key(task)) if agent else None) or (None, None)
 
     # --- what was done by hand
 
@@ -219,8 +221,7 @@ class ActionExecutor:
             self._delegations.ensure(action.task, action.agent, self._sender(look))
             return  # it may come after others: the next look knows
         if look and look.task and look.task.session:
-            audit = replace(self._audit(action), action="inbox done", why="its turn begins")
-            session_turns.put_away(self._ws, look.task, audit)
+            session_turns.put_away(self._ws, look.task, replace(self._audit(action), why="its turn begins"))
         self._delegations.deliver_held(action.task, action.agent, self._sender(look))
 
     def _sender(self, look: TaskEvidence | None) -> AgentId:
@@ -238,7 +239,7 @@ class ActionExecutor:
     def _delegate(self, action: Action, look: TaskEvidence | None) -> None:
         assert action.task is not None
         if self._ws.load(action.task).task.superseded is not None:  # an older copy was put back: it is not ready
-            self._bring_forward(action.task, replace(self._audit(action), action="conflict"))
+            self._bring_forward(action.task, replace(self._audit(action), action=JournalEvent.CONFLICT))
             return
         self._delegations.delegate(action.task, self._me, action.agent)
 
@@ -302,4 +303,4 @@ class ActionExecutor:
 
 def _answered(task: Task) -> str | None:
     """The message of a session that the news are the answer to."""
-    return session_turns.turn_key(task.id, task.turn) if task.session and task.turn > 1 else None
+    return turn_key(task.id, task.turn) if task.session and task.turn > 1 else None

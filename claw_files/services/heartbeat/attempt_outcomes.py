@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.core import text as words
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key, task_key
 from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
 from claw_files.formats import report_findings
 from claw_files.policy import payload_sizes, transitions
@@ -49,7 +51,7 @@ class Outcomes:
 
         audit = self._audit(action)
         if result.status is not State.DONE:
-            audit = replace(audit, action="fail")
+            audit = replace(audit, action=JournalEvent.FAIL)
         self._ws.update(action.task, rule, audit, keep_mtime=True)
 
     def fail(self, action: Action, look: TaskEvidence | None) -> None:
@@ -121,7 +123,7 @@ class Outcomes:
             f"{task.id} ({words.said(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
             f"Look at dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
-        key = f"{task.id.lower()}.{task.attempt}.dead"
+        key = task_key(task, "dead")
         self._messages.tell(
             key,
             person,
@@ -171,11 +173,9 @@ def _own(result: Result | None, task: TaskId) -> Result | None:
     """The result, unless it says that it is another task's, whose run had the label later."""
     if result is None or not result.run or result.cached_from:  # what is copied names the run that found it
         return result if result and result.task in (None, task) else None
-    return result if result.run.startswith(f"{task.lower()}.") else None
+    return result if Key.parse(result.run).name == task.lower() else None
 
 
 def audit_of(action: Action, actor: AgentId) -> Audit:
     """The journal's line for a decision."""
-    return Audit(
-        action=action.act.value, task=action.task, agent=action.agent, key=action.key, why=action.why, actor=actor
-    )
+    return Audit(action.act, task=action.task, agent=action.agent, key=action.key, why=action.why, actor=actor)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from msgspec.structs import replace
 
 from claw_files.core.errors import Busy, ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Run, TaskId, Value
 from claw_files.policy.dispatch_queue import plan_wakes
 from claw_files.policy.forecast import ROUNDS, foresee, is_same
@@ -293,7 +294,7 @@ class Heartbeat:
 
     def _end_lost(self, run: Run) -> None:
         if self._runtime.end_lost(run.id):
-            self._ws.note(Audit(action="run lost", task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
+            self._ws.note(Audit(JournalEvent.RUN_LOST, task=run.task, agent=run.agent, key=run.id, why="no supervisor"))
 
     def _safely(self, what: str, step: Callable[..., Done], *args: object) -> Done | None:
         """One bad file or busy lock must not keep the rest from being served; the next tick tries again."""

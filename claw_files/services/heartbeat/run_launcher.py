@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from claw_files.config import Agent
 from claw_files.core.errors import CannotWrite, ClawError, InvalidFile
-from claw_files.core.model import AgentId, AgentKind, Audit, Box, Key, Kind, Message, Run, RunId, Runtime, State, Task
+from claw_files.core.journal_events import JournalEvent, Reason
+from claw_files.core.keys import Key, is_sent_by, run_for, run_id, task_key
+from claw_files.core.model import AgentId, AgentKind, Audit, Box, Kind, Message, Run, RunId, Runtime, State, Task
 from claw_files.integrations import acp
 from claw_files.integrations.openclaw import ENVIRONMENT, PROGRAM
 from claw_files.policy import authority, delegation, profiles, routing, transitions
@@ -17,11 +19,10 @@ from claw_files.policy.rule_context import has_ended
 from claw_files.policy.snapshot import Action, TaskEvidence
 from claw_files.processes import AgentRuntime, Handover, Sandbox, StartOrder
 from claw_files.services.accounting import unbilled_runs
-from claw_files.services.evidence.task_evidence import run_id
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.message_reader import reader_of
 from claw_files.services.tasks.checkpoints import Checkpoints
-from claw_files.storage.workspace import CONFIG, Workspace, task_message_key
+from claw_files.storage.workspace import CONFIG, Workspace
 
 VERIFY_LIMIT = timedelta(minutes=30)
 
@@ -42,9 +43,7 @@ class RunLauncher:
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
             return False  # its status file is gone: what it asks for may have been done
         if (task is not None and _is_over(message, task)) or ws.is_answered(message):
-            why = "its attempt is over" if task else "it was answered"
-            audit = Audit(action="inbox done", task=message.task, agent=agent.name, key=message.key, why=why)
-            self._ws.shift(agent.name, message.id, Box.NEW, Box.DONE, replace(audit, actor=self._me))
+            self._ws.finish(message, Box.NEW, self._me, "its attempt is over" if task else "it was answered")
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
@@ -55,7 +54,7 @@ class RunLauncher:
         now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
         sandbox = self._sandbox(agent, contract)
         run = Run(
-            id=run_id(message),
+            id=run_for(message),
             agent=agent.name,
             key=message.key,
             task=message.task,
@@ -85,7 +84,7 @@ class RunLauncher:
         if agent.runtime is Runtime.ACP:
             order = self._spoken_to(order, agent)
         audit = Audit(
-            action="wake",
+            JournalEvent.WAKE,
             task=message.task,
             agent=agent.name,
             parent_agent=read.sender,
@@ -112,7 +111,7 @@ class RunLauncher:
 
     def _text(self, message: Message, run: RunId, agent: Agent) -> str:
         """What the run is told, and whose request it is, where that may give it work; `message` is as it is read."""
-        is_letter = f"Z-{message.sender}-" in message.id and message.kind is not Kind.TASK
+        is_letter = is_sent_by(message.id, message.sender) and message.kind is not Kind.TASK
         as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
         return prompt_templates.wake_text(message, run, looks=agent.runtime is not Runtime.ACP, standing=as_what)
 
@@ -136,8 +135,8 @@ class RunLauncher:
 
     def read(self, message: Message) -> None:
         """Move the message to cur/: its run has it."""
-        audit = Audit(action="inbox read", task=message.task, agent=message.to, key=message.key, actor=self._me)
-        self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_id(message)}"))
+        audit = Audit(JournalEvent.INBOX_READ, task=message.task, agent=message.to, key=message.key, actor=self._me)
+        self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_for(message)}"))
 
     def _sandbox(self, agent: Agent, task: Task | None) -> Sandbox | None:
         """How the agent's run is confined; None where it is not."""
@@ -175,7 +174,7 @@ class RunLauncher:
     def _note_without(self, order: StartOrder, audit: Audit) -> None:
         """Say of a run that would have been in a sandbox that it is in none."""
         if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
-            self._ws.note(replace(audit, action="no sandbox", why=why))
+            self._ws.note(replace(audit, action=JournalEvent.NO_SANDBOX, why=why))
 
     def _place(self, agent: Agent, task: Task | None) -> str | None:
         """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
@@ -201,10 +200,9 @@ class RunLauncher:
         for message in self._ws.messages_in(agent, Box.CUR):
             if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
                 continue
-            run = self._runtime.look(run_id(message))
+            run = self._runtime.look(run_for(message))
             if run is not None and run.ended is not None:
-                audit = Audit(action="inbox done", task=message.task, agent=agent, key=message.key, why="its run ended")
-                self._ws.shift(agent, message.id, Box.CUR, Box.DONE, replace(audit, actor=self._me))
+                self._ws.finish(message, Box.CUR, self._me, "its run ended")
 
     def _task_of(self, message: Message) -> Task | None:
         try:
@@ -219,9 +217,8 @@ class RunLauncher:
         self._ws.files.folder("checkpoints")
         if task.label:
             self._checkpoints.set_aside(task.label, self._me)
-        audit = Audit(
-            action="claim", task=task.id, agent=message.to, actor=self._me, key=message.key, why="its worker starts"
-        )
+        audit = Audit(JournalEvent.CLAIM, task=task.id, agent=message.to, actor=self._me, key=message.key)
+        audit = replace(audit, why="its worker starts", reason=Reason.WORKER_STARTS)
         generation = max(task.generation, message.generation or 0)
         lasting = max(self._ws.settings.heartbeat.lease, task.timeout or timedelta(0))
         worker = transitions.Actor(id=message.to, kind=AgentKind.WORKER)
@@ -238,23 +235,22 @@ class RunLauncher:
         assert look.task
         route = self._ws.settings.route(look.task.type)
         assert route is not None
-        before = look.verify.id.rpartition("-s")[2] if look.verify else "0"
         run = Run(
-            id=RunId(f"{action.key}-s{int(before) + 1}"),
+            id=run_id(action.key, ((Key.parse(look.verify.id).send if look.verify else None) or 0) + 1),
             agent=AgentId(f"verify-{look.task.type}"),
-            key=Key(action.key),
+            key=task_key(look.task, "verify"),
             task=look.task.id,
             started=self._ws.clock.now(),
             timeout=VERIFY_LIMIT,
         )
         self._runtime.start(StartOrder(run=run, workspace=self._ws.root, base=self._ws.base, command=route.verify))
         why = " ".join(route.verify)
-        self._ws.note(Audit(action="verify", task=action.task, key=run.id, why=why, actor=self._me))
+        self._ws.note(Audit(JournalEvent.VERIFY, task=action.task, key=run.id, why=why, actor=self._me))
 
 
 def _is_for(message: Message, task: Task) -> bool:
     """Whether it is the message that gave the task to who it was given to: no other brings its contract."""
-    is_key = message.kind is Kind.TASK and message.key == task_message_key(task)
+    is_key = message.kind is Kind.TASK and message.key == task_key(task)
     return is_key and message.generation is not None and message.to == task.assignee
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claw_files.config import Schedule
 from claw_files.core import text as words
 from claw_files.core.errors import Busy, CannotWrite, ClawError, Conflict
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Size, Task, TaskId
 from claw_files.policy import scheduled_tasks as rules
 from claw_files.policy import transitions
@@ -27,7 +30,7 @@ class Schedules:
     def arm(self, key: str, why: str) -> None:
         """Write down that counting starts or ends now."""
         self._ws.files.folder("events/done")
-        audit = Audit(action="event", key=key, why=why, actor=self._ws.settings.coordinator)
+        audit = Audit(JournalEvent.EVENT, key=key, why=why, actor=self._ws.settings.coordinator)
         self._ws.files.commit(f"events/done/{key}.md", lambda raw: raw or f"{why}\n".encode(), self._ws.line(audit))
 
     def emit(self, key: str, name: str, rule: str | None) -> None:
@@ -37,7 +40,7 @@ class Schedules:
         """
         schedule = self._ws.settings.schedules[name]
         self._ws.files.folder("events/new")
-        audit = Audit(action="event", key=key, why=f"schedule {name}", actor=self._ws.settings.coordinator)
+        audit = Audit(JournalEvent.EVENT, key=key, why=f"schedule {name}", actor=self._ws.settings.coordinator)
         text = f"---\ntype: {schedule.event or 'schedule'}\nschedule: {name}\n---\n".encode()
         self._ws.files.commit(f"events/new/{key}.md", lambda raw: raw or text, self._ws.line(audit))
         if rule:
@@ -54,8 +57,8 @@ class Schedules:
         handled, failed = list[str](), list[ClawError]()
         for name in self._ws.files.names("events/new"):
             found = parse(name)
-            schedule = self._ws.settings.schedules.get(found.schedule) if found else None
-            if found is None or schedule is None or schedule.event or found.word:
+            schedule = self._ws.settings.schedules.get(found.name) if found else None
+            if found is None or schedule is None or schedule.event or found.what:
                 continue
             handled.append(name)
             try:
@@ -67,7 +70,7 @@ class Schedules:
         return handled
 
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:
-        audit = Audit(action="event done", key=name.removesuffix(".md"), actor=self._ws.settings.coordinator)
+        audit = Audit(JournalEvent.EVENT_DONE, key=name.removesuffix(".md"), actor=self._ws.settings.coordinator)
         box = "done"
         try:
             if schedule.spawn:
@@ -77,7 +80,7 @@ class Schedules:
         except (CannotWrite, Busy):
             raise
         except ClawError as wrong:
-            box, audit = "failed", Audit(action="event failed", key=audit.key, actor=audit.actor, why=str(wrong))
+            box, audit = "failed", replace(audit, action=JournalEvent.EVENT_FAILED, why=str(wrong))
         self._ws.files.folder(f"events/{box}")
         self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
 
@@ -111,7 +114,7 @@ class Schedules:
     def _drop(self, task_id: TaskId, why: str, by: AgentId) -> None:
         """Cancel the task of a due time that could not be begun: in backlog, nobody would look at it any more."""
         why, now = f"its due time was dropped: {why}", self._ws.clock.now()
-        audit = Audit(action="cancel", task=task_id, actor=by, why=why)
+        audit = Audit(JournalEvent.CANCEL, task=task_id, actor=by, why=why)
         actor = transitions.Actor(id=by, coordinator=True, tick=True)
         self._ws.update(
             task_id, lambda task: transitions.cancel(task, actor, self._ws.next_generation(task), now, why), audit
@@ -130,7 +133,7 @@ class Schedules:
         task = Task(id=task_id, title=job.title, type=type, requested_by=by, created=now, updated=now)
         try:
             if self._ws.find(task_id) is None:
-                self._ws.create(task, Audit(action="task new", task=task_id, actor=by, why="schedule"), job.text)
+                self._ws.create(task, Audit(JournalEvent.TASK_NEW, task=task_id, actor=by, why="schedule"), job.text)
         except Conflict:
             return  # a crashed tick made it
 

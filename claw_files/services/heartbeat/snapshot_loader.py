@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
-from claw_files.core.model import AgentId, AgentKind, Audit, Box, Entry, Kind, Message, Post, State, Task
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import run_for
+from claw_files.core.model import AgentId, AgentKind, Box, Entry, Kind, Message, Post, State, Task
+from claw_files.formats.journal import Line
 from claw_files.policy.dispatch_queue import QueuedMessage, plan_waits
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import MonthSpending, Snapshot, TaskEvidence
 from claw_files.services.evidence import agent_load, schedule_events
 from claw_files.services.evidence.run_outcomes import Endings, outcomes, started
-from claw_files.services.evidence.task_evidence import EvidenceReader, run_id
+from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.people import channels
 from claw_files.services.people.outbox import Outbox
 from claw_files.services.tasks.session_turns import is_turn
@@ -78,7 +81,7 @@ class SnapshotLoader:
             closed=tuple(self._closed(held)),
             outbox=self._posts() if shared else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
-            spawned=tuple(at for at, line in journal if line.action == "wake" and self._is_worker(line.agent)),
+            spawned=tuple(it.at for it in journal if it.action == JournalEvent.WAKE and self._is_worker(it.agent)),
             started=started(journal),
             faults=(*self._listed(lambda: schedule_events.faults(self._ws)), *self._evidence.problems)
             if shared
@@ -134,7 +137,7 @@ class SnapshotLoader:
             for message in self._new_of(agent.name):
                 if is_turn(message):  # the tick hands it to its session, in its order
                     continue
-                is_begun = message.run or self._ws.files.stamp(f"runs/{run_id(message)}/run.md")
+                is_begun = message.run or self._ws.files.stamp(f"runs/{run_for(message)}/run.md")
                 yield agent_load.with_model(self._ws, message), is_begun is not None
 
     def _held(self) -> dict[AgentId, tuple[Message, ...]]:
@@ -176,8 +179,8 @@ class SnapshotLoader:
         """How each agent's work ended in the last two days, oldest first; True: it went well."""
         return outcomes(self._journals())
 
-    def _journals(self) -> list[tuple[datetime, Audit]]:
-        """The decisions of today and yesterday about runs and their ends, here and in all other places."""
+    def _journals(self) -> list[Line]:
+        """The lines of today and yesterday about runs and their ends, here and in all other places."""
         others = self._others()
         found = [*self._endings.of_two_days(), *(line for other in others for line in other._endings.of_two_days())]
-        return sorted(found, key=lambda line: line[0]) if others else found
+        return sorted(found, key=lambda line: line.at) if others else found

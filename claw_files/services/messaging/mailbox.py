@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.errors import Conflict, NotFound
-from claw_files.core.model import AgentId, Audit, Box, Key, Kind, Message, RunId, TaskId, Value
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import answer_key, letter_id
+from claw_files.core.model import AgentId, Audit, Box, KeyText, Kind, Message, RunId, TaskId, Value
 from claw_files.formats import messages as forms
 from claw_files.policy import delegation, payload_sizes, quiet_hours
 from claw_files.policy.authority import may_give_work
@@ -63,7 +65,7 @@ class Mailbox:
         message = self._compose(by, to, text, kind, task, critical)
         message = replace(message, chain=chain, in_reply_to=after.id if after and is_reply else None)
         why = f"{kind} to {to}" + (", critical" if critical else "")
-        message = ws.deliver(message, Audit(action="send", task=task, agent=to, actor=by, key=message.key, why=why))
+        message = ws.deliver(message, Audit(JournalEvent.SEND, task=task, agent=to, actor=by, key=message.key, why=why))
         until = self._quiet_until(to, critical)
         return SendResult(status="deferred" if until else "accepted", id=message.id, until=until)
 
@@ -85,7 +87,7 @@ class Mailbox:
         """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
         payload_sizes.check(text)
         message = replace(self._compose(by, to, text, Kind.STEER, task, False, spawner), run=run)
-        audit = Audit(action="steer", task=task, agent=to, actor=by, key=run or message.key, why=text)
+        audit = Audit(JournalEvent.STEER, task=task, agent=to, actor=by, key=run or message.key, why=text)
         return self._ws.deliver(message, audit)
 
     def tell(
@@ -118,7 +120,7 @@ class Mailbox:
             text = f"{task} {short}."
         message = Message(
             id=key,
-            key=Key(key),
+            key=KeyText(key),
             kind=kind,
             sender=by or ws.settings.coordinator,
             to=to,
@@ -160,16 +162,17 @@ class Mailbox:
             return SendResult(status="silent")
         payload_sizes.check(text)
         to = question.reply_to or question.sender
-        key = f"{question.key}.answer"
+        key = answer_key(question.key)
         found = ws.find_message(to, key)
         if found and text.strip() not in found[0].body:
             raise Conflict(f"{question.id} was answered already, in other words; `clawfiles send {to} TEXT` adds to it")
-        audit = Audit(action="answer", task=question.task, agent=to, actor=by, key=key, why=f"answer to {question.id}")
+        why = f"answer to {question.id}"
+        audit = Audit(JournalEvent.ANSWER, task=question.task, agent=to, actor=by, key=key, why=why)
         asked, said = prompt_templates.quoted(question.body[:500], to), self._words(by, to, text)
         body = f"Answer from {by} to your question:\n\n{asked}\n\n{said}"
         message = Message(
             id=key,
-            key=Key(key),
+            key=key,
             kind=Kind.ANSWER,
             sender=by,
             to=to,
@@ -180,8 +183,7 @@ class Mailbox:
             in_reply_to=question.id,
         )
         ws.deliver(message, audit)
-        if box is not Box.DONE:
-            ws.shift(by, question.id, box, Box.DONE, replace(audit, action="inbox done"))
+        ws.finish(question, box, by, why)
         return SendResult(status="accepted", id=key)
 
     def inbox(self, agent: AgentId, peek: bool = False) -> list[Message]:
@@ -197,7 +199,7 @@ class Mailbox:
     def _take(self, message: Message) -> bool:
         """Move a new message to cur/; False where another process of its agent was faster."""
         agent = message.to
-        audit = Audit(action="inbox read", task=message.task, agent=agent, actor=agent, key=message.key, why="read")
+        audit = Audit(JournalEvent.INBOX_READ, task=message.task, agent=agent, actor=agent, key=message.key, why="read")
         with suppress(NotFound):
             target = Box.DONE if self._ws.is_answered(message) else Box.CUR
             return self._ws.shift(agent, message.id, Box.NEW, target, audit)
@@ -206,9 +208,7 @@ class Mailbox:
     def finish(self, agent: AgentId, id: str) -> Message:
         """Move a message to done/."""
         message, box = self._lookup(agent, id)
-        audit = Audit(action="inbox done", task=message.task, agent=agent, actor=agent, key=message.key, why="finished")
-        if box is not Box.DONE:
-            self._ws.shift(agent, message.id, box, Box.DONE, audit)
+        self._ws.finish(message, box, agent, "finished")
         return message
 
     def wait_for_answer(self, by: AgentId, sent: SendResult, patience: timedelta) -> SendResult:
@@ -247,11 +247,10 @@ class Mailbox:
         spawner: AgentId | None = None,
     ) -> Message:
         now = self._ws.clock.now()
-        # Within a second the microseconds keep the order; two writers of one microsecond differ in the rest.
-        name = self._ws.pending.nonce or f"{now:%Y%m%dT%H%M%SZ}-{by}-{now.microsecond:06d}{token(2)}"
+        name = self._ws.pending.nonce or letter_id(by, now, token(2))
         return Message(
             id=name,
-            key=Key(name),
+            key=KeyText(name),
             kind=kind,
             sender=by,
             to=to,

@@ -5,20 +5,20 @@ is read, that we delivered the file as it stands: anybody can write a file that 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
-from claw_files.core.errors import ClawError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Message
+from claw_files.formats import journal
 from claw_files.services.messaging import prompt_templates
 from claw_files.storage.inboxes import fingerprint
 from claw_files.storage.workspace import Workspace
-from claw_files.system.paths import JOURNAL_BYTES, journal_path
+from claw_files.system import journal_files
+from claw_files.system.paths import journal_path
 
 UNKNOWN: Final = AgentId("unknown writer")  # it has a space, so no agent is called so
 
@@ -27,9 +27,7 @@ def reader_of(workspace: Workspace) -> "MessageReader":
     """For one look into the inboxes of a workspace."""
 
     def read(agent: AgentId, path: str) -> bytes:
-        with suppress(ClawError):
-            return workspace.home(agent).files.read(path, JOURNAL_BYTES).data
-        return b""
+        return journal_files.read(workspace.home(agent).files, path)
 
     return MessageReader(read, workspace.clock.now())
 
@@ -60,12 +58,8 @@ class MessageReader:
 
 
 def _is_plainly_sent(message: Message, journals: list[bytes]) -> bool:
-    needle, lines = f'"{message.key}"'.encode(), list[dict[str, object]]()
-    for raw in journals:
-        for line in raw.splitlines() if needle in raw else ():
-            with suppress(msgspec.MsgspecError):
-                if needle in line and isinstance(facts := msgspec.json.decode(line), dict):
-                    lines.append(facts)
-    about = [it for it in lines if it.get("key") == message.key and it.get("agent") == message.to]
-    sent = [it for it in about if it.get("action") == "send" and it.get("actor") == message.sender]
-    return bool(sent) and not any(it.get("message_hash") for it in about)
+    needle = f'"{message.key}"'.encode()
+    texts = (line for raw in journals if needle in raw for line in raw.splitlines() if needle in line)
+    about = [it for it in map(journal.parse, texts) if it and (it.key, it.agent) == (message.key, message.to)]
+    is_sent = any(it.action == JournalEvent.SEND and it.actor == message.sender for it in about)
+    return is_sent and not any(it.message_hash for it in about)

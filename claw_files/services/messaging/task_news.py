@@ -6,6 +6,7 @@ from typing import Any
 
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError
+from claw_files.core.keys import Key, wide_key
 from claw_files.core.model import AgentId, Box, Message, Report, State, Task, TaskId
 from claw_files.formats import frontmatter, report_findings
 from claw_files.policy.rule_context import mark
@@ -65,12 +66,13 @@ def warnings(
     own = report_findings.critical(text, asked)
     if not (found := dict.fromkeys((*own, *(it for it in theirs if it not in asked)))):
         return {}
-    boss, head = ws.settings.coordinator, f"{task.id.lower()}.critical."
-    files, boxes = ws.home(boss).files, [f"inbox/{boss}/{box}" for box in Box]
-    paths = [f"{box}/{name}" for box in boxes for name in files.names(box) if name.startswith(head)]
-    told = {part for path in paths for part in path.rpartition(head)[2].removesuffix(".md").split(".")}
+    boss, head = ws.settings.coordinator, wide_key(task.id, "critical.")
+    home = ws.home(boss)
+    ids = {id: box for box in Box for id in home.message_ids(boss, box) if id.startswith(head)}
+    told = {part for id in ids for part in Key.parse(id).what.split(".")[1:]}
     fresh = tuple(finding for finding in found if mark(finding) not in told)[: report_findings.MOST]
-    times = [stamp.mtime for path in paths if (stamp := files.stamp(path))] if fresh else []
+    paths = (f"inbox/{boss}/{box}/{id}.md" for id, box in ids.items())
+    times = [stamp.mtime for path in paths if (stamp := home.files.stamp(path))] if fresh else []
     return {"critical": fresh, "warned": max(times, default=None)}
 
 

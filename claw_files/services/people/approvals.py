@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from claw_files.config.channels import CAP_BYTES, FILE
 from claw_files.core import text as words
 from claw_files.core.errors import Busy, ClawError, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import answer_key, task_key
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, AgentKind, Audit, Message, State, Task, TaskId
 from claw_files.formats import choices as forms
 from claw_files.formats.choices import TickedChoice
-from claw_files.policy.rule_context import task_key
 from claw_files.policy.snapshot import Act, Action
 from claw_files.storage.workspace import Workspace
 from claw_files.system.files import Stamp
@@ -145,7 +146,7 @@ class Choices:
             mark, said = forms.refused, str(wrong)
         why = f"{choice.verb} {choice.what}: {mark.__name__}, {said}"
         task = None if choice.verb == "answer" else TaskId(choice.what.upper())
-        audit = Audit(action="choice", task=task, agent=person, actor=person, key=choice.key, why=why)
+        audit = Audit(JournalEvent.CHOICE, task=task, agent=person, actor=person, key=choice.key, why=why)
         self._ws.files.commit(path, lambda raw: mark(raw or b"", choice, said), self._ws.line(audit))
         return Action(act=Act.CHOICE, task=task, agent=person, key=choice.key, why=why)
 
@@ -166,7 +167,7 @@ class Choices:
             raise Refused("choices", f"{question.id} is no question", "`clawfiles inbox` shows what it is")
         if not text:
             raise Refused("choices", "the answer is empty", "write it behind the colon, then tick the box again")
-        answered = self._ws.find_message(question.reply_to or question.sender, f"{question.key}.answer")
+        answered = self._ws.find_message(question.reply_to or question.sender, answer_key(question.key))
         if answered is None:
             self._messages().answer(person, question.id, text)
         elif text not in answered[0].body:  # else a tick died after it

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from claw_files.config.channels import CAP_BYTES, FILE
 from claw_files.core import text as words
 from claw_files.core.errors import CannotRead, NotFound
-from claw_files.core.model import AgentId, Key, Message, Post
+from claw_files.core.model import AgentId, KeyText, Message, Post
 from claw_files.formats import choices
 from claw_files.system.files import Files
 
@@ -70,7 +70,7 @@ def post_of(item: ChannelItem, person: AgentId, id: str, channel: str) -> Post:
     body = words.safe(item.text, limit=_BODY_LETTERS, lines=True)
     return Post(
         id=id,
-        key=Key(item.key),
+        key=KeyText(item.key),
         to=person,
         channel=channel,
         title=words.safe(title, _TITLE_LETTERS),

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from claw_files.config.channels import FILE, named
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, NotFound
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Box, Kind, Message
 from claw_files.formats import briefs
 from claw_files.policy import quiet_hours
@@ -43,7 +44,7 @@ class Notifications:
                 message = self._mark(message, channel)
 
         self._to_each_channel(person, hand_over)
-        audit = Audit(action="announce", task=message.task, agent=person, key=message.key, why="handed over")
+        audit = Audit(JournalEvent.ANNOUNCE, task=message.task, agent=person, key=message.key, why="handed over")
         self._leave_new(message, audit)
 
     def _to_each_channel(self, person: AgentId, hand_over: Callable[[str], None]) -> None:
@@ -71,7 +72,7 @@ class Notifications:
     def _mark(self, message: Message, channel: str) -> Message:
         now = words.render_instant(self._ws.clock.now())
         marked = replace(message, channels={**message.channels, channel: now})
-        audit = Audit(action="handed over", task=message.task, agent=message.to, key=message.key, why=channel)
+        audit = Audit(JournalEvent.HANDED_OVER, task=message.task, agent=message.to, key=message.key, why=channel)
         self._ws.rewrite(marked, Box.NEW, audit)
         return marked
 
@@ -83,7 +84,8 @@ class Notifications:
         path = self.path(person, end)
         held = [m for m in (self._held(person, id) for id in ids) if m is not None]
         waiting = list(map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.CUR)))
-        audit = Audit(action="brief", agent=person, key=key, why=f"{len(held)} items held back until {end:%H:%M} UTC")
+        why = f"{len(held)} items held back until {end:%H:%M} UTC"
+        audit = Audit(JournalEvent.BRIEF, agent=person, key=key, why=why)
         self._ws.files.folder("briefs")
         text = ""
 
@@ -112,7 +114,7 @@ class Notifications:
         about = [message for message in held if str(message.key) in fresh]
         item = ChannelItem(f"{key}.{briefs.digest(fresh)}", briefs.excerpt(raw, fresh), about)
         self._hand_over(AgentId(str(audit.agent)), channel, item)
-        note = replace(audit, action="brief handed over", why=channel)
+        note = replace(audit, action=JournalEvent.BRIEF_HANDED_OVER, why=channel)
         now = self._ws.clock.now()
         self._ws.files.commit(path, lambda there: briefs.mark(there or raw, channel, fresh, now), self._ws.line(note))
 

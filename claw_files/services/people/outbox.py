@@ -15,6 +15,7 @@ import claw_files
 from claw_files.config.channels import are_local
 from claw_files.core.digest import digest
 from claw_files.core.errors import ClawError, NotFound
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Post
 from claw_files.formats import posts as forms
 from claw_files.policy import delivery as posts
@@ -88,13 +89,14 @@ class Outbox:
     def delivered(self, post: Post) -> None:
         """Every address of the channel has it."""
         self._ws.files.folder(SENT)
-        self._shift(post, SENT, self._audit("delivered", post, post.channel))
+        self._shift(post, SENT, self._audit(JournalEvent.DELIVERED, post, post.channel))
 
     def failed(self, post: Post, reason: str) -> Post:
         """Count the failure; the post as it is now."""
         after = replace(post, tries=post.tries + 1, tried=self._now(), reason=reason)
         # The first of them is news; the others stand in the post, and are told when it takes too long.
-        self.save(after, self._audit("not delivered", post, f"{post.channel}: {reason}") if not post.tries else None)
+        news = self._audit(JournalEvent.NOT_DELIVERED, post, f"{post.channel}: {reason}")
+        self.save(after, None if post.tries else news)
         return after
 
     def save(self, post: Post, audit: Audit | None = None) -> None:
@@ -111,7 +113,7 @@ class Outbox:
         """Set a post aside that its channel has not taken for too long."""
         post = forms.parse(self._ws.files.read(f"{FOLDER}/{id}.md").data, f"{FOLDER}/{id}.md")
         self._ws.files.folder(FAILED)
-        self._shift(post, FAILED, self._audit("give up", post, f"{post.channel}: {why}"))
+        self._shift(post, FAILED, self._audit(JournalEvent.GAVE_UP, post, f"{post.channel}: {why}"))
 
     def _now(self) -> datetime:
         return self._ws.clock.now().replace(microsecond=0)
@@ -119,5 +121,5 @@ class Outbox:
     def _shift(self, post: Post, folder: str, audit: Audit) -> None:
         self._ws.files.move(f"{FOLDER}/{post.id}.md", f"{folder}/{post.id}.md", self._ws.line(audit))
 
-    def _audit(self, action: str, post: Post, why: str) -> Audit:
-        return Audit(action=action, agent=post.to, key=post.key, why=why)
+    def _audit(self, action: JournalEvent, post: Post, why: str) -> Audit:
+        return Audit(action, agent=post.to, key=post.key, why=why)

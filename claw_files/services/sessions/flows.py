@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.core.errors import Busy, NotFound, Refused, UsageError
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, Audit, Entry, Run, RunId, State, Stay, Task, TaskId, Value
 from claw_files.policy import flow_tree as flows
 from claw_files.policy import transitions, visibility
 from claw_files.policy.flow_tree import Flow, Member
-from claw_files.policy.rule_context import is_attempt
 from claw_files.processes import AgentRuntime
 from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.session_turns import put_away
@@ -210,13 +211,13 @@ class Flows:
             task = ws.in_force(ws.load(task_id).task)
             if not flows.is_open(task):
                 return done
-            audit = Audit(action="cancel", task=task_id, agent=task.assignee, actor=by, why="its flow was cancelled")
+            audit = Audit(JournalEvent.CANCEL, task=task_id, agent=task.assignee, actor=by, why="its flow ends")
             if task.state is State.DONE:
-                ws.update(task_id, _closed, replace(audit, action="close"))
+                ws.update(task_id, _closed, replace(audit, action=JournalEvent.CLOSE))
                 return replace(self._withdraw(done, task, audit), closed=(*done.closed, task_id))
             if self._has_result(task):
                 if task.session:
-                    ws.update(task_id, _closed, replace(audit, action="close"), keep_mtime=True)
+                    ws.update(task_id, _closed, replace(audit, action=JournalEvent.CLOSE), keep_mtime=True)
                 return replace(self._withdraw(done, task, audit), finished=(*done.finished, task_id))
             stopped = self._stop(task, by, ours)
             generation = ws.next_generation(task)
@@ -229,7 +230,7 @@ class Flows:
 
     def _withdraw(self, done: Cancelled, task: Task, audit: Audit) -> Cancelled:
         """Put the messages away that no turn will be made of any more, and name them."""
-        moved = put_away(self._ws, task, replace(audit, action="withdraw"), all_of=True) if task.session else []
+        moved = put_away(self._ws, task, audit, all_of=True) if task.session else []
         return replace(done, withdrawn=(*done.withdrawn, *moved))
 
     def _has_result(self, task: Task) -> bool:
@@ -244,11 +245,11 @@ class Flows:
         """End what runs for the task, and wait for it. Raises Busy."""
         runs = [run for run in self._runtime.live() if run.task == task.id and run.id not in ours]
         # A run that reviews the task, or hears of it, names it too, and is part of another tree.
-        runs = [run for run in runs if run.agent == task.assignee or is_attempt(run.key)]
+        runs = [run for run in runs if run.agent == task.assignee or Key.parse(run.key).is_attempt]
         for run in runs:
             if self._runtime.stop(run.id):
-                audit = Audit(action="kill", task=task.id, agent=run.agent, actor=by, key=run.id, why="its flow ends")
-                self._ws.note(audit)
+                why = "its flow ends"
+                self._ws.note(Audit(JournalEvent.KILL, task=task.id, agent=run.agent, actor=by, key=run.id, why=why))
         end = self._ws.clock.monotonic() + RUN_SECONDS
         names = ", ".join(run.id for run in runs)
         with wait_notice.waiting(f"for {names} to end, at most {RUN_SECONDS:.0f} s"):

@@ -131,15 +131,8 @@ def _move(task: TaskId, facts: dict[str, str]) -> HistoryRecord:
     who, why = facts.get("actor") or facts.get("agent") or "-", facts.get("why", "")
     stamp = facts.get("timestamp", "")
     text = f"{facts.get('action', '?')} by {who}: {why}"
-    return HistoryRecord(type="move", at=_instant(stamp), text=text, source=f"audit/{stamp[:10]}.jsonl", task=task)
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    at, source = words.parse_instant(stamp), f"audit/{stamp[:10]}.jsonl"
+    return HistoryRecord(type="move", at=at, text=text, source=source, task=task)
 
 
 def _text(raw: bytes) -> str:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from claw_files.config import Agent
 from claw_files.core import text as words
 from claw_files.core.errors import BadId, ClawError, Refused
+from claw_files.core.keys import key_of
 from claw_files.core.model import AgentId, AgentKind, Box, Message, Result, Run, RunId, State, Task, TaskId, Value
 from claw_files.policy import session_view as sessions
 from claw_files.policy import visibility
@@ -231,14 +232,15 @@ class Sessions:
 
     def filed(self, session: Session, limit: int) -> list[tuple[str, Message]]:
         """As `messages`, each with the path of its file; of a worker those that name its task."""
-        files, ours = self._ws.files, f"-{session.task.lower()}." if session.task and session.label else ""
+        files, ours = self._ws.files, session.task.lower() if session.task and session.label else ""
         surveys = [(row, box) for box in Box for row in files.survey(f"inbox/{session.agent}/{box}")]
-        mine = ((mtime, box, name) for (name, mtime, *_), box in surveys if name.endswith(".md") and ours in f"-{name}")
+        ids = ((mtime, box, name[:-3]) for (name, mtime, *_), box in surveys if name.endswith(".md"))
+        mine = (it for it in ids if not ours or key_of(it[2]).name == ours)
         found, reader = [], reader_of(self._ws)
-        for _, box, name in sorted(nlargest(limit, mine)):
+        for _, box, id in sorted(nlargest(limit, mine)):
             with suppress(ClawError):
-                message = reader.as_read(self._ws.read_message(session.agent, box, name.removesuffix(".md")))
-                found.append((f"inbox/{session.agent}/{box}/{name}", message))
+                message = reader.as_read(self._ws.read_message(session.agent, box, id))
+                found.append((f"inbox/{session.agent}/{box}/{id}.md", message))
         return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from claw_files.core.errors import Refused, UsageError
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
 from claw_files.policy import delegation, session_view, visibility
 from claw_files.policy.session_view import Session, SessionKind, Status
@@ -99,7 +100,7 @@ class Steering:
         message = self._messages.correct(by, session.agent, text, session.task, at_work, session.spawner)
         if run is None:
             return SteerResult(id=message.id, session=session, takes_effect=NEXT_LOOK)
-        audit = Audit(action="steer", task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
+        audit = Audit(JournalEvent.STEER, task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
         self._messages.into_run(run.id, message, audit)
         hand_over = self._steers.get(session.runtime) if session.runtime else None
         when = hand_over(run, message) if hand_over else None
@@ -141,7 +142,7 @@ class Steering:
         """None when it ended by itself meanwhile."""
         if not self._runtime.stop(run.id):
             return None
-        audit = Audit(action="kill", task=run.task, agent=run.agent, actor=by, key=run.id, why=f"stopped by {by}")
+        audit = Audit(JournalEvent.KILL, task=run.task, agent=run.agent, actor=by, key=run.id, why=f"stopped by {by}")
         self._ws.note(audit)
         return KilledRun(
             key=session.key, run=run.id, agent=run.agent, task=run.task, number=session.number, label=session.label

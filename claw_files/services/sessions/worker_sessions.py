@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import turn_key
 from claw_files.core.model import (
     AFTER_LIMIT,
     AgentId,
@@ -30,7 +32,7 @@ from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.mailbox import SendResult
 from claw_files.services.messaging.message_reader import UNKNOWN, reader_of
 from claw_files.services.tasks.checkpoints import Checkpoints
-from claw_files.services.tasks.session_turns import numbers, put_away, turn_key, waiting
+from claw_files.services.tasks.session_turns import numbers, put_away, waiting
 from claw_files.storage.workspace import Workspace
 from claw_files.system.randomness import token
 
@@ -77,11 +79,12 @@ class WorkerSessions:
             delegation.check_unread(ws.settings, by, worker, unread)
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
             key = turn_key(task.id, number)
-            audit = Audit(action="send", task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")
+            audit = Audit(JournalEvent.SEND, task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")
             if ws.entry(task.id) is None:  # the line first: without it nobody would look for the message
                 spawner = task.spawner if task.spawner != ws.settings.coordinator else None
                 at = words.next_look(now, (task.timeout or timedelta()) + AFTER_LIMIT)
-                ws.put_entry(Entry(task=task.id, agent=worker, spawner=spawner, at=at), replace(audit, action="watch"))
+                line = Entry(task=task.id, agent=worker, spawner=spawner, at=at)
+                ws.put_entry(line, replace(audit, action=JournalEvent.WATCH))
             message = Message(
                 id=key,
                 key=key,
@@ -107,18 +110,16 @@ class WorkerSessions:
             if task.session is None:
                 right = f"`clawfiles flow cancel {task.id}` ends what runs"
                 raise Refused("sessions", f"{task.id} is no session: its worker does one task and is gone", right)
-            audit = Audit(action="close", task=task.id, agent=task.assignee, actor=by, why="its session ends")
+            audit = Audit(JournalEvent.CLOSE, task=task.id, agent=task.assignee, actor=by, why="its session ends")
             if task.session is Stay.OPEN:
                 task = ws.update(task.id, lambda found: replace(found, session=Stay.CLOSED), audit, keep_mtime=True)
             if task.label and task.assignee:
                 self._forget(acp_sessions.path_of(task.assignee, task.label), audit)
-            return ClosedSession(
-                task=task, withdrawn=tuple(put_away(ws, task, replace(audit, action="withdraw"), all_of=True))
-            )
+            return ClosedSession(task=task, withdrawn=tuple(put_away(ws, task, audit, all_of=True)))
 
     def close_named(self, by: AgentId, agent: AgentId) -> None:
         """Let the next run of a named ACP agent begin a new session of its program. Raises Refused without one."""
-        audit = Audit(action="close", agent=agent, actor=by, why="its program's session ends")
+        audit = Audit(JournalEvent.CLOSE, agent=agent, actor=by, why="its program's session ends")
         if not self._forget(acp_sessions.path_of(agent), audit):
             what = f"{agent} has no session that its next run would go on with"
             raise Refused("sessions", what, "it stays as long as clawfiles.toml names it")
@@ -159,7 +160,7 @@ def asked(ws: Workspace, task: Task) -> str:
 def history(ws: Workspace, checkpoints: Checkpoints, task: Task) -> str:
     """The messages and results of earlier turns, oldest first, each quoted and cut; of many the last ones."""
     said = [(f"message {number} from {it.sender}", it.sent, _quoted(ws, it, LETTERS)) for number, it in _old(ws, task)]
-    for result, at in checkpoints.earlier(task.label or "", f"{task.id.lower()}."):
+    for result, at in checkpoints.earlier(task.label or "", task.id):
         said.append(
             (f"result of {result.run}", at, prompt_templates.quoted(result.body[:LETTERS], f"worker {result.label}"))
         )

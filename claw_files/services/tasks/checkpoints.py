@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import CannotRead, ClawError, InvalidFile, NotFound
-from claw_files.core.model import AgentId, Audit, Checkpoint, Result, Run, RunId, State, Task
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key
+from claw_files.core.model import AgentId, Audit, Checkpoint, Result, Run, RunId, State, Task, TaskId
 from claw_files.formats import checkpoints as forms
 from claw_files.policy import payload_sizes
 from claw_files.storage.workspace import Workspace
@@ -48,7 +50,8 @@ class Checkpoints:
             overwrite(os.path.join(self._ws.root, self.path(agent)), forms.render(fresh))
             return fresh
         self._ws.files.folder("checkpoints")
-        audit = Audit(action="checkpoint save", agent=agent, actor=agent, why=f"{len(done)} done, {len(left)} pending")
+        why = f"{len(done)} done, {len(left)} pending"
+        audit = Audit(JournalEvent.CHECKPOINT_SAVE, agent=agent, actor=agent, why=why)
         raw = forms.render(fresh)
         forms.parse(raw, self.path(agent), agent)  # lists that front matter cannot hold must not replace a good one
         self._ws.files.commit(self.path(agent), lambda _: raw, self._ws.line(audit))
@@ -99,8 +102,8 @@ class Checkpoints:
         except ClawError:
             return None
 
-    def earlier(self, label: str, run_head: str, most: int = 10) -> list[tuple[Result, datetime]]:
-        """The last results of that label whose run begins so, with when each was written, oldest first.
+    def earlier(self, label: str, task: TaskId, most: int = 10) -> list[tuple[Result, datetime]]:
+        """The last results of that label whose run did the task, with when each was written, oldest first.
 
         Those that were moved aside, and the one that lies there now; what cannot be read is passed over.
         """
@@ -113,7 +116,7 @@ class Checkpoints:
                 break
             with suppress(ClawError):
                 result = forms.parse_result(there.read(path).data, path, self._ws.vocabulary)
-                if result.run and result.run.startswith(run_head):
+                if result.run and Key.parse(result.run).name == task.lower():
                     found.append((result, at))
         return found[::-1]
 
@@ -130,7 +133,7 @@ class Checkpoints:
             return None
         target = self.aside_path(label, stamp)
         self._ws.files.folder("checkpoints/old")
-        audit = Audit(action="set aside", actor=by, key=path, why=f"a new run of {label} begins")
+        audit = Audit(JournalEvent.SET_ASIDE, actor=by, key=path, why=f"a new run of {label} begins")
         found = next(name for name in _numbered(target) if self._ws.files.stamp(name) is None)
         self._ws.files.move(path, found, self._ws.line(audit))
         return found

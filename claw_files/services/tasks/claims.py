@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import AlreadyClaimed, Busy, ClawError, Conflict, NotFound, Refused
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Audit, Entry, Lease, State, Task, TaskId
 from claw_files.policy import routing, transitions
 from claw_files.policy.snapshot import Predecessor, standing_of
 from claw_files.services.tasks.lifecycle import actor_for, check_no_worker
 from claw_files.storage.task_index import IndexRow
-from claw_files.storage.workspace import Workspace, task_message_key
+from claw_files.storage.workspace import Workspace
 
 PATIENCE = timedelta(seconds=10)
 TAKEN_FOR = timedelta(minutes=1)  # so long a program without our lock has to write the status after it took a number
@@ -68,7 +70,7 @@ class ClaimService:
         """
         ws = self._ws
         given = ws.claims.given(task.id)
-        found = ws.find_message(agent, task_message_key(task)) if task.assignee == agent else None
+        found = ws.find_message(agent, task_key(task)) if task.assignee == agent else None
         message = found[0] if found else ws.latest_message(agent, task.id) if not given.highest else None
         following = ws.next_generation(task, message)
         kept = following - 1
@@ -91,7 +93,7 @@ class ClaimService:
     def _take(self, task: Task, agent: AgentId, number: int) -> Lease:
         ws = self._ws
         lasting = ws.settings.heartbeat.lease
-        audit = Audit(action="claim", task=task.id, agent=agent, actor=agent, why=f"generation {number}")
+        audit = Audit(JournalEvent.CLAIM, task=task.id, agent=agent, actor=agent, why=f"generation {number}")
         self._watch(task.id, agent, audit)
 
         def rule(found: Task) -> Task:
@@ -117,7 +119,7 @@ class ClaimService:
             return found.assignee if found.state is State.IN_PROGRESS else holder
 
         with suppress(ClawError):  # a tick names a second line, and all lines go with the task
-            ws.settle_entries(task, winner, Audit(action="watch", task=task, agent=agent, actor=agent))
+            ws.settle_entries(task, winner, Audit(JournalEvent.WATCH, task=task, agent=agent, actor=agent))
 
     def _watch(self, task: TaskId, agent: AgentId, audit: Audit) -> None:
         """The ledger line comes first, or a task whose claimant dies now would be seen by nobody."""
@@ -126,7 +128,8 @@ class ClaimService:
         if old and old.agent in (None, agent):
             return
         new = Entry(task=task, agent=agent, at=text.next_look(ws.clock.now(), ws.settings.heartbeat.check[0]))
-        ws.put_entry(new, replace(audit, action="watch"))  # over that of a claimant that died before its claim
+        # Over the line of a claimant that died before its claim.
+        ws.put_entry(new, replace(audit, action=JournalEvent.WATCH))
 
     def _renew(self, task: Task, agent: AgentId, generation: int | None) -> Lease:
         """The lease renewed for who names the generation it holds; a second process of one agent is refused."""
@@ -134,7 +137,7 @@ class ClaimService:
         if task.assignee != agent or generation is None:
             raise ws.already_claimed(task)
         transitions.check_generation(task, agent, generation)
-        audit = Audit(action="claim", task=task.id, agent=agent, actor=agent, why="lease renewed")
+        audit = Audit(JournalEvent.CLAIM, task=task.id, agent=agent, actor=agent, why="lease renewed")
 
         def rule(found: Task) -> Task:
             transitions.check_generation(found, agent, generation)

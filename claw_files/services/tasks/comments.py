@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.errors import BadValue, MoveRefused, NotFound
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Task, TaskId
 from claw_files.formats import status
 from claw_files.policy import payload_sizes
@@ -45,7 +46,7 @@ def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
         return new
 
     key = ws.pending.nonce
-    audit = Audit(action="comment", task=task, agent=loaded.task.assignee, actor=by, key=key, why=text)
+    audit = Audit(JournalEvent.COMMENT, task=task, agent=loaded.task.assignee, actor=by, key=key, why=text)
     if not task_recall.made_under(ws, key):
         ws.files.commit(path, change, ws.line(audit), keep_mtime=True)
     return ws.in_force(ws.load(task).task)

@@ -8,28 +8,30 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.errors import BadValue, MoveRefused, Refused
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.policy import command_advice, payload_sizes, routing, transitions
 from claw_files.policy.snapshot import FilePlace
 from claw_files.services.evidence import recorded_ends
 from claw_files.services.tasks import session_turns
-from claw_files.services.tasks.task_history import HOLD
 from claw_files.storage import task_recall
-from claw_files.storage.workspace import Loaded, Workspace, task_message_key
+from claw_files.storage.workspace import Loaded, Workspace
 
+E = JournalEvent
 Rule = Callable[[Task, transitions.Actor], Task]
 
 _FROM = {  # where a command starts from; the table of moves says who may
-    "progress": (State.IN_PROGRESS, State.BLOCKED),
-    "unblock": (State.BLOCKED,),
-    "beat": (State.IN_PROGRESS,),
-    "done": (State.IN_PROGRESS,),
-    "review": (State.IN_PROGRESS,),
-    "fail": (State.IN_PROGRESS,),
-    "approve": (State.REVIEW,),
-    "reopen": (State.REVIEW, State.DONE),
-    "release": (State.IN_PROGRESS, State.BLOCKED),
-    "requeue": (State.DEAD,),
+    E.PROGRESS: (State.IN_PROGRESS, State.BLOCKED),
+    E.UNBLOCK: (State.BLOCKED,),
+    E.BEAT: (State.IN_PROGRESS,),
+    E.DONE: (State.IN_PROGRESS,),
+    E.REVIEW: (State.IN_PROGRESS,),
+    E.FAIL: (State.IN_PROGRESS,),
+    E.APPROVE: (State.REVIEW,),
+    E.REOPEN: (State.REVIEW, State.DONE),
+    E.RELEASE: (State.IN_PROGRESS, State.BLOCKED),
+    E.REQUEUE: (State.DEAD,),
 }
 _TITLE_LETTERS = 300
 _PATIENCE = timedelta(seconds=10)
@@ -82,7 +84,7 @@ class TaskService:
         for earlier in order.after:
             self._ws.load_anywhere(earlier)
         task = self._draft(replace(order, to=receiver or order.to), by, inside)
-        audit = Audit(action="task new", agent=order.to, actor=by, key=self._ws.pending.nonce, why=task.title)
+        audit = Audit(E.TASK_NEW, agent=order.to, actor=by, key=self._ws.pending.nonce, why=task.title)
         at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
         line = Entry(task=task.id, agent=receiver, at=at) if receiver else None
         return self._ws.create_numbered(task, audit, order.body, line)
@@ -118,7 +120,7 @@ class TaskService:
             return transitions.progress(found, actor, self._now(), lasting, eta)
 
         said = "" if task_recall.made_under(self._ws, self._ws.pending.nonce) else note
-        return self._move("progress", task, by, rule, note or "progress", generation, note=self._dated(by, said))
+        return self._move(E.PROGRESS, task, by, rule, note or "progress", generation, note=self._dated(by, said))
 
     def unblock(self, task: TaskId, by: AgentId, note: str = "", generation: int | None = None) -> Task:
         """The task as before it was blocked, with a note: with its holder, or in backlog where there is none."""
@@ -127,7 +129,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.unblock(found, actor, self._now(), lasting)
 
-        return self._move("unblock", task, by, rule, note or "unblocked", generation, note=self._dated(by, note))
+        return self._move(E.UNBLOCK, task, by, rule, note or "unblocked", generation, note=self._dated(by, note))
 
     def beat(self, task: TaskId, by: AgentId, generation: int | None = None) -> Task:
         """The task with its lease renewed, nothing else."""
@@ -136,7 +138,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.progress(found, actor, self._now(), lasting)
 
-        return self._move("beat", task, by, rule, "lease renewed", generation)
+        return self._move(E.BEAT, task, by, rule, "lease renewed", generation)
 
     def done(
         self,
@@ -154,7 +156,7 @@ class TaskService:
             payload_sizes.check_outputs(outputs)
             return transitions.finish(found, actor, self._now(), reviewed, _line(summary, task) or None, outputs)
 
-        return self._move("review" if review else "done", task, by, rule, summary or "finished", generation)
+        return self._move(E.REVIEW if review else E.DONE, task, by, rule, summary or "finished", generation)
 
     def fail(self, task: TaskId, by: AgentId, reason: str, generation: int | None = None) -> Task:
         """The task failed; the next tick decides what follows."""
@@ -163,7 +165,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.fail(found, actor, self._now(), said)
 
-        return self._move("fail", task, by, rule, reason or said, generation)
+        return self._move(E.FAIL, task, by, rule, reason or said, generation)
 
     def block(self, task: TaskId, by: AgentId, note: str, generation: int | None = None) -> Task:
         """The task blocked, by any agent, with a note of what is missing."""
@@ -171,7 +173,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.block(found, actor, self._now(), _line(note, task))
 
-        return self._move("block", task, by, rule, note, generation, watch=True)
+        return self._move(E.BLOCK, task, by, rule, note, generation, watch=True)
 
     def need(self, task: TaskId, by: AgentId, agent: AgentId, question: str, generation: int | None = None) -> Task:
         """The task blocked until `agent` has answered; the next tick asks in the coordinator's name."""
@@ -183,7 +185,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.block(found, actor, self._now(), need.question, need)
 
-        return self._move("need", task, by, rule, f"asks {other}: {need.question}", generation, watch=True)
+        return self._move(E.NEED, task, by, rule, f"asks {other}: {need.question}", generation, watch=True)
 
     def release(self, task: TaskId, by: AgentId, why: str = "", generation: int | None = None) -> Task:
         """The task back in backlog for anyone; its generation is over and its ledger line gone."""
@@ -193,13 +195,13 @@ class TaskService:
                 found, actor, self._ws.next_generation(found), self._now(), _line(why, task) or None
             )
 
-        audit = Audit(action="unwatch", task=task, actor=by, why="released")
-        self._checked("release", rule, self._ws.in_force(self._ws.load(task).task), by, generation)
+        audit = Audit(E.UNWATCH, task=task, actor=by, why="released")
+        self._checked(E.RELEASE, rule, self._ws.in_force(self._ws.load(task).task), by, generation)
         # Ticked first: if we die before the line is gone, a tick must not send the released task out again.
         if entry := self._ws.entry(task):
-            self._ws.replace_entry(entry, replace(entry, ticked=True), replace(audit, action=HOLD))
-        released = self._move("release", task, by, rule, why or "released", generation)
-        self._ws.put_away(task_message_key(released), audit)
+            self._ws.replace_entry(entry, replace(entry, ticked=True), replace(audit, action=E.HOLD))
+        released = self._move(E.RELEASE, task, by, rule, why or "released", generation)
+        self._ws.put_away(task_key(released), by, "released")
         if entry := self._ws.entry(task):
             self._ws.replace_entry(entry, None, audit)
         return released
@@ -214,8 +216,8 @@ class TaskService:
             other = routing.reviewer(self._ws.settings, found.type, maker, asked=True)
             return transitions.approve(found, actor, self._now(), other, maker)
 
-        done = self._move("approve", task, by, rule, "approved")
-        recorded_ends.put_away(self._ws, done, done.attempt, Audit(action="approve", task=task, actor=by))
+        done = self._move(E.APPROVE, task, by, rule, "approved")
+        recorded_ends.put_away(self._ws, done, done.attempt, Audit(E.APPROVE, task=task, actor=by))
         return done
 
     def reopen(self, task: TaskId, by: AgentId, why: str) -> Task:
@@ -225,8 +227,8 @@ class TaskService:
             generation = self._ws.next_generation(found)
             return transitions.reopen(found, actor, generation, self._now(), _line(why, task) or "no reason given")
 
-        back = self._move("reopen", task, by, rule, why or "reopened", watch=True)
-        recorded_ends.put_away(self._ws, back, back.attempt - 1, Audit(action="reopen", task=task, actor=by))
+        back = self._move(E.REOPEN, task, by, rule, why or "reopened", watch=True)
+        recorded_ends.put_away(self._ws, back, back.attempt - 1, Audit(E.REOPEN, task=task, actor=by))
         return back
 
     def requeue(self, task: TaskId, by: AgentId) -> Task:
@@ -235,7 +237,7 @@ class TaskService:
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.requeue(found, actor, self._ws.next_generation(found), self._now())
 
-        return self._move("requeue", task, by, rule, "requeued", watch=True)
+        return self._move(E.REQUEUE, task, by, rule, "requeued", watch=True)
 
     def cancel(self, task: TaskId, by: AgentId, why: str = "") -> Task:
         """The task cancelled; what runs for it is asked to end first. Messages of a session are withdrawn."""
@@ -246,14 +248,14 @@ class TaskService:
             )
 
         before = self._ws.in_force(self._ws.load(task).task)
-        self._checked("cancel", rule, before, by, None)
+        self._checked(E.CANCEL, rule, before, by, None)
         if self._stop_runs:
             self._stop_runs(before.id)
-        cancelled = self._move("cancel", task, by, rule, why or "cancelled")
+        cancelled = self._move(E.CANCEL, task, by, rule, why or "cancelled")
         if self._follow and not self._ws.entry(task):  # else the tick does, when it takes the line out
             self._follow(task)
         if cancelled.session:  # after a sender that found it open
-            audit = Audit(action="withdraw", task=task, agent=cancelled.assignee, actor=by, why="its session ends")
+            audit = Audit(E.WITHDRAW, task=task, agent=cancelled.assignee, actor=by, why="its session ends")
             with self._ws.locks.hold(task.lower(), _PATIENCE, f"{by}: cancel {task}"):
                 session_turns.put_away(self._ws, cancelled, audit, all_of=True)
         return cancelled
@@ -281,7 +283,7 @@ class TaskService:
                 watched.append(task.id)
                 continue
             why = f"{task.state} since {words.render_instant(ended)}"
-            audit = Audit(action="archive", task=task.id, actor=by, why=why)
+            audit = Audit(E.ARCHIVE, task=task.id, actor=by, why=why)
             ws.claims.forget(task.id)  # first: what is in the archive is not looked at again
             ws.move(loaded, f"status/archive/{ended.astimezone(ws.zone):%Y-%m}", audit)
             moved.append(task.id)
@@ -293,7 +295,7 @@ class TaskService:
 
     def _move(
         self,
-        command: str,
+        command: JournalEvent,
         task_id: TaskId,
         by: AgentId,
         rule: Rule,
@@ -308,26 +310,26 @@ class TaskService:
         self._checked(command, rule, before, by, generation)
         note = note or self._below(by, command, why, before.id)
         key = self._ws.pending.nonce
-        audit = Audit(action=command, task=before.id, agent=before.assignee, actor=by, key=key, why=why)
+        audit = Audit(command, task=before.id, agent=before.assignee, actor=by, key=key, why=why)
         if watch:
-            self._watch(before, audit, is_held=command in ("block", "need"))
-        if before.state.is_closed and command in ("reopen", "requeue"):
+            self._watch(before, audit, is_held=command in (E.BLOCK, E.NEED))
+        if before.state.is_closed and command in (E.REOPEN, E.REQUEUE):
             self._bring_back(loaded, audit)
         moved = self._ws.update(
             before.id, lambda found: self._checked(command, rule, found, by, generation), audit, note=note
         )
         if watch and (entry := self._ws.entry(before.id)) and entry.ticked:
-            self._ws.replace_entry(entry, replace(entry, ticked=False), replace(audit, action="watch"))
+            self._ws.replace_entry(entry, replace(entry, ticked=False), replace(audit, action=E.WATCH))
         return moved
 
-    def _checked(self, command: str, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
+    def _checked(self, command: JournalEvent, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
         """What the rule makes of the task; raises what forbids it."""
         settings = self._ws.settings
         check_no_worker(settings, by, task.id)
         if task.assignee == by or generation is not None:
             transitions.check_generation(task, by, generation)
         # A person need not claim what was given to them before they say that it is done.
-        given = command in ("done", "fail") and task.state is State.BACKLOG and task.assignee == by
+        given = command in (E.DONE, E.FAIL) and task.state is State.BACKLOG and task.assignee == by
         if task.state not in _FROM.get(command, tuple(State)) and not (given and settings.is_human(by)):
             raise MoveRefused(
                 "transitions",
@@ -347,13 +349,13 @@ class TaskService:
         at = words.next_look(self._now(), self._ws.settings.heartbeat.check[0])
         is_held = is_held and task.assignee is None
         line = Entry(task=task.id, agent=agent, at=at, ticked=is_held)
-        self._ws.put_entry(line, replace(audit, action=HOLD if is_held else "watch"))
+        self._ws.put_entry(line, replace(audit, action=E.HOLD if is_held else E.WATCH))
 
     def _bring_back(self, loaded: Loaded, audit: Audit) -> None:
         if loaded.place is not FilePlace.STATUS:
-            self._ws.move(loaded, "status", replace(audit, action="bring back"))
+            self._ws.move(loaded, "status", replace(audit, action=E.BRING_BACK))
 
-    def _below(self, by: AgentId, command: str, text: str, task: TaskId) -> str:
+    def _below(self, by: AgentId, command: JournalEvent, text: str, task: TaskId) -> str:
         """For the file's text: what somebody said that is too long for its front matter."""
         whole = payload_sizes.in_front_matter(text, _path(task))[1]
         return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""

@@ -10,27 +10,21 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError, MoveRefused, NotFound
-from claw_files.core.lazy_regex import pattern
-from claw_files.core.model import AgentId, Audit, Box, Key, Kind, Message, Stay, Task, TaskId
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import Key, turn_key
+from claw_files.core.model import AgentId, Audit, Box, Kind, Message, Stay, Task, TaskId
 from claw_files.storage.workspace import Workspace
-
-_NAME = pattern(r"(?P<task>.+)\.turn\.(?P<number>[0-9]{1,9})")
-
-
-def turn_key(task: TaskId, number: int) -> Key:
-    """ "tc-5.turn.2": the second message of a session; the first is the task itself."""
-    return Key(f"{task.lower()}.turn.{number}")
 
 
 def is_turn(message: Message) -> bool:
     """Whether it is a message for a session: it wakes nobody by itself."""
-    return message.kind is Kind.QUESTION and _NAME.fullmatch(message.key) is not None
+    return message.kind is Kind.QUESTION and Key.parse(message.key).turn is not None
 
 
 def numbers(ws: Workspace, worker: AgentId, task: TaskId, box: Box) -> list[int]:
     """Which messages of the session lie in a box, in order."""
-    names = (_NAME.fullmatch(name) for name in ws.message_ids(worker, box))
-    return sorted(int(found["number"]) for found in names if found and found["task"] == task.lower())
+    keys = map(Key.parse, ws.message_ids(worker, box))
+    return sorted(key.turn for key in keys if key.turn is not None and key.name == task.lower())
 
 
 def waiting(ws: Workspace, task: Task) -> Iterator[tuple[int, Message]]:
@@ -51,6 +45,7 @@ def next_turn(ws: Workspace, task: Task) -> AgentId | None:
 def put_away(ws: Workspace, task: Task, audit: Audit, all_of: bool = False) -> list[str]:
     """Move the messages to done/ that a turn was made of, or all; the ids of those that were still in new/."""
     moved = []
+    audit = replace(audit, action=JournalEvent.WITHDRAW if all_of else JournalEvent.INBOX_DONE)
     for number in numbers(ws, task.assignee, task.id, Box.NEW) if task.assignee else ():
         if all_of or number <= task.turn:
             key = turn_key(task.id, number)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claw_files.core.model import AgentId, Key, Kind, Message, TaskId
+from claw_files.core.model import AgentId, KeyText, Kind, Message, TaskId
 from claw_files.formats import choices
 from claw_files.formats.choices import TickedChoice
 from claw_files.testing.builders import BOSS, SAM
@@ -80,9 +80,9 @@ def test_a_line_that_somebody_changed_meanwhile_stays_as_it_is() -> None:
 
 
 def test_offered_choices_are_read_back_and_can_be_typed() -> None:
-    review = Message(id="r", key=Key("tc-1.1.review"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
-    question = Message(id="q-1", key=Key("q-1"), kind=Kind.QUESTION, sender=SAM, to=BOSS)
-    told = Message(id="a", key=Key("a"), kind=Kind.ANNOUNCE, sender=SAM, to=BOSS)
+    review = Message(id="r", key=KeyText("tc-1.1.review"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
+    question = Message(id="q-1", key=KeyText("q-1"), kind=Kind.QUESTION, sender=SAM, to=BOSS)
+    told = Message(id="a", key=KeyText("a"), kind=Kind.ANNOUNCE, sender=SAM, to=BOSS)
 
     lines = "\n".join([*choices.offered(review), *choices.offered(question), *choices.offered(told), ""])
     found = choices.ticked(lines.replace("[ ]", "[x]").encode())
@@ -91,6 +91,6 @@ def test_offered_choices_are_read_back_and_can_be_typed() -> None:
     assert [(it.verb, it.what) for it in found] == [("approve", "TC-1"), ("reopen", "TC-1"), ("answer", "q-1")]
     assert choices.commands(question, AgentId("me")) == ['clawfiles answer q-1 "TEXT" --agent me']
     assert choices.commands(told, AgentId("me")) == []
-    given = Message(id="t", key=Key("tc-1.1"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
+    given = Message(id="t", key=KeyText("tc-1.1"), kind=Kind.TASK, sender=SAM, to=BOSS, task=TaskId("TC-1"))
     assert [line.split()[1] for line in choices.commands(given, AgentId("me"))] == ["claim", "done"]
     assert choices.offered(given) == []

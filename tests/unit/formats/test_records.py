@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from claw_files.core.errors import InvalidFile
-from claw_files.core.model import AgentId, Checkpoint, Key, Kind, Message, Result, Run, RunId, State, TaskId
+from claw_files.core.model import AgentId, Checkpoint, KeyText, Kind, Message, Result, Run, RunId, State, TaskId
 from claw_files.formats import checkpoints, messages, runs
 
 SENT = datetime(2026, 3, 7, 8, 45, tzinfo=UTC)
@@ -16,7 +16,7 @@ RESULT = "checkpoints/subagent-email-check.md"
 def message(body: str = "TC-89: critical\n---\nx") -> Message:
     return Message(
         id="20260307T084500Z-tc-89.1",
-        key=Key("tc-89.1"),
+        key=KeyText("tc-89.1"),
         kind=Kind.TASK,
         sender=SAM,
         to=PETER,
@@ -37,7 +37,7 @@ def message(body: str = "TC-89: critical\n---\nx") -> Message:
 
 def test_a_message_has_the_agreed_form() -> None:
     plain = Message(
-        id="m", key=Key("k"), kind=Kind.TASK, sender=SAM, to=PETER, task=TaskId("TC-89"), chain=(SAM,), body="b"
+        id="m", key=KeyText("k"), kind=Kind.TASK, sender=SAM, to=PETER, task=TaskId("TC-89"), chain=(SAM,), body="b"
     )
     assert messages.render(plain).decode() == (
         "---\nid: m\nkey: k\nkind: task\nfrom: sam\nto: peter\ntask: TC-89\nchain: [sam]\n---\nb\n"
@@ -170,7 +170,7 @@ def test_a_run_reads_back_as_written() -> None:
     run = Run(
         id=RunId("tc-89.1-s1"),
         agent=PETER,
-        key=Key("tc-89.1"),
+        key=KeyText("tc-89.1"),
         task=TaskId("TC-89"),
         generation=3,
         epoch="7",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claw_files.core.model import Usage
-from claw_files.formats import usage
+from claw_files.formats import journal, usage
 
 CLAUDE = {
     "type": "result",
@@ -148,27 +148,31 @@ def test_front_matter_is_read_as_people_write_numbers() -> None:
     ],
 )
 @pytest.mark.parametrize("by_price", [True, False])
-def test_usage_in_the_journal_is_read_back(found: Usage, by_price: bool) -> None:
-    charge = usage.charge({**LINE, "why": usage.render(found, "runs, cost 9", by_price)})
+def test_usage_of_earlier_versions_is_read_out_of_the_sentence(found: Usage, by_price: bool) -> None:
+    line = journal.line_of({**LINE, "why": usage.render(found, "runs, cost 9", by_price)})
 
-    assert charge is not None
-    assert charge.usage == found
-    assert (charge.agent, charge.task, charge.key) == ("peter", "TC-1", "tc-1.1-s1")
+    assert line is not None
+    assert line.usage == found
+    assert (line.agent, line.task, line.key) == ("peter", "TC-1", "tc-1.1-s1")
 
 
-def test_other_lines_of_the_journal_are_no_charges() -> None:
+def test_a_line_with_facts_has_the_usage_of_its_facts_whatever_its_sentence_says() -> None:
+    facts = {"to": None, "usage": {"input": 7, "cost": 0.5}, "why": "input 9, cost 5, from x"}
+
+    line, bare = journal.line_of({**LINE, **facts}), journal.line_of({**LINE, **facts, "usage": None})
+
+    assert line is not None and line.usage == Usage(input=7, cost=0.5)
+    assert bare is not None and bare.usage is None
+
+
+def test_other_lines_of_the_journal_have_no_usage() -> None:
     why = "cost 5, from x"
 
-    assert usage.charge({**LINE, "why": why}) is not None
-    for wrong in (
-        {"action": "wake"},
-        {"key": None},
-        {"timestamp": "soon"},
-        {"timestamp": 7},
-        {"why": "cost -5, from x"},
-    ):
-        assert usage.charge({**LINE, "why": why, **wrong}) is None
-    assert usage.charge({**LINE, "why": why, "agent": 7, "task": "../x"}) is not None
+    for wrong in ({"action": "wake"}, {"why": "cost -5, from x"}, {"to": None}, {"to": None, "usage": "cost 5"}):
+        line = journal.line_of({**LINE, "why": why, **wrong})
+        assert line is not None and line.usage is None, wrong
+    for wrong in ({"timestamp": "soon"}, {"timestamp": 7}, {"action": None}):
+        assert journal.line_of({**LINE, "why": why, **wrong}) is None
 
 
 def test_a_price_counts_where_no_money_was_reported() -> None:

@@ -4,24 +4,25 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from claw_files.config import Budgets
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, TaskId, Usage
-from claw_files.formats.usage import Charge
+from claw_files.formats.journal import Line
 from claw_files.policy import costs
-from claw_files.policy.costs import BillRow, StartedRun
+from claw_files.policy.costs import BillRow
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BUDGETS = Budgets(month=450.0, currency="EUR", agents={AgentId("peter"): 80.0, AgentId("iris"): 5.0})
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 
 
-def charge(key: str, cost: float | None = None, at: datetime = NOON, agent: str = "peter", **more: object) -> Charge:
+def charge(key: str, cost: float | None = None, at: datetime = NOON, agent: str = "peter", **more: object) -> Line:
     usage = Usage(input=100, output=10, cost=cost)
     fields = {"task": TaskId("TC-1"), "model": "m", **more}
-    return Charge(at=at, key=key, usage=usage, agent=AgentId(agent), **fields)
+    return Line(at=at, action=JournalEvent.USAGE, key=key, usage=usage, agent=AgentId(agent), **fields)
 
 
-def woken(run: str, at: datetime = NOON, agent: str = "peter") -> StartedRun:
-    return StartedRun(at=at, run=run, agent=AgentId(agent), task=TaskId("TC-1"), model="m")
+def woken(run: str, at: datetime = NOON, agent: str = "peter") -> Line:
+    return Line(at=at, action=JournalEvent.WAKE, key=run, agent=AgentId(agent), task=TaskId("TC-1"), model="m")
 
 
 def rows(found: costs.Bill) -> dict[str, BillRow]:
@@ -29,9 +30,9 @@ def rows(found: costs.Bill) -> dict[str, BillRow]:
 
 
 def bill(
-    charges: list[Charge], runs: tuple[StartedRun, ...] = (), by: costs.By = "agent", month: str | None = "2026-03"
+    charges: list[Line], runs: tuple[Line, ...] = (), by: costs.By = "agent", month: str | None = "2026-03"
 ) -> costs.Bill:
-    return costs.bill(charges, runs, by, month, BERLIN, BUDGETS)
+    return costs.bill([*charges, *runs], by, month, BERLIN, BUDGETS)
 
 
 def test_the_same_usage_noted_twice_counts_once() -> None:

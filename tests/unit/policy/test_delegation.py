@@ -6,7 +6,7 @@ import pytest
 
 from claw_files import config
 from claw_files.core.errors import NotFound, Refused
-from claw_files.core.model import AgentId, Key, Kind, Message, Report, State, Task, TaskId
+from claw_files.core.model import AgentId, KeyText, Kind, Message, Report, State, Task, TaskId
 from claw_files.policy import delegation
 
 SETTINGS = config.parse(b"""
@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 7, 12, 0, 0, 500_000, tzinfo=UTC)
 def message(status_hash: str | None = None) -> Message:
     return Message(
         id="m",
-        key=Key("tc-47.1"),
+        key=KeyText("tc-47.1"),
         kind=Kind.TASK,
         sender=SAM,
         to=PETER,

@@ -10,7 +10,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files import policy
-from claw_files.core.model import Box, Key, Post, State
+from claw_files.core.model import Box, KeyText, Post, State
 from claw_files.policy.dispatch_queue import plan_waits, plan_wakes
 from claw_files.policy.heartbeat_plan import PLANNERS, Planner, due_times, never, next_due, plan_tick
 from claw_files.policy.snapshot import Act, MonthSpending, Snapshot, ToldMark
@@ -79,7 +79,9 @@ def test_a_group_with_a_lost_member_is_due_at_the_check_time_of_the_others() -> 
 
 def test_the_next_in_the_chain_hears_of_a_silent_channel_when_the_first_message_lies_unread() -> None:
     settings = a.settings()
-    post = Post(id="p-1", key=Key("k"), to=SAM, channel="json", queued=START - timedelta(days=1), tries=3, tried=START)
+    post = Post(
+        id="p-1", key=KeyText("k"), to=SAM, channel="json", queued=START - timedelta(days=1), tries=3, tried=START
+    )
     snap = Snapshot(settings=settings, outbox=(post,))
     [first] = [it for it in planner("posts").plan(snap, START) if it.act is Act.ESCALATE]
     told = {f"{first.agent}/{first.key}": ToldMark(box=Box.NEW, sent=START - timedelta(seconds=1))}

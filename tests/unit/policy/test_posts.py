@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from claw_files.core.model import AgentId, Box, Key, Post
+from claw_files.core.model import AgentId, Box, KeyText, Post
 from claw_files.policy import delivery
 from claw_files.policy.heartbeat_plan import next_due
 from claw_files.policy.snapshot import Act, Snapshot, ToldMark
@@ -23,7 +23,7 @@ NIGHT = START.replace(hour=22)
 
 def post(name: str = "a", channel: str = "json-1", tries: int = 0, **fields: object) -> Post:
     failed = {"tried": START, "reason": "the service answered 500"} if tries else {}
-    known = {"id": name, "key": Key(name), "to": ME, "channel": channel, "queued": START, "tries": tries} | failed
+    known = {"id": name, "key": KeyText(name), "to": ME, "channel": channel, "queued": START, "tries": tries} | failed
     return Post(**(known | fields))
 
 

@@ -7,40 +7,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claw_files.core.model import AgentId, TaskId
+from claw_files.formats import journal
+from claw_files.formats.journal import Line
 from claw_files.policy import work_statistics
 from claw_files.policy.probes import is_probe, probe_id
-from claw_files.policy.work_statistics import JournalFacts, Stats
+from claw_files.policy.work_statistics import Stats
 
 START = datetime(2026, 3, 7, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 
-def line(
-    minute: float, action: str, task: str = "TC-1", agent: str = "peter", key: str = "", **more: str
-) -> JournalFacts:
-    return JournalFacts(
-        at=START + minute * MINUTE, action=action, task=TaskId(task), agent=AgentId(agent), key=key, **more
+def line(minute: float, action: str, task: str = "TC-1", agent: str = "peter", key: str = "", **more: str) -> Line:
+    """A line as earlier versions wrote it: without facts. Office tests have the lines that are written now."""
+    found = journal.line_of(
+        {"timestamp": (START + minute * MINUTE).isoformat(), "action": action, "task": task, "agent": agent, "key": key}
+        | more
     )
+    assert found is not None
+    return found
 
 
-def sent(minute: float, task: str = "TC-1", attempt: int = 1, agent: str = "peter") -> JournalFacts:
+def sent(minute: float, task: str = "TC-1", attempt: int = 1, agent: str = "peter") -> Line:
     return line(minute, "send", task, agent, f"{task.lower()}.{attempt}")
 
 
 def woken(
     minute: float, task: str = "TC-1", attempt: int = 1, send: int = 1, agent: str = "peter", **more: str
-) -> JournalFacts:
+) -> Line:
     return line(minute, "wake", task, agent, f"{task.lower()}.{attempt}-s{send}", **more)
 
 
 def fold(
-    *lines: JournalFacts, since: datetime = START - DAY, now: datetime = START + DAY, reviewed: Iterable[str] = ()
+    *lines: Line, since: datetime = START - DAY, now: datetime = START + DAY, reviewed: Iterable[str] = ()
 ) -> Stats:
     return work_statistics.fold(lines, since, now, {TaskId("TC-1"): "bug", TaskId("TC-9"): "text"}, set(reviewed))
 
 
-def one_task(done: float = 30) -> list[JournalFacts]:
+def one_task(done: float = 30) -> list[Line]:
     return [sent(0), woken(2), line(3, "claim"), line(done, "done")]
 
 
@@ -203,7 +207,7 @@ ACTIONS = ["send", "wake", "claim", "done", "fail", "record", "carry", "block", 
         max_size=40,
     )
 )
-def test_no_order_of_lines_makes_a_length_negative_or_more_act_than_were_woken(lines: list[JournalFacts]) -> None:
+def test_no_order_of_lines_makes_a_length_negative_or_more_act_than_were_woken(lines: list[Line]) -> None:
     found = fold(*lines)
 
     assert all(row.median >= timedelta(0) for row in (*found.by_type, *found.by_agent, *found.waits))

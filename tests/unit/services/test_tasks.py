@@ -7,6 +7,7 @@ import pytest
 
 from claw_files.app.wiring import App
 from claw_files.core.errors import AlreadyClaimed, Conflict, Refused, StaleGeneration
+from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.storage.workspace import Workspace
@@ -180,7 +181,7 @@ def test_a_task_before_its_backoff_is_not_ready(app: App) -> None:
     from claw_files.core.model import Audit
 
     task, later = new(app), app.clock.now() + timedelta(seconds=8)
-    app.workspace.update(task, lambda found: replace(found, not_before=later), Audit(action="retry"))
+    app.workspace.update(task, lambda found: replace(found, not_before=later), Audit(JournalEvent.RETRY))
 
     assert app.claims.ready(PETER) == []
     app.clock.advance(timedelta(seconds=9))

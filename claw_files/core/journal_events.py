@@ -1,0 +1,137 @@
+"""The events of the journal: every value that `action` has, which of them are moves of tasks, and codes of reasons.
+
+`docs/reference/file-format.md` lists the events from here. The actions of a tick (`claw_files.policy.snapshot.Act`) are
+journalled under their own names.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class JournalEvent(StrEnum):
+    """What a line of the journal tells of. The reference page has the sentence behind each."""
+
+    leads_to: str | None  # of a move, the state that it usually leads to; "" where only the line says it
+
+    def __new__(cls, value: str, leads_to: str | None = None) -> Self:
+        event = str.__new__(cls, value)
+        event._value_, event.leads_to = value, leads_to
+        return event
+
+    @property
+    def is_move(self) -> bool:
+        """Whether a line has the task's state before and after: `from` and `to`. `close` has `to` alone."""
+        return self.leads_to is not None
+
+    # tasks and their moves
+    TASK_NEW = "task new", "backlog"  # A task was made.
+    CLAIM = "claim", "in_progress"  # An agent became the holder of the task, or renewed its lease.
+    PROGRESS = "progress", "in_progress"  # The holder reported progress, or people who follow the task were told of it.
+    BEAT = "beat", "in_progress"  # The holder renewed its lease.
+    DONE = "done", "done"  # The holder finished the task.
+    REVIEW = "review", "review"  # The holder asked for a review, or the heartbeat asked the reviewer for it.
+    APPROVE = "approve", "done"  # The reviewer approved the work.
+    REOPEN = "reopen", "backlog"  # The task went back to backlog: its reviewer, or its check, was not content.
+    FAIL = "fail", "failed"  # An attempt failed.
+    BLOCK = "block", "blocked"  # The task was blocked.
+    NEED = "need", "blocked"  # The task was blocked until an agent has answered a question.
+    UNBLOCK = "unblock", "backlog"  # The task is no longer blocked.
+    RELEASE = "release", "backlog"  # The holder gave the task back.
+    REQUEUE = "requeue", "backlog"  # A dead letter was put back into backlog.
+    CANCEL = "cancel", "cancelled"  # The task was cancelled.
+    RECORD = "record", ""  # An edit by hand was recorded as a move.
+    CARRY = "carry", ""  # An agent's report was carried into the status file.
+    CONFLICT = "conflict"  # An edit by hand that does not count was reported to the monitor.
+    FINISH = "finish", "done"  # A worker's result moved its task.
+    FROM_CACHE = "from cache", "done"  # An earlier result answered the task.
+    COPY_RESULT = "copy result"  # The earlier result was copied for the task.
+    NO_REVIEWER = "no reviewer", "done"  # The route wants a review, and nobody else than the maker could give it.
+    VERIFY = "verify"  # The check of the task's route was started.
+    VERIFIED = "verified"  # The outputs are there, and the check of the route passed.
+    URGENT = "urgent"  # The task got the highest priority.
+    COMMENT = "comment"  # Somebody commented on the task.
+    DEAD_LETTER = "dead-letter", "dead"  # The task is out of attempts, and was moved to dead-letter/.
+    ARCHIVE = "archive"  # A closed task was moved to the archive.
+    BRING_BACK = "bring back"  # The task's file was moved back to status/.
+    CHECKPOINT_SAVE = "checkpoint save"  # An agent saved its checkpoint.
+    MOVED_IN = "moved in"  # A task or message was moved into a compartment.
+    # the ledger
+    WATCH = "watch"  # The task got a ledger line.
+    UNWATCH = "unwatch"  # The task's ledger line was removed before the task ended.
+    HOLD = "hold"  # The box of the ledger line was ticked until a command has made its move.
+    CLOSE = "close"  # The ledger line of an ended task was removed, or a session was closed.
+    DATE = "date"  # The date was added to a ledger line that had only a time.
+    EXTEND = "extend"  # The ledger line got a new check time.
+    WAIT_UNTIL = "wait-until"  # The ledger line's check time became the task's ETA.
+    # delegation and messages
+    DELEGATE = "delegate"  # The task was given to an agent: its ledger line was written.
+    SPAWN = "spawn", "backlog"  # A worker was asked for.
+    DELIVER = "deliver", "backlog"  # The task was reserved for the agent that gets its message.
+    SEND = "send"  # A message was put into an inbox.
+    RESEND = "resend"  # The task's message was sent again.
+    PUT_BACK = "put back"  # A message that was read was moved back to new/.
+    WITHDRAW = "withdraw"  # A message was withdrawn from an agent.
+    NEXT_AGENT = "next-agent", "backlog"  # The task was given to another agent.
+    RETRY = "retry", "backlog"  # A failed task got its next attempt.
+    AGAIN = "again", "backlog"  # A task whose run a stopping daemon ended got a new attempt.
+    TURN = "turn", "backlog"  # The next message of a worker's session became an attempt.
+    ANSWER = "answer"  # A question was answered.
+    STEER = "steer"  # A message was sent into a session or a run.
+    INBOX_READ = "inbox read"  # A message was moved to cur/.
+    INBOX_DONE = "inbox done"  # A message was moved to done/.
+    QUARANTINE = "quarantine"  # An inbox file that could not be read was moved to quarantine/.
+    # runs
+    WAKE = "wake"  # A run of the agent was started.
+    STOP = "stop"  # A run was asked to end.
+    KILL = "kill"  # A run was asked to end by a command.
+    RUN_LOST = "run lost"  # A run ended without its supervisor.
+    NO_SANDBOX = "no sandbox"  # A run could not start in a sandbox.
+    PERMISSION = "permission"  # An ACP agent's request for permission was decided.
+    ACP = "acp"  # A warning about an ACP agent.
+    ACP_SESSION = "acp session"  # The session of an ACP agent's program was noted.
+    SAVE_PARTIAL = "save partial"  # What a run had done when the daemon stopped was saved.
+    SET_ASIDE = "set aside"  # A worker's earlier result was moved to checkpoints/old/.
+    USAGE = "usage"  # What a run used; a `key` counts once.
+    PROBE = "probe"  # An agent was probed.
+    PROBE_OVER = "probe over"  # A probe's task was closed.
+    # people
+    NUDGE = "nudge"  # The holder was asked how it goes.
+    ASK = "ask"  # A question of the task's holder was put to another agent.
+    ESCALATE = "escalate"  # Somebody up the `reports_to` chain was told.
+    INFORM = "inform"  # The news of an end was sent to somebody who follows the task.
+    CRITICAL = "critical"  # The coordinator was told of a critical finding.
+    REPORT = "report"  # The results of a group of workers were sent to its spawner.
+    TELL = "tell"  # Somebody was told of a task that comes after another.
+    CHOICE = "choice"  # A person ticked a box in a message.
+    ANNOUNCE = "announce"  # A message was handed over to a person's channels.
+    HANDED_OVER = "handed over"  # A message was handed over to one channel.
+    BRIEF = "brief"  # A brief was written of what quiet hours held back.
+    BRIEF_HANDED_OVER = "brief handed over"  # A brief was handed over to one channel.
+    DELIVERED = "delivered"  # A channel took a post.
+    NOT_DELIVERED = "not delivered"  # A channel did not take a post at the first try.
+    GAVE_UP = "give up"  # A post was moved to outbox/failed/.
+    GIVE_UP = "give-up"  # The heartbeat gave a post up: a channel has not taken it for too long.
+    # events and schedules
+    EVENT = "event"  # A schedule wrote an event, or its due time.
+    EVENT_DONE = "event done"  # An event was handled.
+    EVENT_FAILED = "event failed"  # An event could not be handled.
+    # operation
+    DAEMON_START = "daemon start"  # A daemon started; `epoch` is its number.
+    DAEMON_STOP = "daemon stop"  # The daemon stopped.
+    RELOAD_REFUSED = "reload refused"  # A changed configuration was not taken over.
+    PING = "ping"  # An agent was asked whether it is there.
+    ALERT = "alert"  # The monitor was told of an agent that is silent.
+    SYNC = "sync"  # The monitor was told what the doctor found.
+    ROUNDS_FAILED = "rounds failed"  # The pings or the doctor's check, started by cron, failed.
+    REPAIR = "repair"  # `doctor --repair` made a change.
+    RECOVER = "recover"  # A write that a crash left unfinished was completed, or a file set aside.
+    COMPRESS = "compress"  # Files were moved into the archive of their month.
+    DELETE = "delete"  # An archive was deleted after its time.
+
+
+class Reason(StrEnum):
+    """Reasons that something reads; all others are for people alone and stand in `why`."""
+
+    ACTS = "acts"  # of a probe: the agent acknowledged and finished it
+    ACTS_NOT = "acts-not"
+    WORKER_STARTS = "worker-starts"  # of a claim: made by the heartbeat in the worker's name

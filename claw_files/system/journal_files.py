@@ -1,0 +1,18 @@
+"""The journal's files, one for each day: `audit/2026-03-07.jsonl`."""
+
+from claw_files.core.errors import ClawError
+from claw_files.system.files import Files
+from claw_files.system.paths import JOURNAL_BYTES
+
+
+def days(files: Files) -> list[str]:
+    """Where the journals are that there are, oldest first."""
+    return [f"audit/{name}" for name in files.all_names("audit") if name.endswith(".jsonl")]
+
+
+def read(files: Files, path: str) -> bytes:
+    """The journal at the path; empty where there is none, or it cannot be read: doctor names that."""
+    try:
+        return files.read(path, JOURNAL_BYTES).data
+    except ClawError:
+        return b""
