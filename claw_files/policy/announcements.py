@@ -1,6 +1,6 @@
 """Planner of announcements: the messages in the inboxes of people, and the quiet hours that hold them back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from claw_files.core.keys import topic_key
@@ -39,9 +39,3 @@ def _plan_person(snap: Snapshot, person: AgentId, held: Sequence[Message], now: 
         why = f"{len(messages)} held back in the quiet hours"
         actions.append(Action(act=Act.BRIEF, agent=person, key=key, at=end, why=why, details=details))
     return actions
-
-
-def people_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When the quiet hours end of people for whom something is held back."""
-    ends = (quiet_hours.held_until(snap.settings, person, now) for person, held in snap.held.items() if held)
-    yield from (end for end in ends if end)

@@ -183,13 +183,12 @@ def model_of(settings: Settings, message: Message) -> str | None:
 
 
 def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:
-    """Whom to wake with which message: those of `plan_waits` that nothing holds, oldest first."""
-    return [_wake(wait.message) for wait in plan_waits(snap, now) if wait.held_by is None]
+    """Whom to wake with which message: those of `plan_waits` that nothing holds, oldest first.
 
-
-def plan_dispatch(snap: Snapshot, now: datetime) -> list[Action]:
-    """As `plan_wakes`, with the messages that the planners before put into inboxes."""
-    return plan_wakes(replace(snap, waiting=(*snap.waiting, *_about_to_arrive(snap))), now)
+    Messages that the planners before put into inboxes wait with the others.
+    """
+    after = replace(snap, waiting=(*snap.waiting, *_about_to_arrive(snap)))
+    return [_wake(wait.message) for wait in plan_waits(after, now) if wait.held_by is None]
 
 
 def dispatch_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:

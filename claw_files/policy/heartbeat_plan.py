@@ -4,33 +4,36 @@ Everything that a heartbeat does is decided by a planner of this table. A planne
 names that time in its `due`; without it the daemon would notice the change at the next rescan only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from datetime import datetime
+from typing import cast
 
 from msgspec.structs import replace
 
 from claw_files.core.model import Value
 from claw_files.policy import budgets, delivery, dispatch_queue, wake_budget
-from claw_files.policy.announcements import people_due, plan_people
+from claw_files.policy.announcements import plan_people
 from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.fault_alerts import plan_faults
 from claw_files.policy.groups import groups_due, plan_groups
-from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats
+from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
 from claw_files.policy.snapshot import LINES, Action, Snapshot, ToldMark
 from claw_files.policy.unclear_lines import plan_unclear
 
-Plan = Callable[[Snapshot, datetime], Iterable[Action]]
-Due = Callable[[Snapshot, datetime], Iterable[datetime]]
-
 
 class Planner(Value, frozen=True):
-    """One kind of decision: what is to be done at a time, and when that may change although no file does."""
+    """One kind of decision: what is to be done at a time, and when that may change although no file does.
+
+    How long a message has lain unread or without effect needs no due time: that is noted while the planner decides.
+    """
 
     name: str
-    plan: Plan  # the actions at `now`; sees in `Snapshot.planned` what the planners before it decided
-    due: Due  # instants at which `plan` may decide something new; too many are harmless, past ones are left out
-    tells: bool = False  # whether the plan depends on how long a message has lain unread or without effect
+    # The actions at `now`; a planner sees in `Snapshot.planned` what those before it decided.
+    plan: Callable[[Snapshot, datetime], Iterable[Action]]
+    # Instants at which `plan` may decide something new; too many are harmless, past ones are left out.
+    due: Callable[[Snapshot, datetime], Iterable[datetime]]
 
 
 def never(snap: Snapshot, now: datetime) -> tuple[datetime, ...]:
@@ -39,17 +42,17 @@ def never(snap: Snapshot, now: datetime) -> tuple[datetime, ...]:
 
 
 PLANNERS: tuple[Planner, ...] = (
-    Planner(name=LINES, plan=plan_lines, due=lines_due, tells=True),
+    Planner(name=LINES, plan=plan_lines, due=lines_due),
     Planner(name="repeated lines", plan=plan_repeats, due=never),
     Planner(name="unclear lines", plan=plan_unclear, due=never),
-    Planner(name="groups", plan=plan_groups, due=groups_due, tells=True),
+    Planner(name="groups", plan=plan_groups, due=groups_due),
     Planner(name="auto delegation", plan=plan_ready, due=never),
     Planner(name="schedules", plan=plan_schedules, due=schedules_due),
-    Planner(name="budgets", plan=budgets.plan_budgets, due=never, tells=True),
-    Planner(name="wake limits", plan=wake_budget.plan_used_up, due=never, tells=True),
-    Planner(name="dispatch queue", plan=dispatch_queue.plan_dispatch, due=dispatch_queue.dispatch_due),
-    Planner(name="people", plan=plan_people, due=people_due),
-    Planner(name="posts", plan=delivery.plan_posts, due=delivery.posts_due, tells=True),
+    Planner(name="budgets", plan=budgets.plan_budgets, due=never),
+    Planner(name="wake limits", plan=wake_budget.plan_used_up, due=never),
+    Planner(name="dispatch queue", plan=dispatch_queue.plan_wakes, due=dispatch_queue.dispatch_due),
+    Planner(name="people", plan=plan_people, due=quiet_due),
+    Planner(name="posts", plan=delivery.plan_posts, due=delivery.posts_due),
     Planner(name="faults", plan=plan_faults, due=never),
 )
 
@@ -81,29 +84,16 @@ def next_due(snap: Snapshot, now: datetime) -> datetime | None:
 def due_times(planner: Planner, snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """The instants that the planner names, with the ends of its waits for an answer."""
     yield from planner.due(snap, now)
-    if planner.tells:
-        # Which messages matter only the rules know: the planner is asked once more, and what it looks up is noted.
-        asked, heartbeat = _Asked(snap.told), snap.settings.heartbeat
-        for _ in planner.plan(replace(snap, told=asked), now):
-            pass
-        sent = (told.sent for told in asked.found.values() if told.sent)
-        yield from (at + wait for at in sent for wait in (heartbeat.silent, heartbeat.ack))
+    # Which messages matter only the rules know: the planner is asked once more, and what it looks up is noted.
+    asked, heartbeat = _Asked({}, cast("MutableMapping[str, ToldMark]", snap.told)), snap.settings.heartbeat
+    tuple(planner.plan(replace(snap, told=asked), now))
+    sent = (told.sent for told in asked.maps[0].values() if told.sent)
+    yield from (at + wait for at in sent for wait in (heartbeat.silent, heartbeat.ack))
 
 
-class _Asked(Mapping[str, ToldMark]):
-    """What was told, remembering what the rules asked about and found."""
-
-    def __init__(self, told: Mapping[str, ToldMark]) -> None:
-        self._told = told
-        self.found: dict[str, ToldMark] = {}
+class _Asked(ChainMap[str, ToldMark]):
+    """What was told; the first map keeps what the rules asked about and found."""
 
     def __getitem__(self, name: str) -> ToldMark:
-        told = self._told[name]
-        self.found[name] = told
+        self.maps[0][name] = told = super().__getitem__(name)
         return told
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._told)
-
-    def __len__(self) -> int:
-        return len(self._told)

@@ -23,6 +23,7 @@ from claw_files.policy.rule_context import (
     has_ended,
     later,
     mark,
+    time_limit,
 )
 from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence
 
@@ -232,7 +233,7 @@ def worker_running(case: RuleContext) -> Decision | None:
     run = case.run
     if run is None or not run.alive:
         return WaitReason("its worker waits for its turn") if case.waits_for_its_turn else None
-    limit = case.task.timeout or run.timeout or (case.task.size.limit if case.task.size else None)
+    limit = time_limit(case.task, run)
     if not case.due or limit is None or run.started is None:
         return WaitReason(f"{case.agent} works on it")
     over = run.started + limit + AFTER_LIMIT

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.keys import wide_key
-from claw_files.core.model import AFTER_LIMIT, Message, State, Task, TaskId
+from claw_files.core.model import AFTER_LIMIT, State, TaskId
 from claw_files.policy import liveness, quiet_hours, resilience
 from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.probes import is_probe
+from claw_files.policy.rule_context import time_limit
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, tell_once
 
+AT_ONCE = (timedelta(0),)
 HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
 _REWRITES = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
 
@@ -58,70 +61,36 @@ def plan_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> tuple[Action
     )
 
 
-# --- when a line needs the next decision
-
-
 def lines_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """The instants at which the decision for a line may change, apart from waits for an answer."""
     for look in snap.looks:
-        yield from _of_line(look, snap, now)
+        yield from _line_due(look, snap.settings, now)
     yield from breakers_due(snap, now)
-    yield from _quiet_ends(snap, now)
+    yield from quiet_due(snap, now)
 
 
-def _of_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    if look.pending:
-        yield now + HALF_SAVED
-    if look.entry.at:
-        yield look.entry.at
-    if look.task:
-        yield from _of_task(look.task, snap)
-        yield from _of_silence(look, snap, now)
-        yield from _of_words(look, look.task, snap, now)
-    if look.announced:
-        yield look.announced + snap.settings.heartbeat.announce_gap
-    if look.message:
-        yield from _of_message(look.message, snap)
-    if look.run and look.run.started:
-        yield look.run.started + snap.settings.heartbeat.ack
-        yield from _of_limit(look)
-
-
-def _of_task(task: Task, snap: Snapshot) -> Iterator[datetime]:
-    yield from (at for at in (task.not_before, task.eta, task.lease) if at)
-    if task.state is State.FAILED and task.updated:
-        yield task.updated + resilience.retry_pause(snap.settings.heartbeat.backoff, task)
-
-
-def _of_message(message: Message, snap: Snapshot) -> Iterator[datetime]:
-    if message.ack_by:
-        yield message.ack_by
-    if message.sent:
-        yield message.sent  # from a clock ahead, it is not taken for sent until then
-        yield message.sent + snap.settings.heartbeat.ack
-
-
-def _of_silence(look: TaskEvidence, snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When the holder becomes quiet, and when suspect."""
-    if word := liveness.last_word(look, now):
-        yield word + snap.settings.heartbeat.silent
-        yield word + snap.settings.heartbeat.lease
-
-
-def _of_words(look: TaskEvidence, task: Task, snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When its agent, heard of but not understood, is asked how it stands."""
-    is_asked = task.unclear or State.BACKLOG in (task.state, task.recorded)
-    signs = (look.last_word, liveness.last_word(look, now)) if is_asked else ()
-    yield from (sign + snap.settings.heartbeat.ack for sign in signs if sign)
-
-
-def _of_limit(look: TaskEvidence) -> Iterator[datetime]:
-    """When a worker's time is over. Its line, written at the start, may say less."""
-    run, task = look.run, look.task
-    if run is None or run.started is None or task is None or task.label is None:
-        return
-    limits = (task.timeout, run.timeout, task.size.limit if task.size else None)
-    yield from (run.started + limit + AFTER_LIMIT for limit in limits if limit)
+def _line_due(look: TaskEvidence, settings: Settings, now: datetime) -> Iterator[datetime]:
+    """Every time that the rules for a line count from, plus each pause that they let pass from then on."""
+    task, message, run, beat = look.task, look.message, look.run, settings.heartbeat
+    counted: list[tuple[datetime | None, tuple[timedelta, ...]]] = [
+        (look.entry.at, AT_ONCE),
+        (now if look.pending else None, (HALF_SAVED,)),
+        (look.announced, (beat.announce_gap,)),
+    ]
+    if message:  # one from a clock ahead is not taken for sent until then
+        counted += [(message.ack_by, AT_ONCE), (message.sent, (*AT_ONCE, beat.ack))]
+    if run:
+        limit = time_limit(task, run) if task and task.label else None
+        counted += [(run.started, (beat.ack, *((limit + AFTER_LIMIT,) if limit else ())))]
+    if task:
+        word = liveness.last_word(look, now)  # after it the holder becomes quiet, and then suspect
+        counted += [(word, (beat.silent, beat.lease))]
+        counted += [(at, AT_ONCE) for at in (task.not_before, task.eta, task.lease)]
+        if task.unclear or State.BACKLOG in (task.state, task.recorded):  # its agent is asked how it stands
+            counted += [(look.last_word, (beat.ack,)), (word, (beat.ack,))]
+        if task.state is State.FAILED:
+            counted += [(task.updated, (resilience.retry_pause(beat.backoff, task),))]
+    yield from (at + pause for at, pauses in counted if at for pause in pauses)
 
 
 def breakers_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
@@ -130,12 +99,7 @@ def breakers_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     yield from (at for ends in snap.outcomes.values() if ends for at in (ends[-1].at - pause, ends[-1].at + pause))
 
 
-def _quiet_ends(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When the quiet hours of a person end who has a task, or follows one of which there is news."""
-    has_news = any(
-        look.task and look.task.state is State.IN_PROGRESS and (look.note or look.task.eta) for look in snap.looks
-    )
-    with_work = {name for look in snap.looks for name in (look.entry.agent, look.task and look.task.assignee) if name}
+def quiet_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When the quiet hours end of each person who has them at `now`."""
     people = (agent for agent in snap.settings.agents if snap.settings.is_human(agent))
-    ends = (quiet_hours.held_until(snap.settings, it, now) for it in people if has_news or it in with_work)
-    yield from (end for end in ends if end)
+    yield from filter(None, (quiet_hours.held_until(snap.settings, person, now) for person in people))

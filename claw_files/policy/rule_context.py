@@ -240,6 +240,11 @@ def first_boss(case: RuleContext) -> AgentId:
     return settings.reports_to(agent.name) or settings.coordinator
 
 
+def time_limit(task: Task, run: Run) -> timedelta | None:
+    """How long the run may work on its worker's task. The task's line, written at the start, may say less."""
+    return task.timeout or run.timeout or (task.size.limit if task.size else None)
+
+
 def has_ended(task: Task) -> bool:
     """Whether the attempt came to an end that the file tells of."""
     return task.state in (State.REVIEW, State.DONE, State.FAILED, State.DEAD, State.CANCELLED)

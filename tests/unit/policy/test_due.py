@@ -5,14 +5,16 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from claw_files import policy
 from claw_files.core.model import Box, KeyText, Post, State
-from claw_files.policy.dispatch_queue import plan_waits, plan_wakes
+from claw_files.policy.dispatch_queue import plan_waits
 from claw_files.policy.heartbeat_plan import PLANNERS, Planner, due_times, never, next_due, plan_tick
+from claw_files.policy.line_planner import plan_lines
 from claw_files.policy.snapshot import Act, MonthSpending, Snapshot, ToldMark
 from claw_files.testing import builders as a
 from claw_files.testing.builders import PETER, SAM, START, WORKER
@@ -52,14 +54,30 @@ def test_each_module_that_has_a_planner_is_in_the_table() -> None:
             if name.startswith("plan_") and is_own and list(inspect.signature(value).parameters) == ["snap", "now"]:
                 found.add(value)
 
-    assert found - named == {plan_tick, plan_waits, plan_wakes}
+    assert found - named == {plan_tick, plan_waits}
 
 
 def test_a_planner_without_due_times_reads_no_time() -> None:
-    """`never` is a promise that a rule makes in its text: its module compares nothing with `now`."""
-    for row in (it for it in PLANNERS if it.due is never and not it.tells):
-        code = ast.parse(textwrap.dedent(inspect.getsource(row.plan)))
-        assert not [it for it in ast.walk(code) if isinstance(it, ast.Name) and it.id == "now"], row.name
+    """`never` is a promise that a rule makes in its text: it compares nothing with `now`, nor do its helpers."""
+    assert compares_time(plan_lines), "the check finds a comparison in a helper"
+    for row in (it for it in PLANNERS if it.due is never):
+        assert not compares_time(row.plan), row.name
+
+
+def compares_time(plan: Callable[..., object]) -> bool:
+    """Whether the function, or one of its module that it gives the time to, calculates with `now`."""
+    code = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(plan)))))
+    if any(isinstance(it, ast.Compare | ast.BinOp) and has_now(ast.iter_child_nodes(it)) for it in code):
+        return True
+    called = {
+        it.func.id for it in code if isinstance(it, ast.Call) and isinstance(it.func, ast.Name) and has_now(it.args)
+    }
+    helpers = (vars(inspect.getmodule(plan)).get(name) for name in called)
+    return any(compares_time(it) for it in helpers if inspect.isfunction(it) and it.__module__ == plan.__module__)
+
+
+def has_now(nodes: Iterable[ast.AST]) -> bool:
+    return any(isinstance(it, ast.Name) and it.id == "now" for it in nodes)
 
 
 def planner(name: str) -> Planner:
