@@ -299,6 +299,16 @@ class Settings(Value, frozen=True):
         found = self.agents.get(AgentId(agent))
         return found is not None and found.kind is AgentKind.HUMAN
 
+    def is_worker(self, agent: str | None) -> bool:
+        """Whether it is spawned for one task at a time; a name that is nobody's is not."""
+        found = self.agents.get(AgentId(agent or ""))
+        return found is not None and found.kind is AgentKind.WORKER
+
+    def is_woken(self, agent: str | None) -> bool:
+        """Whether we start its runs; not for a name that is nobody's."""
+        found = self.agents.get(AgentId(agent or ""))
+        return found is not None and found.is_woken
+
 
 def _zone(name: str) -> "ZoneInfo":
     from zoneinfo import ZoneInfo  # 3 ms that most commands do not need

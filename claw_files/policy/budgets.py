@@ -6,9 +6,9 @@ Nothing is remembered: a raised budget or a new month lets it go on by itself.
 from datetime import UTC, datetime, tzinfo
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, Kind
-from claw_files.policy.escalation import next_to_tell
-from claw_files.policy.snapshot import Act, Action, MonthSpending, Snapshot
+from claw_files.core.model import AgentId
+from claw_files.policy.escalation import tell_up
+from claw_files.policy.snapshot import Action, MonthSpending, Snapshot
 
 ALL = "all"  # in a key: the budget of all agents together
 
@@ -60,9 +60,6 @@ def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[
     is_own = own is not None and spent.agents.get(agent, 0.0) >= own
     key = f"budget.{spent.month}.{agent if is_own else ALL}"
     start = (settings.reports_to(agent) if is_own else None) or settings.coordinator
-    to = next_to_tell(settings, snap.told, key, start, now)
-    if to is None:
-        return ()
     where = f"[budgets.agents] {agent}" if is_own else "[budgets] month"
     text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for the next month."
-    return (Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION),)
+    return tell_up(snap, start, key, why, text, now)

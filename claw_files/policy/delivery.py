@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from claw_files.config import Settings
 from claw_files.config.channels import FILE, named
 from claw_files.core.digest import digest
-from claw_files.core.model import AgentId, Kind, Post
+from claw_files.core.model import AgentId, Post
 from claw_files.policy import quiet_hours
-from claw_files.policy.escalation import next_to_tell
+from claw_files.policy.escalation import tell_up
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
 LONGEST = timedelta(minutes=15)
@@ -36,12 +36,8 @@ def _is_held(settings: Settings, post: Post, posts: Sequence[Post], now: datetim
     if quiet_hours.held_until(settings, post.to, now, post.critical):
         return True
     own = post.tried is not None and abs(now - post.tried) < pause(settings, post.tries)
-    return own or any(abs(now - at) < settings.notify.backoff for at in _trials(post, posts))
-
-
-def _trials(post: Post, posts: Sequence[Post]) -> Iterator[datetime]:
-    """When posts for the same channel were tried last, those that are waiting still."""
-    return (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
+    same = (one.tried for one in posts if one.tried and (one.to, one.channel) == (post.to, post.channel))
+    return own or any(abs(now - at) < settings.notify.backoff for at in same)
 
 
 def is_late(post: Post, now: datetime, limit: timedelta) -> bool:
@@ -76,34 +72,29 @@ def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
     gone = [post for post in snap.outbox if post.channel not in channels_of(snap.settings, post.to)]
     late = [post for post in snap.outbox if post in gone or is_late(post, now, notify.alert)]
     stuck = {(post.to, post.channel): post for post in sorted(late, key=lambda post: post.queued or now, reverse=True)}
-    told = [action for post in stuck.values() for action in _tell_of(snap, post, now, post in gone)]
+    told = list[Action]()
+    for post in stuck.values():
+        told += _tell(snap, post.to, post.channel, post.queued or now, _reason(post, post in gone), "outbox", now)
     for person, channel, why in snap.closed:
         since = min((message.sent or now for message in snap.held[person]), default=now)
         told += _tell(snap, person, channel, since, why, f"inbox/{person}/new", now)
     over = [post for post in snap.outbox if post in gone or is_late(post, now, notify.give_up)]
-    return [*told, *(_give_up(post, post in gone) for post in over)]
-
-
-def _tell_of(snap: Snapshot, post: Post, now: datetime, is_gone: bool) -> Iterator[Action]:
-    return _tell(snap, post.to, post.channel, post.queued or now, _reason(post, is_gone), "outbox", now)
+    return [*told, *(_give_up(post, _reason(post, post in gone)) for post in over)]
 
 
 def _tell(
     snap: Snapshot, person: AgentId, channel: str, since: datetime, why: str, place: str, now: datetime
-) -> Iterator[Action]:
+) -> tuple[Action, ...]:
     """Tell of a channel that takes nothing; what waits for it lies in `place`, the oldest of it `since`."""
-    settings = snap.settings
     name = digest(channel.encode()) if channel.startswith(FILE) else channel
-    key = f"channel.{person}.{name}.{since.astimezone(settings.workspace.zone):%Y%m%d}"
-    if to := next_to_tell(settings, snap.told, key, settings.monitor, now):
-        why = f"{person}'s channel {channel} takes nothing: {why}"
-        text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in {place}/."
-        yield Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=Kind.QUESTION)
+    key = f"channel.{person}.{name}.{since.astimezone(snap.settings.workspace.zone):%Y%m%d}"
+    why = f"{person}'s channel {channel} takes nothing: {why}"
+    text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in {place}/."
+    return tell_up(snap, snap.settings.monitor, key, why, text, now)
 
 
-def _give_up(post: Post, is_gone: bool) -> Action:
-    details = {"id": post.id}
-    return Action(act=Act.GIVE_UP, agent=post.to, key=str(post.key), why=_reason(post, is_gone), details=details)
+def _give_up(post: Post, why: str) -> Action:
+    return Action(act=Act.GIVE_UP, agent=post.to, key=str(post.key), why=why, details={"id": post.id})
 
 
 def _reason(post: Post, is_gone: bool) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from claw_files.config import Settings
 from claw_files.core import text
-from claw_files.core.model import AgentId, AgentKind, State, Task
+from claw_files.core.model import AgentId, State, Task
 from claw_files.policy.rule_context import Decision, RuleContext, WaitReason, escalate, mark, requester
 from claw_files.policy.snapshot import Act, Predecessor, standing_of
 from claw_files.policy.transitions import is_held
@@ -64,5 +64,5 @@ def ready(task: Task) -> str:
 
 def asked_by(task: Task, settings: Settings) -> AgentId:
     """Who asked for the task and reads messages; the coordinator for a stranger or a worker."""
-    known = settings.agents.get(task.spawner or task.requested_by or settings.coordinator)
-    return known.name if known and known.kind is not AgentKind.WORKER else settings.coordinator
+    who = task.spawner or task.requested_by or settings.coordinator
+    return who if who in settings.agents and not settings.is_worker(who) else settings.coordinator

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, AgentKind, KeyText, Kind, Message, Run, RunId, Task, Value
+from claw_files.core.model import AgentId, KeyText, Kind, Message, Run, RunId, Task, Value
 from claw_files.policy import budgets, resilience, routing, wake_budget
 from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import lane
@@ -82,7 +82,7 @@ class _Room:
         self.left -= 1
         self.lanes[wait.lane] += 1
         self.agents[wait.message.to] += 1
-        if self._is_worker(wait.message.to):
+        if self.settings.is_worker(wait.message.to):
             self.spawned.append(self.now)
         if wait.message.follows:
             self.caused[wait.message.origin] = self.caused.get(wait.message.origin, 1) + 1
@@ -99,7 +99,7 @@ class _Room:
 
     def _width(self, agent: AgentId) -> int:
         """How many runs a lane may hold at once: one, unless a named agent's `runs` says more."""
-        return 1 if self._is_worker(agent) else self.settings.agents[agent].runs or 1
+        return 1 if self.settings.is_worker(agent) else self.settings.agents[agent].runs or 1
 
     def _agent(self, wait: QueuedMessage) -> Held | None:
         most = self.settings.agents[wait.message.to].runs
@@ -109,7 +109,7 @@ class _Room:
         return (HoldReason.RUNS, None) if self.left <= 0 else None
 
     def _spawns(self, wait: QueuedMessage) -> Held | None:
-        if not self._is_worker(wait.message.to):
+        if not self.settings.is_worker(wait.message.to):
             return None
         return self._rate(HoldReason.SPAWNS, self.spawned, self.settings.limits.spawns_per_minute, MINUTE)
 
@@ -133,9 +133,6 @@ class _Room:
     def _budget(self, wait: QueuedMessage) -> Held | None:
         is_used_up = budgets.used_up(self.settings, self.spent, wait.message.to)
         return (HoldReason.BUDGET, budgets.next_month(self.now, self.settings.workspace.zone)) if is_used_up else None
-
-    def _is_worker(self, agent: AgentId) -> bool:
-        return self.settings.agents[agent].kind is AgentKind.WORKER
 
 
 def plan_waits(snap: Snapshot, now: datetime) -> tuple[QueuedMessage, ...]:
@@ -208,8 +205,7 @@ def _about_to_arrive(snap: Snapshot) -> list[Message]:
     tasks = {task.id: task for task in (*snap.ready, *(look.task for look in snap.looks if look.task))}
     for action in snap.planned:
         kind = _ARRIVES.get(action.act) or action.kind
-        agent = settings.agents.get(action.agent) if action.agent else None
-        if kind is None or agent is None or not agent.is_woken:
+        if kind is None or action.agent is None or not settings.is_woken(action.agent):
             continue
         found.append(
             Message(
@@ -217,7 +213,7 @@ def _about_to_arrive(snap: Snapshot) -> list[Message]:
                 key=KeyText(action.key),
                 kind=kind,
                 sender=settings.coordinator,
-                to=agent.name,
+                to=action.agent,
                 task=action.task,
                 definition=_named(tasks.get(action.task)) if action.act in _ARRIVES and action.task else {},
             )

@@ -1,11 +1,11 @@
-"""Whom to tell: up the chain of `reports_to`, one step after the other."""
+"""Messages up the chain of `reports_to`, one step after the other."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, Box
-from claw_files.policy.snapshot import ToldMark
+from claw_files.core.model import AgentId, Box, Kind
+from claw_files.policy.snapshot import Act, Action, Snapshot, ToldMark
 
 
 def next_to_tell(
@@ -26,3 +26,11 @@ def next_to_tell(
             return None
         to = settings.reports_to(to)
     return None
+
+
+def tell_up(
+    snap: Snapshot, start: AgentId, key: str, why: str, text: str, now: datetime, kind: Kind = Kind.QUESTION
+) -> tuple[Action, ...]:
+    """The message of this key to the next agent from `start` upward; nothing while somebody has it."""
+    to = next_to_tell(snap.settings, snap.told, key, start, now)
+    return (Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=kind),) if to else ()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from claw_files.config import Settings
 from claw_files.core.errors import Refused
-from claw_files.core.model import AgentId, AgentKind, RunId, State, Stay, Task, TaskId, Value
+from claw_files.core.model import AgentId, RunId, State, Stay, Task, TaskId, Value
 
 Find = Callable[[TaskId], Task | None]
 Live = Callable[[TaskId], RunId | None]  # the run of a task that is at work
@@ -202,12 +202,12 @@ def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | Non
     work, and where all is over it goes to whoever asked for that, up to the first that is no worker.
     """
     who = task.spawner or task.requested_by
-    if not _is_worker(settings, who):
+    if not settings.is_worker(who):
         return None
     hears: Asker | None = None
     passed = list[AgentId]()
     for up in above(task, find):
-        worker = up.assignee if _is_worker(settings, up.assignee) else who
+        worker = up.assignee if settings.is_worker(up.assignee) else who
         assert worker is not None
         passed.append(worker)
         if hears is None and (run := live(up.id)):
@@ -215,9 +215,9 @@ def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | Non
         elif hears is None and not _is_over(up):
             hears = Asker(agent=worker, waits=True)
         who = up.spawner or up.requested_by
-        if not _is_worker(settings, who):
+        if not settings.is_worker(who):
             break
-    boss = who if who in settings.agents and not _is_worker(settings, who) else settings.coordinator
+    boss = who if who in settings.agents and not settings.is_worker(who) else settings.coordinator
     assert boss is not None
     found = hears or Asker(agent=boss)
     return Asker(agent=found.agent, run=found.run, waits=found.waits, boss=boss, passed=tuple(passed))
@@ -226,8 +226,3 @@ def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | Non
 def _is_over(task: Task) -> bool:
     """Whether no further attempt of it comes by itself."""
     return task.state.is_closed or task.state is State.REVIEW
-
-
-def _is_worker(settings: Settings, agent: AgentId | None) -> bool:
-    known = settings.agents.get(agent) if agent else None
-    return known is not None and known.kind is AgentKind.WORKER

@@ -16,11 +16,11 @@ from claw_files.policy import manual_edits
 from claw_files.policy.heartbeat_plan import next_due, plan_tick
 from claw_files.policy.line_planner import plan_line
 from claw_files.policy.rule_context import case_of
-from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, ToldMark
+from claw_files.policy.snapshot import TELLS, Act, Action, Snapshot, TaskEvidence, ToldMark
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 STEPS = 200  # instants that are looked at for what comes next
-_TELLS = (Act.CONFLICT, Act.NUDGE, Act.ASK, Act.ESCALATE, Act.INFORM, Act.PROGRESS, Act.REVIEW)
+_TELLS = (Act.CONFLICT, *TELLS)
 _TIMES = (Act.DATE, Act.EXTEND, Act.WAIT_UNTIL)
 
 

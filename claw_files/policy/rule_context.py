@@ -81,8 +81,7 @@ class RuleContext(Value, frozen=True):
     @property
     def is_woken(self) -> bool:
         """Whether we start the runs of the entry's agent."""
-        agent = self.snap.settings.agents.get(self.agent) if self.agent else None
-        return agent is not None and agent.is_woken
+        return self.snap.settings.is_woken(self.agent)
 
     @property
     def waits_for_its_turn(self) -> bool:

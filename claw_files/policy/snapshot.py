@@ -143,6 +143,10 @@ class Snapshot(Value, frozen=True):
 Act = JournalEvent  # what a tick can do is journalled under the same name
 
 
+# A message to somebody, whose file name is its key.
+TELLS = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM, Act.PROGRESS, Act.CRITICAL)
+
+
 class Action(Value, frozen=True):
     """One decision, with the key that makes it happen once and the reason for the journal."""
 

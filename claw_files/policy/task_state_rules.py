@@ -319,8 +319,7 @@ def audience(case: RuleContext) -> list[AgentId]:
     Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
     """
     settings, asker = case.snap.settings, case.look.asker
-    known = [it for it in case.task.followers if it in settings.agents]
-    others = (it for it in known if settings.agents[it].kind is not AgentKind.WORKER)
+    others = (it for it in case.task.followers if it in settings.agents and not settings.is_worker(it))
     return [who for who in dict.fromkeys((requester(case), *others)) if who != case.agent or (asker and asker.run)]
 
 

@@ -54,6 +54,7 @@ class Move(Value, frozen=True):
 S = State
 _HELD = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
 OPEN = (S.BACKLOG, S.IN_PROGRESS, S.REVIEW, S.BLOCKED, S.FAILED)
+ABOVE = (Role.COORDINATOR, Role.PERSON)
 MOVES: tuple[Move, ...] = (
     Move(letter="A", sources=(), target=S.BACKLOG, who=(Role.ANYONE,), by="task new"),
     Move(letter="B", sources=(S.BACKLOG,), target=S.IN_PROGRESS, who=(Role.ASSIGNEE, Role.TAKER), by="claim"),
@@ -68,30 +69,12 @@ MOVES: tuple[Move, ...] = (
     Move(letter="H", sources=(S.REVIEW,), target=S.DONE, who=(Role.REVIEWER,), by="approve"),
     Move(letter="I", sources=(S.REVIEW, S.DONE), target=S.BACKLOG, who=(Role.REVIEWER, Role.TICK), by="reopen"),
     Move(letter="J", sources=OPEN, target=S.BLOCKED, who=(Role.AGENT,), by="block, need"),
-    Move(
-        letter="K",
-        sources=(S.BLOCKED,),
-        target=S.IN_PROGRESS,
-        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
-        by="unblock, progress",
-    ),
-    Move(
-        letter="L",
-        sources=(S.BLOCKED,),
-        target=S.BACKLOG,
-        who=(Role.HOLDER, Role.COORDINATOR, Role.PERSON),
-        by="unblock, release",
-    ),
+    Move(letter="K", sources=(S.BLOCKED,), target=S.IN_PROGRESS, who=(Role.HOLDER, *ABOVE), by="unblock, progress"),
+    Move(letter="L", sources=(S.BLOCKED,), target=S.BACKLOG, who=(Role.HOLDER, *ABOVE), by="unblock, release"),
     Move(letter="M", sources=(S.FAILED,), target=S.BACKLOG, who=(Role.TICK,), by="the next attempt"),
     Move(letter="N", sources=(S.FAILED,), target=S.DEAD, who=(Role.TICK,), by="the last attempt"),
     Move(letter="O", sources=(S.DEAD,), target=S.BACKLOG, who=(Role.PERSON, Role.COORDINATOR), by="requeue"),
-    Move(
-        letter="P",
-        sources=OPEN,
-        target=S.CANCELLED,
-        who=(Role.REQUESTER, Role.COORDINATOR, Role.PERSON),
-        by="cancel",
-    ),
+    Move(letter="P", sources=OPEN, target=S.CANCELLED, who=(Role.REQUESTER, *ABOVE), by="cancel"),
     Move(letter="Q", sources=(S.DONE,), target=S.FAILED, who=(Role.TICK,), by="what it promised is missing again"),
 )
 

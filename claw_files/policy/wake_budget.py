@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core.digest import digest
 from claw_files.core.model import KeyText, Kind, Message
-from claw_files.policy.escalation import next_to_tell
-from claw_files.policy.snapshot import Act, Action, Snapshot
+from claw_files.policy.escalation import tell_up
+from claw_files.policy.snapshot import Action, Snapshot
 
 
 def key(settings: Settings, root: str) -> KeyText:
@@ -35,7 +35,6 @@ def plan_used_up(snap: Snapshot, now: datetime) -> list[Action]:
             f"{why}. What follows from it wakes nobody any more, such as what {message.sender} sent to {message.to}. "
             "To let it go on, raise `wakes` under [limits] in clawfiles.toml; or send a message, which begins anew."
         )
-        to = next_to_tell(settings, snap.told, name, start, now)
-        action = Action(act=Act.ESCALATE, agent=to, key=name, why=why, text=text, kind=Kind.ANNOUNCE)
-        told += [replace(action, details={"root": root})] if to else []
+        found = tell_up(snap, start, name, why, text, now, Kind.ANNOUNCE)
+        told += [replace(action, details={"root": root}) for action in found]
     return told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, TaskId
-from claw_files.policy.snapshot import Action
+from claw_files.policy.snapshot import Act, Action
 from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.testing.office import Office
 
@@ -118,3 +118,16 @@ def test_the_tick_does_what_explain_said_comes_next(steps: list[tuple[str, str, 
             earlier.clock.advance(office.clock.now() - earlier.clock.now() + left / 2)
             assert told(earlier.tick().actions, task) == [], "it comes no earlier"
             same(found.coming, office.tick(left).actions, task)
+
+
+def test_the_dry_run_says_what_follows_a_critical_finding() -> None:
+    """The coordinator hears of the finding first; the edit by hand and the escalation behind it are said, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        blocked = ("write", "TC-1", "BLOCKED - no access\n\nCritical: the key is public")
+        office = made(folder, [("delegate", "TC-1", "peter"), ("tick", "", ""), ("claim", "TC-1", "peter"), blocked])
+
+        said = office.app().heartbeat.preview().actions
+        done = office.tick().actions
+
+        assert [it.act for it in said if it.task == "TC-1"][:1] == [Act.CRITICAL]
+        assert told(said, "TC-1") == told(done, "TC-1")

@@ -10,7 +10,7 @@ from claw_files.core.keys import task_key, turn_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
 from claw_files.policy import manual_edits, visibility
 from claw_files.policy.authority import may_give_work
-from claw_files.policy.snapshot import Act, Action, TaskEvidence
+from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
 from claw_files.processes import AgentRuntime
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.evidence import recorded_ends
@@ -42,7 +42,7 @@ class ActionExecutor:
         self,
         workspace: Workspace,
         runtime: AgentRuntime,
-        waking: RunLauncher,
+        launcher: RunLauncher,
         outcomes: Outcomes,
         delegations: Delegations,
         messages: Mailbox,
@@ -53,13 +53,12 @@ class ActionExecutor:
         """`follow` looks after what comes after a task, and has no line of its own."""
         self._ws, self._follow = workspace, follow
         self._runtime = runtime
-        self._waking = waking
+        self.launcher = launcher  # of the runs of messages: those follow from no action
         self._delegations = delegations
         self._messages = messages
         self._people = people
         self._schedules = schedules
         self._me = workspace.settings.coordinator
-        told = (Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.INFORM, Act.PROGRESS, Act.CRITICAL)
         self._hands: Mapping[Act, Hand] = {
             Act.DATE: self._rewrite_line,
             Act.EXTEND: self._rewrite_line,
@@ -90,7 +89,7 @@ class ActionExecutor:
             Act.ANNOUNCE: self._announce,
             Act.BRIEF: self._brief,
             Act.GIVE_UP: self._give_up,
-        } | dict.fromkeys(told, self._tell)
+        } | dict.fromkeys(TELLS, self._tell)
 
     def act(self, action: Action, look: TaskEvidence | None) -> bool:
         """Carry out one decision. False when somebody else's move meanwhile made it pointless."""
@@ -100,17 +99,9 @@ class ActionExecutor:
             return False  # the next look decides anew, on what stands there now
         return True
 
-    def wake(self, message: Message) -> bool:
-        """Start the run of a message. False when somebody else started it."""
-        return self._waking.wake(message)
-
-    def begun(self, message: Message) -> None:
-        """Move a message to cur/ whose run was started by a tick that died."""
-        self._waking.read(message)
-
     def _verify(self, action: Action, look: TaskEvidence | None) -> None:
         if look:
-            self._waking.verify(action, look)
+            self.launcher.verify(action, look)
 
     def _audit(self, action: Action) -> Audit:
         return audit_of(action, self._me)

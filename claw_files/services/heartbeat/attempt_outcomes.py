@@ -59,9 +59,7 @@ class Outcomes:
         said = " / ".join(last)
         tail = words.safe(said if len(said) <= REASON_CHARS else f"... {said[-REASON_CHARS:].partition(' ')[2]}")
         reason = action.why + (f": {tail}" if tail else "")
-        assert action.task
-        now, audit = self._ws.clock.now(), replace(self._audit(action), why=reason)
-        self._ws.update(action.task, lambda t: transitions.fail(t, self._tick, now, reason), audit, keep_mtime=True)
+        self._move(replace(action, why=reason), lambda task, now: transitions.fail(task, self._tick, now, reason))
 
     def retry(self, action: Action, look: TaskEvidence | None) -> None:
         self._attempt(action, look, lambda t, gen, now: transitions.next_attempt(t, self._tick, action.agent, gen, now))
@@ -88,9 +86,8 @@ class Outcomes:
         """A new attempt with a new generation, looked at after the interval."""
         assert action.task and look and look.task
         generation = self._ws.next_generation(look.task, look.message)
-        now = self._ws.clock.now()
-        self._ws.update(action.task, lambda t: rule(t, generation, now), self._audit(action), keep_mtime=True)
-        at = words.next_look(now, after or self._ws.settings.heartbeat.check[0])
+        self._move(action, lambda task, now: rule(task, generation, now))
+        at = words.next_look(self._ws.clock.now(), after or self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:
             self._ws.replace_entry(entry, replace(entry, at=at, dated=True), self._audit(action))

@@ -173,7 +173,7 @@ class Heartbeat:
         snap = self._see(None)
         if why := emptied(self._ws, snap.looks):
             return replace(self._ticked((), len(snap.looks)), problems=(why,))
-        planned = self._startable(foresee(snap, self._ws.clock.now()))
+        planned = tuple(filter(self._may, foresee(snap, self._ws.clock.now())))
         unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
         return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
 
@@ -246,14 +246,11 @@ class Heartbeat:
 
     def _plan(self, only: TaskId | None) -> tuple[Snapshot, tuple[Action, ...]]:
         snap = self._see(only)
-        return snap, self._startable(plan_tick(snap, self._ws.clock.now()))
+        return snap, tuple(filter(self._may, plan_tick(snap, self._ws.clock.now())))
 
     def _see(self, only: TaskId | None) -> Snapshot:
         self.seen = self._snapshots.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
         return self.seen
-
-    def _startable(self, planned: tuple[Action, ...]) -> tuple[Action, ...]:
-        return planned if self.starts else tuple(action for action in planned if action.act not in STARTS)
 
     def _ticked(self, actions: tuple[Action, ...], entries: int) -> TickResult:
         now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
@@ -367,7 +364,7 @@ class Heartbeat:
         self._evidence.forget()
         self._safely("usage", self._usages.note_ended)
         for message in self._snapshots.begun():
-            self._safely(f"message {message.id}", self._acting.begun, message)
+            self._safely(f"message {message.id}", self._acting.launcher.read, message)
         if not self.starts:
             return []
         snap: Snapshot = self._snapshots.around(())
@@ -377,7 +374,7 @@ class Heartbeat:
             action
             for action in planned
             if action.agent
-            and self._safely(f"wake {action.agent}", self._acting.wake, messages[action.agent, action.key])
+            and self._safely(f"wake {action.agent}", self._acting.launcher.wake, messages[action.agent, action.key])
         ]
 
 

@@ -8,7 +8,7 @@ from claw_files.core import text
 from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import run_for
-from claw_files.core.model import AgentId, AgentKind, Box, Entry, Kind, Message, Post, State, Task
+from claw_files.core.model import AgentId, AgentKind, Box, Entry, Kind, Message, State, Task
 from claw_files.formats.journal import Line
 from claw_files.policy.dispatch_queue import QueuedMessage, plan_waits
 from claw_files.policy.resilience import RunOutcome
@@ -79,9 +79,9 @@ class SnapshotLoader:
             marks=schedule_events.marks(self._ws) if shared else {},
             held=(held := self._held() if shared else {}),
             closed=tuple(self._closed(held)),
-            outbox=self._posts() if shared else (),
+            outbox=tuple(self._listed(self._outbox.posts)) if shared and self._outbox else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
-            spawned=tuple(it.at for it in journal if it.action == JournalEvent.WAKE and self._is_worker(it.agent)),
+            spawned=tuple(it.at for it in journal if it.action == JournalEvent.WAKE and settings.is_worker(it.agent)),
             started=started(journal),
             faults=(*self._listed(lambda: schedule_events.faults(self._ws)), *self._evidence.problems)
             if shared
@@ -95,7 +95,7 @@ class SnapshotLoader:
     def _spent(self, looks: tuple[TaskEvidence, ...], waiting: tuple[Message, ...]) -> MonthSpending | None:
         """What the month has cost, where something waits that would cost more; else nobody asks."""
         waits = any(
-            (look.box is Box.NEW and look.message and self._is_woken(look.message.to))
+            (look.box is Box.NEW and look.message and self._ws.settings.is_woken(look.message.to))
             or (look.task and look.task.state is State.FAILED)
             for look in looks
         )
@@ -104,14 +104,6 @@ class SnapshotLoader:
         from claw_files.services.accounting.spend import Spending
 
         return Spending(self._ws).now()
-
-    def _is_woken(self, agent: AgentId) -> bool:
-        known = self._ws.settings.agents.get(agent)
-        return known is not None and known.is_woken
-
-    def _is_worker(self, agent: AgentId | None) -> bool:
-        known = self._ws.settings.agents.get(agent) if agent else None
-        return known is not None and known.kind is AgentKind.WORKER
 
     def waiting(self) -> tuple[Message, ...]:
         """Messages in new/ of agents that are woken by a command and whose run does not exist yet, oldest first."""
@@ -151,9 +143,6 @@ class SnapshotLoader:
             for channel in self._ws.settings.agents[person].channels:
                 if why := channels.problem(self._ws.files, channel):
                     yield person, channel, why
-
-    def _posts(self) -> tuple[Post, ...]:
-        return tuple(self._listed(self._outbox.posts)) if self._outbox else ()
 
     def _is_here(self, agent: AgentId) -> bool:
         return self._ws.home(agent) is self._ws
