@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from claw_files.core import text
-from claw_files.core.model import AgentId, Box, Message, Report, State, TaskId, Value
+from claw_files.core.model import AgentId, Box, Message, Report, State, Value
 from claw_files.policy.snapshot import TaskEvidence
 
 OWN = timedelta(seconds=2)  # a write of ours stamps `updated` before the file gets its time
@@ -52,7 +52,9 @@ def traces(look: TaskEvidence, agent: AgentId | None, is_woken: bool) -> tuple[T
         agent: whose attempt it is.
         is_woken: whether we start its runs: then its message is moved to cur/ by us, and that is no reading.
     """
-    found = [*_of_claim(look), *_of_message(look, is_woken), *_of_file(look), *_of_reports(look, agent)]
+    claims = f".clawfiles/claims/{look.entry.task.lower()}.log"
+    found = [Trace(kind=TraceKind.CLAIM, path=claims)] if look.claimed else []
+    found += [*_of_message(look, is_woken), *_of_file(look), *_of_reports(look, agent)]
     if look.run and look.run.alive:
         found.append(Trace(kind=TraceKind.RUN, path=f"runs/{look.run.id}/run.md", at=look.run.started))
     return tuple(sorted(found, key=lambda it: it.at.timestamp() if it.at else 0.0, reverse=True))
@@ -86,11 +88,6 @@ def is_withdrawn(look: TaskEvidence) -> bool:
     return look.box is Box.DONE and look.entry.agent not in (None, holder)
 
 
-def _of_claim(look: TaskEvidence) -> list[Trace]:
-    path = f".clawfiles/claims/{look.entry.task.lower()}.log"
-    return [Trace(kind=TraceKind.CLAIM, path=path)] if look.claimed else []
-
-
 def _of_message(look: TaskEvidence, is_woken: bool) -> list[Trace]:
     message = look.message
     if message is None or look.box in (None, Box.NEW) or is_withdrawn(look) or (is_woken and look.run is not None):
@@ -105,7 +102,7 @@ def _of_file(look: TaskEvidence) -> list[Trace]:
     task, found = look.task, list[Trace]()
     if task is None:
         return found
-    path = look.path or _path(task.id)
+    path = look.path or f"status/{text.file_name(task.id)}"
     if task.recorded not in (None, State.BACKLOG):
         found.append(Trace(kind=TraceKind.RECORDED, path=path, line=task.state_line, at=task.updated))
     if is_changed(look):
@@ -131,7 +128,3 @@ def is_answer(report: Report, message: Message | None) -> bool:
 def _is_since(report: Report, sent: datetime | None) -> bool:
     # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
     return sent is None or report.at >= sent.replace(microsecond=0)
-
-
-def _path(task: TaskId) -> str:
-    return f"status/{text.file_name(task)}"

@@ -15,7 +15,7 @@ from claw_files.config import Settings
 from claw_files.core.model import AgentId, KeyText, Kind, Message, Run, RunId, Task, Value
 from claw_files.policy import budgets, resilience, routing, wake_budget
 from claw_files.policy.line_planner import breakers_due
-from claw_files.policy.rule_context import lane
+from claw_files.policy.rule_context import breaker_of, lane
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -58,7 +58,7 @@ class _Room:
     """What is taken while the messages are gone through in their order; it never leaves `plan_waits`."""
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
-        self.settings, self.now, self.outcomes, self.spent = snap.settings, now, snap.outcomes, snap.spent
+        self.snap, self.settings, self.now = snap, snap.settings, now
         live = (*snap.live, *snap.elsewhere)
         self.left = snap.settings.limits.runs - len(live)
         self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in live)
@@ -125,13 +125,12 @@ class _Room:
 
     def _breaker(self, wait: QueuedMessage) -> Held | None:
         """An open breaker keeps its agent asleep, a half-open one lets one run begin."""
-        limits, agent = self.settings.limits, wait.message.to
-        found = resilience.breaker(self.outcomes.get(agent, ()), limits.breaker, limits.breaker_pause, self.now)
-        may = found.state == "closed" or (found.state == "half-open" and not self.agents[agent])
+        found = breaker_of(self.snap, wait.message.to, self.now)
+        may = found.state == "closed" or (found.state == "half-open" and not self.agents[wait.message.to])
         return None if may else (HoldReason.BREAKER, found.until)
 
     def _budget(self, wait: QueuedMessage) -> Held | None:
-        is_used_up = budgets.used_up(self.settings, self.spent, wait.message.to)
+        is_used_up = budgets.used_up(self.settings, self.snap.spent, wait.message.to)
         return (HoldReason.BUDGET, budgets.next_month(self.now, self.settings.workspace.zone)) if is_used_up else None
 
 

@@ -80,28 +80,25 @@ def key(name: str, occurrence: datetime) -> KeyText:
 
 def last_due(cron: str, zone: tzinfo, now: datetime) -> datetime | None:
     """The latest due time up to and including `now`; None in the fifty years before it there is none."""
-    shift, reading = _shift(now, zone), _reading(now, zone)
-    best: tuple[datetime, datetime] | None = None
-    for wall in _readings(cron, reading + shift + SECOND, reverse=True):
-        if best and wall < best[0] - shift:
-            break
-        past = [at for at in _instants(cron, wall, zone) if at <= now]
-        if past and (best is None or max(past) > best[1]):
-            best = (best[0] if best else wall, max(past))
-    return best[1] if best else None
+    return _nearest(cron, zone, now, reverse=True)
 
 
 def next_due(cron: str, zone: tzinfo, after: datetime) -> datetime | None:
     """The first due time after `after`; None where there is none in fifty years."""
-    shift, reading = _shift(after, zone), _reading(after, zone)
-    best: tuple[datetime, datetime] | None = None
-    for wall in _readings(cron, reading - shift - SECOND, reverse=False):
-        if best and wall > best[0] + shift:
+    return _nearest(cron, zone, after, reverse=False)
+
+
+def _nearest(cron: str, zone: tzinfo, start: datetime, reverse: bool) -> datetime | None:
+    """The due time next to `start`: with `reverse` the last one up to it, else the first one after it."""
+    shift, pick, away = _shift(start, zone), max if reverse else min, -1 if reverse else 1
+    first, found = None, list[datetime]()
+    for wall in _readings(cron, _reading(start, zone) - away * (shift + SECOND), reverse):
+        if first is not None and (wall - first) * away > shift:
             break
-        coming = [at for at in _instants(cron, wall, zone) if at > after]
-        if coming and (best is None or min(coming) < best[1]):
-            best = (best[0] if best else wall, min(coming))
-    return best[1] if best else None
+        here = [at for at in _instants(cron, wall, zone) if (at <= start) is reverse]
+        first = wall if first is None and here else first
+        found += here
+    return pick(found, default=None)
 
 
 def _readings(cron: str, start: datetime, reverse: bool) -> Iterator[datetime]:

@@ -17,10 +17,9 @@ from claw_files.policy.announcements import plan_people
 from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.fault_alerts import plan_faults
 from claw_files.policy.groups import groups_due, plan_groups
-from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, quiet_due
+from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
 from claw_files.policy.snapshot import LINES, Action, Snapshot, ToldMark
-from claw_files.policy.unclear_lines import plan_unclear
 
 
 class Planner(Value, frozen=True):

@@ -10,10 +10,11 @@ from claw_files.core.model import AFTER_LIMIT, State, TaskId
 from claw_files.policy import liveness, quiet_hours, resilience
 from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.probes import is_probe
-from claw_files.policy.rule_context import time_limit
+from claw_files.policy.rule_context import mark, time_limit
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, tell_once
 
 AT_ONCE = (timedelta(0),)
+FEW = 20  # unclear lines that are told of in one tick; the others wait for the next
 HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
 _REWRITES = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
 
@@ -41,6 +42,25 @@ def plan_repeats(snap: Snapshot, now: datetime) -> list[Action]:
         key = wide_key(entry.task, "two-lines")
         found += tell_once(snap, snap.settings.coordinator, key, text, text, entry.task)
     return found
+
+
+def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
+    """One message to the coordinator for each wording that is not understood; none about a task that has ended."""
+    found, known = dict[str, list[Action]](), snap.settings.agents
+    for look in snap.looks:
+        one, agent = look.entry.unclear, look.entry.agent
+        if one is None or (look.task and look.task.state.is_closed):
+            continue
+        if agent is not None and agent not in known and not look.entry.unread:
+            continue  # clear but for an agent that nobody knows: a row of the table tells of that
+        key = f"{look.entry.task.lower()}.unclear-line.{mark(one.text)}"
+        text = (
+            f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
+            f"The line stays as it is, and {look.entry.task} goes on being watched."
+        )
+        if key not in found:
+            found[key] = tell_once(snap, snap.settings.coordinator, key, text, text, look.entry.task)
+    return [action for actions in found.values() for action in actions][:FEW]
 
 
 def plan_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> tuple[Action, ...]:

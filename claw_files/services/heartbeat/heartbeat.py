@@ -172,7 +172,7 @@ class Heartbeat:
     def _foresee(self) -> TickResult:
         snap = self._see(None)
         if why := emptied(self._ws, snap.looks):
-            return replace(self._ticked((), len(snap.looks)), problems=(why,))
+            return self._ticked((), len(snap.looks), why)
         planned = tuple(filter(self._may, foresee(snap, self._ws.clock.now())))
         unclear = sum(bool(look.entry.unclear or (look.task and look.task.unclear)) for look in snap.looks)
         return replace(self._ticked(planned, len(snap.looks)), woken=(), unclear=unclear)
@@ -185,10 +185,9 @@ class Heartbeat:
 
     def _locked(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
         snap, planned = self._plan(only)
-        if why := emptied(self._ws, snap.looks):
-            return replace(self._ticked(woken, len(snap.looks)), problems=(why,))
-        if not planned and not self._problems and not self._is_left_over():
-            return self._ticked(woken, len(snap.looks))
+        why = emptied(self._ws, snap.looks)
+        if why or not (planned or self._problems or self._is_left_over()):
+            return self._ticked(woken, len(snap.looks), why)
         try:
             with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):
                 return self._tick(only, woken)
@@ -203,14 +202,14 @@ class Heartbeat:
         done = [*woken, *self._take_choices()]
         snap, planned = self._plan(only)
         if why := emptied(self._ws, snap.looks):
-            return replace(self._ticked(tuple(done), len(snap.looks)), problems=(why,))
+            return self._ticked(tuple(done), len(snap.looks), why)
         planned = self._act_on_lines(snap, planned, only, done)
         self._act_around_lines(planned, done)
         self._safely("events", self._schedules.handle)
         done += self._wake()
         if only is None:
             self._tidy()
-        return replace(self._ticked(tuple(done), len(snap.looks)), problems=tuple(dict.fromkeys(self._problems)))
+        return self._ticked(tuple(done), len(snap.looks), *dict.fromkeys(self._problems))
 
     def _take_choices(self) -> list[Action]:
         """Carry out what people ticked. First: what follows from an approval belongs into this tick."""
@@ -252,12 +251,16 @@ class Heartbeat:
         self.seen = self._snapshots.snapshot([entry for entry in self._ws.entries() if only in (None, entry.task)])
         return self.seen
 
-    def _ticked(self, actions: tuple[Action, ...], entries: int) -> TickResult:
-        now, me, epoch = self._ws.clock.now(), self._ws.settings.coordinator, self._ws.epoch
-        woken = tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent))
-        faults = tuple(self._evidence.problems.values())
+    def _ticked(self, actions: tuple[Action, ...], entries: int, *problems: str | None) -> TickResult:
         return TickResult(
-            at=now, coordinator=me, epoch=epoch, actions=actions, entries=entries, woken=woken, faults=faults
+            at=self._ws.clock.now(),
+            coordinator=self._ws.settings.coordinator,
+            epoch=self._ws.epoch,
+            actions=actions,
+            entries=entries,
+            woken=tuple(dict.fromkeys(a.agent for a in actions if a.act is Act.WAKE and a.agent)),
+            problems=tuple(filter(None, problems)),
+            faults=tuple(self._evidence.problems.values()),
         )
 
     def _is_left_over(self) -> bool:

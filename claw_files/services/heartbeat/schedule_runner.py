@@ -103,7 +103,7 @@ class Schedules:
                 group_size=len(jobs),
             )
             try:
-                if self._ws.entry(task_id) is None and not self._is_over(task_id):
+                if self._is_to_begin(task_id):
                     self._delegations().spawn(order, by)
             except ClawError as refused:  # one whose label is in use keeps nobody from the other items
                 wrong.append(refused)
@@ -125,7 +125,7 @@ class Schedules:
         for job in rules.jobs(schedule):
             task_id = self._id(schedule, at, job.label)
             self._create(task_id, job, schedule.type, by)
-            if self._ws.entry(task_id) is None and not self._is_over(task_id):
+            if self._is_to_begin(task_id):
                 self._delegations().delegate(task_id, by)
 
     def _create(self, task_id: TaskId, job: rules.ScheduledTask, type: str | None, by: AgentId) -> None:
@@ -137,8 +137,8 @@ class Schedules:
         except Conflict:
             return  # a crashed tick made it
 
-    def _is_over(self, task_id: TaskId) -> bool:
-        return self._ws.load(task_id).task.state.is_closed
+    def _is_to_begin(self, task_id: TaskId) -> bool:
+        return self._ws.entry(task_id) is None and not self._ws.load(task_id).task.state.is_closed
 
     def _size(self, label: str) -> Size:
         route = self._ws.settings.route(label)

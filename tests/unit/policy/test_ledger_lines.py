@@ -7,9 +7,8 @@ from msgspec.structs import replace
 from claw_files.core.model import AgentId, Box, State, Unclear
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.ledger_line_rules import plan_entry
-from claw_files.policy.line_planner import plan_line
+from claw_files.policy.line_planner import FEW, plan_line
 from claw_files.policy.snapshot import Act, TaskEvidence, ToldMark
-from claw_files.policy.unclear_lines import FEW
 from claw_files.testing import builders as a
 from claw_files.testing.builders import SAM, START
 
