@@ -65,11 +65,10 @@ def plan_tick(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
 
     Cron, daemon, simulator and tests call this function and carry out what it returns.
     """
-    planned: tuple[Action, ...] = ()
     for planner in PLANNERS:
-        found = planner.plan(replace(snap, planned=planned), now)
-        planned += tuple(replace(action, planner=planner.name) for action in found)
-    return planned
+        if found := [replace(action, planner=planner.name) for action in planner.plan(snap, now)]:
+            snap = replace(snap, planned=(*snap.planned, *found))
+    return snap.planned
 
 
 def next_due(snap: Snapshot, now: datetime) -> datetime | None:

@@ -96,6 +96,7 @@ def _line_due(look: TaskEvidence, settings: Settings, now: datetime) -> Iterator
         (look.entry.at, AT_ONCE),
         (now if look.pending else None, (HALF_SAVED,)),
         (look.announced, (beat.announce_gap,)),
+        (look.warned, (beat.announce_gap,)),
     ]
     if message:  # one from a clock ahead is not taken for sent until then
         counted += [(message.ack_by, AT_ONCE), (message.sent, (*AT_ONCE, beat.ack))]

@@ -84,6 +84,8 @@ def looks(draw: st.DrawFn, number: int) -> TaskEvidence:
         modified=draw(near),
         note=draw(st.sampled_from(["", "half way"])),
         announced=draw(maybe),
+        critical=draw(st.sampled_from([(), ("the key is public",)])),
+        warned=draw(maybe),
         asker=draw(st.sampled_from(ASKERS)) if label else None,
         next_turn=draw(st.sampled_from([None, SAM])) if label else None,
         place=FilePlace.DEAD_LETTER if state is State.DEAD else FilePlace.STATUS,
