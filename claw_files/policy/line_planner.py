@@ -53,7 +53,7 @@ def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
             continue
         if agent is not None and agent not in known and not look.entry.unread:
             continue  # clear but for an agent that nobody knows: a row of the table tells of that
-        key = f"{look.entry.task.lower()}.unclear-line.{mark(one.text)}"
+        key = wide_key(look.entry.task, f"unclear-line.{mark(one.text)}")
         text = (
             f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
             f"The line stays as it is, and {look.entry.task} goes on being watched."
