@@ -1,6 +1,7 @@
 """Ticks that start real processes: attempts, breakers, checks, workers, groups, limits."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from claw_files.core.model import AgentId, State
+from claw_files.core.model import AgentId, State, TaskId
+from claw_files.policy.snapshot import Act
 from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.system.disk_files import DiskFiles
@@ -16,10 +18,12 @@ from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
+TASK, PETER = TaskId("TC-1"), AgentId("peter")
 
 DIES = "import sys; sys.exit('no such table: mail')"
 WRITES = """
 import os
+import time
 with open(f"status/{os.environ['CLAWFILES_TASK'].lower()}.md", "a") as file:
     file.write("\\nStatus: DONE - PR #1\\n")
 """
@@ -380,6 +384,42 @@ def test_of_two_ticks_at_once_the_second_says_who_is_at_it_and_does_nothing(offi
     assert second.actions == ()
     assert after == before
     assert office.boxes("peter") == {"new": ["tc-1.1"]}
+
+
+class Slow(DiskFiles):
+    """Says when its file is in place and its line not in the journal yet, and takes its time over that."""
+
+    swapped = -1
+
+    def _journal(self, *args: Any) -> None:
+        os.write(self.swapped, b"x")
+        time.sleep(0.3)
+        super()._journal(*args)
+
+
+@pytest.mark.parametrize("kind", ["bug", "reviewed"])
+def test_an_end_that_a_command_is_about_to_journal_is_no_move_by_hand(office: Office, kind: str) -> None:
+    office.write("clawfiles.toml", TEAM)
+    office.delegated("peter", type=kind)
+    office.app().claims.claim(TASK, PETER)
+    if kind == "reviewed":
+        office.app().tasks.done(TASK, PETER)
+        office.tick()
+    halted, Slow.swapped = os.pipe()
+
+    def ends() -> None:
+        office.make_files = lambda path: Slow(path, clock=office.clock, durable=False)
+        tasks = office.app().tasks
+        tasks.approve(TASK, AgentId("sam")) if kind == "reviewed" else tasks.done(TASK, PETER)
+
+    child = forked(ends)
+    os.close(Slow.swapped)
+    assert os.read(halted, 1)
+    ticked = office.app().heartbeat.tick()
+    assert os.waitpid(child, 0)[1] == 0
+
+    assert [action.act for action in ticked.actions] == [Act.INFORM, Act.CLOSE]
+    assert office.state(TASK) is State.DONE
 
 
 def forked(act: Callable[[], None]) -> int:

@@ -21,11 +21,21 @@ E = JournalEvent
 _APPROVED = (E.APPROVE, E.NO_REVIEWER, E.FROM_CACHE, E.RECORD, E.CLOSE)
 
 
+_PATIENCE_SECONDS = 5.0
+
+
 def checked(ws: Workspace, task: Task) -> Task:
     """`task`, or, where it records an end that nobody approved or wrote, as it was before: its word is a move by hand.
 
     Reads the journal for what is recorded as done or dead, and nothing for all else.
     """
+    if _doubted(ws, task) is not task:
+        with suppress(ClawError):  # a command that is at it writes its file before its line
+            ws.files.recover(_PATIENCE_SECONDS)
+    return _doubted(ws, task)
+
+
+def _doubted(ws: Workspace, task: Task) -> Task:
     if task.state is not task.recorded or task.state not in (State.DONE, State.DEAD):
         return task
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee) if task.state is State.DONE else None
