@@ -15,7 +15,7 @@ from claw_files.system.files import Files
 
 SETTLED_NS = 2_000_000_000  # a file this young when it was read may have changed again without another stamp
 NAME = "index"
-FORM = 2  # of what a row holds; an index of another form is not believed
+FORM = 3  # of what a row holds; an index of another form is not believed
 
 
 class IndexRow(msgspec.Struct, array_like=True, gc=False):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
+_ENDED = (State.DONE, State.DEAD, State.CANCELLED)
 
 
 def last_recorded(files: Files, task: TaskId) -> Line | None:
@@ -168,14 +169,7 @@ def recalled(ws: "DefinitionStore", task: Task) -> Task:
 
 
 def _superseded(ws: "DefinitionStore", task: Task, known: Line | None, state: State, generation: int) -> Task:
-    state = (known.after if known else None) or state
-    if (
-        known
-        and state is State.DONE
-        and known.action not in (JournalEvent.APPROVE, JournalEvent.CLOSE)
-        and ws.is_reviewed(task)
-    ):
-        state = State.REVIEW
+    state = (_left_in(ws, task, known) if known else None) or state
     return replace(
         task,
         recorded=state,
@@ -185,6 +179,12 @@ def _superseded(ws: "DefinitionStore", task: Task, known: Line | None, state: St
         eta=None,
         completed=known.at if known and state is State.DONE else None,
     )
+
+
+def _left_in(ws: "DefinitionStore", task: Task, known: Line) -> State | None:
+    """The state in which the action left the task: `done` leads to review where its route wants one."""
+    is_approved = known.action in (JournalEvent.APPROVE, JournalEvent.CLOSE)
+    return State.REVIEW if known.after is State.DONE and not is_approved and ws.is_reviewed(task) else known.after
 
 
 # --- a file that says nothing any more
@@ -202,16 +202,22 @@ def stolen(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | No
 
 
 def claimed(ws: "DefinitionStore", task: Task) -> Task:
-    """`task` in progress with whoever claimed it, where its file was written anew and says nothing of its state.
+    """`task`, whose file was written anew, as it was claimed, and as it ended, whatever the file says since.
 
-    Words that are not understood leave it in that state as well; a file that says something is believed.
+    It is in progress with whoever claimed it, where the file says nothing of its state, or words that are not
+    understood; a file that says something is believed, as long as the task has not ended.
     """
     given = ws.claims.given(task.id)
     owner = given.owner(given.highest)
     if owner is None or given.highest < task.generation or not given.is_spent(given.highest):
         return task
+    says_nothing = task.state is State.BACKLOG and task.state_line is None
     known = None if task.unclear else last_recorded(ws.files, task.id)
-    if known and known.after not in (State.IN_PROGRESS, State.BLOCKED):
+    left = _left_in(ws, task, known) if known else None
+    if left in _ENDED or (says_nothing and left is State.REVIEW):
+        task = replace(task, assignee=task.assignee or owner, generation=given.highest, recorded=left)
+        return replace(task, state=left) if says_nothing else task
+    if not says_nothing or left not in (None, State.IN_PROGRESS, State.BLOCKED):
         return task
     held = replace(task, assignee=owner, generation=given.highest, state=State.IN_PROGRESS)
     # Words that are waited for stay news: nothing is recorded beside them.

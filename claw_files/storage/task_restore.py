@@ -53,8 +53,15 @@ class DefinitionStore(Inboxes):
         return self._with(task, None if _is_intact(task) else self._binding(task))
 
     def shown(self, task: Task) -> Task:
-        """The same for a list of tasks: only the definition is read, and only where the file is not intact."""
-        return task if _is_intact(task) else self.bound(task)
+        """The same for a list of tasks: more is read only where the file is not intact, or may be an older copy."""
+        if not _is_intact(task):
+            bound = self.bound(task)
+            return task_recall.claimed(self, bound) if bound.recorded is None else bound
+        if task.recorded is not State.BACKLOG:
+            return task
+        given = self.claims.given(task.id)
+        is_older = given.highest > task.generation or given.is_spent(given.highest)
+        return task_recall.fenced(self, task) if is_older else task
 
     def bound(self, task: Task) -> Task:
         """`task` with what was asked for in force, however intact its file is."""
@@ -87,8 +94,7 @@ class DefinitionStore(Inboxes):
             task = given_by(task, message) if known else restore(task, message)
         if owner and given.is_spent(given.highest):  # claimed, perhaps without being delegated
             task = replace(task, assignee=task.assignee or owner, generation=max(task.generation, given.highest))
-        says_nothing = task.state is State.BACKLOG and task.state_line is None
-        return task_recall.claimed(self, task) if says_nothing else task
+        return task_recall.claimed(self, task)
 
     def newest_message(self, task: Task, entry: Entry | None, owner: AgentId | None = None) -> Message | None:
         """The task's message with the highest attempt, of those that `owner` and those named by file and line have."""

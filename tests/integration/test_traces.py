@@ -269,12 +269,84 @@ def test_an_older_copy_in_the_backlog_is_not_handed_out_again(tmp_path: Path) ->
     copy = finished(office)[0]
     office.write("status/tc-1.md", copy)
 
-    assert quiet_acts(office, MINUTE, MINUTE) == ["delegate TC-1"]  # decided; what was carried out is the conflict
+    assert quiet_acts(office, MINUTE, MINUTE) == []
 
+    assert_done_and_nobodys(office)
+
+
+def assert_done_and_nobodys(office: Office) -> None:
+    """Every list says that TC-1 is done, nobody gets it, and whoever may reopen it can."""
     assert office.state("TC-1") is State.DONE
-    assert len(office.audit(action="conflict", task="TC-1")) == 1
+    assert [it.task.state for it in office.app().board.listing().tasks] == [State.DONE]
+    assert office.app("peter").claims.claim_next(PETER) is None
+    for agent in ("iris", "peter"):
+        with pytest.raises(ClawError):
+            office.app(agent).claims.claim(TaskId("TC-1"), AgentId(agent))
     with pytest.raises(ClawError):
-        office.app("iris").claims.claim(TaskId("TC-1"), AgentId("iris"))
+        office.app().delegations.delegate(TaskId("TC-1"), AgentId("sam"), AgentId("iris"))
+    office.app().tasks.reopen(TaskId("TC-1"), AgentId("dimitrios"), "the sum is missing")
+    office.acts()
+    assert "count them" in office.read(f"inbox/peter/new/{office.names('inbox/peter/new')[-1]}")
+
+
+@pytest.mark.parametrize("words", ["# Notes\n\nAll counted.\n", "TC-1: IN PROGRESS\n", "Status: DONE\n", "DNOE\n"])
+@pytest.mark.parametrize("how", ["by command", "by hand"])
+def test_a_closed_task_whose_file_was_written_over_stays_done(office: Office, how: str, words: str) -> None:
+    if how == "by command":
+        finished(office)
+    else:
+        _finished_by_hand(office)
+    office.write("status/tc-1.md", words)
+
+    assert quiet_acts(office, MINUTE, MINUTE) == []
+    assert_done_and_nobodys(office)
+
+
+def test_an_older_copy_of_what_was_finished_by_hand_is_not_work_again(office: Office) -> None:
+    sent = _finished_by_hand(office)
+    office.write("status/tc-1.md", sent)
+
+    assert quiet_acts(office, MINUTE, MINUTE) == []
+    assert_done_and_nobodys(office)
+
+
+def _finished_by_hand(office: Office) -> bytes:
+    """TC-1, delivered, finished in the file and closed; its file as it was sent."""
+    office.delegate(office.new(type="bug", body="count them"), "peter")
+    office.acts()
+    sent = (office.root / "status/tc-1.md").read_bytes()
+    office.clock.advance(MINUTE)
+    office.add("status/tc-1.md", "\nTC-1: DONE\n")
+    assert office.acts() == ["record TC-1", "inform TC-1", "close TC-1"]
+    office.clock.advance(MINUTE)
+    return sent
+
+
+@pytest.mark.parametrize("state", [State.REVIEW, State.DEAD])
+def test_what_waits_for_somebody_else_can_go_back_though_its_file_was_written_over(
+    office: Office, state: State
+) -> None:
+    office.delegated("peter", type="reviewed", body="count them")
+    office.app("peter").claims.claim(TaskId("TC-1"), PETER)
+    if state is State.REVIEW:
+        office.app("peter").tasks.done(TaskId("TC-1"), PETER)
+    else:
+        for _ in range(3):
+            office.app("peter").tasks.fail(TaskId("TC-1"), PETER, "no")
+            office.acts(HOUR)
+            office.acts(MINUTE)
+            if office.state("TC-1") is State.BACKLOG:
+                office.app("peter").claims.claim(TaskId("TC-1"), PETER)
+    office.acts()
+    office.clock.advance(MINUTE)
+    where = "status" if state is State.REVIEW else "dead-letter"
+    office.write(f"{where}/tc-1.md", "# Notes\n")
+
+    assert office.state("TC-1") is state
+    tasks, sam = office.app().tasks, AgentId("sam")
+    tasks.reopen(TaskId("TC-1"), sam, "why") if state is State.REVIEW else tasks.requeue(TaskId("TC-1"), sam)
+    office.acts()
+    assert "count them" in office.read(f"inbox/peter/new/{office.names('inbox/peter/new')[-1]}")
 
 
 def test_a_task_that_was_given_back_stays_free_though_an_older_copy_was_put_back(office: Office) -> None:

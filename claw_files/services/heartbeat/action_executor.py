@@ -1,6 +1,7 @@
 """Carrying out what a tick decided, one small method for each kind of action. Every one of them can be repeated."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from msgspec.structs import replace
 
@@ -157,13 +158,21 @@ class ActionExecutor:
             return manual_edits.record(replace(task, assignee=agent), standing, generation, now, lasting)
 
         assert action.task is not None and look is not None and look.task is not None
-        if self._ws.in_force(look.task).state is State.BACKLOG:
-            # Released. Ticked first: were we to die before the line is gone, it would read as a send still to be made.
+        is_released = self._ws.in_force(look.task).state is State.BACKLOG
+        if is_released:
+            # Ticked first: were we to die before the line is gone, it would read as a send still to be made.
             entry = self._entry(action)
             self._ws.replace_entry(entry, replace(entry, ticked=True), self._audit(action))
         agent, sent = look.task.assignee or action.agent, message.generation if message else None
         generation = self._reserved(look.task, agent, sent or 0)
-        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+        with self._claim(look.task, generation, None if is_released else agent):
+            self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+
+    def _claim(self, task: Task, generation: int, agent: AgentId | None) -> AbstractContextManager[None]:
+        """The mark in the claim log that the generation was claimed: a move by hand claims it, as the command does."""
+        given = self._ws.claims.given(task.id)
+        is_free = agent == given.reserved(generation) and not (given.is_spent(generation) or given.is_taken(generation))
+        return self._ws.claims.take(task.id, generation, agent) if agent and is_free else nullcontext()
 
     def _reserved(self, task: Task, agent: AgentId | None, sent: int) -> int:
         """The generation with which `agent` has the task from now on; the claim log knows it before the file does."""
@@ -201,8 +210,10 @@ class ActionExecutor:
             return manual_edits.carry(task, report, known, generation, now, lasting, self._ws.is_reviewed(task))
 
         assert action.task is not None and look is not None and look.task is not None
-        generation = self._reserved(look.task, look.task.assignee or report.author, sent or 0)
-        self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
+        agent = look.task.assignee or report.author
+        generation = self._reserved(look.task, agent, sent or 0)
+        with self._claim(look.task, generation, agent):
+            self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
 
     # --- sending
 
