@@ -151,6 +151,8 @@ def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task |
     named = number if is_lost else task.generation
     if holder is None or number < given.highest or (task.assignee, named) == (holder, number):
         return None
+    if holder not in ws.settings.agents and task.generation == number:
+        return None  # it has left the configuration: whoever is named instead has it
     if task.assignee is None:
         return None if is_free else replace(task, assignee=holder)
     known = journalled(ws, task.id) if is_free else None

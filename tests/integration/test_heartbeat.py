@@ -367,6 +367,25 @@ def test_a_move_that_nobody_may_make_by_hand_is_told_once_and_does_not_count(off
     assert office.acts(MINUTE) == []
 
 
+@pytest.mark.parametrize("by", ["file and line", "delegate"])
+def test_the_task_of_an_agent_that_left_the_configuration_can_be_given_to_another(office: Office, by: str) -> None:
+    office.delegated("iris", type=None)
+    office.write("clawfiles.toml", TEAM.replace("[agents.iris]\n", "").replace('"iris", ', ""))
+    assert office.acts(MINUTE) == ["escalate TC-1"]
+
+    if by == "delegate":
+        office.delegate("TC-1", "peter")
+    else:
+        office.write("status/tc-1.md", office.read("status/tc-1.md").replace("iris", "peter"))
+        assert "escalate TC-1" in office.acts(40 * MINUTE), "the line still names it"
+        office.write("HEARTBEAT.md", office.read("HEARTBEAT.md").replace("iris", "peter"))
+        assert office.acts(MINUTE) == ["deliver TC-1"]
+
+    assert office.task("TC-1").assignee == "peter"
+    assert office.box("peter") == ["tc-1.1"]
+    assert not [it for it in office.box("sentry") if "conflict" in it]
+
+
 def test_a_line_that_names_nobody_we_know_is_told_once(office: Office) -> None:
     office.write("HEARTBEAT.md", "- TC-9 delegated to petra, check at 10:00\n")
 

@@ -245,7 +245,7 @@ class Delegations:
             return task  # delivered already; it may have begun since
         if task.state is not State.BACKLOG:
             raise ws.already_claimed(task)
-        if task.assignee not in (None, agent) and ws.find_message(task.assignee, task_key(task)):
+        if task.assignee != agent and is_sent(ws, task):
             raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
         return task
 

@@ -220,8 +220,9 @@ def check_free(ws: Workspace, task: Task) -> None:
 
 
 def is_sent(ws: Workspace, task: Task) -> bool:
-    """Whether the message of the task's present attempt was sent."""
-    return bool(task.assignee and ws.find_message(task.assignee, task_key(task)))
+    """Whether the message of the task's present attempt was sent to somebody whom the configuration names."""
+    to = task.assignee
+    return bool(to and to in ws.settings.agents and ws.find_message(to, task_key(task)))
 
 
 def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:
