@@ -264,6 +264,22 @@ def test_the_file_as_it_was_sent_does_not_hide_what_was_recorded_since(office: O
     assert office.boxes("iris") == {}
 
 
+@pytest.mark.parametrize("lost", ["gone", "empty"])
+def test_a_task_whose_file_is_lost_ends_as_the_report_of_it_says(office: Office, lost: str) -> None:
+    task = claimed(office)
+    office.new("Another one")
+    os.unlink(office.root / "status/tc-1.md") if lost == "gone" else office.write("status/tc-1.md", "")
+    office.acts(HOUR)
+    (said,) = (
+        text for name in office.names("inbox/sentry/new") if "`" in (text := office.read(f"inbox/sentry/new/{name}"))
+    )
+
+    office.write("status/tc-1.md", said.split("`")[1] + "\n")
+
+    assert office.acts(MINUTE) == ["record TC-1", "close TC-1"]
+    assert office.task(task).title == "A bug"
+
+
 def test_an_older_copy_in_the_backlog_is_not_handed_out_again(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", TEAM + "\n[heartbeat]\nauto = true\n")
     copy = finished(office)[0]

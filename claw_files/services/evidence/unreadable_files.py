@@ -9,6 +9,7 @@ from claw_files.core import text
 from claw_files.core.errors import ClawError
 from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Box, Entry, Message, Report, Run, State, Task
+from claw_files.formats import status
 from claw_files.policy import routing
 from claw_files.policy.snapshot import TaskEvidence
 from claw_files.storage import task_recall
@@ -36,7 +37,7 @@ def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvid
     if not task_recall.is_known(ws, entry.task, (agent for agent in named if agent in ws.settings.agents)):
         return TaskEvidence(entry=entry, reports=reports)
     path = f"status/{text.file_name(entry.task)}"
-    said = f"its status file is gone: {path}; nothing is made in its place"
+    said = f"its status file is gone: {path}; nothing is made in its place; put it back, or {status.WRITE_HOW}"
     return TaskEvidence(entry=entry, path=path, unreadable=said, digest="gone", gone=True, pending=_is_fresh(ws))
 
 
