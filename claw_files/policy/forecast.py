@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from claw_files.core.model import Box, Report, TaskId, Value, Verb
 from claw_files.policy import manual_edits
 from claw_files.policy.heartbeat_plan import next_due, plan_tick
-from claw_files.policy.line_planner import plan_line
+from claw_files.policy.line_planner import first_lines, plan_line
 from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import TELLS, Act, Action, Snapshot, TaskEvidence, ToldMark
 
@@ -33,12 +33,11 @@ class NextAction(Value, frozen=True):
 
 def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[Action, ...]:
     """What a tick does now, in its order; with `only`, as far as it concerns that task."""
-    done, looks, seen, new = list[Action](), list[TaskEvidence](), set[TaskId](), dict[str, ToldMark]()
+    done, looks, new = list[Action](), list[TaskEvidence](), dict[str, ToldMark]()
+    first = set(map(id, first_lines(snap)))
     told = ChainMap(new, cast("MutableMapping[str, ToldMark]", snap.told))  # which is asked, never gone through
     for look in snap.looks:
-        is_first = look.entry.task not in seen
-        seen.add(look.entry.task)
-        if is_first and only in (None, look.entry.task):
+        if id(look) in first and only in (None, look.entry.task):
             steps, look = _followed(look, replace(snap, told=told), now)
             done += steps
             new |= {f"{it.agent}/{it.key}": ToldMark(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}

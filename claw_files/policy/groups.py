@@ -61,16 +61,13 @@ def _is_final(case: RuleContext) -> bool:
 
 def _combined(name: str, good: list[RuleContext], bad: list[RuleContext], lost: int) -> str:
     lines = [f"{name}: {len(good)} results."]
-    lines += [f"- {case.task.label or case.task.id}: no result ({_why_not(case)})" for case in bad]
+    for case in bad:
+        why = words.said(case.task.reason) if case.task.reason else case.task.state.value
+        why = f"promised outputs are missing: {listed(case.look.missing)}" if case.look.missing else why
+        lines.append(f"- {case.task.label or case.task.id}: no result ({why})")
     if lost > 0:
         lines.append(f"- {lost} more were announced, but have no line in the ledger")
     return "\n".join(lines)
-
-
-def _why_not(case: RuleContext) -> str:
-    if case.look.missing:
-        return f"promised outputs are missing: {listed(case.look.missing)}"
-    return words.said(case.task.reason) if case.task.reason else case.task.state.value
 
 
 def groups_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:

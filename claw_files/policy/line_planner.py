@@ -34,7 +34,7 @@ def plan_lines(snap: Snapshot, now: datetime) -> list[Action]:
 
 def plan_repeats(snap: Snapshot, now: datetime) -> list[Action]:
     """One message to the coordinator for each task that has a second line; none where the first goes in this tick."""
-    first = {id(look) for look in first_lines(snap)}
+    first = set(map(id, first_lines(snap)))
     going = {action.task for action in snap.planned if action.act in (Act.CLOSE, Act.UNWATCH)}
     found = list[Action]()
     for entry in (look.entry for look in snap.looks if id(look) not in first and look.entry.task not in going):

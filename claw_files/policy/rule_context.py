@@ -59,11 +59,6 @@ class RuleContext(Value, frozen=True):
         return self.look.entry.at is None or self.look.entry.at <= self.now
 
     @property
-    def attempts_left(self) -> bool:
-        limit = self.task.attempts or self.snap.settings.heartbeat.attempts
-        return self.task.failures < limit
-
-    @property
     def run(self) -> Run | None:
         """The run that speaks for this attempt, alive or ended."""
         return liveness.current_run(self.look)
@@ -242,6 +237,11 @@ def first_boss(case: RuleContext) -> AgentId:
 def time_limit(task: Task, run: Run) -> timedelta | None:
     """How long the run may work on its worker's task. The task's line, written at the start, may say less."""
     return task.timeout or run.timeout or (task.size.limit if task.size else None)
+
+
+def may_try_again(task: Task, settings: Settings) -> bool:
+    """Whether the task has attempts left."""
+    return task.failures < (task.attempts or settings.heartbeat.attempts)
 
 
 def has_ended(task: Task) -> bool:

@@ -19,6 +19,7 @@ from claw_files.policy.rule_context import (
     later,
     listed,
     mark,
+    may_try_again,
     requester,
     route_anew,
 )
@@ -221,7 +222,7 @@ def failed(case: RuleContext) -> Decision | None:
     if case.is_running:
         return WaitReason("its last run has not ended yet")  # whatever it wrote; the run's time limit ends it
     # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
-    if not case.attempts_left:
+    if not may_try_again(case.task, case.snap.settings):
         why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
         return (case.act(Act.DEAD_LETTER, why),)
     breaker = breaker_of(case.snap, case.agent, case.now)
@@ -247,8 +248,7 @@ def _is_the_one_attempt(case: RuleContext) -> bool:
     mine = [look.task for look in case.snap.looks if look.task and look.task.assignee == case.agent]
     if any(task.failures > 0 and task.state in (State.BACKLOG, State.IN_PROGRESS) for task in mine):
         return False
-    limit = case.snap.settings.heartbeat.attempts
-    waiting = [task.id for task in mine if task.state is State.FAILED and task.failures < (task.attempts or limit)]
+    waiting = [it.id for it in mine if it.state is State.FAILED and may_try_again(it, case.snap.settings)]
     return not waiting or waiting[0] == case.task.id
 
 

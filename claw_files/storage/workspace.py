@@ -203,6 +203,13 @@ class Workspace(TaskCreation):
         """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
         return replace(task, state=manual_edits.stand(task, self.is_reviewed(task)).state)
 
+    def known(self, task_id: TaskId) -> Task | None:
+        """The task, in force; None where there is none, or its file cannot be read."""
+        try:
+            return self.in_force(self.load(task_id).task)
+        except ClawError:
+            return None
+
     def task_ids(self) -> Iterator[tuple[str, str]]:
         """(folder, file name) of every task file in status/ and dead-letter/; the archive is not listed."""
         for folder in ("status", "dead-letter"):

@@ -2,7 +2,6 @@
 
 from msgspec.structs import replace
 
-from claw_files.core.errors import ClawError
 from claw_files.core.keys import Key
 from claw_files.core.model import Entry, RunId, Task, TaskId
 from claw_files.policy import flow_tree
@@ -14,15 +13,9 @@ from claw_files.storage.workspace import Workspace
 def asker_of(ws: Workspace, runtime: AgentRuntime, task: Task, entry: Entry) -> Asker | None:
     """As `flows.asker`: None, at the cost of nothing, where no worker asked for it."""
 
-    def find(name: TaskId) -> Task | None:
-        try:
-            return ws.in_force(ws.load(name).task)
-        except ClawError:
-            return None
-
     def live(name: TaskId) -> RunId | None:
         runs = (run for run in runtime.live() if run.alive and run.task == name and Key.parse(run.key).is_attempt)
         return next((run.id for run in runs), None)
 
     # The line counts, as wherever it says whose it is.
-    return flow_tree.asker(ws.settings, replace(task, spawner=entry.spawner or task.spawner), find, live)
+    return flow_tree.asker(ws.settings, replace(task, spawner=entry.spawner or task.spawner), ws.known, live)

@@ -79,7 +79,7 @@ class ActionExecutor:
             Act.TURN: outcomes.turn,
             Act.AGAIN: outcomes.again,
             Act.DEAD_LETTER: outcomes.dead_letter,
-            Act.VERIFY: self._verify,
+            Act.VERIFY: launcher.verify,
             Act.VERIFIED: outcomes.verified,
             Act.REOPEN: outcomes.reopen,
             Act.REPORT: outcomes.report,
@@ -99,10 +99,6 @@ class ActionExecutor:
         except (Changed, Conflict, MoveRefused, NoSandbox, NotFound):
             return False  # the next look decides anew, on what stands there now
         return True
-
-    def _verify(self, action: Action, look: TaskEvidence | None) -> None:
-        if look:
-            self.launcher.verify(action, look)
 
     def _audit(self, action: Action) -> Audit:
         return audit_of(action, self._me)

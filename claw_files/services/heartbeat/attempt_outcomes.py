@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.core import text as words
-from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import Key, task_key
 from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
 from claw_files.formats import report_findings
 from claw_files.policy import payload_sizes, transitions
-from claw_files.policy.snapshot import Action, TaskEvidence
+from claw_files.policy.snapshot import Act, Action, TaskEvidence
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.services.tasks import session_turns, task_history
@@ -37,22 +36,18 @@ class Outcomes:
 
     def finish(self, action: Action, look: TaskEvidence | None) -> None:
         """Move a worker's task by the result file that was verified to be its run's."""
-        assert look and look.task and look.result and action.task
+        assert look and look.task and look.result
         result, worker = look.result, transitions.Actor(id=look.task.assignee or self._me, kind=AgentKind.WORKER)
         note = result.body.strip().partition("\n")[0][:REASON_CHARS]
         path = self._checkpoints.worker_path(result.label)
 
-        def rule(task: Task) -> Task:
-            now = self._ws.clock.now()
+        def rule(task: Task, now: datetime) -> Task:
             if result.status is State.DONE:
                 outputs = (f"./{path}", *result.outputs)
                 return transitions.finish(task, worker, now, self._ws.is_reviewed(task), note or None, outputs)
             return transitions.fail(task, worker, now, ("partial: " if result.partial else "") + (note or "no reason"))
 
-        audit = self._audit(action)
-        if result.status is not State.DONE:
-            audit = replace(audit, action=JournalEvent.FAIL)
-        self._ws.update(action.task, rule, audit, keep_mtime=True)
+        self._move(action if result.status is State.DONE else replace(action, act=Act.FAIL), rule)
 
     def fail(self, action: Action, look: TaskEvidence | None) -> None:
         last = [line.strip() for line in action.text.splitlines() if line.strip()][-TAIL_LINES:]

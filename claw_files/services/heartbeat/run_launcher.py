@@ -8,7 +8,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files.config import Agent
-from claw_files.core.errors import CannotWrite, ClawError, InvalidFile
+from claw_files.core.errors import CannotWrite, InvalidFile
 from claw_files.core.journal_events import JournalEvent, Reason
 from claw_files.core.keys import Key, is_sent_by, run_for, run_id, task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Box, Kind, Message, Run, RunId, Runtime, State, Task
@@ -39,7 +39,7 @@ class RunLauncher:
     def wake(self, message: Message) -> bool:
         """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
         ws, agent = self._ws, self._ws.settings.agents[message.to]
-        task = self._task_of(message)
+        task = ws.known(message.task) if message.task else None
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
             return False  # its status file is gone: what it asks for may have been done
         if (task is not None and _is_over(message, task)) or ws.is_answered(message):
@@ -204,12 +204,6 @@ class RunLauncher:
             if run is not None and run.ended is not None:
                 self._ws.finish(message, Box.CUR, self._me, "its run ended")
 
-    def _task_of(self, message: Message) -> Task | None:
-        try:
-            return self._ws.in_force(self._ws.load(message.task).task) if message.task else None
-        except ClawError:
-            return None
-
     def _begin_worker(self, task: Task, message: Message) -> Task:
         """A worker never touches the task: it is put in progress in its name, and an older result moved aside."""
         if task.state is not State.BACKLOG:
@@ -230,9 +224,9 @@ class RunLauncher:
                 keep_mtime=True,
             )
 
-    def verify(self, action: Action, look: TaskEvidence) -> None:
+    def verify(self, action: Action, look: TaskEvidence | None) -> None:
         """The route's own check, run like any other; a later tick reads how it ended."""
-        assert look.task
+        assert look and look.task
         route = self._ws.settings.route(look.task.type)
         assert route is not None
         run = Run(

@@ -1,11 +1,9 @@
 """Loads the snapshot of one tick: the evidence for each ledger line, and what lies around the lines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from claw_files.core import text
-from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import run_for
 from claw_files.core.model import AgentId, AgentKind, Box, Entry, Kind, Message, State, Task
@@ -114,9 +112,8 @@ class SnapshotLoader:
         """Whether what its task comes after was reopened after the message had been sent."""
         if message.task is None or message.kind is not Kind.TASK or not message.definition.get("after"):
             return False
-        with suppress(ClawError):
-            return bool(self._evidence.blockers(self._ws.load(message.task).task))
-        return False
+        task = self._ws.known(message.task)
+        return task is not None and bool(self._evidence.blockers(task))
 
     def begun(self) -> tuple[Message, ...]:
         """Messages in new/ whose run was started by a tick that died before it could move them."""
