@@ -90,9 +90,9 @@ def turn_key(task: TaskId, number: int) -> KeyText:
     return Key(name=task.lower(), turn=number).render()
 
 
-def topic_key(topic: str, name: str, at: datetime) -> KeyText:
+def topic_key(topic: str, name: str, at: datetime, what: str = "") -> KeyText:
     """ "brief.dimitrios.20260307T084500Z"; `at` is aware."""
-    return Key(topic=topic, name=name, at=at).render()
+    return Key(topic=topic, name=name, at=at, what=what).render()
 
 
 def run_id(key: str, send: int) -> RunId:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from claw_files.core.errors import ClawError
-from claw_files.core.journal_events import JournalEvent
+from claw_files.core.journal_events import JournalEvent as E
 from claw_files.formats import journal
 from claw_files.system import journal_files
 from claw_files.system.files import Files
@@ -32,15 +32,11 @@ def _copy(files: Files) -> int:
 def _in_journal(files: Files) -> int:
     """The highest of the newest day that tells of a start: they only rise."""
     for path in reversed(journal_files.days(files)):
-        lines = journal_files.read(files, path).splitlines()
-        if found := max((_of(line) for line in lines if JournalEvent.DAEMON_START.encode() in line), default=0):
+        raws = (raw for raw in journal_files.read(files, path).splitlines() if E.DAEMON_START.encode() in raw)
+        starts = (line for line in map(journal.parse, raws) if line and line.action == E.DAEMON_START)
+        if found := max((_number(line.epoch or "") for line in starts), default=0):
             return found
     return 0
-
-
-def _of(raw: bytes) -> int:
-    line = journal.parse(raw)
-    return _number(line.epoch or "") if line and line.action == JournalEvent.DAEMON_START else 0
 
 
 def _number(text: str) -> int:

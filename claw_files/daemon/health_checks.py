@@ -203,7 +203,7 @@ class HealthChecks:
                 self._log.say("health", f"{agent} is there again")
                 self._app.workspace.put_away(before.key, None, "it is there again")
             return
-        key = before.key if before else health_rules.silence_key(agent, self._clock.now())
+        key = before.key if before else topic_key("health", agent, self._clock.now())
         self._silent[agent] = Silence(key=key, why=why)
         if before is None:
             self._log.say("health", why)

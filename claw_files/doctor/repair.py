@@ -139,7 +139,6 @@ class Repair:
         yield RepairStep(code=one.code, path=one.path, did=f"the torn line is ended, and kept in {aside}")
 
     def _put_aside(self, target: str, reason: str) -> None:
-        self._files.folder(target.rpartition("/")[0])
         self._files.commit(f"{target}.reason", lambda _: f"{text.safe(reason)}\n".encode(), None)
 
     def _part(self, one: Finding) -> Iterator[RepairStep]:

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
 from claw_files.core.digest import digest
-from claw_files.core.keys import topic_key
-from claw_files.core.model import KeyText, Value
+from claw_files.core.model import Value
 from claw_files.policy.quiet_hours import changes
 
 _NEAR = timedelta(days=2)  # further from a change of clocks, readings follow each other as instants do
@@ -71,11 +70,6 @@ def due(
     if latest is None or last is None or latest <= last:
         return ()
     return () if catch_up == "skip" and now - latest > grace else (latest,)
-
-
-def key(name: str, occurrence: datetime) -> KeyText:
-    """The key of one due time: "schedule.morning-report.20260307T074500Z"."""
-    return topic_key("schedule", name, occurrence)
 
 
 def last_due(cron: str, zone: tzinfo, now: datetime) -> datetime | None:

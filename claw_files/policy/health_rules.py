@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from claw_files.config import Agent, Settings
-from claw_files.core.keys import Key, topic_key
+from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, AgentKind, Box, Kind, Run, Runtime, State, Value
 from claw_files.policy.escalation import next_to_tell
 from claw_files.policy.liveness import last_word
@@ -85,10 +85,6 @@ class Silence(Value, frozen=True):
 
     key: str  # "health.peter.20260307T084500Z": the same for as long as it lasts
     why: str
-
-
-def silence_key(agent: AgentId, since: datetime) -> str:
-    return topic_key("health", agent, since)
 
 
 def plan_alerts(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from claw_files.config import Schedule
+from claw_files.core.keys import topic_key
 from claw_files.policy import due_times
 from claw_files.policy.snapshot import Act, Action, Snapshot, tell_once
 
@@ -28,7 +29,7 @@ def _plan_schedule(schedule: Schedule, marks: due_times.EventMarks, snap: Snapsh
         why = "counting starts" if word in (None, due_times.GONE) else "counting starts anew: its times were changed"
         return [*found, _counting(schedule.name, rule, marks, now, why)]
     for occurrence in due_times.due(schedule.cron, snap.settings.workspace.zone, last, now, schedule.catch_up):
-        key = str(due_times.key(schedule.name, occurrence))
+        key = topic_key("schedule", schedule.name, occurrence)
         why = f"due at {occurrence:%Y-%m-%d %H:%M} UTC"
         details = {"schedule": schedule.name} | ({} if word else {"rule": rule})
         found.append(Action(act=Act.EVENT, key=key, at=occurrence, why=why, details=details))
@@ -39,7 +40,7 @@ def _counting(name: str, word: str, marks: due_times.EventMarks, now: datetime, 
     """From now on, or after the last mark: one that a clock put back left ahead would count as the newer one."""
     last = marks.last(now)
     at = max(now, last + due_times.SECOND) if last else now
-    key = f"{due_times.key(name, at)}.{word}"
+    key = topic_key("schedule", name, at, word)
     return Action(act=Act.EVENT, key=key, at=at, why=why, details={"arm": name})
 
 
@@ -52,7 +53,8 @@ def _implausible(name: str, marks: due_times.EventMarks, snap: Snapshot, now: da
         f"schedule {name} has an event for {ahead:%Y-%m-%d %H:%M} UTC in events/, made by a clock that was ahead. "
         "It is set aside: due times before it are kept, and that one is not made again."
     )
-    return tell_once(snap, snap.settings.monitor, f"{due_times.key(name, ahead)}.ahead", "an event lies ahead", text)
+    key = topic_key("schedule", name, ahead, "ahead")
+    return tell_once(snap, snap.settings.monitor, key, "an event lies ahead", text)
 
 
 def schedules_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:

@@ -6,7 +6,8 @@ from math import ceil
 
 from msgspec.structs import replace
 
-from claw_files.core.journal_events import JournalEvent, Reason
+from claw_files.core.journal_events import JournalEvent as E
+from claw_files.core.journal_events import Reason
 from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, State, TaskId, Value
 from claw_files.formats.journal import Line
@@ -14,7 +15,6 @@ from claw_files.policy.probes import is_probe
 
 TO_WAKE, TO_ACK, UNREAD = "from send to wake", "from wake to acknowledgement", "from send to acknowledgement"
 IN_REVIEW, BLOCKED = "in review", "blocked"
-E = JournalEvent
 _SAYS = {E.CLAIM, E.PROGRESS, E.BEAT, E.DONE, E.REVIEW, E.FAIL, E.BLOCK, E.NEED, E.RELEASE, E.RECORD, E.CARRY}
 _MOVES = {*_SAYS, E.FINISH, E.REOPEN, E.APPROVE}  # of these, the state after the line counts
 _OVER = {E.APPROVE, E.CANCEL, E.DEAD_LETTER, E.CLOSE, E.UNWATCH, E.RELEASE, E.RETRY, E.NEXT_AGENT, E.AGAIN}

@@ -90,7 +90,6 @@ class Inboxes(WakeCauses):
         return there.deliver(message, replace(told, why="from a compartment"))
 
     def _place_body(self, message: Message) -> Message:
-        self.files.folder(f"inbox/{message.to}/bodies")
         path = f"inbox/{message.to}/bodies/{message.id}.md"
         self.files.commit(path, lambda _: message.body.encode("utf-8", "backslashreplace"), None)
         told = f"The text is long ({payload_sizes.kilobytes(message.body)} KB). It is in `{path}`."
@@ -114,7 +113,6 @@ class Inboxes(WakeCauses):
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
         """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""
         files = self.home(agent).files
-        files.folder(f"inbox/{agent}/{target}")
         try:
             files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
         except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
@@ -169,7 +167,6 @@ class Inboxes(WakeCauses):
         if stamp is not None and abs(self.clock.now() - stamp.mtime) < YOUNG:
             return
         with suppress(ClawError):  # doctor names what could not be moved
-            self.files.folder("quarantine")
             name = self._free_name(path.replace("/", "-"))
             audit = Audit(JournalEvent.QUARANTINE, why=str(wrong), key=path)
             self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)

@@ -72,14 +72,10 @@ def _last_in(raw: bytes, task: TaskId) -> Line | None:
     while (at := raw.rfind(mark, 0, end)) >= 0:
         end = raw.rfind(b"\n", 0, at) + 1
         stop = raw.find(b"\n", at)
-        if found := _recorded(raw[end : stop if stop >= 0 else len(raw)], task):
-            return found
+        line = journal.parse(raw[end : stop if stop >= 0 else len(raw)])
+        if line and line.after and line.task == task:
+            return line
     return None
-
-
-def _recorded(raw: bytes, task: TaskId) -> Line | None:
-    line = journal.parse(raw)
-    return line if line and line.after and line.task == task else None
 
 
 # --- a file that is gone

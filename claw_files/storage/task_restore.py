@@ -212,7 +212,6 @@ class DefinitionStore(Inboxes):
         """Move it along with its task, into the archive or back; where that cannot be, it is found where it lies."""
         here, there = definitions.path_of(task), definitions.archived_path_of(task)
         with suppress(ClawError):
-            self.files.folder("definitions/archive")
             self.files.move(*((here, there) if to_archive else (there, here)), None)
 
 

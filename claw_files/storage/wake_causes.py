@@ -34,7 +34,6 @@ class WakeCauses:
         if cause is None or task.state is State.IN_PROGRESS or key_in(cause) == task_key(task):
             return
         if self.root_of(task.id) != cause:
-            self.files.folder(MARKS)
             self.files.commit(f"{MARKS}/{task.id.lower()}", lambda _: f"{cause}\n".encode(), None)
 
     @property

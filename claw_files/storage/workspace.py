@@ -297,7 +297,6 @@ class Workspace(TaskCreation):
 
     def move(self, loaded: Loaded, folder: str, audit: Audit) -> None:
         """Move a task's file into another folder. A crash leaves it in one of the two."""
-        self.files.folder(folder)
         if self.files.stamp(loaded.path) is None:  # it lies in the archive of a month
             self.files.commit(loaded.path, lambda raw: raw or loaded.content.data, None, keep_mtime=True)
         if is_archive := folder.startswith("status/archive"):

@@ -45,10 +45,6 @@ class MemoryFiles(ArchivedFiles):
         split(path)
         self._put(path, data, mtime)
 
-    def delete_by_hand(self, path: str) -> None:
-        """Delete as a person does."""
-        self._files.pop(path, None)
-
     def refuse(self, path: str, problem: str) -> None:
         """From now on the gate refuses `path` with this problem: "symlink", "hardlink", "not-a-file", ..."""
         self._refused[path] = problem

@@ -101,5 +101,4 @@ class SessionFiles:
         )
         audit = self._audit(JournalEvent.ACP_SESSION, f"{program}: {session}")
         with suppress(ClawError):
-            self._ws.files.folder("sessions")
             self._ws.files.commit(self._kept_in, lambda _: acp_sessions.render(found), self._ws.line(audit))

@@ -57,7 +57,6 @@ class PartialResults:
             body=self._left(run),
         )
         audit = Audit(JournalEvent.SAVE_PARTIAL, task=task.id, agent=run.agent, key=run.id, why="the daemon stops")
-        self._ws.files.folder("checkpoints")
         self._ws.files.commit(path, lambda there: there or forms.render_result(result), self._ws.line(audit))
         return path
 
@@ -77,7 +76,6 @@ class PartialResults:
             body = f"{there.body.rstrip()}\n\n{heading}\n\n{left}".lstrip("\n")
             return forms.render(replace(there, updated=now, in_progress=begun, body=body))
 
-        self._ws.files.folder("checkpoints")
         self._ws.files.commit(path, add, self._ws.line(audit))
         return path
 

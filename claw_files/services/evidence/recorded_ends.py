@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError
-from claw_files.core.journal_events import JournalEvent
+from claw_files.core.journal_events import JournalEvent as E
 from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, Audit, Box, State, Task
 from claw_files.formats.journal import Line
@@ -14,8 +14,6 @@ from claw_files.policy import routing
 from claw_files.services.tasks import task_history
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Workspace
-
-E = JournalEvent
 
 # What a cache answers was approved when it was found.
 _APPROVED = (E.APPROVE, E.NO_REVIEWER, E.FROM_CACHE, E.RECORD, E.CLOSE)

@@ -29,7 +29,6 @@ class Schedules:
 
     def arm(self, key: str, why: str) -> None:
         """Write down that counting starts or ends now."""
-        self._ws.files.folder("events/done")
         audit = Audit(JournalEvent.EVENT, key=key, why=why, actor=self._ws.settings.coordinator)
         self._ws.files.commit(f"events/done/{key}.md", lambda raw: raw or f"{why}\n".encode(), self._ws.line(audit))
 
@@ -39,7 +38,6 @@ class Schedules:
         `rule` is given where no name says yet by which one is counted: then one does from here on.
         """
         schedule = self._ws.settings.schedules[name]
-        self._ws.files.folder("events/new")
         audit = Audit(JournalEvent.EVENT, key=key, why=f"schedule {name}", actor=self._ws.settings.coordinator)
         text = f"---\ntype: {schedule.event or 'schedule'}\nschedule: {name}\n---\n".encode()
         self._ws.files.commit(f"events/new/{key}.md", lambda raw: raw or text, self._ws.line(audit))
@@ -81,7 +79,6 @@ class Schedules:
             raise
         except ClawError as wrong:
             box, audit = "failed", replace(audit, action=JournalEvent.EVENT_FAILED, why=str(wrong))
-        self._ws.files.folder(f"events/{box}")
         self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
 
     def _spawn(self, schedule: Schedule, at: datetime) -> None:

@@ -86,7 +86,6 @@ class Notifications:
         waiting = list(map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.CUR)))
         why = f"{len(held)} items held back until {end:%H:%M} UTC"
         audit = Audit(JournalEvent.BRIEF, agent=person, key=key, why=why)
-        self._ws.files.folder("briefs")
         text = ""
 
         def write(raw: bytes | None) -> bytes:

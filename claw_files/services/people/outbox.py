@@ -47,7 +47,6 @@ class Outbox:
         if any(self._ws.files.stamp(f"{folder}/{id}.md") for folder in (FOLDER, SENT, FAILED)):
             return
         raw = forms.render(replace(channels.post_of(item, person, id, channel), queued=self._now()))
-        self._ws.files.folder(FOLDER)
         self._ws.files.commit(f"{FOLDER}/{id}.md", lambda there: raw if there is None else there, None)
 
     def posts(self) -> list[Post]:
@@ -88,7 +87,6 @@ class Outbox:
 
     def delivered(self, post: Post) -> None:
         """Every address of the channel has it."""
-        self._ws.files.folder(SENT)
         self._shift(post, SENT, self._audit(JournalEvent.DELIVERED, post, post.channel))
 
     def failed(self, post: Post, reason: str) -> Post:
@@ -112,7 +110,6 @@ class Outbox:
     def give_up(self, id: str, why: str) -> None:
         """Set a post aside that its channel has not taken for too long."""
         post = forms.parse(self._ws.files.read(f"{FOLDER}/{id}.md").data, f"{FOLDER}/{id}.md")
-        self._ws.files.folder(FAILED)
         self._shift(post, FAILED, self._audit(JournalEvent.GAVE_UP, post, f"{post.channel}: {why}"))
 
     def _now(self) -> datetime:

@@ -49,7 +49,6 @@ class Checkpoints:
         if self._in_place:
             overwrite(os.path.join(self._ws.root, self.path(agent)), forms.render(fresh))
             return fresh
-        self._ws.files.folder("checkpoints")
         why = f"{len(done)} done, {len(left)} pending"
         audit = Audit(JournalEvent.CHECKPOINT_SAVE, agent=agent, actor=agent, why=why)
         raw = forms.render(fresh)
@@ -132,7 +131,6 @@ class Checkpoints:
         if stamp is None:
             return None
         target = self.aside_path(label, stamp)
-        self._ws.files.folder("checkpoints/old")
         audit = Audit(JournalEvent.SET_ASIDE, actor=by, key=path, why=f"a new run of {label} begins")
         found = next(name for name in _numbered(target) if self._ws.files.stamp(name) is None)
         self._ws.files.move(path, found, self._ws.line(audit))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.errors import BadValue, MoveRefused, Refused
-from claw_files.core.journal_events import JournalEvent
+from claw_files.core.journal_events import JournalEvent as E
 from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.policy import command_advice, payload_sizes, routing, transitions
@@ -18,7 +18,6 @@ from claw_files.services.tasks import session_turns
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Loaded, Workspace
 
-E = JournalEvent
 Rule = Callable[[Task, transitions.Actor], Task]
 
 _FROM = {  # where a command starts from; the table of moves says who may
@@ -295,7 +294,7 @@ class TaskService:
 
     def _move(
         self,
-        command: JournalEvent,
+        command: E,
         task_id: TaskId,
         by: AgentId,
         rule: Rule,
@@ -322,7 +321,7 @@ class TaskService:
             self._ws.replace_entry(entry, replace(entry, ticked=False), replace(audit, action=E.WATCH))
         return moved
 
-    def _checked(self, command: JournalEvent, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
+    def _checked(self, command: E, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
         """What the rule makes of the task; raises what forbids it."""
         settings = self._ws.settings
         check_no_worker(settings, by, task.id)
@@ -355,7 +354,7 @@ class TaskService:
         if loaded.place is not FilePlace.STATUS:
             self._ws.move(loaded, "status", replace(audit, action=E.BRING_BACK))
 
-    def _below(self, by: AgentId, command: JournalEvent, text: str, task: TaskId) -> str:
+    def _below(self, by: AgentId, command: E, text: str, task: TaskId) -> str:
         """For the file's text: what somebody said that is too long for its front matter."""
         whole = payload_sizes.in_front_matter(text, _path(task))[1]
         return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""

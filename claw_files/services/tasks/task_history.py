@@ -3,14 +3,12 @@
 from datetime import datetime, timedelta
 
 from claw_files.core import text
-from claw_files.core.journal_events import JournalEvent
+from claw_files.core.journal_events import JournalEvent as E
 from claw_files.core.model import Task, TaskId
 from claw_files.formats import journal
 from claw_files.storage.workspace import Workspace
 from claw_files.system import journal_files
 from claw_files.system.paths import journal_paths
-
-E = JournalEvent
 
 DAYS = 14
 LINES = 200

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from claw_files.core.keys import topic_key
 from claw_files.policy import due_times, quiet_hours
 from tests.proofs import examples
 
@@ -160,7 +161,7 @@ def test_a_clock_that_is_set_back_owes_nothing_until_it_has_passed_the_last_agai
 def test_the_key_names_schedule_and_due_time() -> None:
     due = datetime(2026, 3, 7, 8, 45, tzinfo=BERLIN)
 
-    assert due_times.key("morning-report", due) == "schedule.morning-report.20260307T074500Z"
+    assert topic_key("schedule", "morning-report", due) == "schedule.morning-report.20260307T074500Z"
 
 
 @pytest.mark.proof
@@ -180,7 +181,7 @@ def test_ticks_at_random_times_act_once_on_the_latest_due_time_before_each(
         highest = max(highest, seen)
         for due in due_times.due(cron, zone, last, seen):
             last = due
-            keys.append(due_times.key("x", due))
+            keys.append(topic_key("schedule", "x", due))
             acted.append(due)
         past = [due for due in truth if due <= highest]
         assert not past or acted[-1] == past[-1]
