@@ -377,6 +377,27 @@ MUTANTS = (
         ("tests/unit/formats/test_usage.py",),
     ),
     Mutant(
+        "an agent that is asked for a review has finished nothing",
+        "claw_files/services/evidence/run_outcomes.py",
+        "        if line.agent and line.after and ",
+        "        if line.agent and ",
+        ("tests/unit/formats/test_journal_before_facts.py",),
+    ),
+    Mutant(
+        "a line of an earlier version about a message leaves no state",
+        "claw_files/formats/journal_compat.py",
+        '    if "message_hash" in line:',
+        "    if False:",
+        ("tests/unit/formats/test_journal_before_facts.py",),
+    ),
+    Mutant(
+        "a key of a whole task has no attempt",
+        "claw_files/core/keys.py",
+        "        if found := _WIDE.fullmatch(text):",
+        "        if False and (found := _WIDE.fullmatch(text)):",
+        ("tests/unit/core/test_keys.py",),
+    ),
+    Mutant(
         "a mark of eight digits in a key is no attempt",
         "claw_files/core/keys.py",
         "0|[1-9][0-9]{0,5}",
