@@ -7,7 +7,7 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.formats.phrase_tails import word_set
 from claw_files.formats.text_lines import TextLine
 
-_DECOR: Final = r"(?:[*_`\"'~ \t]|[^\w\x00-\x7f]|</?[a-zA-Z]{1,6}>){0,12}+"
+_DECOR: Final = r"(?:[*_`\"'~(\[ \t]|[^\w\x00-\x7f]|</?[a-zA-Z]{1,6}>){0,12}+"
 _CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:[.,][0-9]{1,6})?(?:[ ]?(?:Z|UTC|CET|CEST|Uhr|[AaPp][Mm]))?"
 _TIME: Final = (
     rf"(?P<time>[\[(]?(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:(?:T|[ ,]{{1,2}}){_CLOCK})?|{_CLOCK})[\])]?"
@@ -18,18 +18,33 @@ _LEAD: Final = (
     rf"(?:\[(?P<box>[^\]\n])\][ \t]++)?+(?P<head>\#{{1,6}}[ \t]++)?+{_DECOR}{_TIME}{_DECOR}"
 )
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
-CANDIDATE = pattern(rf"{_LEAD}(?P<name>{_ID})", re.MULTILINE)
+# In front of an id.
+_NOUN: Final = r"(?:(?:[Tt]ask|[Tt]icket|[Ii]ssue|[Jj]ob|Aufgabe)[ \t]++(?=[A-Za-z]{1,16}-[0-9]))?+"
+CANDIDATE = pattern(rf"{_LEAD}{_NOUN}(?P<name>{_ID})", re.MULTILINE)
 LABEL = pattern(
     r"(?P<before>(?:(?:current|task|final|overall|latest|new|job|work|my|the|aktueller?|der)[ _-]+){0,2})"
-    r"(?P<name>status|state|stand|zustand)(?:[ _-]update)?(?!_*[A-Za-z0-9])",
+    r"(?P<name>(?:end|gesamt|bearbeitungs)?status|state|(?:bearbeitungs)?stand|zustand|"
+    r"staus|statsu|sttus|satus|stauts|tsatus)"
+    r"(?:[ _-]update)?(?!_*[A-Za-z0-9])",
     re.IGNORECASE,
 )
-TRIGGERS: Final = word_set(
-    "status state stand zustand current task final overall latest new job work my the aktueller aktuelle der "
+KNOWN_LABELS: Final = word_set("status state stand zustand endstatus gesamtstatus bearbeitungsstand bearbeitungsstatus")
+TRIGGERS: Final = KNOWN_LABELS | word_set(
+    "staus statsu sttus satus stauts tsatus "
+    "current task final overall latest new job work my the aktueller aktuelle der "
     "status-update current-status task-status final-status status_update current_status task_status final_status"
 )
 _SEPARATOR = pattern(r"[*_`\"'~ \t]{0,6}+(?::(?!//)|=+>?|->|→|–|—|\||-(?=[ \t]))")
-_STRUCK = pattern(r"~~[^~\n]+~~")
+STRUCK = pattern(r"~~[^~\n]+~~|<(del|s|strike)>[^<\n]{0,400}</\1>", re.IGNORECASE)
+_CITED = pattern(r"^[^\"“”]*[\"“”][ \t,]*\w")
+_CLOSED = pattern(r"[\])](?:\([^()\n]{0,200}\))?")  # behind an id or a label in brackets, or in a link
+OF = pattern(  # "Status of TC-47: done", "Status (10:00): done"
+    r"[ \t]+(?:(?:of|for|von|für|task|ticket)[ \t]+)*(?P<id>[A-Za-z0-9._]{1,16}-[A-Za-z0-9._-]{1,47})"
+    r"[*_`\"']{0,3}[ \t]*(?::(?!//)|=|→|–|—|-(?=[ \t]))(?P<value>.*)"
+    r"|[ \t]*[(\[]?[ \t]*(?:(?:as of|at|on|vom|am|um)[ \t]+)?[0-9][0-9TZ:./, -]{1,24}(?:UTC|Uhr|h)?[)\]]?"
+    r"[ \t]*:(?=[ \t])(?P<dated>.*)",
+    re.IGNORECASE,
+)
 
 
 class LabelParts:
@@ -45,11 +60,13 @@ class LabelParts:
         self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
         self.name = self.label[0] if self.label else name
         end = self.at + len(self.name)
+        if shown[end : end + 1] in ("]", ")") and (closed := _CLOSED.match(shown, end)):
+            end = closed.end()
         self.after = shown[end:]
         separator = _SEPARATOR.match(shown, end)
         self.value: str | None = shown[separator.end() :].strip() if separator else None
         upto = separator.end() if separator else end
-        self.is_quoted = "`" in shown and shown.count("`", 0, upto) % 2 == 1
+        self.is_quoted = "`" in shown and len(re.findall("`+", shown[:upto])) % 2 == 1
         indent = found["indent"]
         self.width = len(indent.expandtabs(4)) if indent else 0
         self.cells = 0
@@ -60,9 +77,10 @@ class LabelParts:
     @classmethod
     def of(cls, line: TextLine, known: "re.Match[str] | None" = None) -> "LabelParts | None":
         """The parts of the line; `known` is how it was found in the whole text."""
-        if known and known.start() == line.start and line.shown == line.text and "~~" not in line.text:
+        has_tags = "~~" in line.shown or "</" in line.shown
+        if known and known.start() == line.start and line.shown == line.text and not has_tags:
             return cls(line, line.text, known, line.start)
-        shown = _STRUCK.sub("", line.shown) if "~~" in line.shown else line.shown
+        shown = STRUCK.sub("", line.shown) if has_tags else line.shown
         found = CANDIDATE.match(shown)
         return cls(line, shown, found) if found else None
 
@@ -73,6 +91,13 @@ class LabelParts:
     @property
     def is_code(self) -> bool:
         return self.is_quoted or self.width >= 4
+
+    @property
+    def is_cited(self) -> bool:
+        """Whether label and value stand in quotes in a longer sentence."""
+        if not self.at or self.shown[: self.at].rstrip("*_ ")[-1:] not in ('"', "“", "„"):
+            return False
+        return self.after[:1] not in ('"', "”", "“") and _CITED.search(self.value or "") is not None
 
     @property
     def is_alone(self) -> bool:

@@ -40,7 +40,8 @@ _BEHIND = r"[*_`\"'\]]{0,4}(?:\([^()\n]{0,200}\))?"  # what closes the emphasis 
 _CLOSED = pattern(_BEHIND)
 _NEXT = r"(?=[*_`\"'\] \t]*(?:$|[\[\],;(.:–—-]|(?:check|wait|until|due|for|prüfen|warten|bis)\b))"
 _AGENT = pattern(
-    r"(?:\b(?:(?:delegated|assigned|handed(?: over)?)[ \t]+to|(?:delegiert|zugewiesen)[ \t]+an)\b|(?P<arrow>→|⇒|->|=>))"
+    r"(?:\b(?:(?:delegated|assigned|handed(?: over)?)[ \t]+to|(?:delegiert|zugewiesen)[ \t]+an"
+    rf"|an(?=[ \t]+@?{_ID}[ \t]+(?:delegiert|zugewiesen|übergeben)))\b|(?P<arrow>→|⇒|->|=>))"
     rf"[ \t]*{_NAME % 'agent'}(?:[*_`\"' ]{{0,4}}[ \t]for[ \t]+{_NAME % 'spawner'})?(?(arrow){_NEXT})",
     re.IGNORECASE,
 )

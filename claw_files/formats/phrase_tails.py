@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State
-from claw_files.formats.vocabulary import LONGEST, Vocabulary
+from claw_files.formats.vocabulary import LONGEST, MARKS, Vocabulary
 
 
 class Token(NamedTuple):
@@ -21,18 +21,26 @@ def word_set(text: str) -> frozenset[str]:
 
 _HEDGES: Final = word_set(  # behind an ending: wherever they stand
     "not except excluding but almost nearly mostly partly partially partial half tomorrow later soon theory principle "
-    "nicht außer ausser aber fast beinahe teilweise teils halb morgen später bald"
+    "however nicht außer ausser aber fast beinahe teilweise teils halb morgen später bald jedoch allerdings soweit"
 )
 _HEDGES_OF_A_CLAUSE: Final = word_set(  # behind an ending: where a clause begins, or ends
-    "pending remaining missing open failing red broken untested unmerged incomplete unfinished yet todo "
-    "ausstehend fehlt fehlen offen"
+    "pending remaining missing open failing red broken untested unmerged unverified incomplete unfinished yet todo "
+    "outstanding draft ausstehend fehlt fehlen offen entwurf"
 )
 _HEDGES_AT_ITS_START: Final = word_set(
     "once when if until unless as-soon-as will needs need must requires still part without minus besides assuming "
-    "apart sobald wenn bis braucht benötigt muss noch ohne wird left"
+    "apart left awaiting though although sobald wenn bis braucht benötigt muss noch ohne wird doch falls sofern"
 )
+_HEDGES_AT_ITS_END: Final = word_set("fail fails left rot fehl")
+_HEDGES_OF_TWO: Final = word_set(
+    "to-go to-follow to-come as-far steht-aus stehen-aus es-fehlt es-fehlen noch-fehlt noch-fehlen fehlt-noch "
+    "fehlen-noch"
+)
+_SECONDS: Final = frozenset(pair.split("-")[1] for pair in _HEDGES_OF_TWO)
+_FAULTS: Final = word_set("failures failure errors error failed fehler")  # with a number in front
 _NONE: Final = word_set("no nothing none zero 0 kein keine nichts nothing's never")
 _PAST: Final = word_set("did could was were would had konnte konnten wurde wurden war waren")
+_OVER: Final = _NONE | _PAST | {"not", "nicht"}
 LINKS: Final = word_set(  # what may follow an ending without a comma
     "by on at since in via as of today yesterday now already successfully and & + per under within this last early "
     "ahead von am um seit im mit heute gestern erfolgreich und laut siehe pr mr commit see thanks too again auch durch "
@@ -42,11 +50,15 @@ REASONS: Final = word_set("on by for until because since due at in to from with 
 _HARMLESS_WITH: Final = word_set("no all zero 0 tests success notes warnings thanks commit pr mr #")
 CUTS: Final = frozenset(",;().:-–—|/!→")  # between clauses
 _CHOICES: Final = frozenset("|/→>⇒")
-_DONE_TOO: Final = ("ed", "et", "rt", "en", "live", "green", "ready", "dusted")  # "done and tested", "and dusted"
+# "done and tested", "und geprüft"
+_DONE_TOO: Final = ("ed", "et", "rt", "en", "ft", "lt", "zt", "yt", "gt", "live", "green", "ready")
 _RETRIED: Final = word_set("will retry retrying again wird erneut")
 _NUMBERS: Final = {
     w: n for n, w in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
 }
+_WATCHED: Final = _HEDGES.union(
+    _HEDGES_OF_A_CLAUSE, _HEDGES_AT_ITS_START, _HEDGES_AT_ITS_END, _SECONDS, _FAULTS, _NUMBERS, ("waiting", "wartet")
+)
 _NO_COUNT: Final = word_set("coverage faster slower less more fewer smaller larger better cheaper abdeckung")
 _TOKEN = pattern(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
 _JOINED = pattern(r"(?<=[^\W_])[-_](?=[^\W_])")
@@ -63,7 +75,9 @@ def tokens_of(text: str) -> list[Token]:
     plain = text
     if "/" in text or "`" in text or "." in text or "-" in text:
         plain = _OPAQUE.sub(lambda found: "0" * len(found[0]), text)
-    plain = _JOINED.sub(" ", plain).replace("’", "'").lower()
+    if "-" in plain or "_" in plain:
+        plain = _JOINED.sub(" ", plain)
+    plain = plain.replace("’", "'").lower()
     if len(plain) != len(text):  # a letter whose lower case is two letters
         plain = plain.encode("ascii", "replace").decode()[: len(text)]
     return [Token(found[0], found.start(), found.end()) for found in _TOKEN.finditer(plain)]
@@ -102,7 +116,9 @@ def ended(state: State, word: str, text: str, tail: list[Token], vocabulary: Voc
     if not tail:
         return state
     first = tail[0].text
-    if first == "?" or (first == "(" and len(tail) > 1 and tail[1].text in ("?", "not", "nicht")):
+    is_not = first == "(" and len(tail) > 1 and tail[1].text in ("?", "not", "nicht")
+    is_all = state in (State.DONE, State.REVIEW) or len(tail) < 3 or tail[2].text in CUTS | {"?"}
+    if first == "?" or (is_not and is_all):  # "blocked (not by us)" is a reason
         return "it is a question, or taken back"
     if [token.text for token in tail[:2]] in (["no", "longer"], ["nicht", "mehr"]):
         return "it is taken back"
@@ -176,6 +192,9 @@ def _finished(state: State, text: str, tail: list[Token], vocabulary: Vocabulary
         return state
     first = tail[0].text
     texts = [token.text for token in tail]
+    marks = () if text.isascii() else (MARKS.get(word, State.DONE) for word in texts)
+    if texts[1:] in (["no"], ["nein"]) or any(mark is not State.DONE for mark in marks):
+        return "what follows takes it back"
     if state is State.DONE and (first[0].isalpha() or first in "&+") and not _is_link(texts, vocabulary):
         return "it says what was done, not that all is"
     if state is State.REVIEW and first[0].isalpha() and first not in LINKS | REASONS | {"requested", "needed", "pr"}:
@@ -204,6 +223,8 @@ def _is_link(texts: list[str], vocabulary: Vocabulary) -> bool:
 def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
     counts = state is State.DONE and not _NO_COUNT & set(texts)
     for at, word in enumerate(texts):
+        if word.isalpha() and word not in _WATCHED:  # most words
+            continue
         before = texts[at - 1] if at else ","
         starts = before in CUTS or before in ("and", "und", "but", "aber", "&", "i", "we", "it")
         ends = at + 1 == len(texts) or texts[at + 1] in CUTS
@@ -222,9 +243,13 @@ def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
             return True
         if word in _HEDGES_AT_ITS_START and starts and not (word == "without" and _is_harmless(texts[at + 1 :])):
             return True
-        if word == "left" and before.isdecimal():
+        if word in _HEDGES_AT_ITS_END and ends and not _NONE & set(texts[max(0, at - 3) : at]):
             return True
-        if word in ("waiting", "awaiting", "wartet") and at + 1 < len(texts) and texts[at + 1] in REASONS:
+        if word in _SECONDS and f"{before}-{word}" in _HEDGES_OF_TWO and (ends or before != "to"):
+            return True
+        if word in _FAULTS and before.strip("0").isdecimal() and (at < 2 or texts[at - 2] in CUTS | {"with", "mit"}):
+            return True
+        if word in ("waiting", "wartet") and at + 1 < len(texts) and texts[at + 1] in REASONS:
             return True
         if (
             counts
@@ -236,14 +261,29 @@ def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
     return False
 
 
+def _ends_a_clause(tail: list[Token], at: int, vocabulary: Vocabulary) -> bool:
+    """Whether a short clause ends with work that is not over, from this token on: "done, frontend in progress"."""
+    clause = [token.text for token in tail[max(0, at - 3) : at]]
+    before = clause[-1] if clause else ""
+    if not before or (at > 2 and CUTS.isdisjoint(clause)) or before in _OVER:
+        return False
+    other, behind, word = phrase_at(tail, at, vocabulary)
+    is_over = other not in (State.IN_PROGRESS, State.BLOCKED, State.FAILED) or vocabulary.is_weak(word)
+    return not is_over and not before.isdecimal() and (behind == len(tail) or tail[behind].text in CUTS)
+
+
 def _is_harmless(texts: list[str]) -> bool:
     return bool(texts) and texts[0] in ("errors", "error", "problems", "issues", "any", "warnings", "trouble", "fehler")
 
 
 def _other_state(state: State, tail: list[Token], vocabulary: Vocabulary, whole: bool) -> bool:
-    """Whether a clause of the rest is another state; with `whole` only where it is nothing else."""
+    """Whether a clause of the rest is another state, or ends with one; with `whole` only where it is nothing else."""
     for at, token in enumerate(tail):
-        starts = token.text[0].isalpha() and (at == 0 or tail[at - 1].text in CUTS)
+        if token.text not in vocabulary.first:
+            continue
+        starts = at == 0 or tail[at - 1].text in CUTS
+        if not starts and not whole and _ends_a_clause(tail, at, vocabulary):
+            return True
         if not starts or (at == 0 and whole):
             continue
         other, behind, word = phrase_at(tail, at, vocabulary)

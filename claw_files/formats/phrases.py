@@ -11,6 +11,7 @@ from typing import Final
 
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State, Value
+from claw_files.formats.label_lines import STRUCK
 from claw_files.formats.phrase_tails import (
     CUTS,
     LINKS,
@@ -53,17 +54,19 @@ _FILLERS: Final = word_set(
     "now currently still is are it its it's this task work job ticket issue already finally fully all everything has "
     "have been was marked set moved changed to as back again the my i am i'm we we're successfully completely 100 "
     "status ist jetzt alles bereits schon wieder aktuell derzeit momentan gerade vollständig komplett erfolgreich noch "
-    "bin aufgabe steht auf"
+    "bin aufgabe steht auf wurde wurden zu"
 )
 _HEDGED_BEFORE: Final = word_set(
     "not almost nearly mostly partly partially partial half halfway part will would should could can may might must "
-    "never no once when if until before after about maybe probably likely hopefully soon some most many few un but "
-    "nicht kein keine fast beinahe teilweise teils halb wird soll bald wohl vielleicht sobald wenn"
+    "never no once when if until before after about maybe probably likely hopefully soon some most many few un but be "
+    "unfinished incomplete undone unresolved nicht kein keine fast beinahe teilweise teils halb wird werden soll bald "
+    "wohl vielleicht sobald wenn unfertig unerledigt"
 )
+_BEFORE: Final = word_set("was were wurde wurden")  # of what is over, where the state is no end
+_GOING_ON: Final = (State.BACKLOG, State.IN_PROGRESS, State.REVIEW, State.BLOCKED)
 _UNLIKE_A_TITLE: Final = word_set("done wip todo inprogress onhold inreview erledigt fertig inarbeit onit")
 
 _LINK = pattern(r"!?\[([^\]\[]*)\]\([^()]*\)")
-_STRUCK = pattern(r"~~[^~]+~~")
 _TAG = pattern(r"</[a-z]{1,10}>|<[a-z]{1,10}(?:[ /][^<>]{0,100})?>(?=[^<>\n]*</|.*/>)|<br ?/?>")
 _WAS = pattern(r"\((?:was|were|formerly|previously|before|war|zuvor|vorher)\b[^()]*\)", re.IGNORECASE)
 _BOXES = pattern(r"\[([ xX])\][ \t]*([^\[\]]{1,40})")
@@ -76,11 +79,11 @@ def cleaned(text: str) -> str:
     """The text without what only decorates it: struck words, links' targets, tags, bold, quotes around it."""
     text = text[:LIMIT]
     if "~~" in text:
-        text = _STRUCK.sub("", text)
+        text = STRUCK.sub("", text)
     if "](" in text:
         text = _LINK.sub(r"\1", text)
     if "<" in text:
-        text = _TAG.sub("", text)
+        text = _TAG.sub("", STRUCK.sub("", text))
     if "(" in text:
         text = _WAS.sub("", text)
     if ":" in text[:1]:
@@ -99,41 +102,55 @@ def read(text: str, vocabulary: Vocabulary, place: PhrasePlace = PhrasePlace.LAB
         return StateStatement(state=state)
     if place is PhrasePlace.TITLE:
         return _in_title(text, vocabulary)
-    if text.count("[") > 1 and len(boxes := _BOXES.findall(text)) > 1:  # a form with a box for each state
-        ticked = [word for box, word in boxes if box != " "]
-        return (
-            read(ticked[0], vocabulary) if len(ticked) == 1 else StateStatement(hint=_hint("it names several states"))
-        )
+    if "[" in text and (boxes := _BOXES.findall(text)) and (len(boxes) > 1 or text[0] == "["):
+        ticked = [word for box, word in boxes if box != " "]  # a form with a box for each state
+        if not ticked:
+            return NOTHING
+        return read(ticked[0], vocabulary) if len(ticked) == 1 else StateStatement(hint=hint("it names several states"))
     tokens = tokens_of(text)
-    at, is_hedged, mark = _lead(tokens)
+    at, is_hedged, mark = _lead(tokens, vocabulary)
     state, behind, word = phrase_at(tokens, at, vocabulary)
     if state is None:
         return _without_state(text, tokens, at, mark, is_hedged, vocabulary, place)
     phrase = text[tokens[at].start : tokens[behind - 1].end]
     tail = tokens[behind:]
-    if place is PhrasePlace.LINE and _begins_a_title(phrase, word, state, tail, vocabulary):
+    is_title = place is PhrasePlace.LINE and _begins_a_title(phrase, word, state, tail, vocabulary)
+    if is_title and not (at and tokens[at - 1].text == "be"):
         return NOTHING
-    if is_hedged:
-        return StateStatement(hint=_hint("it says more or less than a state"))
+    if (
+        is_hedged
+        or (state is State.DONE and mark is State.FAILED)
+        or (state in _GOING_ON and _BEFORE & {token.text for token in tokens[:at]})
+    ):
+        return StateStatement(hint=hint(MORE_OR_LESS))
+    if word in ("ready", "waiting") and (known := vocabulary.near("".join(it.text for it in tokens[at : at + 3]))):
+        return StateStatement(hint=vocabulary.suggestion(known))
     left = ended(state, word, text[tokens[behind - 1].end :], tail, vocabulary)
     if not isinstance(left, State):
-        return StateStatement(hint=_hint(left))
+        return StateStatement(hint=hint(left))
     rest = text if word.startswith(("wait", "wart", "await")) else text[tokens[behind - 1].end :]
     return StateStatement(state=left, rest=rest.strip(" \t,;.|–—-:→*_`\"'"))
 
 
+MORE_OR_LESS: Final = "it says more or less than a state"
 NO_STATE: Final = f'it names no state; write "Status: " with one of {WORDS}'
 
 
-def _hint(why: str) -> str:
+def hint(why: str) -> str:
+    """Why the words are not understood, and what to write."""
     return f'{why}; write "Status: " with one of {WORDS}, and the rest in a line of its own'
 
 
-def _lead(tokens: list[Token]) -> tuple[int, bool, State | None]:
+def _lead(tokens: list[Token], vocabulary: Vocabulary) -> tuple[int, bool, State | None]:
     """Where the state word should be, whether the words before it take it back, and a mark among them."""
     at, is_hedged, mark = 0, False, None
     while at < min(len(tokens), 10):
         word = tokens[at].text
+        leads = word in _FILLERS or word in _HEDGED_BEFORE or word.endswith("n't")
+        if leads and word in vocabulary.first:  # "won't fix", "to be reviewed"
+            state, behind, _ = phrase_at(tokens, at, vocabulary)
+            if behind > at + 1 and (word != "not" or state is State.BACKLOG):
+                break
         if word in MARKS:
             mark = mark or MARKS[word]
         elif word in _FILLERS or not word[0].isalnum():
@@ -163,7 +180,7 @@ def _without_state(
     if at >= len(tokens):
         if mark and not is_hedged:
             return StateStatement(state=mark)
-        return StateStatement(hint=_hint("it names no state")) if is_hedged and place is PhrasePlace.LABEL else NOTHING
+        return StateStatement(hint=hint("it names no state")) if is_hedged else NOTHING
     if known := _misspelt(tokens, at, vocabulary, place):
         return StateStatement(hint=vocabulary.suggestion(known))
     found = {n: phrase_at(tokens, n, vocabulary)[0] for n in range(at + 1, min(at + 5, len(tokens)))}
@@ -180,8 +197,8 @@ def _without_state(
     if place is PhrasePlace.LINE:
         is_said = (is_hedged and later is not None) or _ING.fullmatch(tokens[at].text) is not None
         is_said = is_said or (later is not None and REVIEW.search(text.lower()) is not None)
-        return StateStatement(hint=_hint("it names no state")) if is_said and text[:1] != "`" else NOTHING
-    return StateStatement(hint=_hint("it names no state"))
+        return StateStatement(hint=hint("it names no state")) if is_said and text[:1] != "`" else NOTHING
+    return StateStatement(hint=hint("it names no state"))
 
 
 def _misspelt(tokens: list[Token], at: int, vocabulary: Vocabulary, place: PhrasePlace) -> str | None:
@@ -190,8 +207,10 @@ def _misspelt(tokens: list[Token], at: int, vocabulary: Vocabulary, place: Phras
         if not tokens[behind].text[0].isalpha():
             break
         word += tokens[behind].text
-        ends = behind + 1 == len(tokens) or tokens[behind + 1].text in CUTS or tokens[behind + 1].text in MARKS
-        if (ends or place is PhrasePlace.LABEL) and (known := vocabulary.near(word)):
+        after = tokens[behind + 1].text if behind + 1 < len(tokens) else ","
+        ends = after in CUTS or after in MARKS or place is PhrasePlace.LABEL
+        known = vocabulary.near(word) if ends or after in LINKS | REASONS else None
+        if known and (ends or not vocabulary.is_weak(known)):  # "Opens on a click" is a title
             return known
     return None
 
@@ -240,14 +259,14 @@ def _standing(text: str, vocabulary: Vocabulary) -> StateStatement | None:
     if (state := vocabulary.state(text)) and (not vocabulary.is_weak(squash(text)) or text.isupper()):
         return StateStatement(state=state)
     tokens = tokens_of(text)
-    at, is_hedged, mark = _lead(tokens)
+    at, is_hedged, mark = _lead(tokens, vocabulary)
     state, behind, word = phrase_at(tokens, at, vocabulary)
     if state is None:
         known = _misspelt(tokens, at, vocabulary, PhrasePlace.LINE) if text.isupper() and len(tokens) < 4 else None
         return StateStatement(hint=vocabulary.suggestion(known)) if known else None
     phrase = text[tokens[at].start : tokens[behind - 1].end]
     if is_hedged:
-        return StateStatement(hint=_hint("it says more or less than a state")) if behind == len(tokens) else None
+        return StateStatement(hint=hint(MORE_OR_LESS)) if behind == len(tokens) else None
     after = tokens[behind].text if behind < len(tokens) else ""
     loud = phrase.isupper() and len(phrase) > 2 and word not in ("error", "new", "open", "failure", "fixed")
     calm = after in ("-", "–", "—", "(", ",", ".", "!", "") and state is not State.FAILED and state is not State.BACKLOG
@@ -258,5 +277,26 @@ def _standing(text: str, vocabulary: Vocabulary) -> StateStatement | None:
         return None
     left = ended(state, word, text[tokens[behind - 1].end :], tokens[behind:], vocabulary)
     if not isinstance(left, State):
-        return StateStatement(hint=_hint(left)) if loud or mark else None
+        return StateStatement(hint=hint(left)) if loud or mark else None
     return StateStatement(state=left, rest=text[tokens[behind - 1].end :].strip(" \t,;.|–—-:)("))
+
+
+# --- a line that stands alone --------------------------------------------------------------------------------------
+
+
+def bare(line: str) -> str:
+    """The line without bullet, bold and quotes."""
+    return line.strip().removeprefix("- ").removeprefix("* ").strip("*_`\"' ")
+
+
+def may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:
+    """Whether a bare line may be a state: it begins with a mark, or with a word of one."""
+    return not bare[0].isalnum() or re.split(r"[^\w']", bare, maxsplit=1)[0].lower() in vocabulary.first
+
+
+def is_loud(line: str, bare: str, is_only: bool) -> bool:
+    """Whether a line alone is meant as a state: the only one, in capitals, bold, or with a mark."""
+    word = re.match(r"\W*([^\W_]+)", bare)
+    return (
+        is_only or bool(word and word[1].isupper()) or "**" in line or not bare[0].isascii() or squash(bare) == "done"
+    )

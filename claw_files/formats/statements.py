@@ -6,21 +6,27 @@ box, struck text, a plan, an older attempt, a step's or another task's section d
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator
 from typing import Final
 
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State, Value
 from claw_files.formats import phrases, tables
-from claw_files.formats.label_lines import CANDIDATE, LABEL, TRIGGERS, LabelParts
+from claw_files.formats.label_lines import CANDIDATE, KNOWN_LABELS, LABEL, OF, STRUCK, TRIGGERS, LabelParts
 from claw_files.formats.phrases import NOTHING, PhrasePlace, StateStatement
-from claw_files.formats.section_context import OF_ANOTHER, after_id, kinds_of
+from claw_files.formats.section_context import OF_ANOTHER, after_id, is_item_of_another, kinds_of, struck_or_code
 from claw_files.formats.text_lines import TextLine, has_marks, headings, hidden, visible_at
-from claw_files.formats.vocabulary import MARKS, Vocabulary, squash
+from claw_files.formats.vocabulary import MARKS, Vocabulary
 
 _WEAK_LABELS: Final = frozenset(("state", "stand", "zustand"))  # they mean other things as well
 _BOX = pattern(r"[ \t]*+(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++(?:\[(?P<box>[^\]\n])\][ \t]++)?+")
+_ITEM_BEGINS: Final = frozenset("-*+•0123456789 \t")
+_BRACKET = pattern(r"\([^()]{1,100}\)[*_`]*[ \t]*(?::|=|→|–|—|-(?=[ \t]))[ \t]*")
+_VERB = pattern(
+    r"(?:is|was|has|will|can|should|ist|wurde|wird|hat|kann|isn't|wasn't|hasn't|won't|can't|cannot)(?!\w)",
+    re.IGNORECASE,
+)
 _UNDERLINE = pattern(r"[ \t]*[=-]{2,}[ \t]*")
 _LOOKS: Final = 60  # at lines below others, in one text
 MOST: Final = 20  # unclear statements of one text that are named
@@ -75,7 +81,12 @@ class _Reader:
         self._pairs: list[LabelPair] = []
         self._spans = hidden(text) if has_marks(text) else []
         self._headings = list(headings(text, self._spans)) if "#" in text else []
-        self._looks = 0
+        self._looks = self._climbs = 0
+        self._has_tags = "~~" in text or "</" in text
+        self._has_lists = (
+            ":\n" in text or "*\n" in text or "_\n" in text or "\n---" in text or "\n===" in text or "\r" in text
+        )
+        self._struck: list[int] | None = None  # where struck text and code begin and end
         self._found: re.Match[str] | None = None  # the candidate that is looked at
         self._last = (-1, "")  # the line whose section was asked for last, and what that is
         self._kinds: list[tuple[int, str]] | None = None  # where each section begins, and what it is
@@ -93,7 +104,9 @@ class _Reader:
     def _starts(self) -> Iterator[int]:
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
-            name = found["name"].lower().rstrip("._")
+            name = found["name"].lower()
+            if name[-1] in "._":
+                name = name.rstrip("._")
             # What headings say of the task is in `_titles`.
             if (
                 name in TRIGGERS
@@ -128,14 +141,18 @@ class _Reader:
 
     def _labelled(self, parts: LabelParts) -> None:
         assert parts.label is not None
-        is_weak = parts.label["name"].lower() in _WEAK_LABELS or parts.label[0].lower().startswith(
-            ("the ", "der ", "my ")
-        )
+        name = parts.label["name"].lower()
+        is_weak = name in _WEAK_LABELS or parts.label[0].lower().startswith(("the ", "der ", "my "))
         if parts.is_alone:
             if not parts.row and (not parts.label["before"] or not is_weak):
                 self._below(parts, strict=bool(parts.head or parts.value is not None) and not is_weak)
             return
-        if parts.value is None:  # "Status DONE", "Status is done"
+        of = OF.match(parts.after) if parts.value is None or parts.after[:2] in (" (", " [") else None
+        if of:  # "Status of TC-47: done", "Status (10:00): done"
+            is_own = of["id"] is None or of["id"].lower() == self._task
+            saying = phrases.read((of["value"] or of["dated"] or "").strip(), self._words) if is_own else NOTHING
+            saying = saying if saying.state or not is_weak else NOTHING
+        elif parts.value is None:  # "Status DONE", "Status is done"
             saying = phrases.read(parts.after.strip(), self._words, PhrasePlace.TITLE)
             saying = saying if saying.state else NOTHING
         elif parts.row and (parts.cells != 1 or tables.is_head(parts.line, self._text)):
@@ -144,8 +161,10 @@ class _Reader:
             saying = phrases.read(parts.value, self._words)
             if saying.hint and is_weak and "did you mean" not in saying.hint and not self._has_state(parts.value):
                 return
-            if parts.value[:5].lower() in ("this ", "dies "):  # a sentence about statuses
+            if parts.value[:5].lower() in ("this ", "dies ") or parts.is_cited:  # a sentence about statuses
                 return
+            if name not in KNOWN_LABELS:  # "Staus: done"
+                saying = StateStatement(hint='did you mean "Status"?') if saying.state else NOTHING
         self._put(parts.line, parts.name, saying)
 
     def _has_state(self, value: str) -> bool:
@@ -155,19 +174,31 @@ class _Reader:
         if parts.row:
             self._put(parts.line, parts.name, tables.read(parts.line, self._text, self._lines_after, self._words))
             return
-        saying = NOTHING if parts.value is None else phrases.read(parts.value, self._words, PhrasePlace.LINE)
+        value = parts.after.strip() if parts.value is None else parts.value
+        behind = _BRACKET.match(value) if parts.value is None else None  # "TC-47 (Fix login): DONE"
+        verb = _VERB.match(value) if parts.value is None else None  # "TC-47 was completed"
+        saying = NOTHING
+        if parts.value is not None or behind or verb:
+            saying = phrases.read(value[behind.end() :] if behind else value, self._words, PhrasePlace.LINE)
+        if verb and saying.state is State.BACKLOG:
+            saying = NOTHING
         if saying == NOTHING:
-            value = parts.after.strip() if parts.value is None else parts.value
             saying = phrases.read(value, self._words, PhrasePlace.TITLE)
-        if saying == NOTHING and parts.box:
-            saying = _of_box(parts.box)
+        if parts.box and (said := _of_box(parts.box)) and parts.box != " ":
+            if saying == NOTHING:
+                saying = said
+            elif parts.box in "/-" and saying.state not in (None, said.state):
+                saying = StateStatement(hint=phrases.hint("box and words do not say the same"))
+        if saying == NOTHING and (mark := _mark_in(parts.shown[: parts.at])):
+            saying = _of_mark(mark)
         self._put(parts.line, parts.name, saying)
 
     def _put(self, line: TextLine, name: str, saying: StateStatement) -> None:
         if saying == NOTHING:
             return
         kind = self._kind(line)
-        if kind not in OF_ANOTHER:
+        is_out = (self._has_lists and self._is_led_in(line)) or (self._has_tags and self._is_struck(line, name))
+        if kind not in OF_ANOTHER and not is_out:
             self._states.append(Statement(start=line.start, name=name, saying=saying, text=line.text, kind=kind))
 
     # --- a label whose value stands below it
@@ -190,6 +221,8 @@ class _Reader:
             value = line.shown[item.end() :] if item else shown
             if value[:1] == ":":
                 value, strict = value[1:], True
+            if "~~" in value and not phrases.cleaned(value):
+                continue
             saying = phrases.read(value.strip(), self._words, PhrasePlace.LABEL if strict else PhrasePlace.TITLE)
             self._put(line, parts.name, saying)
             return
@@ -231,7 +264,7 @@ class _Reader:
                 else NOTHING
             )
             if saying == NOTHING and named is not None and (mark := ticked or _mark_before(shown, self._task)):
-                saying = StateStatement(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
+                saying = _of_mark(mark)
             if named is not None or (is_first and _is_plain(saying, rest)):
                 self._put(line, self._task, saying)
             words = saying.title or rest
@@ -257,15 +290,19 @@ class _Reader:
                 or raw[:1] in "#>|<"
                 or raw[:4] == "    "
                 or "[ ]" in raw[:12]
+                or raw[:2] == "~~"
                 or start in {it.start for it in self._states} | {it.start for it in self._pairs}
             ):
                 continue
-            bare = _bare(raw)
-            if not bare or not _may_stand_alone(bare, self._words):
+            bare = phrases.bare(raw)
+            misspelt = self._words.near(bare.lower()) if first == last and bare.isalpha() else None
+            if not bare or not (misspelt or phrases.may_stand_alone(bare, self._words)):
                 continue
             for line in visible_at(text, (start,), self._spans):
-                saying = phrases.read(_bare(line.shown), self._words, PhrasePlace.TITLE)
-                if saying.state and _is_loud(line.shown, bare, first == last):
+                saying = phrases.read(phrases.bare(line.shown), self._words, PhrasePlace.TITLE)
+                if misspelt:
+                    self._put(line, "", StateStatement(hint=self._words.suggestion(misspelt)))
+                elif saying.state and phrases.is_loud(line.shown, bare, first == last):
                     self._put(line, "", saying)
 
     # --- what surrounds a line
@@ -284,6 +321,21 @@ class _Reader:
                 if len(line) - len(line.lstrip(" \t")) == 0:
                     return True
         return True
+
+    def _is_led_in(self, line: TextLine) -> bool:
+        """Whether the line is in a list below a line like "Next steps:"."""
+        if line.text[:1] not in _ITEM_BEGINS:
+            return False
+        self._climbs += 1
+        return self._climbs <= _LOOKS and is_item_of_another(self._text, line.start, self._task)
+
+    def _is_struck(self, line: TextLine, name: str) -> bool:
+        """Whether tags around the name, or around several lines, make it code or struck text."""
+        if self._struck is None:
+            self._struck = struck_or_code(self._text)
+        is_shortened = line.text != line.shown or STRUCK.search(line.text)  # then what is left is not struck in it
+        at = line.start + (-1 if is_shortened else max(0, line.text.find(name)))
+        return bisect_right(self._struck, at) % 2 == 1
 
     def _kind(self, line: TextLine) -> str:
         """Of the section that the line stands in; a heading stands in its own."""
@@ -304,8 +356,11 @@ class _Reader:
         said = next((it.saying.state for it in reversed(whole) if it.saying.state), None)
         differ = len({it.kind for it in parts}) > 1 and len({it.saying.state for it in parts}) > 1
         for it in self._states:
-            is_part = it.kind.startswith("?") and it.name.lower() != self._task
-            if is_part and it.saying.state and (differ or (said and it.saying.state is not said)):
+            state, is_aim = it.saying.state, it.kind.startswith("?aim")
+            if it.kind.startswith("?history") and said not in (None, state):
+                continue
+            is_part = is_aim or (it.kind.startswith("?") and it.name.lower() != self._task)
+            if is_part and state and (differ or (state is not said and (said or is_aim))):
                 hint = 'it may speak for its section only; say it for the task below "## Status"'
                 yield Statement(
                     start=it.start, name=it.name, saying=StateStatement(hint=hint), text=it.text, kind=it.kind
@@ -315,8 +370,11 @@ class _Reader:
 
 
 def _mark_before(heading: str, task: str) -> State | None:
-    head = heading[: heading.lower().find(task)]
-    return next((MARKS[letter] for letter in head if letter in MARKS), None)
+    return _mark_in(heading[: heading.lower().find(task)])
+
+
+def _mark_in(text: str) -> State | None:
+    return next((MARKS[letter] for letter in text if letter in MARKS), None)
 
 
 def _is_plain(saying: StateStatement, rest: str) -> bool:
@@ -326,25 +384,13 @@ def _is_plain(saying: StateStatement, rest: str) -> bool:
     )
 
 
+def _of_mark(mark: State) -> StateStatement:
+    return StateStatement(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
+
+
 def _of_box(box: str) -> StateStatement:
     if box in "xX":
         return StateStatement(state=State.DONE)
     if box == "/":
         return StateStatement(state=State.IN_PROGRESS)
     return StateStatement(hint=f'the box [{box}] names no state; write "Status: done" or another state')
-
-
-def _bare(line: str) -> str:
-    return line.strip().removeprefix("- ").removeprefix("* ").strip("*_`\"' ")
-
-
-def _may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:
-    return not bare[0].isalnum() or re.split(r"[^\w']", bare, maxsplit=1)[0].lower() in vocabulary.first
-
-
-def _is_loud(line: str, bare: str, is_only: bool) -> bool:
-    """Whether a line alone is meant as a state: the only one, in capitals, bold, or with a mark."""
-    word = re.match(r"\W*([^\W_]+)", bare)
-    return (
-        is_only or bool(word and word[1].isupper()) or "**" in line or not bare[0].isascii() or squash(bare) == "done"
-    )

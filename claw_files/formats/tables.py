@@ -23,8 +23,10 @@ def read(line: TextLine, text: str, below: Below, vocabulary: Vocabulary) -> Sta
     """What the column named Status says: in the row of the task's id, or in the only row below this header."""
     if is_head(line, text):
         rows = [it.shown for it in below(line.end)][1:3]
-        if _cells(line.shown)[1:2] and (said := phrases.read(_cells(line.shown)[1], vocabulary)).state:
-            return said if len(_cells(line.shown)) == 2 else NOTHING
+        if _cells(line.shown)[1:2]:
+            said = phrases.read(_cells(line.shown)[1], vocabulary)
+            if said.state or phrases.MORE_OR_LESS in said.hint:
+                return said if len(_cells(line.shown)) == 2 else NOTHING
         if not rows or not rows[0].strip().startswith("|") or (len(rows) > 1 and rows[1].strip().startswith("|")):
             return NOTHING
         head, row = _cells(line.shown), _cells(rows[0])

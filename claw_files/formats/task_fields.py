@@ -65,7 +65,7 @@ def _need(data: Data, reading: TimeContext) -> Need:
 
 def need(text: str) -> Need:
     """The need that "iris - question" or "iris: question" names. Raises BadValue or BadId."""
-    found = re.fullmatch(r"@?([A-Za-z0-9][A-Za-z0-9._-]*?)\s*(?:\s[-–—]\s|:|,|\s)\s*(\S.*)", text, re.DOTALL)
+    found = re.fullmatch(r"@?([A-Za-z0-9][A-Za-z0-9._-]*?)[`*]{0,2}\s*(?:\s[-–—]\s|:|,|\s)\s*(\S.*)", text, re.DOTALL)
     if not found:
         raise BadValue("need", text, 'an agent and a question: "iris - which region?"')
     return Need(agent=words.agent_id(found[1]), question=found[2].strip())

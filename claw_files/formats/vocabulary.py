@@ -18,6 +18,7 @@ _BUILT_IN: Final = {
     State.REVIEW: "review, in review, in code review, reviewing, ready for review, ready to review, needs review, "
     "needs a review, under review, awaiting review, pending review, review pending, waiting for review, "
     "waiting on review, waiting for code review, to be reviewed, for review, up for review, "
+    "bereit zur prüfung, bereit zur abnahme, bereit zum review, "
     "zur prüfung, in prüfung, zur abnahme, in abnahme, zum review, im review, wartet auf prüfung, "
     "wartet auf review, wartet auf abnahme, zu prüfen",
     State.DONE: "done, complete, completed, finished, closed, resolved, fixed, shipped, merged, delivered, succeeded, "
@@ -37,6 +38,7 @@ MARKS: Final = {
     **dict.fromkeys("❌✗✖", State.FAILED),
     **dict.fromkeys("🚧🔄", State.IN_PROGRESS),
 }
+MARKS_OF_FAILURE: Final = frozenset("❌✗✖")
 SHORTCODES: Final = {
     ":white_check_mark:": "✅", ":heavy_check_mark:": "✅", ":x:": "❌", ":construction:": "🚧",
 }  # fmt: skip
@@ -68,6 +70,9 @@ class Vocabulary:
         self.states |= {squash(word): State(state) for state, more in words for word in more}
         self._more = tuple(word for _, more in words for word in more)
         spelled = [one for text in (*_BUILT_IN.values(), *self._more) for one in text.lower().split(",")]
+        long = (one for one in spelled if len(squash(one)) > (5 if " " in one.strip() else 3))
+        self._near = tuple(dict.fromkeys(map(squash, long)))  # "on it" has too many neighbours
+        spelled += [re.sub(r"[\W_]+", " ", one) for one in self._more]
         self.first = frozenset(one.split()[0] for one in spelled if one.strip())  # words with which a phrase begins
 
     def state(self, text: str) -> State | None:
@@ -75,7 +80,9 @@ class Vocabulary:
         if len(text) > 48 or "?" in text:
             return None
         if word := squash(text):
-            return self.states.get(word)
+            found = self.states.get(word)
+            is_both = found is State.DONE and not text.isascii() and not MARKS_OF_FAILURE.isdisjoint(text)
+            return None if is_both else found
         return next((MARKS[letter] for letter in text if letter in MARKS), None)
 
     def is_weak(self, word: str) -> bool:
@@ -89,7 +96,7 @@ class Vocabulary:
         """
         if not 4 <= len(word) <= 24 or word in self.states:
             return None
-        return next((known for known in self.states if len(known) > 3 and _differs_by_one(word, known)), None)
+        return next((known for known in self._near if _differs_by_one(word, known)), None)
 
     def suggestion(self, word: str) -> str:
         """What to write instead, where the known phrase, squashed, was probably meant."""
