@@ -17,6 +17,11 @@ from claw_files.formats import choices
 _ITEM = pattern(r"^- (?P<text>.*) <!-- key: (?P<key>[^ ]+)(?P<channels>(?: [^ ]+=[^ ]+)*) -->$", re.MULTILINE)
 
 
+def item(message: Message, most: int = 300) -> str:
+    """The text of a message on one line."""
+    return words.inert(words.safe(" ".join(message.body.split()), limit=most))
+
+
 def add(
     raw: bytes | None,
     key: str,
@@ -34,7 +39,7 @@ def add(
             line
             for m in waiting
             for line in (
-                f"- {words.inert(words.safe(m.body, limit=300)).strip()} (`clawfiles inbox done {m.id}`)",
+                f"- {item(m)} (`clawfiles inbox done {m.id}`)",
                 *(f"  {choice}" for choice in choices.offered(m)),
             )
         ]
@@ -45,7 +50,7 @@ def add(
         if message.key in known:
             continue
         when = words.render_local(message.sent, zone) if message.sent else "some time"
-        line = words.inert(words.safe(message.body, limit=2_000)).strip()
+        line = item(message, 2_000)
         text += f"- {when}, {message.sender}: {line} <!-- key: {message.key} -->\n"
         text += "".join(f"  {choice}\n" for choice in choices.offered(message))
     return text.encode()

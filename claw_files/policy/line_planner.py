@@ -100,6 +100,7 @@ def _line_due(look: TaskEvidence, settings: Settings, now: datetime) -> Iterator
     ]
     if message:  # one from a clock ahead is not taken for sent until then
         counted += [(message.ack_by, AT_ONCE), (message.sent, (*AT_ONCE, beat.ack))]
+        counted += [(quiet_hours.held_since_sent(settings, message), (beat.check[0],))]
     if run:
         limit = time_limit(task, run) if task and task.label else None
         counted += [(run.started, (beat.ack, *((limit + AFTER_LIMIT,) if limit else ())))]

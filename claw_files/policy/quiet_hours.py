@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from claw_files.config import Settings, Window
-from claw_files.core.model import AgentId
+from claw_files.core.model import AgentId, Message
 
 _HORIZON = timedelta(days=2)  # no stretch of windows that leaves any time of day free lasts longer
 
@@ -28,6 +28,13 @@ def held_until(settings: Settings, agent: AgentId, at: datetime, critical: bool 
     if critical and settings.quiet_hours.critical_passes:
         return None
     return until(at, windows_of(settings, agent), settings.quiet_hours.zone)
+
+
+def held_since_sent(settings: Settings, message: Message | None) -> datetime | None:
+    """Until when a message to a person was held back from the moment it was sent; None for any other message."""
+    if message is None or message.sent is None or not settings.is_human(message.to):
+        return None
+    return held_until(settings, message.to, message.sent, message.critical)
 
 
 def is_quiet(now: datetime, windows: Sequence[Window], zone: tzinfo) -> bool:

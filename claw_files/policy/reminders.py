@@ -5,7 +5,7 @@ from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State
 from claw_files.policy import acknowledgement, quiet_hours
 from claw_files.policy.acknowledgement import Trace
 from claw_files.policy.liveness import last_word
-from claw_files.policy.rule_context import WAIT, Decision, RuleContext, escalate, later, mark
+from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, escalate, later, mark
 from claw_files.policy.snapshot import Act
 
 _LOST = "lost"  # the reason of a run whose supervisor is gone
@@ -101,9 +101,12 @@ def is_person(case: RuleContext) -> bool:
 
 def remind(case: RuleContext) -> Decision:
     """A person was told of the task: reminded once, at the line's time and outside quiet hours; then it stands."""
-    person = case.agent
+    person, settings = case.agent, case.snap.settings
     if person is None or not case.due or case.was_told(person, case.key("nudge")) or sleeps(case, person):
         return WAIT
+    held = quiet_hours.held_since_sent(settings, case.look.message)
+    if held and case.now < held + settings.heartbeat.check[0]:
+        return WaitReason(f"the brief has just told {person} of it")
     text = (
         f"{case.task.id} ({words.said(case.task.title)}) still waits for you. "
         f"`clawfiles done {case.task.id}` once it is done, `clawfiles release {case.task.id}` if it is not yours."

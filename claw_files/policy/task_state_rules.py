@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from claw_files.core import text as words
 from claw_files.core.keys import answer_key
 from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
@@ -184,7 +186,11 @@ def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
         return WaitReason(f"{case.agent} was answered by {asked}" if answer else f"{asked} was asked")
     if answer is None:
         text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {words.said(question)}"
-        return (*escalate(case, f"{ask}.unanswered", text), later(case, "unanswered"))
+        told = escalate(case, f"{ask}.unanswered", text)
+        if told and told[0].agent == asked:
+            text = f"{case.task.id}: {case.agent} still waits for your answer: {words.said(question)}"
+            told = (replace(told[0], text=text, why=text),)
+        return (*told, later(case, "unanswered"))
     if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
         return (later(case, "answered"),)
     text = f"{case.task.id}: {case.agent} has the answer of {asked} and is blocked all the same"
@@ -222,7 +228,8 @@ def failed(case: RuleContext) -> Decision | None:
     if case.is_running:
         return WaitReason("its last run has not ended yet")  # whatever it wrote; the run's time limit ends it
     # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
-    if not may_try_again(case.task, case.snap.settings):
+    is_over = not may_try_again(case.task, case.snap.settings)
+    if is_over or reminders.is_person(case):  # who says that it cannot be done is not asked again
         why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
         return (case.act(Act.DEAD_LETTER, why),)
     breaker = breaker_of(case.snap, case.agent, case.now)

@@ -358,3 +358,42 @@ def test_event_files_from_before_names_told_the_rule_count_on(tmp_path: Path) ->
     office.write("clawfiles.toml", office.read("clawfiles.toml").replace("30 *", "50 *"))
     office.tick(10 * MINUTE)
     assert len(due(office)) == 1
+
+
+def test_a_task_for_a_person_says_what_a_person_does_with_it(office: Office) -> None:
+    at(office, 9)
+    office.delegated("dimitrios", type=None, body="The bill lies on the desk.\nIt is due on Friday.")
+    office.tick()
+
+    assert "The bill lies on the desk." in told(office)
+    assert "`clawfiles done TC-1" in told(office)
+    for rule_of_agents in ("First act", "clawfiles claim", "Do not hand the task on", "generation"):
+        assert rule_of_agents not in told(office), rule_of_agents
+
+
+def test_what_the_quiet_hours_held_back_is_told_on_one_line_and_reminded_of_later(office: Office) -> None:
+    at(office, 4)
+    office.delegated("dimitrios", type=None, body="The bill lies on the desk.\nIt is due on Friday.")
+    office.tick()
+    assert "\\x0a" not in office.app().people.read(AgentId("dimitrios"), office.clock.now())
+
+    at(office, 8)
+    assert office.acts() == ["brief dimitrios"]
+    assert "desk. > It is due on Friday." in told(office)
+    assert office.acts(29 * MINUTE) == []
+    assert office.acts(MINUTE) == ["nudge TC-1", "announce TC-1"]
+    assert office.acts(10 * HOUR) == []
+
+
+def test_a_person_who_says_that_it_cannot_be_done_is_not_asked_again_and_its_requester_hears_of_it(
+    office: Office,
+) -> None:
+    at(office, 9)
+    office.delegated("dimitrios", type=None)
+    office.tick()
+    office.app().tasks.fail(TaskId("TC-1"), AgentId("dimitrios"), "the desk is gone")
+
+    assert office.acts(HOUR) == ["dead-letter TC-1", "close TC-1"]
+
+    assert "the desk is gone" in office.message("sam", "tc-1.1.dead")
+    assert "the desk is gone" not in told(office)

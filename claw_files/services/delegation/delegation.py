@@ -281,7 +281,8 @@ class Delegations:
     def _text(self, task: Task, body: str, run: RunId, checkpoint: str | None, findings: str | None) -> str:
         if task.session is None or task.turn == 1:
             before = predecessors.told(self._ws, task)
-            return prompt_templates.task_text(task, body, run, checkpoint, before, findings)
+            is_person = task.assignee is not None and self._ws.settings.is_human(task.assignee)
+            return prompt_templates.task_text(task, body, run, checkpoint, before, findings, is_person)
         from claw_files.services.sessions import worker_sessions
 
         history = worker_sessions.history(self._ws, Checkpoints(self._ws), task)

@@ -109,7 +109,9 @@ class Outcomes:
         if task.state is not State.DEAD:
             story = task_history.of_task(self._ws, task)
             task = self._move(action, lambda found, now: transitions.die(found, self._tick, now), story)
-        person = self._person()
+        person, asker = self._person(), task.requested_by
+        if person == task.assignee and asker in self._ws.settings.agents:
+            person = asker  # who gave it up knows
         why = words.said(task.reason or action.why)
         text = (
             f"{task.id} ({words.said(task.title)}) failed {task.failures} times and is a dead letter: {why}. "

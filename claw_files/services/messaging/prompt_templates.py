@@ -36,7 +36,13 @@ def for_person(text: str) -> str:
 
 
 def task_text(
-    task: Task, body: str, run: RunId, checkpoint: str | None, before: str = "", findings: str | None = None
+    task: Task,
+    body: str,
+    run: RunId,
+    checkpoint: str | None,
+    before: str = "",
+    findings: str | None = None,
+    is_person: bool = False,
 ) -> str:
     """The text of a task message: what to do, how to say so, and where an earlier attempt got to.
 
@@ -47,13 +53,13 @@ def task_text(
         findings: the status file, where it holds what others wrote since the task was given.
     """
     resume = _resume(task, checkpoint, findings)
-    text = _task_text(task, body.strip(), run, resume, before, is_whole=True)
+    name = "person" if is_person else "worker" if task.label else "task"
+    text = _task_text(name, task, body.strip(), run, resume, before, is_whole=True)
     fits = payload_sizes.way(text) is payload_sizes.PayloadWay.MESSAGE
-    return text if fits else _task_text(task, body.strip(), run, resume, before, is_whole=False)
+    return text if fits else _task_text(name, task, body.strip(), run, resume, before, is_whole=False)
 
 
-def _task_text(task: Task, body: str, run: RunId, resume: str, before: str, is_whole: bool) -> str:
-    name = "messages/worker.md" if task.label else "messages/task.md"
+def _task_text(name: str, task: Task, body: str, run: RunId, resume: str, before: str, is_whole: bool) -> str:
     names = {
         "id": task.id,
         "title": words.said(task.title),
@@ -68,7 +74,7 @@ def _task_text(task: Task, body: str, run: RunId, resume: str, before: str, is_w
         "limit": words.render_duration(task.timeout) if task.timeout else "",
         "resume": resume,
     }
-    return Template(template(name)).safe_substitute(names)
+    return Template(template(f"messages/{name}.md")).safe_substitute(names)
 
 
 def turn_text(task: Task, asked: str, history: str, run: RunId, checkpoint: str | None) -> str:

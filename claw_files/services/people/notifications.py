@@ -151,5 +151,5 @@ class Notifications:
         held = [m for m in new if quiet_hours.held_until(settings, person, now, m.critical)]
         if until is None or not held:
             return ""
-        lines = [f"- {m.sender}: {words.inert(words.safe(m.body, limit=300)).strip()}" for m in held]
+        lines = [f"- {m.sender}: {briefs.item(m)}" for m in held]
         return "\n".join([f"## Held back until {self._ws.when(until)}", *lines, ""])

@@ -393,8 +393,27 @@ def test_a_person_is_told_once_and_reminded_once_and_then_it_stands() -> None:
 def test_a_person_is_reminded_outside_quiet_hours() -> None:
     more = '[quiet_hours]\nwindows = ["03:00-10:00"]\ntimezone = "Europe/Berlin"\n'
 
-    assert acts(with_boss(), 14 * MINUTE, more=more) == []
-    assert acts(with_boss(), 15 * MINUTE, more=more) == [Act.NUDGE]
+    look = with_boss()
+    assert look.message
+    told_before = replace(look, message=replace(look.message, sent=START - 7 * HOUR))
+
+    assert acts(told_before, 14 * MINUTE, more=more) == []
+    assert acts(told_before, 15 * MINUTE, more=more) == [Act.NUDGE]
+
+
+def test_a_person_who_was_told_by_a_brief_is_reminded_an_interval_after_it() -> None:
+    more = '[quiet_hours]\nwindows = ["03:00-10:00"]\ntimezone = "Europe/Berlin"\n'
+    end = 15 * MINUTE
+
+    assert acts(with_boss(), end, more=more) == []
+    assert acts(with_boss(), end + CHECK - MINUTE, more=more) == []
+    assert acts(with_boss(), end + CHECK, more=more) == [Act.NUDGE]
+
+
+def test_a_person_who_gave_up_is_not_asked_again() -> None:
+    failed = a.task(state=State.FAILED, assignee=BOSS, failures=1, updated=START)
+
+    assert acts(a.look(failed)) == [Act.DEAD_LETTER]
 
 
 def test_a_persons_work_in_progress_is_left_alone() -> None:
@@ -911,6 +930,21 @@ def test_a_need_that_nobody_answers_is_escalated_at_the_check() -> None:
 
     assert acts(waiting, CHECK - MINUTE, told=(f"iris/{ask.key}",)) == []
     assert acts(waiting, CHECK, told=(f"iris/{ask.key}",)) == [Act.ESCALATE, Act.EXTEND]
+
+
+def test_a_person_who_has_not_answered_is_reminded_not_told_about_themselves() -> None:
+    look = a.look(needy(need=Need(agent=BOSS, question="which region?")).task, sent=True, at=START + CHECK)
+    (ask, _) = plan(look)
+    told = {
+        f"dimitrios/{ask.key}": ToldMark(box=Box.CUR),
+        f"sam/{ask.key}.unanswered": ToldMark(box=Box.NEW, sent=START),
+    }
+
+    reminder, _ = plan(look, CHECK, told=told)
+
+    assert (reminder.act, reminder.agent) == (Act.ESCALATE, BOSS)
+    assert "peter still waits for your answer" in reminder.text
+    assert "dimitrios" not in reminder.text
 
 
 def test_what_is_blocked_otherwise_is_escalated_with_its_note_once() -> None:
