@@ -41,7 +41,7 @@ def _plan_group(who: AgentId, name: str, cases: list[RuleContext]) -> list[Actio
         return []
     good = [case for case in cases if case.task.state is State.DONE and is_accepted(case)]
     bad = [case for case in cases if case not in good]
-    why = f"{len(good)} of {size} have a result"
+    why = f"{len(good)} of {max(size, len(cases))} have a result"
     tasks = {case.task.label: case.task.id for case in good if case.task.label}
     details: dict[str, Any] = {"labels": list(tasks), "tasks": tasks, "group": name}
     details |= {"run": asker.run} if asker and asker.run else {}

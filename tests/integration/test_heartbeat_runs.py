@@ -239,6 +239,7 @@ def test_five_workers_of_which_two_fail_are_reported_together_once(office: Offic
     assert office.lines == []
     assert office.names("dead-letter") == ["tc-2.md", "tc-4.md"]
     assert office.acts(MINUTE) == []
+    assert office.read("announcements.md").count("is a dead letter") == 1, "a person hears of the group once"
 
 
 def test_five_long_results_make_a_report_of_a_few_lines_that_names_their_files(office: Office) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.keys import Key, task_key
-from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Audit, Kind, Result, State, Task, TaskId
+from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Audit, KeyText, Kind, Result, State, Task, TaskId
 from claw_files.formats import report_findings
 from claw_files.policy import payload_sizes, transitions
 from claw_files.policy.snapshot import Act, Action, TaskEvidence
@@ -118,6 +118,9 @@ class Outcomes:
             f"Look at dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
         key = task_key(task, "dead")
+        if task.group:  # a person is told of the first; its report names the others
+            key = KeyText(f"group.{task.group}.dead")
+            text += f" The report of group {task.group} names all that failed."
         self._messages.tell(
             key,
             person,
