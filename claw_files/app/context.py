@@ -101,8 +101,8 @@ class Site:
         if isinstance(error, RunFailed):  # what was waited for was accepted before
             made.clear()
         if made and (self._known_with("pending") or isinstance(error, (CannotWrite, Busy))):
-            what = f"This stands: {', '.join(made)}. "
-            error.add_note(what + "Type the same again: it does what is left, and nothing twice")
+            what = f"Already done: {', '.join(made)}. "
+            error.add_note(what + "Run the same command again: it does the rest, and nothing twice")
         with suppress(ClawError):
             self.finish(is_over=not made and not (isinstance(error, CannotWrite) and error.unknown))
 
@@ -198,7 +198,7 @@ class Site:
     def _checked(self, root: str, closed: bool) -> DiskFiles:
         private = os.path.join(root, PRIVATE)
         if os.path.lexists(private) and (os.path.islink(private) or not os.path.isdir(private)):
-            raise CannotRead(PRIVATE, "not-a-folder", "it must be a folder of its own, no link; move it away")
+            raise CannotRead(PRIVATE, "not-a-folder", "it must be a real folder, not a link; move it away")
         return self._make_files(root, closed)
 
     def _make_files(self, root: str, closed: bool) -> DiskFiles:

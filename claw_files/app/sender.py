@@ -53,7 +53,7 @@ class Sender:
         except ClawError as wrong:
             reason = str(wrong)
         except Exception as wrong:  # noqa: BLE001 - a bug of ours here is told as a failed delivery, and tried again
-            reason = f"a bug of ours: {type(wrong).__name__}"
+            reason = f"internal error: {type(wrong).__name__}"
         if reason:
             return self._outbox.failed(post, reason)
         self._outbox.delivered(post)

@@ -126,7 +126,7 @@ class App(Site):
         try:
             step()
         except (ClawError, OSError) as wrong:
-            self.remarks.append(f"this is done, but nobody was woken for it yet: {wrong}; the next heartbeat does it")
+            self.remarks.append(f"done, but no agent was woken yet: {wrong}; the next heartbeat wakes it")
 
     # --- services
 

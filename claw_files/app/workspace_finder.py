@@ -38,7 +38,7 @@ def set_up(root: str, template: str, program: str | None) -> "list[InitStep]":
     done = _setup(root).init(template, program)
     if (counts := counting(root)) != root:
         text = f"it counts here as well, and not {root}, until you type\n`clawfiles trust {shlex.quote(root)}`"
-        done.append(InitStep(what="this lies inside another workspace", path=counts, text=text))
+        done.append(InitStep(what="this folder is inside another workspace", path=counts, text=text))
     return done
 
 

@@ -21,11 +21,11 @@ def _keep(context: click.Context, option: click.Parameter, value: object) -> Non
 
 
 def _shared() -> list[click.Option]:
-    return [
-        click.Option(["-C", "start"], metavar="DIR", expose_value=False, callback=_keep, help="The workspace."),
-        click.Option(["--agent"], metavar="NAME", expose_value=False, callback=_keep, help="Who acts."),
-        click.Option(["--json"], is_flag=True, expose_value=False, callback=_keep, help="Print JSON."),
-    ]
+    how: dict[str, Any] = {"expose_value": False, "callback": _keep}
+    who = "Act as this agent (default: $CLAWFILES_AGENT)."
+    start = click.Option(["-C", "start"], metavar="DIR", help="The workspace.", **how)
+    agent = click.Option(["--agent"], metavar="NAME", help=who, **how)
+    return [start, agent, click.Option(["--json"], is_flag=True, help="Print JSON.", **how)]
 
 
 def text(value: str) -> str:
@@ -35,7 +35,7 @@ def text(value: str) -> str:
     except UnicodeEncodeError:
         raise click.BadParameter("it is not UTF-8") from None
     if "\0" in value:
-        raise click.BadParameter("it has a NUL in it")
+        raise click.BadParameter("it contains a NUL character")
     return value
 
 
@@ -138,7 +138,7 @@ def _check_here(app: "App") -> None:
     from claw_files.core.errors import Refused
 
     if os.path.realpath(app.base) != os.path.realpath(around_of(os.environ["CLAWFILES_WORKSPACE"])):
-        raise Refused("sandbox", "a run in a sandbox acts in its own workspace only", "leave -C out")
+        raise Refused("sandbox", "a run in a sandbox can act only in its own workspace", "omit -C")
 
 
 def show(value: object, text: str | Callable[[], str]) -> None:
@@ -174,7 +174,7 @@ def read_text(path: str | None) -> str:
     from claw_files.policy import payload_sizes
 
     if is_forwarded() and path != "-":  # the daemon may read more than the sandbox
-        raise Refused("sandbox", "no file is read for a run in a sandbox", "give the text on standard input, with -")
+        raise Refused("sandbox", "a run in a sandbox cannot name a file", "pass the text on stdin, with -")
     try:
         if path == "-":
             raw = sys.stdin.buffer.read(payload_sizes.ACCEPTED_BYTES + 1)

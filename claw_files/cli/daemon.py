@@ -20,12 +20,12 @@ _POLL_SECONDS = 0.05
 
 @command("run", example="clawfiles daemon run --log json --log-file /var/log/clawfiles.log")
 @click.option(
-    "--log", "log_form", type=click.Choice(["plain", "json"]), default="plain", help="How its log lines look."
+    "--log", "log_form", type=click.Choice(["plain", "json"]), default="plain", help="Format of the log lines."
 )
-@click.option("--log-file", metavar="FILE", help="Where they go; not given: standard error.")
-@click.option("--poll", is_flag=True, help="List the folders again and again, instead of waiting for events.")
+@click.option("--log-file", metavar="FILE", help="Where to write the log (default: standard error).")
+@click.option("--poll", is_flag=True, help="Poll the folders instead of waiting for file system events.")
 def run(log_form: str, log_file: str | None, poll: bool) -> None:
-    """Run until SIGTERM, which drains: no new work, and time for what runs. SIGHUP reads clawfiles.toml anew."""
+    """Run until SIGTERM, which stops new work and waits for running work. SIGHUP reloads clawfiles.toml."""
     from claw_files.app.wiring import open_workspace
     from claw_files.core.errors import CannotWrite
     from claw_files.daemon.change_hints import ChangeHints
@@ -56,23 +56,23 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
 
 @command("status", example="clawfiles daemon status --json")
 def status() -> int:
-    """Say how the daemon is; exits 0 when one runs and 3 when none does."""
+    """Show the daemon's status; exits 0 if a daemon runs and 3 if not."""
     from claw_files.presentation import views
     from claw_files.services.admin import daemon_state
 
     app = open_app()
     found = daemon_state.load(app.base)
     if found is None:
-        show({"running": False}, "no daemon runs here; `clawfiles daemon run` starts one")
+        show({"running": False}, "no daemon runs; `clawfiles daemon run` starts one")
         return NOT_RUNNING
     show(views.daemon_json(found), lambda: views.daemon_text(found, app.when))
     return 0
 
 
 @command("stop", example="clawfiles daemon stop --drain 2m")
-@click.option("--drain", metavar="LENGTH", help="How long to wait for what runs; not given: `drain` under [daemon].")
+@click.option("--drain", metavar="LENGTH", help="How long to wait for running work (default: `drain` under [daemon]).")
 def stop(drain: str | None) -> None:
-    """Stop the daemon and wait until it has ended; fine when none runs."""
+    """Stop the daemon and wait until it has ended; succeeds if no daemon runs."""
     import signal
     from contextlib import suppress
 
@@ -84,7 +84,7 @@ def stop(drain: str | None) -> None:
     limit = _length(drain) if drain else app.settings.daemon.drain
     found = daemon_state.load(app.base)
     if found is None:
-        show({"running": False}, "no daemon runs here")
+        show({"running": False}, "no daemon runs")
         return
     daemon_state.order_stop(app.base, found.epoch, limit)
     with suppress(ProcessLookupError):
@@ -93,7 +93,7 @@ def stop(drain: str | None) -> None:
     with wait_notice.waiting(f"for process {found.pid} to end, until {app.when(app.clock.now() + limit)} and a moment"):
         while daemon_state.is_running(app.base):
             if app.clock.monotonic() > end:
-                raise Busy("daemon", f"process {found.pid}, which does not end")
+                raise Busy("daemon", f"process {found.pid}, which does not exit")
             app.clock.sleep(_POLL_SECONDS)
     show({"running": False, "pid": found.pid, "epoch": found.epoch}, f"stopped process {found.pid}")
 

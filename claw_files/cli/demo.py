@@ -12,9 +12,9 @@ COLOURS = {"heartbeat": "cyan", "sam": "yellow", "peter": "green", "dimitrios": 
 
 
 @command("demo", example="clawfiles demo --keep ~/workday")
-@click.option("--keep", metavar="DIR", type=TEXT, help="Leave the files there, in a new or empty folder.")
+@click.option("--keep", metavar="DIR", type=TEXT, help="Keep the files in this new or empty folder.")
 def demo(keep: str | None) -> None:
-    """Live through the workday of the example workspace, with real agent processes; takes under a minute."""
+    """Run the workday of the example workspace with real agent processes; takes about a minute."""
     from claw_files.demo import run
 
     run(_say_json if shared("json") else _say, keep)

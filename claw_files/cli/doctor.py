@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong or odd, and mending what has exactly one meaning."""
+"""`doctor`: the check of a workspace, its repair, and the probe of an agent."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from claw_files.doctor.repair import RepairStep
 
 TASKS = click.IntRange(1, 100_000)
-RACE = "Let eight processes race for N (2,000) tasks on this disk, in a folder of their own."
+RACE = "Let eight processes race to claim N (2,000) tasks on this disk, in a temporary folder."
 
 
 @command("doctor", example="clawfiles doctor\nclawfiles doctor --repair --json\nclawfiles doctor --prove-claims")
-@click.option("--repair", is_flag=True, help="Mend what has exactly one meaning, and say what was done.")
-@click.option("--agent", metavar="NAME", help="With --repair: who acts. Else the old way to say `agents probe NAME`.")
-@click.option("--patience", metavar="L", default="2m", help="How long that probe waits.")
+@click.option("--repair", is_flag=True, help="Fix unambiguous problems and print what was done.")
+@click.option("--agent", metavar="NAME", help="With --repair: act as this agent. Alone: the old form of `probe NAME`.")
+@click.option("--patience", metavar="L", default="2m", help="How long that probe waits for the agent.")
 @click.option("--prove-claims", "tasks", type=TASKS, is_flag=False, flag_value=2_000, metavar="[N]", help=RACE)
 def doctor(repair: bool, agent: str | None, patience: str, tasks: int | None) -> int:
-    """Name what is wrong or odd in the workspace, with what to do; exits 1 when something is left.
+    """Check the workspace and print each problem with what to do; exits 1 when a problem remains.
 
-    docs/reference/doctor.md lists every finding. With --prove-claims exits 1 when a task had two winners or none, or
-    when this disk keeps less than docs/explanation/promises.md promises.
+    docs/reference/doctor.md lists every finding. With --prove-claims, exits 1 if a task had two winners or
+    none, or if this disk does not support a promise of docs/explanation/promises.md.
     """
     from claw_files.doctor.checkup import examine
 
@@ -64,9 +64,9 @@ def _prove(tasks: int) -> int:
 
 @command("probe", example="clawfiles probe peter --patience 5m")
 @click.argument("name", metavar="AGENT")
-@click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for it to act.")
+@click.option("--patience", metavar="L", default="2m", show_default=True, help="How long to wait for the agent.")
 def probe(name: str, patience: str) -> int:
-    """Send a small task to an agent, and say step by step what it does; exits 1 when it does not act."""
+    """Send an agent a test task and print each step; exits 1 if the agent does not act."""
     return _probe(name, patience)
 
 
@@ -88,14 +88,14 @@ def _probe(agent: str, patience: str) -> int:
 
 
 def _mended(app: "App") -> "list[RepairStep]":
-    """What was mended; what could not be is said beside the answer. Nothing can be under a wrong configuration."""
+    """The repairs that were made. Failed ones are warnings; an invalid configuration prevents all of them."""
     from claw_files.core.errors import InvalidFile
     from claw_files.doctor.repair import Repair
 
     try:
         repair = Repair(app.workspace, app.files, app.runtime, app.coordinator_or_actor)
     except InvalidFile as wrong:
-        warn(f"nothing can be mended before the configuration is right: {wrong}")
+        warn(f"--repair needs a valid configuration: {wrong}")
         return []
     done, failed = repair.mend(), repair.failed
     if app is app.outer and app.has_compartments:
@@ -104,7 +104,7 @@ def _mended(app: "App") -> "list[RepairStep]":
         )
         done, failed = [*done, *closing.mend()], [*failed, *closing.failed]
     for sentence in failed:
-        warn(f"not mended: {sentence}")
+        warn(f"not repaired: {sentence}")
     return done
 
 

@@ -89,5 +89,5 @@ def _bug(error: Exception, arguments: Sequence[str]) -> int:
 
         traceback.print_exc()
     kind = type(error).__name__
-    _tell(ClawError(f"a bug of ours: {kind}: {error}; CLAWFILES_DEBUG=1 shows where, please report it"), arguments)
+    _tell(ClawError(f"internal error: {kind}: {error}; CLAWFILES_DEBUG=1 shows where, please report it"), arguments)
     return ClawError.exit_status

@@ -6,10 +6,10 @@ from claw_files.cli.base import command, open_app, show, warn
 
 
 @command("heartbeat", example="clawfiles heartbeat --dry-run")
-@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
-@click.option("--check", is_flag=True, help="As --dry-run; exits 1 when something is to be done, or unclear.")
+@click.option("--dry-run", is_flag=True, help="Print the actions without performing them.")
+@click.option("--check", is_flag=True, help="Like --dry-run; exits 1 if anything is to do or unclear.")
 def heartbeat(dry_run: bool, check: bool) -> int:
-    """One tick, for cron: look at what the ledger names, decide, act, exit. Waits for nobody."""
+    """Run one tick, for cron: read the tasks in the ledger, decide, act, exit. Does not wait for agents."""
     from claw_files.core.errors import InvalidFile
     from claw_files.presentation import views
 
@@ -18,7 +18,7 @@ def heartbeat(dry_run: bool, check: bool) -> int:
     for place in (app, *(app.compartments() if app is app.outer else ())):
         place.workspace.only_looks = dry_run or check
     if not app.heartbeat.starts:
-        warn("the daemon is stopping: nothing is started")
+        warn("the daemon is stopping: no runs are started")
     ticked = app.heartbeat.preview() if dry_run or check else app.heartbeat.tick()
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")
@@ -36,16 +36,16 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
 
 @command("brief", example="clawfiles brief --date 2026-03-07 --agent dimitrios")
-@click.option("--date", metavar="D", help="The day; not given: today.")
+@click.option("--date", metavar="D", help="The day (default: today).")
 def brief(date: str | None) -> None:
-    """Show what quiet hours held back for a person: for --agent, else for the first person there is."""
+    """Show what quiet hours held back for a person: --agent, or the first person in clawfiles.toml."""
     from claw_files.core import instants
     from claw_files.core import text as words
 
     app = open_app()
     person = app.agent or next((a.name for a in app.settings.agents.values() if app.settings.is_human(a.name)), None)
     if person is None:
-        raise click.UsageError("there is no person in clawfiles.toml")
+        raise click.UsageError("clawfiles.toml has no agent of kind human")
     day = instants.instant(date, app.clock.now(), app.workspace.zone, "--date") if date else app.clock.now()
     text = app.people.read(person, day)
     show(
@@ -57,7 +57,7 @@ def brief(date: str | None) -> None:
 @command("explain", example="clawfiles explain TC-47")
 @click.argument("task_id", metavar="TASK")
 def explain(task_id: str) -> None:
-    """Why a task stands where it stands, and what happens next: one screen, from the rules that the heartbeat uses."""
+    """Explain a task's state and what happens next, on one screen, by the rules that the heartbeat uses."""
     from claw_files.core import text as words
     from claw_files.presentation import figures
 

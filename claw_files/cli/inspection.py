@@ -6,18 +6,18 @@ from claw_files.cli.base import command, open_app, show, task_ids
 
 
 @command("route", example="clawfiles route --explain TC-47")
-@click.option("--explain", "task_id", metavar="TASK", help="Why this task goes where it goes.")
-@click.option("--type", "task_type", metavar="T", help="Why tasks of this type go where they go.")
-@click.option("--urgent", is_flag=True, help="With --type: as if the answer were needed now.")
+@click.option("--explain", "task_id", metavar="TASK", help="Explain which agent gets this task, and why.")
+@click.option("--type", "task_type", metavar="T", help="Explain which agent gets tasks of this type, and why.")
+@click.option("--urgent", is_flag=True, help="With --type: assume that the answer is needed now.")
 def route(task_id: str | None, task_type: str | None, urgent: bool) -> None:
-    """Explain who does a task, or tasks of a type, and why: agent, pool, model, cache, budget. Changes nothing."""
+    """Explain which agent gets a task or type, and why: pool, model, cache, budget. Changes nothing."""
     from claw_files.core import text
     from claw_files.policy.route_explanation import RouteQuestion
 
     if bool(task_id) == bool(task_type):
-        raise click.UsageError("say either --explain TASK or --type T")
+        raise click.UsageError("pass either --explain TASK or --type T")
     if urgent and task_id:
-        raise click.UsageError("--urgent goes with --type; a task is urgent by its priority")
+        raise click.UsageError("--urgent requires --type; for a task, its priority decides")
     app = open_app()
     if task_id:
         place = app.place_to_see(text.task_id(task_id))
@@ -31,13 +31,13 @@ def route(task_id: str | None, task_type: str | None, urgent: bool) -> None:
 
 
 @command("log", example="clawfiles log --task TC-47 --limit 20")
-@click.option("--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new entries (Ctrl-C to stop).")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The last N lines."
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Show the last N lines."
 )
-@click.option("--task", "task_id", metavar="TASK", help="Only what concerns this task.")
+@click.option("--task", "task_id", metavar="TASK", help="Show only lines about this task.")
 def log(follow: bool, limit: int, task_id: str | None) -> None:
-    """Show the journal: every decision and every write of ours. With --json, one object a line."""
+    """Show the journal: every decision and write of clawfiles. With --json, one object per line."""
     from claw_files.presentation import views
 
     app = open_app()
@@ -49,7 +49,7 @@ def log(follow: bool, limit: int, task_id: str | None) -> None:
 
 @command("prime", example="clawfiles prime --agent peter")
 def prime() -> None:
-    """Print what an agent must know to work here, for its role, in at most 300 words; the last line is its size."""
+    """Print the instructions for an agent's role, in at most 300 words; the last line shows the size."""
     from claw_files.services.admin import agent_briefing
 
     app = open_app()

@@ -11,38 +11,38 @@ _SHELLS = ("bash", "zsh", "fish")
 
 
 @command("cron", example="clawfiles install cron --print")
-@click.option("--print", "only_print", is_flag=True, help="Print the lines, change nothing.")
-@click.option("--remove", "removes", is_flag=True, help="Take the lines out again, and no others.")
+@click.option("--print", "only_print", is_flag=True, help="Print the lines and change nothing.")
+@click.option("--remove", "removes", is_flag=True, help="Remove these lines and no others.")
 def cron(only_print: bool, removes: bool) -> None:
-    """Add a marked block to your crontab that runs the heartbeat each minute.
+    """Add a marked block to your crontab that runs the heartbeat every minute.
 
-    All other lines stay; doing it again changes nothing more.
+    Keeps all other lines; running the command again changes nothing.
     """
     from claw_files.cli import crontab
 
     app = open_app()
     if removes:
         block = crontab.block_of(app.base) if only_print else crontab.remove(app.base)
-        said = "taken out of your crontab" if block else "your crontab has no lines for this workspace"
+        said = "removed from your crontab" if block else "your crontab has no lines for this workspace"
         facts = {"block": block, "installed": False, "changed": bool(block) and not only_print}
         show(facts, _told("" if only_print and block else said, block))
         return
     app.check_settings()  # a heartbeat that could not read its configuration helps nobody
     block = crontab.cron_block(app.base)
     changed = False if only_print else crontab.install(block)
-    said = "now in your crontab" if changed else "in your crontab already"
+    said = "added to your crontab" if changed else "already in your crontab"
     show({"block": block, "installed": not only_print, "changed": changed}, _told("" if only_print else said, block))
 
 
 @command("systemd", example="clawfiles install systemd --print\nclawfiles install systemd --now")
-@click.option("--print", "only_print", is_flag=True, help="Print the unit, change nothing.")
-@click.option("--remove", "removes", is_flag=True, help="Delete the unit again.")
-@click.option("--now", is_flag=True, help="Type the systemctl lines, too.")
-@click.option("--name", metavar="NAME", help="The unit's: clawfiles-NAME.service; not given: the folder's.")
+@click.option("--print", "only_print", is_flag=True, help="Print the unit and change nothing.")
+@click.option("--remove", "removes", is_flag=True, help="Delete the unit.")
+@click.option("--now", is_flag=True, help="Also run the systemctl commands.")
+@click.option("--name", metavar="NAME", help="Name of the unit, clawfiles-NAME.service (default: the folder's name).")
 def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> None:
-    """Write a unit that runs the daemon, as yours and without root, into ~/.config/systemd/user.
+    """Write a user unit that runs the daemon, without root, into ~/.config/systemd/user.
 
-    Units of others stay; doing it again changes nothing more.
+    Keeps all other units; running the command again changes nothing.
     """
     from claw_files.cli import systemd as units
 
@@ -54,9 +54,9 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
     else:
         text = units.unit_text(app.base, app.settings.daemon.drain)
         done = units.install(place, text, now) if acts else units.UnitChange(place=place, text=text)
-        said = f"{'written to' if done.changed else 'there already:'} {place.path}"
+        said = f"{'written to' if done.changed else 'unchanged:'} {place.path}"
         if acts and units.ends_at_logout():
-            warn("it ends when you log out, unless `loginctl enable-linger` is typed once")
+            warn("the daemon stops when you log out, unless you run `loginctl enable-linger` once")
     facts = {"name": place.name, "path": place.path, "unit": done.text, "changed": done.changed}
     facts |= {"installed": acts and not removes, "commands": list(done.commands)}
     show(facts, _told(said if acts or not done.text else "", done.text, done.commands))
@@ -79,6 +79,6 @@ def completion(shell: str) -> None:
     from claw_files.cli.root import root
 
     made = get_completion_class(shell)
-    assert made is not None, "click knows these three"
+    assert made is not None, "click supports these three"
     script = made(root, {}, "clawfiles", "_CLAWFILES_COMPLETE").source()
     show({"shell": shell, "script": script}, script)

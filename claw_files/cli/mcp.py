@@ -10,16 +10,16 @@ PORT = 3002
 
 
 @command("mcp", example="clawfiles mcp --agent peter\nclawfiles mcp --http --port 3002\nclawfiles mcp --tools")
-@click.option("--http", is_flag=True, help="Over HTTP on 127.0.0.1, for callers with a token each.")
+@click.option("--http", is_flag=True, help="Serve over HTTP on 127.0.0.1; each caller sends its agent's token.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="With --http."
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="Port for --http."
 )
-@click.option("--tools", is_flag=True, help="Print the tools as clients get them, and what they cost.")
+@click.option("--tools", is_flag=True, help="Print the tool definitions and their size in tokens.")
 def mcp(http: bool, port: int, tools: bool) -> None:
-    """Serve the workspace to models by the Model Context Protocol.
+    """Serve the workspace to models over the Model Context Protocol.
 
-    Over standard input and output, for the one agent that --agent or CLAWFILES_AGENT names; or over HTTP, where the
-    token of `clawfiles token` says who asks.
+    Uses standard input and output for the agent named by --agent or CLAWFILES_AGENT; or HTTP, where each caller sends
+    the token of its agent.
     """
     if tools:
         _show_tools()

@@ -17,47 +17,48 @@ from claw_files.operations.reference_page import calls_page
 
 _COMMANDS = """# Commands
 
-What people, cron jobs and agents type. This page is made from the program: `clawfiles COMMAND --help` says the same.
+The commands for people, cron jobs and agents. This page is generated from the program; `clawfiles COMMAND --help`
+prints the same.
 
 ## Everywhere
 
-- The **workspace** is the folder that holds `clawfiles.toml`. It is looked for in `-C DIR` and above; else it is
-  `CLAWFILES_WORKSPACE`, exactly; else it is looked for in the present folder and above. One inside another is none, and
-  one that others can write is [refused](../how-to/share.md).
-- **Who acts** is `--agent NAME`, else `CLAWFILES_AGENT`. Commands that write need one; a person is an agent of kind
-  `human`. `heartbeat` and `archive` act as the coordinator. In a run its agent acts, and nobody else can be named.
-- **`--json`** prints one JSON document on stdout (`log` and `demo`: one a line), with times as ISO 8601 UTC. Errors are
-  one JSON object on stderr then. JSON is plain ASCII: what is not is escaped.
-- Shared options stand before or after the command. `task list --agent` is a filter.
-- A process that clawfiles started, and all that it starts, is in a **run**, with or without the variables
-  `CLAWFILES_TASK`, `CLAWFILES_GENERATION` and `CLAWFILES_RUN`, which tell it what the run is about. A holder's command
-  on that task names that generation by itself, and what is made in the run names the task as its parent.
+- The **workspace** is the folder that contains `clawfiles.toml`. With `-C DIR`, clawfiles searches DIR and the folders
+  above it; otherwise it uses `CLAWFILES_WORKSPACE`; otherwise it searches the current folder and the folders above
+  it. A workspace inside another, or one that other users can write to, is [refused](../how-to/share.md).
+- **The acting agent** is `--agent NAME`, or `CLAWFILES_AGENT`. Commands that write need one; a person is an agent of
+  kind `human`. `heartbeat` and `archive` act as the coordinator. In a run only the run's own agent can act.
+- **`--json`** prints one JSON document on stdout (`log` and `demo`: one per line), with times as ISO 8601 UTC. An error
+  is then one JSON object on stderr. JSON is plain ASCII; other characters are escaped.
+- Shared options go before or after the command. `task list --agent` is a filter.
+- A process that clawfiles started, and each of its child processes, is in a **run**, even without the variables
+  `CLAWFILES_TASK`, `CLAWFILES_GENERATION` and `CLAWFILES_RUN`, which describe the run. A holder's command on that task
+  uses that generation by default, and tasks created in the run have the task as their parent.
 - A **time** is text such as 2026-03-07T10:00:00Z, "2026-03-07 10:00", 10:00 or +30m; a **length** such as 90s or 1h30m.
-- Answers go to stdout, all else to stderr. Colour only on a terminal, and not when `NO_COLOR` is set. Text out of
-  files is shown with its control characters escaped.
-- **Exit status**: see [errors](errors.md). Ctrl-C ends with 130; a reader that closes our output ends us with 141.
+- Answers go to stdout, everything else to stderr. Colour is used only on a terminal, and not if `NO_COLOR` is set.
+  Control characters in text from files are escaped.
+- **Exit status**: see [errors](errors.md). Ctrl-C exits with 130; a closed output pipe with 141.
 """
 
 _ERRORS = """# Errors and exit statuses
 
-This page is made from the program. With `--json` an error is one object on stderr,
-`{"error": {"code": ..., "message": ..., ...}}`, with its facts beside code and message. In text it is a line that
+This page is generated from the program. With `--json`, an error is one object on stderr,
+`{"error": {"code": ..., "message": ..., ...}}`, with more fields for details. As text it is a line that
 begins with `clawfiles: `.
 
 | status | meaning |
 |---|---|
-| 0 | done; also a heartbeat that finds another running, and a `send --wait` without an answer: it was delivered |
+| 0 | done; also if another heartbeat is running, or if `send --wait` delivered the message but got no answer |
 | 1 | the check found something (`doctor`, `heartbeat --check`) |
-| 2 | wrong use |
+| 2 | wrong usage |
 | 3 | no such task, agent or message; nothing ready for `claim --next` |
-| 4 | conflict: someone else holds it; the error names them |
-| 5 | refused by a rule; the error names the rule and what to do instead |
-| 6 | invalid file or configuration (file, line), or a disk that refuses |
-| 7 | busy: a lock was not free in time, or somebody is writing the file |
+| 4 | conflict: another agent holds it; the error names the agent |
+| 5 | refused by a rule; the error says what to do instead, and `rule` in its JSON names the rule |
+| 6 | invalid file or configuration (file, line), or the disk refused a write |
+| 7 | busy: a lock was not released in time, or another process is writing the file |
 | 8 | the run failed or timed out |
-| 70 | a bug of ours: one sentence, and the traceback with `CLAWFILES_DEBUG=1` |
-| 130 | ended by Ctrl-C; the workspace is consistent |
-| 141 | whoever read our output closed it |
+| 70 | internal error; `CLAWFILES_DEBUG=1` prints the traceback |
+| 130 | stopped by Ctrl-C; the workspace is consistent |
+| 141 | the reader of the output closed the pipe |
 
 | code | status | when |
 |---|---|---|

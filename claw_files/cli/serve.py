@@ -8,15 +8,15 @@ from claw_files.cli.base import command, open_app, show, warn
 
 
 @command("serve", example="clawfiles serve --port 3001")
-@click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0: any free port.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where on this machine to listen."
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The local address to listen on."
 )
 def serve(port: int, host: str) -> None:
-    """Serve the board over HTTP until SIGTERM or Ctrl-C: the same rules and errors as here.
+    """Serve the board over HTTP until SIGTERM or Ctrl-C, with the same rules and errors as the commands.
 
-    Who asks shows a token, `Authorization: Bearer TOKEN`; `clawfiles token NAME` makes one. /openapi.json describes
-    what can be asked.
+    Callers send a token, `Authorization: Bearer TOKEN`; `clawfiles token NAME` creates one. /openapi.json describes
+    the API.
     """
     from claw_files.core.errors import NotInstalled
 
@@ -32,14 +32,14 @@ def serve(port: int, host: str) -> None:
     app = open_app().outer
     auth, hosts = app.settings.serve.auth, app.settings.serve.hosts
     if auth == "loopback" and hosts:
-        told, instead = "with `hosts` others than this machine would be believed", 'say auth = "token" under [serve]'
+        told, instead = "`hosts` would let other machines act as any agent", 'set auth = "token" under [serve]'
         raise Refused('auth = "loopback" is for this machine', told, instead)
     socket = listener.listen(host, port)
     port = socket.getsockname()[1]
     for problem in app.tokens.problems():
-        warn(f"a token counts for nobody: {problem}")
+        warn(f"no token is accepted: {problem}")
     if auth == "loopback":
-        warn("everybody on this machine is believed to be whom they name: auth under [serve]")
+        warn('warning: auth = "loopback": any local process can act as any agent')
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     callers = RequestAuthenticator(app.base, os.environ, believes=not hosts)
     server.run(callers, socket, hosts, lambda: show({"url": url, "auth": auth}, f"serving {url}"))

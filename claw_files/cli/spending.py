@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 @command("cost", example="clawfiles cost --month 2026-03 --by task")
-@click.option("--month", metavar="M", help="Such as 2026-03; not given: this month, with --by month all.")
+@click.option("--month", metavar="M", help="A month such as 2026-03 (default: this month; with --by month: all).")
 @click.option(
     "--by",
     type=click.Choice(["task", "agent", "model", "month"]),
     default="agent",
     show_default=True,
-    help="What the rows are.",
+    help="What to group by.",
 )
 def cost(month: str | None, by: "By") -> None:
-    """What work has cost, as agents reported it, against the budgets. Months are those of the workspace's zone."""
+    """Show what work has cost, as agents reported it, against the budgets. Months follow the workspace's time zone."""
     from claw_files.policy import costs
     from claw_files.presentation import figures
     from claw_files.services.accounting.spend import Spending
 
     app = open_app()
     if month is not None and not re.fullmatch(r"(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])", month, re.ASCII):
-        raise click.BadParameter(f"{month[:40]!r} is no month such as 2026-03", param_hint="'--month'")
+        raise click.BadParameter(f"{month[:40]!r} is not a month such as 2026-03", param_hint="'--month'")
     if month is None and by != "month":
         month = costs.month_of(app.clock.now(), app.workspace.zone)
     billed = Spending(app.workspace).billed(by, month)
@@ -36,9 +36,9 @@ def cost(month: str | None, by: "By") -> None:
 
 
 @command("stats", example="clawfiles stats --since 7d")
-@click.option("--since", metavar="L", default="7d", show_default=True, help="How far back, such as 24h or 30d.")
+@click.option("--since", metavar="L", default="7d", show_default=True, help="How far to look back, such as 24h or 30d.")
 def stats(since: str) -> None:
-    """How long work takes, how it ends, who acts when woken, and where work waits. Probes are counted apart."""
+    """Show how long tasks take, how they end, which agents act when woken, and where tasks wait."""
     from claw_files.core import text
     from claw_files.presentation import figures
     from claw_files.services.accounting.statistics import Statistics

@@ -184,7 +184,7 @@ def _ours(place: UnitPlace) -> str | None:
     try:
         raw = load_file(place.path, _CAP_BYTES)
     except OSError:
-        raise _foreign(place, "it is a link, or no plain file") from None
+        raise _foreign(place, "it is a link or not a regular file") from None
     if raw is None:
         return None
     text = raw.decode("utf-8", "surrogateescape")
@@ -192,15 +192,15 @@ def _ours(place: UnitPlace) -> str | None:
     if found is None:
         raise _foreign(place, "it was not made by clawfiles")
     if found["root"] != place.root:
-        raise _foreign(place, f"it is that of the workspace {found['root']}")
+        raise _foreign(place, f"it belongs to the workspace {found['root']}")
     if digest(raw.partition(b"\n")[2]) != found["digest"]:
         why = f"it was edited by hand; keep the changes with `systemctl --user edit {place.name}`, delete it"
-        raise Conflict(f"{place.path} is left alone: {why}, and try again")
+        raise Conflict(f"{place.path} was not changed: {why}, and try again")
     return text
 
 
 def _foreign(place: UnitPlace, why: str) -> Conflict:
-    return Conflict(f"{place.path} is left alone: {why}; choose another name with --name NAME")
+    return Conflict(f"{place.path} was not changed: {why}; choose another name with --name NAME")
 
 
 def _installed(root: str) -> str | None:

@@ -125,7 +125,7 @@ def _agents(found: "TomlReading", coordinator: AgentId, profiles: dict[str, Prof
             found.problem(("agents", written), str(wrong))
             continue
         if name in agents:
-            found.problem(("agents", written), f"there are two of that name: {name}")
+            found.problem(("agents", written), f"the name is used twice: {name}")
         agent = _agent(found, written, name)
         profile = profiles.get(agent.profile or "")
         agents[name] = _narrowed(agent, profile, found, written) if profile else agent

@@ -17,17 +17,17 @@ def check(settings: Settings, found: TomlReading) -> None:
     for profile in settings.profiles.values():
         if not profile.network and profile.sandbox != "require":
             found.problem(
-                ("profiles", profile.name, "network"), 'is kept away by the sandbox alone; say sandbox = "require"'
+                ("profiles", profile.name, "network"), 'only has an effect in a sandbox; set sandbox = "require"'
             )
     for route in settings.routes.values():
         _check_names(settings, ("routes", route.type, "to"), route.to, found)
         _check_review(settings, route, found)
         _check_pool(settings, route, found)
         if route.cache and route.cache > settings.heartbeat.archive:
-            said = "is longer than heartbeat.archive: what is in the archive answers nobody any more"
+            said = "is longer than heartbeat.archive, and archived results are not reused"
             found.problem(("routes", route.type, "cache"), said)
         if not route.to:
-            found.problem(("routes", route.type), 'names nobody; say to = ["NAME", ..., "self"]')
+            found.problem(("routes", route.type), 'names no agent; set to = ["NAME", ..., "self"]')
     for schedule in settings.schedules.values():
         _check_schedule(settings, schedule, found)
     for name in settings.budgets.agents:
@@ -37,7 +37,7 @@ def check(settings: Settings, found: TomlReading) -> None:
     for state, sentence in vocabulary.problems(settings.words) if settings.words else ():
         found.problem(("words", state), sentence)
     if _minutes(settings.quiet_hours.windows) >= _DAY:
-        found.problem(("quiet_hours", "windows"), "leaves no time of the day to announce anything")
+        found.problem(("quiet_hours", "windows"), "leaves no time of day for announcements")
 
 
 def _check_workspace(settings: Settings, found: TomlReading) -> None:
@@ -66,7 +66,7 @@ def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
         _check_names(settings, (*path, "reports_to"), (agent.reports_to,), found)
     circle = _circle(settings, name)
     if circle and min(circle) == name:  # told once, not once for each in it
-        found.problem((*path, "reports_to"), f"goes in a circle: {' -> '.join((*circle, name))}")
+        found.problem((*path, "reports_to"), f"forms a cycle: {' -> '.join((*circle, name))}")
     if agent.has_command and not agent.command:
         found.problem(
             (*path, "runtime"), f'is "{agent.runtime}", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]'
@@ -74,7 +74,7 @@ def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
     if agent.model is None and any("{model}" in part for part in agent.command):
         found.problem((*path, "command"), "has {model} in it, so the agent needs one: model = ...")
     if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.values:
-        found.problem((*path, "permissions"), 'is for runtime = "acp"; other programs ask nobody')
+        found.problem((*path, "permissions"), 'is only for runtime = "acp"; other programs do not ask')
     if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
         found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
     if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:
@@ -87,7 +87,7 @@ def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
     if name in ("self", "coordinator", "none"):
         found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):
-        found.problem((*path, "quiet_hours"), "leaves no time of the day to announce anything")
+        found.problem((*path, "quiet_hours"), "leaves no time of day for announcements")
 
 
 def _check_profile(settings: Settings, agent: Agent, found: TomlReading) -> None:
@@ -99,7 +99,7 @@ def _check_profile(settings: Settings, agent: Agent, found: TomlReading) -> None
         near = nearest_key(agent.profile, list(settings.profiles))
         found.problem(path, f"there is no [profiles.{agent.profile}]" + (f"; did you mean {near!r}?" if near else ""))
     elif profile.sandbox == "require" and agent.runtime in (Runtime.INBOX, Runtime.OPENCLAW):
-        found.problem(path, f"wants a sandbox, and {agent.name} is not started here: its runtime is {agent.runtime}")
+        found.problem(path, f"requires a sandbox, which {agent.runtime}, the runtime of {agent.name}, cannot provide")
 
 
 def _circle(settings: Settings, start: AgentId) -> tuple[AgentId, ...]:
@@ -143,16 +143,16 @@ MOST_JOBS = 1_000  # tasks of one due time, as in one group
 def _check_schedule(settings: Settings, schedule: Schedule, found: TomlReading) -> None:
     path = ("schedules", schedule.name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,37}", schedule.name, re.ASCII):  # part of a file's name
-        found.problem(path, "wants a name of up to 38 letters, digits, '-' and '_', a letter or digit first")
+        found.problem(path, "must be a name of up to 38 letters, digits, '-' and '_', a letter or digit first")
     if (*path, "cron") not in found.given:
         found.problem(path, 'needs a time: cron = "45 8 * * 1-5"')
     if len([one for one in (schedule.spawn, schedule.event, schedule.task) if one]) != 1:
-        found.problem((*path, "do"), "wants exactly one of spawn, event and task")
+        found.problem((*path, "do"), "must contain exactly one of spawn, event and task")
     for name in ("text", "items", "type"):
         if schedule.event and getattr(schedule, name):
             found.problem((*path, "do", name), "goes with spawn and task, not with event")
     if len(schedule.text) not in (0, 1, len(schedule.spawn)):
-        found.problem((*path, "do", "text"), "wants one text for all, or as many as `spawn` has workers")
+        found.problem((*path, "do", "text"), "must be one text for all, or as many as `spawn` has workers")
     if len(schedule.items) * max(1, len(schedule.spawn)) > MOST_JOBS:
         found.problem((*path, "do", "items"), f"makes more than {MOST_JOBS:,} tasks at once")
     _check_workers(settings, schedule, (*path, "do", "spawn"), found)

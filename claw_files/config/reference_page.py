@@ -5,34 +5,33 @@ from claw_files.config.value_forms import FORMS
 
 _HEAD = """# Settings
 
-`clawfiles.toml`, in the root of the workspace. This page is made from the table that the program reads the file by.
+`clawfiles.toml`, in the root of the workspace. This page is generated from the table that the program uses.
 
-A key that is not listed here is an error that names its line and the nearest known key; all errors are told at once.
-`*` stands for a name you choose. The only thing that must be given is `workspace.coordinator`, with an agent of that
-name.
+An unknown key is an error; the message names the line and the nearest known key. All errors are reported at once.
+`*` is a name you choose. The only required key is `workspace.coordinator`, together with an agent of that name.
 
 - A **length** is text such as "500ms", "45s", "30m", "1h30m", "7d", or a whole number of seconds.
-- A **window** is text such as "22:00-07:00": from the first time up to the second, over midnight when that is earlier.
-  A window whose ends are equal is empty. "24:00" is the end of the day. Together, windows must leave some of the day.
-- A **command** is a list of texts and never goes through a shell.
-- An **amount** is a number in the currency of the budgets, without its name: 450, 0.25.
+- A **window** is text such as "22:00-07:00": from the first time to the second, over midnight if it is earlier.
+  A window with equal ends is empty. "24:00" is the end of the day. Some of the day must remain outside all windows.
+- A **command** is a list of texts and is never passed to a shell.
+- An **amount** is a number in the currency of the budgets, without a currency sign: 450, 0.25.
 - A **rate** is text such as "15/min": s, min, h or day.
 - An **amount of memory** is text such as "512MiB" or "2GiB"; K, M, G and T count by 1024.
-- An **agent** is a name under `[agents]`, in any case. It is kept in lower case.
-- A **cron line** fires at its readings of the clock in the workspace's zone. One with fixed times fires once a day also
-  when clocks are changed; one whose minute or hour begins with `*` goes by real time.
+- An **agent** is a name under `[agents]`, not case-sensitive; it is stored in lower case.
+- A **cron line** follows the clock in the workspace's time zone. A line with fixed times fires once a day even
+  when clocks change; a line whose minute or hour begins with `*` follows elapsed time.
 """
 
 _NOTES = {
-    "schedules.*": "Under `do` stands exactly one of `spawn`, `event` and `task`. The name of a schedule is up to 38\n"
+    "schedules.*": "`do` contains exactly one of `spawn`, `event` and `task`. The name of a schedule is up to 38\n"
     "letters, digits, `-` and `_`.",
-    "agents.*": "`templates/agents/` holds ready settings for well-known agent programs.",
+    "agents.*": "`templates/agents/` contains ready-made settings for well-known agent programs.",
     "profiles.*": "`*` is a name for `profile` of agents. [Profiles](../how-to/profiles.md) shows them at work.\n"
-    "Of `env` and `timeout` the narrower one counts, of `model` and the working folder the agent's own.",
-    "routes.*": "`*` is a task type. Without a route, the agents that take the type come first, then the coordinator.",
-    "budgets": "[What agents cost](../how-to/costs.md) tells how they work. `*` is the name of an agent.",
-    "prices.*": "`*` is the name of a model as it stands in `model` of an agent, or as its program reports it.",
-    "limits": "`*` is the name of a model as it stands in `model` of an agent.",
+    "For `env` and `timeout` the stricter value applies, for `model` and the working folder the agent's.",
+    "routes.*": "`*` is a task type. Without a route: agents that take the type, then the coordinator.",
+    "budgets": "[What agents cost](../how-to/costs.md) explains budgets. `*` is the name of an agent.",
+    "prices.*": "`*` is the name of a model as in `model` of an agent, or as its program reports it.",
+    "limits": "`*` is the name of a model as in `model` of an agent.",
 }
 
 

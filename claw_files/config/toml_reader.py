@@ -43,7 +43,7 @@ class TomlReading:
             elif isinstance(value, dict):
                 self._enter(here, value)
             else:
-                self.problem(here, f"wants a table: [{_spell(here)}]")
+                self.problem(here, f"must be a table: [{_spell(here)}]")
 
     def _enter(self, path: Path, table: dict[str, Any]) -> None:
         if len(path) == 2 and path[0] in self.names:

@@ -34,7 +34,7 @@ class ValueForm:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError("wants a text")
+        raise ValueError("must be a text")
     return value
 
 
@@ -44,14 +44,14 @@ def _agent(value: Any) -> str:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("wants true or false")
+        raise ValueError("must be true or false")
     return value
 
 
 def _count(least: int) -> Read:
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1_000_000:
-            raise ValueError(f"wants a whole number, {least} or more")
+            raise ValueError(f"must be a whole number, {least} or more")
         return value
 
     return read
@@ -59,7 +59,7 @@ def _count(least: int) -> Read:
 
 def _money(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1_000_000_000:
-        raise ValueError("wants an amount without its currency, such as 450 or 0.25")
+        raise ValueError("must be an amount without its currency, such as 450 or 0.25")
     return float(value)
 
 
@@ -69,7 +69,7 @@ def _one_of(*choices: str) -> Read:
             import difflib
 
             near = difflib.get_close_matches(str(value), choices, 1)
-            raise ValueError(f"wants {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise ValueError(f"must be {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return str(value)
 
     return read
@@ -78,7 +78,7 @@ def _one_of(*choices: str) -> Read:
 def _each(read: Read, what: str) -> Read:
     def read_all(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise ValueError(f"wants a list of {what}, in square brackets")
+            raise ValueError(f"must be a list of {what}, in square brackets")
         return tuple(read(one) for one in value)
 
     return read_all
@@ -87,7 +87,7 @@ def _each(read: Read, what: str) -> Read:
 def _command(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         parts = ", ".join(f'"{part}"' for part in value.split()[:8])
-        raise ValueError(f"wants a list, never a shell line: [{parts}]")
+        raise ValueError(f"must be a list, never a shell line: [{parts}]")
     return tuple(_each(_text, "texts")(value))
 
 
@@ -126,7 +126,7 @@ def _window(value: Any) -> Window:
     clock = [int(part or 0) for part in found.groups()[:6]]
     start, end = time(clock[0], clock[1], clock[2]), time(clock[3], clock[4], clock[5])
     if found[7] and start == end:
-        raise ValueError("leaves no time of the day to announce anything")
+        raise ValueError("leaves no time of day for announcements")
     return start, end
 
 
@@ -155,7 +155,7 @@ def inside(value: Any) -> str:
     """A path below the workspace, with "/" between names."""
     path = _text(value)
     if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/") or path.endswith("/"):
-        raise ValueError("wants the path of a file inside the workspace, relative to it")
+        raise ValueError("must be the path of a file inside the workspace, relative to it")
     return path
 
 
@@ -213,11 +213,11 @@ def _folder(value: Any) -> str:
     path = _text(value).removesuffix("/")
     unknown = re.sub(r"\{(agent|label)\}", "", path)
     if "{" in unknown or "}" in unknown:
-        raise ValueError("knows {agent} and {label} only")
+        raise ValueError("supports only {agent} and {label}")
     if path.startswith("~") or "\\" in path or {"..", ".", ""} & set(path.removeprefix("/").split("/")):
-        raise ValueError("wants a folder inside the workspace, or an absolute path")
+        raise ValueError("must be a folder inside the workspace, or an absolute path")
     if path.partition("/")[0] in OWN_FOLDERS:
-        raise ValueError("is a folder of the workspace's own; choose another, such as work/{agent}")
+        raise ValueError("is reserved for the workspace; choose another, such as work/{agent}")
     return path
 
 
@@ -236,7 +236,7 @@ def _prefix(value: Any) -> str:
 
 def _variable(value: Any) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", _text(value), re.ASCII):
-        raise ValueError("wants names of environment variables, without their values")
+        raise ValueError("must be names of environment variables, without their values")
     return str(value)
 
 
@@ -272,7 +272,7 @@ _NICKNAMES = {
 def _cron(value: Any) -> str:
     line = " ".join(_NICKNAMES.get(_text(value).strip().lower(), value).split())
     if line.startswith("@"):
-        raise ValueError(f"wants five fields, or one of {', '.join(_NICKNAMES)}")
+        raise ValueError(f"must be five fields, or one of {', '.join(_NICKNAMES)}")
     if len(line.split()) != 5:
         raise ValueError('wants five fields: minute, hour, day, month, weekday, such as "45 8 * * 1-5"')
     from datetime import datetime
@@ -282,7 +282,7 @@ def _cron(value: Any) -> str:
     try:
         next(CronSim(line, datetime(2026, 1, 1)))
     except CronSimError as wrong:
-        raise ValueError(f"is no cron line: {wrong}") from None
+        raise ValueError(f"is not a cron line: {wrong}") from None
     except StopIteration:
         raise ValueError("never comes due") from None
     return line

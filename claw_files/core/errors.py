@@ -1,21 +1,21 @@
-"""What can go wrong, as one family: each error has a stable code, an exit status and one sentence.
+"""The errors of clawfiles, one family: each error has a stable code, an exit status and one sentence.
 
-Adapters translate them once, at their door (`docs/reference/errors.md` lists the codes). Expected outcomes, such as
-"nothing is ready", are values; only a refused request raises.
+The CLI, HTTP and MCP adapters each translate errors in one place (`docs/reference/errors.md` lists the codes). Expected
+outcomes, such as "nothing is ready", are values; only a refused request raises.
 """
 
 from typing import ClassVar
 
 
 class ClawError(Exception):
-    """Root of all our errors. The arguments are the raw values, so an error survives pickling."""
+    """Base class of all errors of clawfiles. The arguments are the raw values, so an error survives pickling."""
 
     code: ClassVar[str] = "bug"
     exit_status: ClassVar[int] = 70
 
     @property
     def sentence(self) -> str:
-        """What happened, with what stands all the same and what to type."""
+        """The whole message: what happened, what was done despite the error, and what to type."""
         return ". ".join((str(self), *getattr(self, "__notes__", ())))
 
     def details(self) -> dict[str, object]:
@@ -24,13 +24,13 @@ class ClawError(Exception):
 
 
 class UsageError(ClawError):
-    """The command was used wrongly; the sentence says what it takes."""
+    """Wrong usage; the message says what the command accepts."""
 
     code, exit_status = "usage", 2
 
 
 class BadId(UsageError):
-    """The id could be a path or an option, or is too long: letters, digits, dot, dash and underscore only."""
+    """The id is invalid or too long: only letters, digits, dot, dash and underscore are allowed."""
 
     code = "bad-id"
 
@@ -39,12 +39,12 @@ class BadId(UsageError):
         self.text, self.what = text, what
 
     def __str__(self) -> str:
-        form = "letters, digits, '.', '_' and '-', a letter or digit first, not too long"
-        return f"{self.text[:80]!r} is no {self.what}: use {form}"
+        form = "letters, digits, '.', '_' and '-', starting with a letter or digit, and keep it short"
+        return f"{self.text[:80]!r} is not a valid {self.what}: use {form}"
 
 
 class BadValue(UsageError):
-    """A value is not of its form."""
+    """A value has the wrong format."""
 
     code = "bad-value"
 
@@ -57,16 +57,16 @@ class BadValue(UsageError):
 
 
 class NoAgentNamed(UsageError):
-    """A command that writes must know who acts."""
+    """A command that writes needs an agent name."""
 
     code = "no-agent-named"
 
     def __str__(self) -> str:
-        return "who acts? Say --agent NAME or set CLAWFILES_AGENT"
+        return "Which agent are you? Pass --agent NAME or set CLAWFILES_AGENT."
 
 
 class NotFound(ClawError):
-    """No such task, agent or message."""
+    """The task, agent or message does not exist."""
 
     code, exit_status = "not-found", 3
 
@@ -79,7 +79,7 @@ class NotFound(ClawError):
 
 
 class NothingReady(NotFound):
-    """`claim --next` found no task that the agent may take now."""
+    """`claim --next` found no task that the agent may claim now."""
 
     code = "nothing-ready"
 
@@ -88,11 +88,11 @@ class NothingReady(NotFound):
         self.agent, self.type = agent, task_type
 
     def __str__(self) -> str:
-        return f"nothing{f' of type {self.type}' if self.type else ''} is ready for {self.agent}"
+        return f"no task{f' of type {self.type}' if self.type else ''} is ready for {self.agent}"
 
 
 class Conflict(ClawError):
-    """Someone else holds it, or changed it meanwhile."""
+    """Another agent holds the task, or another process changed the file."""
 
     code, exit_status = "conflict", 4
 
@@ -105,28 +105,26 @@ class Conflict(ClawError):
 
 
 class AlreadyClaimed(Conflict):
-    """Someone holds the task. Pick another, or ask `clawfiles explain` when this one is looked at again."""
+    """Another agent holds the task. Choose another task, or run `clawfiles explain` to see when this one is checked."""
 
     code = "already-claimed"
 
     def __init__(
         self, task: str, holder: str | None, generation: int, evidence: dict[str, object] | None = None, seen: str = ""
     ) -> None:
-        """`evidence` is where it stands who has the task: `path`, `line`, `at`; `seen` the same as people read it."""
+        """`evidence` is the place that names the holder: `path`, `line`, `at`; `seen` is the same as text."""
         ClawError.__init__(self, task, holder, generation, evidence, seen)
         self.task, self.holder, self.generation, self.evidence, self._seen = task, holder, generation, evidence, seen
 
     def __str__(self) -> str:
         if self.holder is None:
-            return (
-                f"{self.task} says it is in progress but not with whom; the coordinator frees it: `clawfiles release`"
-            )
+            return f"{self.task} is in progress but names no holder; the coordinator frees it: `clawfiles release`"
         seen = f": {self._seen}" if self._seen else ""
         return f"{self.task} is held by {self.holder} (generation {self.generation}){seen}"
 
 
 class StaleGeneration(Conflict):
-    """The caller's claim was superseded; whatever it did belongs into a file of its own."""
+    """The caller's claim was superseded. Write results into a file of your own."""
 
     code = "stale-generation"
 
@@ -135,13 +133,13 @@ class StaleGeneration(Conflict):
         self.task, self.named, self.current, self.holder = task, named, current, holder
 
     def __str__(self) -> str:
-        holder = f"{self.holder} now has" if self.holder else "now counts"
-        now = f"{holder} generation {self.current}"
-        return f"{self.task}: generation {self.named} is over, {now}; run `clawfiles task show {self.task}`"
+        now = f"{self.holder} holds" if self.holder else "the current one is"
+        said = f"generation {self.named} of {self.task} has been superseded: {now} generation {self.current}"
+        return f"{said}; run `clawfiles task show {self.task}`"
 
 
 class NotYours(Conflict):
-    """It is delegated to, or held by, another agent."""
+    """The task is delegated to, or held by, another agent."""
 
     code = "not-yours"
 
@@ -150,11 +148,11 @@ class NotYours(Conflict):
         self.task, self.owner, self.instead = task, owner, instead
 
     def __str__(self) -> str:
-        return f"{self.task} belongs to {self.owner or 'nobody yet'}" + (f"; {self.instead}" if self.instead else "")
+        return f"{self.task} belongs to {self.owner or 'no agent yet'}" + (f"; {self.instead}" if self.instead else "")
 
 
 class Changed(Conflict):
-    """The file was changed by someone else and what was asked no longer applies to it; theirs stands."""
+    """Another process changed the file, and the request no longer applies; the other change was kept."""
 
     code = "changed"
 
@@ -163,11 +161,11 @@ class Changed(Conflict):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path} was changed by someone else meanwhile; look at it and try again"
+        return f"another process changed {self.path} at the same time; check the file and try again"
 
 
 class Refused(ClawError):
-    """A rule forbids it; the sentence names the rule and what to do instead."""
+    """A rule forbids the request; the message says what to do instead, and the JSON field `rule` names the rule."""
 
     code, exit_status = "refused", 5
 
@@ -176,23 +174,23 @@ class Refused(ClawError):
         self.rule, self.message, self.instead = rule, message, instead
 
     def __str__(self) -> str:
-        return f"{self.message} (rule: {self.rule})" + (f"; {self.instead}" if self.instead else "")
+        return self.message + (f"; {self.instead}" if self.instead else "")
 
 
 class NoSandbox(Refused):
-    """It must run in a sandbox, and none can be built here."""
+    """The run needs a sandbox, and this machine cannot provide one."""
 
     code = "no-sandbox"
 
 
 class MoveRefused(Refused):
-    """The task cannot make this move, or not by this agent."""
+    """The task cannot change to that state, or this agent may not change it."""
 
     code = "move-refused"
 
 
 class InvalidFile(ClawError):
-    """A file or the configuration cannot be read as what it should be; it stays as it is."""
+    """A file or the configuration is invalid; it is left unchanged."""
 
     code, exit_status = "invalid-file", 6
 
@@ -205,7 +203,7 @@ class InvalidFile(ClawError):
 
 
 class InvalidConfig(InvalidFile):
-    """`clawfiles.toml` is wrong; `problems` lists everything at once as (line or None, sentence)."""
+    """`clawfiles.toml` is invalid; `problems` lists all problems as (line or None, sentence)."""
 
     code = "invalid-config"
 
@@ -218,7 +216,7 @@ class InvalidConfig(InvalidFile):
 
 
 class NoWorkspace(InvalidFile):
-    """There is no clawfiles.toml here or above."""
+    """There is no clawfiles.toml in this folder or any folder above it."""
 
     code = "no-workspace"
 
@@ -227,17 +225,17 @@ class NoWorkspace(InvalidFile):
         self.start = start
 
     def __str__(self) -> str:
-        return f"no clawfiles.toml in {self.start} or above; run `clawfiles init`, or name the workspace with -C DIR"
+        return f"no clawfiles.toml in {self.start} or above; run `clawfiles init`, or pass the workspace with -C DIR"
 
 
 class CannotRead(InvalidFile):
-    """The gate refused to open it: a link, no regular file, too large, no permission."""
+    """The file cannot be opened: a link, not a regular file, too large, or no permission."""
 
     code = "cannot-read"
 
 
 class Untrusted(InvalidFile):
-    """Others decide what is started here: by a file or folder of theirs, or by one that they can write."""
+    """Other users can control which programs start here, through a file or folder that they own or can write to."""
 
     code = "untrusted"
 
@@ -246,7 +244,7 @@ class Untrusted(InvalidFile):
 
 
 class Busy(ClawError):
-    """A lock was not free in time; the sentence names the holder."""
+    """A lock was not released in time; the message names the holder."""
 
     code, exit_status = "busy", 7
 
@@ -259,16 +257,16 @@ class Busy(ClawError):
 
 
 class FilePending(Busy):
-    """The file is empty or half saved and younger than two seconds: someone is writing it."""
+    """The file is empty or half saved and less than two seconds old: another process is writing it."""
 
     code = "pending"
 
     def __str__(self) -> str:
-        return f"{self.what} is being written by someone; try again"
+        return f"another process is writing {self.what}; try again"
 
 
 class PortTaken(Busy):
-    """Somebody else listens there."""
+    """Another program listens on the port."""
 
     code = "port-taken"
 
@@ -276,11 +274,11 @@ class PortTaken(Busy):
         super().__init__(f"port {port}", "another program")
 
     def __str__(self) -> str:
-        return f"{self.what} is taken by {self.holder}; say --port N, or --port 0 for any that is free"
+        return f"{self.what} is in use by {self.holder}; pass --port N, or --port 0 for any free port"
 
 
 class DaemonRuns(Busy):
-    """Another daemon has this workspace."""
+    """Another daemon runs for this workspace."""
 
     code = "daemon-runs"
 
@@ -288,11 +286,11 @@ class DaemonRuns(Busy):
         super().__init__("daemon", holder)
 
     def __str__(self) -> str:
-        return f"a daemon has this workspace already: {self.holder or 'another process'}; see `clawfiles daemon status`"
+        return f"a daemon already runs here: {self.holder or 'another process'}; see `clawfiles daemon status`"
 
 
 class DaemonNeeded(Busy):
-    """In a sandbox every command but those on the own checkpoint goes through the daemon, and none answers."""
+    """In a sandbox all commands except those on your checkpoint go through the daemon, and no daemon answers."""
 
     code = "daemon-needed"
 
@@ -302,13 +300,13 @@ class DaemonNeeded(Busy):
 
     def __str__(self) -> str:
         return (
-            f"in this sandbox the command needs the daemon, and none answers ({self.reason}): "
-            "`clawfiles daemon run`, outside, starts one; your working folder, inbox and checkpoint are yours to write"
+            f"in this sandbox the command needs the daemon, and none answers ({self.reason}): start one outside "
+            "with `clawfiles daemon run`; you can still write to your working folder, inbox and checkpoint"
         )
 
 
 class Draining(Busy):
-    """The daemon is stopping and takes no new work; what runs is finished or saved first."""
+    """The daemon is stopping and accepts no new work; running work is finished or saved first."""
 
     code = "draining"
 
@@ -318,13 +316,13 @@ class Draining(Busy):
 
     def __str__(self) -> str:
         return (
-            f"draining: the daemon stops in {self.seconds} s or less and takes no new work; "
-            "try again after it, or start it anew with `clawfiles daemon run`"
+            f"the daemon is stopping and accepts no new work; it stops within {self.seconds} s; "
+            "try again after that, or restart it with `clawfiles daemon run`"
         )
 
 
 class CannotWrite(ClawError):
-    """The disk refused: full, read-only, gone. Nothing was changed, unless `unknown` says durability is not proven."""
+    """The disk refused the write: full, read-only, missing. Nothing was changed, unless `unknown` is true."""
 
     code, exit_status = "cannot-write", 6
 
@@ -333,13 +331,13 @@ class CannotWrite(ClawError):
         self.path, self.reason, self.unknown = path, reason, unknown
 
     def __str__(self) -> str:
-        tail = "written, but not proven to survive a power cut" if self.unknown else "nothing was changed"
+        tail = "written, but may not survive a power cut" if self.unknown else "nothing was changed"
         is_all = self.unknown or not getattr(self, "__notes__", None)  # else what stands is told behind it
         return f"cannot write {self.path}: {self.reason}" + (f" ({tail})" if is_all else "")
 
 
 class GatewayAway(ClawError):
-    """OpenClaw's gateway does not answer, is starting, or went away; the same may work a little later."""
+    """OpenClaw's gateway does not answer, is starting, or closed the connection; try again later."""
 
     code, exit_status = "gateway-away", 8
 
@@ -348,11 +346,11 @@ class GatewayAway(ClawError):
         self.url, self.reason = url, reason
 
     def __str__(self) -> str:
-        return f"OpenClaw's gateway at {self.url} does not answer: {self.reason}; look at `openclaw gateway status`"
+        return f"OpenClaw's gateway at {self.url} does not answer: {self.reason}; check `openclaw gateway status`"
 
 
 class GatewayRefused(ClawError):
-    """OpenClaw's gateway said no; trying again changes nothing. `reason` says what it said, or what it lacks."""
+    """OpenClaw's gateway refused the request; trying again does not help. `reason` says why."""
 
     code, exit_status = "gateway-refused", 8
 
@@ -375,7 +373,7 @@ INSTALL = {
 
 
 class NotInstalled(ClawError):
-    """A library that only some need is missing."""
+    """An optional library is not installed."""
 
     code, exit_status = "not-installed", 6
 

@@ -49,7 +49,7 @@ class ConfigReload:
             app.workspace.epoch = self._loop.app.workspace.epoch
             app.heartbeat.starts = self._loop.app.heartbeat.starts
             self._loop.take_over(app)
-            self._log.say("reload", f"{CONFIG} is in force")
+            self._log.say("reload", f"{CONFIG} is loaded")
 
     def _refuse(self, sentence: str, clock: Clock) -> None:
         stamp = self._loop.app.files.stamp(CONFIG)
@@ -59,13 +59,13 @@ class ConfigReload:
         if sentence == self.error:
             return
         self.error = sentence
-        self._log.say("reload", f"{CONFIG} is wrong, the one before stays in force: {sentence}")
+        self._log.say("reload", f"{CONFIG} is invalid; the previous configuration is kept: {sentence}")
         self._tell_monitor(sentence)
 
     def _tell_monitor(self, sentence: str) -> None:
         app = self._loop.app
         key, to = f"config.{digest(sentence.encode(), 4)}", app.settings.monitor
-        text = f"{CONFIG} is wrong, the daemon goes on with the one before:\n\n{sentence[:4000]}"
+        text = f"{CONFIG} is invalid; the daemon keeps the previous configuration:\n\n{sentence[:4000]}"
         me, why = app.settings.coordinator, sentence[:500]
         audit = Audit(JournalEvent.RELOAD_REFUSED, agent=to, key=key, actor=me, why=why)
         try:

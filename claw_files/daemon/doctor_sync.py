@@ -29,7 +29,7 @@ def sync(app: App, log: DaemonLog) -> None:
             for mended in _mend(app):
                 log.say("mended", mended.as_text())
         except Busy as busy:
-            log.say("sync", f"nothing was mended: {busy}")
+            log.say("sync", f"nothing was repaired: {busy}")
         findings = _examine(app)
     log.say("sync", f"{len(findings)} findings")
     if findings:
@@ -67,6 +67,6 @@ def _tell(app: App, findings: list[Finding]) -> None:
         return
     more = f"\n... and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
     shown = "\n".join(one.as_text() for one in findings[:SHOWN])
-    text = f"The doctor found what only somebody can decide; `clawfiles doctor` lists it:\n\n{shown}{more}"
+    text = f"The doctor found problems that it cannot repair; `clawfiles doctor` lists them:\n\n{shown}{more}"
     audit = Audit(JournalEvent.SYNC, agent=to, key=key, actor=app.settings.coordinator, why=f"{len(findings)} findings")
     app.messages.tell(key, to, words.safe(text, 50_000, lines=True), Kind.ANNOUNCE, None, audit)

@@ -89,7 +89,7 @@ class HealthChecks:
                 assert ping.run is not None
                 run = self._app.runtime.look(ping.run.id)
                 is_lost = run is not None and not run.ended and (run.reason == LOST or not run.alive)
-                return f"{ping.agent}: its run {ping.run.id} has no supervisor any more" if is_lost else None
+                return f"{ping.agent}: its run {ping.run.id} has lost its supervisor" if is_lost else None
             case PingMethod.PROGRAM:
                 return self._lacks_program(ping.agent)
             case PingMethod.SIGN:
@@ -108,7 +108,7 @@ class HealthChecks:
             try:
                 answers.put((agent, app.ping(agent, app.settings.health.answer)))
             except Exception as wrong:  # noqa: BLE001 - whatever went wrong in the thread, it is its answer
-                answers.put((agent, f"{agent} could not be asked: {wrong}"))
+                answers.put((agent, f"{agent} could not be pinged: {wrong}"))
 
         threading.Thread(target=ask, daemon=True).start()
 
@@ -129,7 +129,7 @@ class HealthChecks:
             return f"{agent} cannot be woken: {wrong}"
         if os.path.isfile(program) and os.access(program, os.X_OK):
             return None
-        return f"{agent} cannot be woken: {program} is not there or may not be run"
+        return f"{agent} cannot be woken: {program} does not exist or is not executable"
 
     @property
     def is_waiting(self) -> bool:
@@ -165,7 +165,7 @@ class HealthChecks:
         now = self._clock.now().replace(microsecond=0)
         key = topic_key("ping", agent, now)
         me = self._app.settings.coordinator
-        text = f"Are you there? Say so with `clawfiles answer {key} pong`."
+        text = f"Health check: please run `clawfiles answer {key} pong`."
         audit = Audit(JournalEvent.PING, agent=agent, key=key, actor=me, why="health")
         message = self._app.messages.tell(key, agent, text, Kind.PING, None, audit)
         self._asked[agent] = (message, now + self._app.settings.health.answer)
@@ -193,15 +193,15 @@ class HealthChecks:
         for name in ids:
             key = Key.parse(name)
             if key.topic == "health" and (agent := AgentId(key.name)) in self._app.settings.agents:
-                self._silent.setdefault(agent, Silence(key=name, why=f"{agent} was silent before"))
+                self._silent.setdefault(agent, Silence(key=name, why=f"{agent} had stopped answering"))
 
     def _judge(self, agent: AgentId, why: str | None) -> None:
         before = self._silent.get(agent)
         if why is None:
             if before:
                 del self._silent[agent]
-                self._log.say("health", f"{agent} is there again")
-                self._app.workspace.put_away(before.key, None, "it is there again")
+                self._log.say("health", f"{agent} answers again")
+                self._app.workspace.put_away(before.key, None, "it answers again")
             return
         key = before.key if before else topic_key("health", agent, self._clock.now())
         self._silent[agent] = Silence(key=key, why=why)

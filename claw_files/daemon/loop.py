@@ -119,7 +119,7 @@ class DaemonLoop:
         except (ClawError, OSError) as wrong:
             self._failed(str(wrong))
         except Exception as wrong:  # noqa: BLE001 - a bug of ours in one tick must not end the daemon: it is told
-            self._failed(f"a bug of ours: {type(wrong).__name__}: {wrong}")
+            self._failed(f"internal error: {type(wrong).__name__}: {wrong}")
         else:
             self._ticked(ticked)
         here = self.app.heartbeat.seen

@@ -69,4 +69,4 @@ class PeriodicJobs:
         except (ClawError, OSError) as wrong:
             self._log.news(f"{name} failed", str(wrong))
         except Exception as wrong:  # noqa: BLE001 - a bug of ours in a chore must not end the heartbeat: it is told
-            self._log.news(f"{name} failed", f"a bug of ours: {type(wrong).__name__}: {wrong}")
+            self._log.news(f"{name} failed", f"internal error: {type(wrong).__name__}: {wrong}")

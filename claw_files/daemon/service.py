@@ -68,7 +68,7 @@ class Service:
 
     def _wait_for_workspace(self) -> App | None:
         """The workspace, once it is back and can be read; None when the end is asked for first."""
-        self.log.say("no workspace", f"{self.root} is gone or was replaced; waiting for it")
+        self.log.say("no workspace", f"{self.root} is missing or was replaced; waiting for it")
         while not self.signals.ends:
             self.hints.wait(STRETCH_SECONDS)
             if not os.path.lexists(os.path.join(self.root, CONFIG)):

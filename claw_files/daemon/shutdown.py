@@ -45,7 +45,7 @@ class Shutdown:
                 app.runtime.end_lost(run.id)
             self._clock.sleep(_POLL_SECONDS)
         for app, run in self._live():
-            self._log.say("left", "it hangs in the kernel and cannot be ended", run=_named(app, run))
+            self._log.say("left", "it is stuck in the kernel and cannot be stopped", run=_named(app, run))
 
     def _live(self) -> list[tuple[App, Run]]:
         """What runs, in compartments, too, and where."""
@@ -58,7 +58,7 @@ class Shutdown:
         except (ClawError, OSError) as wrong:
             self._log.say("not saved", "" if app.home else str(wrong), run=_named(app, run))
             return
-        self._log.say("saved", "" if app.home else f"what there is of it is in {path}", run=_named(app, run))
+        self._log.say("saved", "" if app.home else f"its partial result is in {path}", run=_named(app, run))
 
 
 def _named(app: App, run: Run) -> str:

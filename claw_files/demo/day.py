@@ -29,17 +29,17 @@ SENTENCES = {  # what the heartbeat does, by the name of the action; the others 
     "wake": "wakes {agent}{about}",
     "fail": "{task} has failed: {why}",
     "retry": "{task} gets another attempt: {why}",
-    "again": "{task} is begun again: {why}",
+    "again": "{task} is restarted: {why}",
     "dead-letter": "{task} is out of attempts and goes to dead-letter/",
     "escalate": "tells {agent}: {why}",
     "finish": "{task} has a result: {why}",
-    "report": "gives {agent} one report: {why}",
+    "report": "sends {agent} one report: {why}",
     "wait-until": "{task} is in progress: wait until {eta}",
     "progress": "tells {agent} how {task} is going",
     "review": "asks {agent} to review {task}",
     "inform": "informs {agent} that {task} is done",
-    "announce": "hands {agent} what is new{about}",
-    "brief": "hands {agent} the brief: {why}",
+    "announce": "sends {agent} the news{about}",
+    "brief": "sends {agent} the brief: {why}",
     "close": "{task} leaves the ledger: {why}",
     "event": "schedule: {why}",
 }
@@ -175,19 +175,19 @@ class DemoDay:
     def _open(self) -> None:
         self._text(
             "A workday of sam (coordinates), peter (engineer) and three workers, with real processes and real files.\n"
-            f"One second here stands for about {PACE // 60} minutes. The agents are small scripts in place of models.\n"
+            f"One second is about {PACE // 60} minutes of the day. The agents are small scripts instead of models.\n"
         )
 
     def close(self, keep: str | None) -> None:
         """Show what has become of it all, and where to look next."""
         self._text("\nThe board (clawfiles board):\n" + self._clawfiles("board"))
-        self._text("\nHEARTBEAT.md, where nothing is waited for any more:\n" + self._file("HEARTBEAT.md"))
-        self._text("\nannouncements.md, all that dimitrios was told:\n" + self._file("announcements.md"))
+        self._text("\nHEARTBEAT.md, which is empty at the end of the day:\n" + self._file("HEARTBEAT.md"))
+        self._text("\nannouncements.md, with everything that dimitrios was told:\n" + self._file("announcements.md"))
         if keep is None:
-            self._text("\nTo look at the files of such a day: clawfiles demo --keep DIR. To begin: docs/tutorial/")
+            self._text("\nTo keep the files of the day: clawfiles demo --keep DIR. To get started: docs/tutorial/")
         else:
             self._text(f"\nLook around: cd {keep}, clawfiles log, clawfiles explain TC-89, reports/morning.md,")
-            self._text("dead-letter/tc-90.md, runs/. To begin with a workspace of your own: docs/tutorial/")
+            self._text("dead-letter/tc-90.md, runs/. To create your own workspace: docs/tutorial/")
 
     # --- what must have come of it
 

@@ -24,7 +24,7 @@ def workspace(keep: str | None) -> Iterator[str]:
     It is removed at the end, unless `keep` names it or the day failed. Raises Refused when `keep` holds something.
     """
     if keep is not None and os.path.lexists(keep) and (not os.path.isdir(keep) or os.listdir(keep)):
-        raise Refused("nothing is written over", f"{keep} holds something already", "name a new or empty folder")
+        raise Refused("nothing is written over", f"{keep} is not empty", "pass a new or empty folder")
     target = os.path.realpath(keep if keep is not None else tempfile.mkdtemp(prefix="clawfiles-demo-"))
     ignore = shutil.ignore_patterns("__pycache__", ".clawfiles")
     mode = os.stat(target).st_mode if os.path.isdir(target) else 0o700

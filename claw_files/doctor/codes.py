@@ -5,7 +5,7 @@ from typing import Final
 from claw_files.core.errors import INSTALL
 from claw_files.core.model import Value
 
-REPAIR: Final = "type `clawfiles doctor --repair`"
+REPAIR: Final = "run `clawfiles doctor --repair`"
 
 
 class Code(Value, frozen=True):
@@ -24,31 +24,31 @@ def _group(title: str, *rows: tuple[str, str, str]) -> tuple[str, tuple[Code, ..
 GROUPS: Final = (
     _group(
         "The configuration and the machine",
-        ("invalid-config", "the configuration is wrong; no command works", "correct the line in clawfiles.toml"),
+        ("invalid-config", "the configuration is invalid, so no command works", "correct the line in clawfiles.toml"),
         (
             "untrusted",
-            "others decide what is started here: no command works, and nothing else of the configuration is looked at",
-            "do what is named, or type `clawfiles trust DIR` if you trust whoever can write there",
+            "other users can control which programs start here, so no command works; the rest is not checked",
+            "follow the advice in the finding, or run `clawfiles trust DIR` if you trust these users",
         ),
         (
             "no-modes",
-            "this file system knows no modes: whoever may use the mount decides what is started",
-            "mount it for yourself alone (uid=, umask=077), or keep the workspace on a local disk of Linux",
+            "this file system has no permissions: any user of the mount can control which programs start",
+            "mount it for your user only (uid=, umask=077), or keep the workspace on a local Linux disk",
         ),
         (
             "others-write",
-            "others can write it: what agents read and believe, they can change",
-            "take their right away (chmod -R go-w), or share the folder with a group as docs/how-to/share.md tells",
+            "other users can write to it and change what agents read",
+            "remove the permission (chmod -R go-w), or share the folder with a group as in docs/how-to/share.md",
         ),
         (
             "others-read",
-            "others can read it",
-            "take their right away (chmod -R go-rwx); what is made anew is for you alone anyway",
+            "other users can read it",
+            "remove the permission (chmod -R go-rwx); new files are private anyway",
         ),
         (
             "not-ignored",
-            "git would take tokens and caches from here",
-            "write a line with nothing but * into .clawfiles/.gitignore",
+            "git would commit tokens and caches from this folder",
+            "write the single line * into .clawfiles/.gitignore",
         ),
         (
             "openclaw-ledger",
@@ -57,271 +57,271 @@ GROUPS: Final = (
         ),
         (
             "openclaw-library",
-            "the library that speaks with OpenClaw's gateway is missing: its agents are never woken",
+            "the library for OpenClaw's gateway is not installed, so OpenClaw agents are never woken",
             INSTALL["openclaw"],
         ),
         (
             "openclaw-gateway",
-            "OpenClaw's gateway cannot be asked: its agents are not woken now",
-            "see that it runs (openclaw gateway status), and url and token under [openclaw]",
+            "OpenClaw's gateway does not answer, so OpenClaw agents are not woken",
+            "check that it runs (openclaw gateway status), and check url and token under [openclaw]",
         ),
         (
             "openclaw-agent",
-            "OpenClaw knows no agent of that id: tasks for it fail",
-            "add it there (openclaw agents add), or set openclaw_agent under [agents.{agent}]",
+            "OpenClaw has no agent with this id, so its tasks fail",
+            "add it in OpenClaw (openclaw agents add), or set openclaw_agent under [agents.{agent}]",
         ),
         (
             "openclaw-workspace",
-            "OpenClaw has this agent work in another folder than the one whose reports are read",
-            "set workspace under [agents.{agent}] to the folder that is named",
+            "OpenClaw runs this agent in a different folder from the one whose reports are read",
+            "set workspace under [agents.{agent}] to the folder in the finding",
         ),
         (
             "openclaw-old",
-            "this version of OpenClaw reads HEARTBEAT.md, and has no scratch that push_ledger could write to",
-            "leave push_ledger out until OpenClaw is 2026.8.1 or newer",
+            "this version of OpenClaw reads HEARTBEAT.md and has no scratch for push_ledger to write to",
+            "remove push_ledger until OpenClaw is 2026.8.1 or newer",
         ),
         (
             "acp-library",
-            "the library that speaks with ACP agents is missing: they are never woken",
+            "the library for ACP agents is not installed, so ACP agents are never woken",
             INSTALL["acp"],
         ),
         (
             "program-missing",
-            "the program of an agent is not there: runs of it cannot start, and tasks for it fail",
-            "install it, or let command in [agents.{agent}] name it by its path",
+            "the agent's program does not exist, so its runs cannot start and its tasks fail",
+            "install it, or use its full path in `command` of [agents.{agent}]",
         ),
         (
             "no-sandbox",
-            "the profile of this agent wants a sandbox, and none can be built here: it is never woken",
-            "do what is named, or set sandbox under the profile of [agents.{agent}] to prefer or off",
+            "the agent's profile requires a sandbox, which this machine cannot provide, so it is never woken",
+            "follow the advice in the finding, or set sandbox to prefer or off in the profile of [agents.{agent}]",
         ),
         (
             "weak-sandbox",
-            "this bubblewrap cannot forbid user namespaces inside of a sandbox, which lead to flaws of the kernel",
+            "this bubblewrap cannot disable user namespaces in a sandbox, which exposes kernel vulnerabilities",
             "install bubblewrap 0.8 or newer",
         ),
         (
             "notify-library",
-            "the library that reaches people outside of the workspace is missing: their channels get nothing",
+            "the notification library is not installed, so people's channels receive nothing",
             INSTALL["notify"],
         ),
         (
             "channel-unusable",
-            "a channel of a person that nothing can be delivered to",
-            "correct channels under [agents.{agent}]; the program apprise tries an address",
+            "a channel of a person cannot receive anything",
+            "correct channels under [agents.{agent}]; the program apprise can test an address",
         ),
         (
             "not-writable",
-            "you may not write it, and so the heartbeat cannot: a command of another user, mostly of root, has made it",
-            "have root give it back to whoever owns clawfiles.toml (chown)",
+            "you cannot write to it, and neither can the heartbeat: another user, usually root, created it",
+            "ask root to chown it to the owner of clawfiles.toml",
         ),
         (
             "weak-filesystem",
-            "this file system cannot exchange two names: an edit made at the very moment of a write may be lost",
-            "keep the workspace on a local disk (ext4, xfs, btrfs), or edit by commands only",
+            "this file system cannot exchange two files, so an edit at the moment of a write may be lost",
+            "keep the workspace on a local disk (ext4, xfs, btrfs), or use only commands to edit",
         ),
         (
             "future-time",
-            "the file's time is over five minutes ahead; it counts as now, and lateness cannot be seen from it",
-            "set the clock of the machine that wrote it, then save the file again",
+            "the file's time is over five minutes in the future; it is treated as now, so lateness is not detected",
+            "correct the clock of the machine that wrote it, then save the file again",
         ),
     ),
     _group(
         "Links, devices, folders",
-        ("link", "a symbolic link: it is never followed, so it counts for nothing", "put the file itself there"),
-        ("hard-link", "it has a second name: it is neither read nor written", "copy it, and put the copy in its place"),
-        ("special-file", "a pipe, socket or device: it is never opened", "find out who made it; move it elsewhere"),
-        ("folder-as-file", "a folder with the name of a file: it is not read", "move it out of the workspace"),
-        ("no-permission", "it cannot be opened: permission denied", "let its owner make it readable (chmod u+rw)"),
-        ("open-private", "a private folder that others may enter", "take their rights away (chmod go-rwx)"),
-        ("compartment-open", "a compartment that others may enter, or something in it that is open to them", REPAIR),
-        ("compartment-outside", "of an agent with a compartment, and outside of it, where others read", REPAIR),
+        ("link", "a symbolic link, which is ignored", "replace it with the file itself"),
+        ("hard-link", "it has a hard link, so it is neither read nor written", "replace it with a copy"),
+        ("special-file", "a pipe, socket or device, which is never opened", "move it elsewhere"),
+        ("folder-as-file", "a folder where a file is expected; it is ignored", "move it out of the workspace"),
+        ("no-permission", "it cannot be opened: permission denied", "ask its owner to make it readable (chmod u+rw)"),
+        ("open-private", "a private folder that other users can enter", "remove the permission (chmod go-rwx)"),
+        ("compartment-open", "a compartment, or a file in it, that other users can access", REPAIR),
+        ("compartment-outside", "a file of a compartment outside it, where other agents can read it", REPAIR),
         (
             "compartment-ill",
-            "something in the compartment is wrong or odd; what it is, is for its agent",
-            "type `clawfiles doctor` with {agent} in CLAWFILES_AGENT",
+            "the compartment has problems, which only its agent may see",
+            "run `clawfiles doctor` with CLAWFILES_AGENT={agent}",
         ),
-        ("too-large", "over 4 MiB: it is not read, or only to be cut", "move what is long into another file"),
-        ("nearly-full", "over 3 MiB: at 4 MiB nothing can be added any more", "move what is long into another file"),
-        ("foreign", "nothing of ours lies here under such a name: it is passed over", "move it out of the workspace"),
-        ("bad-archive", "the archive of a month cannot be read: what is in it is not found", "put the good one back"),
-        ("too-many-files", "over 20,000 files in one folder: the rest is not looked at", "type `clawfiles archive`"),
-        ("too-deep", "folders more than four deep: nothing below is looked at", "move them out of the workspace"),
+        ("too-large", "over 4 MiB, so it is not read", "move long text into another file"),
+        ("nearly-full", "over 3 MiB; nothing can be added at 4 MiB", "move long text into another file"),
+        ("foreign", "clawfiles has no file of this name here; it is ignored", "move it out of the workspace"),
+        ("bad-archive", "the archive of a month cannot be read", "restore it from a backup"),
+        ("too-many-files", "over 20,000 files in one folder; the rest is not checked", "run `clawfiles archive`"),
+        ("too-deep", "folders more than four deep; deeper ones are not checked", "move them out of the workspace"),
     ),
     _group(
         "Names",
-        ("not-an-id", "this name is no id, so nobody reads the file", "rename it: letters, digits, '.', '_', '-'"),
-        ("not-a-task-file", "it does not end in .md, so it is no task", "give it the ending .md, or move it elsewhere"),
+        ("not-an-id", "the name is not an id, so the file is ignored", "rename it: letters, digits, '.', '_', '-'"),
+        ("not-a-task-file", "it does not end in .md, so it is not a task", "rename it to .md, or move it elsewhere"),
         (
             "case-twins",
-            "two files for one task, which differ in case only; one of them counts",
-            f"if they are equal {REPAIR}; else put what is right into the lower-case one, move the other away",
+            "two files for one task that differ only in case; one of them is used",
+            f"if they are equal {REPAIR}; otherwise put the right text into the lower-case file, move the other away",
         ),
-        ("two-files", "the task has files in two folders; the first counts", "keep the right one; move the other away"),
-        ("unicode-twins", "two names that look the same and differ in their bytes", "rename one of them"),
-        ("look-alike", "letters of another script that look like an id; it is none", "type the name anew in ASCII"),
+        ("two-files", "the task has files in two folders; the first is used", "keep one; move the other away"),
+        ("unicode-twins", "two names that look the same but differ in their bytes", "rename one of them"),
+        ("look-alike", "letters of another script that only look like an id", "rename it in ASCII"),
         ("odd-name", "a name with invisible or control characters, or bytes that are not UTF-8", "rename it"),
-        ("device-name", "Windows keeps this name for a device: such a file cannot exist there", "choose another id"),
+        ("device-name", "Windows reserves this name for a device, so the file cannot exist there", "choose another id"),
     ),
     _group(
-        "What stands in files",
-        ("encoding", "it is not UTF-8, or holds a NUL or odd line ends; it is not read", "save it as UTF-8 text"),
-        ("unclosed", "the front matter of line 1 is never closed", "end it with a line ---"),
-        ("bad-frontmatter", "the front matter is no list of key: value lines", "write one key: value a line"),
+        "Content of files",
+        ("encoding", "it is not UTF-8, or contains NUL or CR line endings; it is not read", "save it as UTF-8 text"),
+        ("unclosed", "the front matter that begins in line 1 is not closed", "close it with a line ---"),
+        ("bad-frontmatter", "the front matter is not a list of key: value lines", "write one key: value per line"),
         ("frontmatter-large", "front matter over 16 KiB or 4,000 values", "move the text below the closing ---"),
-        ("alias", "YAML anchors and aliases are not read", "write the value out"),
-        ("tag", "YAML tags are not read", "take the !tag out"),
-        ("nested", "front matter nested over 16 deep", "write one key: value a line"),
-        ("duplicate-key", "a key stands there twice; which one counts is unclear", "keep one of the lines"),
-        ("empty-file", "the file is empty: nothing is known of the task", "write it anew, or move it elsewhere"),
+        ("alias", "YAML anchors and aliases are not read", "write out the value"),
+        ("tag", "YAML tags are not read", "remove the !tag"),
+        ("nested", "front matter nested more than 16 deep", "write one key: value per line"),
+        ("duplicate-key", "a key appears twice, so its value is unclear", "keep one of the lines"),
+        ("empty-file", "the file is empty, so nothing is known about the task", "rewrite it, or move it elsewhere"),
         (
             "unclear",
-            "words about a task that were not understood: they do not count",
-            "write what is suggested, or `clawfiles explain {task}`",
+            "text about a task that was not understood and is ignored",
+            "write the suggested text, or run `clawfiles explain {task}`",
         ),
-        ("wrong-id", "the id in the file is not the file's name; the file is not read", "correct one of the two"),
-        ("bad-value", "a value is not of its form; the file is not read", "correct the line"),
+        ("wrong-id", "the id in the file differs from the file's name, so the file is not read", "correct one of them"),
+        ("bad-value", "a value has the wrong format, so the file is not read", "correct the line"),
         ("unknown-agent", "there is no such agent in clawfiles.toml", "correct the name, or add the agent"),
-        ("cycle", "tasks wait for each other in a circle: none ever becomes ready", "take one of them out of after:"),
-        ("missing-after", "it waits for a task that does not exist", "correct after:, or make the task"),
-        ("ended-after", "it waits for a task that ended without being done", "correct after:, or cancel {task}"),
-        ("parent-cycle", "tasks were spawned in one another, in a circle", "correct one parent:, or take it out"),
-        ("missing-parent", "its parent does not exist", "correct parent:, or take the line out"),
+        ("cycle", "tasks depend on each other in a cycle, so none becomes ready", "remove one of them from after:"),
+        ("missing-after", "it depends on a task that does not exist", "correct after:, or create the task"),
+        ("ended-after", "it depends on a task that ended without being done", "correct after:, or cancel {task}"),
+        ("parent-cycle", "parents of tasks form a cycle", "correct one parent:, or remove it"),
+        ("missing-parent", "its parent does not exist", "correct parent:, or remove the line"),
     ),
     _group(
-        "Where tasks stand",
+        "States of tasks",
         (
             "no-line",
-            "in progress without a line in the ledger: no heartbeat looks at it",
+            "in progress without a line in the ledger, so no heartbeat checks it",
             REPAIR,
         ),
         (
             "not-watched",
-            "open and given to an agent, without a line in the ledger: no heartbeat looks at it",
-            "type `clawfiles explain {task}`; write a line for it if it shall be followed",
+            "open and assigned, without a line in the ledger, so no heartbeat checks it",
+            "run `clawfiles explain {task}`; add a ledger line if it should be followed up",
         ),
         (
             "unseen-move",
-            "cancelled or overwritten by hand, without a line in the ledger: no heartbeat sees it",
-            "type `clawfiles explain {task}`; then the command for where it stands",
+            "cancelled or overwritten by hand, without a line in the ledger, so no heartbeat notices it",
+            "run `clawfiles explain {task}`, then the command that fits its state",
         ),
         (
             "refused-move",
-            "a move by hand that nobody may make; the state before it stays in force",
-            "type `clawfiles explain {task}`; then the command for the move, or put the old state back",
+            "an edit by hand to a state that is not allowed; the previous state still applies",
+            "run `clawfiles explain {task}`; then use the command for the move, or restore the old state",
         ),
         (
             "lease-over",
-            "its lease was over a day ago",
-            "type `clawfiles explain {task}`; if nobody works on it, `clawfiles release {task} --agent NAME`",
+            "its lease expired more than a day ago",
+            "run `clawfiles explain {task}`; if no agent works on it, `clawfiles release {task} --agent NAME`",
         ),
         (
             "old-copy",
-            "the file's generation is older than the claim files': an old copy was written over it",
-            "type `clawfiles heartbeat`; it writes what is in force, if somebody holds the newer one",
+            "the file's generation is older than the claim files': an old copy has overwritten the file",
+            "run `clawfiles heartbeat`; it restores the newer generation if an agent holds it",
         ),
         (
             "definition-alone",
-            "a definition without a status file: a crash came between the two, or the file was deleted",
-            "put the status file back, or make the task anew and move the definition away",
+            "a definition without a status file, after a crash or because the file was deleted",
+            "restore the status file, or create the task again and move the definition away",
         ),
         (
             "definition-unreadable",
-            "what was asked for cannot be read; what the task's message carries of it counts meanwhile",
-            "correct the line that is named",
+            "the definition cannot be read; the text in the task's message is used meanwhile",
+            "correct the line in the finding",
         ),
-        ("misplaced", "dead outside of dead-letter/, or in it and not dead", REPAIR),
+        ("misplaced", "dead but not in dead-letter/, or in it but not dead", REPAIR),
         (
             "output-missing",
-            "it is done, and a file that it promised is not there",
-            "bring the file, or type `clawfiles reopen {task}`",
+            "it is done, but a promised output file does not exist",
+            "add the file, or run `clawfiles reopen {task}`",
         ),
         (
             "report-unknown-task",
-            "an agent reports on a task that does not exist; nobody reads it",
-            "correct the id in the report, or make the task",
+            "an agent reports on a task that does not exist; the report is ignored",
+            "correct the id in the report, or create the task",
         ),
     ),
     _group(
         "The ledger",
-        ("ledger-lost", "the ledger is missing or empty while tasks are open: nobody looks at them", REPAIR),
+        ("ledger-lost", "the ledger is missing or empty while tasks are open, so they are not checked", REPAIR),
         (
             "line-closed",
-            "a line for a task that has been closed for over an hour: no heartbeat has been here",
-            "type `clawfiles heartbeat`; `clawfiles install cron` makes it regular",
+            "a line for a task that was closed more than an hour ago: no heartbeat has run since",
+            "run `clawfiles heartbeat`; `clawfiles install cron` runs it regularly",
         ),
         (
             "line-unknown-task",
             "a line for a task that does not exist",
-            "take the line out, or make the task",
+            "remove the line, or create the task",
         ),
         (
             "status-gone",
-            "a line for a task whose status file is gone; nothing is made in its place",
-            "put the file back, or take the line out",
+            "a line for a task whose status file is missing; the file is not created again",
+            "restore the file, or remove the line",
         ),
         (
             "status-emptied",
-            "its file is gone, and all of status/ is empty or missing: the heartbeat does nothing until it is back",
-            "put status/ back, or take the lines out",
+            "its file and all of status/ are missing, so the heartbeat does nothing",
+            "restore status/, or remove the lines",
         ),
-        ("line-unknown-agent", "a line that names an agent that is not in clawfiles.toml", "correct the name"),
+        ("line-unknown-agent", "a line with an agent that is not in clawfiles.toml", "correct the name"),
         (
             "unclear-line",
-            "a line in which not all words are understood; the task is watched, and the line stays as it is",
-            "write what the finding says",
+            "a line that is not fully understood; the task is followed up, and the line is left unchanged",
+            "write the suggested text",
         ),
-        ("line-twice", "a second line for a task; only the first acts", "take one of them out"),
+        ("line-twice", "a second line for a task; only the first is used", "remove one of them"),
     ),
     _group(
         "Inboxes",
         (
             "message-missing",
-            "the task was delivered to its agent, and the message is not there",
-            "type `clawfiles heartbeat`; with a line in the ledger it sends it again",
+            "the task was delivered to its agent, but the message is missing",
+            "run `clawfiles heartbeat`; it resends the message of a task with a ledger line",
         ),
         ("orphan-message", "a message about a task that does not exist", "finish it: `clawfiles inbox done ID`"),
         (
             "unsent-message",
-            "no line of the journal tells of it: somebody wrote it by hand, and whom it names may not be its author",
-            "ask whom it names; then finish it: `clawfiles inbox done ID`",
+            "the journal has no record of it: it was written by hand, and its sender is unproven",
+            "ask the named sender, then finish it: `clawfiles inbox done ID`",
         ),
-        ("two-messages", "two messages of one key in one inbox; the first of new/, cur/, done/ counts", "keep one"),
-        ("unreadable-message", "a message that cannot be read; it goes to quarantine/ when it is met", "send it anew"),
-        ("unknown-inbox", "an inbox of nobody in clawfiles.toml: what lies there is read by nobody", "add the agent"),
-        ("stale-tmp", "half delivered for over 36 hours: its sender has died", REPAIR),
+        ("two-messages", "two messages with one key in one inbox; the first of new/, cur/, done/ is used", "keep one"),
+        ("unreadable-message", "it cannot be read, and will be moved to quarantine/", "send it again"),
+        ("unknown-inbox", "an inbox without an agent in clawfiles.toml; its messages are not read", "add the agent"),
+        ("stale-tmp", "partly delivered for over 36 hours: its sender has crashed", REPAIR),
     ),
     _group(
-        "What was left behind",
-        ("conflict-kept", "somebody's bytes that could not be merged", "take what you need, then move it elsewhere"),
-        ("quarantined", "a file that was set aside", "take what you need, then move it elsewhere"),
-        ("journal-torn", "the journal's last line was torn off by a crash", REPAIR),
+        "Leftovers",
+        ("conflict-kept", "an edit that could not be merged", "copy what you need, then move it elsewhere"),
+        ("quarantined", "a file that was set aside", "copy what you need, then move it elsewhere"),
+        ("journal-torn", "a crash cut off the journal's last line", REPAIR),
         (
             "journal-cut-line",
-            "a crash of clawfiles tore this line off; it is skipped, and a write that it told of is told again below",
-            "nothing: the lines after it are whole",
+            "a crash cut this line off; it is skipped, and its write is recorded again below",
+            "nothing: the following lines are intact",
         ),
-        ("journal-bad-line", "a line of the journal that is no JSON object; it is skipped", "look who writes there"),
-        ("swap-left", "a write that a crash cut short", REPAIR),
+        ("journal-bad-line", "a journal line that is not a JSON object; it is skipped", "find out what writes there"),
+        ("swap-left", "a write that a crash interrupted", REPAIR),
         (
             "no-heartbeat",
-            "no heartbeat has come: versions that were displaced by writes are not looked at again",
-            f"`clawfiles install cron` makes it regular; {REPAIR} looks at them now",
+            "no heartbeat has run, so file versions replaced by writes have not been checked again",
+            f"`clawfiles install cron` runs it regularly; {REPAIR} checks them now",
         ),
-        ("run-lost", "a run without an end and without a process", REPAIR),
-        ("run-lock-stray", "a lock of a run that is over or never was", "type `clawfiles heartbeat`; it is harmless"),
-        ("event-failed", "a due time whose task could not be made", "type `clawfiles log`; then make the task by hand"),
+        ("run-lost", "a run without an end record and without a process", REPAIR),
+        ("run-lock-stray", "a lock of a run that has ended or never existed", "run `clawfiles heartbeat`"),
+        ("event-failed", "a due time whose task could not be created", "see `clawfiles log`; create it by hand"),
         (
             "brief-undelivered",
-            "items of a brief that a channel has not had",
-            "read them with `clawfiles brief`; then see whether the channel can be written to",
+            "items of a brief that a channel did not receive",
+            "read them with `clawfiles brief`; then check that the channel is writable",
         ),
         (
             "post-given-up",
-            "what a channel of a person has not taken for so long that it is tried no more",
-            "read it there; see that the channel works, then move it elsewhere",
+            "a message that a channel did not accept and that is no longer retried",
+            "read it; check the channel, then move the file elsewhere",
         ),
-        ("check-failed", "the doctor itself could not finish a check", "report it with the file, if you can"),
+        ("check-failed", "the doctor could not finish a check", "please report it, with the file if possible"),
     ),
 )  # fmt: skip
 
@@ -329,18 +329,18 @@ CODES: Final = {row.code: row for _, rows in GROUPS for row in rows}
 
 _HEAD = """# What the doctor finds
 
-This page is made from the program. `clawfiles doctor` changes nothing: it prints two lines for each finding, where
-and what, then what to do, and exits 1 when there was something. `clawfiles doctor --repair` mends what the last column
-marks, says what it did, and names what is left. It deletes nothing of yours and never guesses: what can mean two things
-is only named.
+This page is generated from the program. `clawfiles doctor` changes nothing: it prints two lines for each finding, the
+problem and what to do, and exits 1 if it found something. `clawfiles doctor --repair` fixes the findings marked in the
+last column, prints what it did, and lists the rest. It deletes no file of yours and never guesses: an ambiguous problem
+is only reported.
 
 With `--json` it prints one document: `findings` (a list of `code`, `file`, `line`, `meaning`, `do`, `repairable`),
-`repaired` (a list of `code`, `file`, `did`), and `notices` (sentences; they are no findings, and a terminal shows them,
-too).
+`repaired` (a list of `code`, `file`, `did`), and `notices` (sentences, also shown on a terminal; they are
+not findings).
 
-Editors' leftovers (`x~`, `#x#`, `4913`) and names that begin with a dot are passed over.
+Backup files of editors (`x~`, `#x#`, `4913`) and names that begin with a dot are ignored.
 
-`clawfiles doctor --prove-claims [N]` tries your disk instead: [how](../explanation/proof.md#on-your-own-disk).
+`clawfiles doctor --prove-claims [N]` tests your disk instead: [details](../explanation/proof.md#on-your-own-disk).
 """
 
 
@@ -348,7 +348,7 @@ def page() -> str:
     """The reference page, whole."""
     parts = [_HEAD]
     for title, rows in GROUPS:
-        parts.append(f"## {title}\n\n| code | what it means | what to do | mended |\n|---|---|---|---|\n")
+        parts.append(f"## {title}\n\n| code | what it means | what to do | repaired |\n|---|---|---|---|\n")
         parts[-1] += "".join(f"| `{c.code}` | {c.means} | {_shown(c.do)} | {_mark(c)} |\n" for c in rows)
     return "\n".join(parts)
 

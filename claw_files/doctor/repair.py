@@ -43,7 +43,7 @@ class RepairStep(Value, frozen=True):
         return {"code": self.code, "file": self.file, "did": text.safe(self.did, 500)}
 
     def as_text(self) -> str:
-        return f"mended {self.code}: {self.file}: {text.safe(self.did, 500)}"
+        return f"repaired {self.code}: {self.file}: {text.safe(self.did, 500)}"
 
 
 class Repair:
@@ -95,7 +95,7 @@ class Repair:
                 yield RepairStep(code="no-heartbeat", path=path, did=verdict)
             after = leftovers.displaced(self._survey())
             if gone := [path for path in before if path not in after][len(told) :]:
-                did = f"looked again at {len(gone)} displaced versions; nobody had written into them"
+                did = f"checked {len(gone)} replaced file versions; they had no late edits"
                 yield RepairStep(code="no-heartbeat", path=".clawfiles/kept", did=did)
 
         return self._safely("recover", step)
@@ -194,7 +194,7 @@ class Repair:
                 return []
             entry, said = self._entry(task, sent)
             if entry.agent is None:
-                raise NotFound("agent", task.id, "nobody has it: write its line yourself")
+                raise NotFound("agent", task.id, "it has no agent: add the line by hand")
         except (ClawError, OSError) as wrong:
             self.failed.append(f"{task_id}: {wrong}")
             return []

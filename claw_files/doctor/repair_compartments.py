@@ -28,7 +28,7 @@ class CompartmentRepair:
         for workspace, repair in self._inner:
             path = os.path.relpath(workspace.root, self._outer.root)
             if number := len(repair.mend()):
-                done.append(RepairStep(code="compartment-ill", path=path, did=f"mended {number} findings in it"))
+                done.append(RepairStep(code="compartment-ill", path=path, did=f"repaired {number} findings in it"))
             self.failed += [f"{path}: {len(repair.failed)} findings"] if repair.failed else []
         return done
 
@@ -47,4 +47,4 @@ class CompartmentRepair:
             return
         closed = sum(access_modes.tighten(root, path) for path in access_modes.opened(root))
         if closed:
-            yield RepairStep(code="compartment-open", path=FOLDER, did=f"took the rights of others from {closed} names")
+            yield RepairStep(code="compartment-open", path=FOLDER, did=f"removed other users' access to {closed} names")

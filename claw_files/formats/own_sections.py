@@ -83,7 +83,7 @@ def _span(raw: bytes | None, path: str) -> tuple[int, int] | None:
     except UnicodeDecodeError:
         raise InvalidFile(path, "not-utf8", "it is not UTF-8 text, so nothing is put into it") from None
     if "\0" in text:
-        raise InvalidFile(path, "not-text", "it has a NUL in it, so nothing is put into it")
+        raise InvalidFile(path, "not-text", "it contains a NUL character, so nothing is put into it")
     found = list(_MARK.finditer(text))
     if not found:
         return None

@@ -149,7 +149,7 @@ def _answer_of(error: Exception) -> HttpAnswer:
     if isinstance(error, Refusal):
         return HttpAnswer(error.status, error.document(), error.headers)
     if isinstance(error, NoAgentNamed):  # which names the shell's ways
-        told = "who asks? Show a token, or say `agent`: in the body, or in the query of a GET"
+        told = "which agent are you? Send a token, or pass `agent` in the body, or in the query of a GET"
         return HttpAnswer(400, {"error": {"code": error.code, "message": told}})
     if isinstance(error, ClawError):
         status = status_of(error)
@@ -160,7 +160,7 @@ def _answer_of(error: Exception) -> HttpAnswer:
         import traceback
 
         traceback.print_exception(error)
-    bug = ClawError(f"a bug of ours: {type(error).__name__}; CLAWFILES_DEBUG=1 shows where, please report it")
+    bug = ClawError(f"internal error: {type(error).__name__}; CLAWFILES_DEBUG=1 shows where, please report it")
     sys.stderr.write(f"{views.error_text(bug)}\n")
     return HttpAnswer(500, views.error_document(bug))
 
@@ -168,5 +168,5 @@ def _answer_of(error: Exception) -> HttpAnswer:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "no-such-method" if error.status_code == 405 else "no-such-path"
-    told = f"this path does not take {request.method[:20]}" if code == "no-such-method" else "there is nothing here"
+    told = f"this path does not accept {request.method[:20]}" if code == "no-such-method" else "no such path"
     return _response(_answer_of(Refusal(code, told, **dict(error.headers or {}))))

@@ -41,8 +41,8 @@ class RequestAuthenticator:
             return None
         agent = app.tokens.agent_of(_token(authorization)) if authorization is not None else None
         if agent is None:
-            why = "no token was shown" if authorization is None else "the token is nobody's"
-            told = f"{why}: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
+            why = "no token was sent" if authorization is None else "the token is not valid"
+            told = f"{why}: `Authorization: Bearer TOKEN`; `clawfiles token NAME` prints the path of a token"
             raise Refusal("no-token", told, www_authenticate="Bearer")
         return agent
 
@@ -54,11 +54,11 @@ class RequestAuthenticator:
         if name is None:
             return agent
         if not isinstance(name, str):
-            raise UsageError("`agent` must be a text: who asks")
+            raise UsageError("`agent` must be text: the name of the caller")
         if agent is None:
             return self.app(None).settings.agent(name).name
         if name.lower() != agent:
-            raise Refusal("not-you", f"the token is {agent}'s, and `agent` says {safe(name, 80)}")
+            raise Refusal("not-you", f"the token belongs to {agent}, but `agent` is {safe(name, 80)}")
         return agent
 
 

@@ -38,7 +38,7 @@ class Conditions(NamedTuple):
     def check(self, tag: str) -> None:
         """Raises Refusal "outdated" where a change is not wanted of what has this tag now."""
         if (self.match and not _names(self.match, tag)) or _names(self.none_match, tag, weakly=True):
-            raise Refusal("outdated", "it has another revision than you say; look at it again", ETag=tag)
+            raise Refusal("outdated", "its revision has changed; read the task again", ETag=tag)
 
     def met(self, answer: HttpAnswer) -> HttpAnswer:
         """What is answered to who looks: 304 where they have it already. Raises Refusal "outdated"."""

@@ -73,7 +73,7 @@ class Protocol(H11Protocol):
             return
         self._has_place = self._has_place or self._has_room()
         if not self._has_place:  # told only now: an answer before its question is read would be lost
-            self._end(Refusal("too-many-connections", f"{MOST_CONNECTIONS} admitted callers are being answered"))
+            self._end(Refusal("too-many-connections", f"all {MOST_CONNECTIONS} connections are in use"))
             return
         super().data_received(data)
         self._watch_head()
@@ -94,7 +94,7 @@ class Protocol(H11Protocol):
     def _too_slow(self) -> None:
         self._head = None
         if self.conn.trailing_data[0]:
-            self._end(Refusal("too-slow", f"the head of the request did not come whole within {HEAD_SECONDS:g} s"))
+            self._end(Refusal("too-slow", f"the request head was not complete within {HEAD_SECONDS:g} s"))
         elif not self.transport.is_closing():
             self.transport.close()
 
@@ -114,7 +114,7 @@ class Protocol(H11Protocol):
             code = "too-many-headers" if b"\n" in self.conn.trailing_data[0] else "url-too-long"
             self._end(Refusal(code, f"the head of the request is larger than {HEAD_BYTES} bytes"))
         else:
-            self._end(Refusal("bad-request", "this is no HTTP request as it should be"))
+            self._end(Refusal("bad-request", "the HTTP request is malformed"))
 
     def _end(self, refusal: Refusal) -> None:
         """Refuse what is no request yet; an answer that is under way is broken off instead."""

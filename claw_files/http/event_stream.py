@@ -54,7 +54,7 @@ class EventStreams:
     async def stream(self, asked: HttpRequest, last: str | None, is_head: bool) -> Response:
         """The stream from behind the event `last`, or from now on; its head alone. Raises Refusal and ClawError."""
         if self._open >= MOST_STREAMS:
-            told = f"there are {MOST_STREAMS} streams of events already"
+            told = f"all {MOST_STREAMS} event streams are in use"
             raise Refusal("too-many-connections", told, retry_after="15")
         self._open += 1
         try:

@@ -16,22 +16,22 @@ SECURITY = (
 """Headers of every answer; there are none that let a page of another origin read it."""
 
 REFUSALS = {  # code: (status, when)
-    "bad-request": (400, "The request is no HTTP as it should be, or a GET with a body."),
-    "no-token": (401, "No token was shown, or one that is nobody's. `clawfiles token NAME` makes one."),
+    "bad-request": (400, "The HTTP request is malformed, or is a GET with a body."),
+    "no-token": (401, "No token was sent, or an invalid one. `clawfiles token NAME` creates one."),
     "not-you": (403, "`agent` names another agent than the token does."),
-    "cross-site": (403, "A page of another origin asks: see `Origin` and `Sec-Fetch-Site`."),
-    "no-such-path": (404, "There is nothing at this path."),
-    "no-such-method": (405, "The path does not take this method; `Allow` names those it takes."),
-    "too-slow": (408, "The request did not come whole in time."),
+    "cross-site": (403, "The request comes from a page of another origin: see `Origin` and `Sec-Fetch-Site`."),
+    "no-such-path": (404, "The path does not exist."),
+    "no-such-method": (405, "The path does not support this method; `Allow` lists the supported methods."),
+    "too-slow": (408, "The request was not complete in time."),
     "no-length": (411, "A body without `Content-Length`."),
-    "outdated": (412, "`If-Match` names another revision than there is now, or `If-None-Match` of a move this one."),
+    "outdated": (412, "`If-Match` names an outdated revision, or `If-None-Match` of a move names the current one."),
     "too-large": (413, "The body is larger than a megabyte and a half."),
     "url-too-long": (414, "The path and query are longer than four kilobytes."),
     "not-json": (415, "The body is not `application/json`."),
-    "wrong-host": (421, "`Host` is no name of this server, is missing, or stands there twice."),
+    "wrong-host": (421, "`Host` is not a name of this server, is missing, or stands there twice."),
     "key-reused": (422, "The `Idempotency-Key` was used for another request."),
     "too-many-headers": (431, "More than 64 headers, or more than 16 kilobytes of them."),
-    "too-many-connections": (503, "All connections answer holders of tokens, or there are too many streams."),
+    "too-many-connections": (503, "All connections are used by callers with a token, or there are too many streams."),
 }
 
 

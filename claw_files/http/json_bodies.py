@@ -34,7 +34,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     except RecursionError:
         raise UsageError("the body is nested too deeply") from None
     except json.JSONDecodeError as wrong:
-        raise UsageError(f"the body is no JSON: {wrong.msg} at character {wrong.pos}") from None
+        raise UsageError(f"the body is not JSON: {wrong.msg} at character {wrong.pos}") from None
     if not isinstance(found, dict):
         raise UsageError(NO_OBJECT)
     return found
@@ -44,11 +44,11 @@ def _check_texts(found: object) -> None:
     """Raises Usage for text, keys included, that could not stand in a file."""
     if isinstance(found, str):
         if "\0" in found:
-            raise UsageError("the body has a NUL in it")
+            raise UsageError("the body contains a NUL character")
         try:
             found.encode()
         except UnicodeEncodeError:
-            raise UsageError("the body has half a character in it (a lone surrogate)") from None
+            raise UsageError("the body contains a lone surrogate") from None
     elif isinstance(found, dict):
         for key, value in found.items():
             _check_texts(key)
@@ -66,7 +66,7 @@ def query(raw: bytes) -> dict[str, str]:
         raise UsageError("the query is not UTF-8, or has too many parts") from None
     found: dict[str, str] = _once([*pairs])
     if any("\0" in text for text in found.values()):
-        raise UsageError("the query has a NUL in it")
+        raise UsageError("the query contains a NUL character")
     return found
 
 
@@ -83,12 +83,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"{twice[:80]!r} stands there twice")
+        raise UsageError(f"{twice[:80]!r} appears twice")
     return found
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise UsageError(f"{text} is no number in JSON")
+    raise UsageError(f"{text} is not a JSON number")
 
 
 def _integer(text: str) -> int:

@@ -22,8 +22,8 @@ def listen(host: str, port: int) -> socket.socket:
     except ValueError:
         raise BadValue("--host", host, "an address of this machine, such as 127.0.0.1") from None
     if not address.is_loopback:
-        instead = "stay on 127.0.0.1 and put a proxy or tunnel in front: see docs/how-to/http.md"
-        raise Refused("loopback only", f"{host} can be reached from elsewhere", instead)
+        instead = "listen on 127.0.0.1 and put a proxy or tunnel in front: see docs/how-to/http.md"
+        raise Refused("loopback only", f"{host} can be reached from other machines", instead)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # Named, because asyncio turns Nagle's algorithm off only where it is: else each answer waits 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
         "info": {
             "title": "clawfiles",
             "version": __version__,
-            "summary": "The board of a workspace, by the same rules as the shell.",
+            "summary": "The board of a workspace, with the same rules as the command line.",
         },
         "paths": paths,
         "components": {
@@ -42,7 +42,7 @@ def arguments(row: HttpRoute) -> Schema:
     required = set(found.get("required", ()))
     fields = dict(found["properties"])
     if row.takes_agent:
-        fields["agent"] = {"type": "string", "maxLength": 512, "description": "Who asks; the token's agent."}
+        fields["agent"] = {"type": "string", "maxLength": 512, "description": "The agent of the token."}
     shown = {name: one if name in required else _or_null(one, row) for name, one in fields.items()}
     return {**found, "properties": shown}
 

@@ -15,35 +15,35 @@ from claw_files.operations.table import HttpRoute
 
 _HEAD = """# HTTP
 
-What `clawfiles serve` answers. This page is made from the table that the program answers by; the same as OpenAPI 3.1 is
-at `/openapi.json`. [The board over HTTP](../how-to/http.md) tells how to use it.
+The HTTP API of `clawfiles serve`. This page is generated from the program; `/openapi.json` has the same as OpenAPI 3.1.
+[The board over HTTP](../how-to/http.md) explains how to use it.
 
 ## Everywhere
 
-- **Who asks** shows a token: `Authorization: Bearer TOKEN`. It acts as the agent that the token was
-  [made for](commands.md#token). `agent` in the body says the same once more and has to be that agent. Where
-  `auth = "loopback"` stands under `[serve]`, this machine's callers need no token: `agent` is believed. A request that
-  a proxy passed on needs one all the same.
-- **Bodies** are JSON objects, `Content-Type: application/json`, at most {body:,} bytes, with their `Content-Length`. A
-  key that is not known is wrong use, and so are a key twice, NaN, numbers of over 18 digits, NUL and half characters.
+- **Authentication.** A caller sends a token, `Authorization: Bearer TOKEN`, and acts as the agent that the token was
+  [created for](commands.md#token). `agent` in the body is optional and must be the same agent. With
+  `auth = "loopback"` under `[serve]`, local callers need no token: `agent` is trusted. A request that was forwarded
+  by a proxy needs a token anyway.
+- **Bodies** are JSON objects, `Content-Type: application/json`, at most {body:,} bytes, with `Content-Length`.
+  Unknown keys, duplicate keys, NaN, numbers of more than 18 digits, NUL and lone surrogates are refused.
 - **Answers** are JSON with the keys of the shell's `--json`, in plain ASCII; times are ISO 8601 UTC. An error is
   `{{"error": {{"code": ..., "message": ..., ...}}}}`, as on the shell's standard error.
 - **No GET changes anything**, and HEAD answers as GET does, without the body.
-- A POST with `Idempotency-Key` has one effect however often it is sent: what was answered is answered again, for the
-  newest {kept:,} keys of the server's life. What failed may be tried again with its key.
-- **Revisions.** What a GET answers comes with an `ETag`. `If-None-Match` asks whether it is another one now (304: it
-  is not), `If-Match` moves a task only if it is still that one (412: it is not). Both take `*` and lists; a weak tag,
-  `W/"x"`, counts in `If-None-Match` alone, as RFC 9110 says.
-- **Who shows no token** is answered, and the connection ends. When all connections are taken, the oldest one of theirs
-  makes room, then the oldest on which nothing is asked; what is being answered to a token's holder goes on.
+- A POST with `Idempotency-Key` takes effect once, however often it is sent: the server repeats its answer, for the
+  newest {kept:,} keys since its start. A failed request may be repeated with its key.
+- **Revisions.** Each answer to a GET has an `ETag`. `If-None-Match` asks for the answer only if it has changed (304:
+  unchanged); `If-Match` moves a task only if it has not changed (412: it has). Both take `*` and lists; a weak tag,
+  `W/"x"`, is accepted only in `If-None-Match`, following RFC 9110.
+- **Callers without a token** are answered, then their connection is closed. When all connections are in use, the
+  oldest of these is closed first, then the oldest idle one; answers to callers with a token continue.
 - **Limits**: {connections} connections and {streams} streams at once, {headers} headers of {header_bytes:,} bytes
   together, {url:,} bytes of path and query, {seconds:g} s for the head of a request and as long for its body.
-- `Host` must name this server, with its port or, where that is 80 or 443, without; `Origin` and `Sec-Fetch-Site`,
-  where they are sent, no other page. There is no CORS.
+- `Host` must name this server, with its port (optional for 80 and 443). `Origin` and `Sec-Fetch-Site`, if sent, must
+  not name another page. There is no CORS.
 
 ## Moving a task
 
-`PATCH /api/tasks/{{task}}` finds the move that gives the task the `status`:
+`PATCH /api/tasks/{{task}}` performs the move that leads to the `status`:
 
 | status | move | takes beside it |
 |---|---|---|
@@ -66,7 +66,7 @@ _STATUS = {
 
 _EVENTS = """## Events
 
-`GET /api/events` does not end by itself. Each event is a line of the journal:
+`GET /api/events` stays open. Each event is a line of the journal:
 
 ```
 id: 2026-03-07.1200
@@ -74,8 +74,8 @@ event: journal
 data: {"timestamp": "2026-03-07T08:45:00Z", "action": "claim", "task": "TC-47", ...}
 ```
 
-Lines that are not for whoever listens (compartments) are left out. `Last-Event-ID: 2026-03-07.1200` goes on behind
-that line; without it the stream begins now. Every 15 s without an event there is a comment, `: ping`. The stream ends
+Lines that the caller may not see (compartments) are omitted. `Last-Event-ID: 2026-03-07.1200` continues after
+that line; without it the stream starts now. Every 15 s without an event there is a comment, `: ping`. The stream ends
 with the server, and when its token is revoked.
 """
 
@@ -130,7 +130,7 @@ def _form(schema: dict[str, Any]) -> str:
 def _errors() -> Iterator[str]:
     yield "## Errors\n\nThe shell's [errors](errors.md) have these statuses:\n"
     yield "| error | status |\n|---|---|\n" + "".join(_kind(kind, status) for kind, status in STATUSES)
-    yield "503 comes with `Retry-After`. What is refused before any service is asked has codes of its own:\n"
+    yield "503 comes with `Retry-After`. Requests that are refused before they reach a service have their own codes:\n"
     rows = (f"| `{code}` | {status} | {when} |\n" for code, (status, when) in REFUSALS.items())
     yield "| code | status | when |\n|---|---|---|\n" + "".join(rows)
 

@@ -64,15 +64,15 @@ class RequestGuard:
             raise Refusal("too-many-headers", f"there are over {MOST_HEADERS} headers or {HEADER_BYTES} bytes of them")
         hosts = _all(headers, b"host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            raise Refusal("wrong-host", "`Host` is no name of this server")
+            raise Refusal("wrong-host", "`Host` is not a name of this server")
         if any(origin not in self._origins for origin in _all(headers, b"origin")):
-            raise Refusal("cross-site", "a page of another origin asks")
+            raise Refusal("cross-site", "the request comes from a page of another origin")
         if any(site not in (b"same-origin", b"none") for site in _all(headers, b"sec-fetch-site")):
-            raise Refusal("cross-site", "a page of another site asks")
+            raise Refusal("cross-site", "the request comes from a page of another site")
         if len(_all(headers, b"authorization")) > 1:
-            raise Refusal("bad-request", "`Authorization` stands there twice")
+            raise Refusal("bad-request", "`Authorization` appears twice")
         if b"%2f" in scope["raw_path"].lower():
-            raise Refusal("no-such-path", "there is nothing here")  # no id has a slash in it
+            raise Refusal("no-such-path", "no such path")  # no id has a slash in it
 
 
 def spellings(host: str) -> Iterator[tuple[str, str]]:
@@ -110,18 +110,18 @@ class _Exchange:
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._all()
         except TimeoutError:
-            raise Refusal("too-slow", f"the body did not come whole within {BODY_SECONDS:g} s") from None
+            raise Refusal("too-slow", f"the body was not complete within {BODY_SECONDS:g} s") from None
 
     def _check(self) -> None:
         length = _all(self._headers, b"content-length")
         if _all(self._headers, b"transfer-encoding"):
-            raise Refusal("no-length", "a body needs its `Content-Length`, in one piece")
+            raise Refusal("no-length", "a body needs a `Content-Length`, and must not be chunked")
         if not self._changes:
             if not self._is_read:
-                raise Refusal("bad-request", "a GET has no body")
+                raise Refusal("bad-request", "a GET must not have a body")
             return
         if not length:
-            raise Refusal("no-length", "a body needs its `Content-Length`")
+            raise Refusal("no-length", "a body needs a `Content-Length`")
         if len(length[0]) > _DIGITS or int(length[0]) > BODY_BYTES:
             raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
         if not _is_json(_all(self._headers, b"content-type")) or _all(self._headers, b"content-encoding"):

@@ -37,12 +37,12 @@ class RequestHandler:
         """
         row, agent = asked.row, self.caller(asked)
         if row.changes and asked.query:
-            raise UsageError("a request with a body takes nothing in the query")
+            raise UsageError("a request with a body must not have a query")
         raw = json_bodies.parse(asked.body) if row.changes else dict[str, Any](json_bodies.query(asked.query))
         if row.takes_agent:
             agent = self._callers.named(agent, raw.pop("agent", None))
         if hidden := sorted(row.hidden & raw.keys()):
-            raise UsageError(f"`{hidden[0]}` is not taken here")
+            raise UsageError(f"`{hidden[0]}` is not accepted here")
         return self._callers.app(agent), raw
 
     def answer(self, asked: HttpRequest) -> HttpAnswer:

@@ -13,12 +13,12 @@ def _own(function: str, says: str, route: HttpRoute) -> Operation:
 _OWN = (
     _own(
         "status_moves:patch",
-        "Move a task to a status: claim it, say how it goes, finish it. Without a status, a note on one you hold.",
+        "Move a task to a status: claim it, report progress, finish it. Without a status: add a note.",
         HttpRoute("PATCH", "/api/tasks/{task}", "moveTask", "Task"),
     ),
     _own(
         "event_stream:lines",
-        "What the journal writes from now on, as server-sent events; `Last-Event-ID` goes on behind that one.",
+        "New journal lines as server-sent events; `Last-Event-ID` continues after a line.",
         HttpRoute("GET", "/api/events", "events", "Event", is_mine=True),
     ),
     _own(

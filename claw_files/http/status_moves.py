@@ -78,7 +78,7 @@ def plan(task: Task, actor: AgentId, patch: dict[str, Any]) -> tuple[str, dict[s
         if field == "status" or value is None:
             continue
         if field not in way.fields:
-            raise UsageError(f"`{field}` does not go with `{name}`, which is what this status means for {task.id} now")
+            raise UsageError(f"`{field}` cannot be used with `{name}`, which this status means for {task.id} now")
         if field == "need":
             arguments |= {"agent": value.agent, "question": value.question}
         else:

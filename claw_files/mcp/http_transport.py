@@ -48,7 +48,7 @@ class TokenGate:
             await _answer(send, 500, views.error_json(error))
             return
         if agent is None:
-            message = "show a token: `Authorization: Bearer TOKEN`; `clawfiles token NAME` says where one lies"
+            message = "show a token: `Authorization: Bearer TOKEN`; `clawfiles token NAME` prints the path of a token"
             await _answer(send, 401, views.to_json({"error": {"code": "no-token", "message": message}}))
             return
         if scope["method"] != "POST":  # a stream that would only ever be empty: there are no sessions

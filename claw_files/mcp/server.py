@@ -83,7 +83,7 @@ class McpHandlers:
             return _refused(error)
         except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
             traceback.print_exc(file=sys.stderr)
-            return _refused(ClawError(f"a bug of ours: {type(error).__name__}; the server's log says where"))
+            return _refused(ClawError(f"internal error: {type(error).__name__}; see the server's log"))
         return types.CallToolResult(content=[_text(answer)], structured_content=answer)
 
     # --- resources

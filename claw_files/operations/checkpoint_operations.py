@@ -32,13 +32,13 @@ def save(
     pending: Texts = (),
     body: File = "",
 ) -> Reply:
-    """Write your checkpoint; the one before is replaced.
+    """Write your checkpoint, replacing the previous one.
 
     Args:
-        completed: What is done; skipped on resume. May repeat.
-        in_progress: What is begun again on resume. May repeat.
-        pending: What comes then. May repeat.
-        body: How to resume, from a file; - reads standard input.
+        completed: A finished item, skipped on resume; repeatable.
+        in_progress: An item to restart on resume; repeatable.
+        pending: An item to do after that; repeatable.
+        body: Read resume notes from a file; - reads standard input.
 
     Example:
         clawfiles checkpoint save "next: the retry" --completed TC-1 --in-progress TC-2 --agent peter
@@ -62,7 +62,7 @@ def show(app: "App") -> Reply:
 
 
 def resume(app: "App") -> Reply:
-    """Say what to do next: what was begun, then what is pending; what is completed is skipped.
+    """Print what to do next: items in progress, then pending items. Completed items are skipped.
 
     Example:
         clawfiles checkpoint resume --agent peter

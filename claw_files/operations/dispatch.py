@@ -127,7 +127,7 @@ def _check_text(name: str, key: str, value: object) -> None:
         except UnicodeEncodeError:
             raise UsageError(f"{name}: `{safe(key, 80)}` is not UTF-8") from None
         if "\0" in text:
-            raise UsageError(f"{name}: `{safe(key, 80)}` has a NUL in it")
+            raise UsageError(f"{name}: `{safe(key, 80)}` contains a NUL character")
         if size_bytes > TEXT_BYTES:
             raise payload_sizes.too_large(f"{name}: `{safe(key, 80)}` is over 1 MB")
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def list_flows(app: "App", *, ended: Annotated[Flag, Shell("--all")] = False, limit: Count = 100) -> Reply:
-    """List the trees, each task below the one in whose run it was spawned.
+    """List the trees; each task is shown below the task that spawned it.
 
     Args:
-        ended: Also those of which everything has ended.
+        ended: Include trees in which everything has ended.
         limit: The last N.
 
     Example:
@@ -29,7 +29,7 @@ def list_flows(app: "App", *, ended: Annotated[Flag, Shell("--all")] = False, li
     trees = ((msgspec.structs.asdict(tree), tree.tasks) for tree in found.flows)
     shown = [facts | {"tasks": [msgspec.structs.asdict(node) for node in nodes]} for facts, nodes in trees]
     rows = [row for tree in found.flows for row in _flow_rows(tree, app.when)]
-    more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
+    more = f"\n({found.more} more; use a larger --limit)" if found.more else ""
     return Reply(
         lambda: {"count": len(shown), "flows": shown, "has_more": found.more > 0},
         lambda: (rows_text(rows) or "no flows") + more,
@@ -51,9 +51,9 @@ def _flow_row(node: "FlowNode", indent: int, when: "When") -> tuple[str, ...]:
 
 
 def cancel_flow(app: "App", name: Annotated[Name, Shell("TASK|GROUP|LABEL|SESSION")]) -> Reply:
-    """End a task and all that was spawned below it, leaves first: runs end, then their tasks. What is done stays done.
+    """Cancel a task and everything spawned below it, leaves first, after stopping the runs. Done tasks stay done.
 
-    Of a session, every open flow that was asked for from it. Cut off and typed again, it goes on where it was.
+    For a session, cancels every open flow that it requested. If interrupted, run the command again.
 
     Example:
         clawfiles flow cancel TC-7 --agent sam
@@ -66,5 +66,5 @@ def cancel_flow(app: "App", name: Annotated[Name, Shell("TASK|GROUP|LABEL|SESSIO
     app.wake()
     document = msgspec.structs.asdict(done)
     lines = [f"{what} {', '.join(names)}" for what, names in document.items() if names and what != "flows"]
-    told = safe("\n".join(lines) or "nothing of it was open", limit=20_000, lines=True)
+    told = safe("\n".join(lines) or "nothing was open", limit=20_000, lines=True)
     return Reply(lambda: document, lambda: told)

@@ -49,9 +49,9 @@ def send(
     """Send a message and return at once: accepted means that it is durably in the agent's inbox.
 
     Args:
-        task: The task it is about.
-        wait: Wait so long for an answer; without one it is still accepted.
-        critical: Reaches a person in quiet hours, too.
+        task: The task that the message is about.
+        wait: How long to wait for an answer; the message is accepted either way.
+        critical: Deliver to a person even in quiet hours.
 
     Example:
         clawfiles send peter "the staging host is back" --task TC-47 --agent sam
@@ -71,12 +71,12 @@ def ask(
     wait: Length | None = None,
     critical: Flag = False,
 ) -> Reply:
-    """Ask an agent; the answer comes to your inbox, or here with --wait.
+    """Ask an agent a question; the answer arrives in your inbox, or is printed with --wait.
 
     Args:
-        task: The task it is about.
-        wait: Wait so long for the answer; without one it is still accepted.
-        critical: Reaches a person in quiet hours, too.
+        task: The task that the message is about.
+        wait: How long to wait for the answer; the question is accepted either way.
+        critical: Deliver to a person even in quiet hours.
 
     Example:
         clawfiles ask iris "Which region is live?" --wait 30s --agent peter
@@ -85,12 +85,12 @@ def ask(
 
 
 def send_to_session(app: "App", session: Name, text: Text, *, wait: Length | None = None) -> Reply:
-    """Ask a session for a turn: accepted at once. A worker that stays has one for each message, in their order.
+    """Send a message to a session; returns immediately. A session worker takes one turn per message, in order.
 
-    To another worker at work it is a correction; one that ended is refused.
+    For a running worker without a session the message is a correction; a worker that has ended is refused.
 
     Args:
-        wait: Wait so long for one reply; without it the reply comes as a message.
+        wait: How long to wait for a reply.
 
     Example:
         clawfiles sessions send peter "Which host?" --wait 30s --agent sam
@@ -121,7 +121,7 @@ def sessions_send(
     patience = timedelta(seconds=timeout_seconds) or None
     if isinstance(receiver, Session):
         return _answered(app, _send_to(app, receiver, message, patience), receiver.key)
-    # An agent is asked for a turn; a person is told, and asked only by who waits.
+    # An agent is asked for a turn; a person is informed, and asked only by a sender that waits.
     question = patience is not None or not app.settings.is_human(receiver)
     sent = _send(app, receiver, message, task, patience, critical, question)
     return _answered(app, sent, app.settings.agents[receiver].session)
@@ -141,7 +141,7 @@ def answer(app: "App", id: Name, text: Text) -> Reply:
 def steer(
     app: "App", target: Annotated[Name, Shell("NUMBER|LABEL|RUN")], message: Annotated[Text, Shell("TEXT")]
 ) -> Reply:
-    """Correct what is at work. Says when it takes effect: now, or at its next look into the run's steer.md.
+    """Correct a running worker. Prints when this takes effect: now, or when it next reads steer.md.
 
     Example:
         clawfiles subagents steer 12 "only the last week" --agent sam
@@ -285,7 +285,7 @@ def inbox(
     id: Name | None = None,
     timeout_seconds: Annotated[Wait, Json("timeoutSeconds")] = 0,
 ) -> Reply:
-    """Read, or look at, your new messages; or put one away."""
+    """Read or peek at your new messages, or finish one."""
     from claw_files.core.errors import UsageError
 
     if action != "done":
@@ -303,12 +303,12 @@ def read_inbox(
     timeout: Length | None = None,
     peek: Flag = False,
 ) -> Reply:
-    """Read your new messages, oldest first; read ones wait in cur/ until they are done.
+    """Read your new messages, oldest first. Read messages stay in cur/ until you finish them.
 
     Args:
-        wait: Wait until there is a message.
-        timeout: With --wait: not longer than this.
-        peek: Leave them unread.
+        wait: Wait until a message arrives.
+        timeout: With --wait: the longest time to wait.
+        peek: Leave the messages unread.
 
     Example:
         clawfiles inbox --agent peter
@@ -335,7 +335,7 @@ def _new_messages(app: "App", wait: bool, timeout: timedelta | None, peek: bool)
 
 
 def finish_message(app: "App", id: Name) -> Reply:
-    """Finish a message: it moves to done/.
+    """Finish a message; it moves to done/.
 
     Example:
         clawfiles inbox done tc-47.1 --agent peter

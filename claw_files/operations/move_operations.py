@@ -50,8 +50,8 @@ def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], TaskValue
     except Busy:
         raise Busy(str(task), "somebody") from None
     except ClawError:
-        right = "its agent knows how it stands"
-        raise MoveRefused("compartments", f"{task} cannot be moved so, from where it stands", right) from None
+        right = "ask its agent about the state"
+        raise MoveRefused("compartments", f"{task} cannot make this move in its current state", right) from None
 
 
 def progress(
@@ -62,11 +62,11 @@ def progress(
     eta: When | None = None,
     generation: Generation = None,
 ) -> Reply:
-    """Say how it goes: adds the note, renews the lease, takes a blocked task up again.
+    """Report progress: adds the note, renews the lease, resumes a blocked task.
 
     Args:
-        eta: When it will be done: 11:00, +30m, 2026-03-07T10:00:00Z.
-        generation: The generation you hold, as `claim` printed it.
+        eta: Expected completion: 11:00, +30m, 2026-03-07T10:00:00Z.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles progress TC-47 "half of the endpoints read" --eta 11:00 --agent peter
@@ -82,10 +82,10 @@ def progress(
 
 
 def beat(app: "App", task: Task, *, generation: Generation = None) -> Reply:
-    """Renew the lease of a task you hold, nothing else.
+    """Renew the lease of a task you hold and change nothing else.
 
     Args:
-        generation: The generation you hold, as `claim` printed it.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles beat TC-47 --agent peter
@@ -106,11 +106,11 @@ def done(
     review: Annotated[Flag, JSON_ONLY] = False,
     generation: Generation = None,
 ) -> Reply:
-    """Finish a task you hold; where its route wants a review it becomes review.
+    """Finish a task you hold. If its route requires a review, the state becomes review.
 
     Args:
-        outputs: What came of it: a file, "PR #142"; may repeat.
-        generation: The generation you hold, as `claim` printed it.
+        outputs: A result: a file, or text such as "PR #142"; repeatable.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles done TC-47 "2 findings fixed" --output "PR #142" --agent peter
@@ -122,11 +122,11 @@ def done(
 def review(
     app: "App", task: Task, summary: Text = "", *, outputs: Outputs = (), generation: Generation = None
 ) -> Reply:
-    """Finish a task you hold and have it reviewed, also where its route wants no review.
+    """Finish a task you hold and request a review, even if its route does not require one.
 
     Args:
-        outputs: What came of it: a file, "PR #142"; may repeat.
-        generation: The generation you hold, as `claim` printed it.
+        outputs: A result: a file, or text such as "PR #142"; repeatable.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles review TC-47 "please look at the retry" --output "PR #142" --agent peter
@@ -138,7 +138,7 @@ def fail(app: "App", task: Task, reason: Text = "", *, generation: Generation = 
     """Give up this attempt; the next heartbeat decides what follows.
 
     Args:
-        generation: The generation you hold, as `claim` printed it.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles fail TC-47 "the staging host is gone" --agent peter
@@ -148,10 +148,10 @@ def fail(app: "App", task: Task, reason: Text = "", *, generation: Generation = 
 
 
 def block(app: "App", task: Task, note: Text, *, generation: Generation = None) -> Reply:
-    """Say what a task waits for; any agent may. The next heartbeat passes it on.
+    """Block a task and note what is missing; any agent may do this. The next heartbeat reports it.
 
     Args:
-        generation: The generation you hold, as `claim` printed it.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles block TC-47 "no access to the staging host" --agent peter
@@ -167,10 +167,10 @@ def unblock(
     *,
     generation: Generation = None,
 ) -> Reply:
-    """Let a blocked task go on. Its holder stays the holder and is told; without one it is in backlog again.
+    """Unblock a task. Its holder is told and continues; a task without a holder returns to the backlog.
 
     Args:
-        generation: The generation you hold, as `claim` printed it.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles unblock TC-47 "the key is in the vault" --agent sam
@@ -194,7 +194,7 @@ def unblock(
 
 
 def comment(app: "App", task: Task, text: Text) -> Reply:
-    """Add a dated note to the file of anybody's task. It says nothing about how the task stands.
+    """Add a dated note to any task's file without changing the task's state.
 
     Example:
         clawfiles comment TC-47 "the staging host has moved" --agent iris
@@ -216,11 +216,11 @@ def need(
     agent: Annotated[Agent, Shell("--from")],
     generation: Generation = None,
 ) -> Reply:
-    """Block a task until another agent has answered; the next heartbeat asks, the answer comes straight to you.
+    """Block a task until another agent answers. The next heartbeat asks; the answer arrives in your inbox.
 
     Args:
-        agent: Who can answer.
-        generation: The generation you hold, as `claim` printed it.
+        agent: The agent that can answer.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles need TC-47 --from iris "Which region is live?" --agent peter
@@ -230,10 +230,10 @@ def need(
 
 
 def release(app: "App", task: Task, why: Text = "", *, generation: Generation = None) -> Reply:
-    """Give a task back to the backlog; your generation is over.
+    """Return a task to the backlog; your generation ends.
 
     Args:
-        generation: The generation you hold, as `claim` printed it.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles release TC-47 "this one is for iris" --agent peter
@@ -243,7 +243,7 @@ def release(app: "App", task: Task, why: Text = "", *, generation: Generation = 
 
 
 def approve(app: "App", task: Task) -> Reply:
-    """Accept what is in review: it is done.
+    """Accept a task in review; it becomes done.
 
     Example:
         clawfiles approve TC-47 --agent dimitrios
@@ -270,7 +270,7 @@ def cancel(app: "App", task: Task, why: Text = "") -> Reply:
 
 
 def requeue(app: "App", task: Task) -> Reply:
-    """Bring a task back out of dead-letter/; its failures are counted anew.
+    """Move a task from dead-letter/ back to the backlog; its failure count starts again at zero.
 
     Example:
         clawfiles requeue TC-12 --agent dimitrios
@@ -283,10 +283,10 @@ def archive(
     *,
     older_than: Length | None = None,
 ) -> Reply:
-    """Move tasks that have long been done or cancelled to status/archive/; every command still finds them.
+    """Move tasks that were closed long ago to status/archive/; every command still finds them.
 
     Args:
-        older_than: Closed for this long; not given: `archive` under [heartbeat].
+        older_than: Minimum age (default: `archive` under [heartbeat]).
 
     Example:
         clawfiles archive --older-than 7d --agent sam

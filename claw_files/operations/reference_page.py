@@ -7,18 +7,18 @@ from claw_files.operations.table import OPERATIONS, Operation
 
 _HEAD = """# Calls
 
-What an agent can ask for by name, whatever door it comes through: a tool of [`clawfiles mcp`](../how-to/mcp.md), or
-a request. This page is made from the program. Each call does what its command does, by the same rules and with the
-same [errors](errors.md); who acts is fixed by the door, and no argument can say another.
+The operations that an agent can call by name, as a tool of [`clawfiles mcp`](../how-to/mcp.md) or as a request. This
+page is generated from the program. Each operation does the same as its command, with the same rules and the same
+[errors](errors.md). The connection determines the acting agent; no argument can change it.
 
-Text is at most 1 MiB, a name 512 characters, a list 1,000 items. What a call does not know is refused with the name
-that is nearest; a null counts as not given. Times and lengths are as in [commands](commands.md). `generation` is what
-`task_claim` answered; a holder that is started by clawfiles has it already.
+Text is at most 1 MiB, a name 512 characters, a list 1,000 items. An unknown argument is refused, and the error names
+the nearest known one; null means not given. Times and lengths are as in [commands](commands.md). `generation` is the
+number returned by `task_claim`; an agent started by clawfiles does not need to pass it.
 
-`sessions_send`, `sessions_spawn`, `sessions_list`, `sessions_history` and `subagents` have OpenClaw's arguments and
-answers as far as they mean something here. Of its own a spawn has `size`, else the smallest that `runTimeoutSeconds`
-fits in (S 300 s, M 600 s, L 1200 s); `taskName`, else `label`, names the worker's result. A send without
-`timeoutSeconds` waits for nothing.
+`sessions_send`, `sessions_spawn`, `sessions_list`, `sessions_history` and `subagents` use OpenClaw's arguments and
+answers where they apply. A spawn also has `size`; the default is the smallest size that `runTimeoutSeconds` fits into
+(S 300 s, M 600 s, L 1200 s). `taskName`, or else `label`, names the worker's result. A send without `timeoutSeconds`
+does not wait.
 """
 
 

@@ -69,28 +69,28 @@ def spawn(
     no_cache: Annotated[Flag, Json("noCache", is_listed=False)] = False,
     wait: Annotated[Flag, SHELL_ONLY] = False,
 ) -> Reply:
-    """Have a worker do one task in a run of its own; its result comes to you. Label and size are its contract.
+    """Start a worker for one task in its own run; you receive the result. Label and size are required.
 
     Args:
-        label: Required: its result lies in checkpoints/subagent-L.md.
+        label: Required: names the result file, checkpoints/subagent-L.md.
         size: Required: the time limit, S, M or L for 300, 600 or 1200 seconds.
-        worker: Which worker; not needed where there is one.
-        task: Do this task, instead of a new one.
-        type: The type of the new task; its route picks the worker.
-        timeout: Another limit than the size's: 90s, or seconds.
-        model: The model it works with.
-        cwd: Where it works; not given: the agent's own folder.
-        group: Spawned together with others: one combined report for all of them.
-        group_size: How many the group has.
-        attempts: How often it may fail before it is given up.
-        mode: session: it stays.
-        runtime: The worker's own, as the configuration says, or subagent, which means it.
-        sandbox: require: in one or not at all.
-        cleanup: What it leaves is kept.
-        items_file: Do TASK with each line or list item of a file, in batches; - reads stdin.
-        batch: Items in one message. Not given: the route's.
-        no_cache: Have it done, also where its route has a result of the same already.
-        wait: Wait for its result; exits 8 when it failed.
+        worker: The worker; optional if there is only one.
+        task: Do this existing task instead of creating one.
+        type: Type of the new task; its route selects the worker.
+        timeout: Instead of the size: 90s, or seconds.
+        model: The model the worker uses.
+        cwd: Working directory (default: the agent's own folder).
+        group: A group of spawns that is reported once, with all results.
+        group_size: Size of the group.
+        attempts: Failed attempts before it becomes a dead letter.
+        mode: session: keep it for follow-up messages.
+        runtime: Must match the worker's runtime in clawfiles.toml; subagent matches any.
+        sandbox: require: fail if no sandbox is available.
+        cleanup: Results are always kept.
+        items_file: Do TASK for each line or list item of a file, in batches; - reads stdin.
+        batch: Items per message (default: `batch` of the route).
+        no_cache: Run the task even if the route has a cached result.
+        wait: Wait for the result; exit 8 if the run fails.
 
     Example:
         clawfiles spawn "sum up the inbox" --label email --size S --worker research --agent sam
@@ -101,14 +101,14 @@ def spawn(
     from claw_files.services.delegation.delegation import SpawnOrder
 
     if cleanup != "keep":
-        raise Refused("spawn-contract", "what a worker leaves is kept", "leave `cleanup` out")
+        raise Refused("spawn-contract", "results of workers are always kept", "omit `cleanup`")
     is_batched = bool(items or batch) or items_file is not None
     if items_file is not None and (wait or group_size):
         raise UsageError(
-            f"`{'wait' if wait else 'groupSize'}` does not go with `items`: one combined report comes to you"
+            f"`{'wait' if wait else 'groupSize'}` cannot be used with `items`: you receive one combined report"
         )
     if batch and not items and items_file is None:
-        raise UsageError("`batch` goes with `items`")
+        raise UsageError("`batch` requires `items`")
     seconds = run_timeout_seconds or timeout_seconds
     order = SpawnOrder(
         text=text,
@@ -169,12 +169,12 @@ def _spawn_items(app: "App", order: "SpawnOrder", items: str, batch: int | None)
 
 
 def list_subagents(app: "App", *, active_minutes: Minutes = 1440, limit: Count = 100) -> Reply:
-    """List workers, and named agents at work in a run, in the order in which they started.
+    """List workers, and named agents with a run, in start order.
 
     The number of each is the one in the task's id, so it never means another one later.
 
     Args:
-        active_minutes: Running, waiting, or changed since.
+        active_minutes: Active within N minutes.
         limit: At most N.
 
     Example:
@@ -187,7 +187,7 @@ def list_subagents(app: "App", *, active_minutes: Minutes = 1440, limit: Count =
 
 
 def kill(app: "App", target: Annotated[Name, Shell("NUMBER|LABEL|RUN|all")]) -> Reply:
-    """End a run, or all runs that you may end. Its task then goes on as after any failure; to stop that, cancel it.
+    """Stop a run, or all runs that you may stop. The task is then retried; to prevent that, cancel it.
 
     Example:
         clawfiles subagents kill 12 --agent sam
@@ -211,7 +211,7 @@ def subagents(
     message: Text | None = None,
     recent_minutes: Annotated[Minutes, Json("recentMinutes", is_listed=False)] = 1440,
 ) -> Reply:
-    """List, correct or end workers at work."""
+    """List, correct or stop running workers."""
     from claw_files.core.errors import UsageError
     from claw_files.operations.message_operations import steer
 
@@ -244,14 +244,14 @@ def list_sessions(
 ) -> Reply:
     """List sessions, the one that changed last first: read anew from runs, inboxes and status files each time.
 
-    A session is seen by its agent, by who spawned it, by the coordinator, by people, and by whoever names no agent.
+    A session is visible to its agent, its spawner, the coordinator, people, and callers without an agent name.
 
     Args:
         kinds: Only these, with commas between: main, subagent, other.
-        active_minutes: Running, waiting, or changed since.
+        active_minutes: Active within N minutes.
         limit: At most N.
-        message_limit: Messages of each.
-        agent: Only sessions of this agent. Who looks is in CLAWFILES_AGENT.
+        message_limit: Messages each.
+        agent: Show only sessions of this agent. Set CLAWFILES_AGENT to act as an agent.
 
     Example:
         clawfiles sessions list --kinds main,subagent --message-limit 3
@@ -278,7 +278,7 @@ def _listed(app: "App", found: "SessionListing", name: str, numbered: bool) -> R
         rows = [views.session_json(it) for it in found.sessions]
         return {"count": len(rows), name: rows, "has_more": found.more > 0}
 
-    more = f"\n({found.more} more; say a larger --limit)" if found.more else ""
+    more = f"\n({found.more} more; use a larger --limit)" if found.more else ""
     rows = {"count": len(found.sessions), name: [_session_json(it) for it in found.sessions]}
     return Reply(
         lambda: rows | {"hasMore": found.more > 0},
@@ -307,11 +307,11 @@ def history(
         int, ArgumentType(int, 1, 8 << 20), Shell(default=256 << 10), Json("maxBytes", is_listed=False)
     ] = 80_000,
 ) -> Reply:
-    """Show all that a session left: messages, output, result, how its task moved; by key, run, number, task, label.
+    """Show a session's messages, output, result and task states. Name it by key, run, number, task or label.
 
     Args:
         limit: The last N.
-        max_bytes: Of all texts together.
+        max_bytes: Limit for all texts together.
 
     Example:
         clawfiles sessions history agent:research:subagent:email --limit 20
@@ -329,9 +329,9 @@ def history(
 
 
 def close(app: "App", session: Name) -> Reply:
-    """End the session of a worker that stays: it takes no more messages; what it works on, it finishes.
+    """Close a worker's session: it accepts no further messages and finishes its current one.
 
-    Of a named agent that speaks ACP, its program's session ends: its next run begins a new one.
+    For a named ACP agent, this ends the program's session; its next run starts a new one.
 
     Example:
         clawfiles sessions close mail --agent sam

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from claw_files.services.delegation.delegation import DelegationResult
     from claw_files.services.tasks.board import TaskListing
 
-NOT_SHOWN = "`clawfiles task list` shows what there is"
+NOT_SHOWN = "`clawfiles task list` lists all tasks"
 
 
 # --- making and looking
@@ -46,16 +46,16 @@ def new(
     after: Annotated[Tasks, Shell(is_split=True)] = (),
     body: File = "",
 ) -> Reply:
-    """Make a task in the backlog; prints its id.
+    """Create a task in the backlog and print its id.
 
     Args:
-        type: Its type: routes and `takes` go by it.
-        to: Who it is for: it is delegated at once.
+        type: Task type, which selects the route.
+        to: Delegate the task to this agent immediately.
         priority: critical, high, normal or low, p0 to p3.
-        urgent: The answer is needed now: its priority is critical.
-        estimate: What it would take a person: 30m.
-        after: A task that must be done before; may repeat.
-        body: A file with the description; - reads standard input.
+        urgent: The answer is needed now: sets the priority to critical.
+        estimate: How long a person would need, for example 30m.
+        after: A task that must be done first; repeatable.
+        body: Read the description from a file; - reads standard input.
 
     Example:
         clawfiles task new "API security review" --to peter --estimate 30m --agent sam
@@ -110,12 +110,12 @@ def list_tasks(
     agent: Agent | None = None,
     limit: Annotated[Count | None, FREE, Json(default=100)] = None,
 ) -> Reply:
-    """List tasks, a line each; the archive is left out.
+    """List tasks, one per line, without the archive.
 
     Args:
-        status: Only tasks in this state.
-        agent: Only tasks of this agent.
-        limit: At most so many.
+        status: Show only tasks in this state.
+        agent: Show only tasks of this agent.
+        limit: Show at most N.
 
     Example:
         clawfiles task list --status in_progress --agent peter
@@ -132,10 +132,10 @@ def list_tasks(
 
 
 def board(app: "App", *, limit: Annotated[Count | None, FREE, Json(default=100)] = None) -> Reply:
-    """Show all tasks by state; the archive is left out.
+    """Show all tasks by state, without the archive.
 
     Args:
-        limit: At most so many tasks.
+        limit: Show at most N tasks.
 
     Example:
         clawfiles board
@@ -178,7 +178,7 @@ def _rows(found: "TaskListing") -> list[dict[str, Any]]:
 
 
 def show(app: "App", task: Task) -> Reply:
-    """Show one task: its facts, how its holder stands, its text. The archive is searched, too.
+    """Show one task: its fields, its holder's liveness and its text. Also searches the archive.
 
     Example:
         clawfiles task show TC-47 --json
@@ -200,14 +200,14 @@ def claim(
     type: Name | None = None,
     generation: Generation = None,
 ) -> Reply:
-    """Take a task: exactly one agent gets it, the others are told who did.
+    """Claim a task: exactly one agent gets it; the others are told who holds it.
 
-    Prints the generation; who names it again has its lease renewed. With --next and nothing ready it exits 3.
+    Prints the generation. Claiming with that generation renews the lease. With --next, exits 3 if nothing is ready.
 
     Args:
-        take_next: The oldest of the highest priority that you may take.
-        type: With --next: only tasks of this type.
-        generation: The generation you hold, as `claim` printed it.
+        take_next: Claim the most urgent task that you may take.
+        type: With --next: consider only tasks of this type.
+        generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles claim TC-47 --agent peter
@@ -217,9 +217,9 @@ def claim(
     from claw_files.presentation import views
 
     if take_next == bool(task):
-        raise UsageError("say either `task` or `next`")
+        raise UsageError("pass either `task` or `next`")
     if type and not take_next:
-        raise UsageError("`type` goes with `next`")
+        raise UsageError("`type` requires `next`")
     lease = _claim(app, task, generation) if task else _claim_next(app, type)
     return Reply(lambda: views.lease_json(lease), lambda: views.lease_text(lease, app.when))
 
@@ -253,12 +253,12 @@ def _claim_next(app: "App", task_type: str | None) -> "Lease":
 def delegate(
     app: "App", task: Task, *, to: Agent | None = None, check: When | None = None, urgent: Flag = False
 ) -> Reply:
-    """Give a task to an agent: writes the ledger line, sends the message, wakes the agent. Waits for nothing.
+    """Assign a task to an agent: adds the ledger line, sends the message, wakes the agent. Does not wait.
 
     Args:
-        to: Not given: the route of its type decides.
-        check: When to look at it: 10:00, +30m. Not given: `check` under [heartbeat].
-        urgent: The answer is needed now: its priority becomes critical.
+        to: The agent (default: chosen by the route of the task's type).
+        check: When to check on it: 10:00, +30m (default: `check` under [heartbeat]).
+        urgent: The answer is needed now: sets the priority to critical.
 
     Example:
         clawfiles delegate TC-47 --to peter --check 10:00 --agent sam
@@ -280,7 +280,7 @@ def delegated(app: "App", done: "DelegationResult") -> Reply:
 
     told = f"accepted: {done.task} delegated to {done.agent}, check at {app.when(done.check)}"
     if done.waits_for:
-        told = f"accepted: {done.task} goes to {done.agent} when this is done: {standing_of(done.waits_for)}"
+        told = f"accepted: {done.task} goes to {done.agent} after {standing_of(done.waits_for)}"
     if done.cached:
         told = f"from cache: {done.task} has the result of {done.cached}, in checkpoints/subagent-{done.label}.md"
     return Reply(lambda: delegated_json(done), lambda: told, done.warning)

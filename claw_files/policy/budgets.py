@@ -61,5 +61,5 @@ def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[
     key = f"budget.{spent.month}.{agent if is_own else ALL}"
     start = (settings.reports_to(agent) if is_own else None) or settings.coordinator
     where = f"[budgets.agents] {agent}" if is_own else "[budgets] month"
-    text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for the next month."
+    text = f"{why}. Its messages wait. Raise `{where}` in clawfiles.toml, or wait for next month."
     return tell_up(snap, start, key, why, text, now)

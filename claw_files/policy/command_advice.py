@@ -8,10 +8,10 @@ def right_command(task: Task) -> str:
     return {
         State.BACKLOG: f"claim it first: `clawfiles claim {task.id}`",
         State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",
-        State.REVIEW: f"its reviewer says `clawfiles approve {task.id}` or `clawfiles reopen {task.id} WHY`",
-        State.DONE: f"`clawfiles reopen {task.id} WHY` brings it back",
-        State.BLOCKED: f"`clawfiles unblock {task.id}` once it can go on, or `clawfiles release {task.id}`",
-        State.FAILED: "the next heartbeat decides what follows",
-        State.DEAD: f"`clawfiles requeue {task.id}` brings it back",
-        State.CANCELLED: "make a new one: `clawfiles task new TITLE`",
+        State.REVIEW: f"its reviewer runs `clawfiles approve {task.id}` or `clawfiles reopen {task.id} WHY`",
+        State.DONE: f"to reopen it: `clawfiles reopen {task.id} WHY`",
+        State.BLOCKED: f"to continue: `clawfiles unblock {task.id}`; to give it up: `clawfiles release {task.id}`",
+        State.FAILED: "the next heartbeat decides about a retry",
+        State.DEAD: f"to bring it back: `clawfiles requeue {task.id}`",
+        State.CANCELLED: "create a new task: `clawfiles task new TITLE`",
     }[task.state]

@@ -32,7 +32,7 @@ def check_hop(
         return (*chain, sender)
     if to in chain:
         way = " -> ".join((*chain, sender, to))
-        raise Refused("no-circles", f"{to} has handed this on already: {way}", _hand_back(inside_task))
+        raise Refused("no-circles", f"{to} already passed this work on: {way}", _hand_back(inside_task))
     if (inside_task or chain) and sender != settings.coordinator and not settings.is_human(sender):
         raise Refused("one-hop", _second_hop(settings, sender, to, inside_task), _direct(to, inside_task))
     return (*chain, sender)
@@ -43,7 +43,7 @@ def check_message(settings: Settings, to: AgentId) -> None:
     agent = settings.agent(to)
     if agent.kind is AgentKind.WORKER:
         right = f'run `clawfiles spawn "TASK" --worker {agent.name} --label LABEL --size S|M|L`'
-        raise Refused("spawn-only", f"{agent.name} is a worker: it is spawned for one task, never messaged", right)
+        raise Refused("spawn-only", f"{agent.name} is a worker: it can be spawned for a task, but not messaged", right)
 
 
 def check_contract(label: str | None, size: str | None) -> None:
@@ -73,17 +73,17 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnRequest, by: A
     """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
     agent, own = settings.agent(worker), settings.agent(worker).runtime
     if wanted.runtime not in (None, SUBAGENT, own):
-        raise Refused("spawn-contract", f"{worker} runs by {own}, not {wanted.runtime}", "leave --runtime out")
+        raise Refused("spawn-contract", f"the runtime of {worker} is {own}, not {wanted.runtime}", "omit --runtime")
     if wanted.mode == "session":
         _check_session(agent, wanted)
     if wanted.thread:
-        message = f"{worker} runs by {own}, which binds a session to no channel's thread"
-        raise Refused("threads", message, "leave --thread out: the result comes to you")
+        message = f"the runtime of {worker}, {own}, cannot bind a session to a thread"
+        raise Refused("threads", message, "omit --thread: you receive the result as a message")
     if wanted.cwd is not None:
         walls = settings.profile(by)
         if walls and walls.sandbox != "off":  # or what is behind walls would say where others may write
-            message = f"{by} works in a sandbox, and names no working folder for others"
-            raise Refused("sandbox", message, f"leave --cwd out: {worker} has a folder of its own")
+            message = f"{by} runs in a sandbox and may not choose the working folder of another agent"
+            raise Refused("sandbox", message, f"omit --cwd: {worker} has its own folder")
         _check_folder(settings, worker, wanted.cwd)
 
 
@@ -93,10 +93,10 @@ SUBAGENT = "subagent"  # as OpenClaw's users say: the worker's own runtime
 def _check_session(agent: Agent, wanted: SpawnRequest) -> None:
     if agent.kind is not AgentKind.WORKER:
         right = f'`clawfiles send {agent.name} "TEXT"` speaks to it'
-        raise Refused("spawn-contract", f"{agent.name} is {agent.kind}: it stays anyway", right)
+        raise Refused("spawn-contract", f"{agent.name} is a {agent.kind} agent, which is always available", right)
     if wanted.group:
-        message = "a group is reported once, when all of it has ended, and a session stays"
-        raise Refused("groups", message, "leave --group or --mode session out")
+        message = "a group is reported when all its tasks have ended, but a session does not end"
+        raise Refused("groups", message, "omit --group or --mode session")
 
 
 def _check_folder(settings: Settings, worker: AgentId, cwd: str) -> None:
@@ -104,9 +104,9 @@ def _check_folder(settings: Settings, worker: AgentId, cwd: str) -> None:
     fixed = profile.cwd if profile and (profile.cwd or "").find("{") < 0 else None
     if fixed and not f"{cwd}/".startswith(f"{fixed}/"):
         message = f"{cwd[:80]!r} is not inside {fixed}, where the profile of {worker} has it work"
-        raise Refused("working folder", message, "say a folder inside that one, or leave --cwd out")
+        raise Refused("working folder", message, "use a folder inside that one, or omit --cwd")
     if not is_inside(cwd):
-        raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "say a folder relative to it")
+        raise Refused("working folder", f"{cwd[:80]!r} is not inside the workspace", "use a relative path")
 
 
 def is_inside(folder: str) -> bool:
@@ -128,9 +128,9 @@ def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callab
     if not asked and not (profile and profile.sandbox == "require"):
         return
     if asked and settings.agents[agent].runtime not in (Runtime.COMMAND, Runtime.ACP):
-        raise NoSandbox("sandbox", f"{agent} is not started here, so it cannot be put into one", "leave --sandbox out")
+        raise NoSandbox("sandbox", f"{agent} cannot run in a sandbox", "omit --sandbox")
     if why := lacks():
-        raise NoSandbox("sandbox", f"{agent} may run in a sandbox only", why)
+        raise NoSandbox("sandbox", f"{agent} may only run in a sandbox", why)
 
 
 def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Collection[str] = ()) -> None:
@@ -141,15 +141,15 @@ def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Col
     """
     lane = settings.agent(to).session
     if to == caller or lane in lanes_held:
-        message = f"{caller} holds the lane {lane} that {to} would have to run in, and would wait for ever"
+        message = f"{caller} occupies the session {lane} that {to} needs, so the wait would never end"
         raise Refused("waiting", message, "send without --wait; the answer comes as a message")
 
 
 def check_unread(settings: Settings, by: AgentId, to: AgentId, unread: int) -> None:
     """Raises Refused where so many messages of `by` wait in the inbox of `to` that the others' would drown in them."""
     if unread >= settings.limits.unread and not settings.is_human(by):
-        message = f"{unread} messages of {by} wait in the inbox of {to}, and limits.unread is {settings.limits.unread}"
-        raise Refused("full inboxes", message, f"wait until {to} has read them, and say what is left in one message")
+        message = f"{to} has {unread} unread messages from {by}, and limits.unread is {settings.limits.unread}"
+        raise Refused("full inboxes", message, f"wait until {to} has read them, then send one message")
 
 
 TIMES = 3  # that one agent may speak in one conversation: between two, a message and five replies
@@ -165,22 +165,20 @@ def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
     chain = after.chain or (after.sender,)
     if chain.count(by) >= TIMES:
         message = f"this would be turn {len(chain)} of {' -> '.join(chain[-8:])}: {by} has had its {TIMES}"
-        right = (
-            "end it with REPLY_SKIP, write what is decided into the status file, or begin anew with another question"
-        )
+        right = "end it with REPLY_SKIP, write the decision into the status file, or ask a new question"
         raise Refused("reply loops", message, right)
     return (*chain, by)
 
 
 def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | None) -> str:
     what = f"{task.id} was" if task else "this work was"
-    return f"{what} delegated to {sender} and cannot be delegated on to {to}; {settings.coordinator} delegates"
+    return f"{what} delegated to {sender} and cannot be passed on to {to}; only {settings.coordinator} delegates it"
 
 
 def _direct(to: AgentId, task: Task | None) -> str:
     name = task.id if task else "TASK"
     ask = f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked'
-    return f"{ask}, or {_hand_back(task)} to hand it back"
+    return f"{ask}, or {_hand_back(task)} to return it"
 
 
 def _hand_back(task: Task | None) -> str:

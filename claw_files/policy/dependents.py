@@ -18,7 +18,7 @@ def comes_after(case: RuleContext) -> Decision | None:
     held, unmet = is_held(case.task), case.look.before
     lost = [it for it in unmet if it.is_over or (it.is_missing and (held or case.due))]
     if held and not lost:
-        return (case.act(Act.UNBLOCK, "what it comes after is under way again", what="after"),)
+        return (case.act(Act.UNBLOCK, "a task that it depends on is open again", what="after"),)
     if held:
         what = f"after.{mark(case.task.reason or '')}"
         return escalate(case, what, question(case.task, lost), start=requester(case))
@@ -31,7 +31,7 @@ def comes_after(case: RuleContext) -> Decision | None:
 
 def reason(lost: Sequence[Predecessor]) -> str:
     """Why a task is blocked; `is_held` knows it by these words."""
-    return f"it comes after {standing_of(lost[:3])}"
+    return f"it depends on {standing_of(lost[:3])}"
 
 
 def question(task: Task, lost: Sequence[Predecessor]) -> str:
@@ -39,7 +39,7 @@ def question(task: Task, lost: Sequence[Predecessor]) -> str:
     first, name = lost[0], text.file_name(task.id)
     # Once it was delivered, its definition binds whoever has it.
     where = f"status/{name}" + (f" and definitions/{name}" if task.generation else "")
-    back = f", or bring it back: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
+    back = f", or retry it: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
     return (
         f"{task.id} ({text.said(task.title)}) is blocked: {reason(lost)}. "
         f"Take {first.task} out of `after` in {where}, or `clawfiles cancel {task.id}`{back}."
@@ -57,7 +57,7 @@ def has_nobody(task: Task, settings: Settings) -> bool:
 def ready(task: Task) -> str:
     """What its requester is told."""
     return (
-        f"{task.id} ({text.said(task.title)}) is ready: what it comes after is done. Nobody has it: "
+        f"{task.id} ({text.said(task.title)}) is ready: the tasks it depends on are done. It has no agent: "
         f"`clawfiles delegate {task.id} --to AGENT`, or `clawfiles claim {task.id}`."
     )
 

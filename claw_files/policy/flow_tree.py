@@ -53,17 +53,17 @@ def check_spawn(settings: Settings, caller: Caller, children: int, more: int = 1
     """
     limits = settings.limits
     if caller.stopped:
-        message = f"{caller.stopped} was cancelled, so nothing more is spawned below it"
-        raise Refused("flows", message, "end; a new task begins a new flow")
+        message = f"{caller.stopped} was cancelled, so it cannot spawn more tasks"
+        raise Refused("flows", message, "end your run; a new task starts a new flow")
     if caller.depth >= limits.depth:
         where = f"within {caller.within}" if caller.within else f"by {caller.by}"
-        message = f"a spawn {where} would be {caller.depth + 1} deep, and limits.depth is {limits.depth}"
-        raise Refused("depth", message, "write what is needed into the result: its spawner decides")
+        message = f"a spawn {where} would be {caller.depth + 1} levels deep, and limits.depth is {limits.depth}"
+        raise Refused("depth", message, "describe the needed work in your result; your spawner decides")
     if children + more > limits.children and is_bounded(settings, caller):
         owner = caller.within or caller.by
         wish = f", which leaves no room for {more}" if more > 1 else ""
         message = f"{owner} has {children} open spawns, and limits.children is {limits.children}{wish}"
-        right = "wait until one of them has ended, or end one (`clawfiles flow list`, `clawfiles flow cancel TASK`)"
+        right = "wait until one has ended, or cancel one (`clawfiles flow list`, `clawfiles flow cancel TASK`)"
         raise Refused("children", message, right)
 
 

@@ -67,7 +67,7 @@ def silence(snap: Snapshot, agent: AgentId, now: datetime) -> str | None:
     signs = [sign for look in snap.looks if (sign := _sign(look, agent, now))]
     if not signs or now - max(signs) <= snap.settings.heartbeat.silent:
         return None
-    return f"{agent} has something to do and gave no sign of life since {max(signs):%Y-%m-%d %H:%M} UTC"
+    return f"{agent} has work and has shown no activity since {max(signs):%Y-%m-%d %H:%M} UTC"
 
 
 def _sign(look: TaskEvidence, agent: AgentId, now: datetime) -> datetime | None:

@@ -95,7 +95,7 @@ def carried(case: RuleContext) -> Decision | None:
     report = max(news, key=lambda r: r.at)
     why = f"{report.author} reports {report.state} in {report.path}"
     if not _may_say(case, report.state):
-        return _tell_conflict(case, f"{why}: nobody may move it there from {case.task.state}", mark(why))
+        return _tell_conflict(case, f"{why}: this change from {case.task.state} is not allowed", mark(why))
     return (case.act(Act.CARRY, why, details={"report": report}),)
 
 
@@ -129,7 +129,7 @@ def recorded(case: RuleContext) -> Decision | None:
     standing = case.standing
     if not standing.moved or case.look.place is not FilePlace.STATUS:
         return None
-    record = case.act(Act.RECORD, f"by hand: {case.task.recorded or 'first words'} -> {standing.state}")
+    record = case.act(Act.RECORD, f"edited by hand: {case.task.recorded or 'new'} -> {standing.state}")
     if standing.state is State.BACKLOG:  # released: as with the command, the line goes
         return (record, case.act(Act.UNWATCH, "released by hand"))
     return (record,)
@@ -157,7 +157,7 @@ def _told_of_failure(case: RuleContext) -> Decision | None:
     if case.is_held_back(case.key("failed")):
         return None
     why = words.said(case.task.reason) if case.task.reason else "no reason given"
-    text = f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} failed for good: {why}."
+    text = f"{case.task.id} ({words.said(case.task.title)}) by {case.agent} failed permanently: {why}."
     told = task_state_rules.inform(case, "failed", text)
     return tuple(action for action in told if action.agent and not case.was_told(action.agent, case.key("dead")))
 
@@ -193,15 +193,15 @@ def unknown_agent(case: RuleContext) -> Decision | None:
     if unknown is None or case.task.state.is_closed:
         return None
     where = f"status/{words.file_name(case.task.id)}" if unknown == case.task.assignee else "its ledger line"
-    text = f"{case.task.id} is with {unknown!r} in {where}, whom clawfiles.toml does not name; name somebody else there"
+    text = f"{case.task.id} is assigned to {unknown!r} in {where}, which is not in clawfiles.toml; correct the name"
     start, first = case.snap.settings.coordinator, "unknown-agent"
     told = escalate(case, first, text, start=start)
     if told and not case.was_told(start, case.key(first)):
-        return (*told, later(case, "nobody knows its agent"))
+        return (*told, later(case, "its agent is unknown"))
     if told or not case.due:
         return told
     again = f"{first}.{line.at:%Y%m%dT%H%M}" if line.at else first
-    return (*escalate(case, again, text, start=start), later(case, "nobody knows its agent"))
+    return (*escalate(case, again, text, start=start), later(case, "its agent is unknown"))
 
 
 def drained(case: RuleContext) -> Decision | None:
@@ -223,7 +223,7 @@ def worker_result(case: RuleContext) -> Decision | None:
     assert run is not None
     if result is not None and result.run in (None, run.id):
         return (case.act(Act.FINISH, f"its worker reports {result.status}", what="result"),)
-    return (_failed(case, f"{_how(case)} and left no checkpoints/subagent-{case.task.label}.md"),)
+    return (_failed(case, f"{_how(case)} without writing checkpoints/subagent-{case.task.label}.md"),)
 
 
 def worker_running(case: RuleContext) -> Decision | None:

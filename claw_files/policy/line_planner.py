@@ -38,7 +38,7 @@ def plan_repeats(snap: Snapshot, now: datetime) -> list[Action]:
     going = {action.task for action in snap.planned if action.act in (Act.CLOSE, Act.UNWATCH)}
     found = list[Action]()
     for entry in (look.entry for look in snap.looks if id(look) not in first and look.entry.task not in going):
-        text = f"the ledger has a second line for {entry.task}; the first one counts: {words.said(entry.line)}"
+        text = f"the ledger has a second line for {entry.task}; the first line is used: {words.said(entry.line)}"
         key = wide_key(entry.task, "two-lines")
         found += tell_once(snap, snap.settings.coordinator, key, text, text, entry.task)
     return found

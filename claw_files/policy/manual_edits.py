@@ -38,10 +38,10 @@ def stand(task: Task, reviewed: bool) -> ManualEdit:
         return plain if plain.conflict else replace(plain, conflict=overruling(task))
     now = task.state
     if task.superseded is not None:
-        over = f"it was written by a holder whose generation {task.superseded} is over"
+        over = f"it was written by a former holder, of generation {task.superseded}"
         why = f"{over}; {task.assignee} has {task.generation}"
         if task.superseded == task.generation or before not in (State.BACKLOG, State.IN_PROGRESS):
-            why = f"it is an older copy of the file: {before} was recorded since, and stays in force"
+            why = f"it is an older copy of the file: {before} was recorded since and still applies"
         return ManualEdit(state=before, conflict=why)
     if now is before:
         return ManualEdit(state=now, moved=task.recorded is None and now is not State.BACKLOG)
@@ -54,7 +54,9 @@ def stand(task: Task, reviewed: bool) -> ManualEdit:
         return ManualEdit(state=now, moved=True)
     rows = moves_between(start, target)
     if not any(role in BY_HAND for row in rows for role in row.who):
-        return ManualEdit(state=before, conflict=f"nobody may move it by hand from {before} to {now}; {before} stays")
+        return ManualEdit(
+            state=before, conflict=f"it cannot change by hand from {before} to {now}; {before} still applies"
+        )
     return ManualEdit(state=target, moved=True)
 
 
@@ -64,9 +66,7 @@ def overruling(task: Task) -> str:
         whose = f"generation {task.generation} of {task.id} is {task.assignee}'s"
         return f"its file {task.stranger}, but {whose}; nobody else moves it by an edit, and it stays as it was"
     where = f"definitions/{task.id.lower()}.md"
-    return (
-        f"the terms of {task.id} stand in {where}; in its status file these do not count: {'; '.join(task.overruled)}"
-    )
+    return f"the terms of {task.id} are in {where}; its status file cannot change them: {'; '.join(task.overruled)}"
 
 
 def record(task: Task, standing: ManualEdit, generation: int, now: datetime, lasting: timedelta) -> Task:

@@ -54,14 +54,14 @@ def check(text: str, what: str = "the text") -> None:
 def check_file(new_bytes: int, path: str, old_bytes: int = 0, limit_bytes: int = FILE_BYTES - ROOM_BYTES) -> None:
     """Raises Refused for a file that could not be read any more, or not added to; what makes it smaller is fine."""
     if new_bytes > max(limit_bytes, old_bytes):
-        instead = "move what is long in it into a file of its own, and send its path, or split it"
+        instead = "move long text into a file and send its path, or split the text"
         raise Refused("file size", f"{path} would be larger than {-(-limit_bytes >> 20)} MiB", instead)
 
 
 def check_ledger(new_bytes: int, path: str, old_bytes: int = 0) -> None:
     """The same for the ledger, in which closed tasks need no line."""
     if new_bytes > max(FILE_BYTES, old_bytes):
-        instead = "finish or cancel tasks and run `clawfiles heartbeat`, which takes their lines out, or delete lines"
+        instead = "finish or cancel tasks and run `clawfiles heartbeat`, which removes their lines, or delete lines"
         raise Refused("file size", f"{path} would be larger than {FILE_BYTES >> 20} MiB", instead)
 
 

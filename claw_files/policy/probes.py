@@ -42,7 +42,7 @@ def advice(agent: AgentId, run: Run, state: State) -> tuple[str, ...]:
     """What to change, the likeliest first, where an agent was woken and did not act."""
     where = f"[agents.{agent}]"
     if run.reason and run.reason.startswith("could not start"):
-        return (f"mend `command` in {where}: {run.reason}",)
+        return (f"correct `command` in {where}: {run.reason}",)
     if run.alive:
         by_hand = f"run its command by hand with runs/{run.id}/message.md"
         return (
@@ -55,9 +55,9 @@ def advice(agent: AgentId, run: Run, state: State) -> tuple[str, ...]:
             f"it sees only PATH, HOME, LANG, TZ, CLAWFILES_* and what `env` in {where} names: is its key there?",
         )
     if state is not State.BACKLOG:
-        return (f"it began and did not finish: see its status file, and what it said in runs/{run.id}/",)
+        return (f"it started but did not finish: see its status file and its output in runs/{run.id}/",)
     return (
-        "it talked and did nothing: let it write files and run `clawfiles` (docs/how-to/agent-programs.md)",
+        "it replied but did nothing: allow it to write files and run `clawfiles` (docs/how-to/agent-programs.md)",
         f"tell it in its instructions what to do when woken: `clawfiles prime --agent {agent}` prints them",
         f"some models find reasons not to use a tool: try another `model` in {where}",
     )

@@ -21,7 +21,7 @@ def check_command(settings: Settings, agent: AgentId, command: str) -> None:
     if known is None:
         return
     if known.kind is AgentKind.WORKER and RIGHTS.get(command) == BOARD:
-        right = "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task"
+        right = "write the result to checkpoints/subagent-LABEL.md; the next heartbeat verifies it and updates the task"
         raise Refused("workers report", f"{agent} is a worker and may not use `{command}`", right)
     profile = settings.profile(agent)
     if profile is None or profile.commands is None or any(begins(command, name) for name in profile.commands):
@@ -38,16 +38,16 @@ def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> No
         of: whose run it is, as its starter said.
     """
     if agent != of:
-        message = f"this is {of}'s run {run}, and {agent} does not act in it"
-        right = "leave --agent out" if of in settings.agents else "a check only looks: it names no agent"
+        message = f"this is run {run} of {of}, so {agent} cannot act in it"
+        right = "omit --agent" if of in settings.agents else "a check only reads: omit --agent"
         raise Refused("one agent in a run", message, right)
 
 
 def check_forwarded(command: str) -> None:
     """Raises Refused for a command that the daemon carries out for nobody in a sandbox."""
     if RIGHTS.get(command) == MACHINE:
-        message = f"`{command}` is about this machine, and is not for a run in a sandbox"
-        raise Refused("sandbox", message, "whoever looks after the workspace calls it outside of one")
+        message = f"`{command}` changes this machine, so a run in a sandbox may not use it"
+        raise Refused("sandbox", message, "run it outside the sandbox")
 
 
 def timeout_of(settings: Settings, agent: AgentId, asked: timedelta | None) -> timedelta:

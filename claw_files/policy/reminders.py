@@ -38,7 +38,7 @@ def acknowledged(case: RuleContext, trace: Trace) -> Decision:
     )
     if (nudged := _nudge(case, agent, why, text)) is not None:
         return nudged
-    return escalate(case, "silent", f"{case.task.id}: {why}, but {agent} does not say how it stands")
+    return escalate(case, "silent", f"{case.task.id}: {why}, but {agent} has not reported a status")
 
 
 def _nudge(case: RuleContext, agent: AgentId, why: str, text: str) -> Decision | None:
@@ -69,13 +69,13 @@ def unclear(case: RuleContext) -> Decision | None:
     where = f"{first.path}, line {first.line}, says {words.said(first.text)}, which is not understood"
     if not case.was_told(writer, case.key("unclear")):
         more = f" ({len(task.unclear) - 1} more lines like that.)" if len(task.unclear) > 1 else ""
-        text = f"{task.id}: {where}: {first.hint}.{more} Until then it counts as {task.state}."
+        text = f"{task.id}: {where}: {first.hint}.{more} Until then it is treated as {task.state}."
         return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
     if is_person(case):
         return None
     if not case.due or _was_just_told(case, writer, "unclear"):
         return wait
-    text = f"{task.id}: {where}; {writer} was asked and has not made it clear"
+    text = f"{task.id}: {where}; {writer} was asked and has not clarified it"
     return (*escalate(case, f"unclear.{mark(first.text)}", text), later(case, "unclear"))
 
 

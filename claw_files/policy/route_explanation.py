@@ -75,24 +75,24 @@ def reasons(
     choice = choice or routing.pick(settings, asked.type, tried, asked.urgent, loads)
     pool = {agent: loads.get(agent, AgentLoad()) for agent in pools.members(settings, route)} if route else {}
     said = [routing.source(settings, asked.type)]
-    said += [f"it is with {asked.assignee} already; this is how the next choice is made"] if asked.assignee else []
+    said += [f"already assigned to {asked.assignee}; the next choice would be:"] if asked.assignee else []
     said += [f"already tried: {', '.join(tried)}"] if tried else []
     said += _of_urgency(settings, asked, order)
     said += [f"pool, least busy first: {'; '.join(_of_pool(pool, order))}"] if pool else []
-    said += [f"passed over: {why}" for agent, why in poor.items() if choice is None or agent != choice.agent]
+    said += [f"skipped: {why}" for agent, why in poor.items() if choice is None or agent != choice.agent]
     if choice is None:
-        return Reasons(choice=None, pool=pool, budget=poor, why=(*said, "nobody is left: it is escalated"))
+        return Reasons(choice=None, pool=pool, budget=poor, why=(*said, "no agent is left, so it is escalated"))
     said.append(f"next: {choice.agent}, by {choice.how}: {_of_way(settings, choice)}")
     if choice.agent in poor:
-        said.append(f"budget: {poor[choice.agent]}, and nobody else is left: it waits there")
+        said.append(f"budget: {poor[choice.agent]}, and no other agent is left, so it waits")
     model = routing.model_for(settings, choice.agent, asked.type, asked.model)
     origin = "task" if asked.model else "route" if route and route.model else "agent" if model else None
     said.append(_of_model(model, origin, choice.agent, asked.type))
     if route and route.cache:
-        said.append(f"cache: a spawn that was answered within {render_duration(route.cache)} is not run again")
+        said.append(f"cache: a verified result of the same spawn is reused for {render_duration(route.cache)}")
     if route and route.batch:
         said.append(f"batch: `spawn --items` puts {route.batch} items into one message")
-    said.append(f"review by {choice.review}" if choice.review else "no review: done is done")
+    said.append(f"review by {choice.review}" if choice.review else "no review")
     said += [f"verified by running {' '.join(choice.verify)}"] if choice.verify else []
     warning = routing.estimate_warning(asked.estimate)
     return Reasons(
@@ -114,7 +114,7 @@ def _of_urgency(settings: Settings, asked: RouteQuestion, order: tuple[AgentId, 
     if route and route.how:
         return [f'urgent, but the route says how = "{route.how}": its order stays']
     workers = [agent for agent in order if settings.agents[agent].kind is AgentKind.WORKER]
-    return ["urgent: who is spawned comes first: " + (", ".join(workers) or "but there is no worker for it")]
+    return ["urgent: spawned workers come first: " + (", ".join(workers) or "but the route has no worker")]
 
 
 def _of_pool(pool: Mapping[AgentId, AgentLoad], order: tuple[AgentId, ...]) -> list[str]:
@@ -124,12 +124,12 @@ def _of_pool(pool: Mapping[AgentId, AgentLoad], order: tuple[AgentId, ...]) -> l
 def _of_way(settings: Settings, choice: routing.AgentChoice) -> str:
     kind = settings.agents[choice.agent].kind
     if choice.agent == settings.coordinator:
-        return "the coordinator does it itself"
+        return "the coordinator does the task"
     if choice.how == "spawn":
         return (
             "a worker is spawned for each task" if kind is AgentKind.WORKER else "the route asks for a run of its own"
         )
-    return "a person is told" if kind is AgentKind.HUMAN else "a named agent is messaged: its answer can wait"
+    return "a person is informed" if kind is AgentKind.HUMAN else "a named agent gets a message: the answer can wait"
 
 
 def _of_model(model: str | None, origin: str | None, agent: AgentId, task_type: str | None) -> str:
@@ -137,5 +137,5 @@ def _of_model(model: str | None, origin: str | None, agent: AgentId, task_type: 
     return (
         f"model: {safe(model)}, {named[origin]}"
         if model and origin
-        else "model: none is named; the agent's command decides"
+        else "model: none is set; the agent's command decides"
     )

@@ -133,7 +133,7 @@ def unreviewed(settings: Settings, task: Task) -> str | None:
     wanted, maker = reviewer(settings, task.type), task.assignee
     if task.state is not State.DONE or wanted is None or reviewer(settings, task.type, maker):
         return None
-    return f"it counts without the review that its route wants: {maker} made it, and nobody else is there to review it"
+    return f"it is done without the review that its route requires: {maker} made it, and there is no other reviewer"
 
 
 _LEAST, _MOST = timedelta(minutes=5), timedelta(minutes=60)
@@ -157,7 +157,7 @@ def source(settings: Settings, task_type: str | None) -> str:
     names = (
         f"taken by {', '.join(takers)}"
         if takers
-        else f"nobody takes it, so it goes to the coordinator, {settings.coordinator}"
+        else f"no agent takes it, so it goes to the coordinator, {settings.coordinator}"
     )
     return f"no route for {task_type}: {names}"
 

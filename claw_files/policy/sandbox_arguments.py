@@ -78,7 +78,7 @@ def check_folder(cwd: str, root: str, base: str, kept: tuple[str, ...]) -> None:
     parts = cwd[len(around) :].strip("/").split("/") if is_above(around, cwd) else [""]
     is_ours = parts[0] in OWN_FOLDERS or any(part.startswith(".") for part in parts) or parts == [WORK]
     if is_ours or any(is_above(cwd, path) for path in (root, base, *kept)):
-        right = "name another one: `cwd` of its profile, or --cwd of the spawn"
+        right = "choose another folder: `cwd` of its profile, or --cwd of the spawn"
         raise Refused("sandbox", f"{cwd} holds files of the workspace and cannot be a working folder; {right}")
 
 

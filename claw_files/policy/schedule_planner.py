@@ -14,7 +14,7 @@ def plan_schedules(snap: Snapshot, now: datetime) -> list[Action]:
     known, found = snap.settings.schedules, list[Action]()
     for name in (name for name in snap.marks if name not in known):
         if snap.marks[name].last(now) and snap.marks[name].word(now) != due_times.GONE:
-            why = "counting ends: it is out of the configuration"
+            why = "the schedule is no longer configured"
             found.append(_counting(name, due_times.GONE, snap.marks[name], now, why))
     for schedule in known.values():
         found += _plan_schedule(schedule, snap.marks.get(schedule.name, due_times.EventMarks()), snap, now)
@@ -26,7 +26,7 @@ def _plan_schedule(schedule: Schedule, marks: due_times.EventMarks, snap: Snapsh
     rule = due_times.rule(schedule.cron, snap.settings.workspace.timezone)
     found = _implausible(schedule.name, marks, snap, now)
     if last is None or word not in (None, rule):
-        why = "counting starts" if word in (None, due_times.GONE) else "counting starts anew: its times were changed"
+        why = "counting starts" if word in (None, due_times.GONE) else "its times were changed; counting restarts"
         return [*found, _counting(schedule.name, rule, marks, now, why)]
     for occurrence in due_times.due(schedule.cron, snap.settings.workspace.zone, last, now, schedule.catch_up):
         key = topic_key("schedule", schedule.name, occurrence)

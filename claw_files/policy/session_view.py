@@ -256,7 +256,7 @@ def pick(sessions: Sequence[Session], name: str) -> Session:
         found = [it for it in sessions if way(it, low)]
         if len(found) > 1:
             keys = ", ".join(f"{it.key} ({it.task or it.agent})" for it in found[:10])
-            raise UsageError(f"{name[:80]!r} means several: {keys}; say the run or the whole key")
+            raise UsageError(f"{name[:80]!r} matches several sessions: {keys}; use the run or the whole key")
         if found:
             return found[0]
-    raise NotFound("session", name[:200], "`clawfiles sessions list` shows what there is")
+    raise NotFound("session", name[:200], "`clawfiles sessions list` lists all sessions")

@@ -62,8 +62,8 @@ def backlog(case: RuleContext) -> Decision | None:
 def _nobodys(case: RuleContext) -> Decision:
     """A line for a task that there is not, and for nobody: nothing can be made of it."""
     if not case.due:
-        return WaitReason("there is no such task, and its line names nobody")
-    text = f"{case.task.id} is named in the ledger, which says no agent; there is no such task"
+        return WaitReason("the task does not exist, and its line names no agent")
+    text = f"the ledger names {case.task.id} without an agent, but the task does not exist"
     return escalate(case, "no-task", text, start=case.snap.settings.coordinator)
 
 
@@ -85,11 +85,11 @@ def _unacknowledged(case: RuleContext, sends: int) -> Decision:
         return reminders.acknowledged(case, found[0])
     if sends < heartbeat.sends:
         return (case.act(Act.RESEND, f"not acknowledged within {words.render_duration(heartbeat.ack)}"),)
-    return _hand_on(case, f"{case.agent} did not read {sends} sends")
+    return _hand_on(case, f"{case.agent} has not read {sends} deliveries")
 
 
 def _hand_on(case: RuleContext, why: str) -> Decision:
-    text = f"{case.task.id}: {why}, and its route names nobody else"
+    text = f"{case.task.id}: {why}, and its route has no other agent"
     return route_anew(case, why) or escalate(case, "no-one-left", text)
 
 
@@ -171,7 +171,7 @@ def blocked(case: RuleContext) -> Decision | None:
     asked = case.snap.settings.agents.get(need.agent) if need else None
     if need and asked and asked.kind is not AgentKind.WORKER and asked.name != case.agent:
         return _needs(case, need.agent, need.question)
-    reason = case.task.reason or "no note of what is missing"
+    reason = case.task.reason or "no reason given"
     # A second block in the same attempt, for another reason, is news.
     return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {words.said(reason)}")
 
@@ -193,7 +193,7 @@ def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
         return (*told, later(case, "unanswered"))
     if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
         return (later(case, "answered"),)
-    text = f"{case.task.id}: {case.agent} has the answer of {asked} and is blocked all the same"
+    text = f"{case.task.id}: {case.agent} has the answer of {asked} but is still blocked"
     return (*escalate(case, f"{ask}.stuck", text), later(case, "answered, still blocked"))
 
 
@@ -226,7 +226,7 @@ def failed(case: RuleContext) -> Decision | None:
     if case.task.state is not State.FAILED:
         return None
     if case.is_running:
-        return WaitReason("its last run has not ended yet")  # whatever it wrote; the run's time limit ends it
+        return WaitReason("its last run is still active")  # whatever it wrote; the run's time limit ends it
     # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
     is_over = not may_try_again(case.task, case.snap.settings)
     if is_over or reminders.is_person(case):  # who says that it cannot be done is not asked again
@@ -238,7 +238,7 @@ def failed(case: RuleContext) -> Decision | None:
         elsewhere = WAIT if case.task.label else route_anew(case, why, skip_broken=True)
         return elsewhere or WaitReason(why + (f" until {case.when(breaker.until)}" if breaker.until else ""))
     if breaker.state == "half-open" and not _is_the_one_attempt(case):
-        return WaitReason(f"the breaker of {case.agent} is half open: another of its tasks is tried first")
+        return WaitReason(f"the breaker of {case.agent} is half open: another task is tried first")
     return _retry(case)
 
 
@@ -272,16 +272,16 @@ def done(case: RuleContext) -> Decision | None:
             return again if what else WaitReason("its check runs")
         if wants_check(case):
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
-    seen = (case.act(Act.VERIFIED, "it keeps what it promised", what="verified"),) if _is_news(case) else WAIT
+    seen = (case.act(Act.VERIFIED, "its outputs and check are verified", what="verified"),) if _is_news(case) else WAIT
     if case.task.group or case.is_held_back(case.key("done")):
-        whose = "the report of its group" if case.task.group else "the next attempt of whoever asked for it"
+        whose = "the report of its group" if case.task.group else "the next attempt of its requester"
         return seen or WaitReason(f"it waits for {whose}")  # of a group, its report closes the line
     by = f"{case.agent}{_cached(case.task)}"
     text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
     told = inform(case, "done", text)
     if case.look.next_turn:
         return (*seen, *told, *_turn(case, final=True))
-    return (*seen, *told, case.act(Act.CLOSE, "done, and everybody who follows it was told"))
+    return (*seen, *told, case.act(Act.CLOSE, "done; everyone who follows it was informed"))
 
 
 def _is_news(case: RuleContext) -> bool:
@@ -333,7 +333,7 @@ def audience(case: RuleContext) -> list[AgentId]:
 def _redo(case: RuleContext, why: str) -> Decision:
     """Once, the same agent is woken again; a second time it has failed, which is escalated once."""
     if not was_redone(case):
-        text = f"{case.task.id} goes back to {case.agent}: {why}"
+        text = f"{case.task.id} is returned to {case.agent}: {why}"
         return (case.act(Act.REOPEN, why, case.boss, redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
     told = escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
     if case.task.session is Stay.OPEN:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from claw_files.core.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, AgentKind, Need, State, Stay, Task, Value
+from claw_files.policy.command_advice import right_command
 
 
 class Role(StrEnum):
@@ -52,15 +53,15 @@ class Move(Value, frozen=True):
 
 
 S = State
-_HELD = pattern(r"it comes after [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
+_HELD = pattern(r"it (?:depends on|comes after) [A-Za-z0-9-]+ \((?:cancelled|dead|missing)\)")
 OPEN = (S.BACKLOG, S.IN_PROGRESS, S.REVIEW, S.BLOCKED, S.FAILED)
 ABOVE = (Role.COORDINATOR, Role.PERSON)
 MOVES: tuple[Move, ...] = (
     Move(letter="A", sources=(), target=S.BACKLOG, who=(Role.ANYONE,), by="task new"),
     Move(letter="B", sources=(S.BACKLOG,), target=S.IN_PROGRESS, who=(Role.ASSIGNEE, Role.TAKER), by="claim"),
-    Move(letter="C1", sources=(S.BACKLOG,), target=S.REVIEW, who=(Role.ASSIGNEE,), by="its first words in the file"),
-    Move(letter="C2", sources=(S.BACKLOG,), target=S.DONE, who=(Role.ASSIGNEE,), by="its first words in the file"),
-    Move(letter="C3", sources=(S.BACKLOG,), target=S.FAILED, who=(Role.ASSIGNEE,), by="its first words in the file"),
+    Move(letter="C1", sources=(S.BACKLOG,), target=S.REVIEW, who=(Role.ASSIGNEE,), by="its first status in the file"),
+    Move(letter="C2", sources=(S.BACKLOG,), target=S.DONE, who=(Role.ASSIGNEE,), by="its first status in the file"),
+    Move(letter="C3", sources=(S.BACKLOG,), target=S.FAILED, who=(Role.ASSIGNEE,), by="its first status in the file"),
     Move(letter="D", sources=(S.IN_PROGRESS,), target=S.IN_PROGRESS, who=(Role.HOLDER,), by="progress, beat"),
     Move(letter="E1", sources=(S.IN_PROGRESS,), target=S.REVIEW, who=(Role.HOLDER,), by="review"),
     Move(letter="E2", sources=(S.IN_PROGRESS,), target=S.DONE, who=(Role.HOLDER,), by="done"),
@@ -120,8 +121,8 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
     if not rows:
         raise MoveRefused(
             "transitions",
-            f"{task.id} is {task.state}: there is no way from there to {target}",
-            _ways_out(task.state, task),
+            f"{task.id} is {_spoken(task.state)}, so it cannot become {_spoken(target)}",
+            right_command(task),
         )
     wearing = roles(task, actor)
     for row in rows:
@@ -129,18 +130,16 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
             return row
     who = " or ".join(role.value for row in rows for role in row.who)
     if Role.HOLDER in {role for row in rows for role in row.who} and task.assignee not in (None, actor.id):
-        raise NotYours(task.id, task.assignee, f"only the {who} may make it {target}")
+        raise NotYours(task.id, task.assignee, f"only the {who} may change it to {target}")
     raise MoveRefused(
         "transitions",
-        f"{task.id}: {actor.id} may not move it from {task.state} to {target}, only the {who} may",
-        f"it belongs to {task.assignee or 'nobody yet'}; see `clawfiles explain {task.id}`",
+        f"{actor.id} may not move {task.id} from {task.state} to {target}, only the {who} may",
+        f"it belongs to {task.assignee or 'no agent yet'}; see `clawfiles explain {task.id}`",
     )
 
 
-def _ways_out(state: State, task: Task) -> str:
-    commands = {name for move in MOVES if state in move.sources for name in move.by.split(", ")} - {"beat"}
-    ways = sorted(command for command in commands if " " not in command)  # the others happen by themselves
-    return f"from {state} these work: " + ", ".join(f"`clawfiles {way} {task.id}`" for way in ways) if ways else ""
+def _spoken(state: State) -> str:
+    return state.replace("_", " ")
 
 
 def check_generation(task: Task, agent: AgentId, named: int | None) -> None:
@@ -179,7 +178,7 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
     if task.state is S.IN_PROGRESS:
         raise AlreadyClaimed(task.id, task.assignee, task.generation)
     if task.assignee not in (None, actor.id):
-        raise NotYours(task.id, task.assignee, "it is delegated; only that agent claims it")
+        raise NotYours(task.id, task.assignee, "it is delegated, so only that agent may claim it")
     check(task, S.IN_PROGRESS, actor, "B")
     return replace(
         task,
@@ -200,10 +199,10 @@ def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: d
     somebody else on a blocked one: `unblock` is for that.
     """
     if task.state is S.BLOCKED and task.assignee != actor.id:
-        right = f"`clawfiles comment {task.id} TEXT` adds a note, `clawfiles unblock {task.id}` lets it go on"
+        right = f"`clawfiles comment {task.id} TEXT` adds a note, `clawfiles unblock {task.id}` unblocks it"
         if task.assignee:
-            raise NotYours(task.id, task.assignee, f"it is blocked, and only its holder says how it goes; {right}")
-        raise MoveRefused("transitions", f"{task.id} is blocked, and nobody holds it", right)
+            raise NotYours(task.id, task.assignee, f"it is blocked, and only its holder may report progress; {right}")
+        raise MoveRefused("transitions", f"{task.id} is blocked and has no holder", right)
     check(task, S.IN_PROGRESS, actor, "D", "K")
     return replace(
         task,
@@ -249,7 +248,7 @@ def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None 
     check(task, S.BLOCKED, actor, "J")
     if not note.strip():
         raise MoveRefused(
-            "blocked needs a note", f"{task.id}: say what is missing", f'`clawfiles block {task.id} "what is missing"`'
+            "blocked needs a note", "a blocked task needs a reason", f'`clawfiles block {task.id} "what is missing"`'
         )
     return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
 
@@ -299,7 +298,7 @@ def approve(
         maker: whose the generation in review is, as the claim log knows, whatever the file says of its assignee.
     """
     if other is not None and actor.id in (task.assignee, maker):
-        why, right = f"{task.id} is the work of {actor.id} itself", f"`clawfiles approve {task.id} --agent {other}`"
+        why, right = f"{task.id} is the work of {actor.id}", f"`clawfiles approve {task.id} --agent {other}`"
         raise MoveRefused("maker and reviewer differ", why, f"{other} may: {right}")
     check(task, S.DONE, actor, "H")
     return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
@@ -308,7 +307,7 @@ def approve(
 def verify(task: Task, actor: Actor, now: datetime) -> Task:
     """`task`, done, marked as keeping what it promised: only the tick has looked."""
     if task.state is not S.DONE or not actor.tick:
-        raise MoveRefused("transitions", f"{task.id} is {task.state}: nothing is to be verified", "")
+        raise MoveRefused("transitions", f"{task.id} is {task.state}; there is nothing to verify", "")
     return replace(task, verified=now)
 
 

@@ -274,10 +274,10 @@ def explain_text(found: "Explanation", when: "When") -> str:
 
 
 def _sent(found: "Explanation", message: Message, when: "When") -> str:
-    at = f"at {when(message.sent)}" if message.sent else "at some time"
+    at = f"at {when(message.sent)}" if message.sent else "at an unknown time"
     sends = f", {message.sends} times" if message.sends > 1 else ""
-    due = f", to be acknowledged by {when(message.ack_by)}" if message.ack_by and not found.traces else ""
-    return f"to {message.to} {at}{sends}, now in {found.box}/{due}"
+    due = f", acknowledgement due at {when(message.ack_by)}" if message.ack_by and not found.traces else ""
+    return f"to {message.to} {at}{sends}, in {found.box}/{due}"
 
 
 def _next(found: "Explanation", when: "When") -> str | None:

@@ -91,7 +91,7 @@ def lease_json(lease: Lease) -> dict[str, Any]:
 
 
 def lease_text(lease: Lease, when: When) -> str:
-    return f"{lease.task} is yours, {lease.holder}: generation {lease.generation}, until {when(lease.until)}"
+    return f"{lease.holder} holds {lease.task}: generation {lease.generation}, until {when(lease.until)}"
 
 
 def task_text(shown: "Shown", when: When) -> str:
@@ -208,7 +208,7 @@ def inbox_text(messages: Iterable[Message]) -> str:
         if message.kind is Kind.QUESTION:
             how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")'
         elif message.kind is Kind.ANNOUNCE and is_sent_by(message.id, message.sender):  # somebody's own words
-            how = f'\n(write back with: clawfiles send {message.sender} "TEXT")'
+            how = f'\n(reply with: clawfiles send {message.sender} "TEXT")'
         blocks.append(f"{head}\n  {body}".rstrip() + how)
     return "\n\n".join(blocks) or "no new messages"
 
@@ -245,9 +245,9 @@ def tick_json(ticked: "TickResult") -> dict[str, Any]:
 def tick_text(ticked: "TickResult") -> str:
     """A line for each action; one line when there was nothing to do."""
     rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
-    unclear = f"; unclear: {ticked.unclear}, which `clawfiles board` names" if ticked.unclear else ""
+    unclear = f"; unclear files: {ticked.unclear} (see `clawfiles board`)" if ticked.unclear else ""
     nothing = "nothing was done" if ticked.problems else "nothing to do"
-    return rows_text(rows) or f"{nothing}; lines in the ledger: {ticked.entries}{unclear}"
+    return rows_text(rows) or f"{nothing}; ledger lines: {ticked.entries}{unclear}"
 
 
 # --- sessions

@@ -63,7 +63,7 @@ class CommandRuntime:
         run_id = order.run.id
         folder = self._folder(run_id)
         if os.path.lexists(self._runs) and not run_staging.is_folder(self._runs):
-            raise CannotWrite("runs", "it is no folder, or a link to one")
+            raise CannotWrite("runs", "it is not a folder, or a link to one")
         if os.path.lexists(folder):
             return False
         try:

@@ -25,7 +25,7 @@ class InboxRuntime:
 
     def lacks_sandbox(self) -> str | None:
         """That there is nothing to put into one."""
-        return "an agent that looks for itself is not started here"
+        return "clawfiles does not start agents of runtime inbox"
 
     def end_lost(self, run_id: RunId) -> Run | None:
         """None: nothing was started, nothing can be lost."""

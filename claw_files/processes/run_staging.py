@@ -171,7 +171,7 @@ def read(folder: str, run_id: RunId) -> Run:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > FILE_BYTES:
-            raise InvalidFile(f"runs/{run_id}/run.md", "not-a-file", "it is no plain file of a usual size")
+            raise InvalidFile(f"runs/{run_id}/run.md", "not-a-file", "it is not a regular file of a usual size")
         return parse(os.read(fd, FILE_BYTES), f"runs/{run_id}/run.md")
     finally:
         os.close(fd)

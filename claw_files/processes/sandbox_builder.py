@@ -35,7 +35,7 @@ def fields(plan: RunPlan, sandbox: Sandbox, private: str) -> list[tuple[str, str
         return [("arg", item) for item in plan.command]
     try:
         if why:
-            raise Refused("sandbox", f"its profile wants a sandbox, and {why}")
+            raise Refused("sandbox", f"its profile requires a sandbox, and {why}")
         inner = plan.command[sandbox.outside :]
         command = (resolved(list(inner), plan.env["PATH"]), *inner[1:])
         return _fields(plan, sandbox, command, private)
@@ -70,7 +70,7 @@ def _prepare(plan: RunPlan, sandbox: Sandbox, door: str) -> list[str]:
     check_folder(plan.cwd, root, plan.order.base or root, sandbox.kept)
     base, home = plan.order.base or root, os.path.realpath(plan.env.get("HOME") or "/nonexistent")
     if is_above(base, home):
-        raise Refused("sandbox", f"the workspace {base} holds the home {home}, which would be readable in a sandbox")
+        raise Refused("sandbox", f"the workspace {base} contains the home {home}, which would be readable in a sandbox")
     if is_above(root, plan.cwd):
         _check_plain(plan.cwd, must_exist=False)
         make_folders(plan.cwd)
@@ -86,9 +86,9 @@ def _prepare(plan: RunPlan, sandbox: Sandbox, door: str) -> list[str]:
 def _check_plain(path: str, must_exist: bool = True) -> None:
     """Raises Refused where the path leads through a link: what it then means could be changed by an agent."""
     if os.path.realpath(path) != os.path.normpath(path):
-        raise Refused("sandbox", f"{path} is, or lies behind, a link; a sandbox is built of real folders only")
+        raise Refused("sandbox", f"{path} is or is below a link; a sandbox can only contain real folders")
     if must_exist and not os.path.isdir(path):
-        raise Refused("sandbox", f"{path} is no folder")
+        raise Refused("sandbox", f"{path} is not a folder")
 
 
 def _make_file(path: str) -> bool:
@@ -99,7 +99,7 @@ def _make_file(path: str) -> bool:
         return True
     found = os.lstat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        raise Refused("sandbox", f"{path} is no plain file")
+        raise Refused("sandbox", f"{path} is not a regular file")
     return False
 
 
@@ -124,9 +124,9 @@ def _walls(plan: RunPlan, sandbox: Sandbox, program: str, door: str) -> SandboxP
     covered = tuple(one for path in sandbox.secrets for one in _ways_to(os.path.realpath(path)) if os.path.isfile(one))
     for path in filter(os.path.lexists, map(os.path.realpath, sandbox.secrets)):
         if not os.path.isfile(path) or os.stat(path).st_nlink > 1:
-            raise Refused("sandbox", f"{path} holds a secret and cannot be hidden: it has a second name, or is no file")
+            raise Refused("sandbox", f"{path} contains a secret and cannot be hidden: it is hard-linked, or no file")
         if sandbox.outside and is_above(plan.cwd, path):
-            raise Refused("sandbox", f"{path} holds a secret, and its working folder holds it")
+            raise Refused("sandbox", f"{path} contains a secret and is inside the working folder")
     aliases = (one for path in sandbox.hidden for one in _ways_to(path) if any(is_above(it, one) for it in readable))
     return SandboxPlan(
         program=resolved([PROGRAM], plan.env["PATH"]),

@@ -28,7 +28,7 @@ _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TIDIED_AWAY_SECONDS = 10.0  # so long a claim file may be deleted again and again before we have it
 _AGAIN_SECONDS = 0.002
-_TIDIER = "somebody who deletes its file again and again"
+_TIDIER = "another process, which keeps deleting the lock file"
 
 
 class Locks:

@@ -141,7 +141,7 @@ class Workspace(TaskCreation):
     def _found(self, task: TaskId) -> tuple[str, FilePlace]:
         if found := self.find(task):
             return found
-        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+        raise NotFound("task", task, "`clawfiles task list` lists all tasks")
 
     def rows(self) -> list[IndexRow]:
         """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""

@@ -38,7 +38,7 @@ class ConfinedFiles:
         if absolute == self.root:
             return ""
         if not absolute.startswith(self._front):
-            raise CannotRead(path, "escape", f"it is outside of {self.root}")
+            raise CannotRead(path, "escape", f"it is outside {self.root}")
         relative = absolute[len(self._front) :]
         split(relative)
         return relative
@@ -52,7 +52,7 @@ class ConfinedFiles:
         try:
             return self._gate.read(self._name(path), TEXT_BYTES).data.decode()
         except UnicodeDecodeError:
-            raise CannotRead(path, "encoding", "it is no UTF-8 text") from None
+            raise CannotRead(path, "encoding", "it is not UTF-8 text") from None
 
     def write(self, path: str, text: str) -> None:
         """Put `text` in the file's place, whole or not at all. Raises CannotRead, CannotWrite."""
@@ -64,7 +64,7 @@ class ConfinedFiles:
         with writing(path), self._gate.making(folder) if folder else self._gate.folder("") as fd:
             like = status_in(fd, name)
             if like is not None and not stat.S_ISREG(like.st_mode):
-                raise CannotRead(path, "not-a-file", "it is a link, or no regular file")
+                raise CannotRead(path, "not-a-file", "it is a link or not a regular file")
             try:
                 new_file(fd, fresh, data, sync=True, like=like)
                 os.rename(fresh, name, src_dir_fd=fd, dst_dir_fd=fd)

@@ -127,7 +127,7 @@ class DiskFiles(ArchivedFiles):
                 written = self._replace(path, base, new, note() if callable(note) else note, mtime_ns, step)
                 if written:
                     return written
-        raise Busy(path, "somebody who changes it without pause")
+        raise Busy(path, "another process, which keeps changing it")
 
     def move(self, source: str, target: str, note: bytes | None) -> None:
         (from_folder, from_name), (to_folder, to_name) = split(source), split(target)

@@ -185,7 +185,7 @@ def _open_to_append(folder_fd: int, name: str, path: str) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
         return fd
     os.close(fd)
-    raise CannotRead(path, "not-a-file", "it is no regular file with one name")
+    raise CannotRead(path, "not-a-file", "it is not a regular file with a single name")
 
 
 def forget(folder_fd: int, name: str) -> None:

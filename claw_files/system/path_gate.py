@@ -23,11 +23,11 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 64  # folders
 _REOPEN = 100  # an editor that replaces the file this often while we look is no editor
 _REASONS = {
-    errno.ELOOP: ("symlink", "it is, or lies behind, a symbolic link"),
-    errno.EXDEV: ("escape", "it leads out of the workspace"),
+    errno.ELOOP: ("symlink", "it is a symbolic link, or is below one"),
+    errno.EXDEV: ("escape", "it is outside the workspace"),
     errno.EACCES: ("permission", "no permission"),
     errno.EPERM: ("permission", "no permission"),
-    errno.ENXIO: ("not-a-file", "it is no regular file"),
+    errno.ENXIO: ("not-a-file", "it is not a regular file"),
     errno.EISDIR: ("not-a-file", "it is a folder"),
 }
 
@@ -153,7 +153,7 @@ class PathGate:
                 os.close(fd)
             if content:
                 return content
-        raise CannotRead(path, "permission", "somebody replaces it without pause")
+        raise CannotRead(path, "permission", "another process keeps replacing it")
 
     def _open_in(self, folder: str, name: str, path: str) -> int:
         """A descriptor of the file, by way of its folder's."""
@@ -192,16 +192,16 @@ def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
     """
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
-        raise CannotRead(path, "not-a-file", "it is no regular file")
+        raise CannotRead(path, "not-a-file", "it is not a regular file")
     if found.st_nlink > 1:
-        raise CannotRead(path, "hardlink", "it has a second name (hard link), which may lie outside")
+        raise CannotRead(path, "hardlink", "it has a hard link, which may be outside the workspace")
     if found.st_nlink == 0:
         return None
     # A file may grow while it is read: the size says when to refuse early, the count of bytes when to stop.
     data = b"" if found.st_size > cap_bytes else read_up_to(fd, cap_bytes + 1)
     if max(found.st_size, len(data)) > cap_bytes:
         size = f"{cap_bytes / (1 << 20):g} MiB"
-        raise CannotRead(path, "too-large", f"it is larger than {size}; move what is long in it into other files")
+        raise CannotRead(path, "too-large", f"it is larger than {size}; move long text into other files")
     return Content(data=data, stamp=stamp_of(found))
 
 

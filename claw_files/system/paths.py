@@ -26,7 +26,7 @@ def split(path: str) -> tuple[str, str]:
     """
     for name in path.split("/"):
         if name in ("", ".", "..") or "\0" in name:
-            raise CannotRead(path, "escape", "this is no path inside the workspace")
+            raise CannotRead(path, "escape", "this is not a path inside the workspace")
         if len(os.fsencode(name)) > NAME_BYTES:
             raise CannotRead(path, "escape", f"a name in it is longer than {NAME_BYTES} bytes")
     folder, _, name = path.rpartition("/")

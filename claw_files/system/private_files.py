@@ -33,5 +33,5 @@ def load_file(path: str, cap_bytes: int) -> bytes | None:
         return None
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file", path)
+            raise OSError(errno.EINVAL, "it is not a regular file", path)
         return file.read(cap_bytes + 1)

@@ -52,7 +52,7 @@ class SecretFiles:
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                raise CannotRead(path, "not-a-file", "it is no regular file with one name; remove it")
+                raise CannotRead(path, "not-a-file", "it is not a regular file with a single name; remove it")
             self._check(found, path, 0o600)
             return read_up_to(fd, CAP_BYTES).decode("utf-8", "replace").strip()
         finally:

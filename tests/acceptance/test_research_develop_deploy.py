@@ -138,7 +138,7 @@ def test_where_the_coder_fails_nothing_is_put_online_and_the_reason_is_told(mine
     assert not (tmp_path / "shop/live").exists()
     heartbeats(tmp_path / "shop", 3)  # the failure becomes a dead letter, and what was to follow it is blocked
     deploy = frontmatter.load(str(tmp_path / "shop/status/tc-3.md")).metadata
-    assert (deploy["status"], deploy["reason"]) == ("blocked", "it comes after TC-2 (dead)")
+    assert (deploy["status"], deploy["reason"]) == ("blocked", "it depends on TC-2 (dead)")
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def check(team: Team, run: Run, sentence: str) -> None:
     ("words", "sentence"),
     [
         ("crash", "the agent ended before it did answer `initialize` (exit 1); stderr.log has what it said"),
-        ("other-version", "the agent speaks version 9 of ACP, and we speak 1"),
+        ("other-version", "the agent uses ACP 9, but clawfiles uses 1"),
         ("long-id", "the agent's session has an id that cannot be kept"),
     ],
 )

@@ -9,7 +9,7 @@ def test_something_unclear_keeps_the_check_at_1_until_it_is_clear(desk) -> None:
 
     path.write_text(path.read_text() + "\nStatus: In Progess\n")
     found = desk("heartbeat", "--check")
-    assert found.status == 1 and "unclear: 1" in found.out
+    assert found.status == 1 and "unclear files: 1" in found.out
 
     path.write_text(path.read_text().replace("Progess", "Progress"))
     desk.ok("heartbeat")
@@ -22,7 +22,7 @@ def test_a_message_says_how_to_write_back(desk) -> None:
     out = desk.ok("inbox", by="peter").out
 
     assert "Can you review routes.ts?" in out and "data" not in out
-    assert 'write back with: clawfiles send sam "TEXT"' in out
+    assert 'reply with: clawfiles send sam "TEXT"' in out
 
 
 def test_a_heartbeat_that_stopped_does_not_say_that_there_is_nothing_to_do(desk) -> None:
@@ -31,5 +31,5 @@ def test_a_heartbeat_that_stopped_does_not_say_that_there_is_nothing_to_do(desk)
 
     answer = desk("heartbeat")
 
-    assert (answer.status, answer.out) == (6, "nothing was done; lines in the ledger: 1\n")
+    assert (answer.status, answer.out) == (6, "nothing was done; ledger lines: 1\n")
     assert "status/ is missing" in answer.err

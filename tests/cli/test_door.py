@@ -51,7 +51,7 @@ def test_status_3_no_such_task_or_agent(desk) -> None:
     assert desk("task", "show", "TC-9") == (
         3,
         "",
-        "clawfiles: no task 'TC-9'; `clawfiles task list` shows what there is\n",
+        "clawfiles: no task 'TC-9'; `clawfiles task list` lists all tasks\n",
     )
     assert desk("task", "new", "x", by="nobody").status == 3
     assert desk("task", "new", "x", "--to", "nobody", by="sam").status == 3
@@ -70,7 +70,7 @@ def test_status_5_refused_by_a_rule_with_what_to_do_instead(desk) -> None:
     answer = desk("done", desk.task(), by="peter")
 
     assert answer.status == 5
-    assert "(rule: transitions); claim it first: `clawfiles claim TC-1`" in answer.err
+    assert "; claim it first: `clawfiles claim TC-1`" in answer.err
 
 
 def test_status_5_for_a_spawn_without_its_contract_not_2(desk) -> None:

@@ -156,7 +156,7 @@ def test_the_installed_unit_is_shown(desk, crontab) -> None:
     shown = desk.ok("install", "cron").out
 
     assert file.read_text() in shown
-    assert "in your crontab" in shown
+    assert "to your crontab" in shown
 
 
 # --- systemd

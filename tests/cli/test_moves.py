@@ -93,7 +93,7 @@ def test_the_next_task_is_the_oldest_of_the_highest_priority_that_one_may_take(d
 
 
 def test_nothing_ready_is_a_sentence_and_status_three(desk) -> None:
-    assert desk("claim", "--next", by="peter") == (3, "", "clawfiles: nothing is ready for peter\n")
+    assert desk("claim", "--next", by="peter") == (3, "", "clawfiles: no task is ready for peter\n")
     assert desk("claim", "--next", "--type", "bug", "--json", by="peter").error["code"] == "nothing-ready"
 
 

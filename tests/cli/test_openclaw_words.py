@@ -16,7 +16,7 @@ def test_the_runtime_subagent_means_the_worker_s_own(desk, app: App) -> None:
     desk.ok("spawn", "look", "--label", "a", "--size", "S", "--worker", "research", "--runtime", "subagent", by="sam")
     asked = {"task": "look", "label": "b", "size": "S", "agentId": "research", "runtime": "subagent"}
     perform(app, "sessions_spawn", asked)
-    with pytest.raises(Refused, match="runs by command, not acp"):
+    with pytest.raises(Refused, match="the runtime of research is command, not acp"):
         perform(app, "sessions_spawn", asked | {"label": "c", "runtime": "acp"})
 
 

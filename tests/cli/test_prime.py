@@ -129,7 +129,7 @@ def test_the_instructions_are_the_text_of_the_skill_and_point_at_prime(tmp_path:
     [
         ("sam", ["notes/LEDGER.md", "report to dimitrios", "peter (bug)", "research (worker)", "dimitrios (person)"]),
         ("peter", ["sam coordinates", "report to sam", "You do: bug, code-review.", "started for one message"]),
-        ("iris", ["what you are given", "clawfiles inbox --wait --agent iris", "`../iris`", "of your own folder"]),
+        ("iris", ["You take any task.", "clawfiles inbox --wait --agent iris", "`../iris`", "of your own folder"]),
         ("shield", ["secret-matter", "`compartments/shield/`"]),
         ("claw", ["OpenClaw"]),
         ("research", ["checkpoints/subagent-LABEL.md", "CLAWFILES_RUN"]),

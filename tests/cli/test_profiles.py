@@ -79,7 +79,7 @@ def test_a_workers_run_does_nothing_in_anybodys_name(office) -> None:
         for words in (["claim", task], ["cancel", task], ["task", "new", "x"], ["delegate", task, "--to", "peter"]):
             answer = office.inside("research", *words, "--agent", by, "--json")
             assert (answer.status, answer.error["rule"]) == (5, "one agent in a run")
-            assert f"this is research's run tc-1.1-s1, and {by} does not act in it" in answer.error["message"]
+            assert f"this is run tc-1.1-s1 of research, so {by} cannot act in it" in answer.error["message"]
     assert "status: backlog" in office.read(f"status/{task.lower()}.md")
 
 
@@ -127,7 +127,7 @@ def test_what_calls_itself_a_supervisor_is_none_without_the_lock(office) -> None
 
     done = subprocess.run(runs.within(office.root, "peter", ["env", *says, "sh", "-c", opens]), capture_output=True)
 
-    assert b"this is peter's run tc-1.1-s1, and dimitrios does not act in it" in done.stderr
+    assert b"this is run tc-1.1-s1 of peter, so dimitrios cannot act in it" in done.stderr
     assert office.ok("task", "list", "--json").json == []
 
 

@@ -121,7 +121,7 @@ def test_a_note_that_would_make_a_task_unreadable_is_refused(desk, held: str) ->
 
     answer = _refused(lambda: app.tasks.progress(held, "peter", LONG))
 
-    assert "larger than 4 MiB" in answer and "into a file of its own" in answer
+    assert "larger than 4 MiB" in answer and "into a file and send its path" in answer
     desk.ok("done", held, "it is in notes.md", by="peter")
 
 

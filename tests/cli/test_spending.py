@@ -169,7 +169,7 @@ def test_doctor_with_an_agent_exits_1_when_it_does_not_act_and_says_what_to_chan
 
     assert answer.status == 1
     assert "it said:\n  Certainly!\n" in answer.out
-    assert "- it talked and did nothing" in answer.out
+    assert "- it replied but did nothing" in answer.out
 
 
 def test_doctor_with_an_agent_that_nobody_knows_or_that_is_a_person_is_refused(desk) -> None:

@@ -131,7 +131,7 @@ def test_a_move_by_hand_that_nobody_may_make_shows_as_a_conflict(desk) -> None:
     shown = desk.show(task)
 
     assert shown["status"] == "backlog"
-    assert "nobody may move it by hand" in shown["conflicts"][0]
+    assert "it cannot change by hand" in shown["conflicts"][0]
     assert "(conflict)" in desk.ok("task", "list").out
 
 

@@ -36,7 +36,7 @@ def test_a_token_is_printed_only_when_it_is_asked_for(desk) -> None:
     told = desk.ok("token", "peter").out
     kept = desk.read(".clawfiles/tokens/peter").strip()
 
-    assert told == "peter's token lies in .clawfiles/tokens/peter\n"
+    assert told == "the token of peter is in .clawfiles/tokens/peter\n"
     assert desk.ok("token", "peter", "--show").out == f"{kept}\n"
 
 
@@ -53,9 +53,9 @@ def test_a_token_names_its_agent_and_no_other_text_names_any(desk) -> None:
 def test_a_revoked_token_is_nobodys_and_the_next_one_is_new(desk) -> None:
     old = secret(desk)
 
-    assert desk.ok("token", "peter", "--revoke").out == "peter's token is gone\n"
+    assert desk.ok("token", "peter", "--revoke").out == "revoked the token of peter\n"
     assert tokens(desk).agent_of(old) is None
-    assert desk.ok("token", "peter", "--revoke").out == "peter had no token\n"
+    assert desk.ok("token", "peter", "--revoke").out == "peter has no token\n"
     assert secret(desk) != old
 
 

@@ -73,7 +73,7 @@ def test_a_task_whose_sending_fails_is_sent_when_it_is_typed_again(shell: Shell)
     words = ("task", "new", "charge the card", "--to", "peter")
     failed = shell.type(*words, fault="renameat2:error=ENOSPC:when=4")
     assert failed.returncode == 6
-    assert "This stands: delegate TC-1, task new TC-1. Type the same again" in failed.stderr
+    assert "Already done: delegate TC-1, task new TC-1. Run the same command again" in failed.stderr
     assert "nothing was changed" not in failed.stderr
     assert (shell.names("status"), shell.names("inbox/peter/new")) == (["tc-1.md"], [])
 
@@ -99,7 +99,7 @@ def test_a_waking_that_fails_fails_no_command(shell: Shell) -> None:
     sent = shell.type("send", "peter", "the host is back")
 
     assert (sent.returncode, sent.stdout.split()[0]) == (0, "accepted")
-    assert "nobody was woken for it yet" in sent.stderr
+    assert "no agent was woken yet" in sent.stderr
     assert len(shell.names("inbox/peter/new")) == 1
 
 

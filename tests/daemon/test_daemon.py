@@ -126,7 +126,7 @@ def test_stopped_means_no_process_no_lock_and_exit_0(home: Home) -> None:
 
     assert home.ends() == 0
     assert home.status() is None
-    assert home.ok("daemon", "stop") == "no daemon runs here\n"
+    assert home.ok("daemon", "stop") == "no daemon runs\n"
 
 
 def test_a_stopped_and_continued_daemon_goes_on_as_if_nothing_had_been(home: Home) -> None:

@@ -293,7 +293,7 @@ def test_the_command_exits_0_when_all_was_mended(clinic, program) -> None:
     mended = program("--repair")
 
     assert mended.returncode == 0, mended
-    assert mended.stdout.startswith("mended no-line: HEARTBEAT.md: a line for TC-1, peter")
+    assert mended.stdout.startswith("repaired no-line: HEARTBEAT.md: a line for TC-1, peter")
     assert mended.stdout.endswith("nothing found\n")
     assert program().stdout == "nothing found\n"
 
@@ -307,7 +307,7 @@ def test_a_wrong_configuration_is_told_and_nothing_is_mended(clinic, program) ->
 
     assert answer.returncode == 1
     assert "invalid-config: clawfiles.toml:2:" in answer.stdout
-    assert "nothing can be mended" in answer.stderr
+    assert "needs a valid configuration" in answer.stderr
     assert clinic.tree() == before
 
 

@@ -64,7 +64,7 @@ def test_complete_and_done_are_one_state_to_every_part(office: Office, word: str
     """
     assert written(office, f"TC-1: {word}\n") is State.DONE
     assert office.lines == []
-    assert [line["why"] for line in office.audit(action="close")] == ["done, and everybody who follows it was told"]
+    assert [line["why"] for line in office.audit(action="close")] == ["done; everyone who follows it was informed"]
 
 
 def test_the_first_word_of_a_title_is_no_state(office: Office) -> None:

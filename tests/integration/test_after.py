@@ -34,7 +34,7 @@ def test_a_delegated_task_is_sent_when_what_it_comes_after_is_done_with_what_tha
     assert office.acts(MINUTE) == []
     assert office.boxes("peter") == {}
     assert [line for line in office.lines if task in line], "it is watched while it waits"
-    with pytest.raises(Refused, match=r"TC-2 comes after TC-1 \(in progress\)"):
+    with pytest.raises(Refused, match=r"TC-2 depends on TC-1 \(in progress\)"):
         office.app("peter").claims.claim(TaskId(task), PETER)
     assert office.app("peter").claims.claim_next(PETER) is None
 
@@ -90,7 +90,7 @@ def test_a_successor_of_a_task_that_did_not_end_done_asks_its_requester_once_and
             office.settle()
     assert (office.state(before), office.state(task)) == (State.DEAD, State.BLOCKED)
     (asked,) = [key for key in office.box("sam") if key.startswith("tc-2.1.after.")]
-    assert "it comes after TC-1 (dead)" in office.message("sam", asked)
+    assert "it depends on TC-1 (dead)" in office.message("sam", asked)
     assert office.acts(MINUTE) == []
 
     office.app("sam").tasks.requeue(TaskId(before), SAM)
@@ -138,7 +138,7 @@ def test_an_unwatched_successor_of_a_cancelled_task_is_blocked_and_asked_about(
     office.app("sam").tasks.cancel(TaskId(before), SAM)
     office.tick(MINUTE)
 
-    assert (office.state(task), office.task(task).reason) == (State.BLOCKED, "it comes after TC-1 (cancelled)")
+    assert (office.state(task), office.task(task).reason) == (State.BLOCKED, "it depends on TC-1 (cancelled)")
     (asked,) = office.box("sam")
     assert "Take TC-1 out of `after` in status/tc-2.md, or `clawfiles cancel TC-2`." in office.message("sam", asked)
     assert office.acts(MINUTE) == []

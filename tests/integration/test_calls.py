@@ -315,14 +315,14 @@ def test_a_profile_s_rights_hold_for_calls_by_what_they_are_asked_to_do(ask: Ask
     assert [task["id"] for task in ask("reader", "task_list")["tasks"]] == ["TC-1"]
     assert ask("reader", "subagents")["count"] == 0
     for name, more in (("task_claim", {"task": "TC-1"}), ("subagents", {"action": "kill", "target": "all"})):
-        with pytest.raises(Refused, match=r"rule: profiles.readonly"):
+        with pytest.raises(Refused, check=lambda error: error.rule == "profiles.readonly"):
             ask("reader", name, **more)
 
 
 def test_a_worker_moves_no_task_by_a_call(ask: Ask) -> None:
     ask("sam", "task_new", title="A bug")
 
-    with pytest.raises(Refused, match="workers report"):
+    with pytest.raises(Refused, check=lambda error: error.rule == "workers report"):
         ask("research", "task_claim", task="TC-1")
 
 
@@ -364,13 +364,13 @@ def test_a_call_and_its_command_refuse_alike(office: Office, ask: Ask, capsys: p
         ("task_done", {"task": "TC-1", "agent": "sam"}, "task_done takes no `agent`"),
         ("task_done", {"task": "TC-1", "outputs": ["a", 5]}, r"`outputs\[1\]`: expected `str`, got `int`"),
         ("task_done", {"task": "TC-1", "outputs": ["a"] * 1001}, "`outputs`: expected `array` of length"),
-        ("task_done", {"task": "TC-1", "summary": "a\0b"}, "`summary` has a NUL in it"),
+        ("task_done", {"task": "TC-1", "summary": "a\0b"}, "`summary` contains a NUL character"),
         ("task_done", {"task": "TC-1", "outputs": ["\ud800"]}, "`outputs` is not UTF-8"),
         ("task_list", {"limit": 10**30}, "`limit`"),
         ("task_list", {"limit": 0}, "`limit`: expected `int` >= 1"),
         ("task_list", {"limit": "all"}, "`limit`: expected `int`"),
         ("task_list", {"status": "asleep"}, "status: 'asleep' is not a state"),
-        ("task_show", {"task": "../../etc/passwd"}, "is no task id"),
+        ("task_show", {"task": "../../etc/passwd"}, "is not a valid task id"),
         ("sessions_send", {"message": "hi"}, "needs one of `sessionKey`, `label`, `agentId`"),
         ("sessions_send", {"message": "hi", "agentId": "peter", "timeoutSeconds": 601}, "`timeoutSeconds`: expected"),
         ("sessions_spawn", {"task": "x", "size": "XXL"}, "`size`: invalid enum value 'XXL'; one of S, M, L"),
@@ -400,7 +400,7 @@ def test_a_null_counts_as_not_given(ask: Ask) -> None:
 
 
 def test_nobody_asks_without_a_name_or_as_nobody(office: Office) -> None:
-    with pytest.raises(UsageError, match="who acts"):
+    with pytest.raises(UsageError, match="Which agent are you"):
         perform(office.app(), "task_list", {})
     with pytest.raises(NotFound, match="no agent 'mallory'"):
         perform(office.app("mallory"), "task_list", {})

@@ -110,7 +110,7 @@ def test_a_refused_choice_is_explained_beside_its_line_and_may_be_ticked_again(o
     task = in_review(office)
     tick(office, f"reopen {task}")
     office.acts(MINUTE)
-    assert "(not taken: it does not say why" in line(office, f"- [ ] reopen {task}")
+    assert "(not taken: the reason is missing" in line(office, f"- [ ] reopen {task}")
     seen = office.read(PAPER)
     assert office.acts(MINUTE) == []
     assert office.read(PAPER) == seen

@@ -214,7 +214,7 @@ def late(office: Office, after: timedelta) -> TickResult:
 
 
 CLOSED = {
-    "folder": "it is no regular file",
+    "folder": "it is not a regular file",
     "link": "symbolic link",
     "hard link": "second name",
     "too large": "larger than 64 MiB",
@@ -320,7 +320,7 @@ def test_a_schedule_whose_line_or_zone_is_edited_fires_no_time_before_the_edit(t
         text = text.replace(before, after)
         office.write("clawfiles.toml", text)
         whys = [action.why for action in office.tick(HOUR).actions]
-        assert "counting starts anew: its times were changed" in whys
+        assert "its times were changed; counting restarts" in whys
         assert due(office) == ["tc-tidy-20260307t1000.md"]
 
     office.tick(24 * HOUR)

@@ -181,7 +181,7 @@ def test_an_urgent_task_is_spawned_for_and_another_one_messaged(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     can_wait, urgent, becomes = (office.new(type="quick", priority=it) for it in (None, "critical", None))
-    assert "urgent: who is spawned comes first: research" in typed(office, capsys, "route", "--explain", urgent)[1]
+    assert "urgent: spawned workers come first: research" in typed(office, capsys, "route", "--explain", urgent)[1]
 
     office.delegate(can_wait)
     office.delegate(urgent)
@@ -381,7 +381,7 @@ def test_a_label_is_free_again_when_its_task_has_been_told_of(office: Office) ->
     ended(office)
     assert spawn(office, "same").cached == "TC-1"
 
-    with pytest.raises(Refused, match="label 'same' is in use by TC-2"):
+    with pytest.raises(Refused, match="the label 'same' is in use by TC-2"):
         spawn(office, "same", text="Dig there")
 
     ended(office)
@@ -392,7 +392,7 @@ def test_a_label_of_a_group_is_free_again_after_the_report(office: Office) -> No
     spawn(office, "one", group="both", group_size=2)
     ended(office)
     assert office.state("TC-1") is State.DONE
-    with pytest.raises(Refused, match="label 'one' is in use by TC-1"):
+    with pytest.raises(Refused, match="the label 'one' is in use by TC-1"):
         spawn(office, "one", text="Dig there")
     spawn(office, "two", text="Dig there", group="both", group_size=2)
     ended(office)
@@ -525,7 +525,7 @@ def test_whether_a_label_is_free_is_asked_of_no_other_task(office: Office, monke
     check_label(app.workspace, "second", None)
 
     assert not [path for path in read if path.startswith("status/tc-") and path != "status/tc-1.md"]
-    with pytest.raises(Refused, match="label 'first' is in use by TC-1"):
+    with pytest.raises(Refused, match="the label 'first' is in use by TC-1"):
         check_label(app.workspace, "first", None)
 
 
@@ -533,5 +533,5 @@ def test_a_label_of_an_open_session_is_in_use_also_when_its_result_does_not_name
     office.write("status/tc-7.md", "---\nid: TC-7\nstatus: done\nlabel: mail\nsession: open\n---\n# TC-7: Mail\n")
     office.write("checkpoints/subagent-mail.md", "---\nlabel: mail\nstatus: done\n---\nRead.\n")
 
-    with pytest.raises(Refused, match="label 'mail' is in use by TC-7"):
+    with pytest.raises(Refused, match="the label 'mail' is in use by TC-7"):
         check_label(office.app().workspace, "mail", None)

@@ -140,7 +140,7 @@ def test_a_turn_that_fails_is_tried_again_and_the_next_one_counts_anew(office: O
     assert (office.task("TC-1").turn, office.task("TC-1").failures) == (2, 1)
     goes_on(office, 5)
     assert office.state("TC-1") is State.DEAD, "a turn out of attempts is a dead letter"
-    with pytest.raises(Refused, match=r"is closed \(rule: sessions\).*--mode session"):
+    with pytest.raises(Refused, match=r"is closed; .*--mode session"):
         say(office, "are you there?")
 
 
@@ -177,7 +177,7 @@ def test_a_sender_hears_the_answers_of_a_session_and_strangers_may_not_send(
     goes_on(office)
 
     status, _, told = typed(office, capsys, "sessions", "send", "mail", "and the spam?", "--agent", "iris")
-    assert (status, "rule: who may" in told) == (5, True)
+    assert (status, "may not" in told) == (5, True)
     say(office, "and the spam?")
     goes_on(office)
 
@@ -288,7 +288,7 @@ def test_a_session_is_not_filled_by_one_agent(office: Office) -> None:
     for text in ("two", "three"):
         say(office, text)
 
-    with pytest.raises(Refused, match="full inboxes"):
+    with pytest.raises(Refused, check=lambda error: error.rule == "full inboxes"):
         say(office, "four")
 
 

@@ -1,4 +1,4 @@
-"""What is done counts when a tick has seen that it keeps what it promised: for whoever waits, hears of it or counts."""
+"""A done task counts only after a tick has verified its outputs and its check."""
 
 from datetime import timedelta
 
@@ -59,12 +59,12 @@ def test_a_wait_follows_the_verified_end(office: Office) -> None:
     office.write("ok", "")
     assert office.acts(MINUTE) == [f"reopen {task}", f"deliver {task}"], "it was not there when the check ran"
     assert (office.boxes("peter"), office.box("sam")) == ({}, [f"{task.lower()}.1.redo"])
-    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it comes after {task} (backlog)"
+    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it depends on {task} (backlog)"
 
     office.app("iris").claims.claim(TaskId(task), IRIS)
     office.app("iris").tasks.done(TaskId(task), IRIS, "now it is")
     office.settle()
-    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it comes after {task} (done, not verified)"
+    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it depends on {task} (done, not verified)"
     wanted = [f"verify {task}", f"verified {task}", f"inform {task}", f"close {task}", f"deliver {after}"]
     assert checks(office) == wanted
     assert is_verified(office, task) is True
@@ -121,7 +121,7 @@ def test_a_holder_that_writes_verified_itself_is_not_believed(office: Office, by
     office.runs_end()
     assert office.acts(MINUTE) == [f"reopen {task}", f"deliver {task}"]
     assert (office.boxes("peter"), office.task(task).verified) == ({}, None)
-    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it comes after {task} (backlog)"
+    assert office.app().explaining.explain(TaskId(after)).not_ready == f"it depends on {task} (backlog)"
 
 
 def test_outputs_that_are_files_are_looked_at_and_other_words_are_not(office: Office) -> None:

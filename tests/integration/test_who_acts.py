@@ -109,7 +109,7 @@ def test_a_run_acts_in_no_other_agents_name(office: Office, apart: bool) -> None
 
     for words, (status, said) in zip(others, found, strict=False):
         assert status == 5, (words, said)
-        assert "(rule: one agent in a run)" in said
+        assert "cannot act in it" in said
     assert found[-1][0] == 0, "without a name it is the run's agent"
     assert office.task("TC-4").requested_by == "peter"
     assert [office.state(task).value for task in (reviewed, claimed, free)] == ["review", "in_progress", "backlog"]

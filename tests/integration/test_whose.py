@@ -261,7 +261,7 @@ def test_init_inside_a_workspace_says_which_one_counts_and_what_to_type(house: H
     alone = house.type(ALICE, "init", cwd=house.folder("alone", ALICE))
 
     assert done.returncode == alone.returncode == 0
-    assert f"this lies inside another workspace: {ws}" in done.stdout
+    assert f"this folder is inside another workspace: {ws}" in done.stdout
     assert f"`clawfiles trust {ws}/sub`" in done.stdout
     assert "trust" not in alone.stdout
 

@@ -57,7 +57,7 @@ def test_its_commands_act_in_its_name_and_in_its_generation(team: Team, model: M
     done = team.settled(task, "tc-1.1-s1")
 
     assert (done["status"], done["summary"]) == ("done", "by command"), [one.results for one in model.requests]
-    assert "TC-1 is yours, peter: generation 1" in model.requests[1].results[0]
+    assert "peter holds TC-1: generation 1" in model.requests[1].results[0]
 
 
 def test_the_usage_of_a_gateway_turn_is_written_down(team: Team) -> None:

@@ -37,7 +37,7 @@ def test_a_delegated_task_is_claimed_worked_on_and_done(hire: Hire, name: str) -
 
     task = team.task()
 
-    assert f"TC-1 is yours, {name}: generation 1" in model.results[0]
+    assert f"{name} holds TC-1: generation 1" in model.results[0]
     assert (task["status"], task["assignee"], task["outputs"]) == ("done", name, ["./report.md"]), model.results
     assert team.read("report.md") == "nothing found\n"
     assert team.entries() == []

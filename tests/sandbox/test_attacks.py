@@ -266,7 +266,7 @@ def test_where_none_can_be_built_require_refuses_and_prefer_goes_without_and_say
 
     assert (refused.returncode, spawned.returncode) == (5, 5)
     assert task == "TC-1"  # what was refused has made no task
-    assert "peter may run in a sandbox only (rule: sandbox); bubblewrap is not installed: install" in refused.stderr
+    assert "peter may only run in a sandbox; bubblewrap is not installed: install" in refused.stderr
     assert '"no-sandbox"' in found
     assert "apt-get install bubblewrap" in found
     assert "exited" in yard.run_md(f"{task.lower()}.1-s1")
@@ -286,7 +286,7 @@ def test_a_run_that_finds_no_bubblewrap_ends_with_one_sentence(
 
     said = yard.run_md(f"{made.lower()}.1-s1")
 
-    assert "could not start: its profile wants a sandbox, and bubblewrap is not installed" in said
+    assert "could not start: its profile requires a sandbox, and bubblewrap is not installed" in said
 
 
 def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_commands_in_a_sandbox_are_carried_out_in_the_runs_own_name(yard: Yard) 
     found = yard.found()
 
     assert found["claims"][0] == 0
-    assert found["claims"][1].startswith("TC-1 is yours, peter: generation 1, until ")
+    assert found["claims"][1].startswith("peter holds TC-1: generation 1, until ")
     assert [task["id"] for task in json.loads(found["lists"][1])] == ["TC-1"]
     assert found["saves"][0] == 0
     assert "the rest" in found["shows"][1]
@@ -64,10 +64,10 @@ def test_commands_in_a_sandbox_are_carried_out_in_the_runs_own_name(yard: Yard) 
     assert "the body's text" in yard.ok("task", "show", "TC-2")
     assert "requested_by: peter" in yard.read("status/tc-2.md")
     for name, said in (
-        ("as another", "this is peter's run tc-1.1-s1, and sam does not act in it"),
-        ("after the command", "iris does not act in it"),
-        ("elsewhere", "a run in a sandbox acts in its own workspace only"),
-        ("the machine", "`heartbeat` is about this machine"),
+        ("as another", "this is run tc-1.1-s1 of peter, so sam cannot act in it"),
+        ("after the command", "so iris cannot act in it"),
+        ("elsewhere", "a run in a sandbox can act only in its own workspace"),
+        ("the machine", "`heartbeat` changes this machine"),
     ):
         assert found[name][0] in (5, 6), name  # 6: the other workspace cannot even be seen
         assert said in found[name][2], found[name]
@@ -92,7 +92,7 @@ def test_a_profile_holds_at_the_door(yard: Yard) -> None:
 
     assert (listed["status"], "TC-1" in listed["out"]) == (0, True)
     assert claimed["status"] == 5
-    assert "peter may not use `claim` (rule: profiles.readonly)" in claimed["err"]
+    assert "peter may not use `claim`; " in claimed["err"]
     assert yard.task("TC-1") == "backlog"
 
 
@@ -125,7 +125,7 @@ def test_rubbish_forgery_and_clients_that_vanish_do_not_stop_it(yard: Yard) -> N
         assert (answer["status"] in (2, 70), said in answer["err"]) == (True, True), (raw[:40], answer)
     forged = {"argv": ["claim", "TC-1"], "agent": "sam", "env": {"CLAWFILES_AGENT": "sam"}, "run": "x"}
     claimed = yard.call(run, forged)
-    assert (claimed["status"], "TC-1 is yours, peter" in claimed["out"]) == (0, True), claimed
+    assert (claimed["status"], "peter holds TC-1" in claimed["out"]) == (0, True), claimed
     for words in (["--agent", "sam"], ["--agent=sam"], ["--agent", "SAM"]):
         assert yard.call(run, {"argv": [*words, "task", "new", "x"]})["status"] == 5
     assert yard.call(run, {"argv": ["task", "new", "x", "--body", "/etc/passwd"]})["status"] == 5
@@ -184,7 +184,7 @@ def test_only_its_own_user_gets_in_and_the_socket_goes_with_the_run(yard: Yard) 
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
     os.unlink(path)
-    yard.until(lambda: os.path.exists(path), "one that was deleted is there again")
+    yard.until(lambda: os.path.exists(path), "a deleted file is there again")
     yard.write("go", "")
     yard.until(lambda: os.listdir(yard.root / ".clawfiles/doors") == [], "the door goes with the run")
 

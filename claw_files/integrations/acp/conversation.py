@@ -121,7 +121,7 @@ class Conversation:
         )
         if said.protocol_version != PROTOCOL_VERSION:
             raise ConversationFailed(
-                f"the agent speaks version {said.protocol_version} of ACP, and we speak {PROTOCOL_VERSION}"
+                f"the agent uses ACP {said.protocol_version}, but clawfiles uses {PROTOCOL_VERSION}"
             )
         about, able = said.agent_info, said.agent_capabilities
         self.hello = AcpHello(
@@ -261,12 +261,12 @@ class Conversation:
         except RequestError as wrong:
             said = words.said(_details(wrong), 300)
             if wrong.code == SIGN_IN:
-                raise SignIn(f"the agent wants its user to sign in: {said}") from None
+                raise SignIn(f"the agent requires its user to sign in: {said}") from None
             raise _Refusal(f"the agent did not {self._doing}: {said}") from None
         except ValueError as wrong:  # pydantic's, of an answer that is not of the protocol's form
             first = str(wrong).splitlines()[0]
             raise ConversationFailed(
-                f"the agent did not {self._doing}: its answer is no ACP ({words.safe(first, 200)})"
+                f"the agent did not {self._doing}: its answer is not ACP ({words.safe(first, 200)})"
             ) from None
 
     async def _why_closed(self) -> str:

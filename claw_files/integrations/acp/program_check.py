@@ -33,7 +33,7 @@ def program(agent: Agent, workspace: str, environ: Mapping[str, str]) -> str:
     command = [part.replace("{workspace}", workspace) for part in agent.command]
     path = resolved(command, with_our_programs(environ.get("PATH", os.defpath)))
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        raise OSError(f"{path} is not there or may not be run")
+        raise OSError(f"{path} does not exist or is not executable")
     return path
 
 

@@ -28,7 +28,7 @@ def addresses(channel: str, base: str, environ: Mapping[str, str]) -> list[str]:
     else:
         return [channel]
     if not found:
-        raise Refused("channels", f"{where} holds no address here", "put an address of apprise into it")
+        raise Refused("channels", f"{where} contains no address", "set it to an apprise address")
     return [address.removeprefix("apprise:") for address in found]
 
 
@@ -36,11 +36,11 @@ def _in(name: str, path: str) -> list[str]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as wrong:
-        raise Refused("channels", f"{name}: {wrong.strerror or wrong}", "one address of apprise a line") from None
+        raise Refused("channels", f"{name}: {wrong.strerror or wrong}", "write one apprise address per line") from None
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise Refused("channels", f"others may read {name}, or it is no file", f"chmod 600 {name}")
+            raise Refused("channels", f"{name} is readable by others, or not a regular file", f"chmod 600 {name}")
         lines = os.read(fd, FILE_BYTES).decode("utf-8", "replace").splitlines()
     finally:
         os.close(fd)

@@ -70,7 +70,7 @@ def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
         os.waitpid(pid, 0)
     if not has_ended:
         return f"no answer within {limit.total_seconds():g} s"
-    return "" if said == _DELIVERED else said.decode("utf-8", "replace") or "its process ended without a word"
+    return "" if said == _DELIVERED else said.decode("utf-8", "replace") or "its process ended without output"
 
 
 def _in_child(plugin: Any, title: str, body: str, tell: int) -> None:
@@ -94,7 +94,7 @@ def _said(plugin: Any, title: str, body: str) -> str:
 class _Heard(logging.Handler):
     """What apprise says while it delivers: of it only what holds nothing of the address."""
 
-    reason = "it was not taken"
+    reason = "the message was not accepted"
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()

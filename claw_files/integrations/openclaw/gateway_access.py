@@ -35,7 +35,7 @@ def access(settings: OpenClaw, root: str, environ: Mapping[str, str]) -> Gateway
         token = installation.token(environ)
     if not token:
         where = f"set {settings.token_env}, or token_file under [openclaw]"
-        raise GatewayRefused("OpenClaw's gateway", "its token is not known here", where)
+        raise GatewayRefused("OpenClaw's gateway", "its token is not configured", where)
     return GatewayAccess(url=settings.url, token=token)
 
 
@@ -47,7 +47,7 @@ def _from_file(path: str) -> str:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise GatewayRefused(f"token_file {path}", "others may read it, or it is no file", f"chmod 600 {path}")
+            raise GatewayRefused(f"token_file {path}", "it is readable by others, or no file", f"chmod 600 {path}")
         return os.read(fd, TOKEN_BYTES).decode("utf-8", "replace").strip()
     finally:
         os.close(fd)

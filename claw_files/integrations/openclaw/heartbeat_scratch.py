@@ -46,7 +46,7 @@ def push(gateway: Gateway, agent: str, ledger: str) -> bool:
         change = {"id": job, "content": after, "expectedRevision": _revision(now.get("currentRevision"))}
         if gateway.call("cron.scratch.set", change).get("ok") is True:
             return True
-    raise GatewayRefused(f"the scratch of {agent}'s heartbeat", "somebody else changes it all the time")
+    raise GatewayRefused(f"the scratch of {agent}'s heartbeat", "another process keeps changing it")
 
 
 def _monitor(gateway: Gateway, agent: str) -> str:

@@ -19,7 +19,7 @@ _HELP = {
     "AUTH_TOKEN_MISMATCH": "the token is not the gateway's: see gateway.auth.token in its configuration",
     "AUTH_TOKEN_MISSING": "no token was given: set the variable that token_env names, or token_file",
     "AUTH_TOKEN_NOT_CONFIGURED": "the gateway has no token: set gateway.auth.token in its configuration",
-    "MISSING_SCOPE": "the token's rights do not include that",
+    "MISSING_SCOPE": "the token does not permit this",
 }
 
 
@@ -64,7 +64,7 @@ def hello(payload: dict[str, Any], url: str) -> GatewayHello:
     server = record(payload, "server")
     spoken = payload.get("protocol")
     if spoken != VERSION:
-        raise GatewayRefused(url, f"it speaks protocol {words.said(str(spoken), 20)}, we speak {VERSION}")
+        raise GatewayRefused(url, f"it uses protocol {words.said(str(spoken), 20)}, but clawfiles uses {VERSION}")
     return GatewayHello(version=text(server, "version"), boot=text(server, "bootId"))
 
 

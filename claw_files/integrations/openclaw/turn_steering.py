@@ -91,7 +91,7 @@ def _read(answer: dict[str, Any]) -> TurnSteering:
         return TurnSteering(how=SteerOutcome.STEERED)
     if _NOT_YET in error:
         return TurnSteering(how=SteerOutcome.NOT_RUNNING, why=words.said(error, 200))
-    raise GatewayRefused("OpenClaw's gateway took no correction", words.said(error or str(answer), 200), _ALLOW)
+    raise GatewayRefused("OpenClaw's gateway refused a correction", words.said(error or str(answer), 200), _ALLOW)
 
 
 def correct(settings: Settings, base: str, root: str, env: Mapping[str, str], run: Run, message: Message) -> bool:

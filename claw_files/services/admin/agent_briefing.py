@@ -70,20 +70,20 @@ def _facts(settings: Settings, agent: Agent, role: str) -> Iterable[str]:
     if role == "named":
         routed = (route.type for route in settings.routes.values() if agent.name in route.to)
         types = _some(map(_short, dict.fromkeys((*agent.takes, *routed))))
-        yield f"You do: {types}." if types else "You do what you are given."
+        yield f"You do: {types}." if types else "You take any task."
     if role == "human" and agent.channels:
-        yield f"You are told in {_some(map(_short, agent.channels))}."
+        yield f"You are notified in {_some(map(_short, agent.channels))}."
     yield _woken(agent)
     if agent.workspace:
         yield f"You work in `{_short(agent.workspace)}`; its `status/` is read as your reports."
     if agent.compartment:
-        yield f"Nobody else sees your work: it lies in `{FOLDER}/{agent.name}/`."
+        yield f"Your work is hidden from other agents, in `{FOLDER}/{agent.name}/`."
 
 
 def _woken(agent: Agent) -> str:
     if agent.runtime is Runtime.INBOX:
         is_human = agent.kind is AgentKind.HUMAN
-        waits = "" if is_human else f"Nobody starts you: `clawfiles inbox --wait --agent {agent.name}`. "
+        waits = "" if is_human else f"You are not started by clawfiles: `clawfiles inbox --wait --agent {agent.name}`. "
         return f"{waits}Add `--agent {agent.name}` to each command, or set `CLAWFILES_AGENT`."
     if agent.runtime is Runtime.OPENCLAW:
         return "Messages reach you in OpenClaw and spell out how to call clawfiles there."

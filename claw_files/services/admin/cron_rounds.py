@@ -1,7 +1,7 @@
 """Pings and the doctor's visit where no daemon runs: when a heartbeat of cron has to begin them.
 
 What is due next stands in a small file; its own time is the earliest of these, so that a tick with nothing to begin
-costs one look at it. Losing the file means that counting starts anew.
+costs one look at it. Losing the file means that counting restarts.
 """
 
 import os

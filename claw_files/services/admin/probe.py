@@ -95,7 +95,7 @@ class Prober:
         """What `name` does when it is woken, within `patience`. Raises NotFound, Refused for people."""
         agent = self._ws.settings.agent(name)
         if agent.kind is AgentKind.HUMAN:
-            raise Refused("probe", f"{agent.name} is a person, and nothing wakes people", "ask them")
+            raise Refused("probe", f"{agent.name} is a person; only agents can be probed", "ask them")
         if agent.runtime is Runtime.INBOX:
             return self._look_at_inbox(agent)
         self._close_old(agent)
@@ -125,11 +125,11 @@ class Prober:
         now, patience = self._ws.clock.now(), self._ws.settings.heartbeat.ack
         late = [message for message in unread if message.sent and now - message.sent > patience]
         lies = _unread(len(unread), len(late))
-        what = f"{agent.name} looks for itself: nothing wakes it, so no probe was sent; {lies}"
-        program = f"see whether its program runs `clawfiles inbox --agent {agent.name}` regularly"
+        what = f"clawfiles does not wake {agent.name}, so no probe was sent; {lies}"
+        program = f"check that its program runs `clawfiles inbox --agent {agent.name}` regularly"
         advice = (
             f"{program}: messages wait in inbox/{agent.name}/new/",
-            f"or let it be woken: `command = [...]` in [agents.{agent.name}]",
+            f"or let clawfiles wake it: `command = [...]` in [agents.{agent.name}]",
         )
         return ProbeResult(
             agent=agent.name, acts=not late, steps=(ProbeStep(after=timedelta(0), what=what),), advice=advice

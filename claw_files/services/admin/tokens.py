@@ -39,7 +39,7 @@ class Tokens:
             self._files.remove(agent)  # what was copied here, or is empty, opens nothing
         token = secrets.token_urlsafe(RANDOM_BYTES)
         if not (proof := _proof(agent, token)):
-            raise CannotWrite("~", "there is no place for the key that proves tokens; set HOME or XDG_STATE_HOME")
+            raise CannotWrite("~", "no folder for the token key; set HOME or XDG_STATE_HOME")
         return self._files.keep(agent, f"{token}.{proof}")
 
     def show(self, agent: AgentId) -> str | None:
@@ -70,7 +70,7 @@ class Tokens:
         for agent in self._settings.agents:
             try:
                 if (kept := self._files.read(agent)) and not _is_proven(agent, kept):
-                    found.append(f"{self.path(agent)}: it was not made by you on this machine; type `{make} {agent}`")
+                    found.append(f"{self.path(agent)}: not created by you on this machine; run `{make} {agent}`")
             except CannotRead as wrong:
                 found.append(str(wrong))
         return found

@@ -44,13 +44,13 @@ class BatchSpawner:
         if not found:
             raise BadValue("--items", items_text, "lines, or a Markdown list")
         if order.task:
-            raise Refused("batches", "items are tasks of their own", "leave --task out")
+            raise Refused("batches", "each item becomes a new task", "omit --task")
         delegation.check_contract(order.label, order.size)
         route = self._ws.settings.route(order.type)
         each = size or (route.batch if route else None) or item_batches.USUAL
         split = item_batches.split(found, each)
         if len(split) > MOST:
-            raise Refused("batches", f"{len(split)} batches are over {MOST:,}", "say a larger --batch, or fewer items")
+            raise Refused("batches", f"{len(split)} batches exceed {MOST:,}", "use a larger --batch, or fewer items")
         group = words.label(order.group or order.label or "")
         check_group(self._ws, group, by)
         is_again = self._ws.pending.again  # then some are there already; each spawn checks its own

@@ -235,7 +235,7 @@ class Delegations:
             if self._fetch(task_id, agent):
                 return self.ensure(task_id, agent, by)
             if any(it.find(task_id) for it in ws.places.others()):
-                raise Conflict(f"{task_id} lies in a compartment") from None
+                raise Conflict(f"{task_id} is in a compartment") from None
             task_recall.check_new(ws, task_id, (agent, by))
             now = ws.clock.now()
             task = Task(id=task_id, title=f"{task_id} (from the ledger)", requested_by=by, created=now, updated=now)

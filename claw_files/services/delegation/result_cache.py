@@ -73,7 +73,7 @@ class ResultCache:
 
             def rule(found: Task) -> Task:
                 if found.state is not State.BACKLOG or found.assignee:
-                    raise MoveRefused("transitions", f"{found.id} is not waiting any more", "its run is on its way")
+                    raise MoveRefused("transitions", f"{found.id} is no longer waiting", "its run has been started")
                 return result_reuse.answered(found, earlier, path, old_path, ws.clock.now(), generation)
 
             ws.update(task.id, rule, audit)

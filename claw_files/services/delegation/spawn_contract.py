@@ -115,9 +115,7 @@ def size_of(text: str) -> Size:
     try:
         return Size(text.upper())
     except ValueError:
-        raise Refused(
-            "spawn-contract", f"size {text[:20]!r} is none of S, M, L", "S 300 s, M 600 s, L 1200 s"
-        ) from None
+        raise Refused("spawn-contract", f"size {text[:20]!r} is not S, M or L", "S 300 s, M 600 s, L 1200 s") from None
 
 
 def own_terms(settings: Settings, task: Task) -> tuple[str, Size]:
@@ -143,7 +141,7 @@ def worker_of(settings: Settings, order: SpawnOrder, choosing: "AgentSelection |
     if len(workers) == 1:
         return workers[0]
     known = ", ".join(workers) or "none"
-    raise Refused("spawn-contract", "which worker?", f"say --worker NAME (there are: {known})")
+    raise Refused("spawn-contract", "clawfiles.toml has several workers", f"pass --worker NAME (one of: {known})")
 
 
 def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
@@ -159,7 +157,7 @@ def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
                 right += f", or speak to it: `clawfiles sessions send {label} TEXT`"
             elif other.state.is_closed:
                 right += ", or wait until a tick has told of it"
-            raise Refused("one writer per file", f"label {label!r} is in use by {other.id}", right)
+            raise Refused("one writer per file", f"the label {label!r} is in use by {other.id}", right)
 
 
 def _of_label(ws: Workspace, label: str, entries: tuple[Entry, ...]) -> Iterator[Task]:
@@ -229,10 +227,10 @@ def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:
     """Raises Refused for work that would leave a compartment."""
     if ws.places.is_closed and not ws.places.has_tasks_of(agent):
         right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
-        raise Refused("compartments", f"{task.id} lies in a compartment, and goes to nobody outside of it", right)
+        raise Refused("compartments", f"{task.id} is in a compartment and cannot be delegated outside it", right)
 
 
 def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:
     """A group has one report: what came later under its name would be reported to nobody."""
     if group and ws.told().get(f"{by}/group.{group}.report"):
-        raise Refused("groups", f"group {group!r} has had its report", "choose another name")
+        raise Refused("groups", f"group {group!r} has already been reported", "choose another name")

@@ -48,7 +48,7 @@ class Successors:
         self._tell(task, f"after.{mark(why)}", dependents.question(task, lost), Kind.QUESTION)
 
     def _go_on(self, task: Task) -> None:
-        why, now = "what it comes after is done", self._ws.clock.now()
+        why, now = "the tasks it depends on are done", self._ws.clock.now()
         if task.state is State.BLOCKED:
             audit = Audit(JournalEvent.UNBLOCK, task=task.id, agent=task.assignee, actor=self._tick.id, why=why)
             self._ws.update(task.id, lambda found: transitions.resume(found, self._tick, now), audit)

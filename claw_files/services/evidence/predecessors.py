@@ -33,7 +33,7 @@ def _unmet(places: tuple[Place, ...], task_id: TaskId) -> Predecessor | None:
 def told(ws: Workspace, task: Task) -> str:
     """For the task's message: what each task before it came to, quoted with its source; empty where there is none."""
     blocks = list(_told(ws, task))
-    return "\n".join(["", "What it comes after is done:", *blocks]) + "\n" if blocks else ""
+    return "\n".join(["", "Finished tasks that it depends on:", *blocks]) + "\n" if blocks else ""
 
 
 def _told(ws: Workspace, task: Task) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Explainer:
                 raise InvalidFile(gone.path, "gone", "it is gone; put it back, or take its line out") from None
             raise
         if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
-            raise NotFound("task", task_id, "`clawfiles task list` shows what there is")
+            raise NotFound("task", task_id, "`clawfiles task list` lists all tasks")
         snap = replace(self._snapshots.snapshot(self._ws.entries()), outcomes=self._snapshots.outcomes())
         now = self._ws.clock.now()
         look = next((it for it in snap.looks if it.entry.task == task_id), None) if entry else None
@@ -130,14 +130,14 @@ def _told(actions: tuple[Action, ...], task: Task, entry: Entry | None) -> str:
         return "; ".join(f"{action.act} {action.agent or ''}".rstrip() + f": {action.why}" for action in actions)
     if entry:
         return "nothing until something changes"
-    return f"nothing: it is {task.state}" if task.state.is_closed else "no ledger line: nobody looks at it"
+    return f"nothing: it is {task.state}" if task.state.is_closed else "no ledger line, so no heartbeat checks it"
 
 
 def _not_ready(task: Task, blockers: tuple[Predecessor, ...], now: datetime) -> str | None:
     if task.state is not State.BACKLOG:
         return f"it is {task.state.replace('_', ' ')}"
     if blockers:
-        return f"it comes after {standing_of(blockers)}"
+        return f"it depends on {standing_of(blockers)}"
     if task.not_before and now < task.not_before:
-        return "its backoff is not over"
+        return "its retry delay is not over"
     return f"it is delegated to {task.assignee}" if task.assignee else None

@@ -165,7 +165,7 @@ class Mailbox:
         key = answer_key(question.key)
         found = ws.find_message(to, key)
         if found and text.strip() not in found[0].body:
-            raise Conflict(f"{question.id} was answered already, in other words; `clawfiles send {to} TEXT` adds to it")
+            raise Conflict(f"{question.id} already has a different answer; to add to it: `clawfiles send {to} TEXT`")
         why = f"answer to {question.id}"
         audit = Audit(JournalEvent.ANSWER, task=question.task, agent=to, actor=by, key=key, why=why)
         asked, said = prompt_templates.quoted(question.body[:500], to), self._words(by, to, text)

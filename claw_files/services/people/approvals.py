@@ -164,9 +164,9 @@ class Choices:
 
     def _answer(self, person: AgentId, question: Message, text: str) -> None:
         if not forms.is_question(question):
-            raise Refused("choices", f"{question.id} is no question", "`clawfiles inbox` shows what it is")
+            raise Refused("choices", f"{question.id} is not a question", "see `clawfiles inbox`")
         if not text:
-            raise Refused("choices", "the answer is empty", "write it behind the colon, then tick the box again")
+            raise Refused("choices", "the answer is empty", "write it after the colon, then tick the box again")
         answered = self._ws.find_message(question.reply_to or question.sender, answer_key(question.key))
         if answered is None:
             self._messages().answer(person, question.id, text)
@@ -175,11 +175,11 @@ class Choices:
 
     def _review(self, person: AgentId, message: Message, choice: TickedChoice) -> None:
         if not forms.is_review(message) or message.task is None:
-            raise Refused("choices", f"{message.id} asks for no review", "`clawfiles inbox` shows what it asks for")
+            raise Refused("choices", f"{message.id} does not ask for a review", "see `clawfiles inbox`")
         place = self._find(message.task, person)
         task = place.workspace.in_force(place.workspace.load(message.task).task)
         if choice.verb == "reopen" and not choice.text:
-            raise Refused("choices", "it does not say why", "write it behind the colon, then tick the box again")
+            raise Refused("choices", "the reason is missing", "write it after the colon, then tick the box again")
         if _is_so(task, choice):
             return  # a tick died after it, or the person typed the command as well
         if task_key(task, "review") != choice.key:

@@ -179,9 +179,9 @@ class Flows:
             return [flow for flow in asked if flow.is_open] or asked
         found = [flow for flow in found if flow.is_open] or found[-1:]
         if len(found) > 1:
-            raise UsageError(f"{name[:80]!r} means several: {', '.join(flow.id for flow in found[:10])}; say the task")
+            raise UsageError(f"{name[:80]!r} is ambiguous: {', '.join(flow.id for flow in found[:10])}; use the task")
         if not found:
-            raise NotFound("flow", name[:200], "`clawfiles flow list` shows what there is; a task alone: `cancel`")
+            raise NotFound("flow", name[:200], "`clawfiles flow list` lists all flows; for a single task use `cancel`")
         return found
 
     def _asked_from(self, known: Iterable[Flow], session: str) -> list[Flow]:
@@ -197,7 +197,7 @@ class Flows:
         asked = top.spawner or top.requested_by
         if not visibility.may_steer(self._ws.settings, by, top.assignee or AgentId(""), asked):
             who = " or ".join(dict.fromkeys(str(it) for it in (asked, self._ws.settings.coordinator) if it))
-            raise Refused("who may steer", f"the flow {flow.id} is not {by}'s to cancel", f"{who} may")
+            raise Refused("who may steer", f"{by} may not cancel the flow {flow.id}", f"{who} may")
 
     def _again(self, wanted: list[Flow]) -> list[Flow]:
         """The same flows as they stand now: what a run spawned before it ended belongs to them."""

@@ -83,14 +83,14 @@ class Sessions:
         """
         found = self._pick(viewer, name)
         if not visibility.may_see(self._ws.settings, viewer, found.agent, found.spawner):
-            raise Refused("who may see", f"{found.key} is not {viewer}'s to see", _ask(found, self._ws))
+            raise Refused("who may see", f"{viewer} may not see {found.key}", _ask(found, self._ws))
         return found
 
     def to_steer(self, by: AgentId, name: str) -> Session:
         """As `one`, for who wants to correct or stop it."""
         found = self._pick(by, name)
         if not visibility.may_steer(self._ws.settings, by, found.agent, found.spawner):
-            raise Refused("who may steer", f"{found.key} is not {by}'s to steer or kill", _ask(found, self._ws))
+            raise Refused("who may steer", f"{by} may not steer or stop {found.key}", _ask(found, self._ws))
         return found
 
     def _pick(self, viewer: AgentId | None, name: str) -> Session:

@@ -71,7 +71,7 @@ class Steering:
         if session.kind is SessionKind.MAIN:
             return session.agent
         if session.kind is SessionKind.OTHER:
-            raise Refused("spawn-only", f"{session.key} is a check, which reads no messages", "")
+            raise Refused("spawn-only", f"{session.key} is a check, which does not read messages", "")
         if session.stays is Stay.OPEN and session.task:
             return self._sessions.to_steer(by, name)
         if session.status is not Status.RUNNING:
@@ -84,7 +84,7 @@ class Steering:
             return AgentId(low)
         sharing = [it.name for it in agents.values() if it.session.lower() == low and it.kind is AgentKind.NAMED]
         if len(sharing) > 1:
-            raise UsageError(f"{name[:80]} is the session of {', '.join(sharing)}; say which agent")
+            raise UsageError(f"{name[:80]} is the session of {', '.join(sharing)}; name the agent")
         return sharing[0] if sharing else None
 
     # --- a correction
@@ -126,7 +126,7 @@ class Steering:
         run = self._at_work(session)
         if run is None:
             raise Refused(
-                "not a run", f"{session.agent} looks for itself: nothing of it can be stopped", _cancel(session)
+                "not a run", f"{session.agent} is not started by clawfiles, so it cannot be stopped", _cancel(session)
             )
         return tuple(filter(None, [self._kill(by, session, run)]))
 
@@ -152,7 +152,7 @@ class Steering:
 def _over(session: Session) -> str:
     if session.status is Status.QUEUED:
         return f"{session.key} has not started yet"
-    return f"{session.key} is not at work" + (f" (status: {session.status})" if session.status else "")
+    return f"{session.key} is not running" + (f" (status: {session.status})" if session.status else "")
 
 
 def _instead(session: Session) -> str:

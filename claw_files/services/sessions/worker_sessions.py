@@ -109,7 +109,7 @@ class WorkerSessions:
             task = ws.in_force(ws.load(task_id).task)
             if task.session is None:
                 right = f"`clawfiles flow cancel {task.id}` ends what runs"
-                raise Refused("sessions", f"{task.id} is no session: its worker does one task and is gone", right)
+                raise Refused("sessions", f"{task.id} has no session: its worker ends after one task", right)
             audit = Audit(JournalEvent.CLOSE, task=task.id, agent=task.assignee, actor=by, why="its session ends")
             if task.session is Stay.OPEN:
                 task = ws.update(task.id, lambda found: replace(found, session=Stay.CLOSED), audit, keep_mtime=True)
@@ -122,7 +122,7 @@ class WorkerSessions:
         audit = Audit(JournalEvent.CLOSE, agent=agent, actor=by, why="its program's session ends")
         if not self._forget(acp_sessions.path_of(agent), audit):
             what = f"{agent} has no session that its next run would go on with"
-            raise Refused("sessions", what, "it stays as long as clawfiles.toml names it")
+            raise Refused("sessions", what, "remove it from clawfiles.toml instead")
 
     def _forget(self, path: str, audit: Audit) -> bool:
         files = self._ws.home(audit.agent).files if audit.agent else self._ws.files

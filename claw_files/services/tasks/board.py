@@ -57,7 +57,7 @@ class Board:
         """
         loaded = self._ws.load(task)
         if not own and self._is_hidden(loaded.task):
-            raise NotFound("task", task, "`clawfiles task list` shows what there is")
+            raise NotFound("task", task, "`clawfiles task list` lists all tasks")
         shown = self._shown(self._ws.bound(loaded.task), loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body, children=self._children(task))
 
@@ -78,7 +78,7 @@ class Board:
         except ClawError:
             return  # whoever wants it will say what is wrong with it
         if found.requested_by != by and self._is_hidden(found):
-            raise NotFound("task", task, "`clawfiles task list` shows what there is")
+            raise NotFound("task", task, "`clawfiles task list` lists all tasks")
 
     def check_asked(self, task: TaskId, by: AgentId) -> None:
         """Raises NotFound for a task in this compartment that `by`, from outside, may not even know of."""
@@ -87,7 +87,7 @@ class Board:
         with suppress(ClawError):
             if self._ws.load(task).task.requested_by == by:
                 return
-        raise NotFound("task", task, "`clawfiles task list` shows what there is")
+        raise NotFound("task", task, "`clawfiles task list` lists all tasks")
 
     def listing(
         self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None

@@ -65,7 +65,7 @@ class Checkpoints:
                 raise NotFound("file", path)
             return forms.parse(raw, path, agent)
         except NotFound:
-            raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` makes one") from None
+            raise NotFound("checkpoint", agent, f"`clawfiles checkpoint save --agent {agent}` creates one") from None
 
     @staticmethod
     def resume(checkpoint: Checkpoint) -> tuple[str, ...]:

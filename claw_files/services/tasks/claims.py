@@ -59,8 +59,8 @@ class ClaimService:
         now = self._ws.clock.now()
         transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
         if waiting := self._blockers(task):
-            why = f"{task.id} comes after {standing_of(waiting)}, not done yet"
-            raise Refused("after", why, "`clawfiles claim --next` finds another")
+            why = f"{task.id} depends on {standing_of(waiting)}, which is not done yet"
+            raise Refused("after", why, "to claim another task: `clawfiles claim --next`")
 
     def _generation(self, task: Task, agent: AgentId) -> int:
         """The generation reserved for the agent, or begun by a claimant before us; else one more than the highest.

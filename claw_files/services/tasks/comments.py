@@ -31,8 +31,8 @@ def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
     check_no_worker(ws.settings, by, task)
     loaded, now = ws.load(task), ws.clock.now()
     if loaded.place is FilePlace.ARCHIVE:
-        right = f"`clawfiles reopen {task} WHY` brings it back"
-        raise MoveRefused("archive", f"{task} is in the archive, where nothing is added", right)
+        right = f"to reopen it: `clawfiles reopen {task} WHY`"
+        raise MoveRefused("archive", f"{task} is in the archive and cannot be changed", right)
     path, stamp = loaded.path, loaded.content.stamp
 
     def change(raw: bytes | None) -> bytes:

@@ -178,7 +178,7 @@ class TaskService:
         """The task blocked until `agent` has answered; the next tick asks in the coordinator's name."""
         other = self._ws.settings.agent(agent).name
         if other == by:
-            raise Refused("need", f"{by} cannot need something from itself", f'`clawfiles block {task} "NOTE"`')
+            raise Refused("need", f"{by} cannot ask itself", f'`clawfiles block {task} "NOTE"`')
         need = Need(agent=other, question=_line(question, task))
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
@@ -332,7 +332,7 @@ class TaskService:
         if task.state not in _FROM.get(command, tuple(State)) and not (given and settings.is_human(by)):
             raise MoveRefused(
                 "transitions",
-                f"{task.id} is {task.state}, and `{command}` starts from {' or '.join(_FROM[command])}",
+                f"{task.id} is {task.state}, but `{command}` needs a task that is {' or '.join(_FROM[command])}",
                 command_advice.right_command(task),
             )
         return rule(task, actor_for(settings, by, task))
@@ -385,8 +385,8 @@ def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
     if settings.agent(agent).kind is AgentKind.WORKER:
         raise Refused(
             "workers report",
-            f"{agent} is a worker and moves no task, {task} neither",
-            "write the result to checkpoints/subagent-LABEL.md: its spawner's tick verifies it and moves the task",
+            f"{agent} is a worker, and workers cannot change the state of {task}",
+            "write the result to checkpoints/subagent-LABEL.md; the next heartbeat verifies it and updates the task",
         )
 
 

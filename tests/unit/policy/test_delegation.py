@@ -63,7 +63,7 @@ def test_delegated_work_is_not_delegated_on_and_the_error_names_the_direct_route
 
 def test_a_chain_alone_or_a_task_alone_shows_the_second_hop() -> None:
     for chain, task in (((SAM,), None), ((), TASK)):
-        with pytest.raises(Refused, match="one-hop"):
+        with pytest.raises(Refused, check=lambda error: error.rule == "one-hop"):
             delegation.check_hop(SETTINGS, PETER, IRIS, chain, task)
 
 
@@ -76,7 +76,7 @@ def test_coordinator_and_people_make_no_second_hop() -> None:
     ("sender", "to", "chain"), [(SAM, PETER, (PETER,)), (PETER, SAM, (SAM,)), (SAM, ANN, (ANN, IRIS))]
 )
 def test_a_circle_is_refused_whoever_closes_it(sender: AgentId, to: AgentId, chain: tuple[AgentId, ...]) -> None:
-    with pytest.raises(Refused, match="no-circles") as caught:
+    with pytest.raises(Refused, check=lambda error: error.rule == "no-circles") as caught:
         delegation.check_hop(SETTINGS, sender, to, chain)
 
     assert " -> ".join((*chain, sender, to)) in str(caught.value)
@@ -106,7 +106,7 @@ def test_a_message_to_a_worker_is_refused_with_the_right_command() -> None:
 def test_a_spawn_without_its_contract_is_refused_naming_what_is_missing(
     label: str | None, size: str | None, lacks: list[str]
 ) -> None:
-    with pytest.raises(Refused, match="spawn-contract") as caught:
+    with pytest.raises(Refused, check=lambda error: error.rule == "spawn-contract") as caught:
         delegation.check_contract(label, size)
 
     assert all(part in caught.value.message for part in lacks)

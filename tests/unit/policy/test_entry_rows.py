@@ -218,7 +218,7 @@ def test_whoever_spawned_what_is_dead_hears_of_it_once() -> None:
     told, close = plan(look)
 
     assert (told.act, told.agent, close.act) == (Act.INFORM, PETER, Act.CLOSE)
-    assert "failed for good: “no such table”" in told.text
+    assert "failed permanently: “no such table”" in told.text
     assert acts(look, told=("peter/tc-60.1.failed",)) == [Act.CLOSE]
     assert acts(look, told=("peter/tc-60.1.dead",)) == [Act.CLOSE], "the dead letter's own message told it"
 
@@ -646,14 +646,14 @@ def test_what_comes_after_a_task_that_ended_otherwise_is_blocked(state: State) -
     gone = replace(look, before=before(None, is_missing=True))
     (block,) = plan(look)
 
-    assert (block.act, block.why) == (Act.BLOCK, f"it comes after TC-1 ({state})")
+    assert (block.act, block.why) == (Act.BLOCK, f"it depends on TC-1 ({state})")
     assert acts(gone) == [], "it may be gone for a moment only"
     assert acts(gone, HOUR) == [Act.BLOCK]
     assert acts(replace(look, run=a.run(look.task))) == [], "no second attempt beside a live run"
 
 
 def test_the_requester_is_asked_once_about_what_waits_in_vain() -> None:
-    task = a.task(state=State.BLOCKED, after=("TC-1",), requested_by=IRIS, reason="it comes after TC-1 (dead)")
+    task = a.task(state=State.BLOCKED, after=("TC-1",), requested_by=IRIS, reason="it depends on TC-1 (dead)")
     look = a.look(task, before=before(State.DEAD))
     (ask,) = plan(look)
 
@@ -663,11 +663,11 @@ def test_the_requester_is_asked_once_about_what_waits_in_vain() -> None:
 
 
 def test_what_waited_in_vain_goes_on_when_nothing_stands_in_its_way() -> None:
-    task = a.task(state=State.BLOCKED, after=("TC-1",), reason="it comes after TC-1 (dead)")
+    task = a.task(state=State.BLOCKED, after=("TC-1",), reason="it depends on TC-1 (dead)")
 
     assert acts(a.look(task, before=before(State.BACKLOG))) == [Act.UNBLOCK], "it was requeued"
     assert acts(a.look(replace(task, after=()))) == [Act.UNBLOCK], "it was taken out of `after`"
-    other = replace(task, reason="it comes after the holidays")
+    other = replace(task, reason="it depends on the holidays")
     assert acts(a.look(other)) == [Act.ESCALATE], "what somebody else blocked is no business of this row"
 
 

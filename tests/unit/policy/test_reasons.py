@@ -36,7 +36,7 @@ def test_a_pool_says_who_has_how_much() -> None:
 
     assert "pool, least busy first: iris has 1 other run; peter has 2 tasks, 1 other message" in found.why
     assert found.why[-3:] == (
-        "model: none is named; the agent's command decides",
+        "model: none is set; the agent's command decides",
         "review by sam",
         "verified by running pytest -q",
     )
@@ -61,7 +61,7 @@ def test_cache_and_batch_are_told() -> None:
 
 
 def test_urgency_says_what_it_changes() -> None:
-    assert "urgent: who is spawned comes first: research | next: research, by spawn" in said(
+    assert "urgent: spawned workers come first: research | next: research, by spawn" in said(
         RouteQuestion(type="bug", urgent=True)
     )
     assert 'the route says how = "send": its order stays | next: peter' in said(
@@ -78,11 +78,11 @@ def test_who_has_no_money_is_passed_over_unless_nobody_else_is_left() -> None:
     )
     told = said(RouteQuestion(type="fixed", tried=(AgentId("research"),)), no_money=poor)
     assert "already tried: research" in told
-    assert "budget: the budget of peter is used up, and nobody else is left: it waits there" in told
+    assert "budget: the budget of peter is used up, and no other agent is left, so it waits" in told
 
 
 def test_the_end_of_the_route_the_source_and_the_estimate() -> None:
-    assert said(RouteQuestion(tried=(AgentId("sam"),))).endswith("nobody is left: it is escalated")
+    assert said(RouteQuestion(tried=(AgentId("sam"),))).endswith("no agent is left, so it is escalated")
     assert "taken by peter, research" in said(RouteQuestion(type="bug"))
     assert "nobody takes it" in said(RouteQuestion(type="unheard-of"))
     assert "split it into smaller tasks" in said(RouteQuestion(type="bug", estimate=timedelta(hours=2)))

@@ -81,10 +81,10 @@ def test_a_reviewed_task_counts_as_done_at_its_approval() -> None:
 
 def test_moves_by_hand_and_reports_count_as_the_commands_do() -> None:
     by_hand = [
-        line(3, "record", why="by hand: first words -> in_progress"),
+        line(3, "record", why="edited by hand: new -> in_progress"),
         line(4, "record", why="by hand: in_progress -> blocked"),
         line(10, "carry", why="peter reports in_progress in status/peter.md"),
-        line(30, "record", why="by hand: in_progress -> done"),
+        line(30, "record", why="edited by hand: in_progress -> done"),
     ]
 
     found = fold(sent(0), woken(2), *by_hand)

@@ -168,7 +168,7 @@ def test_any_open_task_can_be_blocked_by_any_agent_with_a_note() -> None:
         need = Need(agent=SAM, question="which key?")
         blocked = t.block(task(state), iris, LATER, "no key", need)
         assert (blocked.state, blocked.reason, blocked.need) == (State.BLOCKED, "no key", need)
-        with pytest.raises(MoveRefused, match="say what is missing"):
+        with pytest.raises(MoveRefused, match="needs a reason"):
             t.block(task(state), iris, LATER, "  ")
 
 
@@ -253,7 +253,7 @@ def test_a_refusal_names_the_rule_the_owner_and_the_right_command() -> None:
         t.finish(task(State.IN_PROGRESS), iris, LATER, reviewed=False)
 
     assert refused.value.rule == "transitions"
-    assert {"`clawfiles progress TC-47`", "`clawfiles block TC-47`"} <= set(re.findall("`.*?`", str(refused.value)))
+    assert {"`clawfiles done TC-47`", "`clawfiles release TC-47`"} <= set(re.findall("`.*?`", str(refused.value)))
     assert theirs.value.owner == PETER
 
 
