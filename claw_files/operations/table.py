@@ -158,7 +158,7 @@ _INBOX = (
 )
 
 _ROWS = (
-    _task("task_new", "new", "Create a task; `to` delegates it immediately. Lengths are like 30m.",
+    _task("task_new", "new", "Create a task; `to` delegates it. Lengths are like 30m.",
           CommandRow("task new", BOARD), http=(_NEW,)),
     _task("task_list", "list_tasks", "List tasks: all, of one status, or of one agent.",
           CommandRow("task list", OFFICE), changes=False, http=(_LIST,)),
@@ -196,7 +196,7 @@ _ROWS = (
     _message("sessions_send", "sessions_send", "Message an agent or person; timeoutSeconds waits for the reply. "
              "Work is a task, not a message.",
              CommandRow("sessions send", OFFICE, function="message_operations:send_to_session"), quoted="reply"),
-    _session("sessions_spawn", "spawn", "Start a worker for one task; needs label and size (S 5, M 10, L 20 minutes). "
+    _session("sessions_spawn", "spawn", "Start a worker for one task; needs label and size (S 5, M 10, L 20 min). "
              "You receive the result.",
              CommandRow("spawn", OFFICE, WORK, "Start a worker for one task, in its own run.")),
     _session("sessions_list", "list_sessions", "List agents and workers with their status.",

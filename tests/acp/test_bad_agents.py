@@ -39,7 +39,7 @@ def test_one_that_cannot_begin(team: Team, words: str, sentence: str) -> None:
         (["!rubbish_for_ever"], "the agent printed more than 10000 lines that are no messages"),
         (["!huge_line"], "the agent sent a line of more than 64 MiB"),
         (["!other_session"], "the agent spoke for “somebody-elses”, which is not the session of this run"),
-        (["!bad_answer"], "the agent did not end its turn: its answer is no ACP"),
+        (["!bad_answer"], "the agent did not end its turn: its answer is not ACP"),
         (["!many 1001"], "the agent asked for more than 1000 permissions"),
     ],
 )

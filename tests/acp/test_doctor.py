@@ -42,7 +42,7 @@ def test_one_that_acts_is_met_first(team: Team) -> None:
     ("script", "problem", "advice"),
     [
         ("crash", "the agent ended before it did answer `initialize` (exit 1)", "start it by hand"),
-        ("sign-in-by-hand", "the agent wants its user to sign in", "sign in: "),
+        ("sign-in-by-hand", "the agent requires its user to sign in", "sign in: "),
         ("other-version", "speaks version 9 of ACP", "start it by hand"),
     ],
 )

@@ -62,7 +62,7 @@ class Answer(NamedTuple):
         return json.loads(self.err)["error"]
 
     def is_clean(self) -> bool:
-        """No traceback, no bug of ours, nothing that moves a terminal's cursor."""
+        """No traceback, no internal error, nothing that moves a terminal's cursor."""
         both = self.out + self.err
         return self.status != 70 and self.status >= 0 and "Traceback" not in both and not RAW.search(both)
 

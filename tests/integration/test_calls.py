@@ -191,7 +191,7 @@ def test_in_somebody_elses_compartment_a_task_is_moved_and_not_shown(ask: Ask) -
     ask("shield", "task_claim", task="TC-1")
 
     assert ask("sam", "task_cancel", task="TC-1") == {"id": "TC-1", "status": "cancelled"}
-    with pytest.raises(MoveRefused, match="cannot be moved so"):
+    with pytest.raises(MoveRefused, match="cannot make this move"):
         ask("sam", "task_approve", task="TC-1")
     with pytest.raises(NotFound):
         ask("peter", "task_show", task="TC-1")
@@ -272,8 +272,8 @@ def test_a_worker_is_spawned_listed_steered_killed(office: Office, ask: Ask) -> 
     [
         ({}, "needs --label LABEL and --size"),
         ({"label": "x"}, "needs --size"),
-        ({"label": "x", "size": "S", "thread": True}, "binds a session to no channel"),
-        ({"label": "x", "size": "S", "cleanup": "delete"}, "is kept"),
+        ({"label": "x", "size": "S", "thread": True}, "cannot bind a session to a thread"),
+        ({"label": "x", "size": "S", "cleanup": "delete"}, "are always kept"),
         ({"label": "x", "size": "S", "cwd": "/etc"}, "not inside the workspace"),
     ],
 )
@@ -358,8 +358,8 @@ def test_a_call_and_its_command_refuse_alike(office: Office, ask: Ask, capsys: p
         ("task_claim", {"task": ["TC-1"]}, "task_claim: `task`: expected"),
         ("task_claim", {"task": {"id": "TC-1"}}, "task_claim: `task`: expected"),
         ("task_claim", {"tsk": "TC-1"}, "task_claim takes no `tsk`; did you mean `task`?"),
-        ("task_claim", {}, "say either `task` or `next`"),
-        ("task_claim", {"task": "TC-1", "next": True}, "say either `task` or `next`"),
+        ("task_claim", {}, "pass either `task` or `next`"),
+        ("task_claim", {"task": "TC-1", "next": True}, "pass either `task` or `next`"),
         ("task_done", {}, "task_done needs `task`"),
         ("task_done", {"task": "TC-1", "agent": "sam"}, "task_done takes no `agent`"),
         ("task_done", {"task": "TC-1", "outputs": ["a", 5]}, r"`outputs\[1\]`: expected `str`, got `int`"),

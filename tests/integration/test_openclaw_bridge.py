@@ -510,9 +510,9 @@ def test_a_token_file_that_others_may_read_and_no_token_at_all_are_refused(tmp_p
     (tmp_path / "token").chmod(0o644)
     nowhere = {"HOME": str(tmp_path)}
 
-    with pytest.raises(GatewayRefused, match="others may read it"):
+    with pytest.raises(GatewayRefused, match="readable by others"):
         access(OpenClaw(token_file="token"), str(tmp_path), nowhere)
-    with pytest.raises(GatewayRefused, match="not known here"):
+    with pytest.raises(GatewayRefused, match="its token is not configured"):
         access(OpenClaw(), str(tmp_path), nowhere)
 
 

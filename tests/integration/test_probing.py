@@ -119,7 +119,7 @@ def test_an_agent_that_only_talks_does_not_act_and_what_it_said_is_told(root: Pa
     assert (found.acts, found.exit, found.acknowledged) == (False, 0, None)
     assert found.said == "Sure!\nI cannot use tools \\x1b[2Jhere."
     assert "without a word in its status file" in found.steps[-1].what
-    assert "it talked and did nothing" in found.advice[0]
+    assert "it replied but did nothing" in found.advice[0]
     assert_nothing_is_left(root)
 
 
@@ -146,7 +146,7 @@ def test_an_agent_that_begins_and_does_not_finish_does_not_act(root: Path) -> No
     assert not found.acts
     assert found.acknowledged is not None
     assert "it never said done" in found.steps[-1].what
-    assert "it began and did not finish" in found.advice[0]
+    assert "it started but did not finish" in found.advice[0]
 
 
 def test_a_program_that_is_not_there_is_named(root: Path) -> None:

@@ -312,7 +312,7 @@ def test_all_means_all_that_one_may_end(office: Office) -> None:
     killed = office.app().steering.kill(PETER, "all")
 
     assert [it.label for it in killed] == ["mine", "mine2"]
-    with pytest.raises(Refused, match="not peter's to steer or kill"):
+    with pytest.raises(Refused, match="peter may not steer or stop"):
         office.app().steering.kill(PETER, "other")
     assert [it.label for it in office.app().steering.kill(BOSS, "all") if it.label == "other"] == ["other"]
 

@@ -48,11 +48,11 @@ def test_wrong_types_unknown_tools_and_claims_to_be_another_are_told_in_a_senten
                 ("task_claim", {"task": {"id": "TC-1"}}, "`task`: expected `str`, got `object`"),
                 ("task_clam", {"task": "TC-1"}, "did you mean `task_claim`?"),
                 ("__import__", {}, "no call"),
-                ("task_claim", {"task": "TC-1", "agent": "peter"}, "task_claim takes no `agent`"),
-                ("task_new", {"title": "x", "requested_by": "sam"}, "task_new takes no `requested_by`"),
-                ("inbox", {"agent": "peter"}, "inbox takes no `agent`"),
+                ("task_claim", {"task": "TC-1", "agent": "peter"}, "task_claim has no argument `agent`"),
+                ("task_new", {"title": "x", "requested_by": "sam"}, "task_new has no argument `requested_by`"),
+                ("inbox", {"agent": "peter"}, "inbox has no argument `agent`"),
                 ("task_claim", {"task": "TC-1"}, "peter"),
-                ("task_show", {"task": "../../clawfiles"}, "is no task id"),
+                ("task_show", {"task": "../../clawfiles"}, "is not a valid task id"),
                 ("sessions_spawn", {"task": "x", "label": "a", "size": "S", "cwd": "/etc"}, "not inside the workspace"),
             ):
                 assert sentence in (await refused(iris, tool, **arguments))[1]

@@ -195,7 +195,7 @@ def test_a_port_that_is_taken_is_told(team: Team) -> None:
     done = subprocess.run(words, env=ENV, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     assert done.returncode == 7
-    assert f"port {port} is taken" in done.stderr
+    assert f"port {port} is in use" in done.stderr
 
 
 def test_the_server_ends_on_request_with_a_caller_waiting(team: Team) -> None:

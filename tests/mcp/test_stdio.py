@@ -77,7 +77,7 @@ def test_resources_show_what_the_calls_show(team: Team, mode: str) -> None:
             assert (await read("checkpoint"))["pending"] == ["go on"]
             with pytest.raises(MCPError, match="no task 'TC-9'"):
                 await read("tasks/TC-9")
-            with pytest.raises(MCPError, match="is no task id"):
+            with pytest.raises(MCPError, match="is not a valid task id"):
                 await read("tasks/..%2F..%2Fetc")
             with pytest.raises(MCPError, match="no resource"):
                 await read("secrets")
@@ -175,7 +175,7 @@ def said(server: "subprocess.Popen[bytes]", message: Any) -> Any:
 
 def test_without_an_agent_nothing_is_served(team: Team) -> None:
     for words, status, sentence in (
-        ([], 2, "who acts? Say --agent NAME"),
+        ([], 2, "Pass --agent NAME"),
         (["--agent", "mallory"], 3, "no agent 'mallory'"),
     ):
         done = subprocess.run(team.words("mcp", *words), env=ENV, capture_output=True, text=True, input="")

@@ -80,7 +80,7 @@ class Model(ThreadingHTTPServer):
 
 
 MESSAGE = {
-    "{task}": r"First act: `clawfiles claim ([A-Z]+-\d+)",
+    "{task}": r"First, run `clawfiles claim ([A-Z]+-\d+)",
     "{run}": r"run `([\w.-]+)`",
     "{question}": r"clawfiles answer (\d\S+)",  # the instructions say it, too, with ID
 }

@@ -223,7 +223,7 @@ def test_a_home_that_the_workspace_holds_is_not_uncovered(yard: Yard) -> None:
     made = yard.popen("task", "new", "A bug", "--to", "peter", "--agent", "sam", env={"HOME": str(home)})
     made.communicate(timeout=60)
 
-    assert "holds the home" in yard.run_md("tc-1.1-s1")
+    assert "contains the home" in yard.run_md("tc-1.1-s1")
 
 
 def test_a_working_folder_that_is_a_link_or_the_boards_own_is_not_bound(yard: Yard) -> None:
@@ -241,7 +241,7 @@ def test_a_working_folder_that_is_a_link_or_the_boards_own_is_not_bound(yard: Ya
         said = yard.run_md(f"{task.lower()}.1-s1")
 
         assert "could not start" in said
-        assert ("is, or lies behind, a link" if name == "linked" else "cannot be a working folder") in said
+        assert ("is or is below a link" if name == "linked" else "cannot be a working folder") in said
         (yard.root / "work/peter").unlink(missing_ok=True)
 
 

@@ -110,7 +110,7 @@ def test_a_secret_that_cannot_be_hidden_refuses_the_run(yard: Yard, tmp_path: Pa
     said = yard.run_md(f"{yard.new('peter').lower()}.1-s1")
 
     assert "could not start" in said
-    assert f"{real} holds a secret and cannot be hidden" in said
+    assert f"{real} contains a secret and cannot be hidden" in said
 
 
 def test_a_secret_is_hidden_under_every_mount_of_its_folder(tmp_path: Path) -> None:

@@ -181,5 +181,5 @@ def test_what_must_be_in_a_sandbox_is_refused_where_none_can_be_built() -> None:
         with pytest.raises(Refused, match=r"may only run in a sandbox.*it is not installed") as refused:
             delegation.check_sandbox(found, agent, asked, lambda: "it is not installed")
         assert (refused.value.code, refused.value.exit_status) == ("no-sandbox", 5)
-    with pytest.raises(Refused, match="is not started here"):
+    with pytest.raises(Refused, match="cannot run in a sandbox"):
         delegation.check_sandbox(found, SAM, True, lambda: None)

@@ -56,7 +56,7 @@ def test_the_model_says_where_it_comes_from() -> None:
 def test_cache_and_batch_are_told() -> None:
     told = said(RouteQuestion(type="triage"))
 
-    assert "answered within 1h is not run again" in told
+    assert "a verified result of the same spawn is reused for 1h" in told
     assert "puts 20 items into one message" in told
 
 
@@ -67,13 +67,13 @@ def test_urgency_says_what_it_changes() -> None:
     assert 'the route says how = "send": its order stays | next: peter' in said(
         RouteQuestion(type="fixed", urgent=True)
     )
-    assert "there is no worker for it" in said(RouteQuestion(type="code-review", urgent=True))
+    assert "but the route has no worker" in said(RouteQuestion(type="code-review", urgent=True))
 
 
 def test_who_has_no_money_is_passed_over_unless_nobody_else_is_left() -> None:
     poor = {PETER: "the budget of peter is used up"}
 
-    assert "passed over: the budget of peter is used up | next: iris" in said(
+    assert "skipped: the budget of peter is used up | next: iris" in said(
         RouteQuestion(type="code-review"), no_money=poor
     )
     told = said(RouteQuestion(type="fixed", tried=(AgentId("research"),)), no_money=poor)
@@ -84,6 +84,6 @@ def test_who_has_no_money_is_passed_over_unless_nobody_else_is_left() -> None:
 def test_the_end_of_the_route_the_source_and_the_estimate() -> None:
     assert said(RouteQuestion(tried=(AgentId("sam"),))).endswith("no agent is left, so it is escalated")
     assert "taken by peter, research" in said(RouteQuestion(type="bug"))
-    assert "nobody takes it" in said(RouteQuestion(type="unheard-of"))
+    assert "no agent takes it" in said(RouteQuestion(type="unheard-of"))
     assert "split it into smaller tasks" in said(RouteQuestion(type="bug", estimate=timedelta(hours=2)))
-    assert "it is with iris already" in said(RouteQuestion(type="bug", assignee=IRIS))
+    assert "already assigned to iris" in said(RouteQuestion(type="bug", assignee=IRIS))
