@@ -126,7 +126,7 @@ def test_variables_that_a_run_sets_make_it_no_other_run(office: Office) -> None:
     found = tried(office, words=[["done", claimed], ["done", claimed, "--agent", "iris"]], env=env)
 
     assert [status for status, _ in found] == [5, 5]
-    assert all("this is peter's run" in said for _, said in found)
+    assert all("of peter, so" in said for _, said in found)
 
 
 def test_an_mcp_server_in_a_run_serves_its_agent_though_the_client_dropped_all_variables(office: Office) -> None:

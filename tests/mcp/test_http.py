@@ -115,7 +115,7 @@ def test_a_server_that_was_started_in_a_run_serves_its_agent_alone(team: Team) -
 
     async def story() -> None:
         async with team.caller(address, "peter") as peter, team.caller(address, "sam") as sam:
-            assert "this is sam's run" in (await refused(peter, "task_new", title="not mine"))[1]
+            assert "so peter cannot act in it" in (await refused(peter, "task_new", title="not mine"))[1]
             assert (await called(sam, "task_new", title="mine"))["requested_by"] == "sam"
 
     live(story())
