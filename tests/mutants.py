@@ -61,7 +61,7 @@ MUTANTS = (
     Mutant(
         "a delegated task is claimed by its assignee alone",
         TRANSITIONS,
-        'raise NotYours(task.id, task.assignee, "it is delegated; only that agent claims it")',
+        'raise NotYours(task.id, task.assignee, "it is delegated, so only that agent may claim it")',
         "pass",
         (UNIT + "test_transitions.py",),
     ),

@@ -43,7 +43,7 @@ def test_one_that_acts_is_met_first(team: Team) -> None:
     [
         ("crash", "the agent ended before it did answer `initialize` (exit 1)", "start it by hand"),
         ("sign-in-by-hand", "the agent requires its user to sign in", "sign in: "),
-        ("other-version", "speaks version 9 of ACP", "start it by hand"),
+        ("other-version", "the agent uses ACP 9", "start it by hand"),
     ],
 )
 def test_one_that_cannot_work_is_sent_nothing(team: Team, script: str, problem: str, advice: str) -> None:

@@ -293,7 +293,7 @@ def test_a_task_inside_goes_to_nobody_outside_by_its_route(office: Office) -> No
 def test_a_task_inside_is_delegated_to_nobody_outside(office: Office) -> None:
     made = office.app("shield").tasks.new(_order("its own"), SHIELD)
 
-    with pytest.raises(Refused, match="goes to nobody outside"):
+    with pytest.raises(Refused, match="cannot be delegated outside it"):
         office.app("shield").delegations.delegate(made.id, SHIELD, PETER)
     assert not office.exists("inbox/peter")
 

@@ -162,7 +162,7 @@ def test_an_agent_that_looks_for_itself_gets_no_probe_and_is_told_what_to_look_a
     found = probe(root, "sam")
 
     assert (found.acts, found.task) == (True, None)
-    assert "looks for itself" in found.steps[0].what
+    assert "clawfiles does not wake sam" in found.steps[0].what
     assert "clawfiles inbox --agent sam" in found.advice[0]
     assert not (root / "status").exists()
 

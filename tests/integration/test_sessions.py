@@ -197,7 +197,7 @@ def test_the_whole_record_of_a_worker_is_read_by_its_spawner_and_by_nobody_else(
     assert any(move.startswith("finish by sam") for move in moves)
     for name in ("tc-1.1-s1", "mail", "1", "TC-1", "MAIL"):
         assert office.app().records.history(SAM, name, 50, 1 << 20).session.run == "tc-1.1-s1", name
-    with pytest.raises(Refused, match="not iris's to see"):
+    with pytest.raises(Refused, match="iris may not see"):
         office.app().records.history(IRIS, "mail", 50, 1 << 20)
     status, out, _ = typed(office, capsys, "--agent", "dimitrios", "sessions", "history", "mail")
     assert status == 0
@@ -267,7 +267,7 @@ def test_steering_an_idle_session_is_refused_with_the_right_command(office: Offi
         office.app().steering.steer(SAM, "mail", "x")
     with pytest.raises(Refused, check=lambda error: error.rule == "spawn-only"):
         office.app().steering.receiver(SAM, "mail")
-    with pytest.raises(Refused, match="never messaged"):
+    with pytest.raises(Refused, match="but not messaged"):
         office.app().steering.receiver(SAM, "research")
     assert "steer.md" not in office.names("runs/tc-2.1-s1")
 
@@ -322,7 +322,7 @@ def test_a_number_that_two_tasks_bear_is_refused(office: Office) -> None:
     text = office.read("status/tc-1.md").replace("TC-1", "OPS-1").replace("label: mail", "label: ops")
     office.write("status/ops-1.md", text)
 
-    with pytest.raises(UsageError, match="means several"):
+    with pytest.raises(UsageError, match="matches several"):
         office.app().steering.kill(SAM, "1")
 
 
@@ -369,7 +369,7 @@ def test_an_unanswered_wait_has_sent_its_message_and_nobody_waits_for_its_own_la
 
     status, _, err = typed(office, capsys, "--agent", "sam", "sessions", "send", "sam", "x", "--wait", "1s")
     assert status == 5
-    assert "waiting" in err
+    assert "the wait would never end" in err
 
 
 def test_a_word_to_a_worker_at_work_is_a_correction(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

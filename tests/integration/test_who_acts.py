@@ -147,6 +147,6 @@ def test_an_mcp_server_in_a_run_serves_its_agent_though_the_client_dropped_all_v
 
     assert [is_error for is_error, _ in found] == [True, True, False]
     assert "no server" in found[0][1]
-    assert "peter may not move it" in found[1][1]
+    assert "peter may not move TC-1" in found[1][1]
     assert office.task("TC-2").requested_by == "peter"
     assert office.state(reviewed).value == "review"

@@ -102,5 +102,5 @@ def test_its_working_folder_holds_no_secret_that_its_client_could_read_for_it(te
     run = team.work(f"!read {team.desk / 'addresses.txt'}")
 
     assert (run.reason or "").startswith("could not start: ")
-    assert "holds a secret, and its working folder holds it" in (run.reason or "")
+    assert "contains a secret and is inside the working folder" in (run.reason or "")
     assert "hush" not in team.log()

@@ -73,7 +73,7 @@ def test_commands_in_a_sandbox_are_carried_out_in_the_runs_own_name(yard: Yard) 
         assert said in found[name][2], found[name]
     assert found["reads a file"][0] == 6
     assert (found["wrong use"][0], "did you mean" in found["wrong use"][2]) == (2, True)
-    assert "Take a task" in found["help"][1]
+    assert "Claim a task" in found["help"][1]
     assert found["is done"][0] == 0
     assert yard.task("TC-1") == "done"
     assert {line["actor"] for line in yard.audit(action="claim")} == {"peter"}
