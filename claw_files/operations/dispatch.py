@@ -139,7 +139,8 @@ def _sentence(operation: Operation, problem: str) -> str:
     argument, what = place.strip(".`"), what.replace(" | null", "")
     if what.startswith("Object contains unknown field"):
         unknown = what.partition("`")[2].rstrip("`")
-        return f"{name} has no argument `{safe(unknown, 80)}`{_nearest(unknown, known) or '; it takes ' + ', '.join(known)}"
+        near = _nearest(unknown, known) or f"; it takes {', '.join(known)}"
+        return f"{name} has no argument `{safe(unknown, 80)}`{near}"
     if what.startswith("Object missing required field"):
         return f"{name} needs {what.partition('field ')[2]}"
     told = f"{name}: `{safe(argument, 80)}`: {safe(what[:1].lower() + what[1:], 200)}"
