@@ -181,3 +181,22 @@ def test_explain_says_what_a_task_waits_for_and_how_that_stands(office: Office) 
 
     assert found.waiting == "it waits for TC-1 (in progress)"
     assert [(it.task, it.stands) for it in found.waits_for] == [(before, "in progress")]
+
+
+@pytest.mark.parametrize("afters", [("TC-1",), ("TC-2", "TC-1"), ("TC-2", "TC-3", "TC-1")], ids=len)
+def test_a_task_that_comes_after_itself_is_delegated_and_spawned_to_nobody(
+    office: Office, afters: tuple[str, ...]
+) -> None:
+    office.write("clawfiles.toml", WORKERS)
+    for number, after in enumerate(afters, 1):
+        office.new()
+        path = f"status/tc-{number}.md"
+        office.write(path, office.read(path).replace("status: backlog", f"status: backlog\nafter: [{after}]"))
+
+    way = " -> ".join(("TC-1", *afters))
+    with pytest.raises(Refused, match=f"TC-1 comes after itself: {way}"):
+        office.delegate("TC-1", "peter")
+    order = SpawnOrder(text="x", label="x", size="S", worker=AgentId("research"), task=TaskId("TC-1"))
+    with pytest.raises(Refused, match="comes after itself"):
+        office.app().delegations.spawn(order, SAM)
+    assert office.lines == []

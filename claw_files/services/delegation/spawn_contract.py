@@ -15,6 +15,7 @@ from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId,
 from claw_files.formats.checkpoints import parse_result
 from claw_files.policy import flow_tree, routing
 from claw_files.policy.snapshot import FilePlace, Predecessor
+from claw_files.services.evidence.predecessors import check_no_circle
 from claw_files.storage.workspace import Loaded, Workspace
 
 if TYPE_CHECKING:  # read when somebody is chosen
@@ -206,7 +207,7 @@ def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tu
 
 
 def check_free(ws: Workspace, task: Task) -> None:
-    """Raises AlreadyClaimed, MoveRefused or Conflict for a task that somebody has, or that nobody needs to do."""
+    """Raises AlreadyClaimed, MoveRefused, Conflict or Refused for a task that somebody has, or that nobody can do."""
     if task.state is State.IN_PROGRESS:
         raise ws.already_claimed(task)
     if task.state is not State.BACKLOG:
@@ -215,6 +216,7 @@ def check_free(ws: Workspace, task: Task) -> None:
         )
     if is_sent(ws, task):
         raise Conflict(f"{task.id} is delegated to {task.assignee} already", task.assignee)
+    check_no_circle(ws, task)
 
 
 def is_sent(ws: Workspace, task: Task) -> bool:

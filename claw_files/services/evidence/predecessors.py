@@ -1,14 +1,16 @@
 """What a task comes after: which of it is not done, and what the rest found, for the message of the task."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from claw_files.core import text
-from claw_files.core.errors import ClawError
+from claw_files.core.errors import ClawError, Refused
 from claw_files.core.model import Task, TaskId
 from claw_files.policy.snapshot import MOST_BEFORE, Predecessor
 from claw_files.services.messaging import prompt_templates
 from claw_files.storage.workspace import Workspace
 
+MOST_IN_CIRCLE = 1000  # tasks that are looked at for one
 MOST_TOLD, MOST_LETTERS = 20, 1000  # of the tasks before it that a message tells of, and of each
 Place = tuple[Workspace, Callable[[Task], bool]]  # where tasks lie, and whether one there counts as done
 
@@ -28,6 +30,21 @@ def _unmet(places: tuple[Place, ...], task_id: TaskId) -> Predecessor | None:
         return None if place[1](task) else Predecessor(task=task_id, state=task.state)
     except ClawError:
         return Predecessor(task=task_id)
+
+
+def check_no_circle(ws: Workspace, task: Task) -> None:
+    """Raises Refused for a task that comes after itself, over whatever others: it would wait for ever."""
+    way: dict[TaskId, tuple[TaskId, ...]] = {it: (it,) for it in task.after}
+    left = list(way)
+    while left and len(way) < MOST_IN_CIRCLE:
+        it = left.pop()
+        if it == task.id:
+            why = f"{task.id} comes after itself: {' -> '.join((task.id, *way[it]))}, so that none becomes ready"
+            raise Refused("after", why, "take one of them out of `after`")
+        with suppress(ClawError):  # what cannot be read comes after nothing
+            new = [before for before in ws.load_anywhere(it).task.after[:MOST_BEFORE] if before not in way]
+            way |= {before: (*way[it], before) for before in new}
+            left += new
 
 
 def told(ws: Workspace, task: Task) -> str:
