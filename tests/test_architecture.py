@@ -1,7 +1,7 @@
 """The shape of the package, read from its source: who imports whom, and which rooms are doors to the outside.
 
 `docs/explanation/architecture.md` tells the rooms. Imports inside functions count like the others; those that only a
-type checker reads do not.
+type checker reads count for circles, outside of two rooms.
 """
 
 import ast
@@ -22,6 +22,7 @@ PUBLISHED = "testing"  # for users' tests: it may import anything, and the packa
 PURE = ("core", "formats", "config", "policy")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
 LONGEST = 400
+TYPED_CIRCLES = {"storage", "system"}  # where modules still name one another's classes as types
 
 # What only some rooms may do. A room is named by itself; a single module by its path.
 DOORS = {
@@ -72,23 +73,23 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node of the tree but those under `if TYPE_CHECKING:`."""
+def nodes(tree: ast.AST, typed: bool = False) -> Iterator[ast.AST]:
+    """Every node of the tree; those under `if TYPE_CHECKING:` only with `typed`."""
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from nodes(child)
+        is_typed = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        if typed or not is_typed:
+            yield child
+            yield from nodes(child, typed)
 
 
 @cache
-def imports(path: Path) -> frozenset[str]:
+def imports(path: Path, typed: bool = False) -> frozenset[str]:
     """The full names of what the module imports: modules, and names that may be modules.
 
     `from package import module` names the module alone: that the package was imported for it says nothing.
     """
     found = set[str]()
-    for node in nodes(tree_of(path)):
+    for node in nodes(tree_of(path), typed):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -99,9 +100,9 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def ours(path: Path) -> set[str]:
-    """Names of our own modules that it imports."""
-    inside = {name.removeprefix("claw_files.") for name in imports(path) if name.startswith("claw_files.")}
+def ours(path: Path, typed: bool = False) -> set[str]:
+    """Names of our own modules that it imports; with `typed` also for the type checker alone."""
+    inside = {name.removeprefix("claw_files.") for name in imports(path, typed) if name.startswith("claw_files.")}
     return {name for name in inside if name in NAMES}
 
 
@@ -147,7 +148,7 @@ def test_no_module_is_longer_than_one_sitting(name: str) -> None:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    graph = {name: ours(path) - {name} for name, path in NAMES.items()}
+    graph = {name: ours(path, room_of(name) not in TYPED_CIRCLES) - {name} for name, path in NAMES.items()}
     while leaves := {name for name, others in graph.items() if not others & graph.keys()}:
         graph = {name: others for name, others in graph.items() if name not in leaves}
 
@@ -214,3 +215,35 @@ def test_a_class_name_stands_once_in_the_package() -> None:
                 places.setdefault(node.name, []).append(name)
 
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+# The modules that know of compartments. Everybody else gets the workspace to act on, or asks the resolver for it.
+COMPARTMENTS = {
+    *("config.cross_checks", "config.settings", "config.table", "config.value_forms", "policy.visibility"),
+    *("doctor.checks.compartments", "doctor.checks.names", "doctor.checkup", "doctor.codes"),
+    *("doctor.repair_compartments", "storage.places", "system.file_owner", "daemon.watched_folders"),
+    *("app.context", "app.resolver", "app.wiring", "services.compartments.compartments"),
+    *("services.heartbeat.heartbeat", "operations.move_operations"),
+}
+_KNOWS = re.compile(r"compartment|^visibility$", re.IGNORECASE)
+
+
+def words_of(path: Path) -> Iterator[str]:
+    """The module's own name, the names that its code uses and imports, and its texts of one word, such as a path."""
+    yield path.stem
+    for node in ast.walk(tree_of(path)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.arg(arg=str(name)) | ast.keyword(arg=str(name)):
+                yield name
+            case ast.ImportFrom(module=module, names=names):
+                yield from ((module or "").rpartition(".")[2], *(alias.name for alias in names))
+            case ast.Constant(value=str(text)) if " " not in text:
+                yield text
+
+
+def test_few_modules_know_of_compartments() -> None:
+    knows = {name for name, path in NAMES.items() if any(_KNOWS.search(word) for word in words_of(path))}
+
+    assert knows == COMPARTMENTS

@@ -16,7 +16,7 @@ from claw_files.core.errors import Busy, CannotRead, CannotWrite, ClawError, Inv
 from claw_files.core.keys import letter_id
 from claw_files.core.model import AgentId, AgentKind, Note, Run, TaskId
 from claw_files.processes import caller_runs
-from claw_files.storage.places import FOLDER, Places
+from claw_files.storage.places import FOLDER, Siblings
 from claw_files.storage.workspace import CONFIG, Workspace
 from claw_files.system import workspace_trust
 from claw_files.system.cache import Cache
@@ -55,6 +55,7 @@ class Site:
         self._asked = agent or env.get("CLAWFILES_AGENT") or None
         self._home = home
         self._known: dict[AgentId, Self] = {}
+        self._original: Self | None = None  # of a view
         self.remarks: list[str] = []  # what went wrong beside a command that succeeded
         self.clock: Clock = clock or SystemClock()
 
@@ -65,6 +66,8 @@ class Site:
         stay open until the garbage collector comes by.
         """
         for place in (*self._known.values(), self):
+            if view := vars(place).pop("view", None):
+                vars(view).clear()
             vars(place).clear()
 
     # --- one command
@@ -141,7 +144,7 @@ class Site:
         from claw_files.policy import profiles
 
         with suppress(InvalidFile):
-            if agent := AgentId((self._named or "").lower()):
+            if agent := self.caller:
                 self.check_run(agent)
                 profiles.check_command(self._whole, agent, command)
 
@@ -157,14 +160,14 @@ class Site:
     @cached_property
     def home(self) -> AgentId:
         """The agent in whose compartment we are: who acts, or who spawned the worker that does; OUTSIDE for none."""
-        if self._home is not None or not self._named:
+        if self._home is not None or not self.caller:
             return self._home or OUTSIDE
-        known = self._whole.agents.get(AgentId(self._named.lower()))
+        known = self._whole.agents.get(self.caller)
         if known is None or known.compartment:
             return known.name if known else OUTSIDE
         folder = self._inner.get("CLAWFILES_WORKSPACE", "") if known.kind is AgentKind.WORKER else ""
         name = os.path.basename(os.path.abspath(folder)) if folder and around_of(folder) != folder else ""
-        return AgentId(name) if name in self._compartmental else OUTSIDE
+        return AgentId(name) if name in self.compartmental else OUTSIDE
 
     @property
     def root(self) -> str:
@@ -214,7 +217,7 @@ class Site:
         return Cache(self.root)
 
     @cached_property
-    def _locks(self) -> "Locks":
+    def locks(self) -> "Locks":
         """Those that all places share."""
         from claw_files.storage.locks import Locks
 
@@ -228,14 +231,14 @@ class Site:
             self.root,
             self.settings,
             self.files,
-            Locks(self.root, self.clock) if self.home else self._locks,
+            Locks(self.root, self.clock) if self.home else self.locks,
             self._make_claims(),
             self.clock,
             outside=self._outside,
             cache=self.cache,
-            places=self._places(),
+            siblings=self._siblings(),
             base=self.base,
-            ticking=self._locks,
+            ticking=self.locks,
             cause=self._inner.get("CLAWFILES_ROOT"),
         )
 
@@ -262,6 +265,11 @@ class Site:
         whose = None if self._asked else self._inner.get("CLAWFILES_AGENT")
         return self._asked or (whose if whose and whose in self._whole.agents else None)
 
+    @property
+    def caller(self) -> AgentId | None:
+        """Who is said to act, whether or not the configuration knows the name."""
+        return AgentId(self._named.lower()) if self._named else None
+
     def runs_around(self) -> "list[Run]":
         """The live runs of this workspace that we are part of, the innermost first."""
         return [caller_runs.run_of(told) for told in self._ancestry]
@@ -282,13 +290,6 @@ class Site:
     def coordinator_or_actor(self) -> AgentId:
         """Who acts where the coordinator is meant unless somebody else was named."""
         return self.agent or self.settings.coordinator
-
-    @cached_property
-    def hidden(self) -> "frozenset[AgentId]":
-        """The agents whose work whoever acts must not see: compartments of others."""
-        from claw_files.policy import visibility
-
-        return visibility.hidden_from(self.settings, AgentId(self._named.lower()) if self._named else None)
 
     @property
     def inside(self) -> TaskId | None:
@@ -324,56 +325,48 @@ class Site:
     # --- compartments
 
     @cached_property
-    def _compartmental(self) -> tuple[AgentId, ...]:
+    def compartmental(self) -> tuple[AgentId, ...]:
         """The agents with a compartment."""
         return tuple(agent.name for agent in self._whole.agents.values() if agent.compartment)
 
     @property
     def outer(self) -> Self:
         """The workspace around the compartments; itself outside of them."""
-        return self._at(OUTSIDE)
+        return self.at(OUTSIDE)
 
-    def compartment(self, agent: AgentId) -> Self:
-        """The agent's compartment, for whoever acts here; its folder is made at the first look into it."""
-        return self._at(agent)
-
-    def _at(self, home: AgentId) -> Self:
-        """The one of that home: all that were made from one know one another."""
+    def at(self, home: AgentId) -> Self:
+        """The one of that home, made at the first look: all that were made from one know one another."""
         if home == self.home:
             return self
+        if self._original:
+            return self._original.at(home).view
         self._known.setdefault(self.home, self)
         if home not in self._known:
             self._known[home] = made = self._beside(home)
             made._known, made.remarks = self._known, self.remarks
         return self._known[home]
 
-    def compartments(self) -> list[Self]:
-        """The compartments that there are."""
-        there = (name for name in self._compartmental if os.path.isdir(os.path.join(self.base, FOLDER, name)))
-        return [self.compartment(name) for name in there]
-
-    def _others(self) -> list[Self]:
-        """The places beside this one."""
-        return [app for app in (self.outer, *self.outer.compartments()) if app is not self]
-
-    def _beside(self, home: AgentId) -> Self:
+    def _beside(self, home: AgentId | None) -> Self:
         return type(self)(self.base, self._env, self._asked, self.clock, home)
+
+    @cached_property
+    def view(self) -> Self:
+        """The same to be read only, as are the places beside it: for services that only look."""
+        from claw_files.storage.view import WorkspaceView
+
+        made = self._beside(self._home)
+        made._original, made._whole, made.files, made._ancestry = self, self._whole, self.files, self._ancestry
+        made.workspace = WorkspaceView(self.workspace)
+        return made
 
     @property
     def is_blind(self) -> bool:
         """Whether who acts is not of this compartment: it may act by a task's id, and is shown nothing of it."""
-        return bool(self.home) and self._home is not None and (self._named or "").lower() != self.home
+        return bool(self.home) and self._home is not None and self.caller != self.home
 
-    def place_of(self, agent: AgentId | None) -> Self:
-        """Where a task lies that is given to the agent."""
-        if agent in self._compartmental:
-            return self.compartment(agent)
-        is_worker = agent is not None and self._whole.agents[agent].kind is AgentKind.WORKER
-        return self if agent is None or is_worker else self.outer
-
-    def _places(self) -> Places:
-        """What the workspace knows of the others."""
-        return Places()
+    def _siblings(self) -> Siblings:
+        """What the workspace knows of its siblings."""
+        return Siblings()
 
 
 def _told(line: bytes) -> str:

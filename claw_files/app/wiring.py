@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from claw_files.app.context import PRIVATE, Site
+from claw_files.app.resolver import Resolver
 from claw_files.app.workspace_finder import find_root, set_up, take_out
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, Runtime, TaskId
-from claw_files.storage.places import Places
 from claw_files.system.clock import Clock
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.processes.command_runtime import CommandRuntime
     from claw_files.services.admin.journal import Journal
     from claw_files.services.admin.probe import Prober
-    from claw_files.services.compartments.compartments import MovingIn
     from claw_files.services.delegation.agent_selection import AgentSelection
     from claw_files.services.delegation.delegation import Delegations
     from claw_files.services.evidence.dependents import Successors
@@ -45,7 +44,8 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks.checkpoints import Checkpoints
     from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
-    from claw_files.storage.workspace import Workspace
+    from claw_files.storage.places import Siblings
+    from claw_files.storage.view import WorkspaceView
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
@@ -53,69 +53,24 @@ __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"
 class App(Site):
     """One workspace, or one compartment of it, and who acts in it. Services are made when they are first asked for."""
 
-    def _places(self) -> "Places":
-        from claw_files.services.compartments.compartments import Inside, Outside
-
-        if not self._compartmental:
-            return Places()
-        if self.home:
-            return Inside(self.home, lambda: self.outer.workspace, lambda: self.outer.moving)
-        return Outside(
-            self._compartmental.__contains__,
-            self._inside,
-            lambda: [app.workspace for app in self.compartments()],
-            self._locks,
-        )
-
     @cached_property
-    def moving(self) -> "MovingIn":
-        from claw_files.services.compartments.compartments import MovingIn
+    def resolver(self) -> "Resolver[App]":
+        """Where tasks and inboxes lie, and what the caller may see of them."""
+        return Resolver(self, lambda task, line: self.outer.evidence.run_of(task, line))
 
-        return MovingIn(self.workspace, self.evidence.run_of, self._inside, self._compartmental)
+    def _siblings(self) -> "Siblings":
+        return self.resolver
 
-    def _inside(self, agent: AgentId) -> "Workspace":
-        """What lies in the agent's compartment."""
-        return self.compartment(agent).workspace
+    def repairs(self, by: AgentId) -> "list[Repair | CompartmentRepair]":
+        """What mends this workspace, then the compartments in it, in the name of `by`."""
+        from claw_files.doctor.repair import Repair
 
-    @property
-    def has_compartments(self) -> bool:
-        """Whether the configuration names an agent with one."""
-        return bool(self._compartmental)
-
-    def closing(self, repair: "Callable[[App], Repair]") -> "CompartmentRepair":
-        """What mends the compartments, each with a `repair` of its own."""
+        there = [(it.workspace, Repair(it.workspace, it.files, it.runtime, by)) for it in self.resolver.everywhere()]
+        if self.home or not (moving := self.resolver.moving):
+            return [there[0][1]]
         from claw_files.doctor.repair_compartments import CompartmentRepair
 
-        return CompartmentRepair(
-            self.workspace, self.moving, [(it.workspace, repair(it)) for it in self.compartments()]
-        )
-
-    # --- where a task is
-
-    def place_to_see(self, task: TaskId) -> "App":
-        """Where to look at the task: here, or from a compartment outside of it."""
-        is_outside = self.home and not self.workspace.find(task) and self.outer.workspace.find(task)
-        return self.outer if is_outside else self
-
-    def place_to_act(self, task: TaskId) -> "App":
-        """Where to act on the task: as `place_to_see`; and in a compartment for who may, who is shown nothing of it.
-
-        Raises NotFound for one in a compartment that is not the actor's business.
-        """
-        app = self.place_to_see(task)
-        if app.hidden:
-            app.board.check(task, self.actor)
-        asked = self._place_asked(task)
-        return app if asked is self else asked
-
-    def _place_asked(self, task: TaskId, by: AgentId | None = None) -> "App":
-        """The compartment the task lies in, if it is the business of `by` (not given: of whoever acts); else here."""
-        if not self.home and self._compartmental and not self.workspace.find(task):
-            for inner in self.compartments():
-                if inner.workspace.find(task):
-                    inner.board.check_asked(task, by or self.actor)
-                    return inner
-        return self
+        return [there[0][1], CompartmentRepair(self.workspace, moving, there[1:])]
 
     def wake(self) -> None:
         """Wake whoever has a message waiting, wherever it lies. Where that fails, the heartbeat does it."""
@@ -201,7 +156,7 @@ class App(Site):
     def choices(self) -> "Choices":
         from claw_files.services.people.approvals import Choices
 
-        return Choices(self.workspace, lambda: self.messages, self._place_asked)
+        return Choices(self.workspace, lambda: self.messages, self.resolver.to_act)
 
     @cached_property
     def schedules(self) -> "Schedules":
@@ -213,15 +168,17 @@ class App(Site):
     def evidence(self) -> "EvidenceReader":
         from claw_files.services.evidence.task_evidence import EvidenceReader
 
-        others = (lambda: [app.evidence for app in self._others()]) if self._compartmental else tuple
-        return EvidenceReader(self.workspace, self.runtime, self.checkpoints, others)
+        beside = self.resolver.beside
+        return EvidenceReader(
+            self.workspace, self.runtime, self.checkpoints, lambda: [app.evidence for app in beside()]
+        )
 
     @cached_property
     def snapshots(self) -> "SnapshotLoader":
         from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 
-        others = (lambda: [app.snapshots for app in self._others()]) if self._compartmental else tuple
-        return SnapshotLoader(self.workspace, self.evidence, others, None if self.home else self.outbox)
+        beside, outbox = self.resolver.beside, None if self.home else self.outbox
+        return SnapshotLoader(self.workspace, self.evidence, lambda: [app.snapshots for app in beside()], outbox)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":
@@ -230,17 +187,13 @@ class App(Site):
         from claw_files.services.heartbeat.heartbeat import Heartbeat
 
         parts = (self.workspace, self.runtime, self.evidence, self.snapshots, self._acting, self.schedules)
-        if self.home:
-            heartbeat = Heartbeat(*parts)
-        elif not self._compartmental:
-            heartbeat = Heartbeat(*parts, self._afterwards, choices=self.choices)
-        else:
-            heartbeat = Heartbeat(*parts, self._afterwards, self.moving, self._beats_inside, self.choices)
+        outside = () if self.home else (self._afterwards, self.resolver.moving, self._beats_inside, self.choices)
+        heartbeat = Heartbeat(*parts, *outside)
         heartbeat.starts = daemon_state.draining_until(self.base) is None
         return heartbeat
 
     def _beats_inside(self) -> "list[Heartbeat]":
-        return [app.heartbeat for app in self.compartments()]
+        return [app.heartbeat for app in self.resolver.inner()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
         """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
@@ -292,7 +245,7 @@ class App(Site):
     def explaining(self) -> "Explainer":
         from claw_files.services.heartbeat.explain import Explainer
 
-        return Explainer(self.workspace, self.snapshots, self.evidence, self.hidden)
+        return Explainer(self.view.workspace, self.view.snapshots, self.view.evidence)
 
     @cached_property
     def probing(self) -> "Prober":
@@ -307,38 +260,35 @@ class App(Site):
         return meet(agent, self.base, self._env, say)
 
     @cached_property
+    def _shown(self) -> "WorkspaceView":
+        """The workspace with the tasks that the caller may know of."""
+        from claw_files.storage.view import WorkspaceView
+
+        return WorkspaceView(self.workspace, self.resolver.hides)
+
+    @cached_property
     def board(self) -> "Board":
         from claw_files.services.tasks.board import Board
 
-        return Board(self.workspace, lambda entry: self.evidence.look(entry), self.hidden)
+        return Board(self._shown, lambda entry: self.evidence.look(entry))
 
     @cached_property
     def journal(self) -> "Journal":
         from claw_files.services.admin.journal import Journal
 
-        return Journal(self.files, self.clock, self.hidden, self._hidden_tasks)
-
-    def _hidden_tasks(self) -> set[str]:
-        """The tasks in compartments: what stands there in their files, and what their agents were ever given."""
-        from claw_files.policy import visibility
-
-        rows = (row.task() for row in self.workspace.rows() if not row.error)
-        found = {task.id for task in rows if visibility.hides(self.hidden, task)}
-        inner = [app.workspace for app in self._others()] if self._compartmental else []
-        names = {name.removesuffix(".md").upper() for ws in inner for _, name in ws.task_ids()}
-        return {*found, *names, *(task for agent in self.hidden for task in self.workspace.tasks_given(agent))}
+        return Journal(self.files, self.clock, self.resolver.hides_line)
 
     @cached_property
     def sessions(self) -> "Sessions":
         from claw_files.services.sessions.session_list import Sessions
 
-        return Sessions(self.workspace, self.runtime, self.snapshots, self.checkpoints)
+        return Sessions(self.view.workspace, self.runtime, self.view.snapshots, self.checkpoints)
 
     @cached_property
     def flows(self) -> "Flows":
         from claw_files.services.sessions.flows import Flows
 
-        return Flows(self.workspace, self.runtime, self.evidence, self.hidden)
+        return Flows(self.workspace, self._shown, self.runtime, self.evidence)
 
     @cached_property
     def staying(self) -> "WorkerSessions":

@@ -90,20 +90,14 @@ def _probe(agent: str, patience: str) -> int:
 def _mended(app: "App") -> "list[RepairStep]":
     """The repairs that were made. Failed ones are warnings; an invalid configuration prevents all of them."""
     from claw_files.core.errors import InvalidFile
-    from claw_files.doctor.repair import Repair
 
     try:
-        repair = Repair(app.workspace, app.files, app.runtime, app.coordinator_or_actor)
+        mending = app.repairs(app.coordinator_or_actor)
     except InvalidFile as wrong:
         warn(f"--repair needs a valid configuration: {wrong}")
         return []
-    done, failed = repair.mend(), repair.failed
-    if app is app.outer and app.has_compartments:
-        closing = app.closing(
-            lambda place: Repair(place.workspace, place.files, place.runtime, app.coordinator_or_actor)
-        )
-        done, failed = [*done, *closing.mend()], [*failed, *closing.failed]
-    for sentence in failed:
+    done = [one for it in mending for one in it.mend()]
+    for sentence in (one for it in mending for one in it.failed):
         warn(f"not repaired: {sentence}")
     return done
 

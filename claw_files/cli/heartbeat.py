@@ -15,11 +15,9 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
     app = open_app()
     _ = app.agent  # a wrong name is told; who acts is the coordinator
-    for place in (app, *(app.compartments() if app is app.outer else ())):
-        place.workspace.only_looks = dry_run or check
     if not app.heartbeat.starts:
         warn("the daemon is stopping: no runs are started")
-    ticked = app.heartbeat.preview() if dry_run or check else app.heartbeat.tick()
+    ticked = app.view.heartbeat.preview() if dry_run or check else app.heartbeat.tick()
     if ticked.busy:
         warn(f"another heartbeat is running: {ticked.busy}")
     for problem in (*ticked.problems, *ticked.faults):
@@ -63,5 +61,5 @@ def explain(task_id: str) -> None:
 
     task = words.task_id(task_id)
     app = open_app()
-    found = app.place_to_see(task).explaining.explain(task)
+    found = app.resolver.to_see(task, by_line=True).explaining.explain(task)
     show(figures.explain_json(found), lambda: figures.explain_text(found, app.when))

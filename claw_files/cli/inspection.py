@@ -20,13 +20,12 @@ def route(task_id: str | None, task_type: str | None, urgent: bool) -> None:
         raise click.UsageError("--urgent requires --type; for a task, its priority decides")
     app = open_app()
     if task_id:
-        place = app.place_to_see(text.task_id(task_id))
-        place.board.show(text.task_id(task_id))  # raises for one that whoever looks must not see
-        asked = place.choosing.asked(text.task_id(task_id))
-        found = place.choosing.reasons(asked)
+        place = app.resolver.to_see(text.task_id(task_id))
+        asked = place.view.choosing.asked(text.task_id(task_id))
+        found = place.view.choosing.reasons(asked)
     else:
         asked = RouteQuestion(type=task_type, urgent=urgent)
-        found = app.choosing.reasons(asked)
+        found = app.view.choosing.reasons(asked)
     show(found.as_json(asked), text.safe("\n".join(found.why), limit=20_000, lines=True))
 
 

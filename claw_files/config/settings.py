@@ -55,6 +55,11 @@ class Agent(Value, frozen=True):
     profile: str | None = None  # env, timeout and model above are already what it leaves of them
 
     @property
+    def own_folder(self) -> str | None:
+        """The folder of the workspace in which alone its work lies, unseen by others; None for the workspace itself."""
+        return f"compartments/{self.name}" if self.compartment else None
+
+    @property
     def is_woken(self) -> bool:
         """Whether we start something for its messages: a command of its own, or what speaks to it."""
         return self.runtime is not Runtime.INBOX
@@ -271,6 +276,11 @@ class Settings(Value, frozen=True):
             return found
         known = (agent.name for agent in self.agents.values() if not agent.compartment)
         raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(known)}")
+
+    def may_know(self, viewer: AgentId | None, agent: AgentId | None) -> bool:
+        """Whether there is work of `agent` for `viewer`, who is None for a person at a terminal who gave no name."""
+        known = self.agents.get(agent) if agent else None
+        return known is None or not known.compartment or agent == viewer
 
     def profile(self, agent: str) -> Profile | None:
         """The profile of an agent; None where it has none, and for a name that is nobody's."""

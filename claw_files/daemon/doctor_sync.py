@@ -15,7 +15,6 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, Kind
 from claw_files.daemon.log import DaemonLog
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.repair import Repair, RepairStep
 
 SHOWN: Final = 50
 LIMIT_SECONDS: Final = 600.0
@@ -26,7 +25,7 @@ def sync(app: App, log: DaemonLog) -> None:
     findings = _examine(app)
     if any(one.repairable for one in findings):
         try:
-            for mended in _mend(app):
+            for mended in (one for it in app.repairs(app.settings.coordinator) for one in it.mend()):
                 log.say("mended", mended.as_text())
         except Busy as busy:
             log.say("sync", f"nothing was repaired: {busy}")
@@ -34,13 +33,6 @@ def sync(app: App, log: DaemonLog) -> None:
     log.say("sync", f"{len(findings)} findings")
     if findings:
         _tell(app, findings)
-
-
-def _mend(app: App) -> list[RepairStep]:
-    def repair(place: App) -> Repair:
-        return Repair(place.workspace, place.files, place.runtime, app.settings.coordinator)
-
-    return [*repair(app).mend(), *(app.closing(repair).mend() if app.has_compartments else ())]
 
 
 def _examine(app: App) -> list[Finding]:

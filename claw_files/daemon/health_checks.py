@@ -146,7 +146,7 @@ class HealthChecks:
 
     def _questions(self, agent: AgentId) -> list[tuple[str, Box]]:
         """Our questions in the agent's inbox, the newest last, and where each lies."""
-        ws, boxes = self._app.workspace.home(agent), (Box.NEW, Box.CUR, Box.DONE)
+        ws, boxes = self._app.workspace.mailbox(agent), (Box.NEW, Box.CUR, Box.DONE)
         return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if Key.parse(id).topic == "ping")
 
     def _is_answered(self, agent: AgentId, box: Box) -> bool:
@@ -171,10 +171,10 @@ class HealthChecks:
         self._asked[agent] = (message, now + self._app.settings.health.answer)
         for id, box in earlier:  # after the new one is there: a question that is put away is no answer
             done = Audit(JournalEvent.INBOX_DONE, agent=agent, key=id, actor=me, why="asked anew")
-            self._app.workspace.home(agent).shift(agent, id, box, Box.DONE, done)
+            self._app.workspace.mailbox(agent).shift(agent, id, box, Box.DONE, done)
 
     def _runs_on(self, agent: AgentId, id: str) -> bool:
-        return any(run.key == id for run in self._app.place_of(agent).runtime.live())
+        return any(run.key == id for run in self._app.resolver.of(agent).runtime.live())
 
     def _has_answered(self, message: Message) -> bool:
         found = self._app.workspace.find_message(message.to, str(message.key))

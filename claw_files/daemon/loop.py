@@ -82,8 +82,7 @@ class DaemonLoop:
         """Whether a run's supervisor was killed: it leaves no file that would tell."""
         if not self._has_runs:
             return False
-        places = (self.app, *self.app.compartments())
-        return any(run.reason == LOST for place in places for run in place.runtime.live())
+        return any(run.reason == LOST for place in self.app.resolver.everywhere() for run in place.runtime.live())
 
     def pause(self) -> float:
         """How long nothing has to be done, in seconds; at most one."""

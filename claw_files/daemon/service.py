@@ -168,7 +168,7 @@ class WorkspaceService:
     def _turn(self) -> None:
         try:
             self.loop.turn()
-            self._doors.refresh(place.root for place in (self.loop.app, *self.loop.app.compartments()))
+            self._doors.refresh(place.root for place in self.loop.app.resolver.everywhere())
             self._reload.turn(self._signals)
             self._chores.turn()
         except (ClawError, OSError) as wrong:  # a full disk, or the workspace went away under our hands

@@ -1,5 +1,6 @@
 """The end of a daemon: no new work, time for what runs, what is left of it saved, then ended. Nothing stays behind."""
 
+import os
 from datetime import datetime, timedelta
 
 from claw_files.app.wiring import App
@@ -49,8 +50,8 @@ class Shutdown:
 
     def _live(self) -> list[tuple[App, Run]]:
         """What runs, in compartments, too, and where."""
-        places = (self._loop.app, *self._loop.app.compartments())
-        return [(place, run) for place in places for run in place.runtime.live()]
+        everywhere = self._loop.app.resolver.everywhere()
+        return [(place, run) for place in everywhere for run in place.runtime.live()]
 
     def _save(self, app: App, run: Run) -> None:
         try:
@@ -63,4 +64,4 @@ class Shutdown:
 
 def _named(app: App, run: Run) -> str:
     """How the log, which others read, calls the run."""
-    return f"one in compartments/{app.home}" if app.home else run.id
+    return f"one in {os.path.relpath(app.root, app.base)}" if app.home else run.id

@@ -31,7 +31,7 @@ class Folders:
         self._ledger = app.settings.workspace.ledger
         agents = app.settings.agents.values()
         inboxes = [path for agent in agents for path in (f"inbox/{agent.name}", f"inbox/{agent.name}/new")]
-        self._homes = [f"{COMPARTMENTS}/{agent.name}" for agent in agents if agent.compartment]
+        self._homes = [agent.own_folder for agent in agents if agent.own_folder]
         self._fixed = [*_FIXED, *(f"{home}/{path}" for home in self._homes for path in _FIXED)]
         self._inboxes = [*inboxes, *(f"{home}/{path}" for home in self._homes for path in inboxes)]
         channels = (channel for agent in agents for channel in agent.channels if channel.startswith(FILE))

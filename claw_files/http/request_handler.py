@@ -77,7 +77,7 @@ class RequestHandler:
     def _moved(self, app: "App", asked: HttpRequest, raw: dict[str, Any]) -> HttpAnswer:
         patch = checked(OPERATION_OF["moveTask"], raw)
         task = words.task_id(asked.path["task"])
-        place = app.place_to_act(task)
+        place = app.resolver.to_act(task)
         found = place.workspace.in_force(place.workspace.load(task).task)
         name, arguments = status_moves.plan(found, app.actor, patch)
         moved: Any = perform(app, name, arguments)

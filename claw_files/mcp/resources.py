@@ -58,6 +58,6 @@ def _stamp(app: "App", resource: Found) -> object:
         return frozenset(files.survey(f"inbox/{app.actor}/new"))
     if resource.operation == "checkpoint":
         return files.stamp(app.checkpoints.path(app.actor))
-    place = app.place_to_see(text.task_id(resource.name)).workspace
+    place = app.resolver.find(text.task_id(resource.name)).workspace
     there = place.find(text.task_id(resource.name))
     return (there[0], place.files.stamp(there[0])) if there else None

@@ -324,6 +324,7 @@ def read_inbox(
 def _new_messages(app: "App", wait: bool, timeout: timedelta | None, peek: bool) -> "list[Message]":
     """The new messages of whoever acts; with `wait` once there are any, or after `timeout` (None: never)."""
     agent, start = app.actor, app.clock.monotonic()
+    app = app.view if peek else app
     if (found := app.messages.inbox(agent, peek)) or not wait:
         return found
     with wait_notice.waiting(f"for a message to {agent}, {_until(app, timeout)}"):

@@ -29,7 +29,7 @@ def _moved(app: "App", task: "TaskId", make_move: "Callable[[App], TaskValue]") 
 
     From a compartment of somebody else's nothing is raised that tells of what lies there.
     """
-    place = app.place_to_act(task)
+    place = app.resolver.to_act(task)
     return _stands(app, place, _blindly(task, place, make_move) if place.is_blind else make_move(place))
 
 
@@ -39,7 +39,7 @@ def _stands(app: "App", place: "App", task: "TaskValue") -> Reply:
 
     if place.is_blind:
         return Reply(lambda: {"id": task.id, "status": task.state}, lambda: f"{task.id} is {task.state}")
-    return Reply(lambda: views.task_json(place.board.show(task.id, own=True)), lambda: views.move_text(task, app.when))
+    return Reply(lambda: views.task_json(place.board.show(task.id)), lambda: views.move_text(task, app.when))
 
 
 def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], TaskValue]") -> "TaskValue":
@@ -292,7 +292,7 @@ def archive(
         clawfiles archive --older-than 7d --agent sam
     """
     swept = app.tasks.archive(app.coordinator_or_actor, older_than)
-    for inner in app.compartments() if app is app.outer else ():
+    for inner in app.resolver.inner():
         inner.tasks.archive(app.coordinator_or_actor, older_than)
     told = f"archived: {', '.join(swept.moved) or 'none'}"
     told += f"\nstill in the ledger: {', '.join(swept.watched)}" if swept.watched else ""

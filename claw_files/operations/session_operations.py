@@ -133,7 +133,7 @@ def spawn(
     if is_batched:
         text = items_file or "\n".join(f"- {' '.join(item.split())}" for item in items)
         return _spawn_items(app, order, text, batch)
-    place = app.place_to_see(task) if task else app
+    place = app.resolver.find(task) if task else app
     place.begin("spawn", order)
     done = place.delegations.spawn(order, app.actor, app.inside)
     app.wake()

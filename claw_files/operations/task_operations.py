@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from claw_files.services.delegation.delegation import DelegationResult
     from claw_files.services.tasks.board import TaskListing
 
-NOT_SHOWN = "`clawfiles task list` lists all tasks"
-
 
 # --- making and looking
 
@@ -81,9 +79,9 @@ def new(
     if to:
         app.check_takes_work()
         app.delegations.check(app.actor, to, app.inside)
-    place = app.place_of(to)
+    place = app.resolver.of(to)
     for earlier in after:
-        app.place_to_act(earlier)
+        app.resolver.to_act(earlier)
     note = place.begin("task new", order, to)
     made = place.tasks.new(order, app.actor, app.inside if place is app or place.home else None, to)
     waits_for: tuple[Predecessor, ...] = ()
@@ -97,7 +95,7 @@ def new(
                 raise
     if to:
         app.wake()
-    shown = place.board.show(made.id, own=True)
+    shown = place.board.show(made.id)
     told = made.id + (f" delegated to {to}" if to else "")
     told += f", waits for {standing_of(waits_for)}" if waits_for else ""
     return Reply(lambda: views.task_json(shown), lambda: told, estimate_warning(made.estimate))
@@ -185,7 +183,7 @@ def show(app: "App", task: Task) -> Reply:
     """
     from claw_files.presentation import views
 
-    shown = app.place_to_see(task).board.show(task)
+    shown = app.resolver.to_see(task).board.show(task)
     return Reply(lambda: views.task_json(shown, body=True), lambda: views.task_text(shown, app.when))
 
 
@@ -226,13 +224,9 @@ def claim(
 
 def _claim(app: "App", task: "TaskId", generation: int | None) -> "Lease":
     """The lease on the task, which is moved in first where the agent has a compartment."""
-    from claw_files.core.errors import NotFound
-
-    place, generation = app.place_to_act(task), app.generation(task, generation)
-    if place.is_blind:
-        raise NotFound("task", task, NOT_SHOWN)
-    if place is not app:
-        app.outer.moving.bring(task, app.actor, lambda found: place.claims.check(found, app.actor))
+    place, generation = app.resolver.to_take(task), app.generation(task, generation)
+    if place is not app and (moving := app.resolver.moving):
+        moving.bring(task, app.actor, lambda found: place.claims.check(found, app.actor))
     return app.claims.claim(task, app.actor, generation)
 
 
@@ -263,12 +257,8 @@ def delegate(
     Example:
         clawfiles delegate TC-47 --to peter --check 10:00 --agent sam
     """
-    from claw_files.core.errors import NotFound
-
     app.check_takes_work()
-    place = app.place_to_act(task)
-    if place.is_blind and to != place.home:
-        raise NotFound("task", task, NOT_SHOWN)
+    place = app.resolver.to_take(task, to)
     done = place.delegations.delegate(task, app.actor, to, check, app.inside, sender=app.delegations, urgent=urgent)
     app.wake()
     return delegated(app, done)

@@ -41,7 +41,7 @@ def wait_for_result(app: "App", spawned: "DelegationResult") -> Reply:
         ):
             wait_notice.say(told := why)
         app.clock.sleep(_POLL_SECONDS)
-    shown = app.board.show(spawned.task, own=True)
+    shown = app.board.show(spawned.task)
     if shown.task.state in (State.DEAD, State.CANCELLED):
         raise RunFailed(spawned.run or spawned.task, shown.task.reason or str(shown.task.state))
     result = _result(app, spawned)

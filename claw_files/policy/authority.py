@@ -1,4 +1,4 @@
-"""Who may give whom work: from them a message is an ordinary request, from anybody else it is data."""
+"""Who may give whom work, and who may see or stop a session: its agent, who spawned it, the coordinator, people."""
 
 from claw_files.config import Settings
 from claw_files.core.model import AgentId
@@ -26,3 +26,24 @@ def standing(settings: Settings, sender: AgentId, to: AgentId, spawner: AgentId 
 def may_give_work(settings: Settings, sender: AgentId, to: AgentId, spawner: AgentId | None = None) -> bool:
     """Whether words of `sender` are a request to `to`, and not another agent's data."""
     return standing(settings, sender, to, spawner) is not None
+
+
+def is_boss(settings: Settings, viewer: AgentId) -> bool:
+    """Whether it is the coordinator or a person."""
+    return viewer == settings.coordinator or settings.is_human(viewer)
+
+
+def may_see(settings: Settings, viewer: AgentId | None, agent: AgentId, spawner: AgentId | None) -> bool:
+    """Whether `viewer` may look at a session of `agent` that `spawner` asked for.
+
+    None is a person at a terminal who gave no name.
+    """
+    if not (settings.may_know(viewer, agent) and settings.may_know(viewer, spawner)):
+        return False
+    return viewer is None or viewer in (agent, spawner) or is_boss(settings, viewer)
+
+
+def may_steer(settings: Settings, viewer: AgentId, agent: AgentId, spawner: AgentId | None) -> bool:
+    """Whether `viewer` may correct or stop what runs in a session of `agent`."""
+    is_known = settings.may_know(viewer, agent) and settings.may_know(viewer, spawner)
+    return is_known and (viewer == spawner or is_boss(settings, viewer))

@@ -35,21 +35,16 @@ def fingerprint(message: Message) -> str:
 
 
 class Inboxes(WakeCauses):
-    """The part of a workspace that is about messages.
-
-    With `only_looks`, what cannot be read stays where it is: a dry run and `explain` write nothing.
-    """
+    """The part of a workspace that is about messages."""
 
     clock: Clock
-    only_looks: bool = False
-
     epoch: str | None
     settings: Settings
     pending: Note
 
-    def home(self, agent: AgentId) -> "Inboxes":
-        """The workspace in which the agent's inbox lies: this one, where nobody has a compartment."""
-        return self.places.inbox_of(agent) or self
+    def mailbox(self, agent: AgentId) -> "Inboxes":
+        """The workspace in which the agent's inbox lies: nearly always this one."""
+        return self.siblings.inbox_of(agent) or self
 
     def line(self, audit: Audit, message: Message | None = None) -> bytes:
         """One line of the journal, as JSON with every promised key; of a message that is written, its fingerprint."""
@@ -64,7 +59,7 @@ class Inboxes(WakeCauses):
         """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
         root = message.root or self.cause or (self.root_of(message.task) if message.task else None)
         message = replace(message, root=root)
-        there = self.home(message.to)
+        there = self.mailbox(message.to)
         if there is not self:
             return self._deliver_across(there, message, audit)
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
@@ -81,8 +76,8 @@ class Inboxes(WakeCauses):
         return message
 
     def _deliver_across(self, there: "Inboxes", message: Message, audit: Audit) -> Message:
-        """Deliver where the inbox lies. The journal there tells all, but of what leaves a compartment only the key."""
-        if not self.places.is_closed:
+        """Deliver where the inbox lies. Of what leaves a closed workspace the journal there has only the key."""
+        if not self.siblings.is_closed:
             return there.deliver(message, audit)
         if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
             self.note(audit)
@@ -108,11 +103,11 @@ class Inboxes(WakeCauses):
                 raise NotFound("message", message.id)
             return messages.render(message)
 
-        self.home(message.to).files.commit(path, change, self.line(audit, message if is_ours else None))
+        self.mailbox(message.to).files.commit(path, change, self.line(audit, message if is_ours else None))
 
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
         """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""
-        files = self.home(agent).files
+        files = self.mailbox(agent).files
         try:
             files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
         except Conflict:  # a resend put it into both: the one in the later box has been read, this one is its double
@@ -122,7 +117,7 @@ class Inboxes(WakeCauses):
 
     def message_ids(self, agent: AgentId, box: Box, old: bool = False) -> list[str]:
         """Ids of the messages in one box, oldest first; with `old`, also of those in the archives of months."""
-        files = self.home(agent).files
+        files = self.mailbox(agent).files
         names = (files.all_names if old else files.names)(f"inbox/{agent}/{box}")
         return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
@@ -136,7 +131,7 @@ class Inboxes(WakeCauses):
         Raises NotFound, InvalidFile, CannotRead.
         """
         path = f"inbox/{agent}/{box}/{id}.md"
-        message = messages.parse(self.home(agent).files.read(path).data, path)
+        message = messages.parse(self.mailbox(agent).files.read(path).data, path)
         return message if (message.to, message.id) == (agent, id) else replace(message, to=agent, id=id)
 
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
@@ -149,13 +144,13 @@ class Inboxes(WakeCauses):
                 continue  # somebody moved it meanwhile
             except InvalidFile as wrong:
                 aside += 1  # of a flood, so many each time: each is made durable, and good messages wait behind it
-                if aside <= ASIDE_AT_ONCE and not self.only_looks and self.home(agent) is self:
+                if aside <= ASIDE_AT_ONCE and self.mailbox(agent) is self:
                     self._set_aside(f"inbox/{agent}/{box}/{id}.md", wrong)
         return sorted(found, key=lambda m: (m.sent or datetime.min.replace(tzinfo=UTC), m.id))
 
     def set_aside(self, wrong: InvalidFile) -> None:
-        """Set the inbox file aside that was met unreadable, unless this process only looks."""
-        if not self.only_looks and not isinstance(wrong, CannotRead):
+        """Set aside an inbox file that could not be parsed."""
+        if not isinstance(wrong, CannotRead):
             self._set_aside(wrong.path, wrong)
 
     def _set_aside(self, path: str, wrong: ClawError) -> None:
@@ -186,7 +181,7 @@ class Inboxes(WakeCauses):
     def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
         for box in Box:
-            if self.home(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
+            if self.mailbox(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return self.read_message(agent, box, key), box
             for id in self.message_ids(agent, box):
                 if id.endswith(f"-{key}"):
@@ -242,7 +237,7 @@ class _ToldView(Mapping[str, ToldMark]):
 
     def __getitem__(self, name: str) -> ToldMark:
         agent, key = name.split("/", 1)
-        files = self._inboxes.home(AgentId(agent)).files
+        files = self._inboxes.mailbox(AgentId(agent)).files
         for box in Box:
             if stamp := files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return ToldMark(box=box, sent=stamp.mtime)

@@ -1,10 +1,10 @@
-"""What a workspace knows of the others under the same configuration: compartments, or what lies around one."""
+"""The siblings of a workspace: the others under the same configuration."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from claw_files.core.model import AgentId, TaskId
+from claw_files.core.model import AgentId, Task, TaskId
 
 if TYPE_CHECKING:
     from claw_files.storage.workspace import Workspace
@@ -12,21 +12,32 @@ if TYPE_CHECKING:
 FOLDER = "compartments"
 
 
-class Places:
-    """Of a workspace without compartments, the usual case: everything is here."""
+class Siblings:
+    """Of a workspace that has none, the usual case: everything is here."""
 
-    is_closed = False  # whether this is a compartment, of which nothing is told outside
+    is_closed = False  # whether no sibling may read what lies here
 
     def inbox_of(self, agent: AgentId) -> "Workspace | None":
         """The other workspace in which the agent's inbox lies; None where it lies here."""
         return None
 
-    def has_tasks_of(self, agent: AgentId) -> bool:
-        """Whether the agent's tasks lie here."""
+    def destination(self, agent: AgentId) -> "Workspace | None":
+        """The workspace into which a task moves when the agent is given it; None where it stays here."""
+        return None if self.is_closed else self.inbox_of(agent)
+
+    def discloses(self, holder: AgentId | None, to: AgentId) -> bool:
+        """Whether `to` may read the details of a task that lies here and that `holder` has."""
         return True
 
+    def check_handover(self, task: Task, agent: AgentId) -> None:
+        """Raises Refused for a task that may not be given to the agent from here."""
+
+    def have(self, task: TaskId) -> bool:
+        """Whether one of them has the task's file."""
+        return any(it.find(task) for it in self.others())
+
     def others(self) -> "Sequence[Workspace]":
-        """The workspaces whose tasks are numbered together with those here."""
+        """The workspaces that share numbers, budgets and limits with this one."""
         return ()
 
     def numbering(self) -> AbstractContextManager[None]:

@@ -40,7 +40,7 @@ class TaskCreation(DefinitionStore):
         Its lock keeps a tick away that finds its `line` before the file. Raises Conflict when no number is free.
         """
         made = task_recall.made_under(self, audit.key)
-        with self.places.numbering():
+        with self.siblings.numbering():
             for number in range(self.next_number(), 1 << 31):
                 id = made or text.task_id(f"{self.settings.workspace.prefix}-{number}")
                 task, audit = replace(task, id=id), replace(audit, task=id)

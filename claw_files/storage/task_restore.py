@@ -195,7 +195,6 @@ class DefinitionStore(Inboxes):
         key = task_key(task, f"conflict.{mark(why)}")
         if not (task.overruled or task.stranger) or self.told().get(f"{monitor}/{key}"):
             return
-        is_hidden = self.places.is_closed and self.home(monitor) is not self
         message = Message(
             id=key,
             key=key,
@@ -203,7 +202,7 @@ class DefinitionStore(Inboxes):
             sender=self.settings.coordinator,
             to=monitor,
             task=task.id,
-            body=f"{task.id} needs a look." if is_hidden else f"{task.id}: {why}",
+            body=f"{task.id}: {why}" if self.siblings.discloses(None, monitor) else f"{task.id} needs a look.",
             sent=self.clock.now().replace(microsecond=0),
         )
         self.deliver(message, replace(audit, action=JournalEvent.CONFLICT, agent=monitor, key=key, why=why))

@@ -6,7 +6,7 @@ from claw_files.core import text
 from claw_files.core.errors import ClawError
 from claw_files.core.keys import key_in, task_key
 from claw_files.core.model import Message, RunId, State, Task, TaskId
-from claw_files.storage.places import Places
+from claw_files.storage.places import Siblings
 from claw_files.system.files import Files
 
 FOLDER, MARKS = "wakes", "wakes/tasks"
@@ -19,7 +19,7 @@ class WakeCauses:
     """
 
     files: Files
-    places: Places
+    siblings: Siblings
     cause: str | None = None
 
     def root_of(self, task: TaskId) -> str | None:
@@ -38,8 +38,8 @@ class WakeCauses:
 
     @property
     def _shared(self) -> Files:
-        """Where runs are counted: once for a workspace and all its compartments."""
-        return self.places.others()[0].files if self.places.is_closed else self.files
+        """Where runs are counted: once for all siblings, in the one that is not closed."""
+        return self.siblings.others()[0].files if self.siblings.is_closed else self.files
 
     def caused(self, root: str) -> int:
         """How many runs the root message has caused, its own included."""

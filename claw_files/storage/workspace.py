@@ -24,7 +24,7 @@ from claw_files.policy import manual_edits, payload_sizes, routing
 from claw_files.policy.snapshot import FilePlace
 from claw_files.storage import task_index
 from claw_files.storage.locks import Claims, Locks
-from claw_files.storage.places import Places
+from claw_files.storage.places import Siblings
 from claw_files.storage.task_creation import TaskCreation
 from claw_files.storage.task_index import IndexRow
 from claw_files.system.cache import NoCache
@@ -62,7 +62,7 @@ class Workspace(TaskCreation):
         outside: Callable[[str], Files] | None = None,
         epoch: str | None = None,
         cache: NoCache | None = None,
-        places: Places | None = None,
+        siblings: Siblings | None = None,
         base: str | None = None,
         ticking: Locks | None = None,
         cause: str | None = None,
@@ -75,7 +75,7 @@ class Workspace(TaskCreation):
         """
         self.root, self.cause = root, cause
         self.base = base or root
-        self.places = places or Places()
+        self.siblings = siblings or Siblings()
         self.ticking = ticking or locks
         self.settings = settings
         self.files = files
@@ -135,8 +135,8 @@ class Workspace(TaskCreation):
         return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
 
     def load_anywhere(self, task: TaskId) -> Loaded:
-        """The same, also where it lies in another place: for asking how a task stands that this one comes after."""
-        return next((it for it in (self, *self.places.others()) if it.find(task)), self).load(task)
+        """The same, also from a sibling: for asking how a task stands that this one comes after."""
+        return next((it for it in (self, *self.siblings.others()) if it.find(task)), self).load(task)
 
     def _found(self, task: TaskId) -> tuple[str, FilePlace]:
         if found := self.find(task):
@@ -222,7 +222,7 @@ class Workspace(TaskCreation):
         return stem.lower() in self.settings.agents
 
     def next_number(self) -> int:
-        return max(it.highest_number() for it in (self, *self.places.others())) + 1
+        return max(it.highest_number() for it in (self, *self.siblings.others())) + 1
 
     def highest_number(self) -> int:
         """The highest number in use here, ledger lines included: a number never comes back.

@@ -62,7 +62,7 @@ class _App(App):
     def _make_claims(self) -> Claims:
         return self._office.make_claims(self.root)
 
-    def _beside(self, home: AgentId) -> "_App":
+    def _beside(self, home: AgentId | None) -> "_App":
         return _App(self._office, self._asked, home)
 
 

@@ -74,3 +74,21 @@ def test_a_command_loads_neither_the_checks_of_json_nor_an_interface_for_program
 
     assert "claw_files.operations.task_operations" in found
     assert not found & {"claw_files.operations.dispatch", "claw_files.http", "claw_files.mcp", "mcp", "anyio"}
+
+
+COMPARTMENTS = {
+    "claw_files.services.compartments.compartments",
+    *("claw_files.storage.view", "claw_files.policy.visibility"),
+}
+
+
+@pytest.mark.parametrize("command", ["claim", "beat", "done"])
+def test_a_move_loads_nothing_of_compartments_where_no_agent_has_one(probe, desk, command: str) -> None:
+    probe("-C", str(desk.root), "task", "new", "one", "--agent", "sam")
+    if command != "claim":
+        probe("-C", str(desk.root), "claim", "TC-1", "--agent", "peter")
+
+    found = probe("-C", str(desk.root), command, "TC-1", "--agent", "peter")
+
+    assert "claw_files.app.resolver" in found
+    assert not found & COMPARTMENTS

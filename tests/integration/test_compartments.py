@@ -65,7 +65,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     made = Office(tmp_path / "sam", config())
     yield made
     (tmp_path / "go").touch()
-    for place in (made.app(), *made.app().compartments()):
+    for place in (made.app(), *made.app().resolver.inner()):
         for run in place.runtime.live():
             place.runtime.stop(run.id)
     ended(made)
@@ -75,7 +75,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 def ended(office: Office) -> None:
     """Wait until nothing runs anywhere."""
     office.until(
-        lambda: not any(app.runtime.live() for app in (office.app(), *office.app().compartments())),
+        lambda: not any(app.runtime.live() for app in (office.app(), *office.app().resolver.inner())),
         "every run has ended",
     )
     office.settle()
@@ -210,6 +210,25 @@ def test_everything_in_a_compartment_is_for_its_owner_alone_whatever_the_umask(
     assert "runs/tc-2.1-s1/stdout.log" in [str(path.relative_to(inside(office))) for path in paths[2:]]
     assert "found.txt" in os.listdir(inside(office))
     assert [path for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
+
+
+def test_a_task_that_still_lies_outside_is_hidden_from_others(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.write("status/tc-1.md", f"---\nstatus: backlog\nassignee: shield\n---\n{SECRET}\n")
+    office.write("status/tc-2.md", f"---\nstatus: backlog\n---\n{SECRET}\n")  # whose it is only its line says
+    office.write("status/tc-3.md", "---\nstatus: backlog\nassignee: peter\n---\n")
+    office.write("HEARTBEAT.md", "- TC-2 delegated to shield\n- TC-3 delegated to shield\n")
+
+    for agent in ("peter", "sam"):
+        assert SECRET not in typed(office, capsys, "--agent", agent, "task", "list", "--json")[1]
+        for task in ("TC-1", "TC-2"):
+            for command in (("task", "show"), ("explain",), ("route", "--explain")):
+                status, out, err = typed(office, capsys, "--agent", agent, *command, task)
+                assert (status, SECRET in out + err) == (3, False), (agent, command, task)
+    assert typed(office, capsys, "--agent", "peter", "task", "show", "TC-3")[0] == 0
+    assert typed(office, capsys, "--agent", "peter", "explain", "TC-3")[0] == 3
+    assert typed(office, capsys, "--agent", "peter", "comment", "TC-1", "mine?")[0] == 3
 
 
 def test_the_agent_of_a_compartment_and_its_worker_work_in_it(office: Office) -> None:

@@ -46,11 +46,11 @@ class Spending:
         self._unread: list[str] = []
 
     def now(self) -> MonthSpending | None:
-        """What this month has cost so far, in compartments, too; None where there is no budget."""
+        """What this month has cost so far, here and in siblings; None where there is no budget."""
         if not self._ws.settings.budgets.is_set:
             return None
         month = costs.month_of(self._ws.clock.now(), self._ws.zone)
-        places = (self, *(Spending(other) for other in self._ws.places.others()))
+        places = (self, *(Spending(other) for other in self._ws.siblings.others()))
         found = (line for place in places for day in place._days_of(month) for line in day.lines)
         return costs.spent(found, month, self._ws.zone)
 

@@ -7,8 +7,6 @@ from claw_files.config import Agent, Settings
 from claw_files.core.model import AgentId, AgentKind, Runtime, Value
 from claw_files.core.text import safe
 from claw_files.formats import own_sections
-from claw_files.policy import visibility
-from claw_files.storage.places import FOLDER
 from claw_files.system.package_data import template
 
 SKILL = "skills/clawfiles/SKILL.md"
@@ -76,8 +74,8 @@ def _facts(settings: Settings, agent: Agent, role: str) -> Iterable[str]:
     yield _woken(agent)
     if agent.workspace:
         yield f"You work in `{_short(agent.workspace)}`; its `status/` is read as your reports."
-    if agent.compartment:
-        yield f"Your work is hidden from other agents, in `{FOLDER}/{agent.name}/`."
+    if agent.own_folder:
+        yield f"Your work is hidden from other agents, in `{agent.own_folder}/`."
 
 
 def _woken(agent: Agent) -> str:
@@ -94,8 +92,8 @@ def _woken(agent: Agent) -> str:
 
 def _others(settings: Settings, agent: Agent) -> list[Agent]:
     """Whom the agent may know of."""
-    hidden = visibility.hidden_from(settings, agent.name)
-    return [other for other in settings.agents.values() if other.name not in {*hidden, agent.name}]
+    others = (other for other in settings.agents.values() if other.name != agent.name)
+    return [other for other in others if settings.may_know(agent.name, other.name)]
 
 
 def _described(agent: Agent) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -40,22 +39,11 @@ def position(text: str) -> Position:
 class Journal:
     """The files in audit/, one a day."""
 
-    def __init__(
-        self,
-        files: Files,
-        clock: Clock,
-        hidden: frozenset[str] = frozenset(),
-        tasks: Callable[[], set[str]] = set,
-    ) -> None:
-        """`hidden` are agents in whose compartment nobody may look, `tasks` finds what theirs are."""
+    def __init__(self, files: Files, clock: Clock, hides: Callable[[dict[str, Any]], bool] | None = None) -> None:
+        """`hides` says of which lines the viewer must not know."""
         self._files = files
         self._clock = clock
-        self._hidden = hidden
-        self._find_tasks = tasks
-
-    @cached_property
-    def _hidden_tasks(self) -> set[str]:
-        return self._find_tasks()
+        self._hides = hides
 
     def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
         """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
@@ -112,7 +100,7 @@ class Journal:
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
             line = decode(part)
-            yield Position(day=start.day, offset=offset), None if line and self._is_hidden(line) else line
+            yield Position(day=start.day, offset=offset), None if line and self._hides and self._hides(line) else line
 
     def _days(self) -> list[str]:
         return [name for name in self._files.all_names("audit") if name.endswith(_SUFFIX)]
@@ -120,8 +108,4 @@ class Journal:
     def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
         lines = map(decode, journal_files.read(self._files, f"audit/{name}").split(b"\n"))
         shown = [line for line in lines if line and task in (None, line.get("task"))]
-        return [line for line in shown if not self._is_hidden(line)] if self._hidden else shown
-
-    def _is_hidden(self, line: dict[str, Any]) -> bool:
-        who = {line.get(key) for key in ("agent", "actor", "parent_agent")}
-        return bool(self._hidden & who) or line.get("task") in self._hidden_tasks
+        return [line for line in shown if self._hides is None or not self._hides(line)]

@@ -46,7 +46,7 @@ class MonthMover:
         from claw_files.services.tasks.lifecycle import TaskService
 
         ws, files, now, times = self._ws, self._files, self._ws.clock.now(), self._ws.settings.retention
-        rows = [row for place in (ws, *ws.places.others()) for row in place.rows()]
+        rows = [row for place in (ws, *ws.siblings.others()) for row in place.rows()]
         tasks = [row.task() for row in rows if row.state and not State(row.state).is_closed]
         named = {it for task in tasks for it in (task.id, *task.after, task.parent) if it}
         groups = {task.group for task in tasks if task.group}

@@ -1,11 +1,11 @@
-"""Compartments: where the inbox and the tasks of an agent lie, and how what lies outside is moved in.
+"""Moving into a compartment: how what lies outside of it is brought to the agent that it belongs to.
 
 The line inside is the record of intent. Whatever a crash leaves, one of the two ticks goes on: the outer one while the
 line outside stands, the inner one by the line inside. `docs/explanation/compartments.md` tells the steps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 
@@ -15,65 +15,14 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import key_of, task_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Run, State, Task, TaskId
 from claw_files.formats import definitions
-from claw_files.policy import visibility
 from claw_files.policy.rule_context import has_ended
 from claw_files.services.tasks.checkpoints import Checkpoints
-from claw_files.storage.locks import Locks
-from claw_files.storage.places import FOLDER, Places
+from claw_files.storage.places import FOLDER
 from claw_files.storage.workspace import Workspace
 from claw_files.system.access_modes import tighten
 
 PATIENCE = timedelta(seconds=10)
 Inner = Callable[[AgentId], Workspace]
-
-
-class Outside(Places):
-    """Of the workspace around the compartments."""
-
-    def __init__(
-        self, has: Callable[[AgentId], bool], inner: Inner, there: Callable[[], Sequence[Workspace]], locks: Locks
-    ) -> None:
-        """`has` says whose compartment there may be, `there` gives those that exist, `inner` makes one."""
-        self._has, self._inner, self._there, self._locks = has, inner, there, locks
-
-    def inbox_of(self, agent: AgentId) -> Workspace | None:
-        return self._inner(agent) if self._has(agent) else None
-
-    def has_tasks_of(self, agent: AgentId) -> bool:
-        return not self._has(agent)
-
-    def others(self) -> Sequence[Workspace]:
-        return self._there()
-
-    def numbering(self) -> AbstractContextManager[None]:
-        return self._locks.hold("numbers", PATIENCE, "clawfiles")
-
-
-class Inside(Places):
-    """Of a compartment. What is everybody's is asked of the workspace around it."""
-
-    is_closed = True
-
-    def __init__(self, home: AgentId, outer: Callable[[], Workspace], moving: Callable[[], "MovingIn"]) -> None:
-        self._home, self._outer, self._moving = home, outer, moving
-
-    def inbox_of(self, agent: AgentId) -> Workspace | None:
-        outer = self._outer()
-        return None if self.has_tasks_of(agent) else outer.places.inbox_of(agent) or outer
-
-    def has_tasks_of(self, agent: AgentId) -> bool:
-        return visibility.is_inside(self._outer().settings, self._home, agent)
-
-    def others(self) -> Sequence[Workspace]:
-        outer = self._outer()
-        mine = f"{FOLDER}/{self._home}"
-        return (outer, *(it for it in outer.places.others() if not it.root.endswith(mine)))
-
-    def numbering(self) -> AbstractContextManager[None]:
-        return self._outer().places.numbering()
-
-    def fetch(self, task: TaskId, agent: AgentId, held: bool = False) -> bool:
-        return self._moving().fetch(task, self._home, held)
 
 
 RunOf = Callable[[Task, Entry | None], Run | None]
@@ -112,7 +61,7 @@ class MovingIn:
             raise
 
     def fetch(self, task: TaskId, agent: AgentId, held: bool) -> bool:
-        """What `Places.fetch` promises."""
+        """What `Siblings.fetch` promises."""
         outer, who = self._outer, f"clawfiles: {task} goes in"
         with nullcontext() if held else outer.locks.hold(task.lower(), PATIENCE, who):
             found = outer.find(task)
@@ -164,8 +113,6 @@ class MovingIn:
 
     def moves(self) -> Iterator[Callable[[], object]]:
         """What is to be moved in now, each as a step of its own: watched tasks, messages, checkpoints."""
-        if not self._agents:
-            return
         for line in self._outer.entries():
             if line.agent and line.agent in self._agents and self._may_go(line, line.agent):
                 yield partial(self._enter_locked, line, line.agent)
@@ -180,7 +127,7 @@ class MovingIn:
         """The path of everything else that lies outside, and how to move it in: what no line of the ledger names."""
         outer = self._outer
         watched = {line.task for line in outer.entries()}
-        for folder in ("status", "dead-letter") if self._agents else ():
+        for folder in ("status", "dead-letter"):
             for loaded in outer.readable(folder):
                 agent = outer.in_force(loaded.task).assignee
                 if agent and agent in self._agents and loaded.task.id not in watched:

@@ -42,7 +42,6 @@ class AgentSelection:
 
     def asked(self, task_id: TaskId) -> RouteQuestion:
         """What the choice for this task is made for. Raises NotFound, InvalidFile, CannotRead."""
-        self._ws.only_looks = True
         task = self._ws.in_force(self._ws.load(task_id).task)
         return RouteQuestion(
             type=task.type,

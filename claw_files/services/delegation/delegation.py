@@ -39,7 +39,6 @@ from claw_files.services.delegation.spawn_contract import (
     check_free,
     check_group,
     check_label,
-    check_place,
     is_sent,
     own_terms,
     size_of,
@@ -113,7 +112,7 @@ class Delegations:
         if settings.agent(agent).kind is AgentKind.WORKER:
             return self._delegate_to_worker(task, agent, by, inside)
         chain = (sender or self).check(by, agent, inside)
-        check_place(ws, task, agent)
+        ws.siblings.check_handover(task, agent)
         now = ws.clock.now()
         at = check or words.next_look(now, settings.heartbeat.check[0])
         audit = Audit(JournalEvent.DELEGATE, task=task.id, agent=agent, actor=by, why=f"delegated to {agent}")
@@ -173,10 +172,10 @@ class Delegations:
     def deliver_held(self, task_id: TaskId, agent: AgentId, by: AgentId, chain: tuple[AgentId, ...] = ()) -> Message:
         """Reserve the generation, name the assignee, put the message into new/. Repeating it changes nothing more.
 
-        For an agent with a compartment, the task is moved in first.
+        A task whose agent works in another workspace is moved there first.
         """
         ws = self._ws
-        if not ws.places.has_tasks_of(agent) and not ws.places.is_closed and (there := ws.places.inbox_of(agent)):
+        if there := ws.siblings.destination(agent):
             return Delegations(there)._receive(task_id, agent, by, chain, ws.entry(task_id))
         task = self.ensure(task_id, agent, by)
         key = task_key(task)
@@ -210,9 +209,9 @@ class Delegations:
             return self.deliver_held(task_id, agent, by, chain)
 
     def _fetch(self, task_id: TaskId, agent: AgentId, held: bool = False) -> bool:
-        """`Places.fetch`; where the task is somebody else's meanwhile, the line that called for it goes."""
+        """`Siblings.fetch`; where the task is somebody else's meanwhile, the line that called for it goes."""
         try:
-            return self._ws.places.fetch(task_id, agent, held)
+            return self._ws.siblings.fetch(task_id, agent, held)
         except Conflict:
             if entry := self._ws.entry(task_id):
                 audit = Audit(JournalEvent.UNWATCH, task=task_id, agent=agent, why="it went to somebody else outside")
@@ -234,7 +233,7 @@ class Delegations:
         except NotFound:
             if self._fetch(task_id, agent):
                 return self.ensure(task_id, agent, by)
-            if any(it.find(task_id) for it in ws.places.others()):
+            if ws.siblings.have(task_id):
                 raise Conflict(f"{task_id} is in a compartment") from None
             task_recall.check_new(ws, task_id, (agent, by))
             now = ws.clock.now()

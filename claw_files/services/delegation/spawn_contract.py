@@ -225,13 +225,6 @@ def is_sent(ws: Workspace, task: Task) -> bool:
     return bool(to and to in ws.settings.agents and ws.find_message(to, task_key(task)))
 
 
-def check_place(ws: Workspace, task: Task, agent: AgentId) -> None:
-    """Raises Refused for work that would leave a compartment."""
-    if ws.places.is_closed and not ws.places.has_tasks_of(agent):
-        right = f'`clawfiles task new "TITLE" --to {agent}` makes one for {agent}'
-        raise Refused("compartments", f"{task.id} is in a compartment and cannot be delegated outside it", right)
-
-
 def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:
     """A group has one report: what came later under its name would be reported to nobody."""
     if group and ws.told().get(f"{by}/group.{group}.report"):

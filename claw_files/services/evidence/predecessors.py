@@ -56,7 +56,7 @@ def told(ws: Workspace, task: Task) -> str:
 def _told(ws: Workspace, task: Task) -> Iterator[str]:
     for before in task.after[:MOST_TOLD]:
         try:
-            found = ws.load(before).task  # of one in another compartment nothing is told
+            found = ws.load(before).task  # a sibling tells nothing
         except ClawError:
             continue
         said = [found.summary or "(no summary)", *(f"output: {it}" for it in found.outputs[:MOST_TOLD])]

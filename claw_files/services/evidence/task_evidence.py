@@ -132,7 +132,7 @@ class EvidenceReader:
         if task.state is not State.IN_PROGRESS or not people:
             return {}
         head = f"{task_key(task, 'progress')}."
-        boxes = [(self._ws.home(person).files, f"inbox/{person}/{box}") for person in people for box in Box]
+        boxes = [(self._ws.mailbox(person).files, f"inbox/{person}/{box}") for person in people for box in Box]
         paths = ((files, f"{box}/{name}") for files, box in boxes for name in files.names(box) if name.startswith(head))
         times = [stamp.mtime for files, path in paths if (stamp := files.stamp(path))]
         return {"note": body.last_note(content.data.decode("utf-8", "replace")), "announced": max(times, default=None)}

@@ -31,8 +31,8 @@ def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> TaskEvidence:
 
 def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvidence:
     """No file: the line is for a new task, or the file is gone, where anything else knows the task."""
-    if any(place.find(entry.task) for place in ws.places.others()):
-        return TaskEvidence(entry=entry, reports=reports)  # on its way between compartments
+    if ws.siblings.have(entry.task):
+        return TaskEvidence(entry=entry, reports=reports)  # it is being moved from one workspace to another
     named = (entry.agent, entry.spawner, ws.settings.coordinator)
     if not task_recall.is_known(ws, entry.task, (agent for agent in named if agent in ws.settings.agents)):
         return TaskEvidence(entry=entry, reports=reports)

@@ -9,7 +9,7 @@ from claw_files.core.errors import Changed, Conflict, MoveRefused, NoSandbox, No
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import task_key, turn_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
-from claw_files.policy import manual_edits, visibility
+from claw_files.policy import manual_edits
 from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
 from claw_files.processes import AgentRuntime
@@ -26,7 +26,7 @@ from claw_files.storage import task_recall
 from claw_files.storage.task_restore import given_by
 from claw_files.storage.workspace import Workspace
 
-_SHORT = {  # all that is told of a compartment's task
+_SHORT = {  # all that is told to an agent who may not read the details
     Act.INFORM: "is done",
     Act.PROGRESS: "is in progress",
     Act.CRITICAL: "has something critical in it",
@@ -254,8 +254,6 @@ class ActionExecutor:
             text = f"{holder or 'Somebody'} needs an answer on {action.task}:\n\n" + (
                 prompt_templates.plain(text) if by_right else prompt_templates.quoted(text, holder or "it")
             )
-        else:
-            text = visibility.told_outside(self._ws.settings, holder, action.agent, text, f"{action.task} {told}.")
         reply_to = holder if action.act in (Act.ASK, Act.ESCALATE) else None
         self._messages.tell(
             action.key,
@@ -269,6 +267,7 @@ class ActionExecutor:
             whole=action.act is Act.ASK,
             run=action.details.get("run"),
             root=action.details.get("root"),
+            holder=holder,
             in_reply_to=_answered(look.task) if action.act is Act.INFORM and look and look.task else None,
         )
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError, InvalidFile, NotFound
-from claw_files.core.model import AgentId, AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
-from claw_files.policy import budgets, dispatch_queue, quiet_hours, visibility
+from claw_files.core.model import AgentKind, Box, Entry, Liveness, Message, Run, State, Task, TaskId, Value
+from claw_files.policy import budgets, dispatch_queue, quiet_hours
 from claw_files.policy.acknowledgement import Trace, traces
 from claw_files.policy.dispatch_queue import plan_waits
 from claw_files.policy.forecast import foresee, what_next
@@ -51,29 +51,19 @@ class Explanation(Value, frozen=True):
 class Explainer:
     """Reads; never writes."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        snapshots: SnapshotLoader,
-        evidence: EvidenceReader,
-        hidden: frozenset[AgentId] = frozenset(),
-    ) -> None:
+    def __init__(self, workspace: Workspace, snapshots: SnapshotLoader, evidence: EvidenceReader) -> None:
         self._ws = workspace
-        self._hidden = hidden  # agents in whose compartment nobody may look
         self._snapshots, self._evidence = snapshots, evidence
 
     def explain(self, task_id: TaskId) -> Explanation:
         """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
-        self._ws.only_looks = True
         entry = self._ws.entry(task_id)
         try:
-            loaded = self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
+            self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
         except NotFound:
-            if entry and (gone := self._evidence.look(entry)).gone and entry.agent not in self._hidden:
+            if entry and (gone := self._evidence.look(entry)).gone:
                 raise InvalidFile(gone.path, "gone", "it is gone; put it back, or take its line out") from None
             raise
-        if visibility.hides(self._hidden, loaded.task) or (entry and entry.agent in self._hidden):
-            raise NotFound("task", task_id, "`clawfiles task list` lists all tasks")
         snap = replace(self._snapshots.snapshot(self._ws.entries()), outcomes=self._snapshots.outcomes())
         now = self._ws.clock.now()
         look = next((it for it in snap.looks if it.entry.task == task_id), None) if entry else None

@@ -144,9 +144,9 @@ class RunLauncher:
         profile = profiles.confined(ws.settings, agent.name, task)
         if profile is None or agent.runtime is Runtime.OPENCLAW:
             return None
-        compartments = any(one.compartment for one in ws.settings.agents.values())
+        walled = {os.path.dirname(one.own_folder) for one in ws.settings.agents.values() if one.own_folder}
         inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
-        hidden = [os.path.join(ws.base, name) for name in (*inside, *(("compartments",) if compartments else ()))]
+        hidden = [os.path.join(ws.base, name) for name in (*inside, *walled)]
         hidden += [os.path.join(ws.root, name) for name in inside if ws.root != ws.base]
         label = task.label if task else None
         return Sandbox(

@@ -142,7 +142,7 @@ class SnapshotLoader:
                     yield person, channel, why
 
     def _is_here(self, agent: AgentId) -> bool:
-        return self._ws.home(agent) is self._ws
+        return self._ws.mailbox(agent) is self._ws
 
     def _new_of(self, agent: AgentId) -> list[Message]:
         return self._listed(lambda: self._ws.messages_in(agent, Box.NEW))

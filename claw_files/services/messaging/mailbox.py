@@ -106,17 +106,19 @@ class Mailbox:
         run: RunId | None = None,
         in_reply_to: str | None = None,
         root: str | None = None,
+        holder: AgentId | None = None,
     ) -> Message:
         """Deliver something that happens once: the file is named by its key, so a second time finds it there.
 
         Args:
-            short: all that is told outside of a compartment, after the task's id.
-            whole: `text` may leave the compartment, because its agent chose to ask.
+            short: after the task's id, all that is told to an agent who may not read the details.
+            whole: `to` may read `text`, because the agent of the task chose to ask.
+            holder: who has the task.
             run: a run of `to` that is at work: it finds the text in its steer.md, and nobody is woken.
             root: its root message, where the task's does not say.
         """
         ws = self._ws
-        if ws.places.is_closed and not whole and ws.home(to) is not ws:
+        if not (whole or ws.siblings.discloses(holder, to)):
             text = f"{task} {short}."
         message = Message(
             id=key,
@@ -192,7 +194,6 @@ class Mailbox:
         Of several processes that read at once, each message is in the answer of the one that moved it.
         """
         ws, reader = self._ws, reader_of(self._ws)
-        ws.only_looks = peek
         found = ws.messages_in(agent, Box.NEW)
         return [reader.as_read(message) for message in found if peek or self._take(message)]
 

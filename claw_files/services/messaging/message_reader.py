@@ -27,7 +27,7 @@ def reader_of(workspace: Workspace) -> "MessageReader":
     """For one look into the inboxes of a workspace."""
 
     def read(agent: AgentId, path: str) -> bytes:
-        return journal_files.read(workspace.home(agent).files, path)
+        return journal_files.read(workspace.mailbox(agent).files, path)
 
     return MessageReader(read, workspace.clock.now())
 

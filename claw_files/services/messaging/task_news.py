@@ -67,7 +67,7 @@ def warnings(
     if not (found := dict.fromkeys((*own, *(it for it in theirs if it not in asked)))):
         return {}
     boss, head = ws.settings.coordinator, wide_key(task.id, "critical.")
-    home = ws.home(boss)
+    home = ws.mailbox(boss)
     ids = {id: box for box in Box for id in home.message_ids(boss, box) if id.startswith(head)}
     told = {part for id in ids for part in Key.parse(id).what.split(".")[1:]}
     fresh = tuple(finding for finding in found if mark(finding) not in told)[: report_findings.MOST]

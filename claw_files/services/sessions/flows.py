@@ -9,8 +9,8 @@ from claw_files.core.errors import Busy, NotFound, Refused, UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, Audit, Entry, Run, RunId, State, Stay, Task, TaskId, Value
+from claw_files.policy import authority, transitions
 from claw_files.policy import flow_tree as flows
-from claw_files.policy import transitions, visibility
 from claw_files.policy.flow_tree import Flow, Member
 from claw_files.processes import AgentRuntime
 from claw_files.services.evidence.task_evidence import EvidenceReader
@@ -70,33 +70,25 @@ class Cancelled(Value, frozen=True):
 
 
 class Flows:
-    """Use cases around trees. `hidden` are the agents in whose compartment nobody may look."""
+    """Use cases around trees."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        runtime: AgentRuntime,
-        evidence: EvidenceReader,
-        hidden: frozenset[AgentId] = frozenset(),
-    ) -> None:
+    def __init__(self, workspace: Workspace, view: Workspace, runtime: AgentRuntime, evidence: EvidenceReader) -> None:
+        """`view` shows the tasks that the caller may know of."""
         self._ws = workspace
+        self._view = view
         self._runtime = runtime
         self._evidence = evidence
-        self._hidden = hidden
 
     # --- looking
 
     def listing(self, viewer: AgentId | None, ended: bool = False, limit: int = 100) -> FlowListing:
         """The trees that `viewer` may see, the newest last; those of which all has ended only with `ended`."""
-        self._ws.only_looks = True
         found = [flow for flow in (self._seen(viewer, it) for it in self._forest()) if flow.members]
         found = [flow for flow in found if ended or flow.is_open]
         return FlowListing(flows=tuple(self._tree(flow) for flow in found[-limit:]), more=max(0, len(found) - limit))
 
     def _tasks(self) -> list[Task]:
-        rows = (row for row in self._ws.rows() if not row.error)
-        tasks = (self._ws.in_force(row.task()) for row in rows)
-        return [task for task in tasks if not visibility.hides(self._hidden, task)]
+        return [self._view.in_force(row.task()) for row in self._view.rows() if not row.error]
 
     def _forest(self) -> tuple[Flow, ...]:
         return flows.forest(self._tasks())
@@ -106,7 +98,7 @@ class Flows:
         seen = dict[TaskId, Member]()
         for member in flow.members:
             task, asked = member.task, member.task.spawner or member.task.requested_by
-            mine = visibility.may_see(self._ws.settings, viewer, task.assignee or AgentId(""), asked)
+            mine = authority.may_see(self._ws.settings, viewer, task.assignee or AgentId(""), asked)
             if mine or member.parent in seen:
                 seen[task.id] = member
         return replace(flow, members=tuple(seen.values()))
@@ -195,7 +187,7 @@ class Flows:
     def _check(self, by: AgentId, flow: Flow) -> None:
         top = flow.members[0].task
         asked = top.spawner or top.requested_by
-        if not visibility.may_steer(self._ws.settings, by, top.assignee or AgentId(""), asked):
+        if not authority.may_steer(self._ws.settings, by, top.assignee or AgentId(""), asked):
             who = " or ".join(dict.fromkeys(str(it) for it in (asked, self._ws.settings.coordinator) if it))
             raise Refused("who may steer", f"{by} may not cancel the flow {flow.id}", f"{who} may")
 

@@ -11,8 +11,8 @@ from claw_files.core import text as words
 from claw_files.core.errors import BadId, ClawError, Refused
 from claw_files.core.keys import key_of
 from claw_files.core.model import AgentId, AgentKind, Box, Message, Result, Run, RunId, State, Task, TaskId, Value
+from claw_files.policy import authority
 from claw_files.policy import session_view as sessions
-from claw_files.policy import visibility
 from claw_files.policy.dispatch_queue import QueuedMessage
 from claw_files.policy.session_view import Session, SessionEvidence, SessionFilter, Spoken
 from claw_files.processes import AgentRuntime
@@ -61,14 +61,13 @@ class Sessions:
     def visible(self, viewer: AgentId | None) -> list[Session]:
         """Every session that `viewer` may see."""
         settings = self._ws.settings
-        return [it for it in self.present(viewer) if visibility.may_see(settings, viewer, it.agent, it.spawner)]
+        return [it for it in self.present(viewer) if authority.may_see(settings, viewer, it.agent, it.spawner)]
 
     def present(self, viewer: AgentId | None) -> list[Session]:
-        """Every session that is there for `viewer`, which may still not be its business: compartments are left out."""
-        self._ws.only_looks = True
-        hidden = visibility.hidden_from(self._ws.settings, viewer)
-        found = (sessions.build(self._ws.settings, seen) for seen in self._seen(hidden))
-        there = [it for it in found if it.spawner not in hidden]
+        """Every session that `viewer` may know of, though the session may not be the viewer's business."""
+        settings = self._ws.settings
+        found = (sessions.build(settings, seen) for seen in self._seen(viewer))
+        there = [it for it in found if settings.may_know(viewer, it.spawner)]
         below: dict[TaskId, list[TaskId]] = {}
         for session in there:
             if session.parent and session.task:
@@ -78,18 +77,18 @@ class Sessions:
     def one(self, viewer: AgentId | None, name: str) -> Session:
         """The session of that key, run, number, task, label or agent.
 
-        Raises NotFound, also for what lies in a compartment; Usage where several are meant; Refused where it is not
+        Raises NotFound, also where `viewer` may not know of it; Usage where several are meant; Refused where it is not
         the business of `viewer`.
         """
         found = self._pick(viewer, name)
-        if not visibility.may_see(self._ws.settings, viewer, found.agent, found.spawner):
+        if not authority.may_see(self._ws.settings, viewer, found.agent, found.spawner):
             raise Refused("who may see", f"{viewer} may not see {found.key}", _ask(found, self._ws))
         return found
 
     def to_steer(self, by: AgentId, name: str) -> Session:
         """As `one`, for who wants to correct or stop it."""
         found = self._pick(by, name)
-        if not visibility.may_steer(self._ws.settings, by, found.agent, found.spawner):
+        if not authority.may_steer(self._ws.settings, by, found.agent, found.spawner):
             raise Refused("who may steer", f"{by} may not steer or stop {found.key}", _ask(found, self._ws))
         return found
 
@@ -104,14 +103,14 @@ class Sessions:
         with suppress(BadId):
             run = self._runtime.look(RunId(words.key(name, "run id")))
             if run and run.id not in {known for it in there for known in it.runs}:
-                hidden = visibility.hidden_from(self._ws.settings, viewer)
+                settings = self._ws.settings
                 found = [self._seen_of(key, [run], (), ()) for key in [self._key_of(run, {})]]
-                return [*there, *(sessions.build(self._ws.settings, it) for it in found if it.agent not in hidden)]
+                return [*there, *(sessions.build(settings, it) for it in found if settings.may_know(viewer, it.agent))]
         return there
 
     # --- what is seen
 
-    def _seen(self, hidden: frozenset[AgentId]) -> list[SessionEvidence]:
+    def _seen(self, viewer: AgentId | None) -> list[SessionEvidence]:
         tasks = self._tasks()
         runs: dict[Key, list[Run]] = {}
         for run in self._runs():
@@ -125,16 +124,16 @@ class Sessions:
                 held.setdefault(key, []).append(task)
         mains = [(agent.name, None) for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.NAMED]
         keys = dict.fromkeys([*mains, *runs, *waits, *held])
-        there = (key for key in keys if key[0] not in hidden and not self._is_of(runs.get(key, ()), tasks, hidden))
-        return [self._seen_of(key, runs.get(key, []), held.get(key, ()), waits.get(key, ())) for key in there]
-
-    def _is_of(self, runs: Iterable[Run], tasks: dict[TaskId, Task], hidden: frozenset[AgentId]) -> bool:
-        """Whether a run of nobody in particular, such as a route's check, was for a hidden agent's task."""
-        return any(
-            run.agent not in self._ws.settings.agents and run.task in tasks and tasks[run.task].assignee in hidden
-            for run in runs
-            if run.task
+        may_know = self._ws.settings.may_know
+        # A run of nobody in particular, such as a route's check, counts as one of the agent that has its task.
+        behind = {key: {tasks[run.task].assignee for run in it if run.task in tasks} for key, it in runs.items()}
+        there = (
+            key
+            for key in keys
+            if may_know(viewer, key[0])
+            and (key[0] in self._ws.settings.agents or all(may_know(viewer, it) for it in behind.get(key, ())))
         )
+        return [self._seen_of(key, runs.get(key, []), held.get(key, ()), waits.get(key, ())) for key in there]
 
     def _seen_of(
         self, key: Key, runs: list[Run], tasks: Iterable[Task], waits: Iterable[QueuedMessage]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from claw_files.core.errors import Refused, UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
-from claw_files.policy import delegation, session_view, visibility
+from claw_files.policy import authority, delegation, session_view
 from claw_files.policy.session_view import Session, SessionKind, Status
 from claw_files.processes import AgentRuntime
 from claw_files.services.messaging.mailbox import Mailbox
@@ -136,7 +136,7 @@ class Steering:
         return tuple(killed for it, run in runs if run and run.alive and (killed := self._kill(by, it, run)))
 
     def _may(self, by: AgentId, session: Session) -> bool:
-        return visibility.may_steer(self._ws.settings, by, session.agent, session.spawner)
+        return authority.may_steer(self._ws.settings, by, session.agent, session.spawner)
 
     def _kill(self, by: AgentId, session: Session, run: Run) -> KilledRun | None:
         """None when it ended by itself meanwhile."""

@@ -125,7 +125,7 @@ class WorkerSessions:
             raise Refused("sessions", what, "remove it from clawfiles.toml instead")
 
     def _forget(self, path: str, audit: Audit) -> bool:
-        files = self._ws.home(audit.agent).files if audit.agent else self._ws.files
+        files = self._ws.mailbox(audit.agent).files if audit.agent else self._ws.files
         if files.stamp(path) is None:
             return False
         with suppress(NotFound):

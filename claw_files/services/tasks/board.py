@@ -6,11 +6,10 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
-from claw_files.core import text
-from claw_files.core.errors import BadId, CannotRead, ClawError, NotFound
+from claw_files.core.errors import CannotRead
 from claw_files.core.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.formats.frontmatter import parse as split
-from claw_files.policy import flow_tree, manual_edits, routing, visibility
+from claw_files.policy import flow_tree, manual_edits, routing
 from claw_files.policy.liveness import liveness
 from claw_files.policy.snapshot import Snapshot, TaskEvidence
 from claw_files.policy.verification import verified
@@ -43,51 +42,20 @@ class TaskListing(Value, frozen=True):
 class Board:
     """Reads, never writes. `look` reads what there is for a ledger line."""
 
-    def __init__(
-        self, workspace: Workspace, look: Callable[[Entry], TaskEvidence], hidden: frozenset[AgentId] = frozenset()
-    ) -> None:
+    def __init__(self, workspace: Workspace, look: Callable[[Entry], TaskEvidence]) -> None:
         self._ws = workspace
         self._look = look
-        self._hidden = hidden  # agents in whose compartment nobody may look
 
-    def show(self, task: TaskId, own: bool = False) -> Shown:
-        """One task, with its text; with `own` also one in a compartment, for who has just made it.
-
-        Raises NotFound, InvalidFile, CannotRead.
-        """
+    def show(self, task: TaskId) -> Shown:
+        """One task, with its text. Raises NotFound, InvalidFile, CannotRead."""
         loaded = self._ws.load(task)
-        if not own and self._is_hidden(loaded.task):
-            raise NotFound("task", task, "`clawfiles task list` lists all tasks")
         shown = self._shown(self._ws.bound(loaded.task), loaded.path)
         return replace(shown, body=split(loaded.content.data, loaded.path).body, children=self._children(task))
 
     def _children(self, task: TaskId) -> tuple[TaskId, ...]:
-        rows = (row for row in self._ws.rows() if not row.error and not self._is_hidden_row(row))
+        rows = (row for row in self._ws.rows() if not row.error)
         found = (it.id for it in (row.task() for row in rows) if it.parent == task and it.label)
         return tuple(sorted(found, key=flow_tree.order))
-
-    def check(self, task: TaskId, by: AgentId) -> None:
-        """Raises NotFound where `by` may not even know of the task: it lies in a compartment, and is not its request.
-
-        The coordinator and people may act on what they gave into a compartment, though they see nothing of it.
-        """
-        if visibility.is_boss(self._ws.settings, by):
-            return
-        try:
-            found = self._ws.load(task).task
-        except ClawError:
-            return  # whoever wants it will say what is wrong with it
-        if found.requested_by != by and self._is_hidden(found):
-            raise NotFound("task", task, "`clawfiles task list` lists all tasks")
-
-    def check_asked(self, task: TaskId, by: AgentId) -> None:
-        """Raises NotFound for a task in this compartment that `by`, from outside, may not even know of."""
-        if visibility.is_boss(self._ws.settings, by):
-            return
-        with suppress(ClawError):
-            if self._ws.load(task).task.requested_by == by:
-                return
-        raise NotFound("task", task, "`clawfiles task list` lists all tasks")
 
     def listing(
         self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None
@@ -98,7 +66,7 @@ class Board:
         """
 
         def wanted(row: IndexRow) -> bool:
-            if row.error or status not in (None, row.state) or self._is_hidden_row(row):
+            if row.error or status not in (None, row.state):
                 return False
             return agent is None or agent == (row.assignee or self._by_line(row.task()))
 
@@ -106,7 +74,7 @@ class Board:
         rows = self._ws.rows() if first is None else first
         found = sorted((row for row in rows if wanted(row)), key=IndexRow.order)[:limit]
         tasks = tuple(self._shown(row.task(), row.path) for row in found)
-        unreadable = ((row.path, row.error) for row in rows if row.error and not self._is_hidden_row(row))
+        unreadable = ((row.path, row.error) for row in rows if row.error)
         return TaskListing(tasks=tasks, unreadable=tuple(sorted(unreadable)))
 
     def _first(self, wanted: Callable[[IndexRow], bool], limit: int) -> list[IndexRow] | None:
@@ -134,16 +102,6 @@ class Board:
         shown = Shown(task=task, path=path, liveness=self._liveness(task), conflicts=tuple(conflicts), verified=seen)
         return replace(shown, unreviewed=alone)
 
-    def _is_hidden_row(self, row: IndexRow) -> bool:
-        return bool(self._hidden) and self._is_hidden(_of_row(row))
-
-    def _is_hidden(self, task: Task) -> bool:
-        """Whether it lies in a compartment; where its file does not say whose it is, its ledger line counts."""
-        if not self._hidden:
-            return False
-        line = self._lines.get(task.id) if task.assignee is None else None
-        return visibility.hides(self._hidden, replace(task, assignee=line.agent) if line else task)
-
     def _by_line(self, task: Task) -> AgentId | None:
         """Who has a task by its ledger line, where an agent wrote over the whole of its file and named nobody."""
         line = self._lines.get(task.id) if task.recorded is None else None
@@ -165,13 +123,3 @@ class Board:
             return None
         look = self._look(self._lines.get(task.id) or Entry(task=task.id, agent=task.assignee))
         return liveness(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
-
-
-def _of_row(row: IndexRow) -> Task:
-    """The row's task; of a file that cannot be read, what its name says."""
-    if not row.error:
-        return row.task()
-    try:
-        return Task(id=text.task_id(row.name.removesuffix(".md")))
-    except BadId:
-        return Task(id=TaskId(""))
