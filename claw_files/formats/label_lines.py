@@ -19,7 +19,7 @@ _LEAD: Final = (
 )
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}+"
 # In front of an id.
-_NOUN: Final = r"(?:(?:[Tt]ask|[Tt]icket|[Ii]ssue|[Jj]ob|Aufgabe)[ \t]++(?=[A-Za-z]{1,16}-[0-9]))?+"
+_NOUN: Final = r"(?:(?:[Tt]ask|[Tt]icket|[Ii]ssue|[Jj]ob|Aufgabe)[ \t]++[*_`(\[]{0,3}+(?=[A-Za-z]{1,16}-[0-9]))?+"
 CANDIDATE = pattern(rf"{_LEAD}{_NOUN}(?P<name>{_ID})", re.MULTILINE)
 LABEL = pattern(
     r"(?P<before>(?:(?:current|task|final|overall|latest|new|job|work|my|the|aktueller?|der)[ _-]+){0,2})"
@@ -42,7 +42,8 @@ OF = pattern(  # "Status of TC-47: done", "Status (10:00): done"
     r"[ \t]+(?:(?:of|for|von|für|task|ticket)[ \t]+)*(?P<id>[A-Za-z0-9._]{1,16}-[A-Za-z0-9._-]{1,47})"
     r"[*_`\"']{0,3}[ \t]*(?::(?!//)|=|→|–|—|-(?=[ \t]))(?P<value>.*)"
     r"|[ \t]*[(\[]?[ \t]*(?:(?:as of|at|on|vom|am|um)[ \t]+)?[0-9][0-9TZ:./, -]{1,24}(?:UTC|Uhr|h)?[)\]]?"
-    r"[ \t]*:(?=[ \t])(?P<dated>.*)",
+    r"[ \t]*:(?=[ \t])(?P<dated>.*)"
+    r"|[ \t]*\((?:final|update|now|current|latest|overall|aktuell)\)[ \t]*:(?P<whole>.*)",
     re.IGNORECASE,
 )
 
@@ -66,7 +67,7 @@ class LabelParts:
         separator = _SEPARATOR.match(shown, end)
         self.value: str | None = shown[separator.end() :].strip() if separator else None
         upto = separator.end() if separator else end
-        self.is_quoted = "`" in shown and len(re.findall("`+", shown[:upto])) % 2 == 1
+        self.is_quoted = "`" in shown and _is_in_code(shown[:upto])
         indent = found["indent"]
         self.width = len(indent.expandtabs(4)) if indent else 0
         self.cells = 0
@@ -103,3 +104,11 @@ class LabelParts:
     def is_alone(self) -> bool:
         """Whether the name stands alone in its line: what it says may follow in the next one."""
         return not (self.value if self.value is not None else self.after).strip("*_`\"' \t")
+
+
+def _is_in_code(text: str) -> bool:
+    """Whether a code span is open at the end of the text; as many backticks close it as opened it."""
+    opened = ""
+    for run in re.findall("`+", text):
+        opened = run if not opened else "" if run == opened else opened
+    return bool(opened)

@@ -98,7 +98,11 @@ def read(text: str, vocabulary: Vocabulary, place: PhrasePlace = PhrasePlace.LAB
     text = cleaned(text)
     if place is PhrasePlace.TITLE and not _may_speak(text, vocabulary):  # most titles
         return NOTHING
-    if (state := vocabulary.state(text)) and (place is not PhrasePlace.TITLE or not vocabulary.is_weak(squash(text))):
+    if (
+        text[:3] != "[ ]"
+        and (state := vocabulary.state(text))
+        and (place is not PhrasePlace.TITLE or not vocabulary.is_weak(squash(text)))
+    ):
         return StateStatement(state=state)
     if place is PhrasePlace.TITLE:
         return _in_title(text, vocabulary)

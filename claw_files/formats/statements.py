@@ -24,7 +24,7 @@ _BOX = pattern(r"[ \t]*+(?:[-*+•]|[0-9]{1,3}[.)])[ \t]++(?:\[(?P<box>[^\]\n])\
 _ITEM_BEGINS: Final = frozenset("-*+•0123456789 \t")
 _BRACKET = pattern(r"\([^()]{1,100}\)[*_`]*[ \t]*(?::|=|→|–|—|-(?=[ \t]))[ \t]*")
 _VERB = pattern(
-    r"(?:is|was|has|will|can|should|ist|wurde|wird|hat|kann|isn't|wasn't|hasn't|won't|can't|cannot)(?!\w)",
+    r"(?:is|was|has|will|can|should|ist|wurde|wird|hat|kann|isn't|wasn't|hasn't|won't|can't|cannot|(?-i:failed|crashed))(?!\w)",
     re.IGNORECASE,
 )
 _UNDERLINE = pattern(r"[ \t]*[=-]{2,}[ \t]*")
@@ -112,6 +112,7 @@ class _Reader:
                 name in TRIGGERS
                 or ((name in keys or name == task) and not found["head"])
                 or (name in first and found["time"])
+                or (self._has_tags and ("~~" in found[0] or "<" in found[0]))  # what is struck out comes first
             ):
                 self._found = found
                 yield found.start()
@@ -150,7 +151,11 @@ class _Reader:
         of = OF.match(parts.after) if parts.value is None or parts.after[:2] in (" (", " [") else None
         if of:  # "Status of TC-47: done", "Status (10:00): done"
             is_own = of["id"] is None or of["id"].lower() == self._task
-            saying = phrases.read((of["value"] or of["dated"] or "").strip(), self._words) if is_own else NOTHING
+            saying = (
+                phrases.read((of["value"] or of["dated"] or of["whole"] or "").strip(), self._words)
+                if is_own
+                else NOTHING
+            )
             saying = saying if saying.state or not is_weak else NOTHING
         elif parts.value is None:  # "Status DONE", "Status is done"
             saying = phrases.read(parts.after.strip(), self._words, PhrasePlace.TITLE)
@@ -171,6 +176,8 @@ class _Reader:
         return any(word in self._words.states for word in re.findall(r"\w+", value.lower()))
 
     def _of_id(self, parts: LabelParts) -> None:
+        if parts.is_cited:
+            return
         if parts.row:
             self._put(parts.line, parts.name, tables.read(parts.line, self._text, self._lines_after, self._words))
             return
@@ -263,7 +270,11 @@ class _Reader:
                 if named is not None or is_first or len(rest) < 30
                 else NOTHING
             )
-            if saying == NOTHING and named is not None and (mark := ticked or _mark_before(shown, self._task)):
+            if (
+                saying == NOTHING
+                and named is not None
+                and (mark := ticked or _mark_in(shown[: shown.lower().find(self._task)]))
+            ):
                 saying = _of_mark(mark)
             if named is not None or (is_first and _is_plain(saying, rest)):
                 self._put(line, self._task, saying)
@@ -367,10 +378,6 @@ class _Reader:
                 )
             else:
                 yield it
-
-
-def _mark_before(heading: str, task: str) -> State | None:
-    return _mark_in(heading[: heading.lower().find(task)])
 
 
 def _mark_in(text: str) -> State | None:
