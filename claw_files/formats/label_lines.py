@@ -54,10 +54,10 @@ class LabelParts:
     def __init__(self, line: TextLine, shown: str, found: "re.Match[str]", offset: int = 0) -> None:
         """`found` is the line as a candidate, in a text in which it begins at `offset`."""
         self.line, self.shown = line, shown
-        self.box, self.time, self.row = found["box"], found["time"] or "", found["row"] is not None
-        self.head = found["head"] or ""
+        indent, row, self.box, head, time, name = found.group("indent", "row", "box", "head", "time", "name")
+        self.time, self.row, self.head = time or "", row is not None, head or ""
         self.at = found.start("name") - offset
-        name = found["name"].rstrip("._")
+        name = name.rstrip("._")
         self.label = LABEL.match(shown, self.at) if name.lower() in TRIGGERS else None
         self.name = self.label[0] if self.label else name
         end = self.at + len(self.name)
@@ -68,7 +68,6 @@ class LabelParts:
         self.value: str | None = shown[separator.end() :].strip() if separator else None
         upto = separator.end() if separator else end
         self.is_quoted = "`" in shown and _is_in_code(shown[:upto])
-        indent = found["indent"]
         self.width = len(indent.expandtabs(4)) if indent else 0
         self.cells = 0
         if self.row and self.value is not None:

@@ -304,3 +304,17 @@ def is_loud(line: str, bare: str, is_only: bool) -> bool:
     return (
         is_only or bool(word and word[1].isupper()) or "**" in line or not bare[0].isascii() or squash(bare) == "done"
     )
+
+
+def of_mark(mark: State) -> StateStatement:
+    """A mark in front of a title: unclear, because it may mean something else."""
+    return StateStatement(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
+
+
+def of_box(box: str) -> StateStatement:
+    """What a box in front of the task says."""
+    if box in "xX":
+        return StateStatement(state=State.DONE)
+    if box == "/":
+        return StateStatement(state=State.IN_PROGRESS)
+    return StateStatement(hint=f'the box [{box}] names no state; write "Status: done" or another state')

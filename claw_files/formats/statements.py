@@ -28,6 +28,7 @@ _VERB = pattern(
     re.IGNORECASE,
 )
 _UNDERLINE = pattern(r"[ \t]*[=-]{2,}[ \t]*")
+_LEADING_IN: Final = (":\n", "*\n", "_\n", "\n---", "\n===", "\r")  # without one, no line leads a list in
 _LOOKS: Final = 60  # at lines below others, in one text
 MOST: Final = 20  # unclear statements of one text that are named
 
@@ -83,9 +84,7 @@ class _Reader:
         self._headings = list(headings(text, self._spans)) if "#" in text else []
         self._looks = self._climbs = 0
         self._has_tags = "~~" in text or "</" in text
-        self._has_lists = (
-            ":\n" in text or "*\n" in text or "_\n" in text or "\n---" in text or "\n===" in text or "\r" in text
-        )
+        self._has_lists = any(map(text.__contains__, _LEADING_IN))
         self._struck: list[int] | None = None  # where struck text and code begin and end
         self._found: re.Match[str] | None = None  # the candidate that is looked at
         self._last = (-1, "")  # the line whose section was asked for last, and what that is
@@ -191,13 +190,13 @@ class _Reader:
             saying = NOTHING
         if saying == NOTHING:
             saying = phrases.read(value, self._words, PhrasePlace.TITLE)
-        if parts.box and (said := _of_box(parts.box)) and parts.box != " ":
+        if parts.box and (said := phrases.of_box(parts.box)) and parts.box != " ":
             if saying == NOTHING:
                 saying = said
             elif parts.box in "/-" and saying.state not in (None, said.state):
                 saying = StateStatement(hint=phrases.hint("box and words do not say the same"))
         if saying == NOTHING and (mark := _mark_in(parts.shown[: parts.at])):
-            saying = _of_mark(mark)
+            saying = phrases.of_mark(mark)
         self._put(parts.line, parts.name, saying)
 
     def _put(self, line: TextLine, name: str, saying: StateStatement) -> None:
@@ -275,7 +274,7 @@ class _Reader:
                 and named is not None
                 and (mark := ticked or _mark_in(shown[: shown.lower().find(self._task)]))
             ):
-                saying = _of_mark(mark)
+                saying = phrases.of_mark(mark)
             if named is not None or (is_first and _is_plain(saying, rest)):
                 self._put(line, self._task, saying)
             words = saying.title or rest
@@ -389,15 +388,3 @@ def _is_plain(saying: StateStatement, rest: str) -> bool:
     return bool(saying.state) and (
         not saying.title or rest.rstrip(" )]").split()[-1].isupper() or rest.endswith(("]", ")"))
     )
-
-
-def _of_mark(mark: State) -> StateStatement:
-    return StateStatement(hint=f'the mark may mean more than the title; write "Status: {mark.value}"')
-
-
-def _of_box(box: str) -> StateStatement:
-    if box in "xX":
-        return StateStatement(state=State.DONE)
-    if box == "/":
-        return StateStatement(state=State.IN_PROGRESS)
-    return StateStatement(hint=f'the box [{box}] names no state; write "Status: done" or another state')
