@@ -6,7 +6,7 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench prove mutants graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
+.PHONY: demo test check pages bench prove mutants graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
 MINUTES ?= 10
 
 demo: $(RUNS)  ## the workday of the example workspace, with real agent processes
@@ -17,6 +17,9 @@ test: $(STAMP)  ## every test but the long proofs
 
 check: $(STAMP)  ## lint, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+pages: $(STAMP)  ## write the pages of docs/reference/ that are generated from the program
+	@$(BIN)/python -m docs.generate
 
 bench: $(STAMP)  ## what things cost, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.cli import reference_pages
 from claw_files.cli.root import root
 from claw_files.operations import table
 from claw_files.operations.table import RIGHTS
+from docs.generate import commands
 from tests import runs
 
 PROFILE = """
@@ -39,7 +39,7 @@ def office(desk):
 
 
 def test_the_table_of_commands_is_that_of_the_program() -> None:
-    assert {" ".join(path) for path, _ in reference_pages.walk(root, ())} == set(RIGHTS)
+    assert {" ".join(path) for path, _ in commands.walk(root, ())} == set(RIGHTS)
 
 
 def test_a_profile_lets_its_agent_use_what_it_names_and_refuses_the_rest(office) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.errors import ClawError
-from claw_files.http import http_errors, openapi, reference_page
+from claw_files.http import http_errors, openapi
 from claw_files.http.routes import OPERATION_OF, ROUTES
 from claw_files.operations.table import OPERATIONS
 
@@ -42,13 +42,6 @@ def test_the_description_is_served_to_everybody(board) -> None:
     answer = board("GET", "/openapi.json", by=None)
     assert (answer.status, answer.json["openapi"]) == (200, "3.1.0")
     assert set(answer.json["paths"]) == {row.path for row in ROUTES}
-
-
-def test_the_page_is_made_from_the_table() -> None:
-    page = Path(__file__).parents[2] / "docs/reference/http.md"
-    assert page.read_text() == reference_page.render(), (
-        "python -m claw_files.http.reference_page > docs/reference/http.md"
-    )
 
 
 def test_no_get_performs_an_operation_that_changes_something_but_the_look_into_an_inbox() -> None:

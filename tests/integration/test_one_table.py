@@ -36,7 +36,7 @@ ASK = """
 import json
 from claw_files.http.openapi import describe
 from claw_files.mcp.tools import listed
-from claw_files.operations.reference_page import calls_page
+from docs.generate.calls import calls_page
 operation = describe()["paths"]["/api/tasks/{task}/wave"]["post"]
 tool = next(tool for tool in listed() if tool["name"] == "task_wave")
 print(json.dumps([operation["operationId"], sorted(tool["inputSchema"]["properties"]), "## task_wave" in calls_page()]))
@@ -47,6 +47,7 @@ print(json.dumps([operation["operationId"], sorted(tool["inputSchema"]["properti
 def run(tmp_path: Path):
     shutil.copytree(ROOT / "claw_files", tmp_path / "claw_files", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    shutil.copytree(ROOT / "docs/generate", tmp_path / "docs/generate", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "claw_files/operations/wave_operations.py").write_text(FUNCTION)
     table = tmp_path / "claw_files/operations/table.py"
     table.write_text(table.read_text().replace("_ROWS = (\n", ROW, 1))

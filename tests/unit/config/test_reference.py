@@ -1,7 +1,5 @@
 """The table of settings and the page made from it say the same."""
 
-from pathlib import Path
-
 import msgspec
 
 from claw_files.config import (
@@ -12,20 +10,9 @@ from claw_files.config import (
     QuietHours,
     Route,
     WorkspaceSettings,
-    reference_page,
 )
 from claw_files.config.toml_lines import locate
 from claw_files.config.value_forms import FORMS
-
-PAGE = Path(__file__).parents[3] / "docs/reference/settings.md"
-
-
-def test_the_page_of_settings_is_the_one_made_from_the_table() -> None:
-    made = reference_page.render()
-
-    assert PAGE.read_text(encoding="utf-8") == made, (
-        "run: python -m claw_files.config.reference_page > docs/reference/settings.md"
-    )
 
 
 def test_every_form_is_used_and_every_default_is_of_its_form() -> None:

@@ -1,4 +1,4 @@
-"""`docs/reference/settings.md`, made from the table: run this module to write it anew; a test keeps the two equal."""
+"""`docs/reference/settings.md`, generated from the table."""
 
 from claw_files.config.table import NAMED, TABLE, Setting
 from claw_files.config.value_forms import FORMS
@@ -64,9 +64,3 @@ def _toml(default: object) -> str:
         str(default).lower() if isinstance(default, bool) else f'"{default}"' if isinstance(default, str) else default
     )
     return f"`{shown}`"
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(render())

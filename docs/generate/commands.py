@@ -1,7 +1,4 @@
-"""`docs/reference/commands.md`, `errors.md`, `doctor.md` and `calls.md`, made from what they tell of.
-
-Run this module with the name of a page to print it; a test keeps page and program equal.
-"""
+"""`docs/reference/commands.md` and `errors.md`, generated from the commands and the errors."""
 
 import inspect
 from collections.abc import Iterator
@@ -12,8 +9,6 @@ import click
 from claw_files.cli.base import Command
 from claw_files.cli.root import Group, root
 from claw_files.core import errors
-from claw_files.doctor.codes import page
-from claw_files.operations.reference_page import calls_page
 
 _COMMANDS = """# Commands
 
@@ -120,10 +115,3 @@ def _prompts(example: str) -> str:
 def _row(error: type[errors.ClawError]) -> str:
     said = inspect.cleandoc(error.__doc__ or "").replace("\n", " ")
     return f"| `{error.code}` | {error.exit_status} | {said} |\n"
-
-
-if __name__ == "__main__":
-    import sys
-
-    pages = {"commands": commands_page, "errors": errors_page, "doctor": page, "calls": calls_page}
-    sys.stdout.write(pages[sys.argv[1]]())

@@ -1,4 +1,4 @@
-"""`docs/reference/http.md`, made from the table: run this module to write it anew; a test keeps the two equal."""
+"""`docs/reference/http.md`, generated from the table."""
 
 import inspect
 from collections.abc import Iterator
@@ -139,9 +139,3 @@ def _kind(kind: type[ClawError], status: int) -> str:
     said = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0].rstrip(".")
     is_root = kind is ClawError
     return f"| {'any other' if is_root else f'`{kind.code}` and its kind: {said}'} | {status} |\n"
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(render())
