@@ -1,16 +1,13 @@
 """Messages up the chain of `reports_to`, one step after the other."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from claw_files.config import Settings
 from claw_files.core.model import AgentId, Box, Kind
-from claw_files.policy.snapshot import Act, Action, Snapshot, ToldMark
+from claw_files.policy.snapshot import Act, Action, Snapshot, ToldMarks
 
 
-def next_to_tell(
-    settings: Settings, told: Mapping[str, ToldMark], key: str, start: AgentId, now: datetime
-) -> AgentId | None:
+def next_to_tell(settings: Settings, told: ToldMarks, key: str, start: AgentId, now: datetime) -> AgentId | None:
     """The next agent from `start` upward that was not told of `key`; None while somebody has it.
 
     One step further up only when it lies unread longer than an acknowledgement may take.

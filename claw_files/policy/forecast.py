@@ -4,10 +4,7 @@
 ledger, a move by hand written down, a report carried over, somebody told. Behind any other step the tick reads anew.
 """
 
-from collections import ChainMap
-from collections.abc import MutableMapping
 from datetime import datetime
-from typing import cast
 
 from msgspec.structs import replace
 
@@ -16,7 +13,7 @@ from claw_files.policy import manual_edits
 from claw_files.policy.heartbeat_plan import next_due, plan_tick
 from claw_files.policy.line_planner import first_lines, plan_line
 from claw_files.policy.rule_context import case_of
-from claw_files.policy.snapshot import TELLS, Act, Action, Snapshot, TaskEvidence, ToldMark
+from claw_files.policy.snapshot import TELLS, Act, Action, NotedMarks, Snapshot, TaskEvidence, ToldMark
 
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 STEPS = 200  # instants that are looked at for what comes next
@@ -33,14 +30,13 @@ class NextAction(Value, frozen=True):
 
 def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[Action, ...]:
     """What a tick does now, in its order; with `only`, as far as it concerns that task."""
-    done, looks, new = list[Action](), list[TaskEvidence](), dict[str, ToldMark]()
+    done, looks, told = list[Action](), list[TaskEvidence](), NotedMarks(snap.told)
     first = set(map(id, first_lines(snap)))
-    told = ChainMap(new, cast("MutableMapping[str, ToldMark]", snap.told))  # which is asked, never gone through
     for look in snap.looks:
         if id(look) in first and only in (None, look.entry.task):
             steps, look = _followed(look, replace(snap, told=told), now)
             done += steps
-            new |= {f"{it.agent}/{it.key}": ToldMark(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}
+            told.found |= {f"{it.agent}/{it.key}": ToldMark(box=Box.NEW, sent=now) for it in steps if it.act in _TELLS}
         looks.append(look)
     after = replace(snap, looks=tuple(looks), told=told)
     done += [action for action in plan_tick(after, now) if not action.is_of_line]

@@ -6,6 +6,7 @@ from typing import Any
 
 from claw_files.core import text as words
 from claw_files.core.model import AgentId, Kind, State
+from claw_files.policy.ledger_line_rules import timed
 from claw_files.policy.line_planner import first_lines
 from claw_files.policy.rule_context import RuleContext, case_of, listed
 from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot
@@ -22,7 +23,7 @@ def plan_groups(snap: Snapshot, now: datetime) -> list[Action]:
         if look.task and look.task.group:
             who = look.entry.spawner or look.task.spawner or look.task.requested_by
             who = who if who and who in snap.settings.agents else snap.settings.coordinator
-            groups.setdefault((who, look.task.group), []).append(case_of(look, snap, now))
+            groups.setdefault((who, look.task.group), []).append(case_of(timed(look, snap, now), snap, now))
     return [action for (who, name), cases in groups.items() for action in _plan_group(who, name, cases)]
 
 

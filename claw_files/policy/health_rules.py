@@ -9,7 +9,7 @@ from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, AgentKind, Box, Kind, Run, Runtime, State, Value
 from claw_files.policy.escalation import next_to_tell
 from claw_files.policy.liveness import last_word
-from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, ToldMark
+from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, ToldMarks
 
 
 class PingMethod(StrEnum):
@@ -88,7 +88,7 @@ class Silence(Value, frozen=True):
 
 
 def plan_alerts(
-    settings: Settings, silent: Mapping[AgentId, Silence], told: Mapping[str, ToldMark], now: datetime
+    settings: Settings, silent: Mapping[AgentId, Silence], told: ToldMarks, now: datetime
 ) -> tuple[Action, ...]:
     """Who is to be told of which silence now: the monitor first, further up as long as it lies unread."""
     found = []

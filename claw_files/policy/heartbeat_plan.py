@@ -4,10 +4,8 @@ Everything that a heartbeat does is decided by a planner of this table. A planne
 names that time in its `due`; without it the daemon would notice the change at the next rescan only.
 """
 
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import cast
 
 from msgspec.structs import replace
 
@@ -19,7 +17,7 @@ from claw_files.policy.fault_alerts import plan_faults
 from claw_files.policy.groups import groups_due, plan_groups
 from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
-from claw_files.policy.snapshot import LINES, Action, Snapshot, ToldMark
+from claw_files.policy.snapshot import LINES, Action, NotedMarks, Snapshot
 
 
 class Planner(Value, frozen=True):
@@ -83,15 +81,7 @@ def due_times(planner: Planner, snap: Snapshot, now: datetime) -> Iterator[datet
     """The instants that the planner names, with the ends of its waits for an answer."""
     yield from planner.due(snap, now)
     # Which messages matter only the rules know: the planner is asked once more, and what it looks up is noted.
-    asked, heartbeat = _Asked({}, cast("MutableMapping[str, ToldMark]", snap.told)), snap.settings.heartbeat
+    asked, heartbeat = NotedMarks(snap.told), snap.settings.heartbeat
     tuple(planner.plan(replace(snap, told=asked), now))
-    sent = (told.sent for told in asked.maps[0].values() if told.sent)
+    sent = (told.sent for told in asked.found.values() if told.sent)
     yield from (at + wait for at in sent for wait in (heartbeat.silent, heartbeat.ack))
-
-
-class _Asked(ChainMap[str, ToldMark]):
-    """What was told; the first map keeps what the rules asked about and found."""
-
-    def __getitem__(self, name: str) -> ToldMark:
-        self.maps[0][name] = told = super().__getitem__(name)
-        return told

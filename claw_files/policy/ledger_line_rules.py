@@ -25,18 +25,38 @@ from claw_files.policy.rule_context import (
     mark,
     time_limit,
 )
-from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence
+from claw_files.policy.snapshot import Act, Action, FilePlace, NotedMarks, Snapshot, TaskEvidence
 
 
 def plan_entry(look: TaskEvidence, snap: Snapshot, now: datetime) -> Decision:
     """The actions for one entry, in order; empty means wait."""
-    case = case_of(look, snap, now)
-    for row in ROWS:
-        decision = row(case)
-        if decision is not None:
-            first = news.critical(case)
-            return (*first, *decision) if first else decision  # as it is: a wait says why
-    return WAIT
+    case = case_of(timed(look, snap, now), snap, now)
+    decision, first = _first_match(case), news.critical(case)
+    return (*first, *decision) if first else decision  # as it is: a wait says why
+
+
+def _first_match(case: RuleContext) -> Decision:
+    return next((decision for row in ROWS if (decision := row(case)) is not None), WAIT)
+
+
+def timed(look: TaskEvidence, snap: Snapshot, now: datetime) -> TaskEvidence:
+    """The line with its check time: the usual interval after the last that was told, where its own is not understood.
+
+    Such a line is left alone, so the memory of the last look is what the rules ask about and was told already. Before
+    the task was sent and anything was told it has no time, and is due.
+    """
+    if not look.entry.unread:
+        return look
+    told, last = NotedMarks(snap.told), look.message.sent if look.message else None
+    while True:  # each time round a later mark: what is told at one look is asked about at the next
+        look = replace(look, entry=replace(look.entry, at=last and last + snap.settings.heartbeat.check[0]))
+        case = case_of(look, replace(snap, told=told), now)
+        if case.due:
+            _first_match(case)
+        newest = max((it.sent for it in told.found.values() if it.sent and it.sent <= now), default=None)
+        if not case.due or newest is None or (last and newest <= last):
+            return look
+        last = newest
 
 
 Row = Callable[[RuleContext], Decision | None]

@@ -8,7 +8,7 @@ from claw_files.core import text as words
 from claw_files.core.keys import wide_key
 from claw_files.core.model import AFTER_LIMIT, State, TaskId
 from claw_files.policy import liveness, quiet_hours, resilience
-from claw_files.policy.ledger_line_rules import plan_entry
+from claw_files.policy.ledger_line_rules import plan_entry, timed
 from claw_files.policy.probes import is_probe
 from claw_files.policy.rule_context import mark, time_limit
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, tell_once
@@ -84,7 +84,7 @@ def plan_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> tuple[Action
 def lines_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """The instants at which the decision for a line may change, apart from waits for an answer."""
     for look in snap.looks:
-        yield from _line_due(look, snap.settings, now)
+        yield from _line_due(timed(look, snap, now), snap.settings, now)
     yield from breakers_due(snap, now)
     yield from quiet_due(snap, now)
 

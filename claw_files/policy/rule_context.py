@@ -123,20 +123,7 @@ def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
     standing = manual_edits.stand(
         found, reviewed=routing.reviewer(snap.settings, found.type, found.assignee) is not None
     )
-    if look.entry.unread:
-        look = replace(look, entry=replace(look.entry, at=_usual_look(look, found, snap)))
     return RuleContext(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
-
-
-def _usual_look(look: TaskEvidence, task: Task, snap: Snapshot) -> datetime | None:
-    """When to look where the line's own time is not understood: the usual interval after the last that was told.
-
-    The line is left alone, so what was told in this attempt is the memory of the last look; None, now, without any.
-    """
-    head = f"{task_key(task)}."
-    times = [told.sent for key, told in snap.told.items() if told.sent and key.partition("/")[2].startswith(head)]
-    times += [look.message.sent] if look.message and look.message.sent else []
-    return max(times) + snap.settings.heartbeat.check[0] if times else None
 
 
 def listed(texts: Iterable[str]) -> str:

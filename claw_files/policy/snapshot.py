@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -45,6 +45,29 @@ class ToldMark(Value, frozen=True):
 
     box: Box
     sent: datetime | None = None
+
+
+class ToldMarks(Protocol):
+    """What agents were told, by "agent/key". Only what is asked for is looked up, so nobody can go through it."""
+
+    def get(self, name: str, /) -> ToldMark | None:
+        """The mark, or None where the agent was not told of the key."""
+        ...
+
+
+class NotedMarks:
+    """What was told, with a note of what was asked about and found; what is put into the note counts as told."""
+
+    def __init__(self, told: ToldMarks) -> None:
+        self._told = told
+        self.found: dict[str, ToldMark] = {}
+
+    def get(self, name: str, /) -> ToldMark | None:
+        """The mark, or None."""
+        mark = self.found.get(name) or self._told.get(name)
+        if mark:
+            self.found[name] = mark
+        return mark
 
 
 MOST_BEFORE = 1000  # of the tasks that one task names in its `after`
@@ -119,7 +142,7 @@ class Snapshot(Value, frozen=True):
 
     settings: Settings
     looks: tuple[TaskEvidence, ...] = ()
-    told: Mapping[str, ToldMark] = {}
+    told: ToldMarks = msgspec.field(default_factory=dict[str, ToldMark])
     live: tuple[Run, ...] = ()
     elsewhere: tuple[Run, ...] = ()  # alive in other places under the same limits: they count, and are not told of
     waiting: tuple[Message, ...] = ()  # in new/ of agents woken by a command, without a run yet, in order of their ids

@@ -1,6 +1,5 @@
 """Inboxes: messages delivered the Maildir way, found by their key, read, moved, set aside."""
 
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,7 +15,7 @@ from claw_files.core.keys import answer_key, attempt_in, is_sent_by
 from claw_files.core.model import AgentId, Audit, Box, Kind, Message, Note, TaskId
 from claw_files.formats import journal, messages
 from claw_files.policy import payload_sizes
-from claw_files.policy.snapshot import ToldMark
+from claw_files.policy.snapshot import ToldMark, ToldMarks
 from claw_files.storage.wake_causes import WakeCauses
 from claw_files.system.clock import Clock
 from claw_files.system.paths import journal_path
@@ -224,27 +223,22 @@ class Inboxes(WakeCauses):
             if found := self.find_message(agent, key):
                 self.finish(*found, actor, why)
 
-    def told(self) -> Mapping[str, ToldMark]:
-        """What agents were told, as a view that stats only what is asked: "agent/key" -> Told."""
+    def told(self) -> ToldMarks:
+        """What agents were told, as a view that stats only what is asked."""
         return _ToldView(self)
 
 
-class _ToldView(Mapping[str, ToldMark]):
+class _ToldView:
     """Looks for the message file when it is asked; a tick asks only about its entries."""
 
     def __init__(self, inboxes: Inboxes) -> None:
         self._inboxes = inboxes
 
-    def __getitem__(self, name: str) -> ToldMark:
+    def get(self, name: str, /) -> ToldMark | None:
+        """The mark of the message, by its file's own time."""
         agent, key = name.split("/", 1)
         files = self._inboxes.mailbox(AgentId(agent)).files
         for box in Box:
             if stamp := files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return ToldMark(box=box, sent=stamp.mtime)
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+        return None

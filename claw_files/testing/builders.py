@@ -157,9 +157,9 @@ def result(task: Task, status: State = State.DONE, **fields: Any) -> Result:
 def look(task: Task, sent: Message | bool = False, box: Box = Box.CUR, **fields: Any) -> TaskEvidence:
     """What the tick read for the task: `sent=True` for its message as `message` builds it, in `box`.
 
-    The fields of the entry that tests change (`at`, `dated`, `ticked`, `spawner`) are taken out of `fields`.
+    The fields of the entry that tests change (`at`, `dated`, `ticked`, `spawner`, `unread`) are taken out of `fields`.
     """
-    of_line = {name: fields.pop(name) for name in ("at", "dated", "ticked", "spawner") if name in fields}
+    of_line = {name: fields.pop(name) for name in ("at", "dated", "ticked", "spawner", "unread") if name in fields}
     found = message(task) if sent is True else sent or None
     given: dict[str, Any] = {
         "entry": entry(task, **of_line),

@@ -37,6 +37,23 @@ def test_a_time_that_is_not_understood_is_named_once_and_stays(office: Office, w
     assert task not in ledger(office)
 
 
+def test_who_does_not_answer_is_escalated_the_usual_interval_after_the_nudge_though_no_time_is_understood(
+    office: Office,
+) -> None:
+    task = office.new(type=None)
+    office.write("HEARTBEAT.md", f"- {task} delegated to peter, check at noonish\n", office.clock.now() - MINUTE)
+    office.tick()
+    office.app("peter").claims.claim(TaskId(task), AgentId("peter"))
+    seen: dict[str, int] = {}
+    for minute in range(5, 150, 5):
+        for act in office.acts(5 * MINUTE):
+            seen.setdefault(act, minute)
+
+    beat = office.app().settings.heartbeat
+    assert seen[f"nudge {task}"] * MINUTE >= beat.silent
+    assert (seen[f"escalate {task}"] - seen[f"nudge {task}"]) * MINUTE == beat.check[0]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -70,6 +70,7 @@ def looks(draw: st.DrawFn, number: int) -> TaskEvidence:
     sent = draw(st.booleans())
     of_message = {"sent": draw(near), "ack_by": draw(maybe), "status_hash": draw(st.sampled_from([None, "other"]))}
     message = a.message(task, sends=draw(st.integers(1, 2)), **of_message) if sent else False
+    unread = draw(st.integers(0, 3)) == 0  # the line's time is not understood
     run: Run | None = None
     if draw(st.booleans()):
         ended = draw(st.sampled_from([None, START]))
@@ -78,7 +79,8 @@ def looks(draw: st.DrawFn, number: int) -> TaskEvidence:
         task,
         sent=message,
         box=draw(st.sampled_from(list(Box))),
-        at=draw(near),
+        at=None if unread else draw(near),
+        unread=unread,
         run=run,
         last_word=draw(maybe),
         modified=draw(near),

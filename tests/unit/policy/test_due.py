@@ -30,6 +30,17 @@ def test_a_line_is_due_at_its_time() -> None:
     assert next_due(a.snapshot(look), START) == START + timedelta(minutes=7)
 
 
+def test_a_line_whose_time_is_not_understood_is_due_the_usual_interval_after_what_was_told_last() -> None:
+    look = a.look(a.task(state=State.IN_PROGRESS), sent=True, at=None, unread=True)
+    nudged = {f"{PETER}/tc-47.1.nudge": ToldMark(box=Box.DONE, sent=START + timedelta(hours=2))}
+    check = a.settings().heartbeat.check[0]
+
+    assert (
+        next_due(a.snapshot(look, told=nudged), START + timedelta(hours=2, minutes=6))
+        == START + timedelta(hours=2) + check
+    )
+
+
 def test_a_half_saved_file_is_looked_at_again_after_two_seconds() -> None:
     look = a.look(a.task(), pending=True, at=START + timedelta(hours=1))
 

@@ -16,7 +16,7 @@ REPORT = "group.morning.report"
 
 def member(number: int, state: State = State.DONE, **more: object) -> TaskEvidence:
     """One of five workers of the group "morning"; dead ones lie in dead-letter/ already."""
-    of_look = {name: more.pop(name) for name in ("at", "missing", "spawner", "run", "place") if name in more}
+    of_look = {name: more.pop(name) for name in ("at", "unread", "missing", "spawner", "run", "place") if name in more}
     fields = {"id": f"TC-{number}", "group": "morning", "group_size": 5, "reason": None, **more}
     place = FilePlace.DEAD_LETTER if state is State.DEAD else FilePlace.STATUS
     return a.look(a.worker_task(f"w{number}", state, **fields), **{"place": place, **of_look})
@@ -50,6 +50,13 @@ def test_one_that_failed_but_has_attempts_left_is_waited_for() -> None:
     planned = plan(*(member(n) for n in range(1, 5)), member(5, State.FAILED, failures=1, updated=START - HOUR))
 
     assert [step.act for step in planned] == [Act.RETRY]
+
+
+def test_a_member_whose_check_time_is_not_understood_is_waited_with_for_the_usual_interval() -> None:
+    for sent, expected in ((START, []), (START - HOUR, [Act.REPORT, Act.CLOSE])):
+        look = member(1, at=None, unread=True)
+        message = a.message(look.task, sent=sent) if look.task else None
+        assert [step.act for step in plan(replace(look, message=message))] == expected
 
 
 def test_a_dead_one_counts_only_once_it_lies_in_dead_letter() -> None:
