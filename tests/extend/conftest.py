@@ -54,10 +54,17 @@ class Extended:
 
     def run(self, *words: str, by: str = "sam", status: int | None = 0) -> str:
         """What the command prints, run with the changed package."""
+        return self._python("-m", "claw_files", "-C", str(self.root), *words, by=by, status=status)
+
+    def python(self, script: str, *arguments: str) -> str:
+        """What the script prints, run with the changed package."""
+        return self._python("-c", script, *arguments)
+
+    def _python(self, *words: str, by: str = "sam", status: int | None = 0) -> str:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "CLAWFILES_AGENT": by}
         environment["PYTHONPATH"] = str(self.folder)
         done = subprocess.run(
-            [sys.executable, "-m", "claw_files", "-C", str(self.root), *words],
+            [sys.executable, *words],
             env=environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert status in (None, done.returncode), done.stdout + done.stderr

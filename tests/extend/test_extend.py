@@ -74,3 +74,62 @@ def test_a_new_notification_channel_delivers_each_announcement_once(extended: Ex
     assert "channel-unusable" not in extended.run("doctor", status=None)
     extended.configure(TEAM + f'channels = ["spool:{tmp_path}/nowhere"]\n')
     assert "its folder is not writable" in extended.run("doctor", status=1)
+
+
+ASK = """
+import json
+from claw_files.http.openapi import describe
+from claw_files.mcp.tools import listed
+from claw_files.operations.reference_page import calls_page
+request = describe()["paths"]["/api/tasks/{task}/priority"]["post"]
+tool = next(tool for tool in listed() if tool["name"] == "task_priority")
+print(json.dumps([request["operationId"], sorted(tool["inputSchema"]["properties"]), "## task_priority" in calls_page()]))
+"""
+
+
+def test_a_new_operation_is_a_command_a_request_and_a_tool_and_workers_may_not_use_it(extended: Extended) -> None:
+    extended.follow("Add an operation")
+    extended.configure(TEAM + '[agents.r]\nkind = "worker"\ncommand = ["true"]\n')
+    extended.run("task", "new", "Tidy up")
+    extended.run("task", "new", "Checkout charges twice")
+
+    answer = json.loads(extended.run("priority", "TC-2", "high", "--json"))
+
+    assert (answer["id"], answer["priority"]) == ("TC-2", "high")
+    assert json.loads(extended.run("claim", "--next", "--json", by="peter"))["task"] == "TC-2"
+    assert "priority high" in extended.run("log", "--task", "TC-2")
+    assert "Change the priority of a task." in extended.run("--help")
+    assert "clawfiles priority TC-47 high --agent sam" in extended.run("priority", "--help")
+    extended.run("priority", "TC-1", "soon", status=2)
+    extended.run("priority", "TC-1", "low", by="r", status=5)
+    assert json.loads(extended.python(ASK)) == ["setPriority", ["level", "task"], True]
+
+
+A_WEEK = """
+import json, sys
+from datetime import UTC, datetime, timedelta
+from claw_files.app.wiring import open_workspace
+from claw_files.policy.heartbeat_plan import PLANNERS
+from claw_files.testing import FakeClock
+clock = FakeClock(datetime.now(UTC))
+old = next(planner for planner in PLANNERS if planner.name == "old tasks")
+start, told, due = clock.now(), [], []
+for days in (0, 6, 8, 8):
+    clock.set(start + timedelta(days=days))
+    app = open_workspace(sys.argv[1], {}, "sam", clock)
+    told.append([action.key for action in app.heartbeat.tick().actions if action.key.endswith(".old")])
+    due += old.due(app.heartbeat.take_seen()[0], clock.now())
+print(json.dumps([told, [round((at - start) / timedelta(days=1), 1) for at in due]]))
+"""
+
+
+def test_a_new_timed_rule_acts_once_when_its_time_has_come_and_the_daemon_knows_the_time(extended: Extended) -> None:
+    extended.follow("Add a timed rule")
+    extended.configure(TEAM.replace('"1s"', '"30d"'))
+    extended.run("task", "new", "Checkout charges twice", "--to", "peter")
+
+    told, due = json.loads(extended.python(A_WEEK, str(extended.root)))
+
+    assert told == [[], [], ["tc-1.old"], []]
+    assert due == [7.0] * 4
+    assert "TC-1 is still backlog after 7 days" in extended.run("inbox")
