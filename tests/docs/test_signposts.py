@@ -25,7 +25,7 @@ ANSWERS = {  # what newcomers asked: where the answer is, a function or a headin
     "What does `clawfiles done TC-47` do": "docs/explanation/architecture.md#the-walk-of-clawfiles-done-tc-47",
     "Which agent is woken, and with which text": "services/messaging/prompt_templates.py:wake_text",
     "What opens the circuit breaker": "policy/resilience.py:breaker",
-    "Where are the files of a workspace": "storage/places.py:Places",
+    "Where are the files of a workspace": "storage/places.py:Siblings",
 }
 
 
@@ -33,7 +33,7 @@ def links_of(page: Path, text: str) -> Iterator[tuple[Path, str]]:
     """The pages and headings that the text, which stands on `page`, links to."""
     for link in LINK.findall(text):
         path, _, heading = link.partition("#")
-        if path.endswith(".md") and not path.startswith("http") or heading and not path:
+        if not link.startswith("http") and (path.endswith(".md") or not path):
             yield ((page.parent / path).resolve() if path else page), heading
 
 

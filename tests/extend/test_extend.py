@@ -83,7 +83,8 @@ from claw_files.mcp.tools import listed
 from claw_files.operations.reference_page import calls_page
 request = describe()["paths"]["/api/tasks/{task}/priority"]["post"]
 tool = next(tool for tool in listed() if tool["name"] == "task_priority")
-print(json.dumps([request["operationId"], sorted(tool["inputSchema"]["properties"]), "## task_priority" in calls_page()]))
+arguments = sorted(tool["inputSchema"]["properties"])
+print(json.dumps([request["operationId"], arguments, "## task_priority" in calls_page()]))
 """
 
 
