@@ -80,7 +80,7 @@ ASK = """
 import json
 from claw_files.http.openapi import describe
 from claw_files.mcp.tools import listed
-from claw_files.operations.reference_page import calls_page
+from docs.generate.calls import calls_page
 request = describe()["paths"]["/api/tasks/{task}/priority"]["post"]
 tool = next(tool for tool in listed() if tool["name"] == "task_priority")
 arguments = sorted(tool["inputSchema"]["properties"])
