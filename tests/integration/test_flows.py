@@ -565,7 +565,7 @@ def test_a_spawn_that_failed_for_good_is_told_to_whoever_asked_once(office: Offi
         office.tick(MINUTE)
 
     assert office.boxes("peter") == {"new": ["tc-1.1.failed"]}
-    assert "failed for good" in office.message("peter", "tc-1.1.failed")
+    assert "failed permanently" in office.message("peter", "tc-1.1.failed")
 
 
 # --- messages that nobody sent

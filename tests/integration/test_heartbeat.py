@@ -138,7 +138,7 @@ def test_at_the_end_of_the_route_the_coordinator_takes_over_and_then_a_person_he
     said = [act for _ in range(4) for act in office.acts(5 * MINUTE)]
 
     assert said == ["resend TC-1", "escalate TC-1", "announce TC-1"]
-    assert "nobody else" in office.read("announcements.md")
+    assert "no other agent" in office.read("announcements.md")
 
 
 def test_a_message_that_was_read_but_never_acknowledged_is_escalated_to_nobody_else_given(office: Office) -> None:

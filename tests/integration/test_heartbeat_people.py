@@ -216,7 +216,7 @@ def late(office: Office, after: timedelta) -> TickResult:
 CLOSED = {
     "folder": "it is not a regular file",
     "link": "symbolic link",
-    "hard link": "second name",
+    "hard link": "it has a hard link",
     "too large": "larger than 64 MiB",
     "behind a link": "symbolic link",
 }
