@@ -5,13 +5,13 @@ Operations, interfaces and the daemon ask here. A service gets the workspace it 
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from claw_files.app.context import OUTSIDE, Site
-from claw_files.core.errors import ClawError, NotFound, Refused
+from claw_files.core.errors import NotFound, Refused
 from claw_files.core.model import AgentId, AgentKind, Entry, Run, Task, TaskId
 from claw_files.policy import authority
 from claw_files.storage.places import FOLDER, Siblings
@@ -149,7 +149,7 @@ class Resolver(Siblings, Generic[P]):
 
     def _may_decide(self, place: P, task: TaskId, by: AgentId | None) -> bool:
         """Whether the task is the business of who acts, wherever it lies: a boss's, and that of who asked for it."""
-        by, found = by or self._here.actor, _loaded(place.workspace, task)
+        by, found = by or self._here.actor, place.workspace.known(task)
         return authority.is_boss(self._here.settings, by) or (found is not None and found.requested_by == by)
 
     # --- what the caller may see
@@ -158,7 +158,7 @@ class Resolver(Siblings, Generic[P]):
         """Whether the caller must not know of the task, in itself or by its line."""
         if not self._hidden:
             return False
-        found, line = _loaded(place.workspace, task), place.workspace.entry(task)
+        found, line = place.workspace.known(task), place.workspace.entry(task)
         return bool((found and self._hides(found, line)) or (by_line and line and line.agent in self._hidden))
 
     def _hides(self, task: Task, line: Entry | None) -> bool:
@@ -185,13 +185,6 @@ class Resolver(Siblings, Generic[P]):
         found = {row.id for row in ws.rows() if not row.error and self._hides(row.task(), None)}
         names = {name.removesuffix(".md").upper() for it in self.others() for _, name in it.task_ids()}
         return {*found, *names, *(task for agent in self._hidden for task in ws.tasks_given(agent))}
-
-
-def _loaded(workspace: Workspace, task: TaskId) -> Task | None:
-    """The task; None where its file cannot be read, which the service will say."""
-    with suppress(ClawError):
-        return workspace.load(task).task
-    return None
 
 
 def _not_found(task: TaskId) -> NotFound:

@@ -50,25 +50,26 @@ class MovingIn:
         """Write the line inside, then fetch the task; the caller holds its lock outside. Raises Conflict, Busy."""
         inner = self._inner(agent)
         audit = Audit(JournalEvent.MOVED_IN, task=line.task, agent=agent, actor=self._outer.settings.coordinator)
-        new, old = Entry(task=line.task, agent=agent, spawner=line.spawner, verb=line.verb, at=line.at), None
-        if (old := inner.entry(line.task)) is None:
+        if inner.entry(line.task) is None:
+            new = Entry(task=line.task, agent=agent, spawner=line.spawner, verb=line.verb, at=line.at)
             inner.put_entry(new, audit)
-        try:
-            return self.fetch(line.task, agent, held=True)
-        except Conflict:
-            if old is None and (written := inner.entry(line.task)):
-                inner.replace_entry(written, None, audit)
-            raise
+        return self.fetch(line.task, agent, held=True)
 
     def fetch(self, task: TaskId, agent: AgentId, held: bool) -> bool:
-        """What `Siblings.fetch` promises."""
-        outer, who = self._outer, f"clawfiles: {task} goes in"
+        """What `Siblings.fetch` promises; where the task is somebody else's meanwhile, the line inside goes."""
+        outer, inner, who = self._outer, self._inner(agent), f"clawfiles: {task} goes in"
         with nullcontext() if held else outer.locks.hold(task.lower(), PATIENCE, who):
             found = outer.find(task)
             if found:
-                self._check(outer.in_force(outer.load(task).task), agent)
+                try:
+                    self._check(outer.in_force(outer.load(task).task), agent)
+                except Conflict:
+                    if entry := inner.entry(task):
+                        why = "it went to somebody else outside"
+                        inner.replace_entry(entry, None, Audit(JournalEvent.UNWATCH, task=task, agent=agent, why=why))
+                    raise
                 self._move_messages(agent, task)
-                self._inner(agent).claims.adopt(task, outer.claims)
+                inner.claims.adopt(task, outer.claims)
             audit = Audit(JournalEvent.MOVED_IN, task=task, actor=outer.settings.coordinator, why="into a compartment")
             line = outer.entry(task)
             if line and (found or line.agent == agent):

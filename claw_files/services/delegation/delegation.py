@@ -205,18 +205,8 @@ class Delegations:
         audit = Audit(JournalEvent.MOVED_IN, task=task_id, agent=agent, actor=by, why=f"delegated to {agent}")
         with ws.locks.hold(task_id.lower(), LEDGER_PATIENCE, f"{by}: deliver {task_id} to {agent}"):
             ws.put_entry(new, audit)
-            self._fetch(task_id, agent, held=True)
+            ws.siblings.fetch(task_id, agent, held=True)
             return self.deliver_held(task_id, agent, by, chain)
-
-    def _fetch(self, task_id: TaskId, agent: AgentId, held: bool = False) -> bool:
-        """`Siblings.fetch`; where the task is somebody else's meanwhile, the line that called for it goes."""
-        try:
-            return self._ws.siblings.fetch(task_id, agent, held)
-        except Conflict:
-            if entry := self._ws.entry(task_id):
-                audit = Audit(JournalEvent.UNWATCH, task=task_id, agent=agent, why="it went to somebody else outside")
-                self._ws.replace_entry(entry, None, audit)
-            raise
 
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
         """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
@@ -231,7 +221,7 @@ class Delegations:
         try:
             task = ws.in_force(ws.load(task_id).task)
         except NotFound:
-            if self._fetch(task_id, agent):
+            if ws.siblings.fetch(task_id, agent):
                 return self.ensure(task_id, agent, by)
             if ws.siblings.have(task_id):
                 raise Conflict(f"{task_id} is in a compartment") from None

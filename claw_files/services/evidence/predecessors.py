@@ -1,35 +1,17 @@
-"""What a task comes after: which of it is not done, and what the rest found, for the message of the task."""
+"""What a task comes after: no circle, and what was found, for the message of the task."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, Refused
 from claw_files.core.model import Task, TaskId
-from claw_files.policy.snapshot import MOST_BEFORE, Predecessor
+from claw_files.policy.snapshot import MOST_BEFORE
 from claw_files.services.messaging import prompt_templates
 from claw_files.storage.workspace import Workspace
 
 MOST_IN_CIRCLE = 1000  # tasks that are looked at for one
 MOST_TOLD, MOST_LETTERS = 20, 1000  # of the tasks before it that a message tells of, and of each
-Place = tuple[Workspace, Callable[[Task], bool]]  # where tasks lie, and whether one there counts as done
-
-
-def unmet(places: Iterable[Place], task: Task) -> tuple[Predecessor, ...]:
-    """What the task comes after and does not count as done, wherever it lies."""
-    found = tuple(places)
-    return tuple(before for it in task.after[:MOST_BEFORE] if (before := _unmet(found, it)))
-
-
-def _unmet(places: tuple[Place, ...], task_id: TaskId) -> Predecessor | None:
-    try:
-        place = next((it for it in places if it[0].find(task_id)), None)
-        if place is None:
-            return Predecessor(task=task_id, is_missing=True)
-        task = place[0].in_force(place[0].load(task_id).task)
-        return None if place[1](task) else Predecessor(task=task_id, state=task.state)
-    except ClawError:
-        return Predecessor(task=task_id)
 
 
 def check_no_circle(ws: Workspace, task: Task) -> None:

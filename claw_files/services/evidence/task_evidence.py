@@ -12,20 +12,19 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from claw_files.core.errors import CannotRead, InvalidFile, NotFound, UsageError
+from claw_files.core.errors import CannotRead, ClawError, InvalidFile, NotFound, UsageError
 from claw_files.core.keys import Key, run_id, task_key
-from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task
+from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task, TaskId
 from claw_files.formats import body
 from claw_files.policy import routing
 from claw_files.policy.acknowledgement import is_answer
 from claw_files.policy.rule_context import case_of
-from claw_files.policy.snapshot import FilePlace, Predecessor, Snapshot, TaskEvidence
+from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, Snapshot, TaskEvidence
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
 from claw_files.processes import AgentRuntime
 from claw_files.services.evidence import recorded_ends, unreadable_files
 from claw_files.services.evidence.agent_reports import Reporters, reports_of
-from claw_files.services.evidence.predecessors import unmet
 from claw_files.services.evidence.result_recipient import asker_of
 from claw_files.services.messaging import task_news
 from claw_files.services.tasks import task_history
@@ -200,8 +199,19 @@ class EvidenceReader:
         return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
 
     def blockers(self, task: Task) -> tuple[Predecessor, ...]:
-        """Tasks that must be done before this one and are not."""
-        return unmet(((it._ws, it.counts_as_done) for it in (self, *self._others())), task)
+        """Tasks that must be done before this one and are not, wherever they lie."""
+        found = (self._blocker(it) for it in task.after[:MOST_BEFORE])
+        return tuple(it for it in found if it)
+
+    def _blocker(self, task_id: TaskId) -> Predecessor | None:
+        try:
+            place = next((it for it in (self, *self._others()) if it._ws.find(task_id)), None)
+            if place is None:
+                return Predecessor(task=task_id, is_missing=True)
+            task = place._ws.in_force(place._ws.load(task_id).task)
+            return None if place.counts_as_done(task) else Predecessor(task=task_id, state=task.state)
+        except ClawError:
+            return Predecessor(task=task_id)
 
     def counts_as_done(self, task: Task) -> bool:
         """Whether the task, in force, is done, with what it promised: while it has a line, that is looked at."""

@@ -124,16 +124,13 @@ class Sessions:
                 held.setdefault(key, []).append(task)
         mains = [(agent.name, None) for agent in self._ws.settings.agents.values() if agent.kind is AgentKind.NAMED]
         keys = dict.fromkeys([*mains, *runs, *waits, *held])
-        may_know = self._ws.settings.may_know
-        # A run of nobody in particular, such as a route's check, counts as one of the agent that has its task.
-        behind = {key: {tasks[run.task].assignee for run in it if run.task in tasks} for key, it in runs.items()}
-        there = (
-            key
-            for key in keys
-            if may_know(viewer, key[0])
-            and (key[0] in self._ws.settings.agents or all(may_know(viewer, it) for it in behind.get(key, ())))
-        )
-        return [self._seen_of(key, runs.get(key, []), held.get(key, ()), waits.get(key, ())) for key in there]
+        found = (self._seen_of(key, runs.get(key, []), held.get(key, ()), waits.get(key, ())) for key in keys)
+        return [it for it in found if all(self._ws.settings.may_know(viewer, who) for who in self._behind(it, tasks))]
+
+    def _behind(self, seen: SessionEvidence, tasks: dict[TaskId, Task]) -> set[AgentId | None]:
+        """Whose session it is: its agent's; of a run of nobody, such as a route's check, its task's."""
+        of_tasks = (tasks[run.task].assignee for run in seen.runs if run.task in tasks)
+        return {seen.agent} if seen.agent in self._ws.settings.agents else {seen.agent, *of_tasks}
 
     def _seen_of(
         self, key: Key, runs: list[Run], tasks: Iterable[Task], waits: Iterable[QueuedMessage]
