@@ -28,15 +28,10 @@ P = TypeVar("P", bound=Site)
 class Resolver(Siblings, Generic[P]):
     """Finds the workspace in which to act. Where no agent has a compartment, that is always this one."""
 
-    hides: Callable[[IndexRow], bool] | None = None  # whether the caller must not know of the task in that file
-    hides_line: Callable[[dict[str, Any]], bool] | None = None  # the same of a line in the journal
-
     def __init__(self, here: P, run_of: Callable[[Task, Entry | None], Run | None]) -> None:
         """`run_of` finds runs in the workspace around the compartments."""
         self._here, self._run_of, self.is_closed = here, run_of, bool(here.home)
         self._hidden = frozenset(here.compartmental) - {here.caller}
-        if self._hidden:
-            self.hides, self.hides_line = self._hides_row, self._hides_line
 
     # --- the workspaces there are
 
@@ -169,14 +164,17 @@ class Resolver(Siblings, Generic[P]):
     def _lines(self) -> dict[TaskId, Entry]:
         return {entry.task: entry for entry in reversed(self._here.workspace.entries())}
 
-    def _hides_row(self, row: IndexRow) -> bool:
-        """As `_hides`; of a file that cannot be read, its name says which task it is."""
+    def shows(self, row: IndexRow) -> bool:
+        if not self._hidden:
+            return True
+        # The name of an unreadable file says which task it is.
         task = Task(id=TaskId(row.name.removesuffix(".md").upper())) if row.error else row.task()
-        return self._hides(task, self._lines.get(task.id))
+        return not self._hides(task, self._lines.get(task.id))
 
-    def _hides_line(self, line: dict[str, Any]) -> bool:
+    def shows_line(self, line: dict[str, Any]) -> bool:
+        """Whether the caller may know of that line of the journal."""
         who = {line.get(key) for key in ("agent", "actor", "parent_agent")}
-        return bool(self._hidden & who) or line.get("task") in self._hidden_tasks
+        return not self._hidden or not (self._hidden & who or line.get("task") in self._hidden_tasks)
 
     @cached_property
     def _hidden_tasks(self) -> set[str]:

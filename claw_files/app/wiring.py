@@ -45,7 +45,6 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
     from claw_files.storage.places import Siblings
-    from claw_files.storage.view import WorkspaceView
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
@@ -260,23 +259,16 @@ class App(Site):
         return meet(agent, self.base, self._env, say)
 
     @cached_property
-    def _shown(self) -> "WorkspaceView":
-        """The workspace with the tasks that the caller may know of."""
-        from claw_files.storage.view import WorkspaceView
-
-        return WorkspaceView(self.workspace, self.resolver.hides)
-
-    @cached_property
     def board(self) -> "Board":
         from claw_files.services.tasks.board import Board
 
-        return Board(self._shown, lambda entry: self.evidence.look(entry))
+        return Board(self.workspace, lambda entry: self.evidence.look(entry))
 
     @cached_property
     def journal(self) -> "Journal":
         from claw_files.services.admin.journal import Journal
 
-        return Journal(self.files, self.clock, self.resolver.hides_line)
+        return Journal(self.files, self.clock, self.resolver.shows_line)
 
     @cached_property
     def sessions(self) -> "Sessions":
@@ -288,7 +280,7 @@ class App(Site):
     def flows(self) -> "Flows":
         from claw_files.services.sessions.flows import Flows
 
-        return Flows(self.workspace, self._shown, self.runtime, self.evidence)
+        return Flows(self.workspace, self.runtime, self.evidence)
 
     @cached_property
     def staying(self) -> "WorkerSessions":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from claw_files.core.model import AgentId, Task, TaskId
 
 if TYPE_CHECKING:
+    from claw_files.storage.task_index import IndexRow
     from claw_files.storage.workspace import Workspace
 
 FOLDER = "compartments"
@@ -31,6 +32,10 @@ class Siblings:
 
     def check_handover(self, task: Task, agent: AgentId) -> None:
         """Raises Refused for a task that may not be given to the agent from here."""
+
+    def shows(self, row: "IndexRow") -> bool:
+        """Whether the caller may know of the task in that file."""
+        return True
 
     def have(self, task: TaskId) -> bool:
         """Whether one of them has the task's file."""

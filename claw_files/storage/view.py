@@ -1,10 +1,8 @@
 """The read-only view of a workspace: for services that only look, and for a dry run."""
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
 
 from claw_files.core.errors import ClawError
-from claw_files.storage.task_index import IndexRow
 from claw_files.storage.workspace import Workspace
 from claw_files.system.files import Files
 
@@ -14,23 +12,12 @@ _WRITES: Final = ("commit", "move", "remove", "append", "recover", "adopt", "fol
 class WorkspaceView(Workspace):
     """Reads what `workspace` reads. A write is a fault of ours, and fails; an unreadable message stays in its inbox."""
 
-    def __init__(self, workspace: Workspace, hides: Callable[[IndexRow], bool] | None = None) -> None:
-        """`hides` says of which task files the viewer must not know."""
+    def __init__(self, workspace: Workspace) -> None:
         vars(self).update(vars(workspace))
         self.files = cast(Files, _ReadOnly(workspace.files))
-        self._hides = hides
 
     def _set_aside(self, path: str, wrong: ClawError) -> None:
         """Leave the file where it lies."""
-
-    def rows(self) -> list[IndexRow]:
-        return list(self._visible(super().rows()))
-
-    def rows_in_order(self) -> Iterator[IndexRow]:
-        return self._visible(super().rows_in_order())
-
-    def _visible(self, rows: Iterable[IndexRow]) -> Iterator[IndexRow]:
-        return (row for row in rows if self._hides is None or not self._hides(row))
 
 
 class _ReadOnly:

@@ -159,6 +159,10 @@ class Workspace(TaskCreation):
         """The same in the order of the ids, each file read when its row is asked for: for those who want a few."""
         return task_index.in_order(self.task_ids(), self._read_row)
 
+    def visible_rows(self) -> list[IndexRow]:
+        """As `rows`, of the tasks that the caller may know of."""
+        return list(filter(self.siblings.shows, self.rows()))
+
     def _read_row(self, folder: str, name: str) -> tuple[Task, State]:
         if not name.endswith(".md") or self.is_report(name.removesuffix(".md")):
             raise NotFound("task", name)

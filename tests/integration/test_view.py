@@ -51,12 +51,3 @@ def test_a_view_leaves_an_unreadable_message_in_its_inbox(office: Office) -> Non
     assert path.exists()
     assert office.app().workspace.messages_in(PETER, Box.NEW) == []
     assert not path.exists()
-
-
-def test_a_view_leaves_out_what_its_viewer_must_not_know(office: Office) -> None:
-    for title in ("one", "two"):
-        new(office, title)
-    view = WorkspaceView(office.app().workspace, lambda row: row.id == "TC-1")
-
-    assert [row.id for row in view.rows()] == ["TC-2"]
-    assert [row.id for row in view.rows_in_order()] == ["TC-2"]

@@ -39,11 +39,11 @@ def position(text: str) -> Position:
 class Journal:
     """The files in audit/, one a day."""
 
-    def __init__(self, files: Files, clock: Clock, hides: Callable[[dict[str, Any]], bool] | None = None) -> None:
-        """`hides` says of which lines the viewer must not know."""
+    def __init__(self, files: Files, clock: Clock, shows: Callable[[dict[str, Any]], object] = bool) -> None:
+        """`shows` says of which lines the viewer may know."""
         self._files = files
         self._clock = clock
-        self._hides = hides
+        self._shows = shows
 
     def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
         """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
@@ -100,12 +100,11 @@ class Journal:
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
             line = decode(part)
-            yield Position(day=start.day, offset=offset), None if line and self._hides and self._hides(line) else line
+            yield Position(day=start.day, offset=offset), line if line and self._shows(line) else None
 
     def _days(self) -> list[str]:
         return [name for name in self._files.all_names("audit") if name.endswith(_SUFFIX)]
 
     def _lines(self, name: str, task: str | None) -> list[dict[str, Any]]:
         lines = map(decode, journal_files.read(self._files, f"audit/{name}").split(b"\n"))
-        shown = [line for line in lines if line and task in (None, line.get("task"))]
-        return [line for line in shown if self._hides is None or not self._hides(line)]
+        return [line for line in lines if line and task in (None, line.get("task")) and self._shows(line)]

@@ -72,10 +72,8 @@ class Cancelled(Value, frozen=True):
 class Flows:
     """Use cases around trees."""
 
-    def __init__(self, workspace: Workspace, view: Workspace, runtime: AgentRuntime, evidence: EvidenceReader) -> None:
-        """`view` shows the tasks that the caller may know of."""
+    def __init__(self, workspace: Workspace, runtime: AgentRuntime, evidence: EvidenceReader) -> None:
         self._ws = workspace
-        self._view = view
         self._runtime = runtime
         self._evidence = evidence
 
@@ -88,7 +86,7 @@ class Flows:
         return FlowListing(flows=tuple(self._tree(flow) for flow in found[-limit:]), more=max(0, len(found) - limit))
 
     def _tasks(self) -> list[Task]:
-        return [self._view.in_force(row.task()) for row in self._view.rows() if not row.error]
+        return [self._ws.in_force(row.task()) for row in self._ws.visible_rows() if not row.error]
 
     def _forest(self) -> tuple[Flow, ...]:
         return flows.forest(self._tasks())

@@ -53,7 +53,7 @@ class Board:
         return replace(shown, body=split(loaded.content.data, loaded.path).body, children=self._children(task))
 
     def _children(self, task: TaskId) -> tuple[TaskId, ...]:
-        rows = (row for row in self._ws.rows() if not row.error)
+        rows = (row for row in self._ws.visible_rows() if not row.error)
         found = (it.id for it in (row.task() for row in rows) if it.parent == task and it.label)
         return tuple(sorted(found, key=flow_tree.order))
 
@@ -71,7 +71,7 @@ class Board:
             return agent is None or agent == (row.assignee or self._by_line(row.task()))
 
         first = None if limit is None else self._first(wanted, limit)
-        rows = self._ws.rows() if first is None else first
+        rows = self._ws.visible_rows() if first is None else first
         found = sorted((row for row in rows if wanted(row)), key=IndexRow.order)[:limit]
         tasks = tuple(self._shown(row.task(), row.path) for row in found)
         unreadable = ((row.path, row.error) for row in rows if row.error)
@@ -80,7 +80,7 @@ class Board:
     def _first(self, wanted: Callable[[IndexRow], bool], limit: int) -> list[IndexRow] | None:
         """The rows up to the last one that is wanted; None when too many would have to be read for them."""
         rows, left = list[IndexRow](), limit
-        for row in self._ws.rows_in_order():
+        for row in filter(self._ws.siblings.shows, self._ws.rows_in_order()):
             if len(rows) == limit + _FEW:
                 return None
             rows.append(row)
