@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-from claw_files.processes.command_runtime import SUPERVISOR
+from claw_files.processes.process_runner import SUPERVISOR
 from claw_files.processes.supervisor import sync_folder, write_durably
 from claw_files.system.processes import SystemProcesses
 

@@ -163,6 +163,36 @@ def test_calls_to_the_outside_are_made_only_in_the_rooms_allowed_to(call: str) -
     assert strangers == set()
 
 
+def runtime_tests(tree: ast.AST) -> Iterator[str]:
+    """Each comparison, `match` and lookup that asks by name which runtime an agent or a session has."""
+    for node in nodes(tree):
+        asked: list[ast.AST] = []
+        if isinstance(node, ast.Match):
+            asked = [node.subject]
+        elif isinstance(node, ast.Compare):
+            asked = [node.left, *node.comparators] if any(map(is_text, ast.walk(node))) else []
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+            asked = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "startswith":
+            asked = [node.func.value]
+        if any("runtime" in (getattr(it, "attr", ""), getattr(it, "id", "")) for it in asked):
+            yield ast.unparse(node)
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+@each("name", NAMES)
+def test_no_module_asks_for_a_runtime_by_its_name(name: str) -> None:
+    assert list(runtime_tests(tree_of(NAMES[name]))) == []
+
+
+@each("text", ['a.runtime == "acp"', '"acp" == runtime', 's.runtime in ("acp", "x")', '{"acp": 1}[a.runtime]'])
+def test_a_question_for_a_runtime_is_found_however_it_is_written(text: str) -> None:
+    assert list(runtime_tests(ast.parse(text))) == [ast.unparse(ast.parse(text))]
+
+
 def test_the_page_tells_every_room() -> None:
     page = (ROOT.parent / "docs/explanation/architecture.md").read_text(encoding="utf-8")
     rooms = {room_of(name) for name in NAMES if name} - {"__main__"}

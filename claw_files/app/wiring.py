@@ -9,7 +9,7 @@ from claw_files.app.context import PRIVATE, Site
 from claw_files.app.resolver import Resolver
 from claw_files.app.workspace_finder import find_root, set_up, take_out
 from claw_files.core.errors import ClawError
-from claw_files.core.model import AgentId, Runtime, TaskId
+from claw_files.core.model import AgentId, TaskId
 from claw_files.system.clock import Clock
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.core.model import Task
     from claw_files.doctor.repair import Repair
     from claw_files.doctor.repair_compartments import CompartmentRepair
-    from claw_files.integrations.acp.handshake import HandshakeResult
     from claw_files.policy.snapshot import Predecessor
-    from claw_files.processes.command_runtime import CommandRuntime
+    from claw_files.processes import AgentRuntime
+    from claw_files.processes.process_runner import ProcessRunner
     from claw_files.services.admin.journal import Journal
     from claw_files.services.admin.probe import Prober
     from claw_files.services.delegation.agent_selection import AgentSelection
@@ -202,7 +202,7 @@ class App(Site):
         """
         from claw_files.services.admin import daemon_state
 
-        if to is None or self.settings.agents[to].runtime is not Runtime.INBOX:
+        if to is None or self.settings.is_woken(to):
             daemon_state.check_takes_work(self.base, self.clock.now())
 
     def _afterwards(self) -> str | None:
@@ -219,15 +219,17 @@ class App(Site):
         return LedgerPusher(self.workspace, self.cache, self._env).push()
 
     def ping(self, agent: AgentId, patience: timedelta) -> str | None:
-        """Why the agent could not be woken now, in one sentence; None where nothing is known against it.
+        """Why the agent could not be woken now, in one sentence; None where nothing is known against it."""
+        known = self.settings.agent(agent)
+        return self.runtime_of(known).ping(known, patience)
 
-        OpenClaw's gateway is asked for its agents; a command is only started, so there is nothing to ask.
-        """
-        if self.settings.agent(agent).runtime is not Runtime.OPENCLAW:
-            return None
-        from claw_files.integrations.openclaw.agent_health import ping
+    def runtime_of(self, agent: "Agent") -> "AgentRuntime":
+        """What wakes the agent and speaks to it."""
+        from claw_files.integrations import agent_runtimes
+        from claw_files.processes import Surroundings
 
-        return ping(self.settings, self.base, self._env, agent, patience)
+        around = Surroundings(settings=self.settings, base=self.base, root=self.root, environ=self._env)
+        return agent_runtimes.runtime_of(agent.runtime, around)
 
     def _acting(self) -> "ActionExecutor":
         from claw_files.services.heartbeat.action_executor import ActionExecutor
@@ -235,7 +237,7 @@ class App(Site):
         from claw_files.services.heartbeat.run_launcher import RunLauncher
 
         workspace, runtime = self.workspace, self.runtime
-        waking = RunLauncher(workspace, runtime, self.checkpoints)
+        waking = RunLauncher(workspace, runtime, self.checkpoints, self.runtime_of)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         others = (self._tick_delegations, self.messages, self.people, self.schedules)
         return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow)
@@ -251,12 +253,7 @@ class App(Site):
         from claw_files.services.admin.probe import Prober
 
         parts = (self.snapshots, self.evidence, self.heartbeat, self.delegations)
-        return Prober(self.workspace, self.runtime, *parts, self.tasks, self.checkpoints, self._meet)
-
-    def _meet(self, agent: "Agent", say: "Callable[[str], None]") -> "HandshakeResult":
-        from claw_files.integrations.acp.handshake import meet
-
-        return meet(agent, self.base, self._env, say)
+        return Prober(self.workspace, self.runtime, *parts, self.tasks, self.checkpoints, self.runtime_of)
 
     @cached_property
     def board(self) -> "Board":
@@ -296,11 +293,9 @@ class App(Site):
 
     @cached_property
     def steering(self) -> "Steering":
-        from claw_files.services.sessions.steer_adapters import steers
         from claw_files.services.sessions.steering import Steering
 
-        ways = steers(self.settings, self.base, self.root, self._env)
-        return Steering(self.workspace, self.runtime, self.sessions, self.messages, ways)
+        return Steering(self.workspace, self.runtime, self.sessions, self.messages, self.runtime_of)
 
     def lanes_held(self) -> list[str]:
         """The sessions that cannot run before the caller's own run has ended."""
@@ -308,13 +303,13 @@ class App(Site):
         return [agents[run.agent].session for run in self.runs_around()[:1] if run.agent in agents]
 
     @cached_property
-    def runtime(self) -> "CommandRuntime":
+    def runtime(self) -> "ProcessRunner":
         """What starts agents as commands, and looks after their runs."""
-        from claw_files.processes.command_runtime import CommandRuntime
+        from claw_files.processes.process_runner import ProcessRunner
         from claw_files.system.processes import SystemProcesses
 
         closed = self.root != self.base
-        return CommandRuntime(
+        return ProcessRunner(
             self.root, SystemProcesses(), self.clock, self._env, closed=closed, read=lambda path: self.files.read(path)
         )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from claw_files.config.settings import (
+    RUNTIMES,
     Agent,
     Budgets,
     DaemonSettings,
@@ -24,7 +25,7 @@ from claw_files.config.settings import (
     WorkspaceSettings,
 )
 from claw_files.core.errors import BadId, InvalidConfig
-from claw_files.core.model import AgentId, AgentKind, Runtime, Size
+from claw_files.core.model import AgentId, AgentKind, Size
 from claw_files.core.text import agent_id
 
 if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly its settings are kept
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # what reads the file is loaded when a file is read: mostly i
     from claw_files.config.toml_reader import TomlReading
 
 __all__ = [
+    "RUNTIMES",
     "TABLE",
     "Agent",
     "Budgets",
@@ -140,7 +142,7 @@ def _agent(found: "TomlReading", written: str, name: AgentId) -> Agent:
             **values,
             "name": name,
             "kind": AgentKind(values["kind"]),
-            "runtime": Runtime(runtime),
+            "runtime": runtime,
             "session": values["session"] or f"agent:{(values['openclaw_agent'] or name).lower()}:main",
         }
     )

@@ -5,7 +5,7 @@ import re
 from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
-from claw_files.core.model import AgentId, AgentKind, Runtime
+from claw_files.core.model import AgentId, AgentKind
 from claw_files.formats import vocabulary
 
 
@@ -67,16 +67,16 @@ def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
     circle = _circle(settings, name)
     if circle and min(circle) == name:  # told once, not once for each in it
         found.problem((*path, "reports_to"), f"forms a cycle: {' -> '.join((*circle, name))}")
-    if agent.has_command and not agent.command:
+    if agent.traits.has_command and not agent.command:
         found.problem(
             (*path, "runtime"), f'is "{agent.runtime}", so it needs one: command = ["PROGRAM", "ARGUMENT", ...]'
         )
     if agent.model is None and any("{model}" in part for part in agent.command):
         found.problem((*path, "command"), "has {model} in it, so the agent needs one: model = ...")
-    if agent.runtime is not Runtime.ACP and (*path, "permissions") in found.values:
+    if not agent.traits.is_prompted and (*path, "permissions") in found.values:
         found.problem((*path, "permissions"), 'is only for runtime = "acp"; other programs do not ask')
-    if agent.runtime is Runtime.OPENCLAW and agent.kind is not AgentKind.NAMED:
-        found.problem((*path, "runtime"), f'is "openclaw", which is for named agents; {name} is a {agent.kind}')
+    if agent.traits.is_elsewhere and agent.kind is not AgentKind.NAMED:
+        found.problem((*path, "runtime"), f'is "{agent.runtime}", which is for named agents; {name} is a {agent.kind}')
     if agent.openclaw_agent and agent.session.lower().split(":")[:2] != ["agent", agent.there]:
         found.problem(
             (*path, "session"), f'is of another agent than openclaw_agent: "agent:{agent.there}:main" is its own'
@@ -98,7 +98,7 @@ def _check_profile(settings: Settings, agent: Agent, found: TomlReading) -> None
     if profile is None:
         near = nearest_key(agent.profile, list(settings.profiles))
         found.problem(path, f"there is no [profiles.{agent.profile}]" + (f"; did you mean {near!r}?" if near else ""))
-    elif profile.sandbox == "require" and agent.runtime in (Runtime.INBOX, Runtime.OPENCLAW):
+    elif profile.sandbox == "require" and not agent.traits.has_command:
         found.problem(path, f"requires a sandbox, which {agent.runtime}, the runtime of {agent.name}, cannot provide")
 
 

@@ -1,10 +1,10 @@
 """What `clawfiles.toml` says, as checked values: everything in it can be relied on."""
 
 from datetime import time, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from claw_files.core.errors import NotFound
-from claw_files.core.model import AgentId, AgentKind, Runtime, Size, Value
+from claw_files.core.model import AgentId, AgentKind, Size, Value
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -30,6 +30,35 @@ class WorkspaceSettings(Value, frozen=True):
         return _zone(self.timezone)
 
 
+class RuntimeTraits(Value, frozen=True):
+    """What the rules have to know of a runtime. How it starts and asks agents is in its `processes.AgentRuntime`."""
+
+    briefing: str  # how messages reach the agent, one or two sentences for `prime`; {name} is the agent's
+    is_woken: bool = True  # False: the agent reads its inbox itself, and nothing is started for its messages
+    has_command: bool = False  # its runs start `command` of its configuration, so a sandbox can confine them
+    is_prompted: bool = False  # our client speaks to its program: it asks for permission, and a correction is a prompt
+    tidies_ledger: bool = False  # its program moves a HEARTBEAT.md out of the root of its workspace
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another program's processes do the work: no sandbox of ours confines them."""
+        return self.is_woken and not self.has_command
+
+
+RUNTIMES: Final = {
+    "inbox": RuntimeTraits(
+        "You are not started by clawfiles: `clawfiles inbox --wait --agent {name}`.", is_woken=False
+    ),
+    "command": RuntimeTraits(
+        "You are started for one message and end after it; name and task are in your environment.", has_command=True
+    ),
+    "openclaw": RuntimeTraits(
+        "Messages reach you in OpenClaw and spell out how to call clawfiles there.", tidies_ledger=True
+    ),
+    "acp": RuntimeTraits("Messages reach you as prompts, one at a time.", has_command=True, is_prompted=True),
+}
+
+
 class Agent(Value, frozen=True):
     """One agent, with every default filled in."""
 
@@ -37,7 +66,7 @@ class Agent(Value, frozen=True):
     kind: AgentKind = AgentKind.NAMED
     reports_to: AgentId | None = None  # who hears of its trouble; None at the top
     takes: tuple[str, ...] = ()
-    runtime: Runtime = Runtime.INBOX
+    runtime: str = "inbox"  # a name in RUNTIMES
     session: str = ""  # its lane: one run at a time in each
     runs: int | None = None  # of it at once; None: one for a named agent, as many as there are slots for a worker
     command: tuple[str, ...] = ()
@@ -60,14 +89,9 @@ class Agent(Value, frozen=True):
         return f"compartments/{self.name}" if self.compartment else None
 
     @property
-    def is_woken(self) -> bool:
-        """Whether we start something for its messages: a command of its own, or what speaks to it."""
-        return self.runtime is not Runtime.INBOX
-
-    @property
-    def has_command(self) -> bool:
-        """Whether its runs start a program that its configuration names."""
-        return self.runtime in (Runtime.COMMAND, Runtime.ACP)
+    def traits(self) -> RuntimeTraits:
+        """What the rules have to know of its runtime."""
+        return RUNTIMES[self.runtime]
 
     @property
     def there(self) -> str:
@@ -317,7 +341,7 @@ class Settings(Value, frozen=True):
     def is_woken(self, agent: str | None) -> bool:
         """Whether we start its runs; not for a name that is nobody's."""
         found = self.agents.get(AgentId(agent or ""))
-        return found is not None and found.is_woken
+        return found is not None and found.traits.is_woken
 
 
 def _zone(name: str) -> "ZoneInfo":

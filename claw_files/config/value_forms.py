@@ -4,11 +4,11 @@ Each raises ValueError with what would have been right, or BadValue or BadId fro
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import time, timedelta
 from typing import Any
 
-from claw_files.config.settings import Rate, Window
+from claw_files.config.settings import RUNTIMES, Rate, Window
 from claw_files.core import text as words
 from claw_files.core.lazy_regex import pattern
 from claw_files.operations.table import RIGHTS, is_command
@@ -61,18 +61,6 @@ def _money(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1_000_000_000:
         raise ValueError("must be an amount without its currency, such as 450 or 0.25")
     return float(value)
-
-
-def _one_of(*choices: str) -> Read:
-    def read(value: Any) -> str:
-        if value not in choices:
-            import difflib
-
-            near = difflib.get_close_matches(str(value), choices, 1)
-            raise ValueError(f"must be {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        return str(value)
-
-    return read
 
 
 def _each(read: Read, what: str) -> Read:
@@ -290,6 +278,19 @@ def _cron(value: Any) -> str:
 
 _SOME, _NONE = timedelta(milliseconds=1), timedelta(0)
 
+
+def _one_of(choices: Iterable[str]) -> ValueForm:
+    def read(value: Any) -> str:
+        if value not in choices:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), choices, 1)
+            raise ValueError(f"must be {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return str(value)
+
+    return ValueForm(" \\| ".join(choices), read)
+
+
 FORMS = {
     "text": ValueForm("text", _text),
     "texts": ValueForm("list of texts", _each(_text, "texts")),
@@ -318,18 +319,16 @@ FORMS = {
     "bytes": ValueForm("amount of memory", _bytes),
     "folder": ValueForm("folder", _folder),
     "reads": ValueForm("list of paths", _each(_read_path, "paths")),
-    "sandbox": ValueForm("off \\| prefer \\| require", _one_of("off", "prefer", "require")),
-    "kind": ValueForm("named \\| worker \\| human", _one_of("named", "worker", "human")),
-    "runtime": ValueForm("inbox \\| command \\| openclaw \\| acp", _one_of("inbox", "command", "openclaw", "acp")),
-    "message": ValueForm("stdin \\| file \\| env", _one_of("stdin", "file", "env")),
-    "how": ValueForm("send \\| spawn", _one_of("send", "spawn")),
-    "size": ValueForm("S \\| M \\| L", _one_of("S", "M", "L")),
-    "watch": ValueForm("auto \\| events \\| polling", _one_of("auto", "events", "polling")),
-    "ping": ValueForm("process \\| turn \\| off", _one_of("process", "turn", "off")),
-    "permissions": ValueForm(
-        "approve-reads \\| approve-all \\| deny-all", _one_of("approve-reads", "approve-all", "deny-all")
-    ),
-    "auth": ValueForm("token \\| loopback", _one_of("token", "loopback")),
+    "sandbox": _one_of(("off", "prefer", "require")),
+    "kind": _one_of(("named", "worker", "human")),
+    "runtime": _one_of(RUNTIMES),
+    "message": _one_of(("stdin", "file", "env")),
+    "how": _one_of(("send", "spawn")),
+    "size": _one_of(("S", "M", "L")),
+    "watch": _one_of(("auto", "events", "polling")),
+    "ping": _one_of(("process", "turn", "off")),
+    "permissions": _one_of(("approve-reads", "approve-all", "deny-all")),
+    "auth": _one_of(("token", "loopback")),
     "hosts": ValueForm("list of names with ports", _each(_host, "names")),
-    "catch_up": ValueForm("once \\| skip", _one_of("once", "skip")),
+    "catch_up": _one_of(("once", "skip")),
 }

@@ -46,15 +46,6 @@ class AgentKind(StrEnum):
     HUMAN = "human"  # a person, reached by channels
 
 
-class Runtime(StrEnum):
-    """How an agent is woken."""
-
-    INBOX = "inbox"  # not at all: it looks for itself
-    COMMAND = "command"
-    OPENCLAW = "openclaw"
-    ACP = "acp"  # by our client, which speaks to its program
-
-
 class Kind(StrEnum):
     """What a message is for."""
 

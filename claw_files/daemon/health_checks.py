@@ -4,7 +4,6 @@ What an alert is about stands in the monitor's inbox, a question in the agent's:
 there. A question of ours is ended by its answer alone, not by the run that it started.
 """
 
-import os
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,8 +18,6 @@ from claw_files.policy import health_rules
 from claw_files.policy.health_rules import Ping, PingMethod, Silence
 from claw_files.policy.snapshot import Snapshot
 from claw_files.processes import LOST
-from claw_files.processes.supervisor import resolved
-from claw_files.system.procfs import with_our_programs
 
 CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
 
@@ -91,7 +88,7 @@ class HealthChecks:
                 is_lost = run is not None and not run.ended and (run.reason == LOST or not run.alive)
                 return f"{ping.agent}: its run {ping.run.id} has lost its supervisor" if is_lost else None
             case PingMethod.PROGRAM:
-                return self._lacks_program(ping.agent)
+                return self._app.ping(ping.agent, self._app.settings.health.answer)
             case PingMethod.SIGN:
                 return health_rules.silence(snap, ping.agent, self._clock.now())
             case _:
@@ -121,16 +118,6 @@ class HealthChecks:
                 self._judge(agent, silence)
                 self._alert()
 
-    def _lacks_program(self, agent: AgentId) -> str | None:
-        command = [part.replace("{workspace}", self._app.root) for part in self._app.settings.agents[agent].command]
-        try:
-            program = resolved(command, with_our_programs(os.environ.get("PATH", os.defpath)))
-        except OSError as wrong:
-            return f"{agent} cannot be woken: {wrong}"
-        if os.path.isfile(program) and os.access(program, os.X_OK):
-            return None
-        return f"{agent} cannot be woken: {program} does not exist or is not executable"
-
     @property
     def is_waiting(self) -> bool:
         """Whether an answer may still come in time."""
@@ -151,7 +138,7 @@ class HealthChecks:
 
     def _is_answered(self, agent: AgentId, box: Box) -> bool:
         """Answered, with or without words; of an agent that looks for itself, reading it is enough."""
-        return box is Box.DONE or (box is Box.CUR and not self._app.settings.agents[agent].is_woken)
+        return box is Box.DONE or (box is Box.CUR and not self._app.settings.is_woken(agent))
 
     def _begin_turn(self, agent: AgentId) -> None:
         if agent in self._asked:

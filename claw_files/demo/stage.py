@@ -94,11 +94,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def end_all(root: str) -> None:
     """Ask every run of the workspace to end, and wait until it has."""
-    from claw_files.processes.command_runtime import CommandRuntime
+    from claw_files.processes.process_runner import ProcessRunner
     from claw_files.system.clock import SystemClock
     from claw_files.system.processes import SystemProcesses
 
-    runtime = CommandRuntime(root, SystemProcesses(), SystemClock(), os.environ)
+    runtime = ProcessRunner(root, SystemProcesses(), SystemClock(), os.environ)
     until = time.monotonic() + END_SECONDS
     while (live := runtime.live()) and time.monotonic() < until:
         for run in live:

@@ -12,7 +12,6 @@ from claw_files.doctor.checks import (
     leftovers,
     modes,
     names,
-    openclaw,
     setting,
     tasks,
 )
@@ -20,7 +19,7 @@ from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 
 CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
-    *(setting.openclaw, setting.programs, setting.filesystem, setting.writable, openclaw.gateway, channels.channels),
+    *(setting.openclaw, setting.runtimes, setting.sandboxes, setting.filesystem, setting.writable, channels.channels),
     *(names.nodes, names.names, modes.modes),
     *(compartments.modes, compartments.outside),
     *(

@@ -20,7 +20,8 @@ from claw_files.doctor.checkup import examine
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 from claw_files.formats import ledger as forms
-from claw_files.processes import LOST, AgentRuntime
+from claw_files.processes import LOST
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.storage.workspace import Workspace
 from claw_files.system.disk_files import DiskFiles
 
@@ -49,7 +50,7 @@ class RepairStep(Value, frozen=True):
 class Repair:
     """Mends one workspace. Each step looks again before it acts, under the lock that the commands take."""
 
-    def __init__(self, workspace: Workspace, files: DiskFiles, runtime: AgentRuntime, actor: AgentId) -> None:
+    def __init__(self, workspace: Workspace, files: DiskFiles, runtime: ProcessRunner, actor: AgentId) -> None:
         self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
         self.failed: list[str] = []  # what could not be mended now, as sentences
         self._steps: dict[str, Callable[[Finding], Iterator[RepairStep]]] = {

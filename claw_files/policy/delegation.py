@@ -5,7 +5,7 @@ from typing import Protocol
 
 from claw_files.config import Agent, Settings
 from claw_files.core.errors import NoSandbox, Refused
-from claw_files.core.model import AgentId, AgentKind, Message, Runtime, Task
+from claw_files.core.model import AgentId, AgentKind, Message, Task
 
 
 def check_hop(
@@ -127,7 +127,7 @@ def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callab
     profile = settings.profile(agent)
     if not asked and not (profile and profile.sandbox == "require"):
         return
-    if asked and settings.agents[agent].runtime not in (Runtime.COMMAND, Runtime.ACP):
+    if asked and not settings.agents[agent].traits.has_command:
         raise NoSandbox("sandbox", f"{agent} cannot run in a sandbox", "omit --sandbox")
     if why := lacks():
         raise NoSandbox("sandbox", f"{agent} may only run in a sandbox", why)

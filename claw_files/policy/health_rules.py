@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from claw_files.config import Agent, Settings
 from claw_files.core.keys import Key
-from claw_files.core.model import AgentId, AgentKind, Box, Kind, Run, Runtime, State, Value
+from claw_files.core.model import AgentId, AgentKind, Box, Kind, Run, State, Value
 from claw_files.policy.escalation import next_to_tell
 from claw_files.policy.liveness import last_word
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, ToldMarks
@@ -54,9 +54,9 @@ def _ping(agent: Agent, live: Sequence[Run]) -> Ping:
         return Ping(agent=agent.name, how=PingMethod.RUN, run=live[0])
     if agent.ping == "turn" and agent.kind is not AgentKind.WORKER:
         return Ping(agent=agent.name, how=PingMethod.TURN)
-    if agent.has_command:
+    if agent.traits.has_command:
         return Ping(agent=agent.name, how=PingMethod.PROGRAM)
-    return Ping(agent=agent.name, how=PingMethod.SIGN if agent.runtime is Runtime.INBOX else PingMethod.HOOK)
+    return Ping(agent=agent.name, how=PingMethod.HOOK if agent.traits.is_woken else PingMethod.SIGN)
 
 
 def silence(snap: Snapshot, agent: AgentId, now: datetime) -> str | None:

@@ -95,7 +95,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
     if agent.kind is AgentKind.WORKER:
         return "spawn"
     wants_spawn = route is not None and route.how == "spawn"
-    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.has_command else "send"
+    return "spawn" if wants_spawn and agent.kind is AgentKind.NAMED and agent.traits.has_command else "send"
 
 
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:

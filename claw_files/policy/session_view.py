@@ -12,20 +12,7 @@ import msgspec
 
 from claw_files.config import Settings
 from claw_files.core.errors import NotFound, UsageError
-from claw_files.core.model import (
-    DRAINED,
-    AgentId,
-    AgentKind,
-    Result,
-    Run,
-    RunId,
-    Runtime,
-    State,
-    Stay,
-    Task,
-    TaskId,
-    Value,
-)
+from claw_files.core.model import DRAINED, AgentId, AgentKind, Result, Run, RunId, State, Stay, Task, TaskId, Value
 from claw_files.policy.dispatch_queue import QueuedMessage
 
 
@@ -68,7 +55,7 @@ class Session(Value, frozen=True):
     number: int | None = None  # the one in its task's id: it never changes
     label: str | None = None
     model: str | None = None
-    runtime: Runtime | None = None
+    runtime: str | None = None
     status: Status | None = None  # None: it has done nothing yet
     started: datetime | None = None  # its newest run; where its agent has no runs, when the task was written to last
     ended: datetime | None = None

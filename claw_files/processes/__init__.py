@@ -1,21 +1,16 @@
-"""How an agent is woken: not at all (inbox), or by a command with a supervisor. All pass `tests/contract/`."""
+"""How agents are woken: the interface of a runtime, and the order for one run. All pass `tests/contract/`."""
 
-from enum import StrEnum
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Literal
 
 import msgspec
 
-from claw_files.core.model import Run, RunId, Value
+from claw_files.config import Agent, Settings
+from claw_files.core.model import AgentId, Message, Run, Value
 
+NOW = "now"  # when a correction takes effect: at the next step of the turn that is going on
 LOST = "lost"  # the reason of a run whose supervisor is gone and has not written its end
-
-
-class Handover(StrEnum):
-    """How an agent is given the message that wakes it."""
-
-    STDIN = "stdin"
-    FILE = "file"  # its path fills {message_file} and CLAWFILES_MESSAGE_FILE
-    ENV = "env"  # in CLAWFILES_MESSAGE
 
 
 class Sandbox(Value, frozen=True):
@@ -39,7 +34,7 @@ class StartOrder(Value, frozen=True):
     workspace: str  # absolute; CLAWFILES_WORKSPACE, and {workspace} unless `base` says otherwise
     command: tuple[str, ...] = ()  # with {workspace}, {task}, {message_file}, {run_dir}, {label} still to be filled
     message: str = ""
-    given: Handover = Handover.STDIN
+    given: Literal["stdin", "file", "env"] = "stdin"  # how the agent gets it; see `message` in the settings
     env: tuple[str, ...] = ()  # names it may see beside PATH, HOME, LANG, TZ and CLAWFILES_*
     cwd: str | None = None  # absolute, or relative to the workspace, which is also the default
     base: str | None = None  # absolute: the folder of clawfiles.toml, for {workspace}; of a run in a compartment
@@ -50,36 +45,74 @@ class StartOrder(Value, frozen=True):
     extra: dict[str, str] = msgspec.field(default_factory=dict)  # more CLAWFILES_* values
 
 
-class AgentRuntime(Protocol):
-    """Waking an agent, and looking after what was started. No method waits for an agent."""
+class Surroundings(Value, frozen=True):
+    """What a runtime may know of the workspace."""
 
-    def start(self, order: StartOrder) -> bool:
-        """Start the run, once for each run id: True if this call started it.
+    settings: Settings
+    base: str  # the folder of clawfiles.toml, absolute
+    root: str  # where the runs' folders lie, absolute: `base`, or a compartment of it
+    environ: Mapping[str, str]
 
-        False when its folder is there already, when someone is starting it at this moment, or when this runtime
-        starts nothing. A program that cannot run is no error here: the run ends, with the reason.
 
-        Raises BadValue for text with a NUL, BadId, CannotWrite when the folder cannot be written.
+class HandshakeResult(Value, frozen=True):
+    """What a first word with an agent found; `problem` is empty where the agent can be given work."""
+
+    problem: str = ""
+    advice: tuple[str, ...] = ()
+
+
+class SetupProblem(Value, frozen=True):
+    """Something that the doctor tells of a runtime: a code of `doctor.codes`, and where it is in clawfiles.toml."""
+
+    code: str
+    detail: str = ""
+    agent: AgentId | None = None
+    key: str = "runtime"  # of the agent's table
+
+
+class AgentRuntime:
+    """One way to wake agents and to speak to them: what the setting `runtime` names. No method waits for a turn.
+
+    `integrations.agent_runtimes` has the implementations by name, `config.RUNTIMES` what the rules know of them. These
+    methods are enough for an agent whose runs start the command of their order, and that nobody can ask or correct.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    def prepare(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
+        """The order as this runtime starts it; it comes as it would be for a plain command."""
+        return order
+
+    def launch(self, order: StartOrder, start: Callable[[StartOrder], bool]) -> bool:
+        """Start the run of a prepared order by `start`, of `ProcessRunner`: True if this call started it.
+
+        False where the run was started before, or where this runtime starts nothing.
         """
+        return start(order)
 
-    def look(self, run_id: RunId) -> Run | None:
-        """The run as it stands now, or None if it was never started.
+    def steer(self, run: Run, message: Message) -> str | None:
+        """When the agent at work in `run` sees a correction; None where it finds it in steer.md by itself.
 
-        `alive`: it is supervised, or something it started still lives. Neither alive nor ended is "lost", and so is
-        alive with the reason "lost": its supervisor is gone, call `end_lost`.
+        The correction stands in the run's steer.md already. Raises Refused where the run takes none any more.
         """
+        return None
 
-    def live(self) -> list[Run]:
-        """Runs that have not ended, lost ones included, by id."""
+    def ping(self, agent: Agent, patience: timedelta) -> str | None:
+        """Why the agent could not be woken now, in one sentence; None where nothing is known against it."""
+        return None
 
-    def stop(self, run_id: RunId, drained: bool = False) -> bool:
-        """Ask for the run's end, and return at once whether it is one to be ended; `look` tells when it is over.
+    def probe(self, agent: Agent, say: Callable[[str], None]) -> HandshakeResult:
+        """Whether the agent can be given work, without a prompt; `say` hears each step. Raises NotInstalled."""
+        return HandshakeResult()
 
-        `drained`: because the daemon stops; then that is its reason, unless somebody asked for its end before.
-        """
+    def doctor(self, agents: Sequence[Agent]) -> Iterable[SetupProblem]:
+        """What is wrong in the set-up of this runtime's agents; no agent's program is started, no file is written."""
+        return ()
 
-    def lacks_sandbox(self) -> str | None:
-        """Why no run can be put into a sandbox here, in one sentence; None where it can."""
 
-    def end_lost(self, run_id: RunId) -> Run | None:
-        """Kill what a run without a supervisor left and write its end; a run that is not lost is left alone."""
+class InboxRuntime(AgentRuntime):
+    """Agents that read their inbox themselves: nothing is started, so nothing can be prepared, asked or missing."""
+
+    def launch(self, order: StartOrder, start: Callable[[StartOrder], bool]) -> bool:
+        return False

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from claw_files.config import Agent
 from claw_files.core.keys import Key
-from claw_files.core.model import AgentId, Run, RunId, Runtime, TaskId
+from claw_files.core.model import AgentId, Run, RunId, TaskId
 from claw_files.system import procfs
 
 Told = Mapping[str, str]  # what a run was told when it began, as CLAWFILES_* variables
@@ -26,7 +26,7 @@ def told(env: Told, is_ours: Callable[[str], bool], agents: Callable[[], Mapping
     if found or not env.get("CLAWFILES_RUN") or not is_ours(env.get("CLAWFILES_WORKSPACE") or os.devnull):
         return found
     agent = None if "CLAWFILES_FORWARDED" in env else agents().get(AgentId(env.get("CLAWFILES_AGENT", "")))
-    return [env] if "CLAWFILES_FORWARDED" in env or (agent and agent.runtime is Runtime.OPENCLAW) else []
+    return [env] if "CLAWFILES_FORWARDED" in env or (agent and agent.traits.is_elsewhere) else []
 
 
 def run_of(told: Told) -> Run:

@@ -14,13 +14,12 @@ from claw_files.core import text as words
 from claw_files.core.errors import BadId, BadValue, InvalidFile
 from claw_files.core.model import Run, RunId
 from claw_files.core.text import FILE_BYTES
-from claw_files.processes import Handover, StartOrder
+from claw_files.processes import StartOrder
 from claw_files.processes.supervisor import sync_folder, write_durably
 from claw_files.system.file_owner import make_folder, make_folders, open_or_make
 from claw_files.system.output_capture import fenced, last_lines
-from claw_files.system.procfs import with_our_programs
+from claw_files.system.procfs import agent_environment
 
-SEEN = ("PATH", "HOME", "LANG", "TZ")  # what every agent may see of our environment
 _PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label|model)\}")
 
 
@@ -42,8 +41,7 @@ class RunPlan:
         self.cwd = os.path.join(order.workspace, order.cwd or "")
         self.command = tuple(self._fill(item) for item in order.command)
         self.run = replace(order.run, command=self.command)
-        self.env = {name: environ[name] for name in (*SEEN, *order.env) if name in environ} | self._own()
-        self.env["PATH"] = with_our_programs(environ.get("PATH", os.defpath))
+        self.env = agent_environment(environ, order.env) | self._own()
 
     @property
     def identity(self) -> dict[str, str]:
@@ -69,8 +67,8 @@ class RunPlan:
         own["RUN_DIR"] = self.folder
         own["BASE"] = order.base if order.base != order.workspace else None  # of a run in a compartment
         own["GENERATION"] = None if run.generation is None else str(run.generation)
-        own["MESSAGE"] = order.message if order.given is Handover.ENV else None
-        own["MESSAGE_FILE"] = self.message_file if order.given is Handover.FILE else None
+        own["MESSAGE"] = order.message if order.given == "env" else None
+        own["MESSAGE_FILE"] = self.message_file if order.given == "file" else None
         return order.extra | {f"CLAWFILES_{name}": value for name, value in own.items() if value is not None}
 
 
@@ -125,7 +123,7 @@ def fields(plan: RunPlan, grace: timedelta, cap_bytes: int) -> list[tuple[str, s
         ("cwd", plan.cwd),
         ("umask", "077" if plan.closed else ""),
         ("alone", "1" if plan.order.alone else ""),
-        ("stdin", plan.message_file if plan.order.given is Handover.STDIN else ""),
+        ("stdin", plan.message_file if plan.order.given == "stdin" else ""),
         ("limit", "" if limit is None else str(limit.total_seconds())),
         ("grace", str(grace.total_seconds())),
         ("cap", str(cap_bytes)),

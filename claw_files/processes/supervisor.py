@@ -34,7 +34,7 @@ GIVE_UP_SECONDS = 10.0  # after KILL: what still lives then hangs in the kernel 
 
 
 class SupervisorOrder:
-    """What to do, as `processes.command_runtime` wrote it."""
+    """What to do, as `processes.process_runner` wrote it."""
 
     def __init__(self, data: bytes) -> None:
         fields = [field.partition("=")[::2] for field in data.decode("utf-8", "surrogateescape").split("\0")]

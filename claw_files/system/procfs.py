@@ -6,6 +6,7 @@ process may vanish between two reads; then it simply is not in the answer.
 
 import os
 import sys
+from collections.abc import Iterable, Mapping
 
 RUN = b"CLAWFILES_RUN_DIR="  # in the environment of an agent and of all it starts: a run id alone is not unique here
 SUPERVISES = b"CLAWFILES_SUPERVISES="  # in the environment of a run's supervisor, never handed on
@@ -127,3 +128,9 @@ def with_our_programs(path: str) -> str:
     """
     ours = os.path.dirname(os.path.abspath(sys.executable))
     return path if ours in path.split(os.pathsep) else os.pathsep.join(filter(None, (path, ours)))
+
+
+def agent_environment(environ: Mapping[str, str], names: Iterable[str] = ()) -> dict[str, str]:
+    """What an agent may see of our environment: the usual variables and `names`, with our programs on its PATH."""
+    seen = {name: environ[name] for name in ("PATH", "HOME", "LANG", "TZ", *names) if name in environ}
+    return seen | {"PATH": with_our_programs(environ.get("PATH", os.defpath))}

@@ -8,7 +8,9 @@ import pytest
 
 from claw_files.cli import run
 from claw_files.core.errors import INSTALL, NotInstalled
-from claw_files.integrations.acp import handshake, program_check
+from claw_files.integrations.acp import runtime
+from claw_files.integrations.acp.runtime import AcpRuntime
+from claw_files.processes import Surroundings
 from claw_files.services.admin.probe import ProbeResult
 
 from .conftest import Team
@@ -61,9 +63,9 @@ def test_one_that_cannot_work_is_sent_nothing(team: Team, script: str, problem: 
 
 def test_one_that_never_answers_is_left_when_the_patience_is_over_and_nothing_of_it_lives(team: Team) -> None:
     team.script("hang-at-initialize")
-    agent, env = team.app.settings.agent("peter"), dict(team.env)
+    around = Surroundings(settings=team.app.settings, base=str(team.root), root=str(team.root), environ=team.env)
 
-    met = handshake.meet(agent, str(team.root), env, lambda _: None, timedelta(seconds=1))
+    met = AcpRuntime(around).probe(team.app.settings.agent("peter"), lambda _: None, timedelta(seconds=1))
 
     assert met.problem == "the agent did not answer `initialize` within 1s"
 
@@ -86,7 +88,7 @@ def test_the_plain_doctor_starts_no_program(team: Team, capsys: pytest.CaptureFi
 
 
 def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program_check, "has_library", lambda: False)
+    monkeypatch.setattr(runtime, "has_library", lambda: False)
 
     with pytest.raises(NotInstalled, match=re.escape(INSTALL["acp"])):
         probed(team)
@@ -95,12 +97,10 @@ def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypat
 def test_a_run_without_the_library_says_the_same(team: Team) -> None:
     import subprocess
 
-    from claw_files.integrations.acp import PROGRAM
-
     # An interpreter without site-packages has no library, and everything else that we need by a path.
     code = (
         "import runpy, sys; sys.modules['acp'] = None; sys.argv = ['x', '--', 'true'];"
-        f"runpy.run_path({PROGRAM!r}, run_name='__main__')"
+        f"runpy.run_path({runtime.CLIENT[2]!r}, run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="", env=team.env)
 

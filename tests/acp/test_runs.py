@@ -202,13 +202,13 @@ def test_a_correction_reaches_the_session_of_its_run_and_no_other(team: Team) ->
 
 
 def test_a_correction_after_the_last_turn_is_refused(team: Team) -> None:
-    from claw_files.integrations.acp.corrections import correct
-    from claw_files.integrations.acp.run_record import AcpRecord, Stage, write
+    from claw_files.integrations.acp.run_record import NAME, AcpRecord, Stage, correct
+    from claw_files.processes.run_client import write_record
 
     run = team.work(CLAIM, DONE)
     folder = team.root / "runs" / RUN
     (folder / "steer.md").write_text("too late")
-    write(str(folder), AcpRecord(stage=Stage.ENDING))
+    write_record(str(folder), NAME, AcpRecord(stage=Stage.ENDING))
 
     with pytest.raises(Refused, match=r"the last turn of tc-1.1-s1 is over.*clawfiles send peter"):
         correct(str(team.root), run, pause=lambda _: None)

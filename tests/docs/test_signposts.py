@@ -17,7 +17,7 @@ ANSWERS = {  # what newcomers asked: where the answer is, a function or a headin
     "Which rule refuses a second hop": "policy/delegation.py:check_hop",
     "Who decides that it is quiet hours": "policy/quiet_hours.py:until",
     "What happens between saving a file and the tick": "docs/explanation/architecture.md#the-walk-of-an-edit-by-hand",
-    "How do I add a runtime": "core/model.py:Runtime",
+    "How do I add a runtime": "docs/how-to/extend.md#add-a-runtime",
     "How do I add an operation": "docs/how-to/extend.md#add-an-operation",
     "Which files can a crash leave behind": "docs/explanation/recovery.md",
     "How do I add a state": "docs/how-to/extend.md#add-a-state",

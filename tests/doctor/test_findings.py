@@ -16,7 +16,7 @@ from claw_files.doctor.bounded_reader import DiskNode, DiskTree, UnreadableFile
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.integrations.acp import program_check
+from claw_files.integrations.acp import runtime
 from claw_files.operations.table import RIGHTS
 from claw_files.system import inotify_info
 
@@ -64,7 +64,7 @@ def soul_beside_the_ledger(clinic) -> None:
 
 @case("acp-library", "clawfiles.toml")
 def no_library_for_acp(clinic) -> None:
-    clinic.patch.setattr(program_check, "has_library", lambda: False)
+    clinic.patch.setattr(runtime, "has_library", lambda: False)
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["sh"]\n')
 
 

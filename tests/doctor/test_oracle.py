@@ -25,11 +25,12 @@ MODULES = sorted(
     path for path in (ROOT / "claw_files/doctor").rglob("*.py") if not path.name.startswith(("repair", "claim_proof"))
 )
 # What asks a gateway, a program, an address or bubblewrap reads nothing of the workspace and writes nothing.
-# No room above `services` writes by itself; of those that could, only what looks at locks and gateways.
+# No room above `services` writes by itself; of those that could, only what looks at locks,
+# and what a runtime checks, of which tests/contract/test_runtimes.py says the same.
 OURS = re.compile(
     r"claw_files\.(?:(?:core|config|formats|policy|doctor|integrations\.notify)(?:\.|$)"
-    r"|integrations(?:\.openclaw(?:\.(?:agent_health|installation))?|\.acp(?:\.program_check)?)?$"
-    r"|processes(?:\.(?:bubblewrap|run_locks)(?:\.|$)|$)|system(?:\.procfs)?(?:\.|$)"
+    r"|integrations(?:\.agent_runtimes(?:\.|$)|$)|processes(?:\.Surroundings)?$"
+    r"|processes\.(?:bubblewrap|run_locks)(?:\.|$)|system(?:\.procfs)?(?:\.|$)"
     r"|services\.(?:admin|messaging)(?:\.(?:unwritable_files|message_reader)(?:\.|$)|$))"
 )
 WRITES = {

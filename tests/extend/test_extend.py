@@ -1,8 +1,11 @@
 """Each section of docs/how-to/extend.md, followed once on a copy of the package."""
 
 import json
+import os
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.extend.conftest import Extended
 
@@ -54,6 +57,31 @@ def test_a_new_state_is_read_recorded_shown_and_sends_no_reminder(extended: Exte
     extended.write("status/tc-1.md", extended.read("status/tc-1.md").replace("status: deferred", "status: in progress"))
     extended.run("heartbeat")
     assert "TC-1 is done" in extended.run("done", "TC-1", by="peter")
+
+
+def test_an_agent_of_a_new_runtime_is_woken_and_does_its_task(
+    extended: Extended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extended.follow("Add a runtime")
+    extended.configure(TEAM.replace("[agents.peter]\n", '[agents.peter]\nruntime = "pool"\n'))
+    assert "program-missing" in extended.run("doctor", status=None)
+    program = tmp_path / "bin/agent-pool"
+    program.parent.mkdir()
+    words = r'printf "\nStatus: DONE\n\n%s read: %s\n" "$1" "$(head -c 9)"'
+    program.write_text(f"#!/bin/sh\n{words} >> status/tc-1.md\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert "program-missing" not in extended.run("doctor", status=None)
+
+    extended.run("task", "new", "Checkout charges twice", "--to", "peter")
+    until = time.monotonic() + WAIT_SECONDS
+    while "peter read: " not in extended.read("status/tc-1.md") and time.monotonic() < until:
+        extended.run("heartbeat")
+        time.sleep(0.05)
+    extended.run("heartbeat")
+
+    assert json.loads(extended.run("task", "show", "TC-1", "--json"))["status"] == "done"
+    assert "your name there is peter" in extended.run("prime", by="peter")
 
 
 def test_a_new_notification_channel_delivers_each_announcement_once(extended: Extended, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from claw_files.config import OpenClaw
 from claw_files.core.errors import GatewayAway, GatewayRefused
-from claw_files.integrations.openclaw import Target, bridge, delivery_check, heartbeat_scratch, turn_result
+from claw_files.integrations.openclaw import bridge, delivery_check, heartbeat_scratch, turn_result
 from claw_files.integrations.openclaw.bridge import Bridge, BridgeJob
 from claw_files.integrations.openclaw.gateway_access import GatewayAccess, access
 from claw_files.integrations.openclaw.gateway_client import Gateway
 from claw_files.integrations.openclaw.protocol import ADMIN
 from claw_files.integrations.openclaw.turn_result import TurnOutcome
-from claw_files.integrations.openclaw.turn_steering import SteerOutcome, steer
+from claw_files.integrations.openclaw.turn_steering import steer
 
 from .gateway import FINAL, TOKEN, Counterpart
 
@@ -44,7 +44,8 @@ class Desk:
             workspace=str(self.root),
             run=run,
             task="TC-1",
-            target=Target(agent=agent, session="agent:peter:main"),
+            agent=agent,
+            session="agent:peter:main",
             message_id="20260307T084500Z-tc-1.1",
             message=message,
         )
@@ -418,9 +419,9 @@ def test_a_correction_reaches_the_turn_that_the_run_waits_for(
     killed(desk, monkeypatch, "agent")
     way = GatewayAccess(url=counterpart.url, token=TOKEN)
 
-    answer = steer(way, str(desk.root), "tc-1.1-s1", "not the login: the logout")
+    is_taken = steer(way, str(desk.root), "tc-1.1-s1", "not the login: the logout")
 
-    assert answer.how is SteerOutcome.STEERED
+    assert is_taken
     assert counterpart.steered[0]["args"]["message"] == "not the login: the logout"
     assert counterpart.steered[0]["sessionKey"] == "agent:peter:clawfiles"
 
@@ -431,8 +432,8 @@ def test_a_correction_for_a_turn_that_is_over_or_was_never_begun_is_not_sent(
     way = GatewayAccess(url=counterpart.url, token=TOKEN)
     killed(desk, monkeypatch, "agent")
 
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x").how is SteerOutcome.NOT_RUNNING
-    assert steer(way, str(desk.root), "tc-9.1-s1", "x").how is SteerOutcome.NOT_RUNNING
+    assert not steer(way, str(desk.root), "tc-1.1-s1", "x")
+    assert not steer(way, str(desk.root), "tc-9.1-s1", "x")
     assert counterpart.steered == []
 
 
@@ -444,7 +445,7 @@ def test_a_turn_that_takes_no_correction_and_a_gateway_that_allows_none_are_told
     way, at_once = GatewayAccess(url=counterpart.url, token=TOKEN), timedelta(0)
 
     counterpart.is_steerable = False
-    assert steer(way, str(desk.root), "tc-1.1-s1", "x", at_once).how is SteerOutcome.NOT_RUNNING
+    assert not steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)
     counterpart.is_steerable = None
     with pytest.raises(GatewayRefused, match=r"gateway\.tools\.allow"):
         steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)

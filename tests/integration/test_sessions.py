@@ -273,14 +273,20 @@ def test_steering_an_idle_session_is_refused_with_the_right_command(office: Offi
 
 
 def test_a_runtime_that_can_hands_the_correction_over_at_once(office: Office) -> None:
+    from claw_files.core.model import Message, Run
+    from claw_files.processes import AgentRuntime, Surroundings
     from claw_files.services.sessions.steering import Steering
 
     spawn(office, "mail")
     app, taken = office.app(), []
-    steers = {
-        app.settings.agent("research").runtime: lambda run, message: taken.append((run.id, message.body)) or "now"
-    }
-    steering = Steering(app.workspace, app.runtime, app.sessions, app.messages, steers)
+
+    class Quick(AgentRuntime):
+        def steer(self, run: Run, message: Message) -> str | None:
+            taken.append((run.id, message.body))
+            return "now"
+
+    quick = Quick(Surroundings(settings=app.settings, base=app.base, root=app.root, environ={}))
+    steering = Steering(app.workspace, app.runtime, app.sessions, app.messages, lambda agent: quick)
 
     assert steering.steer(SAM, "mail", "only this week").takes_effect == "now"
     assert taken[0][0] == "tc-1.1-s1"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from claw_files.core.model import AgentId, KeyText, Run, RunId, TaskId
-from claw_files.processes import LOST, Handover, StartOrder
-from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.processes import LOST, StartOrder
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.system import procfs
 from claw_files.system.clock import SystemClock
 from claw_files.system.processes import SystemProcesses
@@ -33,7 +33,7 @@ class Bench:
 
     def __init__(self, root: Path, environ: dict[str, str] | None = None) -> None:
         self.root = root
-        self.runtime = CommandRuntime(
+        self.runtime = ProcessRunner(
             str(root), SystemProcesses(), SystemClock(), environ or dict(os.environ), timedelta(seconds=0.3), CAP_BYTES
         )
 
@@ -168,7 +168,7 @@ CLIENT = """
 @pytest.mark.parametrize("ignores", [False, True])
 def test_one_that_is_to_be_asked_alone_is_asked_before_what_it_started(tmp_path: Path, ignores: bool) -> None:
     bench = Bench(tmp_path)
-    bench.runtime = CommandRuntime(str(tmp_path), SystemProcesses(), SystemClock(), os.environ, timedelta(seconds=2))
+    bench.runtime = ProcessRunner(str(tmp_path), SystemProcesses(), SystemClock(), os.environ, timedelta(seconds=2))
     script = CLIENT.replace("SIGTERM, end", "SIGTERM, signal.SIG_IGN").replace("signal.pause()", "child.wait()")
     bench.start(*py(script if ignores else CLIENT), alone=True)
     log = tmp_path / "runs" / ID / "stdout.log"
@@ -262,13 +262,13 @@ def test_an_agent_sees_what_it_may_see_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "command"),
     [
-        (Handover.STDIN, ("cat",)),
-        (Handover.FILE, ("cat", "{message_file}")),
-        (Handover.FILE, sh('cat "$CLAWFILES_MESSAGE_FILE"')),
-        (Handover.ENV, sh('printf %s "$CLAWFILES_MESSAGE"')),
+        ("stdin", ("cat",)),
+        ("file", ("cat", "{message_file}")),
+        ("file", sh('cat "$CLAWFILES_MESSAGE_FILE"')),
+        ("env", sh('printf %s "$CLAWFILES_MESSAGE"')),
     ],
 )
-def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: Handover, command: tuple[str, ...]) -> None:
+def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: str, command: tuple[str, ...]) -> None:
     message = "--output=x; touch PWNED $(touch PWNED)\n{task} `touch PWNED` \x1b[2J ü\n"
     bench.start(*command, message=message, given=given)
 
@@ -279,7 +279,7 @@ def test_the_message_reaches_the_agent_as_it_is(bench: Bench, given: Handover, c
 
 
 def test_without_the_message_on_stdin_there_is_nothing_to_read(bench: Bench) -> None:
-    bench.start("cat", message="hello", given=Handover.FILE)
+    bench.start("cat", message="hello", given="file")
 
     assert bench.over().exit == 0
     assert bench.text("stdout.log") == ""
@@ -360,7 +360,7 @@ def test_a_supervisor_waits_for_a_slow_starter(tmp_path: Path) -> None:
             time.sleep(0.3)
 
     bench = Bench(tmp_path)
-    bench.runtime = CommandRuntime(str(tmp_path), Slow(), SystemClock(), dict(os.environ))
+    bench.runtime = ProcessRunner(str(tmp_path), Slow(), SystemClock(), dict(os.environ))
 
     assert bench.start(*sh("exit 2"))
     assert bench.over().exit == 2

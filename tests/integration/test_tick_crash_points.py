@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.services.people.outbox import Outbox
 from claw_files.storage.locks import Claims
@@ -120,7 +120,7 @@ class FusedClaims(Claims):
         super().reserve(*args)
 
 
-class FusedRuntime(CommandRuntime):
+class FusedRuntime(ProcessRunner):
     fuse: Fuse
 
     def start(self, order: Any) -> bool:

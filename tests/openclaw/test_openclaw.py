@@ -18,7 +18,7 @@ from claw_files.integrations.openclaw import heartbeat_scratch, installation
 from claw_files.integrations.openclaw.gateway_access import GatewayAccess
 from claw_files.integrations.openclaw.gateway_client import Gateway as Client
 from claw_files.integrations.openclaw.protocol import ADMIN, READ
-from claw_files.integrations.openclaw.turn_steering import SteerOutcome, steer
+from claw_files.integrations.openclaw.turn_steering import steer
 from claw_files.testing.patience import until
 
 from .model import Model
@@ -281,7 +281,7 @@ def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, mode
     team.ended("tc-1.1-s1")
     assert "corrected." in team.text("tc-1.1-s1", "stdout.log")
     assert not (team.gateway.workspace("peter") / "status/tc-1.md").exists()
-    assert steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: again").how is SteerOutcome.NOT_RUNNING
+    assert not steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: again")
 
 
 def test_the_ledger_is_copied_into_the_scratch_and_what_others_wrote_stays(monitored: Gateway, tmp_path: Path) -> None:

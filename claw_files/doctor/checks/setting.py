@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from claw_files.core.model import Runtime
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
-from claw_files.integrations.acp import program_check
+from claw_files.integrations.agent_runtimes import runtime_of
+from claw_files.processes import Surroundings
 from claw_files.processes.bubblewrap import options, problem
 from claw_files.services.admin.unwritable_files import unwritable, unwritable_locks
 from claw_files.system.inotify_info import filesystem_of
@@ -24,27 +24,30 @@ def openclaw(s: Survey) -> Iterator[Finding]:
     """OpenClaw's workspace with our ledger in its root, under the name that its doctor tidies away."""
     path = s.ledger_path.removeprefix("./")
     beside = [name for name in ("AGENTS.md", *_OPENCLAW) if s.tree.node(name)]
-    woken = s.settings and any(agent.runtime is Runtime.OPENCLAW for agent in s.settings.agents.values())
+    woken = s.settings and any(agent.traits.tidies_ledger for agent in s.settings.agents.values())
     is_its = any(name in _OPENCLAW for name in beside) or (woken and beside)
     if path == "HEARTBEAT.md" and s.tree.node(path) and is_its:
         yield Finding("openclaw-ledger", path, detail=f"{' and '.join(beside)} beside it")
 
 
-def programs(s: Survey) -> Iterator[Finding]:
-    """Agents whose program is not on this machine. None is started: `agents probe NAME` does that."""
+def runtimes(s: Survey) -> Iterator[Finding]:
+    """What each runtime in use says of its agents' set-up. No agent is started: `agents probe NAME` does that."""
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
-    started = [agent for agent in s.settings.agents.values() if agent.has_command]
-    if any(agent.runtime is Runtime.ACP for agent in started) and not program_check.has_library():
-        yield Finding("acp-library", CONFIG)
-    for agent in started:
-        try:
-            program_check.program(agent, s.tree.root, os.environ)
-        except OSError as wrong:
-            line, hint = line_of(raw, agent.name, "command"), program_check.how_to_install(agent)
-            detail = f"{wrong}; {hint}" if hint else str(wrong)
-            yield Finding("program-missing", CONFIG, line, detail, "", agent.name)
+    around = Surroundings(settings=s.settings, base=s.tree.root, root=s.tree.root, environ=os.environ)
+    agents = s.settings.agents.values()
+    for name in dict.fromkeys(agent.runtime for agent in agents):
+        for it in runtime_of(name, around).doctor([agent for agent in agents if agent.runtime == name]):
+            line = line_of(raw, it.agent, it.key) if it.agent else None
+            yield Finding(it.code, CONFIG, line, it.detail, "", it.agent or "")
+
+
+def sandboxes(s: Survey) -> Iterator[Finding]:
+    """Agents that must run in a sandbox on a machine that cannot build one, or only a weak one."""
+    if s.settings is None or s.is_inner:
+        return
+    raw = s.tree.read(CONFIG).decode("utf-8", "replace")
     required = [one for one in s.settings.agents if (it := s.settings.profile(one)) and it.sandbox == "require"]
     if required and (why := problem(os.environ)):
         for name in required:

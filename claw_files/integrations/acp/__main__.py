@@ -11,13 +11,12 @@ if __name__ == "__main__":  # -I leaves out the folders where somebody could put
     sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
 
 from claw_files.core.errors import ClawError, NotInstalled
-
-MESSAGE_BYTES = 8 << 20
+from claw_files.processes import run_client
 
 
 def main(argv: list[str]) -> int:
     """Live through one run; the exit code."""
-    message = sys.stdin.buffer.read(MESSAGE_BYTES).decode("utf-8", "replace")
+    message = run_client.read_message()
     command = argv[argv.index("--") + 1 :] if "--" in argv else []
     try:
         try:
@@ -28,12 +27,7 @@ def main(argv: list[str]) -> int:
             raise NotInstalled("an ACP agent", "acp") from None
         return AcpRun(os.environ, command, message).run()
     except (ClawError, OSError, KeyError) as wrong:
-        sys.stderr.write(f"clawfiles: {_sentence(wrong)}\n")  # which is the log of the run
-        return 1
-
-
-def _sentence(wrong: Exception) -> str:
-    return f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
+        return run_client.failed(wrong)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """One run of an ACP agent: its message is a prompt, each correction the next one, and what it says is the run's log."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -17,10 +16,10 @@ from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.integrations.acp.agent_requests import AgentRequests
 from claw_files.integrations.acp.conversation import AcpHello, Conversation, ConversationFailed, RunEnded, SignIn
-from claw_files.integrations.acp.run_record import AcpRecord, Stage, corrections, write
+from claw_files.integrations.acp.run_record import NAME, AcpRecord, Stage, corrections
 from claw_files.integrations.acp.session_files import SessionFiles
 from claw_files.integrations.acp.transcript import Transcript
-from claw_files.processes.supervisor import write_durably
+from claw_files.processes.run_client import tell, write_record
 from claw_files.system.confined_files import ConfinedFiles
 
 LOOK_SECONDS: Final = 0.25  # for corrections
@@ -51,7 +50,7 @@ class AcpRun:
 
     async def _run(self) -> int:
         desk = self._desk
-        write(desk.folder, self._record)
+        self._write()
         self._client = AgentRequests(
             desk.agent.permissions,
             self._within,
@@ -80,7 +79,7 @@ class AcpRun:
             self._show.end_line()
             self._write_usage()
         if why:
-            _tell(why)
+            tell(why)
         return 1 if why else 0
 
     async def _lived(self) -> str:
@@ -112,7 +111,7 @@ class AcpRun:
 
     def _begin(self, session: str, hello: AcpHello) -> None:
         self._record = replace(self._record, stage=Stage.READY, session=session, program=hello.program)
-        write(self._desk.folder, self._record)
+        self._write()
 
     def _correction(self) -> str:
         """What came since the last look, and is about to be taken."""
@@ -123,7 +122,7 @@ class AcpRun:
     async def _corrected(self) -> str:
         while True:
             if text := self._correction():
-                write(self._desk.folder, self._record)
+                self._write()
                 return text
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -137,11 +136,14 @@ class AcpRun:
     def _stage(self, stage: Stage) -> None:
         self._record = replace(self._record, stage=stage)
         with suppress(OSError):  # an agent may have tidied the folder away
-            write(self._desk.folder, self._record)
+            self._write()
+
+    def _write(self) -> None:
+        write_record(self._desk.folder, NAME, self._record)
 
     def _remark(self, sentence: str) -> None:
         """Say it in the run's log and in the journal."""
-        _tell(sentence)
+        tell(sentence)
         with suppress(ClawError):
             self._desk.note(JournalEvent.ACP, sentence)
 
@@ -165,7 +167,7 @@ class AcpRun:
         if self._used or cost is not None:
             used = self._used | {"cost": cost, "model": self._desk.agent.model}
             with suppress(OSError):
-                write_durably(self._desk.folder, "usage.json", json.dumps(used) + "\n")
+                write_record(self._desk.folder, "usage.json", used)
 
 
 class _Remarks(logging.Handler):
@@ -180,9 +182,4 @@ class _Remarks(logging.Handler):
         if self._left >= 0:
             wrong = record.exc_info[1] if record.exc_info else None
             more = f" ({type(wrong).__name__}: {str(wrong).splitlines()[0] if str(wrong) else ''})" if wrong else ""
-            _tell(words.safe(f"passed over what the agent sent: {record.getMessage()}{more}", 300))
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"clawfiles: {sentence}\n")  # which is the log of the run
-    sys.stderr.flush()
+            tell(words.safe(f"passed over what the agent sent: {record.getMessage()}{more}", 300))

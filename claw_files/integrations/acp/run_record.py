@@ -1,18 +1,20 @@
 """What a run's folder says about its session: `acp.json`; and the session that the agent's next run goes on with."""
 
-import json
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from datetime import timedelta
 from enum import StrEnum
+from time import monotonic, sleep
 
-import msgspec
-
-from claw_files.core.model import Value
-from claw_files.processes.supervisor import write_durably
+from claw_files.core.errors import Refused
+from claw_files.core.model import Run, Value
+from claw_files.processes import NOW
+from claw_files.processes.run_client import read_bytes, read_record
 
 NAME, STEER = "acp.json", "steer.md"
-RECORD_BYTES = 1 << 14
 STEER_BYTES = 1 << 20
+WHEN_READY = "when its session is ready"
+BETWEEN_SECONDS = 0.05
 
 
 class Stage(StrEnum):
@@ -32,28 +34,41 @@ class AcpRecord(Value, frozen=True):
     taken: int = 0  # bytes of steer.md that the session has
 
 
-def write(folder: str, record: AcpRecord) -> None:
-    """Write it so that it survives a power cut."""
-    write_durably(folder, NAME, json.dumps(msgspec.to_builtins(record)) + "\n")
+def correct(
+    root: str,
+    run: Run,
+    patience: timedelta = timedelta(seconds=3),
+    pause: Callable[[float], None] = sleep,
+) -> str | None:
+    """When the run's session sees what was written into its steer.md just now; None where it does not say in time.
 
+    Args:
+        root: where the run's folder lies, absolute.
 
-def read(folder: str) -> AcpRecord | None:
-    """What the run wrote last; None before its first word, or where it cannot be read."""
-    with suppress(OSError, msgspec.MsgspecError, ValueError):
-        return msgspec.json.decode(_bytes(os.path.join(folder, NAME), RECORD_BYTES), type=AcpRecord)
+    Raises Refused when the run's last turn is over: the correction reached nobody.
+    """
+    folder = os.path.join(root, "runs", run.id)
+    size, until = os.stat(os.path.join(folder, STEER)).st_size, monotonic() + patience.total_seconds()
+    while True:
+        record = read_record(folder, NAME, AcpRecord)
+        if record is None or record.stage is Stage.STARTING:
+            return WHEN_READY
+        if record.taken >= size:
+            return NOW
+        if monotonic() > until:
+            break
+        pause(BETWEEN_SECONDS)
+    if record.stage is Stage.ENDING:
+        raise Refused(
+            "not at work", f"the last turn of {run.id} is over", f'`clawfiles send {run.agent} "TEXT"` wakes it'
+        )
     return None
 
 
 def corrections(folder: str, taken: int) -> tuple[str, int]:
     """What stands in steer.md behind the first `taken` bytes, and how many bytes it holds now."""
     try:
-        raw = _bytes(os.path.join(folder, STEER), STEER_BYTES)
+        raw = read_bytes(os.path.join(folder, STEER), STEER_BYTES)
     except OSError:
         return "", taken
     return raw[taken:].decode("utf-8", "replace").strip(), max(len(raw), taken)
-
-
-def _bytes(path: str, cap: int) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as file:
-        return file.read(cap)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from claw_files import config
 from claw_files.core import text
 from claw_files.core.errors import ClawError, InvalidFile, NotFound
 from claw_files.core.journal_events import JournalEvent
@@ -12,13 +11,12 @@ from claw_files.core.keys import Key
 from claw_files.core.model import AgentId, AgentKind, Audit, RunId, Stay, TaskId
 from claw_files.formats import acp_sessions
 from claw_files.formats.acp_sessions import AcpSession
+from claw_files.processes.run_client import read_settings
 from claw_files.storage.locks import Claims, Locks
-from claw_files.storage.workspace import CONFIG, Workspace
+from claw_files.storage.workspace import Workspace
 from claw_files.system import protected_paths
 from claw_files.system.clock import SystemClock
 from claw_files.system.disk_files import DiskFiles
-
-CONFIG_BYTES = 1 << 20
 
 
 class SessionFiles:
@@ -26,9 +24,7 @@ class SessionFiles:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.root, self.folder = environ["CLAWFILES_WORKSPACE"], environ["CLAWFILES_RUN_DIR"]
-        base = environ.get("CLAWFILES_BASE") or self.root
-        with open(os.path.join(base, CONFIG), "rb") as file:
-            settings = config.parse(file.read(CONFIG_BYTES), CONFIG)
+        base, settings = read_settings(environ)
         self.agent = settings.agent(environ["CLAWFILES_AGENT"])
         self._confined = "CLAWFILES_SANDBOX" in environ
         self.run, self.label = RunId(environ["CLAWFILES_RUN"]), environ.get("CLAWFILES_LABEL")

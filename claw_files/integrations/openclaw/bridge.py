@@ -10,19 +10,19 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, Final
 
-import msgspec
 from msgspec.structs import asdict, replace
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import GatewayAway, GatewayRefused
 from claw_files.core.keys import Key
 from claw_files.core.model import Value
-from claw_files.integrations.openclaw import Target, delivery_check, turn_result
+from claw_files.integrations.openclaw import delivery_check, turn_result
 from claw_files.integrations.openclaw.delivery_check import DeliveryStep, GatewayEvidence, SendRecord
 from claw_files.integrations.openclaw.gateway_client import Gateway
 from claw_files.integrations.openclaw.protocol import text
-from claw_files.integrations.openclaw.run_records import read, recorded, write
+from claw_files.integrations.openclaw.run_records import NAME, read, recorded
 from claw_files.integrations.openclaw.turn_result import TurnOutcome
+from claw_files.processes.run_client import write_record
 
 LOOK: Final = timedelta(seconds=20)  # how long the gateway may keep us waiting before we look again
 SLACK: Final = timedelta(seconds=15)
@@ -38,7 +38,8 @@ class BridgeJob(Value, frozen=True):
     workspace: str
     run: str
     task: str | None
-    target: Target
+    agent: str  # as OpenClaw names it: "peter"
+    session: str  # "agent:peter:main"
     message_id: str
     message: str
 
@@ -120,12 +121,12 @@ class Bridge:
         run = Key.parse(self.job.run)
         for n in range(1, run.send or 1):
             key = delivery_check.key_of(replace(run, send=n).render(), self._mark)
-            yield SendRecord(key=key, session=self.job.target.session, boot="")
+            yield SendRecord(key=key, session=self.job.session, boot="")
         if self.job.task:
-            yield from recorded(os.path.dirname(self.job.folder), self.job.task, self.job.run, self.job.target.session)
+            yield from recorded(os.path.dirname(self.job.folder), self.job.task, self.job.run, self.job.session)
 
     def _look(self, gateway: Gateway, key: str) -> tuple[GatewayEvidence, dict[str, Any]]:
-        session = self.sent.session if self.sent else self.job.target.session
+        session = self.sent.session if self.sent else self.job.session
         waited = gateway.call("agent.wait", {"runId": key, "timeoutMs": 0})
         history = gateway.call("chat.history", {"sessionKey": session, "limit": MESSAGES, "inputRunIds": [key]})
         refusal = self._refusal if key == self.key else ""
@@ -135,19 +136,19 @@ class Bridge:
         """Write down, then send; the outcome, or None when the gateway has to be looked at again."""
         renewal = (self.sent.renewal if self.sent else 1) + (step is DeliveryStep.RENEW)
         key = delivery_check.key_of(self.job.run, self._mark, renewal)
-        target, boot = self.job.target, gateway.hello.boot
+        session, boot = self.job.session, gateway.hello.boot
         if step is DeliveryStep.RENEW:
             self._say(f"the gateway took {self.key} and never began it; it is sent as {key}")
             self._pause(PAUSES[2])
         self._refusal = ""
-        self._record(SendRecord(key=key, session=target.session, boot=boot, renewal=renewal))
+        self._record(SendRecord(key=key, session=session, boot=boot, renewal=renewal))
         number = gateway.ask(
             "agent",
             {
                 "message": self.job.message,
                 "idempotencyKey": key,
-                "agentId": target.agent,
-                "sessionKey": target.session,
+                "agentId": self.job.agent,
+                "sessionKey": session,
                 "deliver": False,
             },
         )
@@ -155,7 +156,7 @@ class Bridge:
         status = text(first, "status", 40)
         if status not in ("accepted", "in_flight"):
             return self._ended(first)
-        self._record(SendRecord(key=key, session=target.session, boot=boot, state="accepted", renewal=renewal))
+        self._record(SendRecord(key=key, session=session, boot=boot, state="accepted", renewal=renewal))
         self._say(f"the gateway has {key} ({status})")
         return self._wait(gateway, number if status == "accepted" else None)
 
@@ -202,10 +203,10 @@ class Bridge:
         if self.sent is not None:
             self._record(replace(self.sent, state="done"))
         if outcome.usage is not None:
-            write(self.job.folder, "usage.json", asdict(outcome.usage))  # every key, also what is not known
+            write_record(self.job.folder, "usage.json", asdict(outcome.usage))  # every key, also what is not known
         return outcome
 
     def _record(self, sent: SendRecord) -> None:
         """Durable before anything is sent."""
-        write(self.job.folder, "openclaw.json", msgspec.to_builtins(sent))
+        write_record(self.job.folder, NAME, sent)
         self.sent = sent

@@ -12,23 +12,18 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from claw_files.core.model import Value
 from claw_files.integrations.openclaw import json5
 from claw_files.integrations.openclaw.protocol import record, records, text
 
 CONFIG_BYTES = 1 << 20
 CLI_SECONDS = 30
+Agents = dict[
+    str, str
+]  # the agents that OpenClaw knows, by id: the workspace of each, absolute; "" where it is not told
 READS_HEARTBEAT_MD = (2026, 8, 1)  # before this version OpenClaw read HEARTBEAT.md; since then it never does
 
 
-class OpenClawAgent(Value, frozen=True):
-    """An agent as OpenClaw knows it."""
-
-    id: str
-    workspace: str = ""  # absolute; empty where it is not told
-
-
-def agents(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+def agents(environ: Mapping[str, str]) -> Agents | None:
     """The agents of the OpenClaw on this machine; None where neither its command nor its configuration tells."""
     found = _by_command(environ)
     return found if found is not None else _by_file(environ)
@@ -45,14 +40,19 @@ def is_new(version: str) -> bool:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= READS_HEARTBEAT_MD
 
 
-def listed(rows: object) -> tuple[OpenClawAgent, ...]:
+def listed(rows: object) -> Agents:
     """The agents in what `openclaw agents list --json`, or the gateway's `agents.list`, answers."""
     found = rows if isinstance(rows, list) else []
     named = [(text(one, "id", 100), text(one, "workspace", 4096)) for one in found if isinstance(one, dict)]
-    return tuple(OpenClawAgent(id=name.lower(), workspace=folder) for name, folder in named if name)
+    return {name.lower(): folder for name, folder in named if name}
 
 
-def configured(config: dict[str, Any], home: str) -> tuple[OpenClawAgent, ...]:
+def differs(told: str, ours: str, root: str) -> bool:
+    """Whether an agent's workspace as OpenClaw has it is another folder than the one that we read."""
+    return bool(told) and os.path.realpath(told) != os.path.realpath(os.path.join(root, ours))
+
+
+def configured(config: dict[str, Any], home: str) -> Agents:
     """The agents that a configuration names, in either layout; without any it is the one called main."""
     section = record(config, "agents")
     entries = record(section, "entries")
@@ -83,7 +83,7 @@ def config_path(environ: Mapping[str, str]) -> str:
     return environ.get("OPENCLAW_CONFIG_PATH") or os.path.join(state, "openclaw.json")
 
 
-def _by_command(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+def _by_command(environ: Mapping[str, str]) -> Agents | None:
     answer = _run(["agents", "list", "--json"], environ)
     try:
         found = json.loads(answer) if answer else None
@@ -92,7 +92,7 @@ def _by_command(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
     return listed(found) if isinstance(found, list) else None
 
 
-def _by_file(environ: Mapping[str, str]) -> tuple[OpenClawAgent, ...] | None:
+def _by_file(environ: Mapping[str, str]) -> Agents | None:
     config = _config(environ)
     if config is None or "$include" in json.dumps(config):
         return None

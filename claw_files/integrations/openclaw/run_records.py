@@ -1,34 +1,20 @@
-"""What a run's folder says about its message: `openclaw.json`, written before it is sent; and `usage.json`."""
+"""What a run's folder says about its message: `openclaw.json`, written before it is sent."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
-
-import msgspec
 
 from claw_files.core.keys import Key
 from claw_files.integrations.openclaw.delivery_check import SendRecord
-from claw_files.processes.supervisor import write_durably
+from claw_files.processes.run_client import read_record
 
 NAME = "openclaw.json"
-RECORD_BYTES = 1 << 14
 MOST = 50  # runs of a task that are looked through
-
-
-def write(folder: str, name: str, facts: dict[str, Any]) -> None:
-    """Write the file so that it survives a power cut."""
-    write_durably(folder, name, json.dumps(facts) + "\n")
 
 
 def read(folder: str) -> SendRecord | None:
     """What was written before the run's message was sent; None where nothing was, or it cannot be read."""
-    with suppress(OSError, msgspec.MsgspecError, ValueError):
-        fd = os.open(os.path.join(folder, NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as file:
-            return msgspec.json.decode(file.read(RECORD_BYTES), type=SendRecord)
-    return None
+    return read_record(folder, NAME, SendRecord)
 
 
 def recorded(runs: str, task: str, but: str, session: str) -> Iterator[SendRecord]:

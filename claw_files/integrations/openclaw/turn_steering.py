@@ -6,19 +6,15 @@ one, when that was begun by `agent` as ours are; `queueMode: "interrupt"` ends t
 """
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from enum import StrEnum
 from time import monotonic, sleep
 from typing import Any
 
-from claw_files.config import Settings
 from claw_files.core import text as words
-from claw_files.core.errors import GatewayAway, GatewayRefused, NotInstalled
-from claw_files.core.model import Message, Run, RunId, Value
+from claw_files.core.errors import GatewayRefused
+from claw_files.core.model import RunId
 from claw_files.integrations.openclaw.delivery_check import SendRecord
-from claw_files.integrations.openclaw.gateway_access import GatewayAccess, access
+from claw_files.integrations.openclaw.gateway_access import GatewayAccess
 from claw_files.integrations.openclaw.gateway_client import Gateway
 from claw_files.integrations.openclaw.protocol import record, text
 from claw_files.integrations.openclaw.run_records import read
@@ -29,24 +25,10 @@ _NOT_YET = "no active run"
 _ALLOW = 'add "sessions_send" to gateway.tools.allow in OpenClaw\'s configuration'
 
 
-class SteerOutcome(StrEnum):
-    """What became of a correction."""
+def steer(way: GatewayAccess, root: str, run: RunId, text: str, patience: timedelta = timedelta(seconds=20)) -> bool:
+    """Put `text` into the turn that the run is waiting for; whether the turn took it and sees it before its next step.
 
-    STEERED = "steered"  # the running turn has it and sees it before its next step
-    NOT_RUNNING = "not-running"  # the turn is over, or has not begun: nothing was sent
-
-
-class TurnSteering(Value, frozen=True):
-    """The answer to a correction."""
-
-    how: SteerOutcome
-    why: str = ""
-
-
-def steer(
-    way: GatewayAccess, root: str, run: RunId, text: str, patience: timedelta = timedelta(seconds=20)
-) -> TurnSteering:
-    """Put `text` into the turn that the run is waiting for; tells whether the turn took it.
+    It is not sent where the turn is over, or has not begun.
 
     Args:
         way: of `access.access(settings.openclaw, root, environ)`.
@@ -59,15 +41,14 @@ def steer(
     """
     sent = read(os.path.join(root, "runs", run))
     if sent is None or sent.state == "done":
-        return TurnSteering(how=SteerOutcome.NOT_RUNNING, why=f"{run} has no turn in the gateway")
+        return False
     until = monotonic() + patience.total_seconds()
     with Gateway(way.url, way.token) as gateway:
         while True:
             if _is_over(gateway, sent):
-                return TurnSteering(how=SteerOutcome.NOT_RUNNING, why=f"the turn of {run} is over")
-            answer = _try(gateway, sent, text[:LETTERS])
-            if answer.how is SteerOutcome.STEERED or monotonic() > until:
-                return answer
+                return False
+            if (is_taken := _try(gateway, sent, text[:LETTERS])) or monotonic() > until:
+                return is_taken
             sleep(BETWEEN_SECONDS)  # a turn accepts corrections only once its model has been asked
 
 
@@ -76,7 +57,7 @@ def _is_over(gateway: Gateway, sent: SendRecord) -> bool:
     return answer.get("status") in ("ok", "error")
 
 
-def _try(gateway: Gateway, sent: SendRecord, said: str) -> TurnSteering:
+def _try(gateway: Gateway, sent: SendRecord, said: str) -> bool:
     arguments = {"sessionKey": sent.session, "message": said, "mode": "steer", "timeoutSeconds": 0}
     # A session of the same agent that is not the target: only then nothing else has to be allowed.
     caller = ":".join([*sent.session.split(":")[:2], "clawfiles"])
@@ -84,23 +65,11 @@ def _try(gateway: Gateway, sent: SendRecord, said: str) -> TurnSteering:
     return _read(answer)
 
 
-def _read(answer: dict[str, Any]) -> TurnSteering:
+def _read(answer: dict[str, Any]) -> bool:
     details = record(record(answer, "output"), "details")
     error = text(details, "error") or text(record(answer, "error"), "message")
     if details.get("status") == "accepted" and details.get("targetDisposition") == "steered":
-        return TurnSteering(how=SteerOutcome.STEERED)
+        return True
     if _NOT_YET in error:
-        return TurnSteering(how=SteerOutcome.NOT_RUNNING, why=words.said(error, 200))
+        return False
     raise GatewayRefused("OpenClaw's gateway refused a correction", words.said(error or str(answer), 200), _ALLOW)
-
-
-def correct(settings: Settings, base: str, root: str, env: Mapping[str, str], run: Run, message: Message) -> bool:
-    """Put the message into the turn that the run waits for; False where that cannot be done now.
-
-    Args:
-        base: the folder of clawfiles.toml.
-        root: where the run's folder lies: there, or in a compartment.
-    """
-    with suppress(GatewayAway, GatewayRefused, NotInstalled):
-        return steer(access(settings.openclaw, base, env), root, run.id, message.body).how is SteerOutcome.STEERED
-    return False

@@ -10,7 +10,7 @@ from claw_files.formats import journal
 from claw_files.formats.journal import Line
 from claw_files.policy import work_statistics as stats
 from claw_files.policy.work_statistics import Stats
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.storage.workspace import Workspace
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
@@ -32,7 +32,7 @@ class StatisticsReport(Value, frozen=True):
 class Statistics:
     """Reads; never writes."""
 
-    def __init__(self, workspace: Workspace, runtime: AgentRuntime) -> None:
+    def __init__(self, workspace: Workspace, runtime: ProcessRunner) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._broken = 0

@@ -17,7 +17,7 @@ from claw_files.formats import frontmatter_edits, runs
 from claw_files.formats import usage as forms
 from claw_files.policy import costs
 from claw_files.policy.snapshot import TaskEvidence
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.accounting import unbilled_runs
 from claw_files.services.accounting.spend import Spending
 from claw_files.services.evidence.run_logs import LOG_BYTES
@@ -38,7 +38,7 @@ class ReportedUsage(Value, frozen=True):
 class UsageRecorder:
     """Called under the tick's lock: two that note at once would note twice, which counts once."""
 
-    def __init__(self, workspace: Workspace, runtime: AgentRuntime) -> None:
+    def __init__(self, workspace: Workspace, runtime: ProcessRunner) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._marks = unbilled_runs.marks(workspace)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from string import Template
 
 from claw_files.config import Agent, Settings
-from claw_files.core.model import AgentId, AgentKind, Runtime, Value
+from claw_files.core.model import AgentId, AgentKind, Value
 from claw_files.core.text import safe
 from claw_files.formats import own_sections
 from claw_files.system.package_data import template
@@ -79,15 +79,10 @@ def _facts(settings: Settings, agent: Agent, role: str) -> Iterable[str]:
 
 
 def _woken(agent: Agent) -> str:
-    if agent.runtime is Runtime.INBOX:
-        is_human = agent.kind is AgentKind.HUMAN
-        waits = "" if is_human else f"You are not started by clawfiles: `clawfiles inbox --wait --agent {agent.name}`. "
-        return f"{waits}Add `--agent {agent.name}` to each command, or set `CLAWFILES_AGENT`."
-    if agent.runtime is Runtime.OPENCLAW:
-        return "Messages reach you in OpenClaw and spell out how to call clawfiles there."
-    if agent.runtime is Runtime.ACP:
-        return "Messages reach you as prompts, one at a time."
-    return "You are started for one message and end after it; name and task are in your environment."
+    briefing = "" if agent.kind is AgentKind.HUMAN else agent.traits.briefing.format(name=agent.name)
+    if agent.traits.is_woken:
+        return briefing
+    return f"{briefing} Add `--agent {agent.name}` to each command, or set `CLAWFILES_AGENT`.".lstrip()
 
 
 def _others(settings: Settings, agent: Agent) -> list[Agent]:

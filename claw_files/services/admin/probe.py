@@ -15,11 +15,11 @@ from claw_files.core import text as words
 from claw_files.core.errors import ClawError, Refused
 from claw_files.core.journal_events import JournalEvent, Reason
 from claw_files.core.keys import run_id, task_key
-from claw_files.core.model import AgentKind, Audit, Box, Entry, Run, Runtime, Size, State, Task, TaskId, Value
-from claw_files.integrations.acp.handshake import HandshakeResult
+from claw_files.core.model import AgentKind, Audit, Box, Entry, Run, Size, State, Task, TaskId, Value
 from claw_files.policy import budgets, dispatch_queue, probes
 from claw_files.policy.snapshot import TaskEvidence
 from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.evidence.run_logs import last_bytes
 from claw_files.services.evidence.task_evidence import EvidenceReader
@@ -68,16 +68,15 @@ class Prober:
     def __init__(
         self,
         workspace: Workspace,
-        runtime: AgentRuntime,
+        runtime: ProcessRunner,
         snapshots: SnapshotLoader,
         evidence: EvidenceReader,
         heartbeat: Heartbeat,
         delegations: Delegations,
         tasks: TaskService,
         checkpoints: Checkpoints,
-        meet: Callable[[Agent, Callable[[str], None]], HandshakeResult],
+        runtime_of: Callable[[Agent], AgentRuntime],
     ) -> None:
-        """`meet` looks for an agent's program, and may speak to it, without a message; it says each step."""
         self._ws = workspace
         self._runtime = runtime
         self._snapshots, self._evidence = snapshots, evidence
@@ -85,7 +84,7 @@ class Prober:
         self._delegations = delegations
         self._tasks = tasks
         self._checkpoints = checkpoints
-        self._meet = meet
+        self._runtime_of = runtime_of
         self.progress: Callable[[ProbeStep], None] = lambda _: None
         self._me = workspace.settings.coordinator
         self._steps: list[ProbeStep] = []
@@ -96,15 +95,14 @@ class Prober:
         agent = self._ws.settings.agent(name)
         if agent.kind is AgentKind.HUMAN:
             raise Refused("probe", f"{agent.name} is a person; only agents can be probed", "ask them")
-        if agent.runtime is Runtime.INBOX:
+        if not agent.traits.is_woken:
             return self._look_at_inbox(agent)
         self._close_old(agent)
         self._steps, self._began, self._next_wake = [], self._ws.clock.monotonic(), 0.0
-        if agent.has_command:
-            met = self._meet(agent, self._tell)
-            if met.problem:
-                self._tell(met.problem)
-                return ProbeResult(agent=agent.name, acts=False, steps=tuple(self._steps), advice=met.advice)
+        answer = self._runtime_of(agent).probe(agent, self._tell)
+        if answer.problem:
+            self._tell(answer.problem)
+            return ProbeResult(agent=agent.name, acts=False, steps=tuple(self._steps), advice=answer.advice)
         task = self.send(agent, patience)
         found = None
         try:

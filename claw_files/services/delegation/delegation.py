@@ -284,7 +284,7 @@ class Delegations:
         if found is None:
             raise NotFound("message", f"{task_id} for {agent}")
         message, box = found
-        if box is Box.CUR and not ws.settings.agent(agent).is_woken:
+        if box is Box.CUR and not ws.settings.is_woken(agent):
             raise Conflict(f"{agent} has read the message on {task_id}", agent)
         now = ws.clock.now().replace(microsecond=0)
         again = replace(message, sends=message.sends + 1, ack_by=now + ws.settings.heartbeat.ack)

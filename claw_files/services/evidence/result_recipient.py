@@ -6,11 +6,11 @@ from claw_files.core.keys import Key
 from claw_files.core.model import Entry, RunId, Task, TaskId
 from claw_files.policy import flow_tree
 from claw_files.policy.flow_tree import Asker
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.storage.workspace import Workspace
 
 
-def asker_of(ws: Workspace, runtime: AgentRuntime, task: Task, entry: Entry) -> Asker | None:
+def asker_of(ws: Workspace, runtime: ProcessRunner, task: Task, entry: Entry) -> Asker | None:
     """As `flows.asker`: None, at the cost of nothing, where no worker asked for it."""
 
     def live(name: TaskId) -> RunId | None:

@@ -22,7 +22,7 @@ from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, Snapshot, TaskEvidence
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.evidence import recorded_ends, unreadable_files
 from claw_files.services.evidence.agent_reports import Reporters, reports_of
 from claw_files.services.evidence.result_recipient import asker_of
@@ -45,7 +45,7 @@ class EvidenceReader:
     def __init__(
         self,
         workspace: Workspace,
-        runtime: AgentRuntime,
+        runtime: ProcessRunner,
         checkpoints: Checkpoints,
         others: "Callable[[], Sequence[EvidenceReader]]" = tuple,
     ) -> None:

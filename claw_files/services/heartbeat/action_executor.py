@@ -12,7 +12,7 @@ from claw_files.core.model import AgentId, Audit, Box, Entry, Message, Report, S
 from claw_files.policy import manual_edits
 from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.evidence import recorded_ends
 from claw_files.services.heartbeat.attempt_outcomes import Outcomes, audit_of
@@ -42,7 +42,7 @@ class ActionExecutor:
     def __init__(
         self,
         workspace: Workspace,
-        runtime: AgentRuntime,
+        runtime: ProcessRunner,
         launcher: RunLauncher,
         outcomes: Outcomes,
         delegations: Delegations,

@@ -20,7 +20,8 @@ from claw_files.policy.forecast import ROUNDS, foresee, is_same
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
-from claw_files.processes import LOST, AgentRuntime
+from claw_files.processes import LOST
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.accounting.unbilled_runs import is_due, marks
 from claw_files.services.admin.unwritable_files import PRIVATE, sentence, unwritable
 from claw_files.services.evidence import schedule_events
@@ -78,7 +79,7 @@ class Heartbeat:
     def __init__(
         self,
         workspace: Workspace,
-        runtime: AgentRuntime,
+        runtime: ProcessRunner,
         evidence: EvidenceReader,
         snapshots: SnapshotLoader,
         make_acting: "Callable[[], ActionExecutor]",

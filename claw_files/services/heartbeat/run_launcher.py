@@ -1,7 +1,7 @@
 """Waking agents: the run of a message, the run of a route's own check."""
 
 import os
-import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -11,13 +11,12 @@ from claw_files.config import Agent
 from claw_files.core.errors import CannotWrite, InvalidFile
 from claw_files.core.journal_events import JournalEvent, Reason
 from claw_files.core.keys import Key, is_sent_by, run_for, run_id, task_key
-from claw_files.core.model import AgentId, AgentKind, Audit, Box, Kind, Message, Run, RunId, Runtime, State, Task
-from claw_files.integrations import acp
-from claw_files.integrations.openclaw import ENVIRONMENT, PROGRAM
+from claw_files.core.model import AgentId, AgentKind, Audit, Box, Kind, Message, Run, RunId, State, Task
 from claw_files.policy import authority, delegation, profiles, routing, transitions
 from claw_files.policy.rule_context import has_ended
 from claw_files.policy.snapshot import Action, TaskEvidence
-from claw_files.processes import AgentRuntime, Handover, Sandbox, StartOrder
+from claw_files.processes import AgentRuntime, Sandbox, StartOrder
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.accounting import unbilled_runs
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.message_reader import reader_of
@@ -30,9 +29,16 @@ VERIFY_LIMIT = timedelta(minutes=30)
 class RunLauncher:
     """Starts runs; never waits for one."""
 
-    def __init__(self, workspace: Workspace, runtime: AgentRuntime, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        runtime: ProcessRunner,
+        checkpoints: Checkpoints,
+        runtime_of: Callable[[Agent], AgentRuntime],
+    ) -> None:
         self._ws = workspace
         self._runtime = runtime
+        self._runtime_of = runtime_of
         self._checkpoints = checkpoints
         self._me = workspace.settings.coordinator
 
@@ -42,66 +48,62 @@ class RunLauncher:
         task = ws.known(message.task) if message.task else None
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
             return False  # its status file is gone: what it asks for may have been done
-        if (task is not None and _is_over(message, task)) or ws.is_answered(message):
-            self._ws.finish(message, Box.NEW, self._me, "its attempt is over" if task else "it was answered")
+        if self._is_settled(message, task):
             return False
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
+        runtime = self._runtime_of(agent)
+        read = reader_of(ws).as_read(message)
+        order = runtime.prepare(self._order(read, agent, task), agent, message)
+        # Marked before the start: a crash in between leaves a mark without a run, never a run that nobody counts.
+        unbilled_runs.begin(ws, order.run.id)
+        ws.count(message, order.run.id)
+        started = runtime.launch(order, self._runtime.start)
+        if started:
+            self._note_start(order, read, self._model(read, task))
+        self._put_away(agent.name)  # not before the start: the agent need not wait for it
+        self.read(message)
+        return started
+
+    def _is_settled(self, message: Message, task: Task | None) -> bool:
+        """Whether nobody waits for the message any more; then it is put away."""
+        ws, attempt_is_over = self._ws, task is not None and _is_over(message, task)
+        if not attempt_is_over and not ws.is_answered(message):
+            return False
+        ws.finish(message, Box.NEW, self._me, "its attempt is over" if task else "it was answered")
+        return True
+
+    def _order(self, message: Message, agent: Agent, task: Task | None) -> StartOrder:
+        """The order of a message's run, as for an agent that is a plain command."""
+        ws = self._ws
         # Whoever is only told of a worker's task is not bound by its contract.
         contract = task if task and _is_for(message, task) else None
-        model = self._model(message, task)
-        read = reader_of(ws).as_read(message)
-        now, profile = self._ws.clock.now(), ws.settings.profile(agent.name)
-        sandbox = self._sandbox(agent, contract)
+        limit = contract.timeout if contract and contract.label else None
         run = Run(
             id=run_for(message),
             agent=agent.name,
             key=message.key,
             task=message.task,
             generation=task.generation if task else message.generation,
-            epoch=self._ws.epoch,
-            started=now,
-            timeout=profiles.timeout_of(
-                ws.settings, agent.name, contract.timeout if contract and contract.label else None
-            ),
+            epoch=ws.epoch,
+            started=ws.clock.now(),
+            timeout=profiles.timeout_of(ws.settings, agent.name, limit),
         )
-        order = StartOrder(
+        sandbox, profile = self._sandbox(agent, contract), ws.settings.profile(agent.name)
+        return StartOrder(
             run=run,
             workspace=ws.root,
             command=agent.command,
-            message=self._text(read, run.id, agent) + (prompt_templates.in_sandbox(ws.root) if sandbox else ""),
-            given=Handover(agent.message),
+            message=self._text(message, run.id, agent) + (prompt_templates.in_sandbox(ws.root) if sandbox else ""),
+            given=agent.message,
             env=agent.env,
             base=ws.base,
             cwd=self._place(agent, contract),
             memory=profile.memory if profile else None,
             sandbox=sandbox,
             label=contract.label if contract else None,
-            extra=_extra(read, model),
+            extra=_extra(message, self._model(message, task)),
         )
-        if agent.runtime is Runtime.OPENCLAW:
-            order = self._bridged(order, agent, message)
-        if agent.runtime is Runtime.ACP:
-            order = self._spoken_to(order, agent)
-        audit = Audit(
-            JournalEvent.WAKE,
-            task=message.task,
-            agent=agent.name,
-            parent_agent=read.sender,
-            model=model,
-            key=run.id,
-            why=f"{message.kind} from {read.sender}",
-            actor=self._me,
-        )
-        unbilled_runs.begin(self._ws, run.id)
-        self._ws.count(message, run.id)
-        started = self._runtime.start(order)
-        if started:
-            self._ws.note(audit)
-            self._note_without(order, audit)
-        self._put_away(agent.name)  # not before the start: the agent need not wait for it
-        self.read(message)
-        return started
 
     def _model(self, message: Message, task: Task | None) -> str | None:
         """The model that the run works with: that of the task is for whoever does it, not for who reviews it."""
@@ -113,25 +115,23 @@ class RunLauncher:
         """What the run is told, and whose request it is, where that may give it work; `message` is as it is read."""
         is_letter = is_sent_by(message.id, message.sender) and message.kind is not Kind.TASK
         as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
-        return prompt_templates.wake_text(message, run, looks=agent.runtime is not Runtime.ACP, standing=as_what)
+        return prompt_templates.wake_text(message, run, looks=not agent.traits.is_prompted, standing=as_what)
 
-    @staticmethod
-    def _spoken_to(order: StartOrder, agent: Agent) -> StartOrder:
-        """The order for an agent that speaks ACP: our client is started, and starts its program, confined or not."""
-        sandbox = order.sandbox and replace(order.sandbox, outside=len(acp.command(())))
-        return replace(order, command=acp.command(agent.command), given=Handover.STDIN, alone=True, sandbox=sandbox)
-
-    def _bridged(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
-        """The order for an agent that lives in OpenClaw: the bridge is started here, and carries the message there."""
-        openclaw = self._ws.settings.openclaw
-        return replace(
-            order,
-            command=(sys.executable, "-I", PROGRAM),
-            given=Handover.STDIN,
-            message=order.message + prompt_templates.from_afar(message, agent, self._ws.root, order.run, _program()),
-            env=(*agent.env, openclaw.token_env, *ENVIRONMENT),
-            cwd=None,
+    def _note_start(self, order: StartOrder, message: Message, model: str | None) -> None:
+        """Write into the journal that the run began, and whether it is without the sandbox that it should have."""
+        audit = Audit(
+            JournalEvent.WAKE,
+            task=message.task,
+            agent=order.run.agent,
+            parent_agent=message.sender,
+            model=model,
+            key=order.run.id,
+            why=f"{message.kind} from {message.sender}",
+            actor=self._me,
         )
+        self._ws.note(audit)
+        if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
+            self._ws.note(replace(audit, action=JournalEvent.NO_SANDBOX, why=why))
 
     def read(self, message: Message) -> None:
         """Move the message to cur/: its run has it."""
@@ -142,7 +142,7 @@ class RunLauncher:
         """How the agent's run is confined; None where it is not."""
         ws = self._ws
         profile = profiles.confined(ws.settings, agent.name, task)
-        if profile is None or agent.runtime is Runtime.OPENCLAW:
+        if profile is None or not agent.traits.has_command:
             return None
         walled = {os.path.dirname(one.own_folder) for one in ws.settings.agents.values() if one.own_folder}
         inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
@@ -170,11 +170,6 @@ class RunLauncher:
         named = (word.replace("{workspace}", self._ws.base) for word in words if "\0" not in word)
         paths = (os.path.normpath(os.path.join(self._ws.base, word)) for word in named)
         return tuple(path for path in paths if os.path.isfile(path))
-
-    def _note_without(self, order: StartOrder, audit: Audit) -> None:
-        """Say of a run that would have been in a sandbox that it is in none."""
-        if order.sandbox and not order.sandbox.required and (why := self._runtime.lacks_sandbox()):
-            self._ws.note(replace(audit, action=JournalEvent.NO_SANDBOX, why=why))
 
     def _place(self, agent: Agent, task: Task | None) -> str | None:
         """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
@@ -264,9 +259,3 @@ def _extra(message: Message, model: str | None) -> dict[str, str]:
         "CLAWFILES_ROOT": message.origin,
     }
     return extra | ({"CLAWFILES_MODEL": model} if model else {})
-
-
-def _program() -> str:
-    """Our command for a shell that another program starts: by its path, where it lies beside this Python."""
-    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "clawfiles")
-    return beside if os.path.exists(beside) else "clawfiles"

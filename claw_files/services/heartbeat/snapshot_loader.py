@@ -121,7 +121,7 @@ class SnapshotLoader:
 
     def _new_messages(self) -> Iterable[tuple[Message, bool]]:
         for agent in self._ws.settings.agents.values():
-            if not agent.is_woken or agent.kind is AgentKind.HUMAN or not self._is_here(agent.name):
+            if not agent.traits.is_woken or agent.kind is AgentKind.HUMAN or not self._is_here(agent.name):
                 continue
             for message in self._new_of(agent.name):
                 if is_turn(message):  # the tick hands it to its session, in its order

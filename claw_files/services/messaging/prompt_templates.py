@@ -1,15 +1,13 @@
 """The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from string import Template
 
 from msgspec.structs import replace
 
-from claw_files.config import Agent
 from claw_files.core import text as words
-from claw_files.core.model import AgentId, Message, Result, Run, RunId, Task
+from claw_files.core.model import AgentId, Message, Result, RunId, Task
 from claw_files.formats import definitions
 from claw_files.policy import payload_sizes
 from claw_files.system.package_data import template
@@ -157,20 +155,6 @@ def report(text: str, is_cut: bool, source: str, path: str) -> str:
 
 def _beginning(text: str, path: str) -> str:
     return f"That is only the beginning: all {payload_sizes.kilobytes(text)} KB of it are in `{path}`."
-
-
-def from_afar(message: Message, agent: Agent, root: str, run: Run, program: str) -> str:
-    """What an agent of another program has to be told beside its message: where the team's files are, and who it is.
-
-    Its commands have nothing of ours in their environment: what a command that we start is given stands here instead.
-    """
-    known = {"WORKSPACE": root, "AGENT": agent.name, "RUN": run.id, "TASK": run.task, "GENERATION": run.generation}
-    known |= {"KIND": message.kind.value, "MESSAGE_ID": message.id, "ROOT": message.origin}
-    given = " ".join(f"CLAWFILES_{name}={shlex.quote(str(value))}" for name, value in known.items() if value)
-    text = f"\n---\nYou are {agent.name}. Paths and commands above are relative to {root}, the team's folder.\n"
-    if message.task and agent.workspace:
-        text += f"`status/{words.file_name(message.task)}` in your own workspace is also read.\n"
-    return text + f"To run `clawfiles ...`, write: `{given} {shlex.quote(program)} ...`\n"
 
 
 def in_sandbox(root: str) -> str:

@@ -12,7 +12,7 @@ from claw_files.core.model import AgentId, Audit, Entry, Run, RunId, State, Stay
 from claw_files.policy import authority, transitions
 from claw_files.policy import flow_tree as flows
 from claw_files.policy.flow_tree import Flow, Member
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.session_turns import put_away
 from claw_files.storage.workspace import Workspace
@@ -72,7 +72,7 @@ class Cancelled(Value, frozen=True):
 class Flows:
     """Use cases around trees."""
 
-    def __init__(self, workspace: Workspace, runtime: AgentRuntime, evidence: EvidenceReader) -> None:
+    def __init__(self, workspace: Workspace, runtime: ProcessRunner, evidence: EvidenceReader) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._evidence = evidence

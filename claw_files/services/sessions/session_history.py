@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from claw_files.config import RUNTIMES
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError
-from claw_files.core.model import AgentId, Run, RunId, Runtime, TaskId, Value
+from claw_files.core.model import AgentId, Run, RunId, TaskId, Value
 from claw_files.policy.session_view import Session
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.evidence.run_logs import LOG_BYTES
 from claw_files.services.sessions.session_list import Sessions
 from claw_files.services.tasks import task_history as history
@@ -52,7 +53,7 @@ class Records:
     """Reads; never writes."""
 
     def __init__(
-        self, workspace: Workspace, runtime: AgentRuntime, sessions: Sessions, checkpoints: Checkpoints
+        self, workspace: Workspace, runtime: ProcessRunner, sessions: Sessions, checkpoints: Checkpoints
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
@@ -77,7 +78,7 @@ class Records:
         """Its records, oldest first; of the newest `limit` runs, as each has several."""
         runs = [run for name in session.runs[-limit:] if (run := self._runtime.look(name))]
         found = [record for run in runs for record in self._of_run(run)]
-        if session.runtime is Runtime.INBOX:
+        if session.runtime and not RUNTIMES[session.runtime].is_woken:
             found += self._messages(session, limit)
         if session.label and (result := self._result(session)):
             found.append(result)

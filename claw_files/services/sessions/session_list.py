@@ -15,7 +15,7 @@ from claw_files.policy import authority
 from claw_files.policy import session_view as sessions
 from claw_files.policy.dispatch_queue import QueuedMessage
 from claw_files.policy.session_view import Session, SessionEvidence, SessionFilter, Spoken
-from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.evidence.run_logs import last_bytes
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.services.messaging.message_reader import reader_of
@@ -38,7 +38,7 @@ class Sessions:
     """Reads; never writes."""
 
     def __init__(
-        self, workspace: Workspace, runtime: AgentRuntime, snapshots: SnapshotLoader, checkpoints: Checkpoints
+        self, workspace: Workspace, runtime: ProcessRunner, snapshots: SnapshotLoader, checkpoints: Checkpoints
     ) -> None:
         self._ws = workspace
         self._runtime = runtime

@@ -1,22 +1,20 @@
 """Talking to a session that is at work: a message that triggers a turn, a correction, the end of its run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from claw_files.config import Agent
 from claw_files.core.errors import Refused, UsageError
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import AgentId, AgentKind, Audit, Message, Run, RunId, Runtime, Stay, TaskId, Value
+from claw_files.core.model import AgentId, AgentKind, Audit, Run, RunId, Stay, TaskId, Value
 from claw_files.policy import authority, delegation, session_view
 from claw_files.policy.session_view import Session, SessionKind, Status
 from claw_files.processes import AgentRuntime
+from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.services.sessions.session_list import Sessions
 from claw_files.storage.workspace import Workspace
 
-Steer = Callable[[Run, Message], str | None]
-"""Hands a correction to a run that is at work, and says when it takes effect; None where the run has to look itself.
-Raises Refused where it reaches nobody any more."""
-
-NOW, NEXT_LOOK = "now", "at its next look"
+NEXT_LOOK = "at its next look"
 
 
 class SteerResult(Value, frozen=True):
@@ -39,21 +37,21 @@ class KilledRun(Value, frozen=True):
 
 
 class Steering:
-    """`steers` says which runtimes can hand a correction to a run at once."""
+    """Speaks to sessions in the name of an agent, as far as its rights go."""
 
     def __init__(
         self,
         workspace: Workspace,
-        runtime: AgentRuntime,
+        runtime: ProcessRunner,
         found: Sessions,
         messages: Mailbox,
-        steers: Mapping[Runtime, Steer],
+        runtime_of: Callable[[Agent], AgentRuntime],
     ) -> None:
         self._ws = workspace
         self._runtime = runtime
         self._sessions = found
         self._messages = messages
-        self._steers = steers
+        self._runtime_of = runtime_of
 
     # --- a message
 
@@ -102,8 +100,8 @@ class Steering:
             return SteerResult(id=message.id, session=session, takes_effect=NEXT_LOOK)
         audit = Audit(JournalEvent.STEER, task=run.task, agent=run.agent, actor=by, key=run.id, why="steer.md")
         self._messages.into_run(run.id, message, audit)
-        hand_over = self._steers.get(session.runtime) if session.runtime else None
-        when = hand_over(run, message) if hand_over else None
+        agent = self._ws.settings.agents.get(session.agent)
+        when = self._runtime_of(agent).steer(run, message) if agent else None
         return SteerResult(id=message.id, session=session, takes_effect=when or NEXT_LOOK)
 
     def _at_work(self, session: Session) -> Run | None:

@@ -9,7 +9,7 @@ import pytest
 from claw_files import config
 from claw_files.config.channels import named
 from claw_files.core.errors import InvalidConfig, NotFound
-from claw_files.core.model import AgentKind, Runtime, Size
+from claw_files.core.model import AgentKind, Size
 
 ROOT = Path(__file__).parents[3]
 LEAST = b'[workspace]\ncoordinator = "sam"\n[agents.sam]\n'
@@ -98,10 +98,10 @@ def test_a_full_file_is_read_as_it_says() -> None:
     settings = config.parse(FULL)
 
     peter = settings.agent("peter")
-    assert peter.runtime is Runtime.COMMAND
+    assert peter.runtime == "command"
     assert peter.command == ("claude", "-p")
     assert peter.quiet_hours == ((time(22), time(7)),)
-    assert settings.agent("research").runtime is Runtime.COMMAND  # for it has a command
+    assert settings.agent("research").runtime == "command"  # for it has a command
     assert settings.agent("dimitrios").kind is AgentKind.HUMAN
     assert settings.routes["code-review"].to == ("peter", "research", "sam")
     assert settings.routes["code-review"].verify == ("pytest", "-q")
@@ -282,7 +282,7 @@ def test_a_long_value_is_not_repeated_whole_in_the_error() -> None:
 def test_each_agent_template_parses(file: Path) -> None:
     settings = config.parse(LEAST + file.read_bytes(), file.name)
 
-    assert settings.agent(file.stem).runtime is (Runtime.INBOX if file.stem == "inbox" else Runtime.COMMAND)
+    assert settings.agent(file.stem).runtime == ("inbox" if file.stem == "inbox" else "command")
 
 
 def test_there_is_a_template_for_each_agent_that_init_knows() -> None:

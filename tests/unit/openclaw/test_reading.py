@@ -5,8 +5,7 @@ import pytest
 from claw_files.config import parse
 from claw_files.core.errors import InvalidConfig
 from claw_files.core.model import Usage
-from claw_files.integrations.openclaw import agent_health, installation, json5, turn_result
-from claw_files.integrations.openclaw.installation import OpenClawAgent
+from claw_files.integrations.openclaw import installation, json5, turn_result
 
 NEW = "{agents: {defaults: {workspace: '~/ws'}, entries: {Main: {}, peter: {workspace: '~/desk'}}}}"
 OLD = '{"agents": {"list": [{"id": "main"}, {"id": "Peter", "workspace": "/desk"}], "defaults": {"workspace": "/ws"}}}'
@@ -16,26 +15,21 @@ def test_agents_and_their_workspaces_are_found_in_the_new_layout_and_in_the_old(
     new = installation.configured(json5.loads(NEW), "/home/me")
     old = installation.configured(json5.loads(OLD), "/home/me")
 
-    assert new == (
-        OpenClawAgent(id="main", workspace="/home/me/ws/Main"),
-        OpenClawAgent(id="peter", workspace="/home/me/desk"),
-    )
-    assert old == (OpenClawAgent(id="main", workspace="/ws/main"), OpenClawAgent(id="peter", workspace="/desk"))
+    assert new == {"main": "/home/me/ws/Main", "peter": "/home/me/desk"}
+    assert old == {"main": "/ws/main", "peter": "/desk"}
 
 
 def test_without_agents_there_is_the_one_called_main() -> None:
-    assert installation.configured({}, "/home/me") == (OpenClawAgent(id="main", workspace=""),)
-    assert (
-        installation.configured({"agents": {"defaults": {"workspace": "~/ws"}}}, "/home/me")[0].workspace
-        == "/home/me/ws"
-    )
+    assert installation.configured({}, "/home/me") == {"main": ""}
+    shared = installation.configured({"agents": {"defaults": {"workspace": "~/ws"}}}, "/home/me")
+    assert shared == {"main": "/home/me/ws"}
 
 
 def test_rows_that_make_no_sense_are_passed_over() -> None:
     rows = [{"id": 7}, "x", {"id": "peter", "workspace": ["a"]}, {}, None]
 
-    assert installation.listed(rows) == (OpenClawAgent(id="peter"),)
-    assert installation.listed({"id": "peter"}) == ()
+    assert installation.listed(rows) == {"peter": ""}
+    assert installation.listed({"id": "peter"}) == {}
 
 
 def test_json_as_people_write_it_is_read() -> None:
@@ -92,9 +86,9 @@ def test_usage_that_makes_no_sense_counts_as_nothing(odd: object) -> None:
 
 
 def test_a_workspace_that_is_told_differs_only_if_it_is_another_folder() -> None:
-    assert not agent_health.differs("", "../peter", "/team")
-    assert not agent_health.differs("/peter", "../peter", "/team")
-    assert agent_health.differs("/other", "../peter", "/team")
+    assert not installation.differs("", "../peter", "/team")
+    assert not installation.differs("/peter", "../peter", "/team")
+    assert installation.differs("/other", "../peter", "/team")
 
 
 def settings(text: str) -> str:
