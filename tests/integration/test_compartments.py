@@ -221,7 +221,8 @@ def test_a_task_that_still_lies_outside_is_hidden_from_others(
     office.write("HEARTBEAT.md", "- TC-2 delegated to shield\n- TC-3 delegated to shield\n")
 
     for agent in ("peter", "sam"):
-        assert SECRET not in typed(office, capsys, "--agent", agent, "task", "list", "--json")[1]
+        listed = json.loads(typed(office, capsys, "--agent", agent, "task", "list", "--json")[1])
+        assert [row["id"] for row in listed] == ["TC-3"]
         for task in ("TC-1", "TC-2"):
             for command in (("task", "show"), ("explain",), ("route", "--explain")):
                 status, out, err = typed(office, capsys, "--agent", agent, *command, task)
