@@ -210,22 +210,22 @@ MUTANTS = (
     Mutant(
         "one run in a lane",
         LANES,
-        "        is_full = self.lanes[wait.lane] >= self._width(wait.message.to)",
-        "        is_full = False",
+        "self.lanes[wait.lane] >= (1 if is_worker else most or 1)",
+        "False",
         (UNIT + "test_lanes.py",),
     ),
     Mutant(
         "a lane keeps the order of its messages",
         LANES,
-        "return (HoldReason.LANE, None) if is_full or wait.lane in self.kept else None",
-        "return (HoldReason.LANE, None) if is_full else None",
+        "if wait.lane in self.kept or self.lanes",
+        "if self.lanes",
         (UNIT + "test_lanes.py",),
     ),
     Mutant(
         "at most limits.runs runs at once",
         LANES,
-        "return (HoldReason.RUNS, None) if self.left <= 0 else None",
-        "return None",
+        "        if self.left <= 0:",
+        "        if False:",
         (UNIT + "test_lanes.py",),
     ),
     Mutant(
@@ -245,15 +245,15 @@ MUTANTS = (
     Mutant(
         "an open breaker keeps its agent asleep",
         LANES,
-        "return None if may else (HoldReason.BREAKER, found.until)",
-        "return None",
+        '        if breaker.state == "open" or ',
+        "        if False and ",
         (UNIT + "test_lanes.py", STORY + "test_heartbeat_runs.py"),
     ),
     Mutant(
         "an agent whose budget is used up is not woken",
         LANES,
-        "if is_used_up else None",
-        "if False else None",
+        "        if budgets.used_up(settings, self.snap.spent, to):",
+        "        if False:",
         (UNIT + "test_lanes.py", UNIT + "test_budgets.py", STORY + "test_spending.py"),
     ),
     Mutant(

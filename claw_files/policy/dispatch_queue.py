@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, KeyText, Kind, Message, Run, RunId, Task, Value
+from claw_files.core.model import KeyText, Kind, Message, Run, RunId, Value
 from claw_files.policy import budgets, resilience, routing, wake_budget
 from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import breaker_of, lane
@@ -66,12 +66,10 @@ class _Room:
         self.kept = set[str]()  # lanes in which an earlier message waits
         self.started = {model: list(times) for model, times in snap.started.items()}
         self.spawned, self.caused = list(snap.spawned), dict(snap.caused)
-        slots = (self._lane, self._agent, self._runs)
-        self.tests = (self._wakes, *slots, self._spawns, self._model, self._breaker, self._budget)
 
     def hold(self, wait: QueuedMessage) -> Held | None:
-        """What holds the message, the first in the order of `Hold`; None when there is room, which it then takes."""
-        held = next((found for test in self.tests if (found := test(wait))), None)
+        """What holds the message, the first in the order of `HoldReason`; None when there is room, which it takes."""
+        held = next(self._holds(wait), None)
         if held is None:
             self._take(wait)
         elif held[0] not in (HoldReason.BREAKER, HoldReason.BUDGET, HoldReason.WAKES):
@@ -89,49 +87,35 @@ class _Room:
         if wait.model:
             self.started.setdefault(wait.model, []).append(self.now)
 
-    def _wakes(self, wait: QueuedMessage) -> Held | None:
-        return (HoldReason.WAKES, None) if wake_budget.is_used_up(self.settings, self.caused, wait.message) else None
+    def _holds(self, wait: QueuedMessage) -> Iterator[Held]:
+        """What holds the message, in the order of `HoldReason`; nobody asks further than the first."""
+        to, settings, limits = wait.message.to, self.settings, self.settings.limits
+        is_worker, most = settings.is_worker(to), settings.agents[to].runs
+        if wake_budget.is_used_up(settings, self.caused, wait.message):
+            yield HoldReason.WAKES, None
+        # A lane keeps its order, whatever holds its first message. It has room for one run, unless a named agent's
+        # `runs` says more.
+        if wait.lane in self.kept or self.lanes[wait.lane] >= (1 if is_worker else most or 1):
+            yield HoldReason.LANE, None
+        if most is not None and self.agents[to] >= most:
+            yield HoldReason.AGENT, None
+        if self.left <= 0:
+            yield HoldReason.RUNS, None
+        if is_worker:
+            yield from self._rate(HoldReason.SPAWNS, self.spawned, limits.spawns_per_minute, MINUTE)
+        if wait.model and (rate := limits.per_model.get(wait.model)):
+            yield from self._rate(HoldReason.MODEL, self.started.get(wait.model, []), rate.count, rate.per)
+        # An open breaker keeps its agent asleep, a half-open one lets one run begin.
+        breaker = breaker_of(self.snap, to, self.now)
+        if breaker.state == "open" or (breaker.state == "half-open" and self.agents[to]):
+            yield HoldReason.BREAKER, breaker.until
+        if budgets.used_up(settings, self.snap.spent, to):
+            yield HoldReason.BUDGET, budgets.next_month(self.now, settings.workspace.zone)
 
-    def _lane(self, wait: QueuedMessage) -> Held | None:
-        """Busy, or somebody sent earlier waits for it: a lane keeps its order, whatever holds its first message."""
-        is_full = self.lanes[wait.lane] >= self._width(wait.message.to)
-        return (HoldReason.LANE, None) if is_full or wait.lane in self.kept else None
-
-    def _width(self, agent: AgentId) -> int:
-        """How many runs a lane may hold at once: one, unless a named agent's `runs` says more."""
-        return 1 if self.settings.is_worker(agent) else self.settings.agents[agent].runs or 1
-
-    def _agent(self, wait: QueuedMessage) -> Held | None:
-        most = self.settings.agents[wait.message.to].runs
-        return (HoldReason.AGENT, None) if most is not None and self.agents[wait.message.to] >= most else None
-
-    def _runs(self, wait: QueuedMessage) -> Held | None:
-        return (HoldReason.RUNS, None) if self.left <= 0 else None
-
-    def _spawns(self, wait: QueuedMessage) -> Held | None:
-        if not self.settings.is_worker(wait.message.to):
-            return None
-        return self._rate(HoldReason.SPAWNS, self.spawned, self.settings.limits.spawns_per_minute, MINUTE)
-
-    def _model(self, wait: QueuedMessage) -> Held | None:
-        rate = self.settings.limits.per_model.get(wait.model) if wait.model else None
-        return (
-            self._rate(HoldReason.MODEL, self.started.get(wait.model or "", []), rate.count, rate.per) if rate else None
-        )
-
-    def _rate(self, hold: HoldReason, times: Sequence[datetime], count: int, per: timedelta) -> Held | None:
+    def _rate(self, hold: HoldReason, times: Sequence[datetime], count: int, per: timedelta) -> Iterator[Held]:
         free = resilience.rate_free_at(times, count, per, self.now)
-        return (hold, free) if free > self.now else None
-
-    def _breaker(self, wait: QueuedMessage) -> Held | None:
-        """An open breaker keeps its agent asleep, a half-open one lets one run begin."""
-        found = breaker_of(self.snap, wait.message.to, self.now)
-        may = found.state == "closed" or (found.state == "half-open" and not self.agents[wait.message.to])
-        return None if may else (HoldReason.BREAKER, found.until)
-
-    def _budget(self, wait: QueuedMessage) -> Held | None:
-        is_used_up = budgets.used_up(self.settings, self.snap.spent, wait.message.to)
-        return (HoldReason.BUDGET, budgets.next_month(self.now, self.settings.workspace.zone)) if is_used_up else None
+        if free > self.now:
+            yield hold, free
 
 
 def plan_waits(snap: Snapshot, now: datetime) -> tuple[QueuedMessage, ...]:
@@ -195,7 +179,7 @@ def dispatch_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     yield from breakers_due(snap, now)
 
 
-_ARRIVES = {Act.DELIVER: Kind.TASK, Act.RESEND: Kind.TASK, Act.NEXT_AGENT: Kind.TASK, Act.DELEGATE: Kind.TASK}
+_ARRIVES = (Act.DELIVER, Act.RESEND, Act.NEXT_AGENT, Act.DELEGATE)
 
 
 def _about_to_arrive(snap: Snapshot) -> list[Message]:
@@ -203,27 +187,16 @@ def _about_to_arrive(snap: Snapshot) -> list[Message]:
     settings, found = snap.settings, []
     tasks = {task.id: task for task in (*snap.ready, *(look.task for look in snap.looks if look.task))}
     for action in snap.planned:
-        kind = _ARRIVES.get(action.act) or action.kind
+        kind = Kind.TASK if action.act in _ARRIVES else action.kind
         if kind is None or action.agent is None or not settings.is_woken(action.agent):
             continue
-        found.append(
-            Message(
-                id=action.key,
-                key=KeyText(action.key),
-                kind=kind,
-                sender=settings.coordinator,
-                to=action.agent,
-                task=action.task,
-                definition=_named(tasks.get(action.task)) if action.act in _ARRIVES and action.task else {},
-            )
-        )
+        task = tasks.get(action.task) if action.act in _ARRIVES and action.task else None
+        said = {"type": task.type, "model": task.model} if task else {}  # as far as it decides on the model
+        definition = {name: value for name, value in said.items() if value}
+        sender, key, to = settings.coordinator, KeyText(action.key), action.agent
+        arrives = Message(id=key, key=key, kind=kind, sender=sender, to=to, task=action.task, definition=definition)
+        found.append(arrives)
     return found
-
-
-def _named(task: Task | None) -> dict[str, str]:
-    """What the message will say of the task as far as it decides on the model."""
-    said = {"type": task.type, "model": task.model} if task else {}
-    return {key: value for key, value in said.items() if value}
 
 
 def _wake(message: Message) -> Action:

@@ -155,6 +155,14 @@ def check_generation(task: Task, agent: AgentId, named: int | None) -> None:
 
 # --- the moves
 
+_NOTHING_OPEN = {"lease": None, "eta": None, "need": None}
+
+
+def _moved(task: Task, target: State, actor: Actor, letters: str, now: datetime, **changes: Any) -> Task:
+    """`task` in the state `target`, by one of the rows with these letters, with these changes."""
+    check(task, target, actor, *letters.split())
+    return replace(task, state=target, updated=now, **changes)
+
 
 def reserve(task: Task, agent: AgentId, generation: int, now: datetime) -> Task:
     """`task` in backlog, promised to `agent`: the generation its claim will have is already fixed."""
@@ -179,17 +187,8 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
         raise AlreadyClaimed(task.id, task.assignee, task.generation)
     if task.assignee not in (None, actor.id):
         raise NotYours(task.id, task.assignee, "it is delegated, so only that agent may claim it")
-    check(task, S.IN_PROGRESS, actor, "B")
-    return replace(
-        task,
-        state=S.IN_PROGRESS,
-        assignee=actor.id,
-        generation=generation,
-        lease=now + lasting,
-        reason=None,
-        not_before=None,
-        updated=now,
-    )
+    changes = {"assignee": actor.id, "generation": generation, "reason": None, "not_before": None}
+    return _moved(task, S.IN_PROGRESS, actor, "B", now, lease=now + lasting, **changes)
 
 
 def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: datetime | None = None) -> Task:
@@ -203,16 +202,8 @@ def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: d
         if task.assignee:
             raise NotYours(task.id, task.assignee, f"it is blocked, and only its holder may report progress; {right}")
         raise MoveRefused("transitions", f"{task.id} is blocked and has no holder", right)
-    check(task, S.IN_PROGRESS, actor, "D", "K")
-    return replace(
-        task,
-        state=S.IN_PROGRESS,
-        lease=now + lasting,
-        eta=eta or task.eta,
-        need=None,
-        reason=None if task.state is S.BLOCKED else task.reason,
-        updated=now,
-    )
+    changes = {"eta": eta or task.eta, "need": None, "reason": None if task.state is S.BLOCKED else task.reason}
+    return _moved(task, S.IN_PROGRESS, actor, "D K", now, lease=now + lasting, **changes)
 
 
 def finish(
@@ -220,45 +211,31 @@ def finish(
 ) -> Task:
     """`task` done, or in review where the route wants one (`reviewed`)."""
     target = S.REVIEW if reviewed else S.DONE
-    check(task, target, actor, "C1", "C2", "E1", "E2")
-    return replace(
-        task,
-        state=target,
-        summary=summary or task.summary,
-        outputs=tuple(dict.fromkeys((*task.outputs, *outputs))),
-        lease=None,
-        eta=None,
-        reason=None,
-        need=None,
-        completed=now if target is S.DONE else None,
-        verified=None,
-        updated=now,
-    )
+    outputs = tuple(dict.fromkeys((*task.outputs, *outputs)))
+    ends = {"completed": now if target is S.DONE else None, "verified": None, "reason": None, **_NOTHING_OPEN}
+    return _moved(task, target, actor, "C1 C2 E1 E2", now, summary=summary or task.summary, outputs=outputs, **ends)
 
 
 def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
     """`task` failed, one failure more; the next tick decides what follows."""
-    check(task, S.FAILED, actor, "C3", "F", "Q")
-    ends = {"lease": None, "eta": None, "need": None, "completed": None, "verified": None}
-    return replace(task, state=S.FAILED, failures=task.failures + 1, reason=reason, updated=now, **ends)
+    ends = {"completed": None, "verified": None, **_NOTHING_OPEN}
+    return _moved(task, S.FAILED, actor, "C3 F Q", now, failures=task.failures + 1, reason=reason, **ends)
 
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
     """`task` blocked, with a note of what is missing; a note is required."""
-    check(task, S.BLOCKED, actor, "J")
+    blocked = _moved(task, S.BLOCKED, actor, "J", now, reason=note, need=need, eta=None)
     if not note.strip():
-        raise MoveRefused(
-            "blocked needs a note", "a blocked task needs a reason", f'`clawfiles block {task.id} "what is missing"`'
-        )
-    return replace(task, state=S.BLOCKED, reason=note, need=need, eta=None, updated=now)
+        right = f'`clawfiles block {task.id} "what is missing"`'
+        raise MoveRefused("blocked needs a note", "a blocked task needs a reason", right)
+    return blocked
 
 
 def unblock(task: Task, actor: Actor, now: datetime, lasting: timedelta) -> Task:
     """`task` as before it was blocked: in progress with its holder, or in backlog where nobody had claimed it."""
     if task.state is S.BLOCKED and not (task.assignee and task.lease):
         return resume(task, actor, now)
-    check(task, S.IN_PROGRESS, actor, "K")
-    return replace(task, state=S.IN_PROGRESS, lease=now + lasting, need=None, reason=None, updated=now)
+    return _moved(task, S.IN_PROGRESS, actor, "K", now, lease=now + lasting, need=None, reason=None)
 
 
 def is_held(task: Task) -> bool:
@@ -268,24 +245,13 @@ def is_held(task: Task) -> bool:
 
 def resume(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` in backlog again, its assignee's as before: what blocked it is over."""
-    check(task, S.BACKLOG, actor, "L")
-    return replace(task, state=S.BACKLOG, reason=None, need=None, updated=now)
+    return _moved(task, S.BACKLOG, actor, "L", now, reason=None, need=None)
 
 
 def release(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` back in backlog for anyone, its generation ended."""
-    check(task, S.BACKLOG, actor, "G", "L")
-    return replace(
-        task,
-        state=S.BACKLOG,
-        assignee=None,
-        generation=generation,
-        lease=None,
-        eta=None,
-        need=None,
-        reason=why,
-        updated=now,
-    )
+    ends = {"assignee": None, "generation": generation, **_NOTHING_OPEN}
+    return _moved(task, S.BACKLOG, actor, "G L", now, reason=why, **ends)
 
 
 def approve(
@@ -300,8 +266,7 @@ def approve(
     if other is not None and actor.id in (task.assignee, maker):
         why, right = f"{task.id} is the work of {actor.id}", f"`clawfiles approve {task.id} --agent {other}`"
         raise MoveRefused("maker and reviewer differ", why, f"{other} may: {right}")
-    check(task, S.DONE, actor, "H")
-    return replace(task, state=S.DONE, completed=now, verified=None, reason=None, updated=now)
+    return _moved(task, S.DONE, actor, "H", now, completed=now, verified=None, reason=None)
 
 
 def verify(task: Task, actor: Actor, now: datetime) -> Task:
@@ -351,29 +316,17 @@ def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> 
 
 def die(task: Task, actor: Actor, now: datetime) -> Task:
     """`task` dead: out of attempts."""
-    check(task, S.DEAD, actor, "N")
-    return replace(task, state=S.DEAD, lease=None, eta=None, updated=now)
+    return _moved(task, S.DEAD, actor, "N", now, lease=None, eta=None)
 
 
 def requeue(task: Task, actor: Actor, generation: int, now: datetime) -> Task:
     """`task` in backlog again, its attempts counted anew."""
     check(task, S.BACKLOG, actor, "O")
-    return replace(
-        task,
-        state=S.BACKLOG,
-        attempt=task.attempt + 1,
-        failures=0,
-        generation=generation,
-        reason=None,
-        not_before=None,
-        lease=None,
-        cached_from=None,
-        updated=now,
-    )
+    return _new_attempt(task, generation, now, failures=0, reason=None, not_before=None)
 
 
 def cancel(task: Task, actor: Actor, generation: int, now: datetime, why: str | None) -> Task:
     """`task` cancelled; the caller stops a live run first."""
-    check(task, S.CANCELLED, actor, "P")
-    ends = {"lease": None, "eta": None, "need": None, "session": Stay.CLOSED if task.session else None}
-    return replace(task, state=S.CANCELLED, generation=generation, reason=why, updated=now, **ends)
+    session = Stay.CLOSED if task.session else None
+    ends = {"generation": generation, "session": session, **_NOTHING_OPEN}
+    return _moved(task, S.CANCELLED, actor, "P", now, reason=why, **ends)
