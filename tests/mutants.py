@@ -309,8 +309,8 @@ MUTANTS = (
     Mutant(
         "one task's failures do not stop its agent",
         RESILIENCE,
-        "    return len({outcome.task for outcome in failed if outcome.task}) + sum(",
-        "    return len(failed) + 0 * sum(",
+        "    row = len({outcome.task for outcome in failed if outcome.task}) + sum(",
+        "    row = len(failed) + 0 * sum(",
         (UNIT + "test_resilience.py",),
     ),
     Mutant(
@@ -471,7 +471,7 @@ MUTANTS = (
     Mutant(
         "quiet hours last over midnight",
         "claw_files/policy/quiet_hours.py",
-        "    return reading >= start or reading < end",
+        "not end <= reading < start",
         "    return reading >= start",
         (UNIT + "test_quiet.py",),
     ),

@@ -32,8 +32,8 @@ from claw_files.operations.reply import Reply
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
+    from claw_files.policy.delegation import SpawnOrder
     from claw_files.policy.session_view import Session
-    from claw_files.services.delegation.spawn_contract import SpawnOrder
     from claw_files.services.sessions.session_list import SessionListing
     from claw_files.services.sessions.steering import KilledRun
 
@@ -98,7 +98,7 @@ def spawn(
     from claw_files.core import text as words
     from claw_files.core.errors import Refused, UsageError
     from claw_files.operations.task_operations import delegated
-    from claw_files.services.delegation.delegation import SpawnOrder
+    from claw_files.policy.delegation import SpawnOrder
 
     if cleanup != "keep":
         raise Refused("spawn-contract", "results of workers are always kept", "omit `cleanup`")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from claw_files.core.keys import topic_key
 from claw_files.core.model import AgentId, Message
@@ -23,16 +24,9 @@ def _plan_person(snap: Snapshot, person: AgentId, held: Sequence[Message], now: 
         if end := quiet_hours.held_until(snap.settings, person, sent, message.critical):
             ends.setdefault(end, []).append(message)
             continue
-        actions.append(
-            Action(
-                act=Act.ANNOUNCE,
-                task=message.task,
-                agent=person,
-                key=str(message.key),
-                why="critical" if message.critical else "no quiet hours now",
-                details={"id": message.id},
-            )
-        )
+        why = "critical" if message.critical else "no quiet hours now"
+        of_message: dict[str, Any] = {"task": message.task, "key": message.key, "details": {"id": message.id}}
+        actions.append(Action(act=Act.ANNOUNCE, agent=person, why=why, **of_message))
     for end, messages in sorted(ends.items()):
         key = topic_key("brief", person, end)
         details = {"ids": [message.id for message in messages]}

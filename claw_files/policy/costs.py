@@ -1,6 +1,6 @@
 """What work cost, added up: by task, agent, model or month, against the budgets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from typing import Literal
 
@@ -54,23 +54,21 @@ def bill(lines: Iterable[Line], by: By, month: str | None, zone: tzinfo, budgets
         one = once.get(key) or runs[key]
         groups.setdefault(_name(one, runs.get(key), by, zone), []).append(one)
     rows = [_row(name, found, _budget(name, by, budgets)) for name, found in groups.items()]
-    rows += [BillRow(name=name, budget=limit) for name, limit in _unused(by, budgets, groups)]
+    unused = [it for it in budgets.agents.items() if by == "agent" and it[0] not in groups]
+    rows += [BillRow(name=name, budget=limit) for name, limit in unused]  # to show what is left of it
+    rows.sort(key=lambda row: (0.0 if by == "month" else -(row.cost or 0.0), row.name))
     total = _row("total", [one for found in groups.values() for one in found], budgets.month if month else None)
-    return Bill(by=by, rows=tuple(sorted(rows, key=_order(by))), total=total, month=month)
+    return Bill(by=by, rows=tuple(rows), total=total, month=month)
 
 
 def spent(lines: Iterable[Line], month: str, zone: tzinfo) -> MonthSpending:
     """What the month has cost so far, in all and for each agent."""
-    agents: dict[AgentId, float] = {}
-    total = 0.0
-    for one in {one.key: one for one in lines if one.usage and month_of(one.at, zone) == month}.values():
-        cost = (one.usage.cost if one.usage else None) or 0.0
-        total += cost
-        if one.agent:
-            agents[one.agent] = agents.get(one.agent, 0.0) + cost
-    return MonthSpending(
-        month=month, total=round(total, 6), agents={agent: round(agents[agent], 6) for agent in agents}
-    )
+    once = {it.key: (it.agent, it.usage.cost or 0.0) for it in lines if it.usage and month_of(it.at, zone) == month}
+    agents = dict[AgentId, float]()
+    for agent, cost in once.values():
+        if agent:
+            agents[agent] = round(agents.get(agent, 0.0) + cost, 6)
+    return MonthSpending(month=month, total=round(sum(cost for _, cost in once.values()), 6), agents=agents)
 
 
 def month_of(at: datetime, zone: tzinfo) -> str:
@@ -91,11 +89,6 @@ def _budget(name: str, by: By, budgets: Budgets) -> float | None:
     return budgets.agents.get(AgentId(name)) if by == "agent" else None
 
 
-def _unused(by: By, budgets: Budgets, groups: dict[str, list[Line]]) -> list[tuple[str, float]]:
-    """Agents with a budget that did nothing: the bill shows what is left of it."""
-    return [(name, limit) for name, limit in budgets.agents.items() if by == "agent" and name not in groups]
-
-
 def _row(name: str, found: Sequence[Line], budget: float | None) -> BillRow:
     usages = [one.usage for one in found if one.usage]
     costs = [usage.cost for usage in usages if usage.cost is not None]
@@ -109,7 +102,3 @@ def _row(name: str, found: Sequence[Line], budget: float | None) -> BillRow:
         cost=round(sum(costs), 6) if costs else None,
         budget=budget,
     )
-
-
-def _order(by: By) -> Callable[[BillRow], tuple[float, str]]:
-    return lambda row: (0.0 if by == "month" else -(row.cost or 0.0), row.name)

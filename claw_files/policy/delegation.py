@@ -1,11 +1,11 @@
 """Who may hand work to whom: one hop, no circles, a spawn's contract."""
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from datetime import timedelta
 
 from claw_files.config import Agent, Settings
 from claw_files.core.errors import NoSandbox, Refused
-from claw_files.core.model import AgentId, AgentKind, Message, Task
+from claw_files.core.model import AgentId, AgentKind, Message, Task, TaskId, Value
 
 
 def check_hop(
@@ -54,22 +54,29 @@ def check_contract(label: str | None, size: str | None) -> None:
         raise Refused("spawn-contract", f"a spawn needs {' and '.join(lacks)}", f"add {' '.join(lacks)} ({what})")
 
 
-class SpawnRequest(Protocol):
-    """What a spawn asks for beside its contract; `services.delegation.spawn_contract.SpawnOrder` is one."""
+class SpawnOrder(Value, frozen=True):
+    """The contract of a spawn; label and size are required, cleanup is always keep."""
 
-    @property
-    def mode(self) -> str: ...
-    @property
-    def runtime(self) -> str | None: ...
-    @property
-    def thread(self) -> bool: ...
-    @property
-    def cwd(self) -> str | None: ...
-    @property
-    def group(self) -> str | None: ...
+    text: str
+    label: str | None = None
+    size: str | None = None
+    worker: AgentId | None = None
+    task: TaskId | None = None
+    timeout: timedelta | None = None
+    model: str | None = None
+    cwd: str | None = None
+    group: str | None = None
+    group_size: int | None = None
+    attempts: int | None = None
+    type: str | None = None
+    mode: str = "run"
+    runtime: str | None = None
+    sandbox: str = "inherit"
+    thread: bool = False
+    cache: bool = True  # False: have it done, whatever was answered before
 
 
-def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnRequest, by: AgentId) -> None:
+def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnOrder, by: AgentId) -> None:
     """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
     agent, own = settings.agent(worker), settings.agent(worker).runtime
     if wanted.runtime not in (None, SUBAGENT, own):
@@ -90,7 +97,7 @@ def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnRequest, by: A
 SUBAGENT = "subagent"  # as OpenClaw's users say: the worker's own runtime
 
 
-def _check_session(agent: Agent, wanted: SpawnRequest) -> None:
+def _check_session(agent: Agent, wanted: SpawnOrder) -> None:
     if agent.kind is not AgentKind.WORKER:
         right = f'`clawfiles send {agent.name} "TEXT"` speaks to it'
         raise Refused("spawn-contract", f"{agent.name} is a {agent.kind} agent, which is always available", right)

@@ -6,7 +6,6 @@ exists twice. A line whose minute or hour begins with `*` goes by real time: wha
 hour that exists twice is kept twice. Two readings that fall on one instant are one due time.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
@@ -84,22 +83,18 @@ def next_due(cron: str, zone: tzinfo, after: datetime) -> datetime | None:
 
 def _nearest(cron: str, zone: tzinfo, start: datetime, reverse: bool) -> datetime | None:
     """The due time next to `start`: with `reverse` the last one up to it, else the first one after it."""
+    from cronsim import CronSim
+
     shift, pick, away = _shift(start, zone), max if reverse else min, -1 if reverse else 1
     first, found = None, list[datetime]()
-    for wall in _readings(cron, _reading(start, zone) - away * (shift + SECOND), reverse):
+    reading = start.astimezone(zone).replace(tzinfo=None, microsecond=0)
+    for wall in CronSim(cron, reading - away * (shift + SECOND), reverse=reverse):  # they know of no daylight saving
         if first is not None and (wall - first) * away > shift:
             break
         here = [at for at in _instants(cron, wall, zone) if (at <= start) is reverse]
         first = wall if first is None and here else first
         found += here
     return pick(found, default=None)
-
-
-def _readings(cron: str, start: datetime, reverse: bool) -> Iterator[datetime]:
-    """Readings of the clock, naive, that the line names, beyond `start`. They know of no daylight saving."""
-    from cronsim import CronSim
-
-    return CronSim(cron, start, reverse=reverse)
 
 
 def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
@@ -112,17 +107,11 @@ def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     return () if by_real_time else tuple(changes(second - SECOND, first, zone))[:1]
 
 
-def _reading(at: datetime, zone: tzinfo) -> datetime:
-    return at.astimezone(zone).replace(tzinfo=None, microsecond=0)
-
-
 def _shift(at: datetime, zone: tzinfo) -> timedelta:
     """How far clocks are moved around `at`; nothing on almost every day."""
     at = at.astimezone(UTC)
-    found = [
-        abs(_offset(change, zone) - _offset(change - SECOND, zone)) for change in changes(at - _NEAR, at + _NEAR, zone)
-    ]
-    return sum(found, timedelta(0))
+    found = changes(at - _NEAR, at + _NEAR, zone)
+    return sum((abs(_offset(change, zone) - _offset(change - SECOND, zone)) for change in found), timedelta(0))
 
 
 def _offset(at: datetime, zone: tzinfo) -> timedelta:

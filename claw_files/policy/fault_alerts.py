@@ -10,10 +10,7 @@ MOST = 20  # told in one tick
 
 
 FOLDERS = {  # what files in a folder mean: the beginning of a key, and what to do
-    "events/failed": (
-        "event-failed",
-        "work of a due time that could not all be started; `clawfiles log` says why",
-    ),
+    "events/failed": ("event-failed", "work of a due time that could not all be started; `clawfiles log` says why"),
     "events/new": ("event-unknown", "an event that no schedule made: nothing handles it; take it away"),
     "events": ("event-unknown", "a file beside the folders of events: nothing handles it; take it away"),
     "quarantine": ("set-aside", "a message that could not be read was set aside; its sender may send it again"),

@@ -5,6 +5,7 @@ nothing here recurses, so that no chain is too long.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from claw_files.config import Settings
 from claw_files.core.errors import Refused
@@ -204,25 +205,17 @@ def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | Non
     who = task.spawner or task.requested_by
     if not settings.is_worker(who):
         return None
-    hears: Asker | None = None
-    passed = list[AgentId]()
+    hears, passed = dict[str, Any](), list[AgentId]()
     for up in above(task, find):
         worker = up.assignee if settings.is_worker(up.assignee) else who
         assert worker is not None
         passed.append(worker)
-        if hears is None and (run := live(up.id)):
-            hears = Asker(agent=worker, run=run)
-        elif hears is None and not _is_over(up):
-            hears = Asker(agent=worker, waits=True)
+        run = live(up.id) if not hears else None
+        if not hears and (run or not (up.state.is_closed or up.state is State.REVIEW)):  # it is at work, or will be
+            hears = {"agent": worker, "run": run, "waits": run is None}
         who = up.spawner or up.requested_by
         if not settings.is_worker(who):
             break
     boss = who if who in settings.agents and not settings.is_worker(who) else settings.coordinator
     assert boss is not None
-    found = hears or Asker(agent=boss)
-    return Asker(agent=found.agent, run=found.run, waits=found.waits, boss=boss, passed=tuple(passed))
-
-
-def _is_over(task: Task) -> bool:
-    """Whether no further attempt of it comes by itself."""
-    return task.state.is_closed or task.state is State.REVIEW
+    return Asker(boss=boss, passed=tuple(passed), **(hears or {"agent": boss}))

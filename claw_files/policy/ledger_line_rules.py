@@ -87,10 +87,10 @@ def unreadable(case: RuleContext) -> Decision | None:
 
 def conflict(case: RuleContext) -> Decision | None:
     """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
-    why = case.standing.conflict
-    if why and why == manual_edits.overruling(case.task):  # whoever writes next tells it under the same key
-        return _tell_conflict(case, why, mark(why))
-    return _tell_conflict(case, why, (case.look.digest or "")[:8]) if why else None
+    if (why := case.standing.conflict) is None:
+        return None
+    is_overruling = why == manual_edits.overruling(case.task)  # whoever writes next tells it under the same key
+    return _tell_conflict(case, why, mark(why) if is_overruling else (case.look.digest or "")[:8])
 
 
 def _tell_conflict(case: RuleContext, why: str, content: str) -> Decision | None:
@@ -150,9 +150,8 @@ def recorded(case: RuleContext) -> Decision | None:
     if not standing.moved or case.look.place is not FilePlace.STATUS:
         return None
     record = case.act(Act.RECORD, f"edited by hand: {case.task.recorded or 'new'} -> {standing.state}")
-    if standing.state is State.BACKLOG:  # released: as with the command, the line goes
-        return (record, case.act(Act.UNWATCH, "released by hand"))
-    return (record,)
+    # Released: as with the command, the line goes.
+    return (record, case.act(Act.UNWATCH, "released by hand")) if standing.state is State.BACKLOG else (record,)
 
 
 # --- what has ended
@@ -195,11 +194,8 @@ def ticked(case: RuleContext) -> Decision | None:
     if reminders.is_person(case) and case.agent and case.task.state in (State.BACKLOG, State.IN_PROGRESS):
         ledger = case.snap.settings.workspace.ledger
         done = Report(task=case.task.id, author=case.agent, state=State.DONE, at=case.now, path=ledger)
-        return (
-            case.act(
-                Act.CARRY, f"{case.agent} reports {State.DONE} in {ledger}: its box is ticked", details={"report": done}
-            ),
-        )
+        why = f"{case.agent} reports {State.DONE} in {ledger}: its box is ticked"
+        return (case.act(Act.CARRY, why, details={"report": done}),)
     return (case.act(Act.UNWATCH, f"ticked off by hand while {case.task.state}"),)
 
 

@@ -28,14 +28,9 @@ class PayloadWay(StrEnum):
 
 def way(text: str) -> PayloadWay:
     """How a text of this size travels: to 10 KB in the message, to 1 MB in a file, above that only as a reference."""
-    size = size_bytes(text)
-    return (
-        PayloadWay.MESSAGE
-        if size <= IN_MESSAGE_BYTES
-        else PayloadWay.FILE
-        if size <= ACCEPTED_BYTES
-        else PayloadWay.REFERENCE
-    )
+    if (size := size_bytes(text)) <= IN_MESSAGE_BYTES:
+        return PayloadWay.MESSAGE
+    return PayloadWay.FILE if size <= ACCEPTED_BYTES else PayloadWay.REFERENCE
 
 
 def size_bytes(text: str) -> int:

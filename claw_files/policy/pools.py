@@ -64,9 +64,8 @@ def in_order(settings: Settings, route: Route, loads: Loads) -> tuple[AgentId, .
     Who is as busy as another keeps the route's order.
     """
     pool = members(settings, route)
-    ordered = iter(
-        sorted(pool, key=lambda agent: loads.get(agent, AgentLoad()).total)
-    )  # sorted() keeps the order of equals
+    # sorted() keeps the order of equals.
+    ordered = iter(sorted(pool, key=lambda agent: loads.get(agent, AgentLoad()).total))
     return tuple(next(ordered) if agent in pool else agent for agent in route.to)
 
 

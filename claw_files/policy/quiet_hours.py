@@ -56,9 +56,7 @@ def until(now: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime | 
 
 def _contains(window: Window, reading: time) -> bool:
     start, end = window
-    if start <= end:
-        return start <= reading < end
-    return reading >= start or reading < end
+    return start <= reading < end if start <= end else not end <= reading < start
 
 
 def _possible_ends(now: datetime, windows: Sequence[Window], zone: tzinfo) -> Iterator[datetime]:

@@ -61,12 +61,13 @@ def breaker(outcomes: Sequence[RunOutcome], limit: int, pause: timedelta, now: d
     """The breaker after these outcomes of an agent, in the order they happened.
 
     `limit` tasks that failed with no success in between open it. A task counts once, however often it was tried: its
-    own retries say nothing about the agent's other work. After `pause` the breaker is half-open: the next outcome
-    closes it or opens it anew.
+    own retries say nothing about the agent's other work; a failure that names no task counts for itself. After `pause`
+    the breaker is half-open: the next outcome closes it or opens it anew.
     A failure dated further ahead than `pause`, because a clock was set back, holds nothing up. What is said changes at
     the instants last - pause and last + pause, and `breakers_due` counts on that.
     """
-    row = _failures_in_a_row(outcomes)
+    failed = list(takewhile(lambda outcome: not outcome.is_good, reversed(outcomes)))  # since the last success
+    row = len({outcome.task for outcome in failed if outcome.task}) + sum(not outcome.task for outcome in failed)
     if not row or row < limit:
         return Breaker(state="closed", failures=row)
     last = outcomes[-1].at
@@ -82,9 +83,3 @@ def rate_free_at(times: Iterable[datetime], limit_count: int, per: timedelta, no
     """
     recent = sorted(at for at in times if -per <= now - at < per)
     return recent[-limit_count] + per if len(recent) >= limit_count else now
-
-
-def _failures_in_a_row(outcomes: Sequence[RunOutcome]) -> int:
-    """Tasks that failed since the last success, each once; a failure that names no task counts for itself."""
-    failed = list(takewhile(lambda outcome: not outcome.is_good, reversed(outcomes)))
-    return len({outcome.task for outcome in failed if outcome.task}) + sum(not outcome.task for outcome in failed)

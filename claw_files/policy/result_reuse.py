@@ -32,17 +32,9 @@ def answered(task: Task, earlier: Task, path: str, earlier_path: str, now: datet
         path: of its own result, a copy of what lies at `earlier_path`.
     """
     outputs = dict.fromkeys((f"./{path}", *(it for it in earlier.outputs if it != f"./{earlier_path}")))
-    return replace(
-        task,
-        state=State.DONE,
-        assignee=earlier.assignee,
-        generation=generation,
-        cached_from=earlier.id,
-        outputs=tuple(outputs),
-        summary=earlier.summary,
-        completed=now,
-        updated=now,
-    )
+    found = {"cached_from": earlier.id, "assignee": earlier.assignee, "summary": earlier.summary}
+    ends = {"state": State.DONE, "outputs": tuple(outputs), "completed": now, "updated": now}
+    return replace(task, generation=generation, **found, **ends)
 
 
 def copied(result: Result, task: Task, earlier: Task) -> Result:

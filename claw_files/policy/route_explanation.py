@@ -78,7 +78,8 @@ def reasons(
     said += [f"already assigned to {asked.assignee}; the next choice would be:"] if asked.assignee else []
     said += [f"already tried: {', '.join(tried)}"] if tried else []
     said += _of_urgency(settings, asked, order)
-    said += [f"pool, least busy first: {'; '.join(_of_pool(pool, order))}"] if pool else []
+    busy = "; ".join(f"{agent} has {pool[agent]}" for agent in order if agent in pool)
+    said += [f"pool, least busy first: {busy}"] if pool else []
     said += [f"skipped: {why}" for agent, why in poor.items() if choice is None or agent != choice.agent]
     if choice is None:
         return Reasons(choice=None, pool=pool, budget=poor, why=(*said, "no agent is left, so it is escalated"))
@@ -117,25 +118,19 @@ def _of_urgency(settings: Settings, asked: RouteQuestion, order: tuple[AgentId, 
     return ["urgent: spawned workers come first: " + (", ".join(workers) or "but the route has no worker")]
 
 
-def _of_pool(pool: Mapping[AgentId, AgentLoad], order: tuple[AgentId, ...]) -> list[str]:
-    return [f"{agent} has {pool[agent]}" for agent in order if agent in pool]
-
-
 def _of_way(settings: Settings, choice: routing.AgentChoice) -> str:
     kind = settings.agents[choice.agent].kind
     if choice.agent == settings.coordinator:
         return "the coordinator does the task"
+    if kind is AgentKind.WORKER:
+        return "a worker is spawned for each task"
     if choice.how == "spawn":
-        return (
-            "a worker is spawned for each task" if kind is AgentKind.WORKER else "the route asks for a run of its own"
-        )
+        return "the route asks for a run of its own"
     return "a person is informed" if kind is AgentKind.HUMAN else "a named agent gets a message: the answer can wait"
 
 
 def _of_model(model: str | None, origin: str | None, agent: AgentId, task_type: str | None) -> str:
+    if not model or not origin:
+        return "model: none is set; the agent's command decides"
     named = {"task": "the task names it", "route": f"route {task_type} names it", "agent": f"{agent}'s own"}
-    return (
-        f"model: {safe(model)}, {named[origin]}"
-        if model and origin
-        else "model: none is set; the agent's command decides"
-    )
+    return f"model: {safe(model)}, {named[origin]}"

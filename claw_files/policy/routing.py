@@ -153,13 +153,9 @@ def source(settings: Settings, task_type: str | None) -> str:
         return f"route {task_type}: {', '.join(route.to)}"
     if not task_type:
         return f"it has no type, so it goes to the coordinator, {settings.coordinator}"
-    takers = candidates(settings, task_type)[:-1]
-    names = (
-        f"taken by {', '.join(takers)}"
-        if takers
-        else f"no agent takes it, so it goes to the coordinator, {settings.coordinator}"
-    )
-    return f"no route for {task_type}: {names}"
+    if takers := candidates(settings, task_type)[:-1]:
+        return f"no route for {task_type}: taken by {', '.join(takers)}"
+    return f"no route for {task_type}: no agent takes it, so it goes to the coordinator, {settings.coordinator}"
 
 
 def _choice(settings: Settings, task_type: str | None, name: AgentId, tried: tuple[AgentId, ...]) -> AgentChoice:

@@ -1,5 +1,7 @@
 """Which words start a command in a sandbox of bubblewrap: a pure function of where everything lies."""
 
+from collections.abc import Iterable
+
 from claw_files.config.value_forms import OWN_FOLDERS
 from claw_files.core.errors import Refused
 from claw_files.core.model import Value
@@ -43,19 +45,14 @@ def argv(walls: SandboxPlan, command: tuple[str, ...]) -> list[str]:
     for path, target in walls.links:
         words += ["--symlink", target, path]
     above = [path for path in walls.readable if walls.home and is_above(path, walls.home) and path != walls.home]
-    for path in above:
-        words += ["--ro-bind", path, path]
+    words += _mounts("--ro-bind", above)
     words += ["--tmpfs", walls.home] if walls.home else []
-    for path in walls.readable:
-        words += ["--ro-bind", path, path] if path not in above else []
+    words += _mounts("--ro-bind", (path for path in walls.readable if path not in above))
     for layer in dict.fromkeys((walls.base, walls.root)):  # the compartment lies in a folder that was hidden
         words += ["--ro-bind", layer, layer]
         for path in walls.hidden:
             words += ["--tmpfs", path] if (walls.root if is_above(walls.root, path) else walls.base) == layer else []
-    for path in walls.visible:
-        words += ["--ro-bind", path, path]
-    for path in walls.writable:
-        words += ["--bind", path, path]
+    words += [*_mounts("--ro-bind", walls.visible), *_mounts("--bind", walls.writable)]
     for path, is_writable in walls.protected:
         words += ["--bind" if is_writable else "--ro-bind", path, path]
     for path in walls.covered:
@@ -64,6 +61,10 @@ def argv(walls: SandboxPlan, command: tuple[str, ...]) -> list[str]:
     for path in walls.hidden:
         words += ["--remount-ro", path]
     return [*words, "--remount-ro", "/", "--chdir", walls.cwd, "--", *command]
+
+
+def _mounts(option: str, paths: Iterable[str]) -> list[str]:
+    return [word for path in paths for word in (option, path, path)]
 
 
 def check_folder(cwd: str, root: str, base: str, kept: tuple[str, ...]) -> None:

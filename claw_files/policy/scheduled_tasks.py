@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import count
+from itertools import count, product
 
 from claw_files.config import Schedule
 from claw_files.core.digest import digest
@@ -25,15 +25,11 @@ def jobs(schedule: Schedule) -> tuple[ScheduledTask, ...]:
 
     Labels are "email", "monitor-acme"; where several would be the same, "helper-1", "helper-2".
     """
-    each = [
-        (number, worker, item)
-        for item in schedule.items or (None,)
-        for number, worker in enumerate(schedule.spawn or (None,))
-    ]
-    names = ["-".join(filter(None, (worker, item and _slug(item)))) for _, worker, item in each]
+    each = list(product(schedule.items or (None,), enumerate(schedule.spawn or (None,))))
+    names = ["-".join(filter(None, (worker, item and _slug(item)))) for item, (_, worker) in each]
     labels = _unlike([bounded(name.lower()) for name in names])
     made = []
-    for (number, worker, item), label in zip(each, labels, strict=True):
+    for (item, (number, worker)), label in zip(each, labels, strict=True):
         text = schedule.text[number if len(schedule.text) > 1 else 0] if schedule.text else ""
         title = schedule.task or f"{schedule.name}: {worker}"
         if item is not None:

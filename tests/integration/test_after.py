@@ -6,7 +6,7 @@ import pytest
 
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.services.delegation.spawn_contract import SpawnOrder
+from claw_files.policy.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)

@@ -6,8 +6,9 @@ from claw_files.core import text as words
 from claw_files.core.errors import BadValue, Refused
 from claw_files.core.model import AgentId, TaskId, Value
 from claw_files.policy import delegation, item_batches, payload_sizes
+from claw_files.policy.delegation import SpawnOrder
 from claw_files.services.delegation.delegation import DelegationResult, Delegations
-from claw_files.services.delegation.spawn_contract import SpawnOrder, check_group, check_label
+from claw_files.services.delegation.spawn_contract import check_group, check_label
 from claw_files.storage.workspace import Workspace
 
 MOST = 1_000  # tasks in one group

@@ -30,12 +30,12 @@ from claw_files.core.model import (
 )
 from claw_files.formats import status
 from claw_files.policy import delegation, payload_sizes, routing, transitions
+from claw_files.policy.delegation import SpawnOrder
 from claw_files.policy.flow_tree import Caller
 from claw_files.policy.snapshot import Predecessor
 from claw_files.services.delegation.spawn_contract import (
     Contract,
     DelegationResult,
-    SpawnOrder,
     check_free,
     check_group,
     check_label,

@@ -14,34 +14,13 @@ from claw_files.core.keys import Key, task_key
 from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Entry, RunId, Size, State, Stay, Task, TaskId, Value
 from claw_files.formats.checkpoints import parse_result
 from claw_files.policy import flow_tree, routing
+from claw_files.policy.delegation import SpawnOrder
 from claw_files.policy.snapshot import FilePlace, Predecessor
 from claw_files.services.evidence.predecessors import check_no_circle
 from claw_files.storage.workspace import Loaded, Workspace
 
 if TYPE_CHECKING:  # read when somebody is chosen
     from claw_files.services.delegation.agent_selection import AgentSelection
-
-
-class SpawnOrder(Value, frozen=True):
-    """The contract of a spawn; label and size are required, cleanup is always keep."""
-
-    text: str
-    label: str | None = None
-    size: str | None = None
-    worker: AgentId | None = None
-    task: TaskId | None = None
-    timeout: timedelta | None = None
-    model: str | None = None
-    cwd: str | None = None
-    group: str | None = None
-    group_size: int | None = None
-    attempts: int | None = None
-    type: str | None = None
-    mode: str = "run"
-    runtime: str | None = None
-    sandbox: str = "inherit"
-    thread: bool = False
-    cache: bool = True  # False: have it done, whatever was answered before
 
 
 class DelegationResult(Value, frozen=True):

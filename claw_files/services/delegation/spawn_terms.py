@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from claw_files.core.model import AgentId, Result, Task, Value
 from claw_files.policy import routing
+from claw_files.policy.delegation import SpawnOrder
 from claw_files.policy.result_reuse import fingerprint
-from claw_files.services.delegation.spawn_contract import SpawnOrder
 from claw_files.storage.workspace import Workspace
 
 if TYPE_CHECKING:

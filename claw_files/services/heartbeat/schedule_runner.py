@@ -82,7 +82,7 @@ class Schedules:
         self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
 
     def _spawn(self, schedule: Schedule, at: datetime) -> None:
-        from claw_files.services.delegation.spawn_contract import SpawnOrder
+        from claw_files.policy.delegation import SpawnOrder
 
         by, settings = schedule.combine or self._ws.settings.coordinator, self._ws.settings
         jobs, wrong = rules.jobs(schedule), list[ClawError]()
