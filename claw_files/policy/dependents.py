@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from claw_files.config import Settings
 from claw_files.core import text
 from claw_files.core.model import AgentId, State, Task
-from claw_files.policy.rule_context import Decision, RuleContext, WaitReason, escalate, mark, requester
+from claw_files.policy.rule_context import Decision, RuleContext, WaitReason, mark
 from claw_files.policy.snapshot import Act, Predecessor, standing_of
 from claw_files.policy.transitions import is_held
 
@@ -21,7 +21,7 @@ def comes_after(case: RuleContext) -> Decision | None:
         return (case.act(Act.UNBLOCK, "a task that it depends on is open again", what="after"),)
     if held:
         what = f"after.{mark(case.task.reason or '')}"
-        return escalate(case, what, question(case.task, lost), start=requester(case))
+        return case.escalate(what, question(case.task, lost), start=case.requester)
     if case.task.state is not State.BACKLOG or not unmet:
         return None
     if lost and not case.is_running:

@@ -19,9 +19,7 @@ from claw_files.policy.rule_context import (
     RuleContext,
     WaitReason,
     case_of,
-    escalate,
     has_ended,
-    later,
     mark,
     time_limit,
 )
@@ -76,10 +74,10 @@ def unreadable(case: RuleContext) -> Decision | None:
     text = f"{case.task.id}: {said}" if case.look.gone else f"{case.task.id}: its status file cannot be read: {said}"
     monitor = case.snap.settings.monitor
     if not case.was_told(monitor, case.key(what)):
-        return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), later(case))
+        return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), case.later())
     if not case.due:
         return WaitReason(f"{monitor} was told that its status file cannot be read")
-    return escalate(case, f"{what}.still", text, start=case.snap.settings.reports_to(monitor))
+    return case.escalate(f"{what}.still", text, start=case.snap.settings.reports_to(monitor))
 
 
 # --- what was said by hand
@@ -211,13 +209,13 @@ def unknown_agent(case: RuleContext) -> Decision | None:
     where = f"status/{words.file_name(case.task.id)}" if unknown == case.task.assignee else "its ledger line"
     text = f"{case.task.id} is assigned to {unknown!r} in {where}, which is not in clawfiles.toml; correct the name"
     start, first = case.snap.settings.coordinator, "unknown-agent"
-    told = escalate(case, first, text, start=start)
+    told = case.escalate(first, text, start=start)
     if told and not case.was_told(start, case.key(first)):
-        return (*told, later(case, "its agent is unknown"))
+        return (*told, case.later("its agent is unknown"))
     if told or not case.due:
         return told
     again = f"{first}.{line.at:%Y%m%dT%H%M}" if line.at else first
-    return (*escalate(case, again, text, start=start), later(case, "its agent is unknown"))
+    return (*case.escalate(again, text, start=start), case.later("its agent is unknown"))
 
 
 def drained(case: RuleContext) -> Decision | None:
@@ -255,7 +253,7 @@ def worker_running(case: RuleContext) -> Decision | None:
     over = run.started + limit + AFTER_LIMIT
     if case.now < over:
         return (case.act(Act.WAIT_UNTIL, "its time limit and two minutes are ahead", at=over),)
-    return (case.act(Act.STOP, "its time limit was over two minutes ago"), later(case, "stopped"))
+    return (case.act(Act.STOP, "its time limit was over two minutes ago"), case.later("stopped"))
 
 
 def run_ended(case: RuleContext) -> Decision | None:

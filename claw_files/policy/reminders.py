@@ -5,7 +5,7 @@ from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State
 from claw_files.policy import acknowledgement, quiet_hours
 from claw_files.policy.acknowledgement import Trace
 from claw_files.policy.liveness import last_word
-from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, escalate, later, mark
+from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, mark
 from claw_files.policy.snapshot import Act
 
 _LOST = "lost"  # the reason of a run whose supervisor is gone
@@ -23,7 +23,7 @@ def prod(case: RuleContext, seen: Liveness) -> Decision:
     if can_read and (nudged := _nudge(case, agent, seen.value, text)) is not None:
         return nudged
     tail = "a nudge did not help" if can_read else "there is no run of it"
-    return escalate(case, "silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
+    return case.escalate("silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
 
 
 def acknowledged(case: RuleContext, trace: Trace) -> Decision:
@@ -38,7 +38,7 @@ def acknowledged(case: RuleContext, trace: Trace) -> Decision:
     )
     if (nudged := _nudge(case, agent, why, text)) is not None:
         return nudged
-    return escalate(case, "silent", f"{case.task.id}: {why}, but {agent} has not reported a status")
+    return case.escalate("silent", f"{case.task.id}: {why}, but {agent} has not reported a status")
 
 
 def _nudge(case: RuleContext, agent: AgentId, why: str, text: str) -> Decision | None:
@@ -70,13 +70,13 @@ def unclear(case: RuleContext) -> Decision | None:
     if not case.was_told(writer, case.key("unclear")):
         more = f" ({len(task.unclear) - 1} more lines like that.)" if len(task.unclear) > 1 else ""
         text = f"{task.id}: {where}: {first.hint}.{more} Until then it is treated as {task.state}."
-        return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), later(case, "asked"))
+        return (case.act(Act.NUDGE, where, writer, "unclear", text=text, kind=Kind.STEER), case.later("asked"))
     if is_person(case):
         return None
     if not case.due or _was_just_told(case, writer, "unclear"):
         return wait
     text = f"{task.id}: {where}; {writer} was asked and has not clarified it"
-    return (*escalate(case, f"unclear.{mark(first.text)}", text), later(case, "unclear"))
+    return (*case.escalate(f"unclear.{mark(first.text)}", text), case.later("unclear"))
 
 
 _ASKED = (State.BACKLOG, State.IN_PROGRESS, State.FAILED)

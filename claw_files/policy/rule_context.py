@@ -11,7 +11,7 @@ from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.digest import digest
 from claw_files.core.keys import Key, task_key
-from claw_files.core.model import AgentId, AgentKind, Box, KeyText, Kind, Run, State, Task, Value
+from claw_files.core.model import AgentId, Box, KeyText, Kind, Run, State, Task, Value
 from claw_files.policy import acknowledgement, budgets, escalation, liveness, manual_edits, resilience, routing
 from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
 
@@ -88,6 +88,11 @@ class RuleContext(Value, frozen=True):
         """What shows that the attempt is known to its agent, newest first."""
         return acknowledgement.traces(self.look, self.agent, self.is_woken)
 
+    @property
+    def breaker(self) -> resilience.Breaker:
+        """The breaker of the entry's agent."""
+        return breaker_of(self.snap, self.agent, self.now)
+
     def key(self, what: str = "") -> KeyText:
         """The key of something done for this attempt: "tc-89.1", "tc-89.1.nudge"."""
         return task_key(self.task, what)
@@ -115,6 +120,62 @@ class RuleContext(Value, frozen=True):
             entry=self.look.entry,
             **more,
         )
+
+    def later(self, why: str = "looked at") -> Action:
+        """Look again after the interval."""
+        return self.act(Act.EXTEND, why, at=self.next_check())
+
+    def next_check(self) -> datetime:
+        """Now plus the interval; with a ladder, the rung for the time since the task was sent."""
+        ladder = self.snap.settings.heartbeat.check
+        since = self.look.message.sent if self.look.message and self.look.message.sent else self.now
+        climbed = timedelta()
+        for rung in ladder:
+            climbed += rung
+            if self.now - since < climbed:
+                return words.next_look(self.now, rung)
+        return words.next_look(self.now, ladder[-1])
+
+    def route_anew(self, why: str, skip_broken: bool = False) -> Decision:
+        """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
+
+        Agents whose budget is used up are passed over; with `skip_broken`, so are those whose own breaker is open. The
+        key is that of the new attempt's message.
+        """
+        mine = (self.agent,) if self.agent else ()
+        tried = (*self.snap.tried.get(self.task.id, ()), *mine)
+        urgent, loads = routing.is_urgent(self.task), self.snap.loads
+        while choice := routing.pick(self.snap.settings, self.task.type, tried, urgent, loads):
+            is_broken = skip_broken and breaker_of(self.snap, choice.agent, self.now).state == "open"
+            if not is_broken and not budgets.used_up(self.snap.settings, self.snap.spent, choice.agent):
+                key = task_key(replace(self.task, attempt=self.task.attempt + 1))
+                return (replace(self.act(Act.NEXT_AGENT, why, choice.agent), key=key),)
+            tried = (*tried, choice.agent)
+        return WAIT
+
+    def escalate(self, what: str, text: str, start: AgentId | None = None) -> Decision:
+        """One step up `reports_to`, told once; further up when it lies unread for longer than `ack`."""
+        first = start or self.first_boss
+        to = escalation.next_to_tell(self.snap.settings, self.snap.told, self.key(what), first, self.now)
+        if to is None or (to == self.agent and self.snap.settings.is_human(to)):
+            return WaitReason(f"{to or first} knows: {text}")  # nobody has to hear what they themselves do not do
+        return (self.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
+
+    @property
+    def requester(self) -> AgentId:
+        """Who asked for the task; where a worker did, whoever hears of it instead; the coordinator for a stranger."""
+        settings, asker = self.snap.settings, self.look.asker
+        who = self.look.entry.spawner or self.task.spawner or self.task.requested_by or settings.coordinator
+        who = asker.agent if asker else who
+        return who if who in settings.agents else settings.coordinator
+
+    @property
+    def first_boss(self) -> AgentId:
+        """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
+        settings = self.snap.settings
+        if self.agent not in settings.agents or settings.is_worker(self.agent):
+            return self.boss
+        return settings.reports_to(self.agent) or settings.coordinator
 
 
 def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
@@ -145,80 +206,8 @@ def breaker_of(snap: Snapshot, agent: AgentId | None, now: datetime) -> resilien
 
 def lane(settings: Settings, agent: AgentId, key: str) -> str:
     """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
-    known = settings.agents.get(agent)
-    if known is None or known.kind is AgentKind.WORKER:
-        return f"{agent}/{key}"
-    return known.session
-
-
-# --- looking again
-
-
-def later(case: RuleContext, why: str = "looked at") -> Action:
-    """Look again after the interval."""
-    return case.act(Act.EXTEND, why, at=next_check(case))
-
-
-def next_check(case: RuleContext) -> datetime:
-    """Now plus the interval; with a ladder, the rung for the time since the task was sent."""
-    ladder = case.snap.settings.heartbeat.check
-    since = case.look.message.sent if case.look.message and case.look.message.sent else case.now
-    climbed = timedelta()
-    for rung in ladder:
-        climbed += rung
-        if case.now - since < climbed:
-            return words.next_look(case.now, rung)
-    return words.next_look(case.now, ladder[-1])
-
-
-# --- who else
-
-
-def route_anew(case: RuleContext, why: str, skip_broken: bool = False) -> Decision:
-    """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
-
-    Agents whose budget is used up are passed over; with `skip_broken`, so are those whose own breaker is open. The key
-    is that of the new attempt's message.
-    """
-    mine = (case.agent,) if case.agent else ()
-    tried = (*case.snap.tried.get(case.task.id, ()), *mine)
-    urgent, loads = routing.is_urgent(case.task), case.snap.loads
-    while choice := routing.pick(case.snap.settings, case.task.type, tried, urgent, loads):
-        is_broken = skip_broken and breaker_of(case.snap, choice.agent, case.now).state == "open"
-        if not is_broken and not budgets.used_up(case.snap.settings, case.snap.spent, choice.agent):
-            key = task_key(replace(case.task, attempt=case.task.attempt + 1))
-            return (replace(case.act(Act.NEXT_AGENT, why, choice.agent), key=key),)
-        tried = (*tried, choice.agent)
-    return WAIT
-
-
-# --- escalation
-
-
-def escalate(case: RuleContext, what: str, text: str, start: AgentId | None = None) -> Decision:
-    """One step up `reports_to`, told once; further up when it lies unread longer than an acknowledgement may take."""
-    first = start or first_boss(case)
-    to = escalation.next_to_tell(case.snap.settings, case.snap.told, case.key(what), first, case.now)
-    if to is None or (to == case.agent and case.snap.settings.is_human(to)):
-        return WaitReason(f"{to or first} knows: {text}")  # nobody has to hear what they themselves do not do
-    return (case.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
-
-
-def requester(case: RuleContext) -> AgentId:
-    """Who asked for the task; where a worker did, whoever hears of it instead; the coordinator for a stranger."""
-    settings, asker = case.snap.settings, case.look.asker
-    who = case.look.entry.spawner or case.task.spawner or case.task.requested_by or settings.coordinator
-    who = asker.agent if asker else who
-    return who if who in settings.agents else settings.coordinator
-
-
-def first_boss(case: RuleContext) -> AgentId:
-    """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
-    settings = case.snap.settings
-    agent = settings.agents.get(case.agent) if case.agent else None
-    if agent is None or agent.kind is AgentKind.WORKER:
-        return case.boss
-    return settings.reports_to(agent.name) or settings.coordinator
+    is_lasting = agent in settings.agents and not settings.is_worker(agent)
+    return settings.agents[agent].session if is_lasting else f"{agent}/{key}"
 
 
 def time_limit(task: Task, run: Run) -> timedelta | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from claw_files.config import Settings
 from claw_files.core.errors import NotFound, UsageError
-from claw_files.core.model import DRAINED, AgentId, AgentKind, Result, Run, RunId, State, Stay, Task, TaskId, Value
+from claw_files.core.model import DRAINED, AgentId, Result, Run, RunId, State, Stay, Task, TaskId, Value
 from claw_files.policy.dispatch_queue import QueuedMessage
 
 
@@ -122,10 +122,9 @@ def build(settings: Settings, seen: SessionEvidence) -> Session:
 
 
 def _kind(settings: Settings, seen: SessionEvidence) -> SessionKind:
-    known = settings.agents.get(seen.agent)
-    if known is None:
-        return SessionKind.OTHER
-    return SessionKind.SUBAGENT if known.kind is AgentKind.WORKER else SessionKind.MAIN
+    if settings.is_worker(seen.agent):
+        return SessionKind.SUBAGENT
+    return SessionKind.MAIN if seen.agent in settings.agents else SessionKind.OTHER
 
 
 def _key(settings: Settings, seen: SessionEvidence, kind: SessionKind) -> str:

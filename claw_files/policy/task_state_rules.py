@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.keys import answer_key
-from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay, Task
+from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay
 from claw_files.policy import budgets, reminders, resilience, routing
 from claw_files.policy.liveness import liveness
 from claw_files.policy.rule_context import (
@@ -14,16 +14,10 @@ from claw_files.policy.rule_context import (
     Decision,
     RuleContext,
     WaitReason,
-    breaker_of,
-    escalate,
-    first_boss,
     lane,
-    later,
     listed,
     mark,
     may_try_again,
-    requester,
-    route_anew,
 )
 from claw_files.policy.snapshot import Act, Action, FilePlace
 from claw_files.policy.verification import lacks, redo_of, verified, wants_check, was_redone, was_told_before
@@ -64,7 +58,7 @@ def _nobodys(case: RuleContext) -> Decision:
     if not case.due:
         return WaitReason("the task does not exist, and its line names no agent")
     text = f"the ledger names {case.task.id} without an agent, but the task does not exist"
-    return escalate(case, "no-task", text, start=case.snap.settings.coordinator)
+    return case.escalate("no-task", text, start=case.snap.settings.coordinator)
 
 
 def _without_money(case: RuleContext) -> Decision:
@@ -75,7 +69,7 @@ def _without_money(case: RuleContext) -> Decision:
     why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
     if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not case.waits_for_its_turn:
         return WAIT
-    elsewhere = route_anew(case, why)
+    elsewhere = case.route_anew(why)
     return (*budgets.plan_telling(case.snap, case.agent, case.now), *elsewhere) if elsewhere else WAIT
 
 
@@ -90,7 +84,7 @@ def _unacknowledged(case: RuleContext, sends: int) -> Decision:
 
 def _hand_on(case: RuleContext, why: str) -> Decision:
     text = f"{case.task.id}: {why}, and its route has no other agent"
-    return route_anew(case, why) or escalate(case, "no-one-left", text)
+    return case.route_anew(why) or case.escalate("no-one-left", text)
 
 
 def _ack_until(case: RuleContext) -> datetime | None:
@@ -139,8 +133,8 @@ def _look_at(case: RuleContext) -> Decision:
         return (case.act(Act.WAIT_UNTIL, "its ETA is ahead", at=case.task.eta),)
     seen = liveness(case.look, case.snap, case.now)
     if seen is Liveness.WORKING:
-        return (later(case, f"{seen}: written to since the last check"),)
-    return (*reminders.prod(case, seen), later(case, seen.value))
+        return (case.later(f"{seen}: written to since the last check"),)
+    return (*reminders.prod(case, seen), case.later(seen.value))
 
 
 def _progress(case: RuleContext) -> Decision:
@@ -173,28 +167,28 @@ def blocked(case: RuleContext) -> Decision | None:
         return _needs(case, need.agent, need.question)
     reason = case.task.reason or "no reason given"
     # A second block in the same attempt, for another reason, is news.
-    return escalate(case, f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {words.said(reason)}")
+    return case.escalate(f"blocked.{mark(reason)}", f"{case.task.id} is blocked: {words.said(reason)}")
 
 
 def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
     ask = f"ask.{asked}.{mark(question)}"
     if not case.was_told(asked, case.key(ask)):
         why = f"{case.agent} needs {asked}"
-        return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), later(case, "asked"))
+        return (case.act(Act.ASK, why, asked, ask, text=question, kind=Kind.QUESTION), case.later("asked"))
     answer = case.snap.told.get(f"{case.agent}/{answer_key(case.key(ask))}")
     if not case.due or case.is_running:
         return WaitReason(f"{case.agent} was answered by {asked}" if answer else f"{asked} was asked")
     if answer is None:
         text = f"{case.task.id}: {case.agent} waits for {asked}, who has not answered: {words.said(question)}"
-        told = escalate(case, f"{ask}.unanswered", text)
+        told = case.escalate(f"{ask}.unanswered", text)
         if told and told[0].agent == asked:
             text = f"{case.task.id}: {case.agent} still waits for your answer: {words.said(question)}"
             told = (replace(told[0], text=text, why=text),)
-        return (*told, later(case, "unanswered"))
+        return (*told, case.later("unanswered"))
     if answer.sent and case.now - answer.sent < case.snap.settings.heartbeat.silent:
-        return (later(case, "answered"),)
+        return (case.later("answered"),)
     text = f"{case.task.id}: {case.agent} has the answer of {asked} but is still blocked"
-    return (*escalate(case, f"{ask}.stuck", text), later(case, "answered, still blocked"))
+    return (*case.escalate(f"{ask}.stuck", text), case.later("answered, still blocked"))
 
 
 def review(case: RuleContext) -> Decision | None:
@@ -232,10 +226,10 @@ def failed(case: RuleContext) -> Decision | None:
     if is_over or reminders.is_person(case):  # who says that it cannot be done is not asked again
         why = f"{case.task.failures} failures: {case.task.reason or 'no reason given'}"
         return (case.act(Act.DEAD_LETTER, why),)
-    breaker = breaker_of(case.snap, case.agent, case.now)
+    breaker = case.breaker
     if breaker.state == "open":
         why = f"the breaker of {case.agent} is open"
-        elsewhere = WAIT if case.task.label else route_anew(case, why, skip_broken=True)
+        elsewhere = WAIT if case.task.label else case.route_anew(why, skip_broken=True)
         return elsewhere or WaitReason(why + (f" until {case.when(breaker.until)}" if breaker.until else ""))
     if breaker.state == "half-open" and not _is_the_one_attempt(case):
         return WaitReason(f"the breaker of {case.agent} is half open: another task is tried first")
@@ -276,8 +270,10 @@ def done(case: RuleContext) -> Decision | None:
     if case.task.group or case.is_held_back(case.key("done")):
         whose = "the report of its group" if case.task.group else "the next attempt of its requester"
         return seen or WaitReason(f"it waits for {whose}")  # of a group, its report closes the line
-    by = f"{case.agent}{_cached(case.task)}"
-    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {by}." + _outcome(case.task)
+    cached = f", from cache: it is the result of {case.task.cached_from}" if case.task.cached_from else ""
+    summary = f" {words.said(case.task.summary)}." if case.task.summary else ""
+    outputs = f" Outputs: {listed(case.task.outputs)}." if case.task.outputs else ""
+    text = f"{case.task.id} ({words.said(case.task.title)}) is done by {case.agent}{cached}.{summary}{outputs}"
     told = inform(case, "done", text)
     if case.look.next_turn:
         return (*seen, *told, *_turn(case, final=True))
@@ -311,15 +307,6 @@ def inform(case: RuleContext, what: str, text: str) -> Decision:
     return tuple(found)
 
 
-def _cached(task: Task) -> str:
-    return f", from cache: it is the result of {task.cached_from}" if task.cached_from else ""
-
-
-def _outcome(task: Task) -> str:
-    outputs = f" Outputs: {listed(task.outputs)}." if task.outputs else ""
-    return (f" {words.said(task.summary)}." if task.summary else "") + outputs
-
-
 def audience(case: RuleContext) -> list[AgentId]:
     """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger.
 
@@ -327,7 +314,7 @@ def audience(case: RuleContext) -> list[AgentId]:
     """
     settings, asker = case.snap.settings, case.look.asker
     others = (it for it in case.task.followers if it in settings.agents and not settings.is_worker(it))
-    return [who for who in dict.fromkeys((requester(case), *others)) if who != case.agent or (asker and asker.run)]
+    return [who for who in dict.fromkeys((case.requester, *others)) if who != case.agent or (asker and asker.run)]
 
 
 def _redo(case: RuleContext, why: str) -> Decision:
@@ -335,7 +322,7 @@ def _redo(case: RuleContext, why: str) -> Decision:
     if not was_redone(case):
         text = f"{case.task.id} is returned to {case.agent}: {why}"
         return (case.act(Act.REOPEN, why, case.boss, redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)
-    told = escalate(case, "redo2", f"{case.task.id}: {why}, for the second time")
+    told = case.escalate("redo2", f"{case.task.id}: {why}, for the second time")
     if case.task.session is Stay.OPEN:
         return told  # it stays: its next message is another turn
-    return (*(WAIT if was_told_before(case, first_boss(case), "redo2") else told), case.act(Act.FAIL, why, what="fail"))
+    return (*(WAIT if was_told_before(case, case.first_boss, "redo2") else told), case.act(Act.FAIL, why, what="fail"))

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from claw_files.config import Settings
-from claw_files.core.model import AgentId, AgentKind
+from claw_files.core.model import AgentId
 
 
 def inside(settings: Settings, home: AgentId) -> Settings:
@@ -21,5 +21,4 @@ def inside(settings: Settings, home: AgentId) -> Settings:
 
 def is_inside(settings: Settings, home: AgentId, agent: AgentId) -> bool:
     """Whether work in the compartment of `home` may be given to `agent`: to itself, and to any worker."""
-    known = settings.agents.get(agent)
-    return agent == home or (known is not None and known.kind is AgentKind.WORKER)
+    return agent == home or settings.is_worker(agent)

@@ -1,5 +1,6 @@
 """How work went, folded from the lines of the journal: how long it took, how it ended, and where it waited."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
@@ -88,8 +89,8 @@ class _Fold:
     ) -> None:
         self.since, self.types, self.reviewed, self.checked = since, types, reviewed, checked
         self.stories: dict[TaskId, _Story] = {}
-        self.waits: dict[str, list[timedelta]] = {}
-        self.failed: dict[str, int] = {}
+        self.waits = defaultdict[str, list[timedelta]](list)
+        self.failed = Counter[str]()
         self.wakes: dict[tuple[str, str], list[int]] = {}
         self.probes: dict[tuple[str, str], list[int]] = {}
         self.dead: dict[TaskId, None] = {}
@@ -138,8 +139,7 @@ class _Fold:
         # The outputs were not there. The line about the message to the agent moves nothing, and does not count.
         is_redo = line.action == E.REOPEN and key.what.endswith("redo") and line.after is not None
         if (line.action == E.FAIL or is_redo) and line.at >= self.since:
-            agent = str((story.agent if is_redo else line.agent) or "-")
-            self.failed[agent] = self.failed.get(agent, 0) + 1
+            self.failed[str((story.agent if is_redo else line.agent) or "-")] += 1
         if line.action == E.DEAD_LETTER and line.at >= self.since and line.task:
             self.dead[line.task] = None
         self._stood(story, line)
@@ -191,7 +191,7 @@ class _Fold:
 
     def _waited(self, name: str, start: datetime, end: datetime) -> None:
         if end >= self.since:
-            self.waits.setdefault(name, []).append(max(end - start, timedelta(0)))
+            self.waits[name].append(max(end - start, timedelta(0)))
 
     def _count(self, where: dict[tuple[str, str], list[int]], line: Line, acted: bool) -> None:
         if line.at >= self.since:
@@ -228,11 +228,10 @@ def fold(
     state = _Fold(since, types, reviewed, checked)
     for line in lines:
         state.take(line)
-    pending: dict[str, list[timedelta]] = {}
+    pending = defaultdict[str, list[timedelta]](list)
     for name, start in state.open_waits():
-        pending.setdefault(name, []).append(max(now - start, timedelta(0)))
-    names = dict.fromkeys((TO_WAKE, TO_ACK, UNREAD, IN_REVIEW, BLOCKED))
-    waits = [(name, state.waits.get(name, []), pending.get(name, [])) for name in names]
+        pending[name].append(max(now - start, timedelta(0)))
+    waits = [(name, state.waits[name], pending[name]) for name in (TO_WAKE, TO_ACK, UNREAD, IN_REVIEW, BLOCKED)]
     done = {task: story for task, story in state.stories.items() if story.done and story.done >= since}
     return Stats(
         by_type=_lengths(done, lambda task, story: types.get(task, "-")),
@@ -255,10 +254,10 @@ def _is_word_of_agent(line: Line, key: Key) -> bool:
 
 
 def _lengths(done: Mapping[TaskId, _Story], name: Callable[[TaskId, _Story], str]) -> tuple[DurationSummary, ...]:
-    groups: dict[str, list[timedelta]] = {}
+    groups = defaultdict[str, list[timedelta]](list)
     for task, story in done.items():
         if story.done and story.started:
-            groups.setdefault(name(task, story), []).append(max(story.done - story.started, timedelta(0)))
+            groups[name(task, story)].append(max(story.done - story.started, timedelta(0)))
     return tuple(_times(group, groups[group]) for group in sorted(groups))
 
 
@@ -266,15 +265,9 @@ def _ends(done: Collection[_Story], failed: Mapping[str, int]) -> tuple[AttemptE
     agents: dict[str, list[int]] = {name: [] for name in failed}
     for story in done:
         agents.setdefault(str(story.agent or "-"), []).append(max(len(story.attempts), 1))
-    return tuple(
-        AttemptEnds(
-            agent=name,
-            done=len(attempts),
-            failed=failed.get(name, 0),
-            attempts=round(sum(attempts) / len(attempts), 2) if attempts else None,
-        )
-        for name, attempts in sorted(agents.items())
-    )
+    mean = {name: round(sum(them) / len(them), 2) if them else None for name, them in agents.items()}
+    each = ((name, len(agents[name]), failed.get(name, 0)) for name in sorted(agents))
+    return tuple(AttemptEnds(agent=name, done=good, failed=bad, attempts=mean[name]) for name, good, bad in each)
 
 
 def _acting(counts: Mapping[tuple[str, str], Sequence[int]]) -> tuple[WakeRate, ...]:
@@ -284,7 +277,6 @@ def _acting(counts: Mapping[tuple[str, str], Sequence[int]]) -> tuple[WakeRate, 
 
 def _times(name: str, lengths: Sequence[timedelta], is_open: int = 0) -> DurationSummary:
     order = sorted(lengths)
-    middle = len(order) // 2
-    median = order[middle] if len(order) % 2 else (order[middle - 1] + order[middle]) / 2
+    median = (order[(len(order) - 1) // 2] + order[len(order) // 2]) / 2
     p90 = order[ceil(0.9 * len(order)) - 1]
     return DurationSummary(name=name, count=len(order), median=median, p90=p90, longest=order[-1], open=is_open)

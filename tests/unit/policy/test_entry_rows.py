@@ -13,7 +13,7 @@ from claw_files.policy import transitions
 from claw_files.policy.flow_tree import Asker
 from claw_files.policy.ledger_line_rules import ROWS, plan_entry
 from claw_files.policy.resilience import RunOutcome
-from claw_files.policy.rule_context import case_of, mark, next_check
+from claw_files.policy.rule_context import case_of, mark
 from claw_files.policy.snapshot import (
     Act,
     Action,
@@ -1222,7 +1222,7 @@ def test_a_ladder_of_checks_is_climbed_by_the_time_since_the_task_was_sent() -> 
     look = a.look(a.task(state=State.IN_PROGRESS), sent=True)
     snap = a.snapshot(look, more='[heartbeat]\ncheck = ["1m", "3m", "10m"]\n')
 
-    steps = [next_check(case_of(look, snap, START + at)) - START - at for at in (0 * MINUTE, MINUTE, 4 * MINUTE, HOUR)]
+    steps = [case_of(look, snap, START + at).next_check() - START - at for at in (0 * MINUTE, MINUTE, 4 * MINUTE, HOUR)]
 
     assert steps == [MINUTE, 3 * MINUTE, 10 * MINUTE, 10 * MINUTE]
 
