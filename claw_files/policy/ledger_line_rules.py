@@ -13,16 +13,7 @@ from claw_files.core import text as words
 from claw_files.core.model import AFTER_LIMIT, DRAINED, Kind, Report, State
 from claw_files.policy import acknowledgement, dependents, manual_edits, reminders, task_state_rules
 from claw_files.policy import critical_findings as news
-from claw_files.policy.rule_context import (
-    WAIT,
-    Decision,
-    RuleContext,
-    WaitReason,
-    case_of,
-    has_ended,
-    mark,
-    time_limit,
-)
+from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, case_of, has_ended, mark, time_limit
 from claw_files.policy.snapshot import Act, Action, FilePlace, NotedMarks, Snapshot, TaskEvidence
 
 

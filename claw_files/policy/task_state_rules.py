@@ -9,16 +9,7 @@ from claw_files.core.keys import answer_key
 from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State, Stay
 from claw_files.policy import budgets, reminders, resilience, routing
 from claw_files.policy.liveness import liveness
-from claw_files.policy.rule_context import (
-    WAIT,
-    Decision,
-    RuleContext,
-    WaitReason,
-    lane,
-    listed,
-    mark,
-    may_try_again,
-)
+from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, lane, listed, mark, may_try_again
 from claw_files.policy.snapshot import Act, Action, FilePlace
 from claw_files.policy.verification import lacks, redo_of, verified, wants_check, was_redone, was_told_before
 
