@@ -152,7 +152,8 @@ class DemoDay:
 
     def _eta(self, task: str | None) -> str:
         shown = json.loads(self._clawfiles("task", "show", task or "", "--json"))
-        return self.reading(datetime.fromisoformat(shown["eta"]))
+        eta = shown["eta"] or shown["completed"]  # a fast agent is done before we look
+        return self.reading(datetime.fromisoformat(eta)) if eta else "its ETA"
 
     def _journal(self) -> list[dict[str, str]]:
         """What was written into the journal since the last call."""
