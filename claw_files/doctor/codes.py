@@ -88,7 +88,7 @@ GROUPS: Final = (
         (
             "program-missing",
             "the agent's program does not exist, so its runs cannot start and its tasks fail",
-            "install it, or use its full path in `command` of [agents.{agent}]",
+            "install it, or use its full path in the command of [agents.{agent}]",
         ),
         (
             "no-sandbox",

@@ -126,7 +126,7 @@ def test_a_program_that_wants_its_user_says_so_and_what_to_type(team: Team) -> N
 
     assert run.exit == 1
     assert len(team.said) == 1
-    assert "wants its user to sign in" in team.said[0]
+    assert "requires its user to sign in" in team.said[0]
     assert "clawfiles agents probe peter" in team.said[0]
 
 
