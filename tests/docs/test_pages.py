@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 from claw_files.cli.root import Group, root
@@ -117,6 +118,16 @@ def test_every_word_of_the_glossary_is_used() -> None:
     pages = "\n".join(page.read_text() for page in PAGES if page.name != "glossary.md")
     text = f"{code}\n{pages}".lower().replace("_", " ").replace("-", " ")
     assert [term for term in terms if term.lower().replace("-", " ") not in text] == []
+
+
+def test_each_word_of_the_glossary_stands_there_once_in_either_column() -> None:
+    rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/glossary.md").read_text().splitlines()]
+    words = [[word.strip("* ") for word in row[0].split(",")] for row in rows if row[0].startswith("**")]
+    others = [word.strip(" |") for row in rows if len(row) == 3 for word in row[2].split(",") if word.strip(" |")]
+    given = [word for row in words for word in row] + others
+
+    assert [word for word, times in Counter(given).items() if times > 1] == []
+    assert [row[0] for row in words] == sorted((row[0] for row in words), key=str.lower)
 
 
 def test_every_decision_has_its_four_parts() -> None:
