@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         "a file that somebody is writing is waited for",
         ENTRY,
-        'return WaitReason("somebody is writing its status file") if case.look.pending else None',
+        'return WaitReason("its status file is being written") if case.look.pending else None',
         "return None",
         (UNIT + "test_tick.py", UNIT + "test_entry_rows.py"),
     ),

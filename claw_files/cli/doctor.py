@@ -109,6 +109,6 @@ def _notices(app: "App") -> list[str]:
     if systemd.is_installed(app.base) or crontab.is_installed(app.base):
         return []
     return [
-        "no-cron: neither your crontab nor a unit of yours runs the heartbeat; "
+        "no-cron: neither your crontab nor a systemd unit of your user runs the heartbeat; "
         "`clawfiles install cron` or `clawfiles install systemd` adds it"
     ]

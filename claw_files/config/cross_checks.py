@@ -85,7 +85,7 @@ def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
     if agent.compartment and (agent.kind is not AgentKind.NAMED or name == settings.coordinator):
         found.problem((*path, "compartment"), "is for named agents, and not for the coordinator, whose ledger it is")
     if name in ("self", "coordinator", "none"):
-        found.problem(path, f"{name!r} has a meaning of its own in routes; choose another name")
+        found.problem(path, f"{name!r} is a reserved word in routes; choose another name")
     if _minutes(settings.quiet_hours.windows + agent.quiet_hours) >= _DAY > _minutes(settings.quiet_hours.windows):
         found.problem((*path, "quiet_hours"), "leaves no time of day for announcements")
 

@@ -121,7 +121,7 @@ class ChangeWatch:
         self.wants_rescan = True
 
     def _met(self, fault: WatchFault) -> None:
-        self._note(fault, "the folders are watched anew" if fault is not WatchFault.OVERFLOW else "events were lost")
+        self._note(fault, "watching the folders again" if fault is not WatchFault.OVERFLOW else "events were lost")
         self.wants_rescan = True
         if fault is WatchFault.OVERFLOW:
             return

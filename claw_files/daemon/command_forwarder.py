@@ -72,7 +72,7 @@ def _request(line: bytes) -> tuple[list[str], str | None]:
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise ValueError('it wants {"argv": [text, ...]}')
     if not (text is None or isinstance(text, str)):
-        raise ValueError("its input is no text")
+        raise ValueError("its input is not text")
     if len(words) > WORDS or sum(map(len, words)) > WORDS_BYTES or any("\0" in word for word in words):
         raise ValueError("it has too many words, or a NUL in one")
     return words, text

@@ -72,4 +72,4 @@ class ConfigReload:
             if app.workspace.find_message(to, key) is None:
                 app.messages.tell(key, to, text, Kind.ANNOUNCE, None, audit)
         except (ClawError, OSError) as wrong:
-            self._log.say("reload", f"{to} could not be told: {wrong}")
+            self._log.say("reload", f"{to} could not be informed: {wrong}")

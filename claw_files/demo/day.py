@@ -183,7 +183,7 @@ class DemoDay:
         """Show what has become of it all, and where to look next."""
         self._text("\nThe board (clawfiles board):\n" + self._clawfiles("board"))
         self._text("\nHEARTBEAT.md, which is empty at the end of the day:\n" + self._file("HEARTBEAT.md"))
-        self._text("\nannouncements.md, with everything that dimitrios was told:\n" + self._file("announcements.md"))
+        self._text("\nannouncements.md, with everything that dimitrios received:\n" + self._file("announcements.md"))
         if keep is None:
             self._text("\nTo keep the files of the day: clawfiles demo --keep DIR. To get started: docs/tutorial/")
         else:
@@ -203,8 +203,8 @@ class DemoDay:
             "TC-90 is not in dead-letter/": bool(self._file("dead-letter/tc-90.md")),
             "dimitrios was not told about TC-90": "TC-90" in told,
             "the ledger still has entries": "\n- " not in self._file("HEARTBEAT.md"),
-            "somebody has unread messages": not any(map(self._unread, ("sam", "peter", "importer"))),
-            "somebody still works": all("\nended: " in self._file(f"runs/{run}/run.md") for run in self._names("runs")),
+            "an agent has unread messages": not any(map(self._unread, ("sam", "peter", "importer"))),
+            "an agent still works": all("\nended: " in self._file(f"runs/{run}/run.md") for run in self._names("runs")),
         }
         return [sentence for sentence, reached in ends.items() if not reached]
 

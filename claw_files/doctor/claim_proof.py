@@ -114,10 +114,10 @@ def _claimed(agent: AgentId) -> bytes:
 
 def _weak(place: str) -> Iterator[str]:
     if (filesystem := filesystem_of(place)) in WEAK:
-        yield f"{filesystem} is no file system of Unix on a disk of this machine: locks and renames mean less there"
+        yield f"{filesystem} is not a local Unix file system: locks and renames are less reliable there"
     with PathGate(place).folder("") as one, PathGate(place).folder("") as two:
         if not folder_locks.take(one, LOCK) or not folder_locks.is_taken(two, LOCK):
-            yield "folders cannot be locked: whoever deletes a lock file breaks the lock"
+            yield "folders cannot be locked: deleting a lock file breaks the lock"
         try:
             kernel.exchange(one, "status", one, ".clawfiles")
         except OSError:

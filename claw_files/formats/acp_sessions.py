@@ -6,7 +6,9 @@ from typing import Final
 from claw_files.core.model import AgentId, RunId, Value
 from claw_files.formats.record_form import Form
 
-TEXT: Final = "The next run goes on with this session, if its program still has it. Without this file a new one begins."
+TEXT: Final = (
+    "The next run continues this session, if its program still has it. Without this file a new session begins."
+)
 
 
 class AcpSession(Value, frozen=True):

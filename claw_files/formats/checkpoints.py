@@ -63,7 +63,7 @@ def _as_utf8(raw: bytes, path: str) -> bytes:
     except UnicodeDecodeError:
         pass
     if b"\0" in raw or len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", raw)) > len(raw) // 100:
-        raise InvalidFile(path, "encoding", "it is no text in UTF-8, UTF-16 or Latin-1")
+        raise InvalidFile(path, "encoding", "it is not text in UTF-8, UTF-16 or Latin-1")
     return raw.decode("cp1252", "replace").encode()
 
 

@@ -162,7 +162,7 @@ def load(block: str, path: str) -> "list[tuple[yaml.ScalarNode, yaml.Node]]":
         line = mark.line + 2 if mark else 1
         if "nesting depth" in reason:  # libyaml of PyYAML 6.0.4 counts brackets itself, before we see an event
             raise InvalidFile(path, "too-deep", f"front matter: it is nested more than {DEPTH} deep", line) from None
-        raise InvalidFile(path, "yaml", f"the front matter is no YAML: {reason}", line) from None
+        raise InvalidFile(path, "yaml", f"the front matter is not YAML: {reason}", line) from None
     if not isinstance(node, yaml.MappingNode):
         raise InvalidFile(path, "bad-frontmatter", "the front matter must be lines of 'key: value'", 2)
     _check_keys(yaml, node, path)
@@ -201,7 +201,7 @@ def _check_keys(yaml: Any, node: Any, path: str) -> None:
         if not isinstance(key, yaml.ScalarNode) or (not key.style and key.value in ("", "~")):
             _refuse(path, "bad-frontmatter", "a key must be text", key)
         if key.value in seen:
-            _refuse(path, "duplicate-key", f"the key {key.value[:40]!r} stands there twice", key)
+            _refuse(path, "duplicate-key", f"the key {key.value[:40]!r} appears twice", key)
         seen.add(key.value)
         _check_keys(yaml, value, path)
 

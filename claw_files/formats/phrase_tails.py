@@ -157,9 +157,9 @@ def _begun(word: str, first: str, tail: list[Token], vocabulary: Vocabulary) -> 
     if _other_state(State.BACKLOG, tail, vocabulary, whole=True):
         return "it names several states"
     if first[0].isalnum() and first not in ("since", "by", "until", "for", "seit", "von"):
-        return "it may mean more than that nobody has begun"
+        return "it may mean more than that the work has not begun"
     if first == "for" and word in ("ready", "open"):
-        return "it may mean more than that nobody has begun"
+        return "it may mean more than that the work has not begun"
     return State.BACKLOG
 
 
@@ -207,7 +207,7 @@ def _finished(state: State, text: str, tail: list[Token], vocabulary: Vocabulary
     if state is State.DONE and (first[0].isalpha() or first in "&+") and not _is_link(texts, vocabulary):
         return "it says what was done, not that all is"
     if state is State.REVIEW and first[0].isalpha() and first not in LINKS | REASONS | {"requested", "needed", "pr"}:
-        return "it may mean what is to be reviewed"
+        return "it may name the thing to review"
     if _is_hedged(tail, texts, state) or _other_state(state, tail, vocabulary, whole=False):
         return "what follows takes it back"
     return state

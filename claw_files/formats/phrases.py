@@ -142,7 +142,7 @@ NO_STATE: Final = f'it names no state; write "Status: " with one of {WORDS}'
 
 def hint(why: str) -> str:
     """Why the words are not understood, and what to write."""
-    return f'{why}; write "Status: " with one of {WORDS}, and the rest in a line of its own'
+    return f'{why}; write "Status: " with one of {WORDS}, and the rest on a separate line'
 
 
 def _lead(tokens: list[Token], vocabulary: Vocabulary) -> tuple[int, bool, State | None]:

@@ -58,7 +58,7 @@ class _Front(Value, frozen=True):
         return self.saying.state
 
 
-WRITE_HOW: Final = "write how the task stands, for example `Status: cancelled`"  # into a file that is empty or gone
+WRITE_HOW: Final = "write the task's state, for example `Status: cancelled`"  # into a file that is empty or gone
 
 
 @lately
@@ -77,7 +77,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vo
     line.
     """
     if raw[:1] in _BLANK_OR_MORE and not raw.strip(_BLANK):
-        raise InvalidFile(path, "empty", f"it is empty; put back what stood there, or {WRITE_HOW}")
+        raise InvalidFile(path, "empty", f"it is empty; restore its text, or {WRITE_HOW}")
     if b"<<<<<<<" in raw:
         section_context.check_conflict(raw.decode("utf-8", "replace"), path)
     document = split(raw, path)

@@ -28,7 +28,7 @@ REFUSALS = {  # code: (status, when)
     "too-large": (413, "The body is larger than a megabyte and a half."),
     "url-too-long": (414, "The path and query are longer than four kilobytes."),
     "not-json": (415, "The body is not `application/json`."),
-    "wrong-host": (421, "`Host` is not a name of this server, is missing, or stands there twice."),
+    "wrong-host": (421, "`Host` is not a name of this server, is missing, or appears twice."),
     "key-reused": (422, "The `Idempotency-Key` was used for another request."),
     "too-many-headers": (431, "More than 64 headers, or more than 16 kilobytes of them."),
     "too-many-connections": (503, "All connections are used by callers with a token, or there are too many streams."),

@@ -70,7 +70,7 @@ _MESSAGE = _without(
 )
 _BLIND = {
     "type": "object",
-    "description": "Of a task in a compartment of somebody else.",
+    "description": "For a task in another agent's compartment.",
     "properties": {"id": TASK_ID, "status": _STATE},
     "required": ["id", "status"],
     "additionalProperties": False,

@@ -45,7 +45,7 @@ def message(line: bytes) -> types.JSONRPCMessage:
             return _error(line, types.INVALID_REQUEST, "the id of a request is a text or a whole number")
         return types.jsonrpc_message_adapter.validate_python(found, by_name=False)
     except ValueError:
-        return _error(line, types.INVALID_REQUEST, "this is no message of JSON-RPC 2.0")
+        return _error(line, types.INVALID_REQUEST, "this is not a JSON-RPC 2.0 message")
     except UsageError as wrong:
         is_json = str(wrong) == json_bodies.NO_OBJECT
         why = f"a line of over {LINE_BYTES} bytes" if _CUT in line else str(wrong).replace("the body", "the line")

@@ -74,7 +74,7 @@ def may(mode: str, asked: PermissionRequest) -> tuple[bool, str]:
     if mode not in (APPROVE_READS, APPROVE_ALL):
         return False, f"{DENY_ALL} allows nothing"
     if asked.is_report:
-        return True, "a word about its own task"
+        return True, "a report on its own task"
     if asked.outside is not None:
         return False, f"{asked.outside} is outside of its working folder"
     if mode == APPROVE_ALL:

@@ -88,8 +88,8 @@ def _tell(
     """Tell of a channel that takes nothing; what waits for it lies in `place`, the oldest of it `since`."""
     name = digest(channel.encode()) if channel.startswith(FILE) else channel
     key = f"channel.{person}.{name}.{since.astimezone(snap.settings.workspace.zone):%Y%m%d}"
-    why = f"{person}'s channel {channel} takes nothing: {why}"
-    text = f"{why}. `clawfiles doctor` looks at the channels; what waits for it lies in {place}/."
+    why = f"{person}'s channel {channel} accepts no messages: {why}"
+    text = f"{why}. `clawfiles doctor` checks the channels; waiting messages are in {place}/."
     return tell_up(snap, snap.settings.monitor, key, why, text, now)
 
 

@@ -11,11 +11,11 @@ MOST = 20  # told in one tick
 
 FOLDERS = {  # what files in a folder mean: the beginning of a key, and what to do
     "events/failed": ("event-failed", "work of a due time that could not all be started; `clawfiles log` says why"),
-    "events/new": ("event-unknown", "an event that no schedule made: nothing handles it; take it away"),
-    "events": ("event-unknown", "a file beside the folders of events: nothing handles it; take it away"),
-    "quarantine": ("set-aside", "a message that could not be read was set aside; its sender may send it again"),
+    "events/new": ("event-unknown", "an event that no schedule made: nothing handles it; remove it"),
+    "events": ("event-unknown", "a file beside the folders of events: nothing handles it; remove it"),
+    "quarantine": ("set-aside", "a message that could not be read was set aside; its sender can send it again"),
 }
-_OTHER = ("not-looked-at", "it cannot be looked into; what is needed from it waits until it is put right")
+_OTHER = ("not-looked-at", "it cannot be read; work that needs it waits until it is repaired")
 
 
 def plan_faults(snap: Snapshot, now: datetime) -> list[Action]:

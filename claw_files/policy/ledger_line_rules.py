@@ -53,7 +53,7 @@ Row = Callable[[RuleContext], Decision | None]
 
 def pending(case: RuleContext) -> Decision | None:
     """Someone is writing the status file: wait."""
-    return WaitReason("somebody is writing its status file") if case.look.pending else None
+    return WaitReason("its status file is being written") if case.look.pending else None
 
 
 def unreadable(case: RuleContext) -> Decision | None:
@@ -67,7 +67,7 @@ def unreadable(case: RuleContext) -> Decision | None:
     if not case.was_told(monitor, case.key(what)):
         return (case.act(Act.ESCALATE, "unreadable", monitor, what, kind=Kind.ANNOUNCE, text=text), case.later())
     if not case.due:
-        return WaitReason(f"{monitor} was told that its status file cannot be read")
+        return WaitReason(f"{monitor} was informed that its status file cannot be read")
     return case.escalate(f"{what}.still", text, start=case.snap.settings.reports_to(monitor))
 
 

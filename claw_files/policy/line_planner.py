@@ -56,7 +56,7 @@ def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
         key = wide_key(look.entry.task, f"unclear-line.{mark(one.text)}")
         text = (
             f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
-            f"The line stays as it is, and {look.entry.task} goes on being watched."
+            f"The line is not changed, and {look.entry.task} is still watched."
         )
         if key not in found:
             found[key] = tell_once(snap, snap.settings.coordinator, key, text, text, look.entry.task)

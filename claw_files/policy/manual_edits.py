@@ -64,7 +64,7 @@ def overruling(task: Task) -> str:
     """One sentence on what in a status file does not count: that it names another holder, or other terms."""
     if task.stranger:
         whose = f"generation {task.generation} of {task.id} is {task.assignee}'s"
-        return f"its file {task.stranger}, but {whose}; nobody else moves it by an edit, and it stays as it was"
+        return f"its file {task.stranger}, but {whose}; no other agent can move it by an edit"
     where = f"definitions/{task.id.lower()}.md"
     return f"the terms of {task.id} are in {where}; its status file cannot change them: {'; '.join(task.overruled)}"
 

@@ -32,9 +32,9 @@ def verdict(agent: AgentId, run: Run | None, state: State) -> str:
     if run is None:
         return f"{agent} was not woken"
     code = "" if run.exit is None else f" (exit {run.exit})"
-    how = "was still going on" if run.alive else f"{run.reason or 'ended'}{code}"
+    how = "was still running" if run.alive else f"{run.reason or 'ended'}{code}"
     if state is State.BACKLOG:
-        return f"its run {how}, without a word in its status file"
+        return f"its run {how}, without a state in its status file"
     return f"its run {how}, and " + ("it never said done" if state is State.IN_PROGRESS else f"it says {state}")
 
 
@@ -46,7 +46,7 @@ def advice(agent: AgentId, run: Run, state: State) -> tuple[str, ...]:
     if run.alive:
         by_hand = f"run its command by hand with runs/{run.id}/message.md"
         return (
-            f"it may wait for somebody's answer, or for its model: {by_hand}",
+            f"it may be waiting for an answer, or for its model: {by_hand}",
             f"see that {where} starts it without questions, and that `env` names its key",
         )
     if run.exit:

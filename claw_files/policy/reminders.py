@@ -18,11 +18,11 @@ def prod(case: RuleContext, seen: Liveness) -> Decision:
     can_read = known is not None and known.kind is not AgentKind.WORKER
     text = (
         f"{case.task.id} is in progress with you and has been {seen} for a while. "
-        f"Write how it stands into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
+        f"Write its state into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
     )
     if can_read and (nudged := _nudge(case, agent, seen.value, text)) is not None:
         return nudged
-    tail = "a nudge did not help" if can_read else "there is no run of it"
+    tail = "a nudge did not help" if can_read else "it has no run"
     return case.escalate("silent", f"{case.task.id}: {agent} is {seen}, and {tail}")
 
 
@@ -33,7 +33,7 @@ def acknowledged(case: RuleContext, trace: Trace) -> Decision:
         return WAIT
     why = acknowledgement.sentence(trace)
     text = (
-        f"{case.task.id} is with you: {why}. Nothing says how it stands. "
+        f"{case.task.id} is with you: {why}. Its state is unknown. "
         f"Write it into status/{case.task.id.lower()}.md, or run `clawfiles claim {case.task.id}`."
     )
     if (nudged := _nudge(case, agent, why, text)) is not None:

@@ -125,7 +125,7 @@ def _of_way(settings: Settings, choice: routing.AgentChoice) -> str:
     if kind is AgentKind.WORKER:
         return "a worker is spawned for each task"
     if choice.how == "spawn":
-        return "the route asks for a run of its own"
+        return "the route requires a separate run"
     return "a person is informed" if kind is AgentKind.HUMAN else "a named agent gets a message: the answer can wait"
 
 

@@ -133,7 +133,7 @@ def unreviewed(settings: Settings, task: Task) -> str | None:
     wanted, maker = reviewer(settings, task.type), task.assignee
     if task.state is not State.DONE or wanted is None or reviewer(settings, task.type, maker):
         return None
-    return f"it is done without the review that its route requires: {maker} made it, and there is no other reviewer"
+    return f"it is done without the review that its route requires: {maker} made it, and no other agent can review it"
 
 
 _LEAST, _MOST = timedelta(minutes=5), timedelta(minutes=60)

@@ -54,7 +54,7 @@ def _implausible(name: str, marks: due_times.EventMarks, snap: Snapshot, now: da
         "It is set aside: due times before it are kept, and that one is not made again."
     )
     key = topic_key("schedule", name, ahead, "ahead")
-    return tell_once(snap, snap.settings.monitor, key, "an event lies ahead", text)
+    return tell_once(snap, snap.settings.monitor, key, "an event has a future time", text)
 
 
 def schedules_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:

@@ -27,7 +27,7 @@ def backlog(case: RuleContext) -> Decision | None:
     if case.agent is None and case.look.task is None:
         return _nobodys(case)
     if case.agent is None:
-        return _hand_on(case, "nobody is named")
+        return _hand_on(case, "no agent is named")
     if case.look.message is None:
         return (case.act(Act.DELIVER, "no message for this attempt yet"),)
     if reminders.is_person(case):

@@ -32,8 +32,8 @@ def plan_used_up(snap: Snapshot, now: datetime) -> list[Action]:
         start = next((it for it in above if settings.is_human(it)), above[0] if above else settings.monitor)
         why = f"{settings.limits.wakes} runs followed from message {root}, as many as limits.wakes allows"
         text = (
-            f"{why}. What follows from it wakes nobody any more, such as what {message.sender} sent to {message.to}. "
-            "To let it go on, raise `wakes` under [limits] in clawfiles.toml; or send a message, which begins anew."
+            f"{why}. Its follow-up messages wake no agent, such as the one from {message.sender} to {message.to}. "
+            "To continue, raise `wakes` under [limits] in clawfiles.toml, or send a new message."
         )
         found = tell_up(snap, start, name, why, text, now, Kind.ANNOUNCE)
         told += [replace(action, details={"root": root}) for action in found]

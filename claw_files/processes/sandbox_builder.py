@@ -124,7 +124,9 @@ def _walls(plan: RunPlan, sandbox: Sandbox, program: str, door: str) -> SandboxP
     covered = tuple(one for path in sandbox.secrets for one in _ways_to(os.path.realpath(path)) if os.path.isfile(one))
     for path in filter(os.path.lexists, map(os.path.realpath, sandbox.secrets)):
         if not os.path.isfile(path) or os.stat(path).st_nlink > 1:
-            raise Refused("sandbox", f"{path} contains a secret and cannot be hidden: it is hard-linked, or no file")
+            raise Refused(
+                "sandbox", f"{path} contains a secret and cannot be hidden: it has a hard link, or is no file"
+            )
         if sandbox.outside and is_above(plan.cwd, path):
             raise Refused("sandbox", f"{path} contains a secret and is inside the working folder")
     aliases = (one for path in sandbox.hidden for one in _ways_to(path) if any(is_above(it, one) for it in readable))

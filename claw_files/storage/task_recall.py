@@ -96,7 +96,7 @@ def is_known(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | Non
 def check_new(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | None]) -> None:
     """Raises Conflict for a task without a file that something else knows."""
     if is_known(ws, task, agents):
-        raise Conflict(f"status/{text.file_name(task)} is gone, and nothing is made in its place")
+        raise Conflict(f"status/{text.file_name(task)} is missing, and no new one is created")
 
 
 # --- a file that is older than what was recorded

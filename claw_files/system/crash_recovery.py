@@ -89,8 +89,8 @@ class Recovery:
             told = self._tell(intent.name, self._path(intent), "swapped in")
             self._private.keep(bench, intent)
             return told
-        told = self._tell(intent.name, self._path(intent), "swapped in over somebody's edit, which is in conflicts/")
-        self._to_conflicts(bench, intent.name, "a crash came between our write and the look at what it displaced")
+        told = self._tell(intent.name, self._path(intent), "replaced another process's edit, which is in conflicts/")
+        self._to_conflicts(bench, intent.name, "a crash came between the write and the check of the displaced version")
         return told
 
     def _finish_note(self, bench: int, name: str) -> tuple[str, str]:
@@ -168,7 +168,7 @@ class Recovery:
             live = set(self._files.read(path, HAND_BYTES).data.splitlines()) if lines else set[bytes]()
             if any(line not in live for line in lines):
                 self._to_conflicts(kept, name, f"lines that were added to {path} late are not there any more")
-                return self._tell(name, path, "somebody's version is in conflicts/")
+                return self._tell(name, path, "the other version is in conflicts/")
         forget(kept, name)
         return None
 
@@ -182,8 +182,8 @@ class Recovery:
             return self._adopt_tail(kept, name, intent, content.data[: intent.base_bytes + len(tail)], tail)
         if content and not over and abs(self._clock.now() - content.stamp.mtime) < _SETTLED:
             return None  # an editor is in the middle of it
-        self._to_conflicts(kept, name, f"somebody changed a version of {path} that was being replaced")
-        return self._tell(name, path, "somebody's version is in conflicts/")
+        self._to_conflicts(kept, name, f"another process changed a version of {path} that was being replaced")
+        return self._tell(name, path, "the other version is in conflicts/")
 
     def _adopt_tail(self, kept: int, name: str, intent: Intent, taken: bytes, tail: bytes) -> tuple[str, str] | None:
         """Add the lines to the live file, then remember how far we took them. A crash in between adds them twice."""
@@ -195,7 +195,7 @@ class Recovery:
             stamp, ours = self._files.stamp(path), {it.new for it in map(Intent.parse, os.listdir(kept)) if it}
             is_young = stamp is not None and abs(self._clock.now() - stamp.mtime) < _SETTLED
             if is_young and digest(live or b"") not in ours:  # any bytes may be half of what an editor saves
-                raise Busy(path, "somebody who may be in the middle of saving it")
+                raise Busy(path, "another process that may be saving it")
             return _joined(live, tail, path)
 
         try:

@@ -31,7 +31,7 @@ class Archive:
 
         self._path, end = path, raw[-22:]
         if end[:4] != b"PK\5\6" or int.from_bytes(end[12:16], "little") > MOST_NAMES_BYTES:
-            raise self._bad("it is no archive of ours")
+            raise self._bad("it is not an archive of clawfiles")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(raw))
         except Exception as error:  # zipfile raises nearly anything for bytes that somebody made up

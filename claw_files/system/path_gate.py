@@ -81,7 +81,9 @@ class PathGate:
         try:
             now = os.stat(self.root)
         except OSError as error:
-            raise CannotRead(path or self.root, "root-changed", f"the workspace is gone: {error.strerror}") from error
+            raise CannotRead(
+                path or self.root, "root-changed", f"the workspace no longer exists: {error.strerror}"
+            ) from error
         if (now.st_dev, now.st_ino) != self._identity:
             raise CannotRead(path or self.root, "root-changed", "the workspace folder was replaced by another one")
         return self._fd

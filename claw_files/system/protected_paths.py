@@ -47,7 +47,7 @@ def protect(root: str, door: str, aside: str) -> dict[str, bool]:
             lines += (text := _text(path)).splitlines()
             named = dict.fromkeys(_named(text, (os.path.dirname(folder), folder)), False)
             if any(_is_below(root, one) for one in named):
-                raise OSError(f"{path} makes git obey any file of {root}: name a folder of its own there")
+                raise OSError(f"{path} makes git obey any file of {root}: name a separate folder there")
             wanted |= {one: False for one in named if _is_below(one, root)}
             wanted |= {os.path.join(folder, one): False for one in _GIT if is_repository or one != "commondir"}
     made = sorted(path for path in wanted if not os.path.lexists(path) or _is_blank(path))

@@ -33,8 +33,8 @@ def check(folder: str, base: str, fd: int | None = None) -> None:
     """
     for path, found in _deciding(folder, fd):
         if (why := _wrong(found, path)) and os.path.realpath(base) not in trusted():
-            trust = f"if you trust its writers, type `clawfiles trust {quoted(base)}`"
-            raise Untrusted(path, "others", f"{quoted(path)} decides what is started here, and {why}; {trust}")
+            trust = f"if you trust its writers, run `clawfiles trust {quoted(base)}`"
+            raise Untrusted(path, "others", f"{quoted(path)} decides which programs start here, and {why}; {trust}")
 
 
 def _wrong(found: os.stat_result, path: str) -> str:

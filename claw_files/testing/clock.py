@@ -36,7 +36,7 @@ class FakeClock:
 
     def advance(self, by: timedelta) -> None:
         """Move both clocks on; `by` may not be negative."""
-        assert by >= timedelta(0), "time passes forwards; use `set` for a clock that somebody put back"
+        assert by >= timedelta(0), "time passes forwards; use `set` for a clock that was put back"
         self._now += by
         self._monotonic += by.total_seconds()
 

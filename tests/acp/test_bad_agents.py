@@ -36,7 +36,7 @@ def test_one_that_cannot_begin(team: Team, words: str, sentence: str) -> None:
     ("acts", "sentence"),
     [
         (["!child", "!crash 7"], "the agent ended before it did end its turn (exit 7)"),
-        (["!rubbish_for_ever"], "the agent printed more than 10000 lines that are no messages"),
+        (["!rubbish_for_ever"], "the agent printed more than 10000 lines that are not messages"),
         (["!huge_line"], "the agent sent a line of more than 64 MiB"),
         (["!other_session"], "the agent spoke for “somebody-elses”, which is not the session of this run"),
         (["!bad_answer"], "the agent did not end its turn: its answer is not ACP"),
@@ -63,7 +63,7 @@ def test_rubbish_unknown_words_and_much_on_standard_error_are_passed_over(team: 
     assert len(team.log("stderr.log")) > 200_000
     assert len(team.said) <= 6
     assert "Traceback" not in team.log("stderr.log")
-    assert team.said[0] == "clawfiles: the agent prints lines that are no messages; they are passed over"
+    assert team.said[0] == "clawfiles: the agent prints lines that are not messages; they are ignored"
 
 
 def test_one_that_hangs_at_the_start_ends_with_its_run_and_says_so(team: Team) -> None:
@@ -74,7 +74,7 @@ def test_one_that_hangs_at_the_start_ends_with_its_run_and_says_so(team: Team) -
     run = team.ended()
 
     assert run.reason == "stopped"
-    assert team.said == ["clawfiles: the run was told to end; the agent was told, too"]
+    assert team.said == ["clawfiles: the run was asked to end, and so was the agent"]
 
 
 def test_one_that_does_not_end_a_cancelled_turn_is_ended_with_its_run(team: Team) -> None:

@@ -18,7 +18,7 @@ def test_a_turn_that_ends_with_an_unknown_word_was_answered(team: Team) -> None:
     assert "the answer is 42" in team.log()
     assert "ran_out_of_moon" in "".join(team.said)
     assert [one["why"] for one in team.audit("acp")] == [
-        "a word of a newer agent: its turn ended with “ran_out_of_moon”, which counts as its end"
+        "unknown message of a newer agent: its turn ended with “ran_out_of_moon”, which counts as its end"
     ]
 
 

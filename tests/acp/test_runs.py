@@ -46,7 +46,7 @@ def test_a_turn_that_ends_early_fails_with_the_reason(team: Team) -> None:
     run = team.work("!stop refusal")
 
     assert run.exit == 1
-    assert team.said == ["clawfiles: the agent ended its turn early: it refuses to go on"]
+    assert team.said == ["clawfiles: the agent ended its turn early: it refuses to continue"]
 
 
 # --- sessions
@@ -74,7 +74,7 @@ def test_a_session_that_the_program_no_longer_has_is_followed_by_a_new_one(team:
 
     assert second.exit == 0
     assert len({one["session"] for one in team.saw("new")}) == 2
-    assert "the last session is gone, a new one begins" in team.log("stderr.log", second.id)
+    assert "the last session no longer exists, so a new one begins" in team.log("stderr.log", second.id)
 
 
 @pytest.mark.parametrize("why", ["it cannot load", "another folder", "several at once"])
@@ -109,7 +109,7 @@ def test_a_worker_has_a_session_for_its_run_alone_and_leaves_its_result(team: Te
 
     assert team.app.workspace.load(TASK).task.state is State.DONE
     assert not (team.root / "sessions").exists()
-    assert "a word about its own task" in team.audit("permission")[-1]["why"]
+    assert "a report on its own task" in team.audit("permission")[-1]["why"]
 
 
 def test_a_key_in_its_environment_signs_the_program_in(team: Team) -> None:
@@ -238,7 +238,7 @@ def test_stopping_the_run_cancels_the_turn_once_and_leaves_nothing(team: Team) -
 
     assert run.reason == "stopped"
     assert [one["count"] for one in team.saw("cancel")] == [1]
-    assert team.said == ["clawfiles: the run was told to end; the agent was told, too"]
+    assert team.said == ["clawfiles: the run was asked to end, and so was the agent"]
     assert team.processes() == []
 
 

@@ -85,7 +85,7 @@ def test_a_disk_that_keeps_less_is_named_and_exits_1(desk, monkeypatch: pytest.M
 
     assert told.status == 1
     assert [line.partition(":")[0] for line in told.out.splitlines()[1:]] == [
-        "nfs4 is no file system of Unix on a disk of this machine",
+        "nfs4 is not a local Unix file system",
         "folders cannot be locked",
         "names cannot be exchanged",
     ]

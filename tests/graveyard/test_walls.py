@@ -171,7 +171,7 @@ def test_a_session_that_cannot_be_loaded_is_begun_anew(team: Team) -> None:
 
     assert run.exit == 0
     assert len(team.saw("new")) == 2
-    assert "the last session is gone, a new one begins" in team.log("stderr.log", SECOND)
+    assert "the last session no longer exists, so a new one begins" in team.log("stderr.log", SECOND)
 
 
 def test_replayed_messages_of_a_loaded_session_are_not_shown_twice(team: Team) -> None:

@@ -418,7 +418,7 @@ def test_a_folder_that_no_decision_needs_is_told_once_and_no_failure_of_the_hear
         assert folder in beat.err
 
     assert site.served(1)
-    assert sum(f"{folder}: it cannot be looked into" in text for text in site.told("sentry")) == 1
+    assert sum(f"{folder}: it cannot be read" in text for text in site.told("sentry")) == 1
     assert site("heartbeat", "--check").status == 1
     (site.root / folder).unlink()
     assert site("heartbeat", "--check").status == 0

@@ -85,7 +85,7 @@ def test_a_reopened_task_asks_for_what_was_given_and_names_what_was_found(office
     assert "Customers see two charges." in asked(office, task)
     assert "TC-1: DONE" not in asked(office, task)
     message = office.message("peter", "tc-1.2")
-    assert "`status/tc-1.md` holds what was found so far; that is not what is asked for." in message
+    assert "`status/tc-1.md` contains earlier findings; they are not the request." in message
     assert office.task(task).title == "Checkout"
 
 
@@ -93,7 +93,7 @@ def test_an_untouched_status_file_is_no_finding(office: Office) -> None:
     task = given(office, "bug")
     office.delegate(task, "peter")
 
-    assert "holds what was found" not in office.message("peter", "tc-1.1")
+    assert "contains earlier findings" not in office.message("peter", "tc-1.1")
 
 
 def test_a_heading_of_the_holder_is_text_and_no_title(office: Office) -> None:

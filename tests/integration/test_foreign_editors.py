@@ -101,7 +101,7 @@ def test_late_lines_that_the_editor_itself_writes_over_are_in_conflicts(world: W
     world.path.write_bytes(stale + b"later\n")
     world.clock.advance(timedelta(minutes=11))
 
-    assert world.files.adopt() == [(PATH, "somebody's version is in conflicts/")]
+    assert world.files.adopt() == [(PATH, "the other version is in conflicts/")]
 
     assert world.path.read_bytes() == stale + b"later\n"
     assert any(b"late\n" in path.read_bytes() for path in world.root.glob("conflicts/*"))
@@ -114,7 +114,7 @@ def test_an_open_editor_that_rewrites_what_we_displaced_goes_to_conflicts_once_i
         assert world.files.adopt() == []  # it may be in the middle of it
         editor.write(b"all anew\n")
         world.clock.set(datetime.now(UTC) + timedelta(seconds=3))
-        assert world.files.adopt() == [(PATH, "somebody's version is in conflicts/")]
+        assert world.files.adopt() == [(PATH, "the other version is in conflicts/")]
         editor.write(b"and more\n")
 
     assert world.path.read_bytes() == BASE + b"ours\n"
@@ -216,7 +216,7 @@ def test_an_interrupt_right_after_the_exchange_loses_nobodys_bytes(
 
     with pytest.raises(KeyboardInterrupt):
         world.files.commit(PATH, ours, b"{}")
-    assert world.files.recover() == [(PATH, "swapped in over somebody's edit, which is in conflicts/")]
+    assert world.files.recover() == [(PATH, "replaced another process's edit, which is in conflicts/")]
 
     assert b"theirs\n" in world.everything()
     assert world.path.read_bytes() == BASE + b"ours\n"

@@ -367,7 +367,7 @@ def test_a_task_for_a_person_says_what_a_person_does_with_it(office: Office) -> 
 
     assert "The bill lies on the desk." in told(office)
     assert "`clawfiles done TC-1" in told(office)
-    for rule_of_agents in ("First act", "clawfiles claim", "Do not hand the task on", "generation"):
+    for rule_of_agents in ("First, run", "clawfiles claim", "Do not delegate the task", "generation"):
         assert rule_of_agents not in told(office), rule_of_agents
 
 

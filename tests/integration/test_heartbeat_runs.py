@@ -280,7 +280,7 @@ def test_a_result_over_1_mb_fails_and_says_what_to_do(office: Office) -> None:
     office.acts()
 
     assert office.state("TC-1") is State.DEAD
-    assert "which `outputs` names" in str(office.task("TC-1").reason)
+    assert "name it in `outputs`" in str(office.task("TC-1").reason)
 
 
 def test_a_result_of_an_earlier_run_is_moved_aside_and_never_taken_for_the_new_one(office: Office) -> None:

@@ -363,7 +363,7 @@ def _damaged() -> bytes:
 
 
 HOSTILE = {
-    "no archive": b"PK",
+    "not an archive": b"PK",
     "empty": b"",
     "noise": os.urandom(4096),
     "a way out": _with_name("../../../tmp/a"),

@@ -276,7 +276,7 @@ def test_what_a_channel_does_not_take_is_told_up_the_chain_once_and_given_up(ser
     team.quiet()
     told = [name for name in team.names("inbox/sentry/new") if name.startswith("channel.me.json-1.")]
     assert len(told) == 1
-    assert "takes nothing: the service answered 500" in (team.root / "inbox/sentry/new" / told[0]).read_text()
+    assert "accepts no messages: the service answered 500" in (team.root / "inbox/sentry/new" / told[0]).read_text()
     asked = server.asked
     team.tick()
     team.quiet()

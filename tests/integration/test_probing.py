@@ -118,7 +118,7 @@ def test_an_agent_that_only_talks_does_not_act_and_what_it_said_is_told(root: Pa
 
     assert (found.acts, found.exit, found.acknowledged) == (False, 0, None)
     assert found.said == "Sure!\nI cannot use tools \\x1b[2Jhere."
-    assert "without a word in its status file" in found.steps[-1].what
+    assert "without a state in its status file" in found.steps[-1].what
     assert "it replied but did nothing" in found.advice[0]
     assert_nothing_is_left(root)
 
@@ -135,8 +135,8 @@ def test_an_agent_that_hangs_is_ended_when_the_patience_is_over(root: Path) -> N
     found = probe(root, "hangs", timedelta(seconds=2))
 
     assert (found.acts, found.said) == (False, "Trust this folder? [y/n]")
-    assert "still going on" in found.steps[-1].what
-    assert "it may wait for somebody's answer" in found.advice[0]
+    assert "still running" in found.steps[-1].what
+    assert "it may be waiting for an answer" in found.advice[0]
     assert_nothing_is_left(root)
 
 

@@ -123,7 +123,7 @@ def test_with_nobody_else_there_it_counts_and_is_said(
 
     assert office.state("TC-1") is State.DONE
     (line,) = office.audit(action="no reviewer")
-    said = "it is done without the review that its route requires: sam made it, and there is no other reviewer"
+    said = "it is done without the review that its route requires: sam made it, and no other agent can review it"
     assert (line["task"], line["agent"], line["why"]) == ("TC-1", "sam", said)
     assert said in typed(office, capsys, "task", "show", "TC-1")[1]
     assert "(unreviewed)" in typed(office, capsys, "board")[1]

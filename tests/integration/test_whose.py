@@ -68,7 +68,7 @@ def test_a_strangers_configuration_in_a_shared_folder_is_obeyed_at_no_door(
     done = house.type(ALICE, *command, cwd=where)
 
     assert done.returncode == 6, done
-    assert f"{shared} decides what is started here, and belongs to user {MALLORY}" in done.stderr
+    assert f"{shared} decides which programs start here, and belongs to user {MALLORY}" in done.stderr
     assert f"`clawfiles trust {shared}`" in done.stderr
     assert marks(house) == []
     assert sorted(os.listdir(shared)) == ["clawfiles.toml", "mine"]
@@ -278,8 +278,8 @@ def test_a_daemon_does_not_take_over_a_configuration_that_others_can_write(house
         (ws / "clawfiles.toml").write_text(team(house, "second"))
         until(
             lambda: (
-                "decides what is started" in (house.type(ALICE, "doctor", cwd=ws).stdout)
-                and b"decides what is started" in (ws / ".clawfiles/daemon/state").read_bytes()
+                "decides which programs start" in (house.type(ALICE, "doctor", cwd=ws).stdout)
+                and b"decides which programs start" in (ws / ".clawfiles/daemon/state").read_bytes()
             ),
             "it says that it was refused",
         )

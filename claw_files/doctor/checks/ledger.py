@@ -101,5 +101,5 @@ def unseen(s: Survey) -> Iterator[Finding]:
         moved = task.recorded in OPEN and task.recorded is not State.BACKLOG and it.said is not task.recorded
         overwritten = task.recorded is None and task.id in waiting and it.said is not State.BACKLOG
         if (moved or overwritten) and it.said not in OPEN:
-            detail = f"{task.recorded or 'nothing of ours is left'}, now {it.said}"
+            detail = f"{task.recorded or 'no recorded state'}, now {it.said}"
             yield Finding("unseen-move", it.node.path, s.state_line(it), detail, task.id)

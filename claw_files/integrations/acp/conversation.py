@@ -160,7 +160,7 @@ class Conversation:
             except SignIn:
                 raise
             except _Refusal as wrong:
-                self._tell(f"the last session is gone, a new one begins: {wrong}")
+                self._tell(f"the last session no longer exists, so a new one begins: {wrong}")
             finally:
                 self._client.is_quiet = False
         self._client.forget()

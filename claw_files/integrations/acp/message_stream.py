@@ -68,14 +68,14 @@ class MessageStream:
     def _name(self, sentence: str) -> None:
         if sentence not in self._unknown and len(self._unknown) < MOST_UNKNOWN:
             self._unknown.add(sentence)
-            self._tell(f"a word of a newer agent: {sentence}")
+            self._tell(f"unknown message of a newer agent: {sentence}")
 
     def _may_go_on(self) -> bool:
         self._rubbish += 1
         if self._rubbish == 1:
-            self._tell("the agent prints lines that are no messages; they are passed over")
+            self._tell("the agent prints lines that are not messages; they are ignored")
         if self._rubbish > MOST_RUBBISH:
-            self.problem = f"the agent printed more than {MOST_RUBBISH} lines that are no messages"
+            self.problem = f"the agent printed more than {MOST_RUBBISH} lines that are not messages"
         return not self.problem
 
     async def _line(self) -> bytes:

@@ -27,8 +27,8 @@ MOST_ODD: Final = 20  # remarks about what is no ACP
 _WHY: Final = {
     "max_tokens": "it reached the most tokens that it may use",
     "max_turn_requests": "it reached the most requests that it may make in a turn",
-    "refusal": "it refuses to go on",
-    "cancelled": "it says that the turn was cancelled, and nobody cancelled it",
+    "refusal": "it refuses to continue",
+    "cancelled": "it reports a cancelled turn, but the turn was not cancelled",
 }
 
 
@@ -68,7 +68,7 @@ class AcpRun:
         try:
             why = await self._lived()
         except RunEnded:
-            why = "the run was told to end; the agent was told, too"
+            why = "the run was asked to end, and so was the agent"
         except SignIn as wrong:
             why = f"{wrong}; `clawfiles agents probe {desk.agent.name}` says how"
         except ConversationFailed as wrong:
@@ -182,4 +182,4 @@ class _Remarks(logging.Handler):
         if self._left >= 0:
             wrong = record.exc_info[1] if record.exc_info else None
             more = f" ({type(wrong).__name__}: {str(wrong).splitlines()[0] if str(wrong) else ''})" if wrong else ""
-            tell(words.safe(f"passed over what the agent sent: {record.getMessage()}{more}", 300))
+            tell(words.safe(f"ignored a message of the agent: {record.getMessage()}{more}", 300))

@@ -36,8 +36,8 @@ LAST_LINES = 5  # of what it said instead
 TO_END = timedelta(seconds=10)  # how long a run that was told to stop may take
 TITLE = "Probe: show that you act when you are woken"
 BODY = (
-    "This is a probe, no work. As your first act say that it is in progress, then at once that it is done, both in\n"
-    "the way described below. Look at nothing and change nothing else."
+    "This is a probe, not real work. First report that it is in progress, then immediately that it is done, both in\n"
+    "the way described below. Read and change nothing else."
 )
 
 

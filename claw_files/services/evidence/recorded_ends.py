@@ -39,7 +39,7 @@ def _doubted(ws: Workspace, task: Task) -> Task:
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee) if task.state is State.DONE else None
     known = task_recall.journalled(ws, task.id)
     if reviewer and not _is_approved(ws, task, reviewer, known):
-        why = f"recorded {State.DONE}, but nobody approved it"
+        why = f"recorded {State.DONE}, but it was not approved"
         return replace(task, recorded=State.IN_PROGRESS, overruled=(*task.overruled, why))
     if known and not reviewer and known.after is not task.recorded:
         why, found = f"records {task.recorded}, and the journal {known.after}", replace(task, recorded=known.after)

@@ -37,7 +37,7 @@ def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvid
     if not task_recall.is_known(ws, entry.task, (agent for agent in named if agent in ws.settings.agents)):
         return TaskEvidence(entry=entry, reports=reports)
     path = f"status/{text.file_name(entry.task)}"
-    said = f"its status file is gone: {path}; nothing is made in its place; put it back, or {status.WRITE_HOW}"
+    said = f"its status file is missing: {path}; no new one is created; put it back, or {status.WRITE_HOW}"
     return TaskEvidence(entry=entry, path=path, unreadable=said, digest="gone", gone=True, pending=_is_fresh(ws))
 
 

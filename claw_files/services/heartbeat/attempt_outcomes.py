@@ -115,7 +115,7 @@ class Outcomes:
         why = words.said(task.reason or action.why)
         text = (
             f"{task.id} ({words.said(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
-            f"Look at dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
+            f"See dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
         key = task_key(task, "dead")
         if task.group:  # a person is told of the first; its report names the others
@@ -156,7 +156,9 @@ class Outcomes:
             result = _own(self._checkpoints.result(label), action.details["tasks"][label])
             path = self._checkpoints.worker_path(label)
             found = (
-                prompt_templates.found(result, path, room_bytes) if result else "(its file is gone, or another task's)"
+                prompt_templates.found(result, path, room_bytes)
+                if result
+                else "(its file is missing or another task's)"
             )
             parts.append(f"## {label}\n\n{found}")
             critical += [f"{label}: {it}" for it in report_findings.critical(result.body)] if result else []

@@ -62,7 +62,7 @@ class Explainer:
             self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
         except NotFound:
             if entry and (gone := self._evidence.look(entry)).gone:
-                raise InvalidFile(gone.path, "gone", "it is gone; put it back, or take its line out") from None
+                raise InvalidFile(gone.path, "gone", "it is missing; put it back, or remove its ledger line") from None
             raise
         snap = replace(self._snapshots.snapshot(self._ws.entries()), outcomes=self._snapshots.outcomes())
         now = self._ws.clock.now()

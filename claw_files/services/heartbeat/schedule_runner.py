@@ -42,7 +42,7 @@ class Schedules:
         text = f"---\ntype: {schedule.event or 'schedule'}\nschedule: {name}\n---\n".encode()
         self._ws.files.commit(f"events/new/{key}.md", lambda raw: raw or text, self._ws.line(audit))
         if rule:
-            self.arm(f"{key}.{rule}", "counting goes on")
+            self.arm(f"{key}.{rule}", "counting continues")
 
     def handle(self) -> list[str]:
         """Start what the schedule events in events/new ask for, and finish them; returns their keys.

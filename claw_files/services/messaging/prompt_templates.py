@@ -102,11 +102,11 @@ def _description(task: Task, body: str, is_whole: bool) -> str:
 
 
 def _resume(task: Task, checkpoint: str | None, findings: str | None = None) -> str:
-    found = f"\n`{findings}` holds what was found so far; that is not what is asked for.\n" if findings else ""
+    found = f"\n`{findings}` contains earlier findings; they are not the request.\n" if findings else ""
     if task.attempt == 1:
         return found
     why = f"\nThis is attempt {task.attempt}. The one before: {words.said(task.reason or 'no reason given')}\n{found}"
-    return why + (f"`{checkpoint}` says what is completed; go on from there.\n" if checkpoint else "")
+    return why + (f"`{checkpoint}` lists the completed items; continue from there.\n" if checkpoint else "")
 
 
 def quoted(text: str, source: AgentId | str, most: int = 10_000) -> str:

@@ -121,7 +121,7 @@ class WorkerSessions:
         """Let the next run of a named ACP agent begin a new session of its program. Raises Refused without one."""
         audit = Audit(JournalEvent.CLOSE, agent=agent, actor=by, why="its program's session ends")
         if not self._forget(acp_sessions.path_of(agent), audit):
-            what = f"{agent} has no session that its next run would go on with"
+            what = f"{agent} has no session that its next run could continue"
             raise Refused("sessions", what, "remove it from clawfiles.toml instead")
 
     def _forget(self, path: str, audit: Audit) -> bool:
@@ -149,7 +149,7 @@ def asked(ws: Workspace, task: Task) -> str:
     """What the present turn is asked, and by whom; quoted as data where the asker may not give the worker work."""
     message = _message(ws, task, task.turn)
     if message is None:
-        return "(its message is gone)"
+        return "(its message is missing)"
     if message.sender == UNKNOWN:
         return message.body
     as_what = standing(ws.settings, message.sender, message.to, task.spawner)

@@ -95,7 +95,7 @@ class Checkpoints:
         except InvalidFile as wrong:
             said = f"its result {wrong.path} cannot be read: {wrong.reason}"
             if isinstance(wrong, CannotRead):
-                said = "its result is over 1 MB: what is long belongs in a file of its own, which `outputs` names"
+                said = "its result is over 1 MB: write long text into a separate file and name it in `outputs`"
             is_told = is_over if not isinstance(wrong, CannotRead) else wrong.problem == "too-large"
             return Result(label=label, status=State.FAILED, run=name, body=said) if is_told else None
         except ClawError:

@@ -206,7 +206,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ('timeout = "0s"', "length"),
         ("timeout = true", "must be a text"),
         ('preset = "claude"', "unknown key"),
-        ("[agents.self]", "meaning of its own"),
+        ("[agents.self]", "reserved word"),
         ('[agents."a/b"]', "not a valid agent name"),
         ("[agents.Sam]", "used twice"),
         ("[[agents.b]]", "must be a table"),
