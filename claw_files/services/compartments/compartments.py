@@ -65,7 +65,7 @@ class MovingIn:
                     self._check(outer.in_force(outer.load(task).task), agent)
                 except Conflict:
                     if entry := inner.entry(task):
-                        why = "it went to somebody else outside"
+                        why = "it was given to an agent outside"
                         inner.replace_entry(entry, None, Audit(JournalEvent.UNWATCH, task=task, agent=agent, why=why))
                     raise
                 self._move_messages(agent, task)
