@@ -6,7 +6,7 @@ type checker reads count for circles, outside of two rooms.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ TABLE = "operations.table"  # plain data: it imports nothing, and every room may
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("core", "formats", "config", "policy")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
+FEATURED = ("services", "integrations")  # their folders are features
 LONGEST = 400
 TYPED_CIRCLES = {"storage", "system"}  # where modules still name one another's classes as types
 
@@ -123,7 +124,7 @@ def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
     mine = ROOMS.index(room_of(name))
     allowed = {*ROOMS[: mine + 1]}
 
-    assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} - {TABLE} == set()
+    assert {other for other in ours(NAMES[name], True) if room_of(other) not in allowed} - {TABLE} == set()
 
 
 def test_the_table_that_every_room_may_read_imports_no_module_of_the_package() -> None:
@@ -147,9 +148,19 @@ def test_no_module_is_longer_than_one_sitting(name: str) -> None:
     assert len(NAMES[name].read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
-    graph = {name: ours(path, room_of(name) not in TYPED_CIRCLES) - {name} for name, path in NAMES.items()}
-    while leaves := {name for name, others in graph.items() if not others & graph.keys()}:
+def folder_of(name: str) -> str:
+    """The room, or the folder of a room with features: "services.tasks"."""
+    return ".".join(name.split(".")[: 2 if room_of(name) in FEATURED else 1])
+
+
+@each("part_of", [str, folder_of])
+def test_no_module_and_no_folder_imports_itself_in_a_circle(part_of: Callable[[str], str]) -> None:
+    graph: dict[str, set[str]] = {}
+    for name, path in NAMES.items():
+        graph.setdefault(part_of(name), set()).update(
+            map(part_of, ours(path, part_of is folder_of or room_of(name) not in TYPED_CIRCLES) - {TABLE})
+        )
+    while leaves := {name for name, others in graph.items() if not others & graph.keys() - {name}}:
         graph = {name: others for name, others in graph.items() if name not in leaves}
 
     assert not graph, f"a circle among {sorted(graph)}"

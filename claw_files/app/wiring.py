@@ -21,14 +21,15 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.processes import AgentRuntime
     from claw_files.processes.process_runner import ProcessRunner
     from claw_files.services.admin.journal import Journal
-    from claw_files.services.admin.probe import Prober
     from claw_files.services.delegation.agent_selection import AgentSelection
     from claw_files.services.delegation.delegation import Delegations
+    from claw_files.services.delegation.worker_sessions import WorkerSessions
     from claw_files.services.evidence.dependents import Successors
     from claw_files.services.evidence.task_evidence import EvidenceReader
     from claw_files.services.heartbeat.action_executor import ActionExecutor
     from claw_files.services.heartbeat.explain import Explainer
     from claw_files.services.heartbeat.heartbeat import Heartbeat
+    from claw_files.services.heartbeat.probe import Prober
     from claw_files.services.heartbeat.schedule_runner import Schedules
     from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
     from claw_files.services.messaging.mailbox import Mailbox
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.sessions.session_history import Records
     from claw_files.services.sessions.session_list import Sessions
     from claw_files.services.sessions.steering import Steering
-    from claw_files.services.sessions.worker_sessions import WorkerSessions
     from claw_files.services.tasks.board import Board
     from claw_files.services.tasks.checkpoints import Checkpoints
     from claw_files.services.tasks.claims import ClaimService
@@ -250,7 +250,7 @@ class App(Site):
 
     @cached_property
     def probing(self) -> "Prober":
-        from claw_files.services.admin.probe import Prober
+        from claw_files.services.heartbeat.probe import Prober
 
         parts = (self.snapshots, self.evidence, self.heartbeat, self.delegations)
         return Prober(self.workspace, self.runtime, *parts, self.tasks, self.checkpoints, self.runtime_of)
@@ -281,7 +281,7 @@ class App(Site):
 
     @cached_property
     def staying(self) -> "WorkerSessions":
-        from claw_files.services.sessions.worker_sessions import WorkerSessions
+        from claw_files.services.delegation.worker_sessions import WorkerSessions
 
         return WorkerSessions(self.workspace)
 

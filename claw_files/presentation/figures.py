@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from claw_files.presentation.views import When
     from claw_files.services.accounting.spend import BillReport
     from claw_files.services.accounting.statistics import StatisticsReport
-    from claw_files.services.admin.probe import ProbeResult, ProbeStep
     from claw_files.services.heartbeat.explain import Explanation
+    from claw_files.services.heartbeat.probe import ProbeResult, ProbeStep
 
 NOT_REPORTED = "not reported"
 

@@ -11,7 +11,7 @@ from claw_files.core.errors import INSTALL, NotInstalled
 from claw_files.integrations.acp import runtime
 from claw_files.integrations.acp.runtime import AcpRuntime
 from claw_files.processes import Surroundings
-from claw_files.services.admin.probe import ProbeResult
+from claw_files.services.heartbeat.probe import ProbeResult
 
 from .conftest import Team
 

@@ -11,7 +11,7 @@ import pytest
 from claw_files.app.wiring import App
 from claw_files.core.errors import NotFound, Refused
 from claw_files.policy.snapshot import Act
-from claw_files.services.admin.probe import ProbeResult
+from claw_files.services.heartbeat.probe import ProbeResult
 from claw_files.testing.office import python
 
 OBEYS = """

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from claw_files.core.model import AgentId, Box
 from claw_files.operations.dispatch import perform
 from claw_files.presentation import views
+from claw_files.services.delegation import worker_sessions
 from claw_files.services.messaging.message_reader import reader_of
-from claw_files.services.sessions import worker_sessions
 from claw_files.testing.office import TEAM, Office, python
 
 from .conftest import typed

@@ -47,8 +47,9 @@ from claw_files.services.delegation.spawn_contract import (
 )
 from claw_files.services.delegation.spawn_terms import terms_of
 from claw_files.services.delegation.spawner_identity import SpawnerIdentity
-from claw_files.services.evidence import predecessors, recorded_ends
+from claw_files.services.evidence import predecessors
 from claw_files.services.messaging import prompt_templates
+from claw_files.services.tasks import recorded_ends
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import LEDGER_PATIENCE, Workspace
@@ -272,7 +273,7 @@ class Delegations:
             before = predecessors.told(self._ws, task)
             is_person = task.assignee is not None and self._ws.settings.is_human(task.assignee)
             return prompt_templates.task_text(task, body, run, checkpoint, before, findings, is_person)
-        from claw_files.services.sessions import worker_sessions
+        from claw_files.services.delegation import worker_sessions
 
         history = worker_sessions.history(self._ws, Checkpoints(self._ws), task)
         return prompt_templates.turn_text(task, worker_sessions.asked(self._ws, task), history, run, checkpoint)

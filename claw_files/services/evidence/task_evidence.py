@@ -23,11 +23,11 @@ from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, Snap
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
 from claw_files.processes.process_runner import ProcessRunner
-from claw_files.services.evidence import recorded_ends, unreadable_files
+from claw_files.services.evidence import unreadable_files
 from claw_files.services.evidence.agent_reports import Reporters, reports_of
 from claw_files.services.evidence.result_recipient import asker_of
 from claw_files.services.messaging import task_news
-from claw_files.services.tasks import task_history
+from claw_files.services.tasks import recorded_ends, task_history
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.services.tasks.outputs import missing
 from claw_files.services.tasks.session_turns import next_turn

@@ -14,14 +14,13 @@ from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import Delegations
-from claw_files.services.evidence import recorded_ends
 from claw_files.services.heartbeat.attempt_outcomes import Outcomes, audit_of
 from claw_files.services.heartbeat.run_launcher import RunLauncher
 from claw_files.services.heartbeat.schedule_runner import Schedules
 from claw_files.services.messaging import prompt_templates, task_news
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.services.people.notifications import Notifications
-from claw_files.services.tasks import session_turns
+from claw_files.services.tasks import recorded_ends, session_turns
 from claw_files.storage import task_recall
 from claw_files.storage.task_restore import given_by
 from claw_files.storage.workspace import Workspace

@@ -13,8 +13,7 @@ from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.policy import command_advice, payload_sizes, routing, transitions
 from claw_files.policy.snapshot import FilePlace
-from claw_files.services.evidence import recorded_ends
-from claw_files.services.tasks import session_turns
+from claw_files.services.tasks import recorded_ends, session_turns
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Loaded, Workspace
 
