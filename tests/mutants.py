@@ -422,7 +422,7 @@ MUTANTS = (
     Mutant(
         "a report of an earlier attempt is old news",
         ENTRY,
-        "    if message and message.sent and report.at < message.sent.replace(microsecond=0):",
+        "    if not acknowledgement.is_answer(report, message):",
         "    if False:",
         (UNIT + "test_entry_rows.py",),
     ),

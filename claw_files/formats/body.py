@@ -121,10 +121,8 @@ _NOTE = pattern(r"^- [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z [a-z0-9][a-z0-9._-]{0
 
 def last_note(text: str) -> str:
     """The last note that `clawfiles progress` added to the text; "" where there is none."""
-    found = ""
-    for line in _NOTE.finditer(text):
-        found = line[1]
-    return found.strip()
+    notes: list[str] = _NOTE.findall(text)
+    return notes[-1].strip() if notes else ""
 
 
 def is_open(text: str) -> bool:

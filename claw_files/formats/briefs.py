@@ -35,33 +35,27 @@ def add(
     text = (raw or b"").decode("utf-8", "replace")
     if not text:
         text = f"# Brief for {person}, {words.render_local(end, zone)}\n\n## Held back\n"
-        still = [
-            line
-            for m in waiting
-            for line in (
-                f"- {item(m)} (`clawfiles inbox done {m.id}`)",
-                *(f"  {choice}" for choice in choices.offered(m)),
-            )
-        ]
+        still = [f"- {item(m)} (`clawfiles inbox done {m.id}`)\n{_offered(m)}" for m in waiting]
         if still:
-            text = text.replace("\n\n## Held", "\n\n## Still waiting for you\n" + "\n".join(still) + "\n\n## Held")
+            text = text.replace("\n\n## Held", "\n\n## Still waiting for you\n" + "".join(still) + "\n## Held")
     known = {found["key"] for found in _ITEM.finditer(text)}
     for message in held:
         if message.key in known:
             continue
         when = words.render_local(message.sent, zone) if message.sent else "some time"
         line = item(message, 2_000)
-        text += f"- {when}, {message.sender}: {line} <!-- key: {message.key} -->\n"
-        text += "".join(f"  {choice}\n" for choice in choices.offered(message))
+        text += f"- {when}, {message.sender}: {line} <!-- key: {message.key} -->\n{_offered(message)}"
     return text.encode()
+
+
+def _offered(message: Message) -> str:
+    return "".join(f"  {choice}\n" for choice in choices.offered(message))
 
 
 def undelivered(raw: bytes, channel: str) -> list[str]:
     """Keys of the items that the channel has not had."""
-    name = _channel(channel)
-    return [
-        found["key"] for found in _ITEM.finditer(raw.decode("utf-8", "replace")) if f" {name}=" not in found["channels"]
-    ]
+    name, items = _channel(channel), _ITEM.finditer(raw.decode("utf-8", "replace"))
+    return [found["key"] for found in items if f" {name}=" not in found["channels"]]
 
 
 def mark(raw: bytes, channel: str, keys: Sequence[str], now: datetime) -> bytes:
@@ -84,10 +78,8 @@ def excerpt(raw: bytes, keys: Sequence[str]) -> str:
 
 
 def _still(text: str) -> list[str]:
-    _, _, rest = text.partition("## Still waiting for you\n")
-    return [
-        f"  - still waiting: {line[2:]}" for line in rest.partition("\n\n")[0].splitlines() if line.startswith("- ")
-    ]
+    lines = text.partition("## Still waiting for you\n")[2].partition("\n\n")[0].splitlines()
+    return [f"  - still waiting: {line[2:]}" for line in lines if line.startswith("- ")]
 
 
 def text(raw: bytes) -> str:

@@ -4,9 +4,10 @@ import re
 from typing import Final
 
 from claw_files.core import text as words
-from claw_files.core.errors import BadId, InvalidFile
+from claw_files.core.errors import InvalidFile
 from claw_files.core.model import AgentId, Checkpoint, Result, State
 from claw_files.formats import body, phrases
+from claw_files.formats.frontmatter import name_in
 from claw_files.formats.record_form import Form, FrontMatterRecord, as_instant
 from claw_files.formats.vocabulary import BUILT_IN, Vocabulary
 
@@ -38,15 +39,8 @@ def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Re
     record = FrontMatterRecord(_as_utf8(raw, path), path)
     status, partial = _status(record, vocabulary)
     completed = record.read("completed", as_instant) or record.read("ended", as_instant)
-    return _RESULT.read(record, label=_label(path), status=status, partial=partial, completed=completed)
-
-
-def _label(path: str) -> str:
-    name = path.rpartition("/")[2].removesuffix(".md").removeprefix("subagent-")
-    try:
-        return words.label(name)
-    except BadId as error:
-        raise InvalidFile(path, "bad-id", str(error)) from None
+    label = name_in(path, lambda name: words.label(name.removeprefix("subagent-")))
+    return _RESULT.read(record, label=label, status=status, partial=partial, completed=completed)
 
 
 def _as_utf8(raw: bytes, path: str) -> bytes:
@@ -72,14 +66,12 @@ def _status(record: FrontMatterRecord, vocabulary: Vocabulary) -> tuple[State, b
     word = record.text("status")
     if word is None:
         said = _word_in(record.body, vocabulary)
-        return (State.DONE, False) if said is State.DONE else (State.FAILED, said not in _FAILED)
-    if word.strip().lower() in ("partial", "incomplete"):
-        return State.FAILED, True
-    saying = phrases.read(word, vocabulary)
-    if saying.state is None:
+    elif word.strip().lower() in ("partial", "incomplete"):
+        said = None
+    elif (said := phrases.read(word, vocabulary).state) is None:
         path, line = record.document.path, record.document.lines["status"]
         raise InvalidFile(path, "bad-value", f"status: {word[:80]!r} is not done, failed or partial", line)
-    return (State.DONE, False) if saying.state is State.DONE else (State.FAILED, saying.state not in _FAILED)
+    return (State.DONE, False) if said is State.DONE else (State.FAILED, said not in _FAILED)
 
 
 def _word_in(text: str, vocabulary: Vocabulary) -> State | None:

@@ -74,11 +74,8 @@ def ticked(raw: bytes) -> list[TickedChoice]:
 def _choice(found: "re.Match[str]") -> TickedChoice:
     said = _NOTE.sub("", f"{found['before']} {found['after']}")
     text = " ".join(re.sub(r"<!--.*?-->", " ", said).split())
-    line = found[0].removesuffix(found["end"])
-    is_whole = bool(found["end"])
-    return TickedChoice(
-        verb=found["verb"], what=found["what"], text=text, key=found["key"], line=line, is_whole=is_whole
-    )
+    line, is_whole = found[0].removesuffix(found["end"]), bool(found["end"])
+    return TickedChoice(text=text, line=line, is_whole=is_whole, **{it: found[it] for it in ("verb", "what", "key")})
 
 
 def taken(raw: bytes, choice: TickedChoice, said: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from claw_files.core import text as words
-from claw_files.core.errors import BadId, InvalidFile
+from claw_files.core.errors import InvalidFile
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Message, Task, TaskId, Value
 from claw_files.formats import frontmatter, record_form, status, task_fields
@@ -61,10 +61,7 @@ def parse(raw: bytes, path: str) -> Definition:
     record = record_form.FrontMatterRecord(raw, path)
     meta = record.document.meta
     spelled = {re.sub(r"[ -]", "_", key.strip().lower()): key for key in reversed(meta)}
-    try:
-        task = words.task_id(path.rpartition("/")[2].removesuffix(".md"))
-    except BadId as error:
-        raise InvalidFile(path, "bad-id", str(error)) from None
+    task = frontmatter.name_in(path, words.task_id)
     named = record.text(spelled["id"]) if "id" in spelled else None
     if named and named.strip().upper() != task:
         raise InvalidFile(path, "wrong-id", f"id {named.strip()[:80]!r} is not the file's name")

@@ -40,10 +40,11 @@ class YamlMark(msgspec.Struct, frozen=True):
     column: int
 
 
-class YamlNode(
-    msgspec.Struct, frozen=True
-):  # no tuple: YAML's nodes are none, and pairs of them are told apart by that
-    """A key or value with the attributes of YAML's own nodes that an edit needs."""
+class YamlNode(msgspec.Struct, frozen=True):
+    """A key or value with the attributes of YAML's own nodes that an edit needs.
+
+    It is no tuple: YAML's nodes are none, and pairs of them are told apart by that.
+    """
 
     id: str  # scalar, sequence or mapping
     value: Any  # str, a list of Node, or a list of (Node, Node)
@@ -165,11 +166,8 @@ def _placed(items: list[_Item], item: _Item) -> bool:
 
 def _pair(item: _Item) -> tuple[YamlNode, YamlNode]:
     key = str(item.key)
-    start, end = (
-        YamlMark(item.at, item.line, item.column),
-        YamlMark(item.at + len(key), item.line, item.column + len(key)),
-    )
-    return YamlNode("scalar", key, start, end), _node(item)
+    end = YamlMark(item.at + len(key), item.line, item.column + len(key))
+    return YamlNode("scalar", key, YamlMark(item.at, item.line, item.column), end), _node(item)
 
 
 def _node(item: _Item) -> YamlNode:

@@ -5,12 +5,12 @@ turn 22:00 into 1320, and lose a file whose fence is not closed without a word.
 """
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from claw_files.core.errors import InvalidFile
+from claw_files.core.errors import BadId, InvalidFile
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Value
 from claw_files.formats import flat_yaml
@@ -23,6 +23,7 @@ BLOCK_BYTES: Final = 16_384  # checked before YAML sees anything
 DEPTH: Final = 16
 NODES: Final = 4_000
 
+T = TypeVar("T")
 Data = Any
 """What a key holds: str, list of Data or dict[str, Data]. Never a number, date or None: our schema types the text."""
 
@@ -47,6 +48,14 @@ class Document(Value, frozen=True):
     def body(self) -> str:
         """Everything after the closing fence's line, or the whole text."""
         return self.text[self.body_start :]
+
+
+def name_in(path: str, read: Callable[[str], T]) -> T:
+    """What the file's name says, as `read` reads it. Raises InvalidFile (bad-id)."""
+    try:
+        return read(path.rpartition("/")[2].removesuffix(".md"))
+    except BadId as error:
+        raise InvalidFile(path, "bad-id", str(error)) from None
 
 
 @lately

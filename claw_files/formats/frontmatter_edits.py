@@ -7,6 +7,7 @@ from typing import Any, Final
 from claw_files.core.errors import InvalidFile
 from claw_files.core.lazy_regex import pattern
 from claw_files.formats.frontmatter import Data, Document, compose, parse
+from claw_files.formats.text_lines import next_line
 
 Changes = Mapping[str, "Data | None"]
 
@@ -72,19 +73,19 @@ def _spot(text: str, key: Any, value: Any, new: Data | None, newline: str) -> tu
     first, colon = text.rfind("\n", 0, key.start_mark.index) + 1, text.index(":", key.end_mark.index) + 1
     end = _end(text, value)
     if new is None:
-        return first, _line_end(text, max(end, colon)), ""
+        return first, next_line(text, max(end, colon)), ""
     indent = " " * key.start_mark.column
     blockish = value.id != "scalar" and not value.flow_style
-    rest = text[colon : _line_end(text, colon)]
+    rest = text[colon : next_line(text, colon)]
     if blockish:  # its lines go; what stands between the colon and them is a comment and stays
         between = text[colon : text.rfind("\n", 0, value.start_mark.index) + 1]
-        return colon, _line_end(text, end), _inserted(new, between, newline, indent)
+        return colon, next_line(text, end), _inserted(new, between, newline, indent)
     if value.id == "scalar" and value.style in ("|", ">"):
-        comment = re.sub(r"^[|>][-+0-9]*", "", text[value.start_mark.index : _line_end(text, value.start_mark.index)])
-        return colon, _line_end(text, end), _inserted(new, comment, newline, indent)
+        comment = re.sub(r"^[|>][-+0-9]*", "", text[value.start_mark.index : next_line(text, value.start_mark.index)])
+        return colon, next_line(text, end), _inserted(new, comment, newline, indent)
     if isinstance(new, dict) and new:
-        kept = text[colon : value.start_mark.index].rstrip(" ") + text[end : _line_end(text, end)]
-        return colon, _line_end(text, end), _inserted(new, kept, newline, indent)
+        kept = text[colon : value.start_mark.index].rstrip(" ") + text[end : next_line(text, end)]
+        return colon, next_line(text, end), _inserted(new, kept, newline, indent)
     if value.start_mark.index == end and value.style != '"' and value.style != "'":  # nothing there yet
         return colon, colon, " " + _spell(new) + ("" if rest[:1] in ("", " ", "\t", "\r", "\n") else " ")
     gap = "" if text[value.start_mark.index - 1] in " \t\n" else " "
@@ -99,12 +100,6 @@ def _inserted(new: Data, rest: str, newline: str, indent: str) -> str:
     return f" {_spell(new)}{rest}"
 
 
-def _line_end(text: str, at: int) -> int:
-    """Where the line that holds `at` is over, its line ending included."""
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end + 1
-
-
 def _end(text: str, node: Any) -> int:
     """Where the value's last character is; the marks of block values run on over blank lines and comments."""
     while node.id != "scalar" and not node.flow_style and node.value:
@@ -113,7 +108,7 @@ def _end(text: str, node: Any) -> int:
     start, end = node.start_mark.index, node.end_mark.index
     if node.id != "scalar" or node.style not in ("|", ">"):
         return int(end)
-    header = _line_end(text, start)
+    header = next_line(text, start)
     given = re.match(r"[|>][-+]?([1-9])", text[start:header])  # how deep its text is at least, where it says so
     kept, indent = text[header:end].split("\n"), int(given[1]) if given else None
     for line in kept:

@@ -16,8 +16,8 @@ from claw_files.core import text as words
 from claw_files.core.errors import Changed
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Entry, TaskId, Unclear, Verb
-from claw_files.formats.ledger_line import HINT, PROMISING, LedgerLine, Span, read
-from claw_files.formats.text_lines import exactly, headings, visible, visible_at
+from claw_files.formats.ledger_line import HINT, PROMISING, Span, read
+from claw_files.formats.text_lines import exactly, headings, next_line, visible, visible_at
 
 _BOM: Final = "\ufeff"  # what editors on Windows put before the first line
 HEADING: Final = "## Delegations"
@@ -61,15 +61,12 @@ def entries(
         entry = it.entry
         if it.odd:
             number, counted = number + text.count("\n", counted, line.start), line.start
-            unclear = Unclear(path=path, line=number, text=_odd_words(line.text, it), hint=it.hint)
+            # What is not understood, from the task's id on.
+            odd = line.text[min(start for start, _ in it.odd) : max(end for _, end in it.odd)][-200:]
+            unclear = Unclear(path=path, line=number, text=odd, hint=it.hint)
             entry = replaced(entry, unclear=unclear)
         found.append(entry)
     return tuple(found)
-
-
-def _odd_words(line: str, it: LedgerLine) -> str:
-    """What is not understood, from the task's id on."""
-    return line[min(start for start, _ in it.odd) : max(end for _, end in it.odd)][-200:]
 
 
 def _starts_naming(raw: bytes, task: TaskId, skipped: int) -> Iterator[int]:
@@ -155,7 +152,7 @@ def _places(text: str, line: str) -> list[tuple[int, str]]:
 
 def _below(text: str, used: int, line: str, is_next: bool) -> tuple[int, str]:
     """The place below the line that ends behind `used`, with a blank line between unless it `is_next`."""
-    at = _line_end(text, used)
+    at = next_line(text, used)
     new = _newline(text, at)
     blank = "" if is_next else new
     return (at, blank + line + new) if text[:at].endswith("\n") else (at, blank + new + line)
@@ -166,11 +163,6 @@ def _newline(text: str, at: int) -> str:
     end = text.rfind("\n", 0, at)
     end = end if end >= 0 else text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
-
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end + 1
 
 
 def replace(
@@ -200,7 +192,7 @@ def replace(
 
 def _removed(text: str, start: int, end: int) -> str:
     """The text from before the line was added, if `add` added it; else the text without the line."""
-    line, ahead, rest = text[start:end], text[:start], text[_line_end(text, end) :]
+    line, ahead, rest = text[start:end], text[:start], text[next_line(text, end) :]
     if rest.startswith("- "):  # not the last one in its place: it came alone
         return ahead + rest
     befores = [f"{it}{rest}" for it in _shorter(ahead)]

@@ -13,9 +13,8 @@ from claw_files.core.text import FILE_BYTES
 
 BEGIN: Final = "<!-- clawfiles begin -->"
 END: Final = "<!-- clawfiles end -->"
-_MARK = pattern(
-    r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE
-)  # up to the line's end: damaged ones, too
+# Up to the line's end: damaged ones, too.
+_MARK = pattern(r"<!--[ \t]*clawfiles[ \t]+(?:begin|end)\b[^\r\n]*", re.IGNORECASE)
 _INSTEAD = f"put the lines {BEGIN} and {END} there once each, in this order, or delete both"
 
 
@@ -30,31 +29,26 @@ def put(raw: bytes | None, inner: str, path: str) -> bytes:
     Raises InvalidFile where the marks are damaged, doubled or out of order, the file is no UTF-8 text, or it would
     become too large.
     """
-    new = _put(raw, inner, path)
+    parts = _cut(raw, path)
+    if parts:
+        before, section, after = parts
+        new = (before + _section(inner, _eol(section + after)) + after).encode()
+    elif raw is None:
+        new = _section(inner, "\n").encode() + b"\n"
+    else:
+        eol = _eol(raw.decode())
+        new = raw + f"{eol}{_section(inner, eol)}{eol}".encode()
     if len(new) > FILE_BYTES:
         raise InvalidFile(path, "too-large", f"with our section it would be larger than {FILE_BYTES >> 20} MiB")
     return new
 
 
-def _put(raw: bytes | None, inner: str, path: str) -> bytes:
-    span = _span(raw, path)
-    if span:
-        text = (raw or b"").decode()
-        eol = _eol(text[span[0] :])
-        return (text[: span[0]] + _section(inner, eol) + text[span[1] :]).encode()
-    if raw is None:
-        return _section(inner, "\n").encode() + b"\n"
-    eol = _eol(raw.decode())
-    return raw + f"{eol}{_section(inner, eol)}{eol}".encode()
-
-
 def take(raw: bytes | None, path: str) -> bytes | None:
     """The file without our section, as it was before `put`; None where there was no file. Raises as `put`."""
-    span = _span(raw, path)
-    if raw is None or span is None:
+    parts = _cut(raw, path)
+    if parts is None:
         return raw
-    text = raw.decode()
-    before, section, after = text[: span[0]], text[span[0] : span[1]], text[span[1] :]
+    before, section, after = parts
     eol = _eol(section)
     if not before and after in ("", eol):
         return None
@@ -65,19 +59,16 @@ def take(raw: bytes | None, path: str) -> bytes | None:
 
 def inside(raw: bytes | None, path: str) -> str | None:
     """The text of our section, its lines ending with \\n; None where there is no section. Raises as `put`."""
-    span = _span(raw, path)
-    if raw is None or span is None:
-        return None
-    section = raw.decode()[span[0] : span[1]].replace("\r\n", "\n")
-    return section.removeprefix(f"{BEGIN}\n").removesuffix(END)
+    parts = _cut(raw, path)
+    return parts[1].replace("\r\n", "\n").removeprefix(f"{BEGIN}\n").removesuffix(END) if parts else None
 
 
 def _section(inner: str, eol: str) -> str:
     return f"{BEGIN}\n{inner.rstrip()}\n{END}".replace("\n", eol)
 
 
-def _span(raw: bytes | None, path: str) -> tuple[int, int] | None:
-    """Where our section begins and ends in the decoded text, marks included and no line break around them."""
+def _cut(raw: bytes | None, path: str) -> tuple[str, str, str] | None:
+    """The text before our section, the section from mark to mark, and the text after it; None without a section."""
     try:
         text = (raw or b"").decode()
     except UnicodeDecodeError:
@@ -89,7 +80,8 @@ def _span(raw: bytes | None, path: str) -> tuple[int, int] | None:
         return None
     if [mark[0] for mark in found] != [BEGIN, END] or not all(_begins_a_line(text, mark.start()) for mark in found):
         raise InvalidFile(path, "marks", f"the marks of our section are damaged; {_INSTEAD}")
-    return found[0].start(), found[1].end()
+    start, end = found[0].start(), found[1].end()
+    return text[:start], text[start:end], text[end:]
 
 
 def _begins_a_line(text: str, start: int) -> bool:

@@ -49,7 +49,8 @@ def beginning(text: str, task: str, asked: Container[str] = ()) -> tuple[str, bo
     size = 0
     for line in text.splitlines():
         plain = line.strip()
-        is_top = not kept and (not plain or _TOP.fullmatch(plain[:200]) or _names(plain, task))
+        is_named = plain.lstrip("#-* ").lower().startswith(task.lower())  # the task's heading or state
+        is_top = not kept and (not plain or is_named or _TOP.fullmatch(plain[:200]))
         if is_top or (plain and plain in asked) or (not plain and kept and not kept[-1]):
             continue
         size += len(line) + 1
@@ -57,11 +58,6 @@ def beginning(text: str, task: str, asked: Container[str] = ()) -> tuple[str, bo
             return ("\n".join(kept) or line[:LETTERS]).strip(), True
         kept.append(line.rstrip())
     return "\n".join(kept).strip(), False
-
-
-def _names(line: str, task: str) -> bool:
-    """Whether the line is the heading or the state of the task, and nothing more."""
-    return line.lstrip("#-* ").lower().startswith(task.lower())
 
 
 def critical(text: str, asked: Container[str] = ()) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, tzinfo
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -38,46 +39,35 @@ def parse(
 
     Raises InvalidFile as `frontmatter.parse` does and, for a whole file, as `status.parse` does.
     """
+    report = partial(Report, author=author, at=file_time, path=path)
     if task is not None:
-        return _whole(raw, path, author, file_time, tz, vocabulary)
+        return _whole(raw, path, file_time, tz, vocabulary, report)
     found: dict[TaskId, Report] = {}
     document = split(raw, path)
     for it in statements.named(document.body, vocabulary):
         if not (named := _task(it.name, known)):
             continue
         if it.saying.state:
-            rest, state = it.saying.rest, it.saying.state
-            eta = _eta(rest, file_time, tz)
-            found[named] = Report(task=named, author=author, state=state, at=file_time, path=path, eta=eta, note=rest)
+            rest = it.saying.rest
+            found[named] = report(task=named, state=it.saying.state, eta=_eta(rest, file_time, tz), note=rest)
             continue
         line = document.text.count("\n", 0, document.body_start + it.start) + 1
         unclear = Unclear(path=path, line=line, text=it.text.strip()[:200], hint=it.saying.hint)
-        before = found.get(named) or Report(task=named, author=author, state=State.BACKLOG, at=file_time, path=path)
+        before = found.get(named) or report(task=named, state=State.BACKLOG)
         found[named] = replace(before, unclear=(unclear,))
     return tuple(found.values())
 
 
 def _whole(
-    raw: bytes, path: str, author: AgentId, file_time: datetime, tz: tzinfo, vocabulary: Vocabulary
+    raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vocabulary, report: Callable[..., Report]
 ) -> tuple[Report, ...]:
     task = status.parse(raw, path, file_time, tz, vocabulary)
     if not task.unclear and not status.has_state(raw, path, vocabulary):
         return ()
     note = task.summary or task.reason or ", ".join(task.outputs)
     critical = report_findings.critical(raw.decode("utf-8", "replace"))
-    return (
-        Report(
-            task=task.id,
-            author=author,
-            state=task.state,
-            at=file_time,
-            path=path,
-            eta=task.eta,
-            note=note,
-            critical=critical,
-            unclear=task.unclear,
-        ),
-    )
+    said = report(task=task.id, state=task.state, eta=task.eta, note=note, critical=critical, unclear=task.unclear)
+    return (said,)
 
 
 def _task(name: str, known: Callable[[TaskId], bool]) -> TaskId | None:

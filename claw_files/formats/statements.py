@@ -10,13 +10,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State, Value
 from claw_files.formats import phrases, tables
 from claw_files.formats.label_lines import CANDIDATE, KNOWN_LABELS, LABEL, OF, STRUCK, TRIGGERS, LabelParts
 from claw_files.formats.phrases import NOTHING, PhrasePlace, StateStatement
 from claw_files.formats.section_context import OF_ANOTHER, after_id, is_item_of_another, kinds_of, struck_or_code
-from claw_files.formats.text_lines import TextLine, has_marks, headings, hidden, visible_at
+from claw_files.formats.text_lines import TextLine, has_marks, headings, hidden, line_end, visible_at
 from claw_files.formats.vocabulary import MARKS, Vocabulary
 
 _WEAK_LABELS: Final = frozenset(("state", "stand", "zustand"))  # they mean other things as well
@@ -49,7 +51,6 @@ class LabelPair(Value, frozen=True):
     start: int
     name: str
     value: str
-    text: str
 
 
 class Statements(Value, frozen=True):
@@ -132,10 +133,8 @@ class _Reader:
             self._of_id(parts)
         elif name in self._keys:
             if parts.value is not None:
-                value = phrases.cleaned(parts.value)
-                self._pairs.append(
-                    LabelPair(start=parts.line.start, name=parts.name, value=value, text=parts.line.text)
-                )
+                line, value = parts.line, phrases.cleaned(parts.value)
+                self._pairs.append(LabelPair(start=line.start, name=parts.name, value=value))
         elif parts.time:
             self._put(parts.line, parts.name, phrases.read(parts.shown[parts.at :], self._words, PhrasePlace.TITLE))
 
@@ -150,11 +149,8 @@ class _Reader:
         of = OF.match(parts.after) if parts.value is None or parts.after[:2] in (" (", " [") else None
         if of:  # "Status of TC-47: done", "Status (10:00): done"
             is_own = of["id"] is None or of["id"].lower() == self._task
-            saying = (
-                phrases.read((of["value"] or of["dated"] or of["whole"] or "").strip(), self._words)
-                if is_own
-                else NOTHING
-            )
+            value = (of["value"] or of["dated"] or of["whole"] or "").strip()
+            saying = phrases.read(value, self._words) if is_own else NOTHING
             saying = saying if saying.state or not is_weak else NOTHING
         elif parts.value is None:  # "Status DONE", "Status is done"
             saying = phrases.read(parts.after.strip(), self._words, PhrasePlace.TITLE)
@@ -264,17 +260,12 @@ class _Reader:
             if named is None and LABEL.match(rest):
                 continue
             is_first = not number and line.text.startswith("# ")
-            saying = (
-                phrases.read(rest, self._words, PhrasePlace.TITLE)
-                if named is not None or is_first or len(rest) < 30
-                else NOTHING
-            )
-            if (
-                saying == NOTHING
-                and named is not None
-                and (mark := ticked or _mark_in(shown[: shown.lower().find(self._task)]))
-            ):
-                saying = phrases.of_mark(mark)
+            saying = NOTHING
+            if named is not None or is_first or len(rest) < 30:
+                saying = phrases.read(rest, self._words, PhrasePlace.TITLE)
+            if saying == NOTHING and named is not None:
+                mark = ticked or _mark_in(shown[: shown.lower().find(self._task)])
+                saying = phrases.of_mark(mark) if mark else NOTHING
             if named is not None or (is_first and _is_plain(saying, rest)):
                 self._put(line, self._task, saying)
             words = saying.title or rest
@@ -293,8 +284,7 @@ class _Reader:
         first = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
         last = text.rfind("\n", 0, len(text.rstrip())) + 1
         for start in dict.fromkeys((first, last)):
-            end = text.find("\n", start)
-            raw = text[start : end if end >= 0 else len(text)]
+            raw = text[start : line_end(text, start)]
             if (
                 len(raw) > 200
                 or raw[:1] in "#>|<"
@@ -372,11 +362,8 @@ class _Reader:
             is_part = is_aim or (it.kind.startswith("?") and it.name.lower() != self._task)
             if is_part and state and (differ or (state is not said and (said or is_aim))):
                 hint = 'it may speak for its section only; say it for the task below "## Status"'
-                yield Statement(
-                    start=it.start, name=it.name, saying=StateStatement(hint=hint), text=it.text, kind=it.kind
-                )
-            else:
-                yield it
+                it = replace(it, saying=StateStatement(hint=hint))
+            yield it
 
 
 def _mark_in(text: str) -> State | None:

@@ -14,10 +14,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from claw_files.core import text as words
-from claw_files.core.errors import BadId, BadValue, InvalidFile
+from claw_files.core.errors import BadValue, InvalidFile
 from claw_files.core.model import State, Task, TaskId, Unclear, Value
 from claw_files.formats import body, frontmatter_edits, phrases, said_states, section_context, task_fields
-from claw_files.formats.frontmatter import Data, Document
+from claw_files.formats.frontmatter import Data, Document, name_in
 from claw_files.formats.frontmatter import parse as split
 from claw_files.formats.parse_cache import lately
 from claw_files.formats.phrase_tails import word_set
@@ -152,12 +152,8 @@ def _said(document: Document, keys: Mapping[str, str]) -> said_states.SaidState:
 
 
 def _id(document: Document) -> TaskId:
-    stem = document.path.rpartition("/")[2].removesuffix(".md")
+    named = name_in(document.path, words.task_id)
     written = next((value for key, value in document.meta.items() if key.lower() == "id"), None)
-    try:
-        named = words.task_id(stem)
-    except BadId as error:
-        raise InvalidFile(document.path, "bad-id", str(error)) from None
     if isinstance(written, str) and written.strip() and written.strip().upper() != named:
         reason = f"id {written.strip()[:80]!r} is not the file's name"
         raise InvalidFile(document.path, "wrong-id", reason, document.lines.get("id"))
@@ -321,9 +317,8 @@ def _new(task: Task) -> bytes:
             values[field.key] = field.show(value)
     # A title is one line, and one that is itself a state ("Done") must not read as the task's.
     heading = re.sub(r"\s+", " ", f"# {task.id}: {task.title}").strip(" :")
-    heading = (
-        f"# {task.id}" if body.read(heading, task.id) != body.BodyStatements(title=task.title or None) else heading
-    )
+    if body.read(heading, task.id) != body.BodyStatements(title=task.title or None):
+        heading = f"# {task.id}"
     values["recorded"] = task.state.value
     return (frontmatter_edits.block(values) + heading + "\n").encode("utf-8", "backslashreplace")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from claw_files.formats import phrases
 from claw_files.formats.label_lines import LABEL
 from claw_files.formats.phrases import NOTHING, StateStatement
-from claw_files.formats.text_lines import TextLine
+from claw_files.formats.text_lines import TextLine, line_end
 from claw_files.formats.vocabulary import Vocabulary
 
 Below = Callable[[int], Iterator[TextLine]]  # the visible lines below the place in the text where a line ends
@@ -14,8 +14,7 @@ Below = Callable[[int], Iterator[TextLine]]  # the visible lines below the place
 def is_head(line: TextLine, text: str) -> bool:
     """Whether the line is a table's header: the next one has nothing but dashes in its cells."""
     start = text.find("\n", line.end) + 1
-    end = text.find("\n", start)
-    following = text[start : end if end >= 0 else len(text)] if start else ""
+    following = text[start : line_end(text, start)] if start else ""
     return bool(following.strip()) and not following.strip("|:- \t\r")
 
 

@@ -1,7 +1,7 @@
 """The keys of a status file: which field of Task each one is, and how its text is read and written."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
@@ -72,33 +72,12 @@ def need(text: str) -> Need:
 
 
 def _agent(data: Data, _: TimeContext | None = None) -> str:
-    one = data[0] if isinstance(data, list) and len(data) == 1 else data  # some tools list those who work on it
-    return words.agent_id(_text(one).removeprefix("@"))
+    return words.agent_id(_single(data, _).removeprefix("@"))  # some tools list those who work on it
 
 
 def _priority(data: Data, _: TimeContext) -> str:
     words.priority(_text(data))
     return _text(data)
-
-
-def _size(data: Data, _: TimeContext) -> Size:
-    try:
-        return Size(_text(data).upper())
-    except ValueError:
-        raise BadValue("size", _text(data), "S, M or L") from None
-
-
-def _sandbox(data: Data, _: TimeContext) -> str:
-    if _text(data).lower() != "require":
-        raise BadValue("sandbox", _text(data), "require")
-    return "require"
-
-
-def _stay(data: Data, _: TimeContext) -> Stay:
-    try:
-        return Stay(_text(data).lower())
-    except ValueError:
-        raise BadValue("session", _text(data), "open or closed") from None
 
 
 def _plain(value: Any) -> str | None:
@@ -109,7 +88,7 @@ def _flow(values: Any) -> list[str] | None:
     return [str(value) for value in values] or None
 
 
-def _single(data: Data, _: TimeContext) -> str:
+def _single(data: Data, _: TimeContext | None) -> str:
     return _text(data[0] if isinstance(data, list) and len(data) == 1 else data)
 
 
@@ -139,8 +118,15 @@ def _count(key: str) -> Field:
     return Field(key=key, read=_number, show=_plain)
 
 
-def _tasks(key: str) -> Field:
-    return Field(key=key, read=lambda data, _: tuple(words.task_id(item) for item in _listed(data)), show=_flow)
+def _choice(key: str, values: Mapping[str, object], wanted: str) -> Field:
+    """One of a few words, in any case."""
+
+    def read(data: Data, _: TimeContext) -> object:
+        if (word := _text(data).lower()) not in values:
+            raise BadValue(key, word, wanted)
+        return values[word]
+
+    return Field(key=key, read=read, show=_plain)
 
 
 # In the order in which a new file has them; id and status are read apart.
@@ -152,7 +138,7 @@ FIELDS: Final = (
     _one("type"),
     Field(key="priority", read=_priority, show=_plain),
     _long("estimate"),
-    _tasks("after"),
+    Field(key="after", read=lambda data, _: tuple(words.task_id(item) for item in _listed(data)), show=_flow),
     Field(key="parent", read=lambda data, _: words.task_id(_text(data)), show=_plain),
     Field(key="outputs", read=_texts, show=_flow, also=("output",)),
     _one("summary"),
@@ -170,17 +156,17 @@ FIELDS: Final = (
     _when("completed"),
     _when("verified"),
     Field(key="label", read=lambda data, _: words.label(_text(data)), show=_plain),
-    Field(key="size", read=_size, show=_plain),
+    _choice("size", {size.value.lower(): size for size in Size}, "S, M or L"),
     _long("timeout"),
     _who("spawner"),
     _one("model"),
     _one("cwd"),
-    Field(key="sandbox", read=_sandbox, show=_plain),
+    _choice("sandbox", {"require": "require"}, "require"),
     _one("group"),
     _count("group_size"),
     _one("asked"),
     Field(key="cached_from", read=lambda data, _: words.task_id(_text(data)), show=_plain),
-    Field(key="session", read=_stay, show=_plain),
+    _choice("session", {stay.value: stay for stay in Stay}, "open or closed"),
     _count("turn"),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}
@@ -197,6 +183,5 @@ def read(field: Field, data: Data, reading: TimeContext) -> Any:
     try:
         return field.read(data, reading)
     except (BadValue, BadId) as error:
-        form = "a name of letters, digits, '.', '_' and '-'"
-        wanted = error.wanted if isinstance(error, BadValue) else form
+        wanted = error.wanted if isinstance(error, BadValue) else "a name of letters, digits, '.', '_' and '-'"
         raise BadValue(field.key, data if isinstance(data, str) else str(data), wanted) from None

@@ -35,7 +35,7 @@ class TextLine(Value, frozen=True):
 def hidden(text: str) -> list[tuple[int, int]]:
     """The spans inside code fences and HTML comments, in order. One that is never closed runs to the end."""
     spans: list[tuple[int, int]] = []
-    fence, comment, start, line_end, open_until = "", False, 0, -1, -1
+    fence, comment, start, ends, open_until = "", False, 0, -1, -1
     for token in _TOKEN.finditer(text):
         if comment:
             if token[0] == "-->":
@@ -53,11 +53,11 @@ def hidden(text: str) -> list[tuple[int, int]]:
             comment, start = True, token.end() - 4
         elif token[0] == "<!--" and token.start() >= open_until:
             # Inside a line a comment counts only if the line also ends it: one "<!--" in prose must not hide the rest.
-            line_end = line_end if line_end >= token.end() else _line_end(text, token.end())
-            if text.find("-->", token.end(), line_end) >= 0:
+            ends = ends if ends >= token.end() else line_end(text, token.end())
+            if text.find("-->", token.end(), ends) >= 0:
                 comment, start = True, token.start()
             else:
-                open_until = line_end
+                open_until = ends
     if fence or comment:
         spans.append((start, len(text)))
     return spans
@@ -129,6 +129,12 @@ def _without(line: str, start: int, spans: list[tuple[int, int]]) -> str:
     return shown + line[at:]
 
 
-def _line_end(text: str, at: int) -> int:
+def line_end(text: str, at: int) -> int:
+    """Where the line that holds `at` ends, in front of its "\\n"."""
     end = text.find("\n", at)
     return len(text) if end < 0 else end
+
+
+def next_line(text: str, at: int) -> int:
+    """Where the line behind the one that holds `at` begins; the text's end behind the last one."""
+    return min(line_end(text, at) + 1, len(text))

@@ -76,14 +76,12 @@ def _decoded(text: str) -> Any:
 
 
 def _of_any(found: Any) -> Usage | None:
-    if isinstance(found, list):  # Claude Code with --verbose: every message, the result last
-        return next((usage for one in reversed(found[-100:]) if (usage := _of_any_object(one))), None)
-    return _of_any_object(found)
+    # A list is of Claude Code with --verbose: every message, the result last.
+    objects = map(_mapping, reversed(found[-100:]) if isinstance(found, list) else [found])
+    return next((usage for one in objects if (usage := _of_object(one))), None)
 
 
-def _of_any_object(found: Any) -> Usage | None:
-    if not isinstance(found, dict):
-        return None
+def _of_object(found: Mapping[str, Any]) -> Usage | None:
     if found.get("type") == "result" and ("total_cost_usd" in found or "usage" in found):
         return _of_claude(found)
     if found.get("type") == "turn.completed":

@@ -43,10 +43,6 @@ def text(order: str, batch: Sequence[str], first: int, total: int, number: int, 
     title, _, rest = order.strip().partition("\n")
     last = first + len(batch) - 1
     those = f"Item {first}" if first == last else f"Items {first} to {last}"
-    listed = "\n".join(f"{first + at}. {_indented(item)}" for at, item in enumerate(batch))
+    listed = "\n".join(f"{number}. {item}".replace("\n", "\n   ") for number, item in enumerate(batch, first))
     asked = f"{those} of {total}. Answer for each of them, under its number, also where there is nothing to say:"
     return "\n\n".join(filter(None, (f"{title} (batch {number} of {count})", rest.strip(), asked, listed)))
-
-
-def _indented(item: str) -> str:
-    return item.replace("\n", "\n   ")

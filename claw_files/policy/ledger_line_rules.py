@@ -120,8 +120,7 @@ def _says_more(case: RuleContext, report: Report) -> bool:
     if case.task.state not in order or report.state is case.task.state or report.state is State.BACKLOG:
         return False
     message, written = case.look.message, case.task.updated
-    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
-    if message and message.sent and report.at < message.sent.replace(microsecond=0):
+    if not acknowledgement.is_answer(report, message):
         return False
     is_further = order.get(report.state, 2) > order[case.task.state]
     return (is_further and message is not None) or written is None or report.at > written

@@ -1,7 +1,7 @@
 """Rows for agents and people who have a task and say nothing, or nothing clear: one reminder, then an escalation."""
 
 from claw_files.core import text as words
-from claw_files.core.model import AgentId, AgentKind, Kind, Liveness, State
+from claw_files.core.model import AgentId, Kind, Liveness, State
 from claw_files.policy import acknowledgement, quiet_hours
 from claw_files.policy.acknowledgement import Trace
 from claw_files.policy.liveness import last_word
@@ -14,8 +14,7 @@ _LOST = "lost"  # the reason of a run whose supervisor is gone
 def prod(case: RuleContext, seen: Liveness) -> Decision:
     """A nudge, once; after it, or for a worker, whom nobody can write to, an escalation."""
     agent = case.agent or case.snap.settings.coordinator
-    known = case.snap.settings.agents.get(agent)
-    can_read = known is not None and known.kind is not AgentKind.WORKER
+    can_read = agent in case.snap.settings.agents and not case.snap.settings.is_worker(agent)
     text = (
         f"{case.task.id} is in progress with you and has been {seen} for a while. "
         f"Write its state into status/{case.task.id.lower()}.md, or run `clawfiles beat {case.task.id}`."
