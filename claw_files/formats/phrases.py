@@ -9,6 +9,8 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State, Value
 from claw_files.formats.label_lines import STRUCK
@@ -243,9 +245,7 @@ def _in_title(text: str, vocabulary: Vocabulary) -> StateStatement:
         is_strong = not vocabulary.is_weak(word) or behind.isupper()
         said = _standing(behind, vocabulary) if is_strong else None
         if said:
-            return StateStatement(
-                state=said.state, rest=said.rest, hint=said.hint, title=text[: cut.start()].strip(" -–—|([:")
-            )
+            return replace(said, title=text[: cut.start()].strip(" -–—|([:"))
     return NOTHING
 
 

@@ -62,7 +62,7 @@ def _whole(
     raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vocabulary, report: Callable[..., Report]
 ) -> tuple[Report, ...]:
     task = status.parse(raw, path, file_time, tz, vocabulary)
-    if not task.unclear and not status.has_state(raw, path, vocabulary):
+    if not task.unclear and task.state_line is None:  # without a state it reads as backlog
         return ()
     note = task.summary or task.reason or ", ".join(task.outputs)
     critical = report_findings.critical(raw.decode("utf-8", "replace"))

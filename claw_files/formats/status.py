@@ -111,13 +111,6 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vo
     return Task(id=task, state=state, recorded=recorded, state_line=line, unclear=named, **values)
 
 
-def has_state(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> bool:
-    """Whether the file gives a state at all, in front matter or body; without one it reads as backlog."""
-    document = split(raw, path)
-    front = _front(document, _spelled(document), vocabulary)
-    return front.state is not None or body.read(document.body, _id(document), vocabulary).state is not None
-
-
 def line_of(raw: bytes, path: str, key: str) -> int | None:
     """The line on which the front matter has the key, under any of its names, from 1; None where it has it not."""
     document = split(raw, path)

@@ -30,11 +30,16 @@ def check_hop(
     check_message(settings, to)
     if sender == to:
         return (*chain, sender)
+    name = inside_task.id if inside_task else "TASK"
+    back = f"run `clawfiles release {name}`"
     if to in chain:
         way = " -> ".join((*chain, sender, to))
-        raise Refused("no-circles", f"{to} already passed this work on: {way}", _hand_back(inside_task))
+        raise Refused("no-circles", f"{to} already passed this work on: {way}", back)
     if (inside_task or chain) and sender != settings.coordinator and not settings.is_human(sender):
-        raise Refused("one-hop", _second_hop(settings, sender, to, inside_task), _direct(to, inside_task))
+        what = f"{name if inside_task else 'this work'} was delegated to {sender} and cannot be passed on to {to}"
+        ask = f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked'
+        message = f"{what}; only {settings.coordinator} delegates it"
+        raise Refused("one-hop", message, f"{ask}, or {back} to return it")
     return (*chain, sender)
 
 
@@ -175,18 +180,3 @@ def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
         right = "end it with REPLY_SKIP, write the decision into the status file, or ask a new question"
         raise Refused("reply loops", message, right)
     return (*chain, by)
-
-
-def _second_hop(settings: Settings, sender: AgentId, to: AgentId, task: Task | None) -> str:
-    what = f"{task.id} was" if task else "this work was"
-    return f"{what} delegated to {sender} and cannot be passed on to {to}; only {settings.coordinator} delegates it"
-
-
-def _direct(to: AgentId, task: Task | None) -> str:
-    name = task.id if task else "TASK"
-    ask = f'run `clawfiles need {name} --from {to} "QUESTION"` to have {to} asked'
-    return f"{ask}, or {_hand_back(task)} to return it"
-
-
-def _hand_back(task: Task | None) -> str:
-    return f"run `clawfiles release {task.id if task else 'TASK'}`"

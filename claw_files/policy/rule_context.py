@@ -111,15 +111,8 @@ class RuleContext(Value, frozen=True):
 
     def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: Any) -> Action:
         """An action on this entry's task."""
-        return Action(
-            act=act,
-            task=self.task.id,
-            agent=agent if agent is not None else self.agent,
-            key=self.key(what),
-            why=why,
-            entry=self.look.entry,
-            **more,
-        )
+        who, entry = self.agent if agent is None else agent, self.look.entry
+        return Action(act=act, task=self.task.id, agent=who, key=self.key(what), why=why, entry=entry, **more)
 
     def later(self, why: str = "looked at") -> Action:
         """Look again after the interval."""

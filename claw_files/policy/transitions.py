@@ -119,11 +119,8 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
     """
     rows = tuple(move for move in moves_between(task.state, target) if not letters or move.letter in letters)
     if not rows:
-        raise MoveRefused(
-            "transitions",
-            f"{task.id} is {_spoken(task.state)}, so it cannot become {_spoken(target)}",
-            right_command(task),
-        )
+        why = f"{task.id} is {_spoken(task.state)}, so it cannot become {_spoken(target)}"
+        raise MoveRefused("transitions", why, right_command(task))
     wearing = roles(task, actor)
     for row in rows:
         if wearing.intersection(row.who):

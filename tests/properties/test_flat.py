@@ -1,6 +1,7 @@
 """Front matter read without YAML is what YAML reads, mark by mark, or it is declined."""
 
 import re
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import InvalidFile
 from claw_files.formats import flat_yaml, frontmatter, frontmatter_edits, status
+from claw_files.testing.builders import START
 from tests.proofs import examples, often
 
 PATH = "status/tc-1.md"
@@ -212,7 +214,7 @@ def test_a_file_that_we_wrote_is_read_and_edited_without_yaml(monkeypatch: pytes
     assert frontmatter_edits.edit(
         raw, {"status": "done", "after": None, "heard": {"eta": "11:00"}, "size": "M"}, PATH
     ) == (b'---\nid: TC-1\ntitle: x\nstatus: done\nheard:\n  eta: "11:00"\nsize: M\n---\nETA: 10:00\n')
-    assert status.has_state(raw, PATH)
+    assert status.parse(raw, PATH, START, UTC).state_line == 4
 
 
 def test_hostile_blocks_are_declined_in_linear_time() -> None:
