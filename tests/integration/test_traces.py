@@ -423,7 +423,7 @@ def test_explain_names_words_that_were_not_understood_and_a_file_that_is_gone(of
 
     (office.root / "status/tc-2.md").unlink()
 
-    with pytest.raises(InvalidFile, match=r"status/tc-2\.md: it is gone"):
+    with pytest.raises(InvalidFile, match=r"status/tc-2\.md: it is missing"):
         office.app().explaining.explain(TaskId("TC-2"))
 
 
