@@ -70,8 +70,10 @@ class _Room:
     def hold(self, wait: QueuedMessage) -> Held | None:
         """What holds the message, the first in the order of `HoldReason`; None when there is room, which it takes."""
         held = next(self._holds(wait), None)
+        # Messages are asked in the order in which they were sent, so that taking room here decides who goes first.
         if held is None:
             self._take(wait)
+        # A lane behind one of these three is not blocked by order: its agent is asleep as a whole.
         elif held[0] not in (HoldReason.BREAKER, HoldReason.BUDGET, HoldReason.WAKES):
             self.kept.add(wait.lane)
         return held
@@ -82,6 +84,7 @@ class _Room:
         self.agents[wait.message.to] += 1
         if self.settings.is_worker(wait.message.to):
             self.spawned.append(self.now)
+        # A root message has caused one run, its own, before anything follows from it.
         if wait.message.follows:
             self.caused[wait.message.origin] = self.caused.get(wait.message.origin, 1) + 1
         if wait.model:
@@ -127,6 +130,7 @@ def plan_waits(snap: Snapshot, now: datetime) -> tuple[QueuedMessage, ...]:
         now: aware, UTC.
     """
     room, queue, found = _Room(snap, now), dict[object, list[str]](), list[QueuedMessage]()
+    # By identity: two places may have messages of the same id, and only those of other places are left out.
     hidden = {id(message) for message in snap.waiting_elsewhere}
     for message in sorted((*snap.waiting, *snap.waiting_elsewhere), key=lambda m: m.sent or now):
         mine, model = lane(snap.settings, message.to, message.key), model_of(snap.settings, message)
@@ -167,12 +171,14 @@ def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:
 
     Messages that the planners before put into inboxes wait with the others.
     """
+    # One tick delivers and wakes: without this a message would wait for the next tick although a run is free.
     after = replace(snap, waiting=(*snap.waiting, *_about_to_arrive(snap)))
     return [_wake(wait.message) for wait in plan_waits(after, now) if wait.held_by is None]
 
 
 def dispatch_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """When a rate, a breaker or a budget lets a message go, and when one of a clock ahead counts as sent."""
+    # Both edges: after a clock was put back a spawn lies ahead, and counts from a minute before its time.
     yield from (edge for at in snap.spawned for edge in (at - MINUTE, at + MINUTE))
     yield from (message.sent for message in snap.waiting if message.sent)
     yield from (wait.until for wait in plan_waits(snap, now) if wait.until)

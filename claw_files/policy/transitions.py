@@ -117,6 +117,7 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
         letters: the rows that the command stands for, or none for any. Without them `approve` would find the holder's
             way to done, and `release` the person's way out of dead-letter/.
     """
+    # The state first, then the role: "already done" helps more than "not yours".
     rows = tuple(move for move in moves_between(task.state, target) if not letters or move.letter in letters)
     if not rows:
         why = f"{task.id} is {_spoken(task.state)}, so it cannot become {_spoken(target)}"
@@ -208,6 +209,7 @@ def finish(
 ) -> Task:
     """`task` done, or in review where the route wants one (`reviewed`)."""
     target = S.REVIEW if reviewed else S.DONE
+    # Promised outputs stay: the next tick looks for each of them, also for those that were not named again.
     outputs = tuple(dict.fromkeys((*task.outputs, *outputs)))
     ends = {"completed": now if target is S.DONE else None, "verified": None, "reason": None, **_NOTHING_OPEN}
     return _moved(task, target, actor, "C1 C2 E1 E2", now, summary=summary or task.summary, outputs=outputs, **ends)
@@ -221,6 +223,7 @@ def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
     """`task` blocked, with a note of what is missing; a note is required."""
+    # The move is checked before the note: who may not block the task should not be asked for a reason.
     blocked = _moved(task, S.BLOCKED, actor, "J", now, reason=note, need=need, eta=None)
     if not note.strip():
         right = f'`clawfiles block {task.id} "what is missing"`'

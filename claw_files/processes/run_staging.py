@@ -92,9 +92,11 @@ def stage(plan: RunPlan) -> None:
     """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
     make_folders(os.path.dirname(plan.staged))
     make_folders(os.path.dirname(plan.folder))
+    # Here, not in a tick: who starts runs pays for what dead starters left.
     _sweep(os.path.dirname(plan.staged))
     make_folder(plan.staged)
     message = os.path.join(plan.staged, "message.md")
+    # O_EXCL: a link that somebody put there would let the message be written elsewhere.
     fd = open_or_make(message, os.O_WRONLY | os.O_EXCL)
     with open(fd, "wb") as file:
         file.write(plan.order.message.encode())
@@ -135,6 +137,7 @@ def fields(plan: RunPlan, grace: timedelta, cap_bytes: int) -> list[tuple[str, s
 def handover(staged: str, pairs: list[tuple[str, str]]) -> int:
     """Return a descriptor to read the order from: a file without a name, for it may hold secrets."""
     path = os.path.join(staged, ".order")
+    # Unlinked at once: from then on only the supervisor, which inherits the descriptor, can read the secrets.
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     os.unlink(path)
     data = "\0".join(f"{name}={value}" for name, value in pairs).encode("utf-8", "surrogateescape")
@@ -165,6 +168,7 @@ def discard(staged: str) -> None:
 
 def read(folder: str, run_id: RunId) -> Run:
     """Return the run as its run.md tells it. Raises OSError or InvalidFile."""
+    # An agent may replace run.md: a link must not lead outside, and a FIFO must not make the reader wait.
     fd = os.open(os.path.join(folder, "run.md"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)

@@ -88,6 +88,7 @@ class Supervision:
         if self.order.refused:
             raise OSError(self.order.refused)
         program = resolved(self.order.command, self.order.env.get("PATH", os.defpath))
+        # Pipes, not files: an agent can write without end, and a capture keeps to its limit.
         pipes = [os.pipe(), os.pipe()]
         for (source, _), name in zip(pipes, ("stdout.log", "stderr.log"), strict=True):
             path = os.path.join(self.order.folder, name)
@@ -102,6 +103,7 @@ class Supervision:
             self._write_run(self.facts, "")
 
     def _wait(self) -> None:
+        # Once the run ends nobody sends a signal for each process that goes: then it is asked often.
         pause = POLL_SECONDS if self.reason else min(LOOK_SECONDS, max(0.0, self.limit_at - time.monotonic()))
         for fd, _ in self.poll.poll(pause * 1000):
             if fd == self.wakeup:
@@ -124,6 +126,7 @@ class Supervision:
         self.reason = self.reason or self._why_it_ends()
         if not self.reason:
             return False
+        # By parentage: this process is the subreaper, so a child that became a daemon is still below it.
         left = procfs.below({os.getpid()}, self.order.folder)
         self._end(left)
         return not left or time.monotonic() > self.kill_at + GIVE_UP_SECONDS
@@ -160,6 +163,7 @@ class Supervision:
             time.sleep(POLL_SECONDS)
             self._reap()
         told = self._tidy()
+        # What an agent wrote last is still in the pipes, and is what people need most.
         for capture in reversed(self.captures.values()):  # of standard error first
             capture.drain(reads=1024)
             capture.keep(told)
@@ -227,6 +231,7 @@ def resolved(command: list[str], path: str) -> str:
 def spawn(order: SupervisorOrder, program: str, stdout: int, stderr: int) -> int:
     """Return the pid of the agent, running; closes this process's copies. Raises OSError where it cannot run."""
     with open(order.stdin or os.devnull, "rb", buffering=0) as stdin:
+        # The exec closes the child's end: nothing to read means that the agent runs, anything else is the reason.
         report, told = os.pipe()
         parent = os.getpid()
         pid = os.fork()
@@ -247,6 +252,7 @@ def _become(order: SupervisorOrder, program: str, streams: tuple[int, int, int],
     try:
         os.setsid()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no agent without a supervisor that keeps its time
+        # The supervisor may have died before the line above: then no signal will ever come.
         if os.getppid() != parent:
             os._exit(1)
         reset_signals()
@@ -308,6 +314,7 @@ def quoted(text: str) -> str:
 
 def write_durably(folder: str, name: str, text: str) -> None:
     """Replace a file so that the new content survives a power cut once this returns."""
+    # With the process id: a starter and a supervisor may write the same file, each its whole version.
     temporary = os.path.join(folder, f".{name}.{os.getpid()}")
     fd = open_or_make(temporary, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
     with open(fd, "wb") as file:
@@ -374,7 +381,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # a stop sent while this process was starting arrives now
     if not is_in_place(order):
         return discard(order.staged)
+    # Orphans of the agent become our children instead of init's, so that none outlives its run unseen.
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # A core file would hold the secrets of the environment, in a folder that others may read.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return supervision.run()
 

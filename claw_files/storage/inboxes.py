@@ -56,6 +56,7 @@ class Inboxes(WakeCauses):
 
     def deliver(self, message: Message, audit: Audit) -> Message:
         """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
+        # The root is inherited in this order: of a reply its own, of a command that of the run that it was typed in.
         root = message.root or self.cause or (self.root_of(message.task) if message.task else None)
         message = replace(message, root=root)
         there = self.mailbox(message.to)
@@ -64,13 +65,16 @@ class Inboxes(WakeCauses):
         path = f"inbox/{message.to}/{Box.NEW}/{message.id}.md"
         if any(self.files.stamp(f"inbox/{message.to}/{box}/{message.id}.md") for box in (Box.CUR, Box.DONE)):
             return message
+        # All boxes at once: a program that watches the inbox sees cur/ and done/ before the first message moves.
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
+        # People open the file in an editor that may load images or follow links; nothing in it may do so.
         if self.settings.is_human(message.to) and not self.settings.is_human(message.sender):
             message = replace(message, body=words.inert(message.body))
         if message.body_file is None and payload_sizes.way(message.body) is not payload_sizes.PayloadWay.MESSAGE:
             message = self._place_body(message)
         raw = messages.render(message)
+        # The file stays if it is there: a delivery that is repeated after a crash must not undo an edit in between.
         self.files.commit(path, lambda there: raw if there is None else there, self.line(audit, message))
         return message
 
@@ -78,6 +82,7 @@ class Inboxes(WakeCauses):
         """Deliver where the inbox lies. Of what leaves a closed workspace the journal there has only the key."""
         if not self.siblings.is_closed:
             return there.deliver(message, audit)
+        # The reason stays inside: the outer journal may be read by agents that must not know of the compartment.
         if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
             self.note(audit)
         told = Audit(audit.action, task=message.task, agent=message.to, key=message.key)
@@ -158,11 +163,13 @@ class Inboxes(WakeCauses):
         One that is younger than two seconds stays: somebody is writing it where it lies.
         """
         stamp = self.files.stamp(path)
+        # `abs`: a file from a clock that is ahead is young, too, until its time has come.
         if stamp is not None and abs(self.clock.now() - stamp.mtime) < YOUNG:
             return
         with suppress(ClawError):  # doctor names what could not be moved
             name = self._free_name(path.replace("/", "-"))
             audit = Audit(JournalEvent.QUARANTINE, why=str(wrong), key=path)
+            # The reason first: a crash in between leaves a reason without a file, never a file without a reason.
             self.files.commit(f"quarantine/{name}.reason", lambda _: f"{words.safe(str(wrong))}\n".encode(), None)
             try:
                 self.files.move(path, f"quarantine/{name}", self.line(audit))
@@ -179,6 +186,7 @@ class Inboxes(WakeCauses):
 
     def find_message(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         """The message of that key in the agent's inbox; new/ wins over cur/ over done/."""
+        # The cheap question first: the ids of most messages are their keys, and listing a large box is slow.
         for box in Box:
             if self.mailbox(agent).files.stamp(f"inbox/{agent}/{box}/{key}.md"):
                 return self.read_message(agent, box, key), box

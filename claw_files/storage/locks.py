@@ -118,6 +118,7 @@ class Locks:
         """
         with writing(name):
             folder = held.enter_context(self._gate.folder(""))
+        # Polled: the kernel has no queue for a lock whose file is gone. It happens only after such a deletion.
         while not folder_locks.take(folder, name):
             if time.monotonic() > deadline:
                 raise Busy(name, self.holder(name))
@@ -137,6 +138,7 @@ class Locks:
                 self._gate.making(self._private, sync=False) as folder,
                 ExitStack() as unless_ours,
             ):
+                # Opened first, compared at the end: between these steps the file may be deleted and made again.
                 fd = open_or_make(file, _FLAGS, folder)
                 unless_ours.callback(os.close, fd)
                 if not lock_within(fd, 0):
@@ -279,6 +281,7 @@ class Claims:
         for _ in _tries():
             with suppress(FileNotFoundError, NotFound), ExitStack() as unless_ours:
                 folder, fd = self._opened(task, unless_ours)
+                # The order matters: what is read under the lock cannot be added to by our own kind any more.
                 free, given, torn = try_lock(fd), *_read(fd)
                 if not free or given.is_spent(generation) or given.is_taken(generation):
                     raise AlreadyClaimed(task, given.last or given.owner(generation), generation)
@@ -286,6 +289,7 @@ class Claims:
                     raise NotYours(task, given.reserved(generation))
                 if not _is_at(fd, _name(task), folder):
                     continue
+                # Durable before the status file: after a power cut the number is spent even if the claim is not seen.
                 self._add(fd, folder, torn + b"%d by %s %d\n" % (generation, agent.encode(), os.getpid()))
                 if (again := _read(fd)[0]).is_taken(generation):  # somebody without our lock was faster by a line
                     raise AlreadyClaimed(task, again.owner(generation), generation)
@@ -301,6 +305,7 @@ class Claims:
             with writing(self._path(task)), suppress(FileNotFoundError, NotFound), ExitStack() as opened:
                 folder, fd = self._opened(task, opened)
                 given, torn = _read(fd)
+                # No lock here: lines are appended whole, and of two reservations the first line counts.
                 if given.reserved(generation) is None and not given.is_taken(generation):
                     self._add(fd, folder, torn + b"%d for %s\n" % (generation, agent.encode()))
                     given, _ = _read(fd)  # somebody may have been faster by a line

@@ -56,6 +56,7 @@ class Recovery:
 
     def _finish_all(self, bench: int) -> Found:
         names = sorted(os.listdir(bench))
+        # Files before notes: a note whose file is still there belongs to a write that may not have happened.
         found = [self._finish(bench, name) for name in names if not name.endswith(NOTE)]
         left = [name for name in sorted(os.listdir(bench)) if name.endswith(NOTE)]
         return found + [self._finish_note(bench, name) for name in left]
@@ -71,6 +72,7 @@ class Recovery:
             self._to_conflicts(bench, name, "a file in swap/ that was copied here, or that another user left")
             return self._tell(name, name, "not ours")
         content = content_in(bench, name)
+        # Our own bytes are still here, so they are not in the live file: the exchange never happened.
         if content and content.digest == intent.new:
             return self._drop(bench, name, intent, "never swapped in")
         return self._finish_swapped(bench, intent, content)
@@ -178,6 +180,7 @@ class Recovery:
         path = self._path(intent)
         tail = _tail(content.data, intent) if content and intent.is_proven else None
         if content and tail is not None:
+            # Whole lines only, until the time is over: an editor may be in the middle of the last one.
             tail = tail if over else tail[: tail.rfind(b"\n") + 1]
             return self._adopt_tail(kept, name, intent, content.data[: intent.base_bytes + len(tail)], tail)
         if content and not over and abs(self._clock.now() - content.stamp.mtime) < _SETTLED:
@@ -206,6 +209,7 @@ class Recovery:
             self._to_conflicts(kept, name, f"lines were added to {path}, which is not there any more")
             return self._tell(name, path, "late lines are in conflicts/")
         late = intent.new if intent.new.startswith(LATE) else f"{LATE}{intent.base_bytes}"
+        # The name remembers how far the version was taken, so that the next look adds only what is new.
         further = msgspec.structs.replace(intent, base=mark(taken), new=late).signed()
         os.rename(name, further.name, src_dir_fd=kept, dst_dir_fd=kept)
         return path, "late lines added"
@@ -220,6 +224,7 @@ class Recovery:
         intent = Intent.parse(name)
         to = f"{intent.target}~{intent.nonce}" if intent else name
         with self._gate.making("conflicts") as fd:
+            # One of an earlier try, which a crash ended before the file itself was moved.
             forget(fd, to + ".reason")
             new_file(fd, to + ".reason", reason.encode() + b"\n", sync=True)
             os.rename(name, to, src_dir_fd=source_fd, dst_dir_fd=fd)

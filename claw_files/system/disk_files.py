@@ -120,6 +120,7 @@ class DiskFiles(ArchivedFiles):
                 until_swapped.enter_context(turn)
             step.on_swapped = until_swapped.close
             while time.monotonic() < give_up:
+                # Decided anew in each round: the change must be right for the bytes that it replaces.
                 base, new = decide(path, lambda: self._read_if_there(path), change, self._clock)
                 if base and base.data == new:
                     return base
@@ -141,12 +142,14 @@ class DiskFiles(ArchivedFiles):
             to_fd = opened.enter_context(self._making(to_folder))
             intent = self._intent(target, MOVED, str(found.st_ino))
             self._private.write_note(bench, intent, note)
+            # The note is on disk before the move: after a crash the inode tells whether the move was made.
             try:
                 with locked(from_fd, source):
                     kernel.place(from_fd, from_name, to_fd, to_name)
             except BaseException as error:
                 forget(bench, intent.name + NOTE)
                 raise _move_refused(error, source, target) from error
+            # The target's folder first: a power cut in between may leave the file in both, never in neither.
             step.unknown = True
             self._private.sync(to_fd, from_fd)
             self._journal(bench, intent, note)
@@ -233,6 +236,7 @@ class DiskFiles(ArchivedFiles):
             intent = self._intent(path, mark(base.data) if base else NONE, digest(new))
             try:
                 self._prepare(bench, intent, new, status_in(target, name) if base else None, note, mtime_ns)
+                # Taken before the swap: afterwards an editor may have written into the file already.
                 stamp = stamp_of(os.stat(intent.name, dir_fd=bench, follow_symlinks=False))
                 with locked(target, path):
                     swapped = self._swap_in(bench, intent, target, name, base, new, step)
@@ -243,6 +247,7 @@ class DiskFiles(ArchivedFiles):
             if not swapped:
                 self._private.discard(bench, intent)
                 return None
+            # Whoever waits for the turn may go on now: the name is ours, only its durability is still missing.
             step.on_swapped()
             self._private.sync(target, bench)
             self._journal(bench, intent, note)
@@ -268,6 +273,7 @@ class DiskFiles(ArchivedFiles):
             mtime_ns=mtime_ns,
             mask=self._gate.mask,
         )
+        # Renamed last: a file without the ending has its note beside it, and recovery may believe both.
         self._private.write_note(bench, intent, note)
         os.rename(intent.name + PART, intent.name, src_dir_fd=bench, dst_dir_fd=bench)
 
@@ -282,6 +288,7 @@ class DiskFiles(ArchivedFiles):
                 return False
             step.unknown = True
             return True
+        # Read again under the lock: another command may have written since the change was decided.
         now = content_in(target, name)
         if now is None or now.data != base.data:
             return False

@@ -81,12 +81,14 @@ class EvidenceReader:
             return unreadable_files.broken(self._ws, entry, wrong)
 
     def _look(self, entry: Entry) -> TaskEvidence:
+        # `patient=False`: a file that is being saved is left for the next tick; waiting here would hold up all lines.
         loaded = self._ws.load(entry.task, patient=False)
         first = loaded.task
         run = self.run_of(first, entry)
         if run is not None and not run.alive:
             loaded = self._ws.load(entry.task, patient=False)  # its last words came after our first look
         task = loaded.task
+        # Only now the costly reads: most lines are in progress and unchanged, and need none of them.
         if _wants_terms(self._ws, task):
             task = recorded_ends.checked(self._ws, self._ws.bound(task))
         agent = task.assignee or entry.agent
@@ -95,6 +97,7 @@ class EvidenceReader:
             found = self._ws.old_message(agent, task_key(task))
         if found:
             task = restore(task, found[0])
+        # A backup or a sync service may have put an old version back; then the claim log and the journal are right.
         is_older = unreadable_files.may_be_older(task, run, found, loaded.content, self._is_due(entry))
         if is_older or unreadable_files.was_in_review(self._ws, task):
             task = task_recall.recalled(self._ws, task)
@@ -128,6 +131,7 @@ class EvidenceReader:
     def _progress(self, task: Task, content: Content) -> dict[str, Any]:
         """For a task in progress that a person follows: its last note, and when its progress was announced last."""
         people = [who for who in (task.requested_by, *task.followers) if who and self._ws.settings.is_human(who)]
+        # People do not read status files: only for them the last note is announced. Agents read the file.
         if task.state is not State.IN_PROGRESS or not people:
             return {}
         head = f"{task_key(task, 'progress')}."
@@ -158,6 +162,7 @@ class EvidenceReader:
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
         """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
         key = task_key(task)
+        # By name, not by content: a thousand old runs must not be read for each line.
         runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, task)]
         found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
         # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
@@ -175,6 +180,7 @@ class EvidenceReader:
         """Names of runs that begin with the key; the folder is listed once, in order."""
         if self._runs is None:
             self._runs = self.list_or_report(lambda: self._ws.files.names("runs"))
+        # The list is sorted, and the runs of a task begin with its key: no other name is touched.
         first = bisect_left(self._runs, key)
         return list(takewhile(lambda name: name.startswith(key), islice(self._runs, first, None)))
 
@@ -195,6 +201,7 @@ class EvidenceReader:
     def tried(self, task: Task) -> tuple[AgentId, ...]:
         """Agents that had the task in an earlier attempt."""
         agents = routing.candidates(self._ws.settings, task.type)
+        # At most twenty attempts back: a task that was requeued for years must not make each tick slower.
         earlier = [task_key(replace(task, attempt=n)) for n in range(max(1, task.attempt - 20), task.attempt)]
         return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
 
@@ -210,6 +217,7 @@ class EvidenceReader:
                 return Predecessor(task=task_id, is_missing=True)
             task = place._ws.in_force(place._ws.load(task_id).task)
             return None if place.counts_as_done(task) else Predecessor(task=task_id, state=task.state)
+        # A predecessor that cannot be read holds its successor back; it never counts as done.
         except ClawError:
             return Predecessor(task=task_id)
 

@@ -185,6 +185,7 @@ class Heartbeat:
         return replace(ticked, problems=(*ticked.problems, wrong)) if wrong else ticked
 
     def _locked(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
+        # Planned once without the lock: most ticks find nothing, and need not wait for a tick that works.
         snap, planned = self._plan(only)
         why = emptied(self._ws, snap.looks)
         if why or not (planned or self._problems or self._is_left_over()):
@@ -192,6 +193,7 @@ class Heartbeat:
         try:
             with self._ws.ticking.hold("tick", AT_ONCE, "clawfiles heartbeat"):
                 return self._tick(only, woken)
+        # Another tick does the work: its answer counts for both. A busy lock of a task is a problem, and is raised.
         except Busy as busy:
             if busy.what != "tick":
                 raise
@@ -199,6 +201,7 @@ class Heartbeat:
 
     def _tick(self, only: TaskId | None, woken: tuple[Action, ...]) -> TickResult:
         """One tick under its lock, step by step."""
+        # Before the plan is made: a half-done write or a lost run would be taken for the truth.
         self.recover()
         done = [*woken, *self._take_choices()]
         snap, planned = self._plan(only)
@@ -207,6 +210,7 @@ class Heartbeat:
         planned = self._act_on_lines(snap, planned, only, done)
         self._act_around_lines(planned, done)
         self._safely("events", self._schedules.handle)
+        # Last: agents start with everything in place that this tick decided.
         done += self._wake()
         if only is None:
             self._tidy()
@@ -308,6 +312,7 @@ class Heartbeat:
     def _act_on(self, task: TaskId, done: list[Action]) -> None:
         """Plan the entry again under its task's lock and act, until nothing is left to do for now."""
         with self._ws.locks.hold(task.lower(), PATIENCE, f"heartbeat: {task}"):
+            # One action may make the next one right: record, then verify, then close. The bound ends a loop of rules.
             for _ in range(ROUNDS):
                 look, steps = self._plan_again(task)
                 fresh = [step for step in steps if not any(is_same(step, earlier) for earlier in done)]
@@ -325,6 +330,7 @@ class Heartbeat:
         entry = self._ws.entry(task)
         if entry is None:
             return None, ()
+        # The list of runs is read again: a run may have ended while the lock was waited for.
         self._evidence.forget()
         look = self._evidence.look(entry)
         # The other lines as the tick saw them: whether its agent is at something else is asked of them.

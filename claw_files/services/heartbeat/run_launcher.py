@@ -50,9 +50,11 @@ class RunLauncher:
             return False  # its status file is gone: what it asks for may have been done
         if self._is_settled(message, task):
             return False
+        # A worker never claims: before its run starts, the task is claimed in its name, with the generation it gets.
         if agent.kind is AgentKind.WORKER and task is not None and message.kind is Kind.TASK:
             task = self._begin_worker(task, message)
         runtime = self._runtime_of(agent)
+        # As the agent would read it: text that its sender may not give as an order is marked as data here.
         read = reader_of(ws).as_read(message)
         order = runtime.prepare(self._order(read, agent, task), agent, message)
         # Marked before the start: a crash in between leaves a mark without a run, never a run that nobody counts.
@@ -76,6 +78,7 @@ class RunLauncher:
     def _order(self, message: Message, agent: Agent, task: Task | None) -> StartOrder:
         """The order of a message's run, as for an agent that is a plain command."""
         ws = self._ws
+        # A reviewer also gets messages about the task; its limits and folder are those of the holder alone.
         # Whoever is only told of a worker's task is not bound by its contract.
         contract = task if task and _is_for(message, task) else None
         limit = contract.timeout if contract and contract.label else None
@@ -144,6 +147,7 @@ class RunLauncher:
         profile = profiles.confined(ws.settings, agent.name, task)
         if profile is None or not agent.traits.has_command:
             return None
+        # Everything that belongs to others is hidden first; `own` and `inbox` below are opened again.
         walled = {os.path.dirname(one.own_folder) for one in ws.settings.agents.values() if one.own_folder}
         inside = (".clawfiles", "inbox", "runs", "outbox", profiles.WORK)
         hidden = [os.path.join(ws.base, name) for name in (*inside, *walled)]
@@ -195,6 +199,7 @@ class RunLauncher:
         for message in self._ws.messages_in(agent, Box.CUR):
             if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
                 continue
+            # Without a run nobody has read the message: it stays until one has ended.
             run = self._runtime.look(run_for(message))
             if run is not None and run.ended is not None:
                 self._ws.finish(message, Box.CUR, self._me, "its run ended")
@@ -208,7 +213,9 @@ class RunLauncher:
             self._checkpoints.set_aside(task.label, self._me)
         audit = Audit(JournalEvent.CLAIM, task=task.id, agent=message.to, actor=self._me, key=message.key)
         audit = replace(audit, why="its worker starts", reason=Reason.WORKER_STARTS)
+        # The higher one: a status file that was written over by hand may have lost the reserved number.
         generation = max(task.generation, message.generation or 0)
+        # A worker sends no beats: its lease lasts as long as its run may.
         lasting = max(self._ws.settings.heartbeat.lease, task.timeout or timedelta(0))
         worker = transitions.Actor(id=message.to, kind=AgentKind.WORKER)
         with self._ws.claims.take(task.id, generation, message.to):
