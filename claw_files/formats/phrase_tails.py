@@ -2,14 +2,16 @@
 
 import re
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import State
 from claw_files.formats.vocabulary import LONGEST, MARKS, Vocabulary
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct, frozen=True, gc=False):  # smaller and sooner made than a tuple with names
     text: str  # in lower case
     start: int
     end: int
@@ -64,9 +66,9 @@ _WATCHED: Final = _HEDGES.union(
     _GOOD_ENDS,
     _SECONDS,
     _FAULTS,
-    _NUMBERS,
-    ("waiting", "wartet"),
+    ("waiting", "wartet", "?"),
 )
+_BEFORE_NUMBERS: Final = word_set("on by from to pr # am")  # of dates and names, not of parts
 _NO_COUNT: Final = word_set("coverage faster slower less more fewer smaller larger better cheaper abdeckung")
 _TOKEN = pattern(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
 _JOINED = pattern(r"(?<=[^\W_])[-_](?=[^\W_])")
@@ -79,6 +81,9 @@ REVIEW = pattern(
 )
 
 
+_REVIEWS = pattern(r"view|prüf|abnahme")  # what each of these holds: looked for first, because it costs little
+
+
 def tokens_of(text: str) -> list[Token]:
     plain = text
     if "/" in text or "`" in text or "." in text or "-" in text:
@@ -88,7 +93,7 @@ def tokens_of(text: str) -> list[Token]:
     plain = plain.replace("’", "'").lower()
     if len(plain) != len(text):  # a letter whose lower case is two letters
         plain = plain.encode("ascii", "replace").decode()[: len(text)]
-    return [Token(found[0], found.start(), found.end()) for found in _TOKEN.finditer(plain)]
+    return [Token(found[0], *found.span()) for found in _TOKEN.finditer(plain)]
 
 
 def count_at(tokens: list[Token], at: int) -> tuple[bool, int] | None:
@@ -187,7 +192,7 @@ def _goes_on(texts: list[str]) -> bool:
 def _finished(state: State, text: str, tail: list[Token], vocabulary: Vocabulary) -> State | str:
     """Done or review: only if nothing in the rest takes it back."""
     low = text.lower()
-    review = REVIEW.search(low)
+    review = REVIEW.search(low) if _REVIEWS.search(low) else None
     if review and not re.search(r"\b(?:no|not|without|after|kein|nach)\b[^,;.]*$", low[: review.start() + 1]):
         cut = len(text) - len(text.lstrip())
         offset = tail[0].start - cut
@@ -232,9 +237,13 @@ def _is_link(texts: list[str], vocabulary: Vocabulary) -> bool:
 def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
     counts = state is State.DONE and not _NO_COUNT & set(texts)
     for at, word in enumerate(texts):
-        if word.isalpha() and word not in _WATCHED:  # most words
-            continue
         before = texts[at - 1] if at else ","
+        if word.isdecimal() or word in _NUMBERS:
+            count = count_at(tail, at) if counts and before not in _BEFORE_NUMBERS else None
+            if count and count[0]:
+                return True
+        if word not in _WATCHED and not word.endswith("n't"):  # most words
+            continue
         starts = before in CUTS or before in ("and", "und", "but", "aber", "&", "i", "we", "it")
         ends = at + 1 == len(texts) or texts[at + 1] in CUTS
         if word == "?":
@@ -262,13 +271,6 @@ def _is_hedged(tail: list[Token], texts: list[str], state: State) -> bool:
             return True
         if word in ("waiting", "wartet") and at + 1 < len(texts) and texts[at + 1] in REASONS:
             return True
-        if (
-            counts
-            and before not in ("on", "by", "from", "to", "pr", "#", "am")
-            and (count := count_at(tail, at))
-            and count[0]
-        ):
-            return True
     return False
 
 
@@ -289,8 +291,9 @@ def _is_harmless(texts: list[str]) -> bool:
 
 def _other_state(state: State, tail: list[Token], vocabulary: Vocabulary, whole: bool) -> bool:
     """Whether a clause of the rest is another state, or ends with one; with `whole` only where it is nothing else."""
+    first = vocabulary.first
     for at, token in enumerate(tail):
-        if token.text not in vocabulary.first:
+        if token.text not in first:
             continue
         starts = at == 0 or tail[at - 1].text in CUTS
         if not starts and not whole and _ends_a_clause(tail, at, vocabulary):

@@ -54,10 +54,11 @@ def kinds_of(found: list[TextLine], task: str) -> list[tuple[int, str]]:
     kinds = list[tuple[int, str]]()
     open_: list[tuple[int, str]] = []
     for number, line in enumerate(found):
-        level = len(line.text) - len(line.text.lstrip("#"))
+        words = line.text.lstrip("#")
+        level = len(line.text) - len(words)
         while open_ and open_[-1][0] >= level:
             open_.pop()
-        kind = kind_of(line.text.lstrip("#").strip(), task, level if number else 1)
+        kind = kind_of(words.strip(), task, level if number else 1)
         if open_ and open_[-1][1] in OF_ANOTHER and (kind == "top" or kind[0] == "?"):
             kind = open_[-1][1]  # a part of a plan is plan
         elif kind[0] == "?":

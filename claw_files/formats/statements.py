@@ -93,8 +93,7 @@ class _Reader:
 
     def read(self) -> Statements:
         for line in visible_at(self._text, self._starts(), self._spans):
-            # What a plan says is nothing: it need not be taken apart.
-            if self._kind(line) not in OF_ANOTHER and (parts := LabelParts.of(line, self._found)):
+            if parts := LabelParts.of(line, self._found):
                 self._line(parts)
         title = self._titles()
         self._bare_lines()
@@ -102,18 +101,20 @@ class _Reader:
         return Statements(states=tuple(self._of_the_task()), pairs=tuple(self._pairs), title=title)
 
     def _starts(self) -> Iterator[int]:
+        """Where the lines begin that may speak; what a plan says is nothing, and need not be taken apart."""
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
-            name = found["name"].lower()
+            name, head, time = found.group("name", "head", "time")
+            name = name.lower()
             if name[-1] in "._":
                 name = name.rstrip("._")
             # What headings say of the task is in `_titles`.
             if (
                 name in TRIGGERS
-                or ((name in keys or name == task) and not found["head"])
-                or (name in first and found["time"])
+                or (not head and (name in keys or name == task))
+                or (time and name in first)
                 or (self._has_tags and ("~~" in found[0] or "<" in found[0]))  # what is struck out comes first
-            ):
+            ) and self._kind(found.start()) not in OF_ANOTHER:
                 self._found = found
                 yield found.start()
 
@@ -198,7 +199,7 @@ class _Reader:
     def _put(self, line: TextLine, name: str, saying: StateStatement) -> None:
         if saying == NOTHING:
             return
-        kind = self._kind(line)
+        kind = self._kind(line.start)
         is_out = (self._has_lists and self._is_led_in(line)) or (self._has_tags and self._is_struck(line, name))
         if kind not in OF_ANOTHER and not is_out:
             self._states.append(Statement(start=line.start, name=name, saying=saying, text=line.text, kind=kind))
@@ -337,16 +338,16 @@ class _Reader:
         at = line.start + (-1 if is_shortened else max(0, line.text.find(name)))
         return bisect_right(self._struck, at) % 2 == 1
 
-    def _kind(self, line: TextLine) -> str:
-        """Of the section that the line stands in; a heading stands in its own."""
+    def _kind(self, start: int) -> str:
+        """Of the section that the line at this place stands in; a heading stands in its own."""
         if not self._headings:
             return "top"
-        if self._last[0] == line.start:
+        if self._last[0] == start:
             return self._last[1]
         if self._kinds is None:
             self._kinds = kinds_of(self._headings, self._task)
-        at = bisect_left(self._kinds, (line.start + line.text.startswith("#"), ""))
-        self._last = (line.start, self._kinds[at - 1][1] if at else "top")
+        at = bisect_left(self._kinds, (start + 1, ""))
+        self._last = (start, self._kinds[at - 1][1] if at else "top")
         return self._last[1]
 
     def _of_the_task(self) -> Iterator[Statement]:

@@ -1,6 +1,7 @@
 """The lines of a Markdown text that speak: outside code fences and HTML comments. Linear, whatever the text holds."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -10,16 +11,13 @@ from claw_files.formats.parse_cache import lately
 
 LINE_LIMIT: Final = 2_000  # characters; nobody writes a state or an entry in a longer line
 
-# The info string behind a fence is looked at, not consumed: it may hold the end of a comment.
-_TOKEN = pattern(
-    r"^(?P<lead>[ \t]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)?+)"
-    r"(?:(?P<fence>`{3,}+|~{3,}+)(?=(?P<info>[^\n]*))|(?P<block><!--))"
-    r"|<!--|-->",
-    re.MULTILINE,
-)
+_MARK = pattern(r"```|~~~|<!--|-->")
+_LEAD = pattern(r"[ \t]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)?+")  # in front of a fence or comment that begins its line
+_FENCE = pattern(r"(?P<run>`{3,}+|~{3,}+)(?P<info>[^\n]*)")
 
 
 Spans = list[tuple[int, int]]
+_NO_SPAN: Final = (sys.maxsize, sys.maxsize)
 
 
 class TextLine(Value, frozen=True):
@@ -35,29 +33,33 @@ class TextLine(Value, frozen=True):
 def hidden(text: str) -> list[tuple[int, int]]:
     """The spans inside code fences and HTML comments, in order. One that is never closed runs to the end."""
     spans: list[tuple[int, int]] = []
-    fence, comment, start, ends, open_until = "", False, 0, -1, -1
-    for token in _TOKEN.finditer(text):
+    fence, comment, start, seen, ends, open_until = "", False, 0, 0, -1, -1
+    for found in _MARK.finditer(text):
+        mark, at = found[0], found.start()
+        line = text.rfind("\n", seen, at) + 1  # 0: the mark before it stands in the same line, or there is none
+        is_first = not comment and (line or not seen) and _LEAD.fullmatch(text, line, at)
+        seen = found.end()
         if comment:
-            if token[0] == "-->":
-                spans.append((start, token.end()))
+            if mark == "-->":
+                spans.append((start, seen))
                 comment = False
-        elif fence:
-            mark = token["fence"]
-            if mark and mark.startswith(fence) and not token["info"].strip():
-                spans.append((start, token.end()))
-                fence = ""
-        elif mark := token["fence"]:
-            if mark[0] == "~" or "`" not in token["info"]:
-                fence, start = mark, token.start()
-        elif token["block"]:
-            comment, start = True, token.end() - 4
-        elif token[0] == "<!--" and token.start() >= open_until:
-            # Inside a line a comment counts only if the line also ends it: one "<!--" in prose must not hide the rest.
-            ends = ends if ends >= token.end() else line_end(text, token.end())
-            if text.find("-->", token.end(), ends) >= 0:
-                comment, start = True, token.start()
-            else:
-                open_until = ends
+        elif mark[0] in "`~":
+            if is_first and (run := _FENCE.match(text, at)):
+                if fence and run["run"].startswith(fence) and not run["info"].strip():
+                    spans.append((start, run.end("run")))
+                    fence = ""
+                elif not fence and (mark[0] == "~" or "`" not in run["info"]):
+                    fence, start = run["run"], line
+        elif mark == "<!--" and not fence:
+            if is_first:
+                comment, start = True, at
+            elif at >= open_until:
+                # Inside a line a comment counts only if the line also ends it: one "<!--" in prose hides no more.
+                ends = ends if ends >= seen else line_end(text, seen)
+                if text.find("-->", seen, ends) >= 0:
+                    comment, start = True, at
+                else:
+                    open_until = ends
     if fence or comment:
         spans.append((start, len(text)))
     return spans
@@ -101,7 +103,7 @@ def visible_at(text: str, starts: Iterable[int], spans: Spans | None = None) -> 
 
     `spans` is what `hidden` says of the text, where that is known already.
     """
-    at = 0
+    at, low, high = 0, -1, -1  # the span that ends next, and how many were looked at
     for start in starts:
         if spans is None:
             spans = hidden(text) if has_marks(text) else []
@@ -109,13 +111,13 @@ def visible_at(text: str, starts: Iterable[int], spans: Spans | None = None) -> 
         end = end if end >= 0 else len(text)
         if end - start > LINE_LIMIT:
             continue
-        while at < len(spans) and spans[at][1] <= start:
+        while high <= start:
+            low, high = spans[at] if at < len(spans) else _NO_SPAN
             at += 1
-        if at < len(spans) and spans[at][0] <= start < spans[at][1]:
+        if low <= start:
             continue
         whole = text[start:end].removesuffix("\r")
-        is_touched = at < len(spans) and spans[at][0] < end
-        shown = _without(whole, start, spans[at:]) if is_touched else whole
+        shown = _without(whole, start, spans[at - 1 :]) if low < end else whole
         yield TextLine(start=start, end=start + len(whole), text=whole, shown=shown)
 
 

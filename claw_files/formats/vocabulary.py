@@ -1,9 +1,9 @@
 """The words that mean a state, as data: English and German are built in, `[words]` in clawfiles.toml adds more."""
 
-import re
 from functools import lru_cache
 from typing import Final
 
+from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, State
 
 Words = tuple[tuple[str, tuple[str, ...]], ...]  # states, each with more words for it; a tuple, so that it is hashable
@@ -49,6 +49,7 @@ _WEAK: Final = (
     "progress fixed shipped dead dropped error errored failure fail resolved complete review reviewing success "
     "successful duplicate offen neu geplant fehler begonnen gestartet läuft warten merged delivered "
 )
+_BETWEEN = pattern(r"[\W_]+")
 LONGEST: Final = 5  # words in one phrase
 
 
@@ -58,7 +59,7 @@ def squash(text: str) -> str:
         from unicodedata import normalize
 
         text = normalize("NFC", text)
-    return re.sub(r"[\W_]+", "", text.lower())
+    return _BETWEEN.sub("", text.lower())
 
 
 class Vocabulary:
@@ -72,7 +73,7 @@ class Vocabulary:
         spelled = [one for text in (*_BUILT_IN.values(), *self._more) for one in text.lower().split(",")]
         long = (one for one in spelled if len(squash(one)) > (5 if " " in one.strip() else 3))
         self._near = tuple(dict.fromkeys(map(squash, long)))  # "on it" has too many neighbours
-        spelled += [re.sub(r"[\W_]+", " ", one) for one in self._more]
+        spelled += [_BETWEEN.sub(" ", one) for one in self._more]
         self.first = frozenset(one.split()[0] for one in spelled if one.strip())  # words with which a phrase begins
 
     def state(self, text: str) -> State | None:
