@@ -1,7 +1,7 @@
 """The shape of the package, read from its source: who imports whom, and which rooms are doors to the outside.
 
-`docs/explanation/architecture.md` tells the rooms. Imports inside functions count like the others; those that only a
-type checker reads count for circles, outside of two rooms.
+`docs/explanation/architecture.md` tells the rooms. Imports inside functions, and those that only a type checker reads,
+count like the others.
 """
 
 import ast
@@ -23,7 +23,6 @@ PURE = ("core", "formats", "config", "policy")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
 FEATURED = ("services", "integrations")  # their folders are features
 LONGEST = 400
-TYPED_CIRCLES = {"storage", "system"}  # where modules still name one another's classes as types
 
 # What only some rooms may do. A room is named by itself; a single module by its path.
 DOORS = {
@@ -74,23 +73,14 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def nodes(tree: ast.AST, typed: bool = False) -> Iterator[ast.AST]:
-    """Every node of the tree; those under `if TYPE_CHECKING:` only with `typed`."""
-    for child in ast.iter_child_nodes(tree):
-        is_typed = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
-        if typed or not is_typed:
-            yield child
-            yield from nodes(child, typed)
-
-
 @cache
-def imports(path: Path, typed: bool = False) -> frozenset[str]:
+def imports(path: Path) -> frozenset[str]:
     """The full names of what the module imports: modules, and names that may be modules.
 
     `from package import module` names the module alone: that the package was imported for it says nothing.
     """
     found = set[str]()
-    for node in nodes(tree_of(path), typed):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -101,16 +91,16 @@ def imports(path: Path, typed: bool = False) -> frozenset[str]:
     return frozenset(found)
 
 
-def ours(path: Path, typed: bool = False) -> set[str]:
-    """Names of our own modules that it imports; with `typed` also for the type checker alone."""
-    inside = {name.removeprefix("claw_files.") for name in imports(path, typed) if name.startswith("claw_files.")}
+def ours(path: Path) -> set[str]:
+    """Names of our own modules that it imports."""
+    inside = {name.removeprefix("claw_files.") for name in imports(path) if name.startswith("claw_files.")}
     return {name for name in inside if name in NAMES}
 
 
 @cache
 def calls(path: Path) -> frozenset[str]:
     """The names of what the module calls: "open", "os.replace"."""
-    called = [node.func for node in nodes(tree_of(path)) if isinstance(node, ast.Call)]
+    called = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     of_modules = [it for it in called if isinstance(it, ast.Attribute) and isinstance(it.value, ast.Name)]
     return frozenset([ast.unparse(it) for it in of_modules] + [it.id for it in called if isinstance(it, ast.Name)])
 
@@ -124,7 +114,7 @@ def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
     mine = ROOMS.index(room_of(name))
     allowed = {*ROOMS[: mine + 1]}
 
-    assert {other for other in ours(NAMES[name], True) if room_of(other) not in allowed} - {TABLE} == set()
+    assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} - {TABLE} == set()
 
 
 def test_the_table_that_every_room_may_read_imports_no_module_of_the_package() -> None:
@@ -157,9 +147,7 @@ def folder_of(name: str) -> str:
 def test_no_module_and_no_folder_imports_itself_in_a_circle(part_of: Callable[[str], str]) -> None:
     graph: dict[str, set[str]] = {}
     for name, path in NAMES.items():
-        graph.setdefault(part_of(name), set()).update(
-            map(part_of, ours(path, part_of is folder_of or room_of(name) not in TYPED_CIRCLES) - {TABLE})
-        )
+        graph.setdefault(part_of(name), set()).update(map(part_of, ours(path) - {TABLE}))
     while leaves := {name for name, others in graph.items() if not others & graph.keys() - {name}}:
         graph = {name: others for name, others in graph.items() if name not in leaves}
 
@@ -176,7 +164,7 @@ def test_calls_to_the_outside_are_made_only_in_the_rooms_allowed_to(call: str) -
 
 def runtime_tests(tree: ast.AST) -> Iterator[str]:
     """Each comparison, `match` and lookup that asks by name which runtime an agent or a session has."""
-    for node in nodes(tree):
+    for node in ast.walk(tree):
         asked: list[ast.AST] = []
         if isinstance(node, ast.Match):
             asked = [node.subject]

@@ -364,7 +364,7 @@ class Site:
         """Whether who acts is not of this compartment: it may act by a task's id, and is shown nothing of it."""
         return bool(self.home) and self._home is not None and self.caller != self.home
 
-    def _siblings(self) -> Siblings:
+    def _siblings(self) -> Siblings[Workspace]:
         """What the workspace knows of its siblings."""
         return Siblings()
 

@@ -25,7 +25,7 @@ PATIENCE = timedelta(seconds=10)  # for the lock of the numbers
 P = TypeVar("P", bound=Site)
 
 
-class Resolver(Siblings, Generic[P]):
+class Resolver(Siblings[Workspace], Generic[P]):
     """Finds the workspace in which to act. Where no agent has a compartment, that is always this one."""
 
     def __init__(self, here: P, run_of: Callable[[Task, Entry | None], Run | None]) -> None:

@@ -44,7 +44,6 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks.checkpoints import Checkpoints
     from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
-    from claw_files.storage.places import Siblings
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
@@ -57,7 +56,7 @@ class App(Site):
         """Where tasks and inboxes lie, and what the caller may see of them."""
         return Resolver(self, lambda task, line: self.outer.evidence.run_of(task, line))
 
-    def _siblings(self) -> "Siblings":
+    def _siblings(self) -> "Resolver[App]":
         return self.resolver
 
     def repairs(self, by: AgentId) -> "list[Repair | CompartmentRepair]":

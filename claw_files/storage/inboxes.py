@@ -16,6 +16,8 @@ from claw_files.core.model import AgentId, Audit, Box, Kind, Message, Note, Task
 from claw_files.formats import journal, messages
 from claw_files.policy import payload_sizes
 from claw_files.policy.snapshot import ToldMark, ToldMarks
+from claw_files.storage.locks import Claims
+from claw_files.storage.places import Siblings
 from claw_files.storage.wake_causes import WakeCauses
 from claw_files.system.clock import Clock
 from claw_files.system.paths import journal_path
@@ -40,6 +42,8 @@ class Inboxes(WakeCauses):
     epoch: str | None
     settings: Settings
     pending: Note
+    claims: Claims
+    siblings: Siblings["Inboxes"]
 
     def mailbox(self, agent: AgentId) -> "Inboxes":
         """The workspace in which the agent's inbox lies: nearly always this one."""

@@ -2,27 +2,25 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from claw_files.core.model import AgentId, Task, TaskId
-
-if TYPE_CHECKING:
-    from claw_files.storage.task_index import IndexRow
-    from claw_files.storage.workspace import Workspace
+from claw_files.storage.task_index import IndexRow
 
 FOLDER = "compartments"
+W_co = TypeVar("W_co", covariant=True)  # the class of the workspaces
 
 
-class Siblings:
+class Siblings(Generic[W_co]):
     """Of a workspace that has none, the usual case: everything is here."""
 
     is_closed = False  # whether no sibling may read what lies here
 
-    def inbox_of(self, agent: AgentId) -> "Workspace | None":
+    def inbox_of(self, agent: AgentId) -> W_co | None:
         """The other workspace in which the agent's inbox lies; None where it lies here."""
         return None
 
-    def destination(self, agent: AgentId) -> "Workspace | None":
+    def destination(self, agent: AgentId) -> W_co | None:
         """The workspace into which a task moves when the agent is given it; None where it stays here."""
         return None if self.is_closed else self.inbox_of(agent)
 
@@ -33,15 +31,11 @@ class Siblings:
     def check_handover(self, task: Task, agent: AgentId) -> None:
         """Raises Refused for a task that may not be given to the agent from here."""
 
-    def shows(self, row: "IndexRow") -> bool:
+    def shows(self, row: IndexRow) -> bool:
         """Whether the caller may know of the task in that file."""
         return True
 
-    def have(self, task: TaskId) -> bool:
-        """Whether one of them has the task's file."""
-        return any(it.find(task) for it in self.others())
-
-    def others(self) -> "Sequence[Workspace]":
+    def others(self) -> Sequence[W_co]:
         """The workspaces that share numbers, budgets and limits with this one."""
         return ()
 

@@ -6,7 +6,6 @@ Asked only where a file is gone, was put back as an older copy, or says nothing 
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,13 +15,12 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, State, Task, TaskId
 from claw_files.formats import journal
 from claw_files.formats.journal import Line
+from claw_files.policy import routing
+from claw_files.storage.inboxes import YOUNG, Inboxes
+from claw_files.storage.locks import ClaimRecord
 from claw_files.system import journal_files
 from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
-
-if TYPE_CHECKING:
-    from claw_files.storage.locks import ClaimRecord
-    from claw_files.storage.task_restore import DefinitionStore
 
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
@@ -42,7 +40,7 @@ def last_recorded(files: Files, task: TaskId) -> Line | None:
     return None
 
 
-def made_under(ws: "DefinitionStore", key: str | None) -> TaskId | None:
+def made_under(ws: Inboxes, key: str | None) -> TaskId | None:
     """The task that an earlier try of the command has made or changed under `key`; None where there was none.
 
     It is that of the first such line in the journal of the last two days; what a crash left without its line is
@@ -61,7 +59,7 @@ def made_under(ws: "DefinitionStore", key: str | None) -> TaskId | None:
     return None
 
 
-def journalled(ws: "DefinitionStore", task: TaskId) -> Line | None:
+def journalled(ws: Inboxes, task: TaskId) -> Line | None:
     """The same; None, too, where a clock that was put back since leaves open which line is the last."""
     known = last_recorded(ws.files, task)
     return known if known and known.at <= ws.clock.now() else None
@@ -81,7 +79,7 @@ def _last_in(raw: bytes, task: TaskId) -> Line | None:
 # --- a file that is gone
 
 
-def is_known(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | None]) -> bool:
+def is_known(ws: Inboxes, task: TaskId, agents: Iterable[AgentId | None]) -> bool:
     """Whether the claim log, a message of one of `agents`, or the journal knows the task, asked in this order.
 
     A definition alone says nothing: a crash left it, and what it defines is still to be made.
@@ -93,7 +91,7 @@ def is_known(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | Non
     return last_recorded(ws.files, task) is not None
 
 
-def check_new(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | None]) -> None:
+def check_new(ws: Inboxes, task: TaskId, agents: Iterable[AgentId | None]) -> None:
     """Raises Conflict for a task without a file that something else knows."""
     if is_known(ws, task, agents):
         raise Conflict(f"status/{text.file_name(task)} is missing, and no new one is created")
@@ -102,7 +100,13 @@ def check_new(ws: "DefinitionStore", task: TaskId, agents: Iterable[AgentId | No
 # --- a file that is older than what was recorded
 
 
-def fenced(ws: "DefinitionStore", task: Task) -> Task:
+def is_edited(ws: Inboxes, task: Task) -> bool:
+    """Whether somebody wrote to its status file after our last write, which sets `updated`."""
+    said = ws.files.stamp(f"status/{text.file_name(task.id)}")
+    return said is not None and (task.updated is None or said.mtime > task.updated + YOUNG)
+
+
+def fenced(ws: Inboxes, task: Task) -> Task:
     """`task` as its newest generation has it, where an older copy lies over the file: a former holder's, or git's.
 
     What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
@@ -131,7 +135,7 @@ def fenced(ws: "DefinitionStore", task: Task) -> Task:
     return _superseded(ws, task, known, state, newest)
 
 
-def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | None:
+def _disowned(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
     """`task` as its holder has it, where its file names another agent, or a generation that nobody was given.
 
     The claim log says whose it is; where that is gone, the journal does, of a file that was changed since our last
@@ -141,7 +145,7 @@ def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task |
     is_invented = task.generation > given.highest and task.recorded in (State.IN_PROGRESS, State.REVIEW)
     is_lost = task.generation == 0 and not is_free
     number = given.highest if is_lost or (is_invented and given.highest) else task.generation
-    if is_invented and not given.highest and ws.is_edited(task):
+    if is_invented and not given.highest and is_edited(ws, task):
         known = journalled(ws, task.id)
     holder = known.agent if known and known.after is task.recorded else given.holder(number)
     named = number if is_lost else task.generation
@@ -158,7 +162,7 @@ def _disowned(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task |
     return replace(task, stranger=why, assignee=holder, generation=number)
 
 
-def recalled(ws: "DefinitionStore", task: Task) -> Task:
+def recalled(ws: Inboxes, task: Task) -> Task:
     """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
     known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
     if known is None or task.updated is None or known.at < task.updated or known.after is task.recorded:
@@ -166,7 +170,7 @@ def recalled(ws: "DefinitionStore", task: Task) -> Task:
     return _superseded(ws, task, known, task.state, task.generation)
 
 
-def _superseded(ws: "DefinitionStore", task: Task, known: Line | None, state: State, generation: int) -> Task:
+def _superseded(ws: Inboxes, task: Task, known: Line | None, state: State, generation: int) -> Task:
     state = (_left_in(ws, task, known) if known else None) or state
     return replace(
         task,
@@ -179,16 +183,17 @@ def _superseded(ws: "DefinitionStore", task: Task, known: Line | None, state: St
     )
 
 
-def _left_in(ws: "DefinitionStore", task: Task, known: Line) -> State | None:
+def _left_in(ws: Inboxes, task: Task, known: Line) -> State | None:
     """The state in which the action left the task: `done` leads to review where its route wants one."""
-    is_approved = known.action in (JournalEvent.APPROVE, JournalEvent.CLOSE)
-    return State.REVIEW if known.after is State.DONE and not is_approved and ws.is_reviewed(task) else known.after
+    if known.after is not State.DONE or known.action in (JournalEvent.APPROVE, JournalEvent.CLOSE):
+        return known.after
+    return State.REVIEW if routing.reviewer(ws.settings, task.type, task.assignee) else State.DONE
 
 
 # --- a file that says nothing any more
 
 
-def stolen(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | None:
+def stolen(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
     """`task` as its holder has it, where another agent wrote over the whole file and named itself; None otherwise."""
     holder, is_claimed = given.holder(given.highest), given.is_spent(given.highest)
     known = journalled(ws, task.id) if holder and is_claimed else None
@@ -199,7 +204,7 @@ def stolen(ws: "DefinitionStore", task: Task, given: "ClaimRecord") -> Task | No
     return replace(task, recorded=state, stranger=why, assignee=holder, generation=given.highest)
 
 
-def claimed(ws: "DefinitionStore", task: Task) -> Task:
+def claimed(ws: Inboxes, task: Task) -> Task:
     """`task`, whose file was written anew, as it was claimed, and as it ended, whatever the file says since.
 
     It is in progress with whoever claimed it, where the file says nothing of its state, or words that are not

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from claw_files.config import Settings
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, Conflict, NotFound
 from claw_files.core.journal_events import JournalEvent
@@ -17,15 +16,12 @@ from claw_files.formats.vocabulary import Vocabulary
 from claw_files.policy import manual_edits, routing
 from claw_files.policy.transitions import is_held
 from claw_files.storage import task_recall
-from claw_files.storage.inboxes import YOUNG, Inboxes
-from claw_files.storage.locks import Claims
+from claw_files.storage.inboxes import Inboxes
 
 
 class DefinitionStore(Inboxes):
     """The part of a workspace that is about definitions, and about status files that agents have written over."""
 
-    settings: Settings
-    claims: Claims
     vocabulary: Vocabulary
 
     if TYPE_CHECKING:  # the ledger is the workspace's
@@ -106,11 +102,6 @@ class DefinitionStore(Inboxes):
         bound = definitions.bind(task, known)
         # Whoever has edited the definition since is no holder who changes terms.
         return replace(bound, overruled=()) if bound.overruled and self._is_newer(task) else bound
-
-    def is_edited(self, task: Task) -> bool:
-        """Whether somebody wrote to its status file after our last write, which sets `updated`."""
-        said = self.files.stamp(f"status/{words.file_name(task.id)}")
-        return said is not None and (task.updated is None or said.mtime > task.updated + YOUNG)
 
     def _is_newer(self, task: Task) -> bool:
         """Whether the definition was written after the status file."""

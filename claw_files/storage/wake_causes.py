@@ -19,7 +19,7 @@ class WakeCauses:
     """
 
     files: Files
-    siblings: Siblings
+    siblings: Siblings["WakeCauses"]
     cause: str | None = None
 
     def root_of(self, task: TaskId) -> str | None:

@@ -62,7 +62,7 @@ class Workspace(TaskCreation):
         outside: Callable[[str], Files] | None = None,
         epoch: str | None = None,
         cache: NoCache | None = None,
-        siblings: Siblings | None = None,
+        siblings: Siblings["Workspace"] | None = None,
         base: str | None = None,
         ticking: Locks | None = None,
         cause: str | None = None,
@@ -75,7 +75,7 @@ class Workspace(TaskCreation):
         """
         self.root, self.cause = root, cause
         self.base = base or root
-        self.siblings = siblings or Siblings()
+        self.siblings: Siblings[Workspace] = siblings or Siblings()
         self.ticking = ticking or locks
         self.settings = settings
         self.files = files

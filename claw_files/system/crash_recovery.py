@@ -4,9 +4,9 @@
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,13 +17,10 @@ from claw_files.core.model import Audit
 from claw_files.formats.journal import render
 from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, lock_within, new_file, try_lock, writing
-from claw_files.system.files import Content
+from claw_files.system.files import Content, Files
 from claw_files.system.path_gate import PathGate, content_in
 from claw_files.system.paths import HAND_BYTES, journal_path
 from claw_files.system.swap_folder import GONE, LATE, MOVED, NOTE, PART, Intent, Private, mark
-
-if TYPE_CHECKING:
-    from claw_files.system.disk_files import DiskFiles
 
 KEPT = timedelta(minutes=10)
 _SETTLED = timedelta(seconds=2)
@@ -34,8 +31,10 @@ Found = list[tuple[str, str]]
 class Recovery:
     """One look at swap/ or kept/. Every step may be cut off and done again: what is repeated carries its old key."""
 
-    def __init__(self, gate: PathGate, private: Private, files: "DiskFiles", clock: Clock) -> None:
-        self._gate, self._private, self._files, self._clock = gate, private, files, clock
+    def __init__(
+        self, gate: PathGate, private: Private, files: Files, journal: Callable[[bytes], None], clock: Clock
+    ) -> None:
+        self._gate, self._private, self._files, self._journal, self._clock = gate, private, files, journal, clock
 
     # -- swap/: after a crash ------------------------------------------------------------------------------------
 
@@ -116,7 +115,7 @@ class Recovery:
         """Put the line into the journal unless it got there before the crash."""
         note = content_in(bench, intent.name + NOTE)
         if note and note.data and not self._is_journalled(note.data, intent.at):
-            self._files.journal(note.data)
+            self._journal(note.data)
         forget(bench, intent.name + NOTE)
 
     def _is_journalled(self, line: bytes, at: datetime) -> bool:
@@ -232,7 +231,7 @@ class Recovery:
 
     def _tell(self, name: str, path: str, verdict: str) -> tuple[str, str]:
         """Journal a verdict; its key is the file's own name, so that a repeat after a second crash is seen as one."""
-        self._files.journal(self._line(name, path, verdict))
+        self._journal(self._line(name, path, verdict))
         return path, verdict
 
     def _line(self, name: str, path: str, verdict: str) -> bytes:

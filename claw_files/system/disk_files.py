@@ -207,7 +207,7 @@ class DiskFiles(ArchivedFiles):
     def recover(self, seconds: float = 0.0) -> list[tuple[str, str]]:
         from claw_files.system.crash_recovery import Recovery
 
-        return Recovery(self._gate, self._private, self, self._clock).recover(seconds)
+        return Recovery(self._gate, self._private, self, self.journal, self._clock).recover(seconds)
 
     def adopt(self) -> list[tuple[str, str]]:
         """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find.
@@ -217,7 +217,7 @@ class DiskFiles(ArchivedFiles):
         """
         from claw_files.system.crash_recovery import Recovery
 
-        return Recovery(self._gate, self._private, self, self._clock).adopt()
+        return Recovery(self._gate, self._private, self, self.journal, self._clock).adopt()
 
     # -- one write, step by step ---------------------------------------------------------------------------------
 

@@ -224,7 +224,7 @@ class Delegations:
         except NotFound:
             if ws.siblings.fetch(task_id, agent):
                 return self.ensure(task_id, agent, by)
-            if ws.siblings.have(task_id):
+            if any(it.find(task_id) for it in ws.siblings.others()):
                 raise Conflict(f"{task_id} is in a compartment") from None
             task_recall.check_new(ws, task_id, (agent, by))
             now = ws.clock.now()

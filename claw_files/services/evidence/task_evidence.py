@@ -246,7 +246,7 @@ class EvidenceReader:
 def _wants_terms(ws: Workspace, task: Task) -> bool:
     """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
     is_ended = task.state in (State.DONE, State.DEAD)
-    return not task.group and (is_ended or (task.state is State.REVIEW and ws.is_edited(task)))
+    return not task.group and (is_ended or (task.state is State.REVIEW and task_recall.is_edited(ws, task)))
 
 
 def _is_run_of(name: str, task: Task) -> bool:

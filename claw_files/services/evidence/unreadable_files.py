@@ -31,7 +31,7 @@ def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> TaskEvidence:
 
 def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvidence:
     """No file: the line is for a new task, or the file is gone, where anything else knows the task."""
-    if ws.siblings.have(entry.task):
+    if any(it.find(entry.task) for it in ws.siblings.others()):
         return TaskEvidence(entry=entry, reports=reports)  # it is being moved from one workspace to another
     named = (entry.agent, entry.spawner, ws.settings.coordinator)
     if not task_recall.is_known(ws, entry.task, (agent for agent in named if agent in ws.settings.agents)):
@@ -90,7 +90,7 @@ def may_be_older(
 
 def was_in_review(ws: Workspace, task: Task) -> bool:
     """Whether it was edited, and calls itself in progress in an attempt whose reviewer was told already."""
-    if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not ws.is_edited(task):
+    if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not task_recall.is_edited(ws, task):
         return False
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee)
     return reviewer is not None and ws.told().get(f"{reviewer}/{task_key(task, 'review')}") is not None
