@@ -18,7 +18,6 @@ ROOMS = (
     *("core", "formats", "config", "policy", "system", "storage", "processes", "integrations", "services"),
     *("presentation", "doctor", "app", "operations", "daemon", "http", "mcp", "demo", "cli", "__main__"),
 )
-TABLE = "operations.table"  # plain data: it imports nothing, and every room may read it
 PUBLISHED = "testing"  # for users' tests: it may import anything, and the package imports nothing of it
 PURE = ("core", "formats", "config", "policy")
 OUTSIDE = {"os", "time", "random", "secrets", "uuid", "subprocess", "socket", "shutil", "tempfile", "pathlib", "io"}
@@ -115,11 +114,7 @@ def test_each_room_imports_only_from_rooms_before_it(name: str) -> None:
     mine = ROOMS.index(room_of(name))
     allowed = {*ROOMS[: mine + 1]}
 
-    assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} - {TABLE} == set()
-
-
-def test_the_table_that_every_room_may_read_imports_no_module_of_the_package() -> None:
-    assert ours(NAMES[TABLE]) == set()
+    assert {other for other in ours(NAMES[name]) if room_of(other) not in allowed} == set()
 
 
 @each("name", [name for name in NAMES if room_of(name) in PURE])
@@ -148,10 +143,8 @@ def folder_of(name: str) -> str:
 def test_no_module_and_no_folder_imports_itself_in_a_circle(part_of: Callable[[str], str]) -> None:
     graph: dict[str, set[str]] = {}
     for name, path in NAMES.items():
-        graph.setdefault(part_of(name), set()).update(map(part_of, ours(path) - {TABLE}))
-    TopologicalSorter(
-        {name: others - {name} for name, others in graph.items()}
-    ).prepare()  # raises: "a cycle", and which
+        graph.setdefault(part_of(name), set()).update(map(part_of, ours(path)))
+    TopologicalSorter({name: others - {name} for name, others in graph.items()}).prepare()  # raises for a circle
 
 
 @each("call", DOORS)

@@ -8,7 +8,8 @@ import click
 
 from claw_files import __version__
 from claw_files.cli.base import TEXT, Command, CommandEnded, CommandShape, Interrupted, open_app, read_text, show, warn
-from claw_files.operations.table import COMMANDS, GROUPS, PARTS, RIGHTS, begins, load, row_of
+from claw_files.core.operation_table import COMMANDS, GROUPS, PARTS, RIGHTS, begins, row_of
+from claw_files.operations import load
 
 if TYPE_CHECKING:
     from claw_files.operations.fields import Argument

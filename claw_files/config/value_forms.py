@@ -11,7 +11,7 @@ from typing import Any
 from claw_files.config.settings import RUNTIMES, Rate, Window
 from claw_files.core import text as words
 from claw_files.core.lazy_regex import pattern
-from claw_files.operations.table import RIGHTS, is_command
+from claw_files.core.operation_table import RIGHTS, is_command
 
 Read = Callable[[Any], Any]
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from claw_files.core.errors import ClawError, NoAgentNamed
+from claw_files.core.operation_table import HttpRoute
 from claw_files.http import openapi
 from claw_files.http.authentication import RequestAuthenticator
 from claw_files.http.conditional_requests import Conditions, HttpAnswer, HttpRequest
@@ -24,7 +25,6 @@ from claw_files.http.idempotency import IdempotencyStore
 from claw_files.http.request_guard import CallerDisconnected, RequestGuard
 from claw_files.http.request_handler import RequestHandler
 from claw_files.http.routes import ROUTES
-from claw_files.operations.table import HttpRoute
 from claw_files.presentation import views
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from claw_files.core.digest import digest
+from claw_files.core.operation_table import HttpRoute
 from claw_files.http.http_errors import Refusal
-from claw_files.operations.table import HttpRoute
 from claw_files.presentation import views
 
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 from claw_files import __version__
+from claw_files.core.operation_table import HttpRoute
 from claw_files.http.response_schemas import SCHEMAS, Schema
 from claw_files.http.routes import OPERATION_OF, ROUTES
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import HttpRoute
 
 _ID: Schema = {"type": "string", "maxLength": 200, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
 _OFTEN = (400, 401, 403, 404, 408, 409, 411, 412, 413, 414, 415, 421, 422, 431, 500, 502, 503)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files.core import text as words
 from claw_files.core.errors import ClawError, UsageError
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.http import json_bodies, status_moves
 from claw_files.http.authentication import RequestAuthenticator
 from claw_files.http.conditional_requests import HttpAnswer, HttpRequest, tag_of
 from claw_files.http.routes import OPERATION_OF
 from claw_files.operations.dispatch import checked, look, make, perform
-from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 
 if TYPE_CHECKING:

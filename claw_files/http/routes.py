@@ -3,7 +3,7 @@
 The application, the description at /openapi.json and `docs/reference/http.md` are made from them.
 """
 
-from claw_files.operations.table import OPERATIONS, HttpRoute, Operation
+from claw_files.core.operation_table import OPERATIONS, HttpRoute, Operation
 
 
 def _own(function: str, says: str, route: HttpRoute) -> Operation:

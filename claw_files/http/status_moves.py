@@ -6,10 +6,10 @@ import msgspec
 
 from claw_files.core.errors import BadValue, UsageError
 from claw_files.core.model import AgentId, State, Task
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.formats import vocabulary
 from claw_files.operations.dispatch import arguments_of
 from claw_files.operations.fields import ArgumentType, Generation, Name, Text, Texts
-from claw_files.operations.table import OPERATIONS
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App

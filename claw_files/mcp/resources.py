@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from claw_files.core import text
 from claw_files.core.errors import ClawError, NotFound
-from claw_files.operations.table import OPERATIONS
+from claw_files.core.operation_table import OPERATIONS
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App

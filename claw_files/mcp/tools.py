@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from claw_files.core import text as words
+from claw_files.core.operation_table import OPERATIONS, Operation
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import OPERATIONS, Operation
 from claw_files.policy import payload_sizes
 from claw_files.system.randomness import token
 

@@ -14,9 +14,9 @@ import anyio.to_thread
 
 from claw_files.app.wiring import App
 from claw_files.core.model import AgentId
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.mcp.tools import lean
 from claw_files.operations.dispatch import perform
-from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 from claw_files.system.clock import SystemClock
 

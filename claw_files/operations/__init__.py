@@ -1,5 +1,17 @@
 """Operations: everything that can be asked for through the shell, HTTP, MCP or the socket of a sandbox.
 
-`table` has a row for each, from which the interfaces are made; `dispatch.perform` is the one way to perform one by its
-name. A new operation is a function and a row, and nothing else.
+`core.operation_table` has a row for each, from which the interfaces are made; `dispatch.perform` is the one way to
+perform one by its name. A new operation is a function and a row, and nothing else.
 """
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+def load(target: str) -> Callable[..., Any]:
+    """What "module:name" names: a module of this room, or with its room before it of another."""
+    module, _, name = target.partition(":")
+    room = "claw_files" if "." in module else __package__
+    found: Callable[..., Any] = getattr(import_module(f"{room}.{module}"), name)
+    return found

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from claw_files.core.operation_table import Operation
 from claw_files.operations.dispatch import arguments_of
 from claw_files.operations.fields import Argument
-from claw_files.operations.table import Operation
 
 _NAMES = {str: "string", int: "integer", bool: "boolean"}
 

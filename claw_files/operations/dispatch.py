@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from claw_files.core.errors import ClawError, UsageError
+from claw_files.core.operation_table import OPERATIONS, Operation
 from claw_files.core.text import safe
+from claw_files.operations import load
 from claw_files.operations.fields import TEXT_BYTES, Argument, ArgumentType, arguments, parsed
-from claw_files.operations.table import OPERATIONS, Operation, load
 from claw_files.policy import payload_sizes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from claw_files.config import Profile, Settings
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, AgentKind, RunId, Task
-from claw_files.operations.table import BOARD, MACHINE, RIGHTS, begins
+from claw_files.core.operation_table import BOARD, MACHINE, RIGHTS, begins
 
 WORK = "work"  # the folder in which runs in a sandbox work, each agent and each worker in one of its own
 

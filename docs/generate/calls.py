@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from claw_files.core.operation_table import OPERATIONS, Operation
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import OPERATIONS, Operation
 
 _HEAD = """# Calls
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from claw_files.core.errors import ClawError
+from claw_files.core.operation_table import HttpRoute
 from claw_files.http import connection_limits, idempotency, request_guard
 from claw_files.http.event_stream import MOST_STREAMS
 from claw_files.http.http_errors import REFUSALS, STATUSES
 from claw_files.http.openapi import arguments
 from claw_files.http.routes import ROUTES
 from claw_files.http.status_moves import WAYS
-from claw_files.operations.table import HttpRoute
 
 _HEAD = """# HTTP
 

@@ -8,7 +8,7 @@ import pytest
 
 from claw_files.cli.root import root
 from claw_files.core.errors import ClawError
-from claw_files.operations.table import row_of
+from claw_files.core.operation_table import row_of
 
 
 def test_status_0_done(desk) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from claw_files.cli.root import root
-from claw_files.operations import table
-from claw_files.operations.table import RIGHTS
+from claw_files.core import operation_table
+from claw_files.core.operation_table import RIGHTS
 from docs.generate import commands
 from tests import runs
 
@@ -62,7 +62,7 @@ def test_an_agent_without_a_profile_is_as_free_as_before(office) -> None:
     assert office("claim", task, by="iris").status == 0
 
 
-@pytest.mark.parametrize("command", [name for name, right in RIGHTS.items() if right == table.BOARD])
+@pytest.mark.parametrize("command", [name for name, right in RIGHTS.items() if right == operation_table.BOARD])
 def test_a_worker_touches_nothing_of_the_board(office, command: str) -> None:
     office.task()
 

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from claw_files.core.errors import INSTALL, InvalidFile
 from claw_files.core.model import Task, TaskId, Unclear
+from claw_files.core.operation_table import RIGHTS
 from claw_files.doctor.bounded_reader import DiskNode, DiskTree, UnreadableFile
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.integrations.acp import runtime
-from claw_files.operations.table import RIGHTS
 from claw_files.system import inotify_info
 
 DAY = 86_400

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import OPERATIONS
 from claw_files.testing.patience import until
 
 ROOT = Path(__file__).parents[2]

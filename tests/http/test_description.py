@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.errors import ClawError
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.http import http_errors, openapi
 from claw_files.http.routes import OPERATION_OF, ROUTES
-from claw_files.operations.table import OPERATIONS
 
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 240

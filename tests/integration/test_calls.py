@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from claw_files.cli.root import root
 from claw_files.core.errors import ClawError, MoveRefused, NotFound, NothingReady, Refused, UsageError
 from claw_files.core.model import AgentId
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.operations.dispatch import argument_struct, checked, perform
 from claw_files.operations.fields import TEXT_BYTES
-from claw_files.operations.table import OPERATIONS
 from claw_files.presentation import views
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.testing.office import TEAM, Office

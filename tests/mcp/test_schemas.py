@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.mcp.tools import listed
 from claw_files.operations.argument_schemas import schema
-from claw_files.operations.table import OPERATIONS
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,62}")  # Claude and OpenAI: 64 of these; Gemini: 63, a letter or _ first
 PROPERTY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")

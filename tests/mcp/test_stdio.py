@@ -10,8 +10,8 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from claw_files.core.errors import INSTALL
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.mcp.tools import INSTRUCTIONS, listed, listed_json, tokens
-from claw_files.operations.table import OPERATIONS
 from claw_files.testing.patience import until
 from tests.proofs import some
 from tests.runs import within

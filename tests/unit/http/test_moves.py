@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import BadValue, UsageError
 from claw_files.core.model import AgentId, State, Task, TaskId
+from claw_files.core.operation_table import OPERATIONS
 from claw_files.http.status_moves import REACHED, WAYS, Needed, pick, plan
 from claw_files.operations.dispatch import checked
-from claw_files.operations.table import OPERATIONS
 
 PETER, IRIS = AgentId("peter"), AgentId("iris")
 

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from claw_files.config import Settings, parse
+from claw_files.core import operation_table
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, RunId, Task, TaskId
-from claw_files.operations import table
-from claw_files.operations.table import RIGHTS
+from claw_files.core.operation_table import RIGHTS
 from claw_files.policy import delegation, profiles
 from claw_files.services.delegation.spawn_contract import SpawnOrder
 
 COMMANDS = list(RIGHTS)
 BOARD, OFFICE, MACHINE = (
-    [name for name, right in RIGHTS.items() if right == kind] for kind in (table.BOARD, table.OFFICE, table.MACHINE)
+    [name for name, right in RIGHTS.items() if right == kind]
+    for kind in (operation_table.BOARD, operation_table.OFFICE, operation_table.MACHINE)
 )
 SAM, PETER, IRIS, RESEARCH = (AgentId(name) for name in ("sam", "peter", "iris", "research"))
 RUN = RunId("tc-1.1-s1")

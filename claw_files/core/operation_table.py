@@ -1,12 +1,11 @@
 """The table of operations, and of all commands: every interface is made from these rows.
 
 A row says which function does the work (its signature declares the arguments, see `fields`; its docstring is the help),
-which commands call it and whose right each is, and how HTTP and MCP offer it. The module is plain data and imports
-nothing of the package, so that the configuration and the rules may read the rights from it, and help loads no service.
+which commands call it and whose right each is, and how HTTP and MCP offer it. The module is plain data: the
+configuration and the rules read the rights from it, and help loads no service.
 """
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # --- whose business a command is
@@ -27,7 +26,7 @@ class CommandRow(NamedTuple):
     right: str
     part: str = ""  # of the help; "" for a command of a group
     says: str = ""  # one line; "" for the operation's
-    function: str = ""  # "module:name" in this room; "cli.module:name" is a click command
+    function: str = ""  # "module:name" in operations/; "cli.module:name" is a click command
 
 
 class GroupRow(NamedTuple):
@@ -96,7 +95,7 @@ class Operation(NamedTuple):
     """One thing that can be asked for. Its name is that of the MCP tool; "" where only the shell has it."""
 
     name: str
-    function: str  # "module:name" in this room
+    function: str  # "module:name" in operations/
     says: str  # when to use it, for models and for people
     commands: tuple[CommandRow, ...]  # the first one's right is the operation's
     http: tuple[HttpRoute, ...] = ()
@@ -295,15 +294,6 @@ RIGHTS: dict[str, str] = {name: row.right for rows in (COMMANDS, GROUPS) for nam
 def row_of(name: str) -> CommandRow | GroupRow:
     """The row of a command or a group."""
     return COMMANDS.get(name) or GROUPS[name]
-
-
-def load(target: str) -> Callable[..., Any]:
-    """What "module:name" names: a module of this room, or with its room before it of another."""
-    module, _, name = target.partition(":")
-    found: Callable[..., Any] = getattr(
-        import_module(f"claw_files.{module}" if "." in module else f"{__package__}.{module}"), name
-    )
-    return found
 
 
 def begins(command: str, words: str) -> bool:
