@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from claw_files import config
 from claw_files.core import text as words
 from claw_files.core.errors import BadId, ClawError, InvalidConfig, InvalidFile, Untrusted
-from claw_files.core.model import AgentId, Entry, Message, Report, State, Task, Value
+from claw_files.core.model import AgentId, Entry, Message, Report, State, Task, TaskId, Value
 from claw_files.core.text import FILE_BYTES
 from claw_files.doctor.bounded_reader import DiskFolder, DiskNode, DiskTree, UnreadableFile
 from claw_files.doctor.codes import CODES
@@ -77,6 +77,7 @@ class Survey:
         self._by_id: dict[str, TaskFile] = {}
         for it in self.tasks:
             self._by_id.setdefault(it.id, it)
+        self.tasks = [self._in_turn(it) for it in self.tasks]
         self.letters = [it for agent in self.inboxes for it in self._letters(agent)]
         self.ledger_raw = self._raw(self.ledger_path, HAND_BYTES)
         self.lines = numbered(self.ledger_raw or b"", self._entries())
@@ -242,6 +243,19 @@ class Survey:
         standing = manual_edits.stand(task, reviewer is not None)
         in_force, is_refused = replace(task, state=standing.state), standing.conflict is not None
         return replace(plain, task=in_force, said=task.state, is_refused=is_refused)
+
+    def _is_open(self, task: TaskId) -> bool:
+        it = self.file_of(task)
+        return it.task is None or it.task.state is not State.DONE if it else task not in self
+
+    def _in_turn(self, it: TaskFile) -> TaskFile:
+        """The file without a move by hand that comes before what the task comes after is done."""
+        task = it.task
+        if task is None or not manual_edits.is_begun(task):
+            return it
+        if not any(self._is_open(before) for before in task.after[:1000]):
+            return it
+        return replace(it, task=replace(task, state=task.recorded or State.BACKLOG), is_refused=True)
 
     def _letters(self, agent: str) -> list[InboxMessage]:
         nodes = [(box, node) for box in BOXES for node in self.folder(f"inbox/{agent}/{box}").nodes]

@@ -14,7 +14,7 @@ from claw_files.core.model import AFTER_LIMIT, DRAINED, Kind, Report, State
 from claw_files.policy import acknowledgement, dependents, manual_edits, reminders, task_state_rules
 from claw_files.policy import critical_findings as news
 from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, case_of, has_ended, mark, time_limit
-from claw_files.policy.snapshot import Act, Action, FilePlace, NotedMarks, Snapshot, TaskEvidence
+from claw_files.policy.snapshot import Act, Action, FilePlace, NotedMarks, Snapshot, TaskEvidence, standing_of
 
 
 def plan_entry(look: TaskEvidence, snap: Snapshot, now: datetime) -> Decision:
@@ -129,7 +129,8 @@ def _says_more(case: RuleContext, report: Report) -> bool:
 def _may_say(case: RuleContext, said: State) -> bool:
     """Whether the assignee may make that move by hand, as `by_hand.stand` sees it."""
     said_by_hand = replace(case.task, recorded=case.task.state, state=said)
-    return manual_edits.stand(said_by_hand, reviewed=case.reviewer is not None).conflict is None
+    waits_for = standing_of(case.look.before)
+    return manual_edits.stand(said_by_hand, case.reviewer is not None, waits_for).conflict is None
 
 
 def recorded(case: RuleContext) -> Decision | None:

@@ -18,23 +18,30 @@ class ManualEdit(Value, frozen=True):
     conflict: str | None = None  # why the file's word does not count
 
 
+_WORKED = (State.IN_PROGRESS, State.REVIEW, State.DONE)
 BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
 
 
-def stand(task: Task, reviewed: bool) -> ManualEdit:
+def is_begun(task: Task) -> bool:
+    """Whether its file alone says that work on it has begun, which is no move while what it comes after is open."""
+    return bool(task.after) and task.state in _WORKED and task.recorded in (None, State.BACKLOG)
+
+
+def stand(task: Task, reviewed: bool, waits_for: str = "") -> ManualEdit:
     """Which state is in force after edits by hand.
 
     The file's author is taken to be its holder, unless `stranger` says what shows otherwise: nothing in a file proves
     more. `done` where the route wants
     a review counts as `review`. Cancelling by hand is open to a person, so it is believed. What nobody may do by hand
     (approving oneself, bringing back the dead) leaves the recorded state in force. Terms that
-    were overruled are a conflict beside a state that counts.
+    were overruled are a conflict beside a state that counts. `waits_for` names the tasks that it comes after and that
+    are not done.
     """
     before = task.recorded or State.BACKLOG
     if task.stranger:
         return ManualEdit(state=before, conflict=overruling(task))
     if task.overruled and task.superseded is None:
-        plain = stand(replace(task, overruled=()), reviewed)
+        plain = stand(replace(task, overruled=()), reviewed, waits_for)
         return plain if plain.conflict else replace(plain, conflict=overruling(task))
     now = task.state
     if task.superseded is not None:
@@ -42,6 +49,9 @@ def stand(task: Task, reviewed: bool) -> ManualEdit:
         why = f"{over}; {task.assignee} has {task.generation}"
         if task.superseded == task.generation or before not in (State.BACKLOG, State.IN_PROGRESS):
             why = f"it is an older copy of the file: {before} was recorded since and still applies"
+        return ManualEdit(state=before, conflict=why)
+    if waits_for and is_begun(task):
+        why = f"it cannot change by hand from {before} to {now} while it waits for {waits_for}; {before} still applies"
         return ManualEdit(state=before, conflict=why)
     if now is before:
         return ManualEdit(state=now, moved=task.recorded is None and now is not State.BACKLOG)

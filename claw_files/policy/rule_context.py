@@ -13,7 +13,7 @@ from claw_files.core.digest import digest
 from claw_files.core.keys import Key, task_key
 from claw_files.core.model import AgentId, Box, KeyText, Kind, Run, State, Task, Value
 from claw_files.policy import acknowledgement, budgets, escalation, liveness, manual_edits, resilience, routing
-from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence
+from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, standing_of
 
 Decision = tuple[Action, ...]
 WAIT: Decision = ()
@@ -174,9 +174,8 @@ class RuleContext(Value, frozen=True):
 def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
     """The entry with the state that is in force after edits by hand."""
     found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
-    standing = manual_edits.stand(
-        found, reviewed=routing.reviewer(snap.settings, found.type, found.assignee) is not None
-    )
+    is_reviewed = routing.reviewer(snap.settings, found.type, found.assignee) is not None
+    standing = manual_edits.stand(found, is_reviewed, standing_of(look.before))
     return RuleContext(look=look, snap=snap, now=now, task=replace(found, state=standing.state), standing=standing)
 
 

@@ -21,10 +21,11 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Audit, Entry, Message, Note, State, Task, TaskId, Value
 from claw_files.formats import ledger, status
 from claw_files.policy import manual_edits, payload_sizes, routing
-from claw_files.policy.snapshot import FilePlace
+from claw_files.policy.snapshot import FilePlace, standing_of
 from claw_files.storage import task_index
 from claw_files.storage.locks import Claims, Locks
 from claw_files.storage.places import Siblings
+from claw_files.storage.predecessors import open_before
 from claw_files.storage.task_creation import TaskCreation
 from claw_files.storage.task_index import IndexRow
 from claw_files.system.cache import NoCache
@@ -204,8 +205,16 @@ class Workspace(TaskCreation):
         return AlreadyClaimed(task.id, task.assignee, task.generation, evidence, seen)
 
     def in_force(self, task: Task) -> Task:
-        """`task` in the state that counts after edits by hand (`by_hand.stand`)."""
-        return replace(task, state=manual_edits.stand(task, self.is_reviewed(task)).state)
+        """`task` in the state that counts after edits by hand (`manual_edits.stand`)."""
+        return replace(task, state=self.standing(task).state)
+
+    def standing(self, task: Task, known: dict[TaskId, State] | None = None) -> manual_edits.ManualEdit:
+        """What edits by hand of `task` amount to; `known` is for `open_before`."""
+        waits_for = ""
+        if manual_edits.is_begun(task):
+            places = (self, *self.siblings.others())
+            waits_for = standing_of(open_before(places, task, {} if known is None else known))
+        return manual_edits.stand(task, self.is_reviewed(task), waits_for)
 
     def known(self, task_id: TaskId) -> Task | None:
         """The task, in force; None where there is none, or its file cannot be read."""

@@ -6,6 +6,7 @@ import pytest
 
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, State, TaskId
+from claw_files.doctor.checkup import examine
 from claw_files.policy.delegation import SpawnOrder
 from claw_files.testing.office import TEAM, Office, python
 
@@ -200,3 +201,64 @@ def test_a_task_that_comes_after_itself_is_delegated_and_spawned_to_nobody(
     with pytest.raises(Refused, match="comes after itself"):
         office.app().delegations.spawn(order, SAM)
     assert office.lines == []
+
+
+@pytest.mark.parametrize("word", ["IN PROGRESS", "DONE"])
+def test_what_a_file_says_by_hand_is_no_move_before_what_the_task_comes_after_is_done(
+    office: Office, word: str
+) -> None:
+    before = begun(office)
+    task = TaskId(office.delegated("peter", after=(before,)))
+    other = office.new("Third", to="iris", after=(task,))
+    office.add("status/tc-2.md", f"\nTC-2: {word}\n")
+    office.add("status/tc-3.md", "\nTC-3: DONE\n")
+    office.settle()
+    said = word.lower().replace(" ", "_")
+    why = (
+        f"it cannot change by hand from backlog to {said} while it waits for TC-1 (in progress); backlog still applies"
+    )
+
+    planned = [it.why for it in office.app().explaining.explain(task).now]
+    (shown,) = [it for it in office.app().board.listing().tasks if it.task.id == task]
+    listed = [it.task.id for it in office.app().board.listing(status=State.BACKLOG).tasks]
+    assert [it.why for it in office.app().heartbeat.preview().actions] == planned == [why]
+    assert (list(shown.conflicts), shown.task.state, listed) == ([why], State.BACKLOG, [task, other])
+    assert "refused-move" in {
+        it.code for it in examine(str(office.root), office.clock.now().timestamp()) if it.task == task
+    }
+    assert office.acts(MINUTE) == [f"conflict {task}"]
+    assert office.acts(MINUTE) == []
+    assert (office.state(task), office.task(task).recorded) == (State.BACKLOG, State.BACKLOG)
+    assert office.app().explaining.explain(task).waiting == "it waits for TC-1 (in progress)"
+    with pytest.raises(Refused, match=r"TC-3 depends on TC-2 \(backlog\)"):
+        office.app("iris").claims.claim(TaskId(other), IRIS)
+
+    finish(office, before)
+    (shown,) = [it for it in office.app().board.listing().tasks if it.task.id == task]
+    assert (shown.conflicts, shown.task.state) == ((), State(said))
+    assert f"record {task}" in office.acts(MINUTE)
+    assert office.task(task).recorded is State(said)
+
+
+def test_tasks_in_a_circle_that_all_say_that_they_are_done_are_not(office: Office) -> None:
+    for number, after in ((1, "TC-2"), (2, "TC-1")):
+        office.new()
+        for path in (f"definitions/tc-{number}.md", f"status/tc-{number}.md"):
+            text = office.read(path).replace("title: A bug\n", f"title: A bug\nafter: [{after}]\n")
+            office.write(path, text.replace("status: backlog", "status: done"))
+
+    assert {it.task.id: it.task.state for it in office.app().board.listing().tasks} == dict.fromkeys(
+        ("TC-1", "TC-2"), State.BACKLOG
+    )
+
+
+def test_a_report_of_work_that_cannot_have_begun_is_no_move(office: Office) -> None:
+    before = begun(office)
+    task = office.delegated("peter", after=(before,))
+    office.tick(MINUTE)
+    office.write("status/peter.md", f"{task}: DONE\n")
+    office.settle()
+
+    assert office.acts(MINUTE) == [f"conflict {task}"]
+    assert office.acts(MINUTE) == []
+    assert office.state(task) is State.BACKLOG

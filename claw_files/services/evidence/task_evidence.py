@@ -16,7 +16,7 @@ from claw_files.core.errors import CannotRead, ClawError, InvalidFile, NotFound,
 from claw_files.core.keys import Key, run_id, task_key
 from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task, TaskId
 from claw_files.formats import body
-from claw_files.policy import routing
+from claw_files.policy import manual_edits, routing
 from claw_files.policy.acknowledgement import is_answer
 from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, Snapshot, TaskEvidence
@@ -123,7 +123,7 @@ class EvidenceReader:
             verify=self._verify_of(task),
             asker=asker_of(self._ws, self._runtime, task, entry),
             next_turn=next_turn(self._ws, task),
-            before=self.blockers(task) if task.state is State.BACKLOG or is_held(task) else (),
+            before=self.blockers(task) if _wants_to_begin(task) or is_held(task) else (),
             **self._progress(task, loaded.content),
             **task_news.warnings(self._ws, task, loaded.content, found[0] if found else None, said),
         )
@@ -241,6 +241,10 @@ class EvidenceReader:
                 raise
             self.problems[wrong.path] = str(wrong)
             return []
+
+
+def _wants_to_begin(task: Task) -> bool:
+    return task.state is State.BACKLOG or manual_edits.is_begun(task)
 
 
 def _wants_terms(ws: Workspace, task: Task) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from claw_files.core.errors import CannotRead
 from claw_files.core.model import AgentId, Entry, Liveness, State, Task, TaskId, Value
 from claw_files.formats.frontmatter import parse as split
-from claw_files.policy import flow_tree, manual_edits, routing
+from claw_files.policy import flow_tree, routing
 from claw_files.policy.liveness import liveness
 from claw_files.policy.snapshot import Snapshot, TaskEvidence
 from claw_files.policy.verification import verified
@@ -90,7 +90,7 @@ class Board:
         return rows
 
     def _shown(self, found: Task, path: str) -> Shown:
-        standing = manual_edits.stand(found, self._ws.is_reviewed(found))
+        standing = self._ws.standing(found)
         line = self._lines.get(found.id)
         unclear = (line.unclear,) if line and line.unclear else ()
         who = found.assignee or self._by_line(found)
