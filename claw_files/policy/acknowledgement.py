@@ -20,6 +20,7 @@ class TraceKind(StrEnum):
 
     CLAIM = "claim"
     READ = "read"
+    READ_AWAY = "read away"
     RECORDED = "recorded"
     CHANGED = "changed"
     REPORT = "report"
@@ -29,6 +30,7 @@ class TraceKind(StrEnum):
 _SAID = {
     TraceKind.CLAIM: "the claim log says that it was claimed",
     TraceKind.READ: "the message was read",
+    TraceKind.READ_AWAY: "the journal says that the message was read, and its file is gone",
     TraceKind.RECORDED: "a state was recorded",
     TraceKind.CHANGED: "the status file was changed after the message was sent",
     TraceKind.REPORT: "it was reported on",
@@ -90,6 +92,8 @@ def is_withdrawn(look: TaskEvidence) -> bool:
 
 def _of_message(look: TaskEvidence, is_woken: bool) -> list[Trace]:
     message = look.message
+    if look.read:
+        return [Trace(kind=TraceKind.READ_AWAY, path=look.read.path, at=look.read.at)]
     if message is None or look.box in (None, Box.NEW) or is_withdrawn(look) or (is_woken and look.run is not None):
         return []
     if look.task and message.generation is not None and message.generation < look.task.generation:

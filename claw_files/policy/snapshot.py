@@ -98,6 +98,13 @@ def standing_of(unmet: Iterable[Predecessor]) -> str:
     return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
 
 
+class ReadMark(Value, frozen=True):
+    """What the journal has of a message that was read and is gone since."""
+
+    path: str  # of the journal's file
+    at: datetime
+
+
 class TaskEvidence(Value, frozen=True):
     """Everything the tick read for one line of the ledger. The run was read before the files it may have written."""
 
@@ -117,6 +124,7 @@ class TaskEvidence(Value, frozen=True):
     result: Result | None = None
     message: Message | None = None  # the task message of the current attempt
     box: Box | None = None
+    read: ReadMark | None = None  # of the attempt's message, where it is gone; looked up before it would be sent
     run: Run | None = None  # the newest run for this attempt
     missing: tuple[str, ...] = ()  # promised outputs that are not there; looked up only for finished tasks
     verify: Run | None = None  # the route's own check, if it was started

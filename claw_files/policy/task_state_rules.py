@@ -28,6 +28,8 @@ def backlog(case: RuleContext) -> Decision | None:
         return _nobodys(case)
     if case.agent is None:
         return _hand_on(case, "no agent is named")
+    if case.look.read:
+        return _read_away(case, case.look.read.at + case.snap.settings.heartbeat.ack)
     if case.look.message is None:
         return (case.act(Act.DELIVER, "no message for this attempt yet"),)
     if reminders.is_person(case):
@@ -42,6 +44,13 @@ def backlog(case: RuleContext) -> Decision | None:
         left = f"{case.agent} has until {case.when(until)} to claim it" if until else ""
         return WaitReason("; ".join(filter(None, (busy, left))))
     return _unacknowledged(case, case.look.message.sends)
+
+
+def _read_away(case: RuleContext, until: datetime) -> Decision:
+    """Its message was read and is gone: the agent has it, so that it is neither sent again nor handed on."""
+    if case.now < until:
+        return WaitReason(f"{case.agent} has until {case.when(until)} to claim it")
+    return reminders.acknowledged(case, case.traces[0])
 
 
 def _nobodys(case: RuleContext) -> Decision:

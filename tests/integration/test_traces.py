@@ -462,3 +462,46 @@ def test_a_person_is_told_once_and_reminded_once_in_a_week(office: Office) -> No
     assert acts == [f"nudge {task}", "announce TC-1"]
     assert office.boxes("sam") == {}
     assert office.read("announcements.md").count("<!-- tc-1.1 -->") == 1
+
+
+# --- the message is gone
+
+
+@pytest.mark.parametrize("box", ["cur", "done"])
+def test_a_message_that_was_read_and_then_removed_is_not_sent_again_nor_handed_on(office: Office, box: str) -> None:
+    task = office.delegated("peter")
+    (message,) = office.app("peter").messages.inbox(PETER)
+    if box == "done":
+        office.app("peter").messages.finish(PETER, message.id)
+    for lost in (office.root / f"inbox/peter/{box}").iterdir():
+        lost.unlink()
+
+    assert office.acts(MINUTE) == [], "it has its time to answer"
+    assert "the journal says that the message was read" in explain_text(
+        office.app().explaining.explain(TaskId(task)), office.app().workspace.when
+    )
+    acts = quiet_acts(office, *[10 * MINUTE] * 3, HOUR, HOUR)
+    assert acts[:2] == [f"nudge {task}", f"escalate {task}"]
+    assert set(acts) == {f"nudge {task}", f"escalate {task}", f"announce {task}"}
+    assert (office.task(task).assignee, office.state(task)) == (PETER, State.BACKLOG)
+    assert office.boxes("iris") == {}
+
+
+def test_a_message_that_was_removed_unread_is_sent_again(office: Office) -> None:
+    task = office.delegated("peter")
+    for lost in (office.root / "inbox/peter/new").iterdir():
+        lost.unlink()
+
+    assert office.acts(MINUTE) == [f"deliver {task}"]
+
+
+def test_a_task_that_is_given_anew_is_sent_though_an_earlier_message_of_it_was_read(office: Office) -> None:
+    task = office.delegated("peter")
+    office.app("peter").messages.inbox(PETER)
+    for lost in (office.root / "inbox/peter/cur").iterdir():
+        lost.unlink()
+    office.delegate(task, "peter")
+    office.settle()
+    office.tick(MINUTE)
+
+    assert office.box("peter") == [f"{task.lower()}.1"]

@@ -19,7 +19,7 @@ from claw_files.formats import body
 from claw_files.policy import manual_edits, routing
 from claw_files.policy.acknowledgement import is_answer
 from claw_files.policy.rule_context import case_of
-from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, Snapshot, TaskEvidence
+from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, ReadMark, Snapshot, TaskEvidence
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
 from claw_files.processes.process_runner import ProcessRunner
@@ -118,6 +118,7 @@ class EvidenceReader:
             result=self._result(task, run),
             message=found[0] if found else None,
             box=found[1] if found else None,
+            read=self._read_away(task, agent) if found is None and agent else None,
             run=run,
             missing=missing(self._ws, task),
             verify=self._verify_of(task),
@@ -149,6 +150,13 @@ class EvidenceReader:
             if agent and (found := self._find(agent, key)):
                 return found
         return None
+
+    def _read_away(self, task: Task, agent: AgentId) -> ReadMark | None:
+        """Asked when a message would be sent; of a task that nobody was given the claim log alone is asked."""
+        waits = task.not_before is not None and self._ws.clock.now() < task.not_before
+        if task.state is not State.BACKLOG or waits or not self._ws.claims.given(task.id).highest:
+            return None
+        return task_history.read_of(self._ws, task, agent)
 
     def _find(self, agent: AgentId, key: str) -> tuple[Message, Box] | None:
         try:

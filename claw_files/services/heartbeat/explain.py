@@ -87,7 +87,7 @@ class Explainer:
             box=look.box,
             run=look.run,
             wait=wait,
-            traces=traces(look, case.agent, case.is_woken) if look.message else (),
+            traces=traces(look, case.agent, case.is_woken) if look.message or look.read else (),
             now=planned,
             waiting=getattr(plan_line(look, snap, now), "why", "") if entry and not planned else "",
             next_at=coming.at if coming else None,

@@ -4,14 +4,17 @@ from datetime import datetime, timedelta
 
 from claw_files.core import text
 from claw_files.core.journal_events import JournalEvent as E
-from claw_files.core.model import Task, TaskId
+from claw_files.core.keys import task_key
+from claw_files.core.model import AgentId, Task, TaskId
 from claw_files.formats import journal
+from claw_files.policy.snapshot import ReadMark
 from claw_files.storage.workspace import Workspace
 from claw_files.system import journal_files
 from claw_files.system.paths import journal_paths
 
 DAYS = 14
 LINES = 200
+_GIVEN_ANEW = (E.DELEGATE, E.RELEASE, E.REOPEN, E.REQUEUE)
 _ON_THE_LINE = (E.HOLD, E.WATCH, E.UNWATCH, E.EXTEND, E.DELEGATE, E.CLAIM)
 
 
@@ -27,6 +30,21 @@ def is_held(ws: Workspace, task: TaskId) -> bool:
     """Whether the box of the task's line was ticked by a command, which has not unticked it or taken the line out."""
     found = (facts.get("action") for facts in reversed(lines(ws, task, None)))
     return next((action for action in found if action in _ON_THE_LINE), None) == E.HOLD
+
+
+def read_of(ws: Workspace, task: Task, agent: AgentId) -> ReadMark | None:
+    """Where the journal says that the agent has read the message of the attempt, unless the task was given anew since.
+
+    A message that was moved for a run was not read.
+    """
+    key = task_key(task)
+    for facts in reversed(lines(ws, task.id, task.created)):
+        if facts.get("action") in _GIVEN_ANEW:
+            return None
+        at = text.parse_instant(facts.get("timestamp"))
+        if at and (facts.get("action"), facts.get("key"), facts.get("actor")) == (E.INBOX_READ, key, agent):
+            return ReadMark(path=journal_paths(at, at)[0], at=at)
+    return None
 
 
 def _of(raw: bytes, task: TaskId) -> list[dict[str, str]]:
