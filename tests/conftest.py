@@ -1,5 +1,6 @@
 """What holds for every test: nothing is written into the home folder of whoever runs them, by child processes either;
-and where CLAWFILES_NO_SKIPS=1 is set, a test that is skipped fails the whole run."""
+the folders of tests lie in memory, where the machine has room; and where CLAWFILES_NO_SKIPS=1 is set, a test that is
+skipped fails the whole run."""
 
 import atexit
 import os
@@ -12,6 +13,22 @@ from typing import Any
 import pytest
 
 from tests import proofs
+
+MEMORY, ENOUGH_BYTES = "/dev/shm", 4 << 30
+
+
+def _has_room(folder: str) -> bool:
+    """Whether the tests' folders fit there, and programs in them can be started."""
+    try:
+        there = os.statvfs(folder)
+    except OSError:
+        return False
+    return there.f_bavail * there.f_frsize >= ENOUGH_BYTES and not there.f_flag & (os.ST_NOEXEC | os.ST_RDONLY)
+
+
+# Thousands of small workspaces, each written with fsync: in memory, unless the environment names another place.
+if not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & os.environ.keys() and _has_room(MEMORY):
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.tempdir = MEMORY
 
 # Not in a fixture: many modules copy the environment when they are imported. Each worker has a home of its own.
 _HOME = tempfile.mkdtemp(prefix="clawfiles-tests-home-")

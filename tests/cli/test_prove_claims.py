@@ -51,7 +51,7 @@ def test_a_race_that_is_lost_exits_1_and_says_how_often(desk, monkeypatch: pytes
 
     monkeypatch.setattr(claim_proof, "claim", look_and_write)
 
-    counts = [desk("doctor", "--prove-claims", "400", "--json") for _ in range(5)]
+    counts = (desk("doctor", "--prove-claims", "400", "--json") for _ in range(5))
 
     assert any(found.status == 1 and found.json["doubled"] > 0 for found in counts)
 

@@ -115,11 +115,11 @@ def test_a_long_word_on_a_task_stands_in_its_text_and_the_beginning_in_its_front
 
 
 def test_a_note_that_would_make_a_task_unreadable_is_refused(desk, held: str) -> None:
-    app = _app(desk)
-    for _ in range((4 << 20) // len(LONG)):
-        app.tasks.progress(held, "peter", LONG)
+    app, longer = _app(desk), LONG * 3
+    for _ in range((4 << 20) // len(longer)):
+        app.tasks.progress(held, "peter", longer)
 
-    answer = _refused(lambda: app.tasks.progress(held, "peter", LONG))
+    answer = _refused(lambda: app.tasks.progress(held, "peter", longer))
 
     assert "larger than 4 MiB" in answer and "into a file and send its path" in answer
     desk.ok("done", held, "it is in notes.md", by="peter")

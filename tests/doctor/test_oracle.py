@@ -16,6 +16,7 @@ from claw_files.doctor.survey import numbered
 from claw_files.formats import frontmatter, status
 from claw_files.formats import ledger as product_ledger
 from tests.each import each
+from tests.proofs import examples
 
 from .oracle import ledger, paper, tasks
 from .oracle.paper import Unread
@@ -151,7 +152,8 @@ FRONT = st.lists(st.sampled_from(sorted(VALUES)), unique=True).flatmap(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(1_600), deadline=None)
 @given(front=FRONT, body=st.lists(st.sampled_from(LINES), max_size=8), newline=st.sampled_from(["\n", "\r\n"]))
 def test_a_file_put_together_at_random_says_the_same_to_both_readers(
     front: tuple[str, ...], body: list[str], newline: str

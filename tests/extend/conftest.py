@@ -41,7 +41,7 @@ class Extended:
     def __init__(self, folder: Path) -> None:
         self.folder, self.root = folder, folder / "team"
         for name in ("claw_files", "templates", "docs/generate"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name)  # with what was compiled
 
     def follow(self, heading: str) -> None:
         """Do what the section says."""

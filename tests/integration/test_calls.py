@@ -20,6 +20,7 @@ from claw_files.presentation import views
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
+from tests.proofs import examples
 
 Ask = Callable[..., Any]
 
@@ -413,7 +414,8 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.proof
+@settings(max_examples=examples(600), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_asked_ends_in_an_answer_or_an_error_of_ours(office: Office, data: st.DataObject) -> None:
     from msgspec.structs import fields

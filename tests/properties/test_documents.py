@@ -528,7 +528,7 @@ def words_answer_or_refuse(text: str) -> None:
 
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_a_property_of_the_formats_holds(name: str) -> None:
-    prove(name, 50)
+    prove(name, 20)
 
 
 @pytest.mark.slow

@@ -181,8 +181,9 @@ def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapsh
 ALONE = tuple(planner for planner in PLANNERS if planner.name != "dispatch queue")
 
 
+@pytest.mark.proof
 @given(snapshots(), near)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_a_planner_names_each_instant_at_which_it_decides_something_new(snap: Snapshot, now: datetime) -> None:
     for planner in ALONE:
         at, end = now, now + timedelta(hours=14)

@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
 
 QUICK = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 TestHalfSensibleFiles = Machine.TestCase
-TestHalfSensibleFiles.settings = settings(max_examples=15, stateful_step_count=25, **QUICK)
+TestHalfSensibleFiles.settings = settings(max_examples=6, stateful_step_count=25, **QUICK)
 
 
 @pytest.mark.slow

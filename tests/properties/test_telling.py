@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from claw_files.core.model import AgentId, TaskId
 from claw_files.policy.snapshot import Act, Action
 from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.testing.office import Office
+from tests.proofs import examples
 
 MINUTE = timedelta(minutes=1)
 TASKS, AGENTS = ("TC-1", "TC-2", "TC-3"), ("peter", "iris")
@@ -81,9 +83,10 @@ def made(folder: str, steps: list[tuple[str, str, str | int]]) -> Office:
     return office
 
 
-EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=examples(160), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.proof
 @EXAMPLES
 @example(steps=[("line", "TC-3", LINES[2]), ("line", "TC-3", LINES[0])])  # the second line counts: the first goes
 @given(steps=st.lists(STEP, max_size=8))
@@ -99,6 +102,7 @@ def test_the_tick_does_what_its_dry_run_said(steps: list[tuple[str, str, str | i
         assert bool(said.actions) == bool(done.actions)
 
 
+@pytest.mark.proof
 @EXAMPLES
 @given(steps=st.lists(STEP, max_size=8), task=st.sampled_from([*TASKS, "TC-9"]))
 def test_the_tick_does_what_explain_said_comes_next(steps: list[tuple[str, str, str | int]], task: str) -> None:

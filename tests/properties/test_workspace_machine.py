@@ -320,7 +320,7 @@ class Machine(RuleBasedStateMachine):
 
 QUICK = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 TestWorkspace = Machine.TestCase
-TestWorkspace.settings = settings(max_examples=20, stateful_step_count=30, **QUICK)
+TestWorkspace.settings = settings(max_examples=8, stateful_step_count=30, **QUICK)
 
 
 @pytest.mark.slow

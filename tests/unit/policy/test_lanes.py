@@ -12,6 +12,7 @@ from claw_files.core.text import render_for_people
 from claw_files.policy.dispatch_queue import HoldReason, QueuedMessage, long_waits, plan_waits, plan_wakes, sentence
 from claw_files.testing import builders as a
 from claw_files.testing.builders import PETER, START, WORKER
+from tests.proofs import examples
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 MODEL = '[limits.per_model]\nbig = "3/min"\n'
@@ -113,7 +114,8 @@ def test_messages_that_wait_longer_than_two_seconds_are_named() -> None:
     assert long_waits(found, START + 6 * SECOND) == ()
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.proof
+@settings(max_examples=examples(800), deadline=None)
 @given(
     to=st.lists(st.sampled_from([PETER, WORKER]), max_size=12),
     live=st.integers(0, 4),
