@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -47,6 +48,30 @@ DAY = (
 def house() -> Iterator[House]:
     with a_house() as house:
         yield house
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Path]]:
+    """A house in which a day has passed, and a copy of its workspace."""
+    with a_house() as house:
+        day(house, house.workspace("ws", ALICE, TEAM), 0o022)
+        yield house, copied(house.path / "ws", tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def lived(kept: tuple[House, Path]) -> Iterator[House]:
+    """The same house, its workspace as that day left it."""
+    house, workspace = kept
+    shutil.rmtree(house.path / "ws")
+    copied(workspace, house.path)
+    yield house
+    give(house.path, 0, 0o755)
+
+
+def copied(folder: Path, into: Path) -> Path:
+    """The folder with its owners, modes and times, there."""
+    subprocess.run(["cp", "-a", str(folder), str(into)], check=True)
+    return into / folder.name
 
 
 def day(house: House, ws: Path, umask: int, uid: int = ALICE) -> None:
@@ -117,9 +142,8 @@ def git(ws: Path, *words: str) -> str:
 
 
 @only_root
-def test_git_takes_no_token_and_nothing_of_a_compartment(house: House) -> None:
-    ws = house.workspace("ws", ALICE, TEAM)
-    day(house, ws, 0o022)
+def test_git_takes_no_token_and_nothing_of_a_compartment(lived: House) -> None:
+    ws = lived.path / "ws"
     for path in (ws, *ws.rglob("*")):
         os.chown(path, 0, 0, follow_symlinks=False)
     git(ws, "init", "-q")
@@ -140,10 +164,9 @@ def findings(house: House, ws: Path) -> dict[str, str]:
     return {one["code"]: one["file"] for one in found if one["code"].startswith(("others-", "open-", "untrusted"))}
 
 
-def made_under_an_open_umask(house: House, mask: int) -> Path:
+def made_under_an_open_umask(lived: House, mask: int) -> Path:
     """As an older version made it: every file and folder with what the umask left."""
-    ws = house.workspace("ws", ALICE, TEAM)
-    day(house, ws, 0o022)
+    ws = lived.path / "ws"
     for path in ws.rglob("*"):
         if ".clawfiles" not in path.parts and "compartments" not in path.parts:
             path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
@@ -151,37 +174,37 @@ def made_under_an_open_umask(house: House, mask: int) -> Path:
 
 
 @only_root
-def test_the_doctor_names_what_others_can_read(house: House) -> None:
-    ws = made_under_an_open_umask(house, 0o022)
-    assert findings(house, ws) == {"others-read": "clawfiles.toml"}
+def test_the_doctor_names_what_others_can_read(lived: House) -> None:
+    ws = made_under_an_open_umask(lived, 0o022)
+    assert findings(lived, ws) == {"others-read": "clawfiles.toml"}
 
     for path in (ws / "clawfiles.toml", *ws.glob("*")):
         path.chmod(path.stat().st_mode & 0o700)
-    assert findings(house, ws) == {}
+    assert findings(lived, ws) == {}
 
 
 @only_root
 @pytest.mark.parametrize(
     "path", some(["HEARTBEAT.md", "status", "inbox/peter/cur", "audit/{day}", "status/tc-1.md"], 3)
 )
-def test_the_doctor_names_what_others_can_write(house: House, path: str) -> None:
-    ws = made_under_an_open_umask(house, 0o077)
+def test_the_doctor_names_what_others_can_write(lived: House, path: str) -> None:
+    ws = made_under_an_open_umask(lived, 0o077)
     path = path.replace("{day}", next((ws / "audit").iterdir()).name)
     for part in Path(path).parents:
         (ws / part).chmod(0o711)
     (ws / path).chmod(0o702)
 
-    assert findings(house, ws) == {"others-write": path}
+    assert findings(lived, ws) == {"others-write": path}
 
 
 @only_root
-def test_nothing_is_said_of_what_others_cannot_reach(house: House) -> None:
-    ws = made_under_an_open_umask(house, 0o000)
+def test_nothing_is_said_of_what_others_cannot_reach(lived: House) -> None:
+    ws = made_under_an_open_umask(lived, 0o000)
     (ws / "clawfiles.toml").chmod(0o644)
-    house.path.chmod(0o700)
-    os.chown(house.path, ALICE, ALICE)
+    lived.path.chmod(0o700)
+    os.chown(lived.path, ALICE, ALICE)
 
-    assert findings(house, ws) == {}
+    assert findings(lived, ws) == {}
 
 
 @only_root

@@ -81,8 +81,8 @@ def give(path: Path, uid: int, mode: int, gid: int | None = None) -> None:
 
 @contextmanager
 def a_house() -> Iterator[House]:
-    """In /tmp: the folders of pytest itself are closed to other users."""
-    path = Path(tempfile.mkdtemp(prefix="house-", dir="/tmp"))
+    """Beside the folders of pytest itself, which are closed to other users."""
+    path = Path(tempfile.mkdtemp(prefix="house-"))
     try:
         yield House(path)
     finally:
