@@ -61,19 +61,8 @@ class Machine:
         self.run(ws, "git", "commit", "-q", "-m", "a workspace")
 
 
-@pytest.fixture
-def theirs(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "theirs")
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "ours")
-
-
-@pytest.fixture
-def made(theirs: Machine) -> Path:
-    """Their workspace, in which something has been done."""
+def used(theirs: Machine) -> Path:
+    """Their workspace, in which something is done."""
     ws = theirs.path / "ws"
     ws.mkdir()
     (ws / "clawfiles.toml").write_text(TEAM)
@@ -84,13 +73,43 @@ def made(theirs: Machine) -> Path:
     return ws
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Machine, Path]:
+    """Their machine, with a workspace in which something has been done, and a copy of all that is on it."""
+    folder = tmp_path_factory.mktemp("kept")
+    theirs = Machine(folder / "theirs")
+    used(theirs)
+    return theirs, Path(shutil.copytree(theirs.path, folder / "copy", symlinks=True))
+
+
+@pytest.fixture
+def theirs(kept: tuple[Machine, Path]) -> Machine:
+    machine, copy = kept
+    shutil.rmtree(machine.path)
+    shutil.copytree(copy, machine.path, symlinks=True)
+    return machine
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "ours")
+
+
+@pytest.fixture
+def made(theirs: Machine) -> Path:
+    """Their workspace, in which something has been done."""
+    return theirs.path / "ws"
+
+
 def cloned(ours: Machine, made: Path, umask: int = 0o077) -> Path:
     """With umask 077 even the tokens have the modes that we ask for."""
     ours.run(ours.path, "git", "clone", "-q", str(made), "ws", umask=umask)
     return ours.path / "ws"
 
 
-def test_the_commands_of_a_copied_cache_are_not_started(ours: Machine, theirs: Machine, made: Path) -> None:
+def test_the_commands_of_a_copied_cache_are_not_started(tmp_path: Path, ours: Machine) -> None:
+    theirs = Machine(tmp_path / "theirs")  # of its own: a cache names the very file that it was made from
+    made = used(theirs)
     mark_file = ours.path / "started"
     raw = (made / "clawfiles.toml").read_bytes()
     hidden = config.parse(raw.replace(b'["true"]', json.dumps(["touch", str(mark_file)]).encode()), "clawfiles.toml")
