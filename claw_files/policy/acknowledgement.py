@@ -62,7 +62,7 @@ def traces(look: TaskEvidence, agent: AgentId | None, is_woken: bool) -> tuple[T
     return tuple(sorted(found, key=lambda it: it.at.timestamp() if it.at else 0.0, reverse=True))
 
 
-def sentence(trace: Trace, when: Callable[[datetime], str] = text.render_instant) -> str:
+def sentence(trace: Trace, when: Callable[[datetime], str]) -> str:
     """The trace for people: what it is, where it stands, and since when, as `when` tells an instant."""
     line = f", line {trace.line}" if trace.line else ""
     at = f", {when(trace.at)}" if trace.at else ""

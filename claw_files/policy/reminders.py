@@ -30,7 +30,7 @@ def acknowledged(case: RuleContext, trace: Trace) -> Decision:
     agent, word = case.agent or case.snap.settings.coordinator, last_word(case.look, case.now)
     if word and case.now - word < case.snap.settings.heartbeat.ack:
         return WAIT
-    why = acknowledgement.sentence(trace)
+    why = acknowledgement.sentence(trace, case.when)
     text = (
         f"{case.task.id} is with you: {why}. Its state is unknown. "
         f"Write it into status/{case.task.id.lower()}.md, or run `clawfiles claim {case.task.id}`."

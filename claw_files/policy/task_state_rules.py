@@ -143,12 +143,13 @@ def _progress(case: RuleContext) -> Decision:
     Agents are not told: they read the status file, and a message would wake them for what needs no judgement. In
     quiet hours nothing is kept for later, either: what is news at their end is told then.
     """
-    eta = f"ETA {words.render_instant(case.task.eta)}" if case.task.eta else ""
-    news = ", ".join(filter(None, (words.said(case.look.note) if case.look.note else "", eta)))
+    note, eta = words.said(case.look.note) if case.look.note else "", case.task.eta
+    news = ", ".join(filter(None, (note, f"ETA {case.when(eta)}" if eta else "")))
     last, settings = case.look.announced, case.snap.settings
     if not news or (last is not None and abs(case.now - last) < settings.heartbeat.announce_gap):
         return ()
-    what, text = f"progress.{mark(news)}", f"{case.task.id} ({words.said(case.task.title)}) by {case.agent}: {news}."
+    is_news = mark(", ".join(filter(None, (note, f"ETA {words.render_instant(eta)}" if eta else ""))))
+    what, text = f"progress.{is_news}", f"{case.task.id} ({words.said(case.task.title)}) by {case.agent}: {news}."
     people = (who for who in audience(case) if settings.is_human(who) and not case.was_told(who, case.key(what)))
     awake = (who for who in people if not reminders.sleeps(case, who))
     return tuple(case.act(Act.PROGRESS, "new", who, what, text=text, kind=Kind.ANNOUNCE) for who in awake)

@@ -480,7 +480,10 @@ def test_a_message_that_was_read_and_then_removed_is_not_sent_again_nor_handed_o
     assert "the journal says that the message was read" in explain_text(
         office.app().explaining.explain(TaskId(task)), office.app().workspace.when
     )
-    acts = quiet_acts(office, *[10 * MINUTE] * 3, HOUR, HOUR)
+    acts = quiet_acts(office, *[10 * MINUTE] * 3)
+    assert "08:45 (11 min ago))" in office.message("peter", "tc-1.1.nudge"), "local and relative, for people"
+    assert "08:45 (21 min ago)), but peter has not reported" in office.message("sam", "tc-1.1.silent")
+    acts += quiet_acts(office, HOUR, HOUR)
     assert acts[:2] == [f"nudge {task}", f"escalate {task}"]
     assert set(acts) == {f"nudge {task}", f"escalate {task}", f"announce {task}"}
     assert (office.task(task).assignee, office.state(task)) == (PETER, State.BACKLOG)

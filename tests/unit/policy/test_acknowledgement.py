@@ -78,7 +78,7 @@ def test_a_changed_file_points_to_the_words_that_were_not_understood() -> None:
     (trace,) = traces(sent(task={"unclear": words}, digest="f" * 16, modified=START + MINUTE), IRIS, is_woken=False)
 
     assert trace.line == 3
-    assert "status/tc-47.md, line 3" in sentence(trace)
+    assert "status/tc-47.md, line 3" in sentence(trace, str)
 
 
 def test_a_claim_a_recorded_state_and_a_live_run_are_traces_newest_first() -> None:

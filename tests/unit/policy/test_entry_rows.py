@@ -881,6 +881,19 @@ def test_people_hear_of_progress_at_most_once_in_the_gap_and_of_nothing_twice() 
     assert told("half of it", told=(f"dimitrios/{first.key}",)) == []
 
 
+def test_an_eta_is_told_in_local_time_and_once_however_far_away_it_is() -> None:
+    at = START + HOUR
+    look = a.look(a.task(state=State.IN_PROGRESS, requested_by=BOSS, eta=at), sent=True, at=at, note="half of it")
+
+    early, late = (
+        next(it for it in plan(look, after) if it.act is Act.PROGRESS) for after in (timedelta(0), 10 * MINUTE)
+    )
+
+    assert "(in 1 h)." in early.text
+    assert "(in 50 min)." in late.text
+    assert early.key == late.key
+
+
 def test_progress_made_in_quiet_hours_is_not_kept_for_later() -> None:
     look = a.look(a.task(state=State.IN_PROGRESS, requested_by=BOSS), at=START + HOUR, note="half of it")
     night = "[quiet_hours]\nwindows = ['09:00-12:00']\n"
