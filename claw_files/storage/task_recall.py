@@ -215,8 +215,9 @@ def claimed(ws: Inboxes, task: Task) -> Task:
     if owner is None or given.highest < task.generation or not given.is_spent(given.highest):
         return task
     says_nothing = task.state is State.BACKLOG and task.state_line is None
-    known = None if task.unclear else last_recorded(ws.files, task.id)
+    known = last_recorded(ws.files, task.id)
     left = _left_in(ws, task, known) if known else None
+    left = None if task.unclear and left not in _ENDED else left  # what is not understood may be a move
     if left in _ENDED or (says_nothing and left is State.REVIEW):
         task = replace(task, assignee=task.assignee or owner, generation=given.highest, recorded=left)
         return replace(task, state=left) if says_nothing else task
