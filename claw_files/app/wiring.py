@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks.checkpoints import Checkpoints
     from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
+    from claw_files.services.workflows.library import WorkflowLibrary
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
@@ -234,12 +235,14 @@ class App(Site):
         from claw_files.services.heartbeat.action_executor import ActionExecutor
         from claw_files.services.heartbeat.attempt_outcomes import Outcomes
         from claw_files.services.heartbeat.run_launcher import RunLauncher
+        from claw_files.services.workflows.runs import RunCarrier
 
         workspace, runtime = self.workspace, self.runtime
         waking = RunLauncher(workspace, runtime, self.checkpoints, self.runtime_of)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         others = (self._tick_delegations, self.messages, self.people, self.schedules)
-        return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow)
+        carrier = RunCarrier(workspace, self._tick_delegations, lambda: self.tasks)
+        return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow, carrier)
 
     @cached_property
     def explaining(self) -> "Explainer":
@@ -271,6 +274,12 @@ class App(Site):
         from claw_files.services.sessions.session_list import Sessions
 
         return Sessions(self.view.workspace, self.runtime, self.view.snapshots, self.checkpoints)
+
+    @cached_property
+    def workflows(self) -> "WorkflowLibrary":
+        from claw_files.services.workflows.library import WorkflowLibrary
+
+        return WorkflowLibrary(self.workspace)
 
     @cached_property
     def flows(self) -> "Flows":

@@ -6,6 +6,7 @@ from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
 from claw_files.core.model import AgentId, AgentKind
+from claw_files.core.workflow import BUILT_IN
 from claw_files.formats import vocabulary
 
 
@@ -62,6 +63,8 @@ def _check_names(settings: Settings, path: tuple[str, ...], names: tuple[AgentId
 
 def _check_agent(settings: Settings, name: AgentId, found: TomlReading) -> None:
     agent, path = settings.agents[name], ("agents", name)
+    if name == BUILT_IN:
+        found.problem(path, "is the name under which the heartbeat carries out workflows; call the agent otherwise")
     if agent.reports_to and (*path, "reports_to") in found.values:
         _check_names(settings, (*path, "reports_to"), (agent.reports_to,), found)
     circle = _circle(settings, name)

@@ -115,6 +115,12 @@ class JournalEvent(StrEnum):
     EVENT = "event"  # A schedule wrote an event, or its due time.
     EVENT_DONE = "event done"  # An event was handled.
     EVENT_FAILED = "event failed"  # An event could not be handled.
+    # workflows
+    WORKFLOW = "workflow"  # The record of a workflow's run was written: a step began or ended.
+    STEP = "step"  # The task of a step or an item was made and handed out.
+    STEP_CANCEL = "step cancel"  # A task was cancelled that its workflow needs no more.
+    STEP_COUNTED = "step counted"  # The ledger line of a step's task was removed: the run has counted its end.
+    WORKFLOW_END = "workflow end", ""  # A workflow's run ended.
     # operation
     DAEMON_START = "daemon start"  # A daemon started; `epoch` is its number.
     DAEMON_STOP = "daemon stop"  # The daemon stopped.

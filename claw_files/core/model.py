@@ -152,6 +152,12 @@ class Task(Value, frozen=True):
     cached_from: TaskId | None = None  # the task whose result this is: no run of its own found it
     session: Stay | None = None  # of a worker that stays after its task: whether it may still be spoken to
     turn: int = 1  # which message of the session it works on, or has answered
+    # of workflows
+    workflow: str | None = None  # of a run: the workflow that it follows; the heartbeat does its work
+    flow: TaskId | None = None  # of a step: the run
+    step: str | None = None  # ... and the step's name
+    choices: tuple[str, ...] = ()  # one of these words has to be the answer
+    answer: str | None = None  # the word with which it ended
     # read with the file, never written into it
     state_line: int | None = None  # where `state` stands, from 1; None where the file does not say
     unclear: tuple[Unclear, ...] = ()  # statements that are newer than `state` and were not understood
@@ -297,6 +303,7 @@ class Result(Value, frozen=True):
     outputs: tuple[str, ...] = ()
     usage: dict[str, str] = {}
     cached_from: TaskId | None = None  # a copy of that task's result
+    answer: str | None = None  # the word with which its step of a workflow ends
     body: str = ""
 
 

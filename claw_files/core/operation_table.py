@@ -132,6 +132,10 @@ def _session(name: str, function: str, says: str, *commands: CommandRow, **more:
     return Operation(name, f"session_operations:{function}", says, commands, **more)
 
 
+def _workflow(command: str, function: str, says: str, right: str = OFFICE) -> Operation:
+    return Operation("", f"workflow_operations:{function}", says, (CommandRow(f"workflow {command}", right),))
+
+
 # fmt: off
 _NEW = HttpRoute("POST", "/api/tasks", "newTask", "Task", status=201)
 _LIST = HttpRoute("GET", "/api/tasks", "listTasks", "Tasks")
@@ -223,6 +227,12 @@ _ROWS = (
              resource=McpResource("checkpoint", "What you need to resume after a restart.")),
     Operation("", "flow_operations:list_flows", "List trees of spawned tasks.", (CommandRow("flow list", OFFICE),)),
     Operation("", "flow_operations:cancel_flow", "Cancel a tree of tasks.", (CommandRow("flow cancel", BOARD),)),
+    _workflow("list", "list_workflows", "List the workflows."),
+    _workflow("check", "check", "Say what is wrong with a workflow."),
+    _workflow("run", "run", "Begin a run of a workflow.", BOARD),
+    _workflow("show", "show", "Show how far a run is."),
+    _workflow("graph", "graph", "Show the steps of a workflow."),
+    _workflow("dry-run", "dry_run", "Play a workflow; nothing is made."),
 )
 
 OTHER_COMMANDS = (
@@ -266,6 +276,8 @@ GROUPS = {
     "subagents": GroupRow(WORK, OFFICE, "List running workers, correct or stop them.", "clawfiles subagents list"),
     "flow": GroupRow(WORK, OFFICE, "List trees of spawned tasks; cancel a whole tree.",
                   "clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam"),
+    "workflow": GroupRow(WORK, OFFICE, "Work in steps, each written down in one Markdown file.",
+                         "clawfiles workflow check content"),
     "checkpoint": GroupRow(WORK, OFFICE, "Save and show the notes for a restart.",
                         'clawfiles checkpoint save --completed "read the code" --pending "write it up" --agent peter'),
     "daemon": GroupRow(OPERATE, MACHINE, "Run the heartbeat continuously: run, status, stop.",

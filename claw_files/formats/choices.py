@@ -46,11 +46,19 @@ def is_question(message: Message) -> bool:
     return message.kind is Kind.QUESTION
 
 
+def words_of(message: Message) -> list[str]:
+    """The words of which one must be the answer to a task."""
+    is_task = message.kind is Kind.TASK and message.task is not None and not is_review(message)
+    return message.definition.get("choices", "").split("\n") if is_task and message.definition.get("choices") else []
+
+
 def offered(message: Message) -> list[str]:
     """The lines by which the message can be answered in a file; none where it needs no answer."""
     mark = f"<!-- choice: {message.key} -->"
     if is_review(message):
         return [f"- [ ] approve {message.task} {mark}", f"- [ ] reopen {message.task}: {mark}"]
+    if words_of(message):
+        return [f"- [ ] answer {message.task}: {word} {mark}" for word in words_of(message)]
     return [f"- [ ] answer {message.id}: {mark}"] if is_question(message) else []
 
 
@@ -59,6 +67,8 @@ def commands(message: Message, person: AgentId) -> list[str]:
     by = f"--agent {person}"
     if is_review(message):
         return [f"clawfiles approve {message.task} {by}", f'clawfiles reopen {message.task} "WHY" {by}']
+    if found := words_of(message):
+        return [f"clawfiles done {message.task} --answer '{word}' {by}" for word in found]
     if message.kind is Kind.TASK and message.task:
         return [f"clawfiles claim {message.task} {by}", f'clawfiles done {message.task} "WHAT CAME OF IT" {by}']
     return [f'clawfiles answer {message.id} "TEXT" {by}'] if is_question(message) else []

@@ -34,7 +34,7 @@ _KNOWN: Final = frozenset({"id", "status", "recorded", "said", "heard", *BY_KEY}
 _ALSO: Final = {"state": "status", **{other: field.key for field in FIELDS for other in field.also}}  # the first counts
 _GOING: Final = (
     "assignee summary attempt failures generation lease eta not_before reason need updated completed verified"
-    " asked cached_from turn"
+    " asked cached_from turn answer"
 )
 # A value of these that is none makes the key unclear; of the others, which guard or order work, the file.
 _LENIENT: Final = word_set(

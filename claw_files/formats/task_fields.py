@@ -168,6 +168,11 @@ FIELDS: Final = (
     Field(key="cached_from", read=lambda data, _: words.task_id(_text(data)), show=_plain),
     _choice("session", {stay.value: stay for stay in Stay}, "open or closed"),
     _count("turn"),
+    _one("workflow"),
+    Field(key="flow", read=lambda data, _: words.task_id(_text(data)), show=_plain),
+    _one("step"),
+    Field(key="choices", read=_texts, show=_flow),
+    Field(key="answer", read=lambda data, _: " ".join(_text(data).lower().split()), show=_plain),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}
 EMPTY: Final = frozenset({"", "~", "-", "null", "none", "n/a"})

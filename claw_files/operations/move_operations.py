@@ -10,6 +10,7 @@ from claw_files.operations.fields import (
     Flag,
     Generation,
     Length,
+    Name,
     Shell,
     Task,
     Text,
@@ -104,19 +105,21 @@ def done(
     *,
     outputs: Outputs = (),
     review: Annotated[Flag, JSON_ONLY] = False,
+    answer: Annotated[Name | None, UNLISTED] = None,
     generation: Generation = None,
 ) -> Reply:
     """Finish a task you hold. If its route requires a review, the state becomes review.
 
     Args:
         outputs: A result: a file, or text such as "PR #142"; repeatable.
+        answer: The word of its choices, for a step of a workflow.
         generation: The generation you hold, as printed by `claim`.
 
     Example:
         clawfiles done TC-47 "2 findings fixed" --output "PR #142" --agent peter
     """
     held = app.generation(task, generation)
-    return _moved(app, task, lambda place: place.tasks.done(task, app.actor, summary, outputs, held, review))
+    return _moved(app, task, lambda place: place.tasks.done(task, app.actor, summary, outputs, held, review, answer))
 
 
 def review(

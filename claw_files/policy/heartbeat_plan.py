@@ -18,6 +18,7 @@ from claw_files.policy.groups import groups_due, plan_groups
 from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
 from claw_files.policy.snapshot import LINES, Action, NotedMarks, Snapshot
+from claw_files.policy.workflow_planner import plan_workflows, workflows_due
 
 
 class Planner(Value, frozen=True):
@@ -42,6 +43,7 @@ PLANNERS: tuple[Planner, ...] = (
     Planner(name=LINES, plan=plan_lines, due=lines_due),
     Planner(name="repeated lines", plan=plan_repeats, due=never),
     Planner(name="unclear lines", plan=plan_unclear, due=never),
+    Planner(name="workflows", plan=plan_workflows, due=workflows_due),
     Planner(name="groups", plan=plan_groups, due=groups_due),
     Planner(name="auto delegation", plan=plan_ready, due=never),
     Planner(name="schedules", plan=plan_schedules, due=schedules_due),

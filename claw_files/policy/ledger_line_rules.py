@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from claw_files.core import text as words
 from claw_files.core.model import AFTER_LIMIT, DRAINED, Kind, Report, State
+from claw_files.core.workflow import BUILT_IN
 from claw_files.policy import acknowledgement, dependents, manual_edits, reminders, task_state_rules
 from claw_files.policy import critical_findings as news
 from claw_files.policy.rule_context import WAIT, Decision, RuleContext, WaitReason, case_of, has_ended, mark, time_limit
@@ -156,6 +157,8 @@ def closed(case: RuleContext) -> Decision | None:
         return (case.act(Act.DEAD_LETTER, "the move to dead-letter/ was cut short"),)
     if case.task.group:
         return WaitReason("the report of its group closes it")
+    if case.task.flow:
+        return WaitReason("the run of its workflow counts it")
     told = _told_of_failure(case) if case.task.state is State.DEAD and case.task.label else ()
     return WAIT if told is None else (*told, case.act(Act.CLOSE, case.task.state.value))
 
@@ -186,6 +189,19 @@ def ticked(case: RuleContext) -> Decision | None:
         why = f"{case.agent} reports {State.DONE} in {ledger}: its box is ticked"
         return (case.act(Act.CARRY, why, details={"report": done}),)
     return (case.act(Act.UNWATCH, f"ticked off by hand while {case.task.state}"),)
+
+
+def carried_out(case: RuleContext) -> Decision | None:
+    """A run of a workflow, until it ends: the planner of workflows decides what it does.
+
+    A line without a file is left by a command or a tick that died before it made the file.
+    """
+    if case.look.task is None and case.look.entry.agent == BUILT_IN and not case.look.gone:
+        return (case.act(Act.DELIVER, "its run has no file yet", BUILT_IN),)
+    is_over = case.task.state.is_closed and not any(it.task and it.task.flow == case.task.id for it in case.snap.looks)
+    if case.task.workflow is None or is_over:
+        return None
+    return WaitReason(f"the heartbeat carries out the workflow {words.safe(case.task.workflow, 60)}")
 
 
 def unknown_agent(case: RuleContext) -> Decision | None:
@@ -286,6 +302,7 @@ ROWS: tuple[Row, ...] = (
     conflict,
     carried,
     recorded,
+    carried_out,
     closed,
     ticked,
     unknown_agent,

@@ -28,6 +28,7 @@ from claw_files.policy.due_times import EventMarks
 from claw_files.policy.flow_tree import Asker
 from claw_files.policy.pools import AgentLoad
 from claw_files.policy.resilience import RunOutcome
+from claw_files.policy.workflow_plan import WorkflowRun
 
 LINES = "ledger lines"  # the planner whose actions are planned anew under the lock of their task
 
@@ -167,6 +168,7 @@ class Snapshot(Value, frozen=True):
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     loads: Mapping[AgentId, AgentLoad] = {}  # where a task here may go to a pool; else nobody asks
     spent: MonthSpending | None = None  # where there are budgets and something waits; else nobody asks
+    runs: tuple[WorkflowRun, ...] = ()  # of workflows, those of which something may have ended
     planned: "tuple[Action, ...]" = ()  # by the planners before; empty in what is read
     caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
 

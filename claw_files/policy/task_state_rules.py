@@ -268,6 +268,8 @@ def done(case: RuleContext) -> Decision | None:
         if wants_check(case):
             return (case.act(Act.VERIFY, "the route names a check", what="verify"),)
     seen = (case.act(Act.VERIFIED, "its outputs and check are verified", what="verified"),) if _is_news(case) else WAIT
+    if case.task.flow:
+        return seen or WaitReason("the run of its workflow counts it")
     if case.task.group or case.is_held_back(case.key("done")):
         whose = "the report of its group" if case.task.group else "the next attempt of its requester"
         return seen or WaitReason(f"it waits for {whose}")  # of a group, its report closes the line

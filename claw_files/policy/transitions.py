@@ -205,13 +205,25 @@ def progress(task: Task, actor: Actor, now: datetime, lasting: timedelta, eta: d
 
 
 def finish(
-    task: Task, actor: Actor, now: datetime, reviewed: bool, summary: str | None = None, outputs: tuple[str, ...] = ()
+    task: Task,
+    actor: Actor,
+    now: datetime,
+    reviewed: bool,
+    summary: str | None = None,
+    outputs: tuple[str, ...] = (),
+    answer: str | None = None,
 ) -> Task:
-    """`task` done, or in review where the route wants one (`reviewed`)."""
+    """`task` done, or in review where the route wants one (`reviewed`); `answer` is the word of its choices."""
     target = S.REVIEW if reviewed else S.DONE
     # Promised outputs stay: the next tick looks for each of them, also for those that were not named again.
     outputs = tuple(dict.fromkeys((*task.outputs, *outputs)))
-    ends = {"completed": now if target is S.DONE else None, "verified": None, "reason": None, **_NOTHING_OPEN}
+    ends = {
+        "completed": now if target is S.DONE else None,
+        "verified": None,
+        "reason": None,
+        "answer": answer or task.answer,
+        **_NOTHING_OPEN,
+    }
     return _moved(task, target, actor, "C1 C2 E1 E2", now, summary=summary or task.summary, outputs=outputs, **ends)
 
 
@@ -310,7 +322,7 @@ def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) ->
 def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
     """`task` in backlog for one attempt more, held by nobody, with these changes."""
     attempt: dict[str, Any] = {"attempt": task.attempt + 1, "generation": generation, "verified": None}
-    attempt["cached_from"] = None  # it has a run of its own
+    attempt["answer"] = attempt["cached_from"] = None  # it has a run of its own
     return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 

@@ -4,8 +4,10 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.core import text
+from claw_files.core.errors import BadValue
 from claw_files.core.keys import task_key
 from claw_files.core.model import DRAINED, AgentId, Run, State, Task
+from claw_files.core.workflow import HAND_ON
 from claw_files.policy.rule_context import RuleContext, listed
 from claw_files.policy.snapshot import FilePlace
 
@@ -15,6 +17,22 @@ def file_of(output: str) -> str | None:
     if output.startswith("file:"):
         return output.removeprefix("file:").lstrip("/")
     return output.removeprefix("./") if output.startswith("./") else None
+
+
+def chosen(task: Task, said: str | None) -> str | None:
+    """The word of the task's choices that somebody has said; None for anything else."""
+    word = " ".join((said or "").lower().split())
+    hands_on = word == HAND_ON and task.flow is not None
+    return word if word in task.choices or hands_on else None
+
+
+def checked_answer(task: Task, answer: str | None, summary: str) -> str | None:
+    """The word that a task ends with. Raises BadValue for one that is none of its choices."""
+    word = chosen(task, answer or summary)
+    if word is None and (answer or task.choices):
+        wanted = f"one of {', '.join(task.choices)}" if task.choices else "nothing: the task has no choices"
+        raise BadValue("--answer", answer or summary, wanted)
+    return word
 
 
 def verified(task: Task, settings: Settings) -> bool | None:
@@ -49,6 +67,9 @@ def lacks(case: RuleContext) -> str | None:
     """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
     if case.look.missing:
         return f"promised outputs are missing: {listed(case.look.missing)}"
+    if case.task.choices and chosen(case.task, case.task.answer or case.task.summary) is None:
+        words = ", ".join(case.task.choices)
+        return f"its answer is none of {words}: end it with `clawfiles done {case.task.id} --answer WORD`"
     run, check = _checked_by(case), _check_of(case.task, case.snap.settings)
     if run is None or not check:
         return None

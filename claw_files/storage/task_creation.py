@@ -1,5 +1,6 @@
 """Making tasks: the definition, the ledger line of whoever it is for, the status file, in this order."""
 
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,10 +35,18 @@ class TaskCreation(DefinitionStore):
         def put_entry(self, entry: Entry, audit: Audit) -> None: ...
         def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None: ...
 
-    def create_numbered(self, task: Task, audit: Audit, body: str = "", line: Entry | None = None) -> Task:
+    def create_numbered(
+        self,
+        task: Task,
+        audit: Audit,
+        body: str = "",
+        line: Entry | None = None,
+        prepare: Callable[[TaskId], None] = lambda _: None,
+    ) -> Task:
         """Create the task under the next free number, or finish what an earlier try has begun under the audit's key.
 
-        Its lock keeps a tick away that finds its `line` before the file. Raises Conflict when no number is free.
+        Its lock keeps a tick away that finds its `line` before the file. `prepare` writes what has to be there first.
+        Raises Conflict when no number is free.
         """
         made = task_recall.made_under(self, audit.key)
         with self.siblings.numbering():
@@ -49,6 +58,7 @@ class TaskCreation(DefinitionStore):
                 with turn if line else nullcontext():
                     if made and self.find(made):
                         return self.in_force(self.load(made).task)
+                    prepare(id)
                     with suppress(Conflict):  # somebody took the number meanwhile
                         return self.create(task, audit, body, is_new=made is None, line=entry)
         raise Conflict("no task number is free")

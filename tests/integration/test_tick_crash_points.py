@@ -21,6 +21,7 @@ from claw_files.core.model import AgentId, State, TaskId
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.services.people.outbox import Outbox
+from claw_files.services.workflows.runs import begin
 from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
 from claw_files.system.processes import SystemProcesses
@@ -315,6 +316,72 @@ def chosen(office: Office) -> None:
     office.write("announcements.md", re.sub(r"(\[x\] answer .*)", r"\1 eu-west-1", text))
 
 
+FLOW = """---
+inputs: [pages]
+at once: 3
+---
+## read
+- to: peter; for each: {pages}; enough: 1
+
+Read {item}
+
+## sum
+- to: iris; after: read; makes: sum.md; if it fails: ask
+
+Sum up. {read.failed}
+
+## nested
+- workflow: inner; after: sum = done|failed
+"""
+
+
+def workflow(office: Office) -> None:
+    """A run that was begun by a command, and nothing else."""
+    office.write("workflows/outer.md", FLOW)
+    office.write("workflows/inner.md", "## only\n- to: dimitrios\n\nIs it so?\n")
+    app = office.app("sam")
+    flow = app.workflows.sound("outer")
+    begin(app.workspace, flow, app.workflows.copies(flow, "outer"), {"pages": "a, b, c, d"}, AgentId("sam"))
+
+
+def workflow_items(office: Office) -> None:
+    """Some items of a map are done, one failed, one is still to begin."""
+    workflow(office)
+    for _ in range(3):
+        office.tick()
+    for number in (1, 2):
+        office.write(f"status/tc-1-read-{number}.md", f"TC-1-READ-{number}: DONE\n")
+    office.app("sam").tasks.cancel(TaskId("TC-1-READ-3"), AgentId("sam"), "not wanted")
+
+
+def workflow_nests(office: Office) -> None:
+    """The step before a nested run is done."""
+    workflow_items(office)
+    for _ in range(3):
+        office.tick()
+    office.write("status/tc-1-read-4.md", "TC-1-READ-4: DONE\n")
+    for _ in range(3):
+        office.tick()
+    office.write("flows/tc-1/sum.md", "4\n")
+    office.write("status/tc-1-sum.md", "TC-1-SUM: DONE\n")
+
+
+def workflow_ends(office: Office) -> None:
+    """The last task of a nested run is done."""
+    workflow_nests(office)
+    for _ in range(5):
+        office.tick()
+    office.write("status/tc-1-nested-only.md", "TC-1-NESTED-ONLY: DONE\n")
+
+
+def workflow_cancelled(office: Office) -> None:
+    """A run was cancelled while items are at work."""
+    workflow(office)
+    for _ in range(3):
+        office.tick()
+    office.app("sam").tasks.cancel(TaskId("TC-1"), AgentId("sam"), "no longer")
+
+
 @pytest.fixture(autouse=True)
 def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sender does with the outbox is not the tick's."""
@@ -324,7 +391,7 @@ def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
 SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
     ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
-    outside, gone, chosen,
+    outside, gone, chosen, workflow, workflow_items, workflow_nests, workflow_ends, workflow_cancelled,
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from claw_files.core import text
 from claw_files.core.keys import task_key
 from claw_files.core.model import Entry, Kind, State, Task
+from claw_files.core.workflow import BUILT_IN
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.policy.line_planner import plan_line
@@ -27,7 +28,7 @@ def lines(s: Survey) -> Iterator[Finding]:
             yield Finding("line-twice", *here, entry.task, entry.task)
             continue
         seen.add(entry.task)
-        if entry.agent and s.agents and entry.agent not in s.agents:
+        if entry.agent and s.agents and entry.agent not in (*s.agents, BUILT_IN):
             yield Finding("line-unknown-agent", *here, f"{entry.task}: {entry.agent}", entry.task)
         elif one := entry.unclear:
             yield Finding("unclear-line", *here, f"{text.said(one.text)}; {one.hint}", entry.task)

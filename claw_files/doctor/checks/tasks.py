@@ -6,6 +6,7 @@ from typing import Final
 from claw_files.core import text as words
 from claw_files.core.errors import InvalidFile
 from claw_files.core.model import State, Task, TaskId
+from claw_files.core.workflow import BUILT_IN
 from claw_files.doctor.bounded_reader import UnreadableFile
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
@@ -27,7 +28,7 @@ def names_in_tasks(s: Survey) -> Iterator[Finding]:
     for it, task in _read(s):
         if task.state not in OPEN:
             continue
-        if task.assignee and s.agents and task.assignee not in s.agents:
+        if task.assignee and s.agents and task.assignee not in (*s.agents, BUILT_IN):
             yield Finding("unknown-agent", it.node.path, s.line(it, "assignee"), task.assignee, task.id)
         for before in task.after[:1000]:
             if before not in s:

@@ -9,6 +9,7 @@ from claw_files.core.errors import Changed, Conflict, MoveRefused, NoSandbox, No
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import task_key, turn_key
 from claw_files.core.model import AgentId, Audit, Box, Entry, Message, Report, State, Task, TaskId, Verb
+from claw_files.core.workflow import BUILT_IN
 from claw_files.policy import manual_edits
 from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
@@ -21,6 +22,7 @@ from claw_files.services.messaging import prompt_templates, task_news
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.services.people.notifications import Notifications
 from claw_files.services.tasks import recorded_ends, session_turns
+from claw_files.services.workflows.runs import RunCarrier
 from claw_files.storage import task_recall
 from claw_files.storage.task_restore import given_by
 from claw_files.storage.workspace import Workspace
@@ -49,6 +51,7 @@ class ActionExecutor:
         people: Notifications,
         schedules: Schedules,
         follow: Callable[[TaskId], None],
+        workflows: RunCarrier,
     ) -> None:
         """`follow` looks after what comes after a task, and has no line of its own."""
         self._ws, self._follow = workspace, follow
@@ -58,6 +61,7 @@ class ActionExecutor:
         self._messages = messages
         self._people = people
         self._schedules = schedules
+        self._workflows = workflows
         self._me = workspace.settings.coordinator
         self._hands: Mapping[Act, Hand] = {
             Act.DATE: self._rewrite_line,
@@ -89,6 +93,7 @@ class ActionExecutor:
             Act.ANNOUNCE: self._announce,
             Act.BRIEF: self._brief,
             Act.GIVE_UP: self._give_up,
+            Act.WORKFLOW: workflows.carry,
         } | dict.fromkeys(TELLS, self._tell)
 
     def act(self, action: Action, look: TaskEvidence | None) -> bool:
@@ -214,6 +219,9 @@ class ActionExecutor:
 
     def _deliver(self, action: Action, look: TaskEvidence | None) -> None:
         assert action.task is not None and action.agent is not None
+        if action.agent == BUILT_IN:
+            self._workflows.restore(action.task, self._audit(action))
+            return
         if look and look.task is None and self._ws.definition(action.task):  # a command died on its way to the file
             self._delegations.ensure(action.task, action.agent, self._sender(look))
             return  # it may come after others: the next look knows

@@ -11,6 +11,7 @@ from claw_files.core.model import AFTER_LIMIT, AgentId, AgentKind, Audit, KeyTex
 from claw_files.formats import report_findings
 from claw_files.policy import payload_sizes, transitions
 from claw_files.policy.snapshot import Act, Action, TaskEvidence
+from claw_files.policy.verification import chosen
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.mailbox import Mailbox
 from claw_files.services.tasks import session_turns, task_history
@@ -44,7 +45,8 @@ class Outcomes:
         def rule(task: Task, now: datetime) -> Task:
             if result.status is State.DONE:
                 outputs = (f"./{path}", *result.outputs)
-                return transitions.finish(task, worker, now, self._ws.is_reviewed(task), note or None, outputs)
+                word = chosen(task, result.answer or note)
+                return transitions.finish(task, worker, now, self._ws.is_reviewed(task), note or None, outputs, word)
             return transitions.fail(task, worker, now, ("partial: " if result.partial else "") + (note or "no reason"))
 
         self._move(action if result.status is State.DONE else replace(action, act=Act.FAIL), rule)
@@ -109,6 +111,9 @@ class Outcomes:
         if task.state is not State.DEAD:
             story = task_history.of_task(self._ws, task)
             task = self._move(action, lambda found, now: transitions.die(found, self._tick, now), story)
+        if task.flow:  # its run goes on without it, or ends and says why
+            self._ws.move(self._ws.load(task.id), "dead-letter", self._audit(action))
+            return
         person, asker = self._person(), task.requested_by
         if person == task.assignee and asker in self._ws.settings.agents:
             person = asker  # who gave it up knows

@@ -17,6 +17,7 @@ from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.people import channels
 from claw_files.services.people.outbox import Outbox
 from claw_files.services.tasks.session_turns import is_turn
+from claw_files.services.workflows.runs import RunLoader
 from claw_files.storage.workspace import Workspace
 
 
@@ -36,6 +37,7 @@ class SnapshotLoader:
         self._others = others
         self._outbox = outbox
         self._endings = Endings(workspace)
+        self._runs = RunLoader(workspace)
         self._listed = evidence.list_or_report
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
@@ -84,6 +86,7 @@ class SnapshotLoader:
             faults=(*self._listed(lambda: schedule_events.faults(self._ws)), *self._evidence.problems)
             if shared
             else (),
+            runs=tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else (),
         )
 
     def waits(self) -> tuple[QueuedMessage, ...]:

@@ -25,16 +25,22 @@ def with_report(ws: Workspace, text: str, look: TaskEvidence) -> str:
         return f"{head}{text}\n\n{prompt_templates.found(look.result, path)}"
     if look.task is None:
         return text
-    asked, who, id = _asked(ws, look.task.id), look.task.assignee or "somebody", look.task.id
-    said, is_cut, path, critical = "", False, look.path, list[str]()
-    for where, content in _files(ws, look.task):
+    said, is_cut, path, critical = report_of(ws, look.task)
+    path, who = path or look.path, look.task.assignee or "somebody"
+    report = prompt_templates.report(said, is_cut, f"{who} in {path}", path)
+    return f"{prompt_templates.critical(critical)}{text}\n\n{report}"
+
+
+def report_of(ws: Workspace, task: Task) -> tuple[str, bool, str, list[str]]:
+    """What the status file says beyond the request: first lines, whether there are more, path, critical findings."""
+    asked, said, is_cut, path, critical = _asked(ws, task.id), "", False, "", list[str]()
+    for where, content in _files(ws, task):
         with suppress(ClawError):
             body = frontmatter.parse(content.data, where).body
             critical += report_findings.critical(body, asked)
-            more, more_is_cut = report_findings.beginning(body, id, asked)
+            more, more_is_cut = report_findings.beginning(body, task.id, asked)
             said, is_cut, path = (said, is_cut, path) if said else (more, more_is_cut, where)
-    report = prompt_templates.report(said, is_cut, f"{who} in {path}", path)
-    return f"{prompt_templates.critical(critical)}{text}\n\n{report}"
+    return said, is_cut, path, critical
 
 
 def _files(ws: Workspace, task: Task) -> Iterator[tuple[str, Content]]:

@@ -28,6 +28,7 @@ from claw_files.system.files import Stamp
 if TYPE_CHECKING:  # each tick looks for boxes, and hardly ever finds one
     from claw_files.config import Agent
     from claw_files.services.messaging.mailbox import Mailbox
+    from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
 
 NAME = "choices"  # in the cache
@@ -44,6 +45,9 @@ class ChoicePlace(Protocol):
 
     @property
     def tasks(self) -> "TaskService": ...
+
+    @property
+    def claims(self) -> "ClaimService": ...
 
 
 Find = Callable[[TaskId, AgentId], ChoicePlace]
@@ -155,7 +159,9 @@ class Choices:
         found = self._ws.find_message(person, choice.key)
         if found is None or choice.what.lower() not in (found[0].id.lower(), str(found[0].task).lower()):
             raise NotFound("message", choice.key, f"nobody asked {person} for this")
-        if choice.verb == "answer":
+        if forms.words_of(found[0]):
+            self._decide(person, found[0], choice)
+        elif choice.verb == "answer":
             self._answer(person, found[0], choice.text)
         else:
             self._review(person, found[0], choice)
@@ -172,6 +178,24 @@ class Choices:
             self._messages().answer(person, question.id, text)
         elif text not in answered[0].body:  # else a tick died after it
             raise AlreadyDecided("it has another answer")
+
+    def _decide(self, person: AgentId, message: Message, choice: TickedChoice) -> None:
+        """End the person's task with the word that was chosen; what is written behind it is the summary."""
+        assert message.task is not None
+        words_there = sorted(forms.words_of(message), key=len, reverse=True)
+        word = next((it for it in words_there if f"{choice.text} ".lower().startswith(f"{it} ")), None)
+        if word is None:
+            instead = f"tick one of {', '.join(words_there)}"
+            raise Refused("choices", f"{words.said(choice.text)} is none of its words", instead)
+        place = self._find(message.task, person)
+        task = place.workspace.in_force(place.workspace.load(message.task).task)
+        if task.state.is_closed:
+            if task.answer != word:
+                raise AlreadyDecided(f"{task.id} is {task.answer or task.state} already")
+            return
+        if task.state is State.BACKLOG:
+            place.claims.claim(task.id, person)
+        place.tasks.done(task.id, person, choice.text[len(word) :].strip(), answer=word)
 
     def _review(self, person: AgentId, message: Message, choice: TickedChoice) -> None:
         if not forms.is_review(message) or message.task is None:

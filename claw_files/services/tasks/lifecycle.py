@@ -13,6 +13,7 @@ from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
 from claw_files.policy import command_advice, payload_sizes, routing, transitions
 from claw_files.policy.snapshot import FilePlace
+from claw_files.policy.verification import checked_answer
 from claw_files.services.tasks import recorded_ends, session_turns
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Loaded, Workspace
@@ -146,13 +147,15 @@ class TaskService:
         outputs: tuple[str, ...] = (),
         generation: int | None = None,
         review: bool = False,
+        answer: str | None = None,
     ) -> Task:
-        """The task done, or in review where its route wants one or `review` asks for it."""
+        """The task done, or in review where its route or `review` asks for one. Raises BadValue for `answer`."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             reviewed = review or self._ws.is_reviewed(found)
             payload_sizes.check_outputs(outputs)
-            return transitions.finish(found, actor, self._now(), reviewed, _line(summary, task) or None, outputs)
+            word, said = checked_answer(found, answer, summary), _line(summary, task) or None
+            return transitions.finish(found, actor, self._now(), reviewed, said, outputs, word)
 
         return self._move(E.REVIEW if review else E.DONE, task, by, rule, summary or "finished", generation)
 
@@ -355,7 +358,7 @@ class TaskService:
 
     def _below(self, by: AgentId, command: E, text: str, task: TaskId) -> str:
         """For the file's text: what somebody said that is too long for its front matter."""
-        whole = payload_sizes.in_front_matter(text, _path(task))[1]
+        whole = payload_sizes.in_front_matter(text, f"status/{words.file_name(task)}")[1]
         return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""
 
     def _dated(self, by: AgentId, note: str) -> str:
@@ -391,8 +394,4 @@ def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
 
 def _line(text: str, task: TaskId) -> str:
     """Text as one line: a note of several lines could carry one that reads like a state. What is long is cut."""
-    return payload_sizes.in_front_matter(text, _path(task))[0]
-
-
-def _path(task: TaskId) -> str:
-    return f"status/{words.file_name(task)}"
+    return payload_sizes.in_front_matter(text, f"status/{words.file_name(task)}")[0]

@@ -187,6 +187,20 @@ def test_a_task_released_by_hand_is_no_longer_watched_as_with_the_command() -> N
 # --- closed, ticked, unknown
 
 
+def test_a_run_of_a_workflow_is_left_to_its_planner() -> None:
+    run = a.look(a.task(state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, workflow="x", assignee="workflow"))
+    assert plan(run) == ()
+    over = a.look(a.task(state=State.CANCELLED, recorded=State.CANCELLED, workflow="x"))
+    step = a.look(a.task("TC-48", state=State.IN_PROGRESS, flow="TC-47"))
+    assert plan(over, snap=a.snapshot(over, step)) == (), "its steps are cancelled first"
+    assert [action.act for action in plan(over)] == [Act.CLOSE]
+
+
+def test_the_line_of_a_step_stays_until_its_run_has_counted_it() -> None:
+    for state in (State.DONE, State.CANCELLED):
+        assert plan(a.look(a.task(state=state, recorded=state, flow="TC-1", step="draft"))) == ()
+
+
 def test_a_cancelled_task_with_a_live_run_has_it_stopped_before_its_line_goes() -> None:
     task = a.task(state=State.CANCELLED)
 

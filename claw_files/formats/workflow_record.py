@@ -1,0 +1,109 @@
+"""The record of a workflow's run, `flows/TC-50/record.md`: facts in front matter, and a check list for people below.
+
+Each step that has begun has one key, with the facts of `StepState` that differ from those of a fresh step. The list is
+written anew each time; ticks that people set in it mean nothing.
+"""
+
+from typing import Any, Final
+
+from msgspec.structs import fields as fields_of
+
+from claw_files.core.errors import InvalidFile
+from claw_files.core.text import parse_instant, render_instant, safe
+from claw_files.core.workflow import Pass, RunRecord, StepState, Workflow
+from claw_files.formats.frontmatter import parse as parse_document
+from claw_files.formats.frontmatter_edits import block
+
+_NUMBERS: Final = {
+    "pass": "pass_number",
+    "hop": "hop",
+    "total": "total",
+    "next": "next",
+    "done": "done",
+    "failed": "failed",
+    "row": "in_a_row",
+}
+_FLAGS: Final = {"asked": "is_asked", "forgiven": "is_forgiven"}
+_FRESH: Final = {field.name: field.default for field in fields_of(StepState)}
+_STEP: Final = "step "
+
+
+def render(record: RunRecord, workflow: Workflow) -> bytes:
+    """The whole file."""
+    values: dict[str, Any] = {
+        "workflow": workflow.name,
+        "started": render_instant(record.started) if record.started else None,
+        "stops": safe(record.stops, 400) or None,
+        "over": "yes" if record.is_over else None,
+        "passes": [f"{it.number} from {it.step} by {it.by}" for it in record.passes] or None,
+    }
+    for name, state in record.steps.items():
+        values[_STEP + name] = _facts(state)
+        values[f"why {name}"] = safe(state.why, 400) or None
+    return (block(values) + "\n".join(_list(record, workflow)) + "\n").encode()
+
+
+def _facts(state: StepState) -> str:
+    facts = {key: getattr(state, field) for key, field in _NUMBERS.items()}
+    words = [f"{key}={value}" for key, value in facts.items() if value != _FRESH[_NUMBERS[key]]]
+    words += [f"at={render_instant(state.since)}"] if state.since else []
+    words += [key for key, field in _FLAGS.items() if getattr(state, field)]
+    words += [f"open={','.join(map(str, state.open))}"] if state.open else []
+    words += [f"word={state.word.replace(' ', '_')}"] if state.word else []  # a word has no underscore
+    return " ".join(words) or "fresh"
+
+
+def _list(record: RunRecord, workflow: Workflow) -> list[str]:
+    lines = []
+    for step in workflow.steps:
+        state = record.steps.get(step.name) or StepState()
+        how = state.word or (
+            f"{state.done} of {state.total} done" if state.total else "at work" if state.since else "waits"
+        )
+        why = f" ({safe(state.why, 200)})" if state.why else ""
+        lines.append(f"- [{'x' if state.word else ' '}] {step.name}: {how}{why}")
+    return lines
+
+
+def parse(raw: bytes, path: str) -> RunRecord:
+    """The record. Raises InvalidFile for one that somebody has changed into something else."""
+    meta = parse_document(raw, path).meta
+    try:
+        steps = {
+            key.removeprefix(_STEP): _state(str(value), str(meta.get(f"why {key.removeprefix(_STEP)}", "")))
+            for key, value in meta.items()
+            if key.startswith(_STEP)
+        }
+        return RunRecord(
+            started=parse_instant(meta.get("started")),
+            stops=str(meta.get("stops", "")),
+            is_over=meta.get("over") == "yes",
+            passes=tuple(_pass(str(it)) for it in meta.get("passes", ())),
+            steps=steps,
+        )
+    except (ValueError, KeyError) as wrong:
+        raise InvalidFile(path, "record", f"this is no record of a run: {safe(str(wrong), 100)}") from None
+
+
+def _pass(text: str) -> Pass:
+    number, _, step, _, by = text.split()
+    return Pass(number=int(number), step=step, by=by)
+
+
+def _state(text: str, why: str) -> StepState:
+    found: dict[str, Any] = {"why": why}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if word == "fresh":
+            continue
+        if not equals:
+            found[_FLAGS[key]] = True
+        elif key == "open":
+            found["open"] = tuple(map(int, value.split(",")))
+        elif key == "at":
+            found["since"] = parse_instant(value)
+        elif key == "word":
+            found["word"] = value.replace("_", " ")
+        else:
+            found[_NUMBERS[key]] = int(value)
+    return StepState(**found)

@@ -1,0 +1,188 @@
+"""The operations on workflows."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from claw_files.operations.fields import File, Flag, Name, Names, Shell, Task
+from claw_files.operations.reply import Reply
+
+if TYPE_CHECKING:
+    from claw_files.app.wiring import App
+
+Workflow = Annotated[Name, Shell("NAME|FILE")]
+
+
+def list_workflows(app: "App") -> Reply:
+    """List the workflows of the workspace: the files workflows/NAME.md.
+
+    Example:
+        clawfiles workflow list
+    """
+    from claw_files.core.errors import ClawError
+    from claw_files.presentation.views import rows_text
+
+    found: list[dict[str, Any]] = []
+    for name in app.workflows.names():
+        try:
+            it = app.workflows.find(name)
+        except ClawError as wrong:
+            found.append({"name": name, "title": "", "steps": 0, "problems": 1, "error": str(wrong)})
+            continue
+        facts = {"title": it.workflow.title, "steps": len(it.workflow.steps), "problems": len(it.problems)}
+        found.append({"name": name, **facts, "error": None})
+    rows = [(it["name"], f"{it['steps']} steps", _state(it["problems"]), it["title"]) for it in found]
+    return Reply(
+        lambda: {"workflows": found}, lambda: rows_text(rows) or "no workflows: one is a file workflows/NAME.md"
+    )
+
+
+def _state(problems: int) -> str:
+    return f"{problems} problem{'s' if problems > 1 else ''}" if problems else "sound"
+
+
+def check(app: "App", name: Workflow | None = None, *, file: File = "") -> Reply:
+    """Say everything that is wrong with a workflow, or with all of them; exit status 6 if there is anything.
+
+    Args:
+        file: A file with the workflow, from outside of the workspace too; - reads standard input.
+
+    Example:
+        clawfiles workflow check content
+    """
+    from claw_files.core.workflow import InvalidWorkflow
+
+    names = [name] if name or file else app.workflows.names()
+    checked = [app.workflows.find(it or "", file) for it in names]
+    if wrong := [(it.path, problem.line, problem.text) for it in checked for problem in it.problems]:
+        raise InvalidWorkflow(wrong)
+    steps = [(it.path, len(it.workflow.steps)) for it in checked]
+    told = "\n".join(f"{path}: {count} steps, nothing wrong" for path, count in steps) or "there is no workflow"
+    return Reply(lambda: {"checked": [path for path, _ in steps], "problems": []}, lambda: told)
+
+
+def graph(app: "App", name: Workflow, *, mermaid: Flag = False, file: File = "") -> Reply:
+    """Show the steps of a workflow, and what each waits for.
+
+    Args:
+        mermaid: As a Mermaid flow chart.
+        file: A file with the workflow; - reads standard input.
+
+    Example:
+        clawfiles workflow graph content --mermaid
+    """
+    from claw_files.presentation import workflow_graph
+
+    workflow = app.workflows.sound(name, file)
+    shown = workflow_graph.mermaid(workflow) if mermaid else workflow_graph.text(workflow)
+    return Reply(lambda: {"name": workflow.name, "graph": shown}, lambda: shown)
+
+
+def run(app: "App", name: Workflow, *, inputs: Annotated[Names, Shell("-w,--with")] = (), file: File = "") -> Reply:
+    """Begin a run of a workflow; prints the id of its task. The heartbeat carries it out.
+
+    Args:
+        inputs: A value for an input: topic=solar; may repeat.
+        file: A file with the workflow; - reads standard input.
+
+    Example:
+        clawfiles workflow run content -w topic=solar --agent sam
+    """
+    from claw_files.core.errors import UsageError
+    from claw_files.formats.workflow_file import name_of
+    from claw_files.presentation import views
+    from claw_files.services.workflows.runs import begin
+
+    workflow = app.workflows.sound(name, file)
+    pairs = [text.partition("=") for text in inputs]
+    if wrong := next((text for text, equals, _ in pairs if not equals), None):
+        raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
+    given = {name_of(key): value for key, _, value in pairs}
+    app.check_takes_work()
+    for agent in app.workflows.agents(workflow):  # a run hands out nothing that whoever begins it could not
+        if not app.settings.is_worker(agent):
+            app.delegations.check(app.actor, agent, app.inside)
+    app.begin("workflow run", workflow.name, tuple(sorted(given.items())))
+    made = begin(app.workspace, workflow, app.workflows.copies(workflow, name, file), given, app.actor, app.inside)
+    app.wake()
+    shown = app.board.show(made.id)
+    return Reply(lambda: views.task_json(shown), lambda: made.id)
+
+
+def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
+    """Show a run of a workflow: how far each step is, and which tasks are open.
+
+    Example:
+        clawfiles workflow show TC-1
+    """
+    from claw_files.core.text import safe
+    from claw_files.core.workflow import StepState
+    from claw_files.policy.workflow_plan import open_tasks
+    from claw_files.presentation.views import rows_text
+
+    task, workflow, record = app.resolver.to_see(run).workflows.run(run)
+    steps: list[dict[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
+    for step in workflow.steps:
+        state = record.steps.get(step.name) or StepState()
+        tasks, at = open_tasks(run, step, state), state.since
+        facts = {"word": state.word, "since": at, "why": state.why or None, "done": state.done, "total": state.total}
+        steps.append({"step": step.name, **facts, "tasks": tasks})
+        how, items = (
+            state.word or ("open" if tasks else "waits"),
+            f"{state.done} of {state.total}" if state.total else "",
+        )
+        rows.append((step.name, how, items, ", ".join(tasks[:3]) or state.why, app.when(at) if at else ""))
+    head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
+    document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
+    return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")
+
+
+def dry_run(
+    app: "App", name: Workflow, *, say: Names = (), fail: Names = (), items: Names = (), file: File = ""
+) -> Reply:
+    """Play a run of the workflow with the endings that are given: what would be done when; nothing is made.
+
+    Args:
+        say: The answers of a step, one for each pass: verdict=rework,ship; may repeat.
+        fail: A step that fails, or items of it: research, research:2,4; may repeat.
+        items: How many items a step has: fetch=50; may repeat. Without it, three.
+        file: A file with the workflow; - reads standard input.
+
+    Example:
+        clawfiles workflow dry-run content --say verdict=rework,ship
+    """
+    from claw_files.core.errors import BadValue
+    from claw_files.policy.workflow_dry_run import Script, lines
+    from claw_files.presentation.views import rows_text
+
+    workflow = app.workflows.sound(name, file)
+    known = {step.name for step in workflow.steps}
+
+    def split(option: str, texts: "tuple[str, ...]", mark: str) -> list[tuple[str, str]]:
+        pairs = [text.partition(mark) for text in texts]
+        for step, _, _ in pairs:
+            if step not in known:
+                raise BadValue(option, step, f"a step of the workflow: {', '.join(sorted(known))}")
+        return [(step, rest) for step, _, rest in pairs]
+
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 6:
+            raise BadValue("items", text, "a number of items")
+        return int(text)
+
+    says = {step: tuple(word.strip() for word in words.split(",")) for step, words in split("--say", say, "=")}
+    fails = {
+        step: frozenset(map(number, rest.split(",") if rest else ["0"])) for step, rest in split("--fail", fail, ":")
+    }
+    totals = dict.fromkeys(known, 3) | {step: number(count) for step, count in split("--items", items, "=")}
+    played = app.workflows.play(workflow, Script(says=says, fails=fails), totals)
+    document = {
+        "name": workflow.name,
+        "status": played.state,
+        "why": played.played[-1].action.why if played.played else "",
+    }
+    acts = [
+        {"at": it.at, "act": it.action.act, "task": it.action.task, "step": it.action.step, "why": it.action.why}
+        for it in played.played
+    ]
+    told = f"{rows_text([tuple(line.split(' ', 2)) for line in lines(played)])}\n{workflow.name} ends: {played.state}"
+    return Reply(lambda: document | {"actions": acts}, lambda: told)

@@ -1,0 +1,37 @@
+"""Planner of workflows: one action for each run of which something has ended, or is over."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from claw_files.core.keys import wide_key
+from claw_files.policy.snapshot import Act, Action, Snapshot
+from claw_files.policy.workflow_plan import RunAct, RunAction, advance, next_due, wanted
+
+MOST_BEGINS = 20  # steps and items that begin in one tick, so that nothing else waits long; the next tick goes on
+
+
+def plan_workflows(snap: Snapshot, now: datetime) -> Iterator[Action]:
+    """What each run does: its new record, what follows from it, and when it is looked at again."""
+    for run in snap.runs:
+        record = advance(run, now)
+        todo = list(wanted(run, record))
+        begins = [it for it in todo if it.act is RunAct.BEGIN][MOST_BEGINS:]
+        todo = [it for it in todo if it not in begins]
+        at = now if begins else next_due(replace(run, record=record))
+        is_over = any(it.act is RunAct.FINISH for it in todo)
+        if record != run.record or todo or (at != run.look_at and not is_over):
+            details = {"run": run, "record": record, "todo": tuple(todo)}
+            why = "; ".join(map(_told, todo[:5])) or "it waits for its steps"
+            key = wide_key(run.id, "workflow")
+            yield Action(act=Act.WORKFLOW, task=run.id, key=key, why=why, at=at, details=details)
+
+
+def _told(one: RunAction) -> str:
+    return f"{one.act} {one.task or one.step}"
+
+
+def workflows_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
+    """When something of a run is over although no file changes."""
+    yield from (at for run in snap.runs if (at := next_due(run)))

@@ -1,0 +1,240 @@
+"""Runs of workflows: begun by a command, seen by each tick, carried out by it.
+
+A run is a task whose worker is the heartbeat. What `plan_workflows` decides is done in an order that can be cut off:
+the record, then the tasks, and last the time of the next look, so that what was cut off is looked at again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from claw_files.core import text as words
+from claw_files.core.errors import Conflict, NotFound, UsageError
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, AgentKind, Audit, Entry, State, Task, TaskId
+from claw_files.core.workflow import BUILT_IN, RunRecord, Step, Workflow
+from claw_files.policy.snapshot import Action, FilePlace, TaskEvidence
+from claw_files.policy.verification import chosen, verified
+from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun
+from claw_files.services.delegation.delegation import Delegations
+from claw_files.services.tasks.lifecycle import TaskService
+from claw_files.services.workflows.run_files import RunFiles
+from claw_files.services.workflows.step_text import StepText
+from claw_files.storage.workspace import Workspace
+
+
+def begin(
+    ws: Workspace,
+    workflow: Workflow,
+    copies: Mapping[str, bytes],
+    given: Mapping[str, str],
+    by: AgentId,
+    inside: TaskId | None = None,
+) -> Task:
+    """The task of a new run; the next tick begins its first steps.
+
+    Args:
+        copies: the bytes of the workflow, by its name, and of those that it nests.
+
+    Raises UsageError for an input that is missing or unknown.
+    """
+    known = {it.name for it in workflow.inputs}
+    if unknown := sorted(set(given) - known):
+        has = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"`{workflow.name}` has no input `{words.safe(unknown[0], 40)}`; it has {has}")
+    if missing := [it.name for it in workflow.inputs if it.default is None and it.name not in given]:
+        raise UsageError(f"`{workflow.name}` needs the input `{missing[0]}`: say `-w {missing[0]}=...`")
+    now = ws.clock.now()
+    title = workflow.title or workflow.name
+    task = Task(
+        id=TaskId(""), title=title[:200], requested_by=by, parent=inside, workflow=workflow.name, assignee=BUILT_IN
+    )
+    task = replace(task, workflow=workflow.name, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
+    task = replace(task, created=now, updated=now)
+    audit = Audit(JournalEvent.TASK_NEW, actor=by, key=ws.pending.nonce, why=f"a run of {workflow.name}")
+    line = Entry(task=task.id, agent=BUILT_IN, at=now.replace(microsecond=0))
+
+    def prepare(id: TaskId) -> None:
+        RunFiles(ws, id).begin(workflow.name, copies, given, replace(audit, task=id))
+
+    return ws.create_numbered(task, audit, "", line, prepare)
+
+
+class RunLoader:
+    """What the planner of workflows looks at."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def runs(self, looks: Iterable[TaskEvidence], now: datetime) -> Iterator[WorkflowRun]:
+        """The open runs of which something may have ended; of the others no file is read."""
+        steps: dict[TaskId, dict[TaskId, StepTask]] = {}
+        lines: dict[TaskId, tuple[Task, datetime | None]] = {}
+        for look in looks:
+            if look.task and look.task.flow:
+                steps.setdefault(look.task.flow, {})[look.entry.task] = self._step(look)
+            if look.task and look.task.workflow:
+                lines[look.entry.task] = (look.task, look.entry.at)
+        for id in steps.keys() - lines.keys():  # somebody took the line of the run out
+            if task := self._ws.known(id):
+                lines[id] = (task, None)
+        for id, (task, at) in lines.items():
+            tasks = steps.get(id, {})
+            is_due = (at is not None and at <= now) or (task.state.is_closed and tasks)
+            if is_due or any(it.is_final for it in tasks.values()):
+                with suppress(NotFound):  # its files are gone, or a command is writing them
+                    yield self._run(task, tasks, at)
+
+    def _step(self, look: TaskEvidence) -> StepTask:
+        task = look.task
+        assert task is not None
+        is_moved = task.state is not State.DEAD or look.place is not FilePlace.STATUS
+        answer = chosen(task, task.answer or task.summary)
+        is_accepted = verified(task, self._ws.settings) is not False and (answer is not None or not task.choices)
+        state = task.state if is_moved else State.FAILED
+        return StepTask(id=task.id, state=state, is_accepted=is_accepted, answer=answer, why=task.reason or "")
+
+    def _run(self, task: Task, tasks: Mapping[TaskId, StepTask], look_at: datetime | None) -> WorkflowRun:
+        files, agents = RunFiles(self._ws, task.id), self._ws.settings.agents.values()
+        workflow, record = files.workflow(task.workflow or ""), files.record()
+        open_steps = {name for name, state in record.steps.items() if state.total is None}
+        maps = [it for it in workflow.steps if it.items and it.name in open_steps]
+        found = {it.name: items for it in maps if (items := files.items(it.name)) is not None}
+        return WorkflowRun(
+            id=task.id,
+            workflow=workflow,
+            record=record,
+            tasks=tasks,
+            totals={it.name: -(-len(found[it.name]) // it.batch) for it in maps if it.name in found},
+            people=frozenset(it.name for it in agents if it.kind is AgentKind.HUMAN),
+            look_at=look_at,
+            state=task.state,
+        )
+
+
+class RunCarrier:
+    """The hands of the planner of workflows."""
+
+    def __init__(self, workspace: Workspace, delegations: Delegations, tasks: Callable[[], TaskService]) -> None:
+        self._ws, self._delegations, self._tasks = workspace, delegations, tasks
+        self._me = workspace.settings.coordinator
+
+    def carry(self, action: Action, look: TaskEvidence | None) -> None:
+        """Write the record, do what follows from it, then set the time of the next look.
+
+        Raises what kept a step from being handed out: the run's line stays due, and the next tick goes on.
+        """
+        run, record, todo = action.details["run"], action.details["record"], action.details["todo"]
+        files = RunFiles(self._ws, run.id)
+        now = self._ws.clock.now().replace(microsecond=0)
+        if not run.state.is_closed and (run.look_at is None or run.look_at > now):
+            self._look_at(run, now)
+        if record != run.record:
+            files.save(record, run.workflow, action.why)
+        text = StepText(self._ws, replace(run, record=record), files)
+        for one in todo:
+            self._do(run, record, one, text, files)
+        if not run.state.is_closed and not any(one.act is RunAct.FINISH for one in todo):
+            self._look_at(run, action.at)
+
+    def restore(self, id: TaskId, audit: Audit) -> None:
+        """Make the file of a run whose line was written by a process that died then. Raises NotFound for no run."""
+        known, now = self._ws.definition(id), self._ws.clock.now()
+        if known is None or known.task.workflow is None:
+            raise NotFound("run of a workflow", id, "`clawfiles workflow run NAME` begins one")
+        task = replace(known.task, assignee=BUILT_IN, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, updated=now)
+        self._ws.create(task, replace(audit, action=JournalEvent.TASK_NEW), known.text)
+
+    def _look_at(self, run: WorkflowRun, at: datetime | None) -> None:
+        entry = self._ws.entry(run.id)
+        at = at.replace(microsecond=0) if at else None
+        audit = Audit(JournalEvent.EXTEND, task=run.id, actor=self._me, why="its next look")
+        if entry is None:
+            self._ws.put_entry(Entry(task=run.id, agent=BUILT_IN, at=at), replace(audit, action=JournalEvent.WATCH))
+        elif entry.at != at:
+            self._ws.replace_entry(entry, replace(entry, at=at, dated=True), audit)
+
+    def _do(self, run: WorkflowRun, record: RunRecord, one: RunAction, text: StepText, files: RunFiles) -> None:
+        audit = Audit(JournalEvent.STEP, task=one.task or run.id, actor=self._me, why=one.why or one.step)
+        step = run.workflow.step(one.step)
+        if one.act is RunAct.FREEZE and step:
+            files.freeze(step.name, text.items(step), audit)
+        elif one.act is RunAct.BEGIN and step and one.task:
+            self._begin(run, step, one, text, audit)
+        elif one.act is RunAct.ASK and step and one.task:
+            self._ask(run, step, one, audit)
+        elif one.act is RunAct.CANCEL and one.task:
+            self._tasks().cancel(one.task, self._me, f"{run.id} needs it no more")
+        elif one.act is RunAct.CLOSE and one.task:
+            if entry := self._ws.entry(one.task):
+                self._ws.replace_entry(entry, None, replace(audit, action=JournalEvent.STEP_COUNTED))
+        elif one.act is RunAct.FINISH:
+            self._finish(run, one)
+
+    def _begin(self, run: WorkflowRun, step: Step, one: RunAction, text: StepText, audit: Audit) -> None:
+        assert one.task
+        agent = step.to[one.hop - 1] if step.to else step.to_each[one.number - 1] if step.to_each else None
+        if step.workflow:
+            self._nest(run, step, one.task, text, audit)
+            return
+        task = replace(
+            self._draft(run, one.task, step.name),
+            title=f"{' '.join((step.title or step.name).split())[:150]} of {run.id}",
+            type=step.type,
+            outputs=text.outputs(step, one.number),
+            choices=step.choices,
+            size=step.size,
+            model=step.model,
+            attempts=step.tries,
+        )
+        self._hand_out(task, text.body(step, one.number), agent, audit)
+
+    def _nest(self, run: WorkflowRun, step: Step, id: TaskId, text: StepText, audit: Audit) -> None:
+        """Begin a run of another workflow, from the copy that was taken when this run began."""
+        now, name = self._ws.clock.now(), step.workflow or ""
+        if self._ws.find(id) is not None:
+            return
+        given = {key: text.value_of(step, value) for key, value in step.given}
+        RunFiles(self._ws, id).begin_inside(run.id, name, given, audit)
+        task = replace(self._draft(run, id, step.name), title=f"{name} of {run.id}", workflow=name, assignee=BUILT_IN)
+        task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
+        self._ws.create(task, audit, line=Entry(task=id, agent=BUILT_IN, at=now.replace(microsecond=0)))
+
+    def _ask(self, run: WorkflowRun, step: Step, one: RunAction, audit: Audit) -> None:
+        """A person decides how a run goes on after a failure."""
+        assert one.task
+        settings = self._ws.settings
+        chain = (self._me, *settings.above(self._me), *settings.agents)
+        person = next((it for it in chain if settings.is_human(it)), self._me)
+        task = replace(
+            self._draft(run, one.task, step.name),
+            title=f"{step.name} of {run.id} failed: how to go on?",
+            choices=ASK_WORDS,
+        )
+        self._hand_out(task, f"{words.said(one.why)}\n\nAnswer: {', '.join(ASK_WORDS)}.", person, audit)
+
+    def _draft(self, run: WorkflowRun, id: TaskId, step: str) -> Task:
+        now = self._ws.clock.now()
+        return Task(id=id, requested_by=self._me, parent=run.id, flow=run.id, step=step, created=now, updated=now)
+
+    def _hand_out(self, task: Task, body: str, agent: AgentId | None, audit: Audit) -> None:
+        """Make the task and delegate it; what an earlier try has made or delegated stays."""
+        if self._ws.find(task.id) is None:
+            with suppress(Conflict):
+                self._ws.create(task, audit, body)
+        if self._ws.entry(task.id) is None:
+            self._delegations.delegate(task.id, self._me, agent)
+
+    def _finish(self, run: WorkflowRun, one: RunAction) -> None:
+        now, state = self._ws.clock.now(), one.state or State.DONE
+        audit = Audit(JournalEvent.WORKFLOW_END, task=run.id, actor=self._me, why=one.why)
+
+        def rule(task: Task) -> Task:
+            task = replace(task, state=state, recorded=state, updated=now, lease=None)
+            if state is State.DONE:
+                return replace(task, completed=now, summary=one.why or None)
+            return replace(task, reason=one.why)
+
+        self._ws.update(run.id, rule, audit)
