@@ -44,9 +44,9 @@ _skipped: list[str] = []
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run folders with one worker more than processors, because many tests wait, and named files in this process."""
+    """Run folders with two workers more than processors, because many tests wait, and named files in this process."""
     folders = [name for name in config.args if os.path.isdir(name)]
-    return min((os.cpu_count() or 1) + 1, 8) if folders else 0
+    return min((os.cpu_count() or 1) + 2, 8) if folders else 0
 
 
 def pytest_runtest_logreport(report: Any) -> None:

@@ -207,7 +207,7 @@ def test_everything_in_a_compartment_is_for_its_owner_alone_whatever_the_umask(
         os.umask(before)
 
     paths = [inside(office).parent, *inside(office).parent.rglob("*")]
-    assert "runs/tc-2.1-s1/stdout.log" in [str(path.relative_to(inside(office))) for path in paths[2:]]
+    assert inside(office) / "runs/tc-2.1-s1/stdout.log" in paths
     assert "found.txt" in os.listdir(inside(office))
     assert [path for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
 
