@@ -22,7 +22,7 @@ pages: $(STAMP)  ## write the pages of docs/reference/ that are generated from t
 	@$(BIN)/python -m docs.generate
 
 bench: $(STAMP)  ## what things cost, as ratios within one run
-	@$(BIN)/python benchmarks/bench.py
+	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 prove: $(STAMP)  ## the long proofs and a table of what was tried how often; SHORT=1 tries them a tenth as often
 	@CLAWFILES_PROVE=$(if $(SHORT),short,long) $(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=default \

@@ -30,7 +30,7 @@ from claw_files.core.model import Audit, Task, TaskId
 from claw_files.formats import frontmatter, status
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.testing import FakeClock
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 # --- commands, from nothing
 

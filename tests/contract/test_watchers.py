@@ -10,7 +10,7 @@ from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGroupe
 
 from claw_files.daemon.observers import KernelObserver, PollingObserver, Watcher
 from claw_files.testing.patience import until
-from claw_files.testing.watcher import FakeWatcher
+from tests.support.watcher import FakeWatcher
 
 
 class Bench:

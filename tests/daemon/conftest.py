@@ -17,9 +17,9 @@ from claw_files.core.model import AgentId, State, TaskId
 from claw_files.services.admin import daemon_state
 from claw_files.services.admin.daemon_state import DaemonState as DaemonState
 from claw_files.services.tasks.lifecycle import NewTask
-from claw_files.testing import office
-from claw_files.testing.office import python
 from claw_files.testing.patience import PATIENCE_SECONDS, until
+from tests.support import office
+from tests.support.office import python
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE_SECONDS = 20.0  # however slow the machine, before the next rescan: an event has told

@@ -16,9 +16,9 @@ from claw_files.daemon.rounds import go_round
 from claw_files.policy.health_rules import PingMethod, plan_pings
 from claw_files.services.admin import cron_rounds, daemon_state
 from claw_files.services.admin.cron_rounds import Rounds
-from claw_files.testing.office import TEAM, Office
 from claw_files.testing.patience import until
 from tests.daemon.conftest import Home
+from tests.support.office import TEAM, Office
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from claw_files.app.wiring import App
 from claw_files.core.model import State, TaskId
-from claw_files.testing.office import python
 from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, WAITS, WRITES, Home
+from tests.support.office import python
 
 
 def at(home: Home) -> App:

@@ -3,8 +3,8 @@
 import pytest
 
 from claw_files.core.model import State
-from claw_files.testing.office import python
 from tests.daemon.conftest import ROOT, TEAM, Home
+from tests.support.office import python
 
 # Spawns what it is told to, is busy until its gate opens, and keeps the id of every message that woke it.
 ASKS = """

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from claw_files.core.model import State
-from claw_files.testing.office import python
 from tests.daemon.conftest import TEAM, Home
 from tests.proofs import often
+from tests.support.office import python
 
 AGENTS, TASKS_EACH = 4, 3
 

@@ -16,8 +16,8 @@ from claw_files.daemon.observers import WatchFault
 from claw_files.policy.snapshot import Act, Action
 from claw_files.services.admin.daemon_state import CANARY
 from claw_files.services.heartbeat.heartbeat import TickResult
-from claw_files.testing.office import TEAM, Office
-from claw_files.testing.watcher import FakeWatcher
+from tests.support.office import TEAM, Office
+from tests.support.watcher import FakeWatcher
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 

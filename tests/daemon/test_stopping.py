@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from claw_files.core.model import RunId, State, TaskId
-from claw_files.testing.office import python
 from tests.daemon.conftest import AT_ONCE_SECONDS, TEAM, Home
+from tests.support.office import python
 
 # Agents that do not want to end.
 STUBBORN = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.testing import office
-from claw_files.testing.office import python
 from claw_files.testing.patience import until
+from tests.support import office
+from tests.support.office import python
 
 from .conftest import Home
 

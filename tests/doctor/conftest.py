@@ -11,7 +11,7 @@ import pytest
 from claw_files.doctor.checkup import examine
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.repair import Repair, RepairStep
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 
 class Clinic(Office):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from claw_files.cli import run
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 WIDTHS = (34, 58, 58)
 STORY = re.compile(r"(?P<where>[^:]+): (?P<saw>.+?)\s+Here: (?P<here>.+)", re.DOTALL)

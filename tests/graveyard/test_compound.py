@@ -14,7 +14,7 @@ import pytest
 
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 Asked = Callable[..., Any]
 PETER, IRIS, SAM, TASK = AgentId("peter"), AgentId("iris"), AgentId("sam"), TaskId("TC-1")

@@ -19,8 +19,8 @@ from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.storage.locks import Locks
 from claw_files.system import kernel
 from claw_files.system.procfs import of_run, supervisor_of
-from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
+from tests.support.office import TEAM, Office, python
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PETER, SAM = AgentId("peter"), AgentId("sam")

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from claw_files.core.model import AgentId, TaskId
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 PETER, SAM = AgentId("peter"), AgentId("sam")
 

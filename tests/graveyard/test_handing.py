@@ -14,8 +14,8 @@ from claw_files.config import parse
 from claw_files.core.errors import ClawError, InvalidConfig
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.system.procfs import supervisor_of
-from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
+from tests.support.office import TEAM, Office, python
 
 Asked = Callable[..., Any]
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

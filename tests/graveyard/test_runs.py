@@ -12,7 +12,7 @@ import pytest
 
 from claw_files.core.model import AgentId, State
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from claw_files.core.model import AgentId
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 Asked = Callable[..., Any]
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

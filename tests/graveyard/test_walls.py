@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from claw_files.core.model import RunId
-from claw_files.testing.office import Office
 from claw_files.testing.patience import until
 from tests.acp.conftest import Team
+from tests.support.office import Office
 
 Asked = Callable[..., Any]
 SECOND = RunId("tc-2.1-s1")

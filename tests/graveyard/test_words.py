@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 Asked = Callable[..., Any]
 MINUTE = timedelta(minutes=1)

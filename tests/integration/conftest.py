@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.cli import run
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.doctor.checkup import examine
 from claw_files.policy.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 SAM, PETER, IRIS = AgentId("sam"), AgentId("peter"), AgentId("iris")

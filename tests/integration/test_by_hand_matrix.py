@@ -13,7 +13,7 @@ import pytest
 
 from claw_files.core.errors import ClawError, NotYours
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 TASK, STATUS = TaskId("TC-1"), "status/tc-1.md"
 PETER, IRIS, SAM, PERSON = (AgentId(name) for name in ("peter", "iris", "sam", "dimitrios"))

@@ -18,9 +18,9 @@ from claw_files.operations.dispatch import argument_struct, checked, perform
 from claw_files.operations.fields import TEXT_BYTES
 from claw_files.presentation import views
 from claw_files.services.tasks.lifecycle import TaskService
-from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
 from tests.proofs import examples
+from tests.support.office import TEAM, Office
 
 Ask = Callable[..., Any]
 

@@ -10,7 +10,7 @@ import pytest
 from claw_files.core.model import AgentId, Box, Kind, State
 from claw_files.formats import choices as forms
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 CONFIG = f"""{TEAM}

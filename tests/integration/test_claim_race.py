@@ -20,8 +20,8 @@ from claw_files.core.errors import AlreadyClaimed, Busy, Conflict, Refused
 from claw_files.core.model import AgentId, TaskId
 from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
-from claw_files.testing.office import Office
 from tests.proofs import often
+from tests.support.office import Office
 
 PROCESSES, TASKS = 16, 2000
 HOW = ("16 processes at once", "16 processes at once beside one that deletes lock and claim files")

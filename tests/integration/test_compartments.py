@@ -20,9 +20,9 @@ from claw_files.core.model import AgentId, State, TaskId
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office, python
 from tests import runs
 from tests.integration.conftest import typed
+from tests.support.office import TEAM, Office, python
 
 SAM, PETER, IRIS, SHIELD = (AgentId(name) for name in ("sam", "peter", "iris", "shield"))
 SECRET = "zanzibar"

@@ -9,7 +9,7 @@ from claw_files.core.errors import AlreadyClaimed, InvalidConfig
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.doctor.checkup import examine
 from claw_files.presentation import figures
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 SLEEPER = f"""{TEAM}

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, Task, TaskId
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 PETER, SAM, PERSON = AgentId("peter"), AgentId("sam"), AgentId("dimitrios")
 TEXT = "Customers see two charges.\n\nStatus: DONE is what the page shows."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 TASK, PETER, IRIS, SAM, PERSON = (
     TaskId("TC-1"),

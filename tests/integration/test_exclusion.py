@@ -23,7 +23,7 @@ from claw_files.doctor.claim_proof import tidied
 from claw_files.storage.locks import Locks
 from claw_files.system import folder_locks
 from claw_files.system.path_gate import PathGate
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 FORK = multiprocessing.get_context("fork")
 PATIENCE = timedelta(seconds=60)

@@ -19,9 +19,9 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, RunId, State, TaskId
 from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
 from tests.integration.test_tick_crash_points import Fuse, FusedFiles
+from tests.support.office import TEAM, Office, python
 
 SAM, PETER, IRIS = (AgentId(name) for name in ("sam", "peter", "iris"))
 MINUTE = timedelta(minutes=1)

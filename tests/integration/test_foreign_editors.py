@@ -17,7 +17,7 @@ from claw_files.system import durable, kernel
 from claw_files.system.disk_files import DiskFiles
 from claw_files.system.durable import try_lock
 from claw_files.testing import FakeClock
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 PATH = "status/tc-1.md"
 BASE = b"# TC-1\n"

@@ -8,7 +8,7 @@ import pytest
 
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, State, TaskId
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.model import AgentId, Box, State
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from claw_files.services.people import channels
 from claw_files.services.people.outbox import Outbox
 from claw_files.storage.workspace import Workspace
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

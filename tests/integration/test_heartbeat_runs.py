@@ -14,7 +14,7 @@ from claw_files.policy.snapshot import Act
 from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.services.heartbeat.heartbeat import TickResult
 from claw_files.system.disk_files import DiskFiles
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)

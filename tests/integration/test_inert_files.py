@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from claw_files.core.model import AgentId
 from claw_files.operations.dispatch import perform
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SAM, PETER, BOSS, OTHER = map(AgentId, ("sam", "peter", "dimitrios", "eleni"))

@@ -19,7 +19,7 @@ from claw_files.services.accounting.spend import Spending
 from claw_files.services.accounting.statistics import Statistics
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.storage import task_recall
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 DONE = "open(f\"status/{os.environ['CLAWFILES_TASK'].lower()}.md\", 'a').write('\\nStatus: DONE\\n')"

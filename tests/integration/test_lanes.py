@@ -14,8 +14,8 @@ from claw_files.core.model import AgentId, Run
 from claw_files.policy.dispatch_queue import HoldReason, sentence
 from claw_files.processes import StartOrder
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
 from claw_files.testing.patience import until
+from tests.support.office import TEAM, Office, python
 
 SECOND = timedelta(seconds=1)
 T = 0.5  # seconds that every worker takes

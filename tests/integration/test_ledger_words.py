@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from claw_files.core.model import AgentId, TaskId
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 MINUTE = timedelta(minutes=1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 
 def line(office: Office, action: str, agent: str) -> str:

@@ -19,8 +19,8 @@ from claw_files.services.admin import month_mover
 from claw_files.system.month_archive import Archive
 from claw_files.system.path_gate import PathGate
 from claw_files.testing import FakeClock
-from claw_files.testing.office import TEAM, Office
 from tests.integration.conftest import typed
+from tests.support.office import TEAM, Office
 
 DAY = timedelta(days=1)
 SAM, PETER = AgentId("sam"), AgentId("peter")

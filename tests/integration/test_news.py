@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 TOKEN = "CRITICAL: the token is in the log \x1b[2J”\u202e"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from claw_files.core.model import AgentId
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 from .conftest import typed
 

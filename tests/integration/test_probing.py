@@ -12,7 +12,7 @@ from claw_files.app.wiring import App
 from claw_files.core.errors import NotFound, Refused
 from claw_files.policy.snapshot import Act
 from claw_files.services.heartbeat.probe import ProbeResult
-from claw_files.testing.office import python
+from tests.support.office import python
 
 OBEYS = """
 import os

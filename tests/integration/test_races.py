@@ -23,10 +23,10 @@ from claw_files.core.model import AgentId, TaskId
 from claw_files.doctor.claim_proof import tidied
 from claw_files.services.delegation.spawn_contract import SpawnOrder
 from claw_files.services.tasks.lifecycle import NewTask
-from claw_files.testing.office import TEAM, Office, python
 from tests.integration.test_exclusion import crowd
 from tests.integration.test_notify import Server, Team
 from tests.proofs import often
+from tests.support.office import TEAM, Office, python
 
 CROWD = 6
 TIDIED = ("locks", "claims", "runs")

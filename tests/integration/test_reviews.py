@@ -10,8 +10,8 @@ from claw_files.core.errors import MoveRefused
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.operations.dispatch import perform
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
+from tests.support.office import TEAM, Office, python
 
 SAM, PETER, IRIS, ME = (AgentId(name) for name in ("sam", "peter", "iris", "dimitrios"))
 TASK = TaskId("TC-1")

@@ -13,7 +13,7 @@ from claw_files.core.model import AgentId, Size, State, TaskId
 from claw_files.services.delegation.batches import BatchSpawner
 from claw_files.services.delegation.delegation import DelegationResult, SpawnOrder
 from claw_files.services.delegation.spawn_contract import check_label
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 from .conftest import typed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 HOUR = timedelta(hours=1)
 WRITES = """

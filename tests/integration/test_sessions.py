@@ -13,8 +13,8 @@ from claw_files.core.errors import NotFound, Refused, UsageError
 from claw_files.core.model import AgentId, RunId, State, TaskId
 from claw_files.policy.session_view import Session, SessionFilter, Status
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
+from tests.support.office import TEAM, Office, python
 
 SAM, PETER, IRIS, BOSS = (AgentId(name) for name in ("sam", "peter", "iris", "dimitrios"))
 SECOND = timedelta(seconds=1)

@@ -14,7 +14,7 @@ from claw_files.core.model import AgentId
 from claw_files.services.accounting.spend import Spending
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.system.disk_files import DiskFiles
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

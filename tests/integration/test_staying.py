@@ -11,8 +11,8 @@ from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.policy.session_view import SessionFilter
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.testing.office import TEAM, Office, python
 from tests.integration.conftest import typed
+from tests.support.office import TEAM, Office, python
 
 SAM, PETER, IRIS = (AgentId(name) for name in ("sam", "peter", "iris"))
 MINUTE = timedelta(minutes=1)

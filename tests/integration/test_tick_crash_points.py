@@ -26,8 +26,8 @@ from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
 from claw_files.system.processes import SystemProcesses
 from claw_files.testing import Crash
-from claw_files.testing.office import TEAM, Office
 from tests.proofs import is_tried
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

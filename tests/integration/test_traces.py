@@ -11,7 +11,7 @@ from claw_files.core.errors import CannotWrite, ClawError, InvalidFile
 from claw_files.core.model import AgentId, Message, State, TaskId
 from claw_files.presentation.figures import explain_json, explain_text
 from claw_files.services.heartbeat.run_launcher import RunLauncher
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PETER = AgentId("peter")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from claw_files.core.model import State, TaskId
-from claw_files.testing.office import Office
+from tests.support.office import Office
 
 MINUTE = timedelta(minutes=1)
 

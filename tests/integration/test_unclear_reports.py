@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MORE = '\n[heartbeat]\nack = "1m"\nsends = 2\n[routes.job]\nto = ["peter", "iris"]\n'
 

@@ -12,7 +12,7 @@ from claw_files.operations.dispatch import perform
 from claw_files.presentation import views
 from claw_files.services.delegation import worker_sessions
 from claw_files.services.messaging.message_reader import reader_of
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 from .conftest import typed
 

@@ -8,7 +8,7 @@ from claw_files.core.model import AgentId, State, TaskId
 from claw_files.policy.work_statistics import AttemptEnds
 from claw_files.presentation import views
 from claw_files.services.accounting.statistics import Statistics
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 MINUTE = timedelta(minutes=1)
 IRIS = AgentId("iris")

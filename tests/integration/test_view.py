@@ -10,7 +10,7 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, Box, TaskId
 from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.storage.view import WorkspaceView
-from claw_files.testing.office import TEAM, Office
+from tests.support.office import TEAM, Office
 
 PETER = AgentId("peter")
 

@@ -17,7 +17,7 @@ SLEEPS = "import time\ntime.sleep(300)\n"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    from claw_files.testing.office import python
+    from tests.support.office import python
 
     made = Home(
         tmp_path / "team",

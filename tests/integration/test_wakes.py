@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.model import AgentId, Kind
-from claw_files.testing.office import TEAM, Office, python
 from tests import runs
+from tests.support.office import TEAM, Office, python
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 6

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.model import AgentId, TaskId
-from claw_files.testing.office import TEAM, Office, python
+from tests.support.office import TEAM, Office, python
 
 ROOT = Path(__file__).parents[2]
 SAM, IRIS = AgentId("sam"), AgentId("iris")

@@ -13,7 +13,7 @@ import pytest
 from claw_files.core.errors import UsageError
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.services.workflows.runs import begin
-from claw_files.testing.office import Office, python
+from tests.support.office import Office, python
 
 PATTERNS = Path(__file__).parents[2] / "docs/how-to/patterns"
 SECOND = timedelta(seconds=1)

@@ -14,9 +14,9 @@ from claw_files.policy.flow_tree import Asker
 from claw_files.policy.heartbeat_plan import PLANNERS, due_times, next_due, plan_tick
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import FilePlace, Snapshot, TaskEvidence, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 from tests.proofs import examples
+from tests.support import builders as a
+from tests.support.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 
 MORE = """
 [agents.dimitra]

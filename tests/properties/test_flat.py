@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from claw_files.core.errors import InvalidFile
 from claw_files.formats import flat_yaml, frontmatter, frontmatter_edits, status
-from claw_files.testing.builders import START
 from tests.proofs import examples, often
+from tests.support.builders import START
 
 PATH = "status/tc-1.md"
 PLAIN_KEYS = ["id", "title", "status", "y", "no", "null", "due date", "x-y_1", "assignee"]

@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, Entry, State, TaskId
-from claw_files.testing.office import TEAM, Office
 from tests.proofs import often
+from tests.support.office import TEAM, Office
 
 NUMBERS = st.integers(1, 3)
 AGENTS = {1: "peter", 2: "iris", 3: "peter"}  # whose each task is

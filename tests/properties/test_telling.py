@@ -15,8 +15,8 @@ from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, TaskId
 from claw_files.policy.snapshot import Act, Action
 from claw_files.services.heartbeat.heartbeat import TickResult
-from claw_files.testing.office import Office
 from tests.proofs import examples
+from tests.support.office import Office
 
 MINUTE = timedelta(minutes=1)
 TASKS, AGENTS = ("TC-1", "TC-2", "TC-3"), ("peter", "iris")

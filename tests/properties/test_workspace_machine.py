@@ -24,8 +24,8 @@ from claw_files.core.model import AgentId, State, TaskId
 from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
 from claw_files.testing import Crash
-from claw_files.testing.office import Office
 from tests.proofs import often
+from tests.support.office import Office
 
 TASKS = st.sampled_from(["TC-1", "TC-2", "TC-3"])
 AGENTS = st.sampled_from(["peter", "iris"])

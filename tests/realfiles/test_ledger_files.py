@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.model import AgentId, TaskId
-from claw_files.testing.office import Office
 from tests.each import each
 from tests.proofs import is_tried
+from tests.support.office import Office
 
 from . import shapes
 

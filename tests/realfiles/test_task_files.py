@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from claw_files.core.errors import ClawError, InvalidFile
 from claw_files.core.model import AgentId, State, Task, TaskId
 from claw_files.formats import frontmatter_edits, status
-from claw_files.testing.office import Office
 from tests.each import each
 from tests.proofs import is_tried
+from tests.support.office import Office
 
 from . import shapes
 from .oracle import only_changes, parts, plain, spans

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from claw_files.processes.bubblewrap import problem
-from claw_files.testing.office import python
 from tests.daemon.conftest import Home
+from tests.support.office import python
 
 SECRET = "the-key-of-iris"
 TEAM = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from claw_files.core.model import AgentId, KeyText, Kind, Message, TaskId
 from claw_files.formats import choices
 from claw_files.formats.choices import TickedChoice
-from claw_files.testing.builders import BOSS, SAM
+from tests.support.builders import BOSS, SAM
 
 MARK = "<!-- choice: tc-1.1.review -->"
 around = st.binary(max_size=60).filter(lambda raw: b"choice" not in raw)

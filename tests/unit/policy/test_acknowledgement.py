@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from claw_files.core.model import Box, State, Unclear
 from claw_files.policy.acknowledgement import TraceKind, is_changed, sentence, traces
 from claw_files.policy.snapshot import TaskEvidence
-from claw_files.testing import builders as a
-from claw_files.testing.builders import IRIS, START
+from tests.support import builders as a
+from tests.support.builders import IRIS, START
 
 MINUTE = timedelta(minutes=1)
 

@@ -12,8 +12,8 @@ from claw_files.policy.dispatch_queue import HoldReason, plan_waits
 from claw_files.policy.heartbeat_plan import next_due, plan_tick
 from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Action, MonthSpending, Snapshot, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START
+from tests.support import builders as a
+from tests.support.builders import BOSS, IRIS, PETER, SAM, START
 
 BUDGETS = """
 [budgets]

@@ -7,8 +7,8 @@ import pytest
 from claw_files.config import Route
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.policy import result_reuse
-from claw_files.testing import builders as a
 from claw_files.testing.clock import START
+from tests.support import builders as a
 
 HOUR = timedelta(hours=1)
 ROUTE = Route(type="digging", cache=HOUR)

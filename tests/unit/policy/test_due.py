@@ -16,8 +16,8 @@ from claw_files.policy.dispatch_queue import plan_waits
 from claw_files.policy.heartbeat_plan import PLANNERS, Planner, due_times, never, next_due, plan_tick
 from claw_files.policy.line_planner import plan_lines
 from claw_files.policy.snapshot import Act, MonthSpending, Snapshot, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import PETER, SAM, START, WORKER
+from tests.support import builders as a
+from tests.support.builders import PETER, SAM, START, WORKER
 
 
 def test_with_nothing_open_nothing_is_due() -> None:

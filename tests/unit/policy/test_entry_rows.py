@@ -24,8 +24,8 @@ from claw_files.policy.snapshot import (
     TaskEvidence,
     ToldMark,
 )
-from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
+from tests.support import builders as a
+from tests.support.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TICK = transitions.Actor(id=SAM, coordinator=True, tick=True)

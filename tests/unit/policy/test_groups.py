@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from claw_files.core.model import State
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.snapshot import Act, Action, FilePlace, TaskEvidence
-from claw_files.testing import builders as a
-from claw_files.testing.builders import IRIS, PETER, SAM, START
+from tests.support import builders as a
+from tests.support.builders import IRIS, PETER, SAM, START
 
 HOUR = timedelta(hours=1)
 REPORT = "group.morning.report"

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from claw_files.core.model import AgentId, Message
 from claw_files.core.text import render_for_people
 from claw_files.policy.dispatch_queue import HoldReason, QueuedMessage, long_waits, plan_waits, plan_wakes, sentence
-from claw_files.testing import builders as a
-from claw_files.testing.builders import PETER, START, WORKER
 from tests.proofs import examples
+from tests.support import builders as a
+from tests.support.builders import PETER, START, WORKER
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 MODEL = '[limits.per_model]\nbig = "3/min"\n'

@@ -9,8 +9,8 @@ from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.line_planner import FEW, plan_line
 from claw_files.policy.snapshot import Act, TaskEvidence, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import SAM, START
+from tests.support import builders as a
+from tests.support.builders import SAM, START
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

@@ -12,8 +12,8 @@ from claw_files.policy import pools, routing
 from claw_files.policy.heartbeat_plan import plan_tick
 from claw_files.policy.pools import AgentLoad
 from claw_files.policy.snapshot import Act
-from claw_files.testing import builders as a
 from claw_files.testing.clock import START
+from tests.support import builders as a
 
 NAMES = [AgentId(name) for name in ("peter", "iris", "ada", "bob")]
 SETTINGS = config.parse(b"""

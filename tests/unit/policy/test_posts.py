@@ -6,8 +6,8 @@ from claw_files.core.model import AgentId, Box, KeyText, Post
 from claw_files.policy import delivery
 from claw_files.policy.heartbeat_plan import next_due
 from claw_files.policy.snapshot import Act, Snapshot, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import SAM, SENTRY, START
+from tests.support import builders as a
+from tests.support.builders import SAM, SENTRY, START
 
 ME = AgentId("me")
 SETTINGS = a.settings("""

@@ -6,7 +6,7 @@ from claw_files import config
 from claw_files.core.model import AgentId
 from claw_files.policy.pools import AgentLoad
 from claw_files.policy.route_explanation import RouteQuestion, reasons
-from claw_files.testing.builders import IRIS, PETER
+from tests.support.builders import IRIS, PETER
 
 SETTINGS = config.parse(b"""
 [workspace]

@@ -16,9 +16,9 @@ from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.rule_context import lane
 from claw_files.policy.snapshot import Act, Action, FilePlace, Snapshot, TaskEvidence, ToldMark
-from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 from tests.proofs import examples
+from tests.support import builders as a
+from tests.support.builders import BOSS, IRIS, PETER, SAM, SENTRY, START, WORKER
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

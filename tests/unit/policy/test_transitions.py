@@ -11,8 +11,8 @@ from claw_files.core.errors import AlreadyClaimed, MoveRefused, NotYours, StaleG
 from claw_files.core.model import AgentId, AgentKind, Need, State, Task
 from claw_files.policy import manual_edits
 from claw_files.policy import transitions as t
-from claw_files.testing import builders as a
-from claw_files.testing.builders import BOSS, IRIS, PETER, SAM, START, WORKER
+from tests.support import builders as a
+from tests.support.builders import BOSS, IRIS, PETER, SAM, START, WORKER
 
 LEASE = timedelta(minutes=90)
 LATER = START + timedelta(minutes=10)

@@ -1,6 +1,6 @@
 """Small values for tests: each builder fills in what a test does not care about.
 
-Read them with the module's name: `from claw_files.testing import builders as a`, then
+Read them with the module's name: `from tests.support import builders as a`, then
 `a.look(a.task(state=State.DONE))`. Everything happens around `START`; each task is TC-47, Peter's, and its line is due.
 """
 
