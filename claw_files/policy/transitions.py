@@ -322,7 +322,8 @@ def again(task: Task, actor: Actor, generation: int, now: datetime, why: str) ->
 def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> Task:
     """`task` in backlog for one attempt more, held by nobody, with these changes."""
     attempt: dict[str, Any] = {"attempt": task.attempt + 1, "generation": generation, "verified": None}
-    attempt["answer"] = attempt["cached_from"] = None  # it has a run of its own
+    attempt["cached_from"] = None  # it has a run of its own
+    attempt["answer"] = None if task.choices or task.flow else task.answer  # else the key is somebody's own
     return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 

@@ -17,7 +17,7 @@ from tests.conformance.test_conformance import CLIENT, Ours, lay
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ("peter", "iris", "sam", "me")  # each is claimed for by one process of either program
-TASKS = [f"TC-{number}" for number in range(1, 61)]
+TASKS = [f"TC-{number}" for number in range(1, 151)]
 CLAIMANT = """
 import sys
 from claw_files.cli import run
