@@ -843,6 +843,7 @@ async function done(conf, task, agent, generation, summary) {
 async function race(conf, agent, most) {
   const names = fs.readdirSync(path.join(conf.root, 'status')).filter((name) => /^[^.].*\.md$/.test(name));
   const tasks = names.map((name) => name.slice(0, -3).toUpperCase()).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  if (process.env.CLAWFILES_LAST_FIRST === '1') tasks.reverse();
   let won = 0;
   for (const task of tasks) {
     if (won === most) return;
