@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.tasks.checkpoints import Checkpoints
     from claw_files.services.tasks.claims import ClaimService
     from claw_files.services.tasks.lifecycle import TaskService
-    from claw_files.services.workflows.library import WorkflowLibrary
+    from claw_files.services.workflows.catalog import WorkflowCatalog
 
 __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"]
 
@@ -276,10 +276,10 @@ class App(Site):
         return Sessions(self.view.workspace, self.runtime, self.view.snapshots, self.checkpoints)
 
     @cached_property
-    def workflows(self) -> "WorkflowLibrary":
-        from claw_files.services.workflows.library import WorkflowLibrary
+    def workflows(self) -> "WorkflowCatalog":
+        from claw_files.services.workflows.catalog import WorkflowCatalog
 
-        return WorkflowLibrary(self.workspace)
+        return WorkflowCatalog(self.workspace)
 
     @cached_property
     def flows(self) -> "Flows":

@@ -127,10 +127,8 @@ class Workflow(Value, frozen=True):
     name: str
     title: str = ""
     inputs: tuple[Input, ...] = ()
-    starts_on: tuple[str, ...] = ()  # types of events
     at_once: int = 4
     within: timedelta | None = None
-    spend: float | None = None
     steps: tuple[Step, ...] = ()
 
     def step(self, name: str) -> Step | None:

@@ -210,16 +210,6 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _money(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < 1e12:
-        raise _Wrong(f"an amount above 0, not `{safe(text, 40)}`")
-    return found
-
-
 def _one_of(kind: type[Size] | type[OnFailure], change: Callable[[str], str]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if change(text) not in list(kind):
@@ -315,10 +305,8 @@ _Key = tuple[str | None, Callable[[str], Any]]
 
 _OF_FILE: Final[dict[str, _Key]] = {
     "inputs": ("inputs", _inputs),
-    "starts on": ("starts_on", _each(_plain)),
     "at once": ("at_once", _number(1, 1000)),
     "within": ("within", _length),
-    "spend": ("spend", _money),
 }
 _KEYS: Final[dict[str, _Key]] = {
     "to": ("to", _hand_off),

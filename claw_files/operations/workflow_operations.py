@@ -126,10 +126,8 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
         tasks, at = open_tasks(run, step, state), state.since
         facts = {"word": state.word, "since": at, "why": state.why or None, "done": state.done, "total": state.total}
         steps.append({"step": step.name, **facts, "tasks": tasks})
-        how, items = (
-            state.word or ("open" if tasks else "waits"),
-            f"{state.done} of {state.total}" if state.total else "",
-        )
+        how = state.word or ("open" if tasks else "waits")
+        items = f"{state.done} of {state.total}" if state.total else ""
         rows.append((step.name, how, items, ", ".join(tasks[:3]) or state.why, app.when(at) if at else ""))
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
     document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}

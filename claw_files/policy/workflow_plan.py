@@ -58,7 +58,6 @@ class WorkflowRun(Value, frozen=True):
     totals: Mapping[str, int] = {}  # how many items were written down for a map
     state: State = State.IN_PROGRESS  # of the run's own task
     people: frozenset[AgentId] = frozenset()
-    is_poor: bool = False  # what it may spend is used up
     look_at: datetime | None = None  # when it is looked at again, as its ledger line says
 
 
@@ -226,7 +225,7 @@ class _Advance:
             state = self._state(other.name)
             is_human = bool(other.to) and other.to[0] in self._run.people
             held += 0 if is_human else len(state.open) if other.is_map else state.is_open
-        return held < self._workflow.at_once and not self._run.is_poor
+        return held < self._workflow.at_once
 
     def _loop(self, step: Step) -> None:
         again = step.again
@@ -282,7 +281,9 @@ class _Advance:
         while not is_hopeless and not self._record.stops and state.next <= total and self._has_room(step):
             state = replace(state, open=(*state.open, state.next), next=state.next + 1)
             self._record = replace(self._record, steps=self._record.steps | {step.name: state})
-        if not state.open and (is_hopeless or self._record.stops or state.next > total):
+        if step.deadline and state.since and self._now >= state.since + step.deadline.length:
+            self._end(step, step.deadline.word or FAILED, f"its time is over: {state.done} of {total} succeeded")
+        elif not state.open and (is_hopeless or self._record.stops or state.next > total):
             is_good = state.done >= enough and (total > 0 or "enough" in step.lines)
             rest = f", {total - state.next + 1} not begun" if state.next <= total else ""
             self._end(step, DONE if is_good else FAILED, f"{state.done} of {total} succeeded{rest}")

@@ -108,7 +108,7 @@ def begun(office: Office) -> list[str]:
             State.DONE,
         ),
         (
-            "event-driven",
+            "review-loop",
             {"customer": "ann", "text": "help"},
             {"tc-1-review": "redo", "tc-1-review-p2": "send"},
             "answer answer-p2 review review-p2 send-p2",
@@ -211,14 +211,22 @@ def test_a_line_of_a_run_that_somebody_took_out_comes_back(office: Office) -> No
     assert carried(office, run) is State.DONE
 
 
-def test_a_record_that_is_lost_is_built_anew_from_the_tasks(office: Office) -> None:
+@pytest.mark.parametrize("ticks", [2, 4, 6, 8])
+def test_a_record_that_is_lost_is_built_anew_from_the_tasks(office: Office, ticks: int) -> None:
     run = start(office, "sequential", topic="solar")
-    for _ in range(4):
+    for _ in range(ticks):
         office.tick(SECOND)
         office.runs_end()
-    (office.root / "flows/tc-1/record.md").unlink()
+    (office.root / "flows/tc-1/record.md").unlink(missing_ok=True)
     assert carried(office, run) is State.DONE
     assert begun(office) == ["research", "draft", "edit"], "nothing is done twice"
+
+
+def test_a_map_over_lines_of_a_file_that_is_not_there_fails_and_says_so(office: Office) -> None:
+    office.write("workflows/lines.md", "## read\n- to: worker; for each: lines of nothing.txt\n\nRead {item}\n")
+    run = start(office, "lines")
+    assert carried(office, run) is State.DEAD
+    assert office.task(run).reason == "read failed: 0 of 0 succeeded"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def size_of(text: str) -> Size:
 def own_terms(settings: Settings, task: Task) -> tuple[str, Size]:
     """The label and size of a task that goes to a worker though nobody spawned one."""
     route = settings.route(task.type)
-    return words.label(task.id.lower()), (route and route.size) or Size.M
+    return words.label(task.id.lower()), task.size or (route and route.size) or Size.M
 
 
 def worker_of(settings: Settings, order: SpawnOrder, choosing: "AgentSelection | None") -> AgentId:

@@ -14,10 +14,10 @@ from claw_files.core import text as words
 from claw_files.core.errors import Conflict, NotFound, UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, State, Task, TaskId
-from claw_files.core.workflow import BUILT_IN, RunRecord, Step, Workflow
+from claw_files.core.workflow import BUILT_IN, RunRecord, Step, StepState, Workflow
 from claw_files.policy.snapshot import Action, FilePlace, TaskEvidence
 from claw_files.policy.verification import chosen, verified
-from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun
+from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun, open_tasks
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.services.workflows.run_files import RunFiles
@@ -91,14 +91,22 @@ class RunLoader:
         task = look.task
         assert task is not None
         is_moved = task.state is not State.DEAD or look.place is not FilePlace.STATUS
+        return self._as_step(task if is_moved else replace(task, state=State.FAILED))
+
+    def _as_step(self, task: Task) -> StepTask:
         answer = chosen(task, task.answer or task.summary)
         is_accepted = verified(task, self._ws.settings) is not False and (answer is not None or not task.choices)
-        state = task.state if is_moved else State.FAILED
-        return StepTask(id=task.id, state=state, is_accepted=is_accepted, answer=answer, why=task.reason or "")
+        return StepTask(id=task.id, state=task.state, is_accepted=is_accepted, answer=answer, why=task.reason or "")
 
     def _run(self, task: Task, tasks: Mapping[TaskId, StepTask], look_at: datetime | None) -> WorkflowRun:
         files, agents = RunFiles(self._ws, task.id), self._ws.settings.agents.values()
         workflow, record = files.workflow(task.workflow or ""), files.record()
+        tasks = dict(tasks)
+        for step in workflow.steps:  # whose line or record was lost: what has ended counts
+            for id in open_tasks(task.id, step, record.steps.get(step.name) or StepState()):
+                known = self._ws.known(id) if id not in tasks else None
+                if known and known.state.is_closed:
+                    tasks[id] = self._as_step(known)
         open_steps = {name for name, state in record.steps.items() if state.total is None}
         maps = [it for it in workflow.steps if it.items and it.name in open_steps]
         found = {it.name: items for it in maps if (items := files.items(it.name)) is not None}
@@ -136,6 +144,8 @@ class RunCarrier:
         text = StepText(self._ws, replace(run, record=record), files)
         for one in todo:
             self._do(run, record, one, text, files)
+        if any(one.act is RunAct.BEGIN and one.task and self._is_over(one.task) for one in todo):
+            return  # it had ended already: the line stays due, and the next tick counts it
         if not run.state.is_closed and not any(one.act is RunAct.FINISH for one in todo):
             self._look_at(run, action.at)
 
@@ -224,8 +234,12 @@ class RunCarrier:
         if self._ws.find(task.id) is None:
             with suppress(Conflict):
                 self._ws.create(task, audit, body)
-        if self._ws.entry(task.id) is None:
+        if self._ws.entry(task.id) is None and not self._is_over(task.id):
             self._delegations.delegate(task.id, self._me, agent)
+
+    def _is_over(self, id: TaskId) -> bool:
+        found = self._ws.known(id)
+        return found is not None and found.state.is_closed
 
     def _finish(self, run: WorkflowRun, one: RunAction) -> None:
         now, state = self._ws.clock.now(), one.state or State.DONE

@@ -1,5 +1,7 @@
 """What the task of a step asks for: its text with the placeholders filled in, and what the run hands over as data."""
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError
@@ -8,7 +10,6 @@ from claw_files.core.text import said
 from claw_files.core.workflow import FAILED, HAND_ON, SKIPPED, Output, Step, StepState
 from claw_files.formats.workflow_text import fill, path_part, stem
 from claw_files.policy import item_batches
-from claw_files.policy.verification import file_of
 from claw_files.policy.workflow_plan import WorkflowRun, task_of
 from claw_files.services.messaging import prompt_templates, task_news
 from claw_files.services.workflows.run_files import RunFiles
@@ -23,6 +24,7 @@ class StepText:
 
     def __init__(self, workspace: Workspace, run: WorkflowRun, files: RunFiles) -> None:
         self._ws, self._run, self._files = workspace, run, files
+        self._items: dict[str, tuple[str, ...]] = {}
         self._inputs = {it.name: it.default or "" for it in run.workflow.inputs} | files.inputs()
 
     def body(self, step: Step, number: int) -> str:
@@ -60,7 +62,9 @@ class StepText:
         """The item, or the items of a batch, one a line; "" for a step without items."""
         if not number or step.to_each:
             return ""
-        items = self._files.items(step.name) or ()
+        if step.name not in self._items:
+            self._items[step.name] = self._files.items(step.name) or ()
+        items = self._items[step.name]
         return "\n".join(items[(number - 1) * step.batch : number * step.batch])
 
     # --- placeholders
@@ -103,8 +107,9 @@ class StepText:
             return "nothing"
         numbers = range(1, (state.total or 0) + 1) if step.is_map else (0,)
         paths = [self._path(step, it, number) for number in numbers for it in named]
+        paths = [path for path in paths if self._ws.files.stamp(path)]  # items that failed have none
         if len(paths) <= FEW:
-            return ", ".join(paths)
+            return ", ".join(paths) or "nothing"
         return f"{self._files.folder}/ ({len(paths)} files, from {paths[0]} to {paths[-1]})"
 
     def _said(self, step: Step, state: StepState) -> str:
@@ -145,8 +150,10 @@ class StepText:
         return _split(text)
 
     def _content(self, path: str) -> str:
-        own = file_of(f"./{path}") or path
-        return self._ws.files.read(own).data.decode("utf-8", "replace")
+        """The text of a file; "" where it cannot be read: a map over nothing fails, and says so."""
+        with suppress(ClawError):
+            return self._ws.files.read(path).data.decode("utf-8", "replace")
+        return ""
 
 
 def _how_to_answer(step: Step) -> list[str]:

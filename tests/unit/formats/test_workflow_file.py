@@ -40,8 +40,6 @@ WHOLE = """---
 inputs: [wish, market = DE]
 at once: 3
 within: 2h
-spend: 1.5
-starts on: query
 size: S
 ---
 # Title
@@ -67,9 +65,9 @@ Find {wish}.
 def test_every_key_of_a_step_is_read() -> None:
     flow = read(WHOLE)
     first, second = flow.steps
-    assert (flow.title, flow.at_once, flow.within, flow.spend) == ("Title", 3, timedelta(hours=2), 1.5)
+    assert (flow.title, flow.at_once, flow.within) == ("Title", 3, timedelta(hours=2))
     assert [(it.name, it.default) for it in flow.inputs] == [("wish", None), ("market", "DE")]
-    assert (first.name, first.title, first.line) == ("re-search", "dig deep", 13)
+    assert (first.name, first.title, first.line) == ("re-search", "dig deep", 11)
     assert (first.to, first.size, first.tries) == ((AgentId("researcher"), AgentId("writer")), Size.M, 3)
     assert first.makes == (Output(name="api", path="api.md"), Output(name="data", path="out/x.csv", is_shared=True))
     assert first.choices == ("ship it", "drop")
@@ -130,6 +128,7 @@ STEP = "## a\n- to: writer\n\nx\n"
         ("## a\n- workflow: y\n", 2, "there is no workflow `y`"),
         ("## a\n- workflow: x\n", 2, "nest in a circle"),
         ("---\nsteps: 3\n---\n" + STEP, 2, "`steps` is no key of a workflow"),
+        ("---\nspend: 3\n---\n" + STEP, 2, "`spend` is no key of a workflow"),
         ("---\ninputs: [a, a]\n---\n" + STEP, 1, "`a` stands there twice"),
         ("## a\n- to: writer; batch: 3\n\nx\n", 2, "`batch` goes with `for each`"),
         ("".join(f"## s{n}x\n- to: writer\n\nx\n" for n in range(101)), 401, "more than 100 steps"),

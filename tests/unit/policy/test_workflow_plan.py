@@ -86,10 +86,10 @@ x
         ("nested", Script(silent=frozenset({"approve"})), {}, "article approve", State.DONE),
         ("manager-worker", Script(says={"look": ("more", "enough")}), {"work": 2}, "plan work-1 work-2 look plan-p2 "
             "work-1-p2 work-2-p2 look-p2", State.DONE),
-        ("event-driven", Script(says={"review": ("redo",)}), {},
+        ("review-loop", Script(says={"review": ("redo",)}), {},
             "answer review answer-p2 review-p2 answer-p3 review-p3", State.DEAD),
-        ("event-driven", Script(fails={"answer": frozenset({0})}), {}, "answer answer-ask", State.DEAD),
-        ("event-driven", Script(fails={"answer": frozenset({0})}, says={"answer-ask": ("go on",)}), {},
+        ("review-loop", Script(fails={"answer": frozenset({0})}), {}, "answer answer-ask", State.DEAD),
+        ("review-loop", Script(fails={"answer": frozenset({0})}, says={"answer-ask": ("go on",)}), {},
             "answer answer-ask review send", State.DONE),
     ],
 )  # fmt: skip
@@ -145,6 +145,13 @@ def test_a_run_ends_when_its_time_is_over() -> None:
     assert run.state is State.DEAD
 
 
+def test_a_map_ends_when_its_time_is_over() -> None:
+    flow = workflow("## m\n- to: peter; for each: {run}; within: 10m\n\nx {number}\n")
+    run = play(flow, Script(silent=frozenset({"m"})), m=2)
+    assert (run.state, run.end - START) == (State.DEAD, timedelta(minutes=10))
+    assert run.record.stops == "m failed: its time is over: 0 of 2 succeeded"
+
+
 def test_the_id_of_a_task_is_a_file_name_however_long_the_step_is() -> None:
     run = play(workflow(f"## {'long' * 8}\n- to: peter; for each: {{run}}\n\nx {{number}}\n"), **{"long" * 8: 9})
     assert len(set(begun(run))) == 9
@@ -197,7 +204,7 @@ def crashed(flow: Workflow, script: Script, totals: dict[str, int], seed: int) -
         ("manager-worker", Script(says={"look": ("more", "enough")}), {"work": 4}),
         ("branch", Script(says={"sort": ("bug",)}), {}),
         ("hand-off", PASSED_ON, {}),
-        ("event-driven", Script(says={"review": ("redo", "send")}), {}),
+        ("review-loop", Script(says={"review": ("redo", "send")}), {}),
     ],
 )
 def test_a_run_that_is_cut_off_makes_every_task_once_and_ends_the_same(

@@ -20,7 +20,7 @@ class CheckedWorkflow(Value, frozen=True):
     problems: tuple[Problem, ...]
 
 
-class WorkflowLibrary:
+class WorkflowCatalog:
     """Reads; never writes."""
 
     def __init__(self, workspace: Workspace) -> None:
