@@ -1,0 +1,76 @@
+"""Something that happened, as a value: one file in `events/`, which starts what its type is handled by."""
+
+from typing import Any
+
+import msgspec
+
+from claw_files.core.digest import digest
+from claw_files.core.errors import Busy, ClawError
+from claw_files.core.lazy_regex import pattern
+from claw_files.core.model import Value
+
+FILE_BYTES = 1 << 20  # of one event
+MOST_WAITING = 10_000  # events; more are refused until some are handled
+KEY_LETTERS = 500
+_TYPE = pattern(r"(?=.{1,64}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+_NAME = pattern(r"(?P<mark>[0-9a-f]{16})\.(?P<type>.+)\.(?P<ending>json|md)")
+
+
+class Event(Value, frozen=True):
+    """One event. With a key it counts once, however often it arrives; without one, each file counts."""
+
+    type: str
+    key: str | None = None
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)  # data, of what JSON has
+    text: str = ""
+    source: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """16 hexadecimal digits of type and key: the same for an event that arrives again."""
+        return digest(f"{self.type}\0{self.key}".encode("utf-8", "surrogatepass"))
+
+
+class EventName(Value, frozen=True):
+    """What the file of an event that was accepted, or written by us, is called: `3f0c2a...e1.customer_query.json`."""
+
+    mark: str
+    type: str
+    ending: str = "json"
+
+    @classmethod
+    def parse(cls, name: str) -> "EventName | None":
+        """The name in parts; None for any other name."""
+        found = _NAME.fullmatch(name)
+        return cls(**found.groupdict()) if found and is_type(found["type"]) else None
+
+    def __str__(self) -> str:
+        return f"{self.mark}.{self.type}.{self.ending}"
+
+
+class EmitReceipt(Value, frozen=True):
+    """Where an event lies; `is_known`: it was there before, and starts nothing."""
+
+    name: str
+    is_known: bool = False
+
+
+class EventsFull(Busy):
+    """Too many events wait to be handled; nothing was written. Send the event again later."""
+
+    code, exit_status = "events-full", 5
+
+    def __init__(self, waiting: int) -> None:
+        ClawError.__init__(self, waiting)
+        self.waiting = waiting
+
+    def __str__(self) -> str:
+        return (
+            f"{self.waiting:,} events wait to be handled, and no more are taken; send the event again later, and "
+            "see `clawfiles event list` for what waits"
+        )
+
+
+def is_type(text: str) -> bool:
+    """Whether the text can be the type of an event: letters, digits, `_`, `-`, and dots between them."""
+    return _TYPE.fullmatch(text) is not None

@@ -1,0 +1,1 @@
+"""Events: their files, and what they start."""

@@ -1,0 +1,125 @@
+"""The files of events: new/ holds what arrived, cur/ what was accepted, done/ and failed/ what is over.
+
+The name of an accepted event says its type and key, so one that arrives again is known by its name alone.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from claw_files.core.digest import digest
+from claw_files.core.errors import CannotWrite, Conflict, NotFound, UsageError
+from claw_files.core.event import FILE_BYTES, MOST_WAITING, EmitReceipt, Event, EventName, EventsFull, is_type
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import Audit
+from claw_files.core.text import safe
+from claw_files.formats import event_file
+from claw_files.storage.workspace import Workspace
+from claw_files.system.randomness import token
+
+NEW, CUR, DONE, FAILED = (f"events/{box}" for box in ("new", "cur", "done", "failed"))
+
+
+class EventStore:
+    """Keeps events. Whatever it says was kept survives a crash of the machine."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def emit(self, event: Event) -> EmitReceipt:
+        """Keep the event in events/new/, durably. One whose type and key are known is not written again.
+
+        Raises UsageError for a type that is none and for more than 1 MiB, InvalidFile for what is not of JSON,
+        EventsFull (Busy) while too many wait.
+        """
+        return self.emit_many((event,))[0]
+
+    def emit_many(self, events: Iterable[Event]) -> list[EmitReceipt]:
+        """The same for several, in order. What was kept before one was refused stays kept."""
+        room = MOST_WAITING - self.waiting()
+        receipts = list[EmitReceipt]()
+        for event in events:
+            receipt = self._emit(event, room)
+            room -= not receipt.is_known
+            receipts.append(receipt)
+        return receipts
+
+    def _emit(self, event: Event, room: int) -> EmitReceipt:
+        if not is_type(event.type):
+            raise UsageError(f"{safe(event.type, 60)!r} is no type of events: use letters, digits, '_', '-' and '.'")
+        name = EventName(mark=event.mark if event.key is not None else token(8), type=event.type)
+        if known := self.known(name):
+            return EmitReceipt(name=known, is_known=True)
+        raw = event_file.render(event)
+        event_file.parse(raw, str(name))  # what could not be read again is refused now
+        if len(raw) > FILE_BYTES:
+            raise UsageError(f"the event has {len(raw):,} bytes; an event may have {FILE_BYTES:,}: name a file instead")
+        if room <= 0:
+            raise EventsFull(MOST_WAITING - room)
+        audit = Audit(JournalEvent.EVENT, key=str(name), why=f"{event.type} from {safe(event.source or 'here', 80)}")
+        # What somebody else wrote in the meantime stays: it is the same event.
+        self._ws.files.commit(f"{NEW}/{name}", lambda there: raw if there is None else there, self._ws.line(audit))
+        return EmitReceipt(name=str(name))
+
+    def known(self, name: EventName) -> str | None:
+        """The name of a file that has this event already, in any box; None for a new one."""
+        for box in (NEW, CUR, DONE, FAILED):
+            for ending in ("json", "md"):
+                there = EventName(mark=name.mark, type=name.type, ending=ending)
+                if self._ws.files.stamp(f"{box}/{there}"):
+                    return str(there)
+        return None
+
+    def waiting(self) -> int:
+        """How many events wait to be handled: two listings. Those of schedules are few, and others may keep them."""
+        names = (name for box in (NEW, CUR) for name in self._ws.files.names(box))
+        return sum(not name.startswith("schedule.") for name in names)
+
+    def is_full(self) -> bool:
+        """Whether so many wait that no more are taken."""
+        return self.waiting() >= MOST_WAITING
+
+    def refuse(self, record: str | bytes, reason: str, source: str | None = None) -> str:
+        """Set aside what cannot be an event, with the reason beside it; the name in events/failed/.
+
+        Args:
+            record: the name of a file in events/new/, or the bytes of a record that came from `source`.
+        """
+        if isinstance(record, str):
+            return self.fail(f"{NEW}/{record}", record, reason)
+        name = f"{digest(record)}.{digest((source or '').encode())[:8]}.refused"
+        self._say_why(name, f"from {source}: {reason}" if source else reason)
+        audit = Audit(JournalEvent.EVENT_FAILED, key=name, why=safe(reason))
+        self._ws.files.commit(f"{FAILED}/{name}", lambda there: there or record[:FILE_BYTES], self._ws.line(audit))
+        return name
+
+    def fail(self, path: str, name: str, reason: str) -> str:
+        """Move an event to events/failed/ under that name, or a free one, with the reason beside it."""
+        # The reason first: a crash in between leaves a reason without a file, never a file without a reason.
+        free = self._free(FAILED, name)
+        self._say_why(free, reason)
+        audit = Audit(JournalEvent.EVENT_FAILED, key=free, why=safe(reason))
+        try:
+            self._ws.files.move(path, f"{FAILED}/{free}", self._ws.line(audit))
+        except (CannotWrite, NotFound):
+            self._ws.files.remove(f"{FAILED}/{free}.reason", None)
+            raise
+        return free
+
+    def _say_why(self, name: str, reason: str) -> None:
+        text = f"{safe(reason)}\n".encode()
+        self._ws.files.commit(f"{FAILED}/{name}.reason", lambda _: text, None)
+
+    def _free(self, box: str, name: str) -> str:
+        """The name, short enough for an ending, where it is free in the box; else one that is."""
+        raw = name.encode("utf-8", "surrogateescape")
+        if len(raw) > 200:
+            name = f"{name[:40]}-{digest(raw)}"
+        return name if name not in self._ws.files.names(box) else f"{token(4)}.{name}"
+
+    def put_away(self, path: str, name: str, audit: Audit) -> None:
+        """Move an event to events/done/; one that lies there already keeps its place, this one is `NAME.again`."""
+        line = self._ws.line(audit)
+        for target in (name, f"{name}.again", f"{name}.{token(4)}.again"):
+            with suppress(Conflict):
+                self._ws.files.move(path, f"{DONE}/{target}", line)
+                return
