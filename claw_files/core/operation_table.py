@@ -232,7 +232,6 @@ _ROWS = (
     _workflow("run", "run", "Begin a run of a workflow.", BOARD),
     _workflow("show", "show", "Show how far a run is."),
     _workflow("graph", "graph", "Show the steps of a workflow."),
-    _workflow("dry-run", "dry_run", "Play a workflow; nothing is made."),
 )
 
 OTHER_COMMANDS = (

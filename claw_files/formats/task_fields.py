@@ -169,6 +169,7 @@ FIELDS: Final = (
     _choice("session", {stay.value: stay for stay in Stay}, "open or closed"),
     _count("turn"),
     _one("workflow"),
+    _one("workflow_key"),
     Field(key="flow", read=lambda data, _: words.task_id(_text(data)), show=_plain),
     _one("step"),
     Field(key="choices", read=_texts, show=_flow),

@@ -1,4 +1,7 @@
-"""Waiting for a worker: we look at its run, which costs a stat, and tick its task alone when the run has ended."""
+"""Waiting for a worker: we look at its run, which costs a stat, and tick its task alone when the run has ended.
+
+For the run of a workflow all is ticked: each of its steps is a task.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -49,6 +52,16 @@ def wait_for_result(app: "App", spawned: "DelegationResult") -> Reply:
         lambda: views.task_json(shown, body=True) | {"result": result},
         lambda: views.task_text(shown, app.when) + f"\n\n{result or ''}".rstrip(),
     )
+
+
+def wait_for_run(app: "App", run: TaskId) -> None:
+    """Tick until the run of a workflow has ended, however long people take. Raises RunFailed when it failed."""
+    with wait_notice.waiting(f"for {run} to end"):
+        while not (task := app.workspace.in_force(app.workspace.load(run).task)).state.is_closed:
+            if not app.heartbeat.tick().actions:
+                app.clock.sleep(_POLL_SECONDS * 3)
+    if task.state is not State.DONE:
+        raise RunFailed(run, task.reason or str(task.state))
 
 
 def _why(app: "App", spawned: "DelegationResult") -> str:

@@ -7,6 +7,7 @@ from claw_files.operations.reply import Reply
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
+    from claw_files.core.workflow import Workflow as WorkflowFile
 
 Workflow = Annotated[Name, Shell("NAME|FILE")]
 
@@ -76,11 +77,29 @@ def graph(app: "App", name: Workflow, *, mermaid: Flag = False, file: File = "")
     return Reply(lambda: {"name": workflow.name, "graph": shown}, lambda: shown)
 
 
-def run(app: "App", name: Workflow, *, inputs: Annotated[Names, Shell("-w,--with")] = (), file: File = "") -> Reply:
+def run(
+    app: "App",
+    name: Workflow,
+    *,
+    inputs: Annotated[Names, Shell("-w,--with")] = (),
+    key: Name | None = None,
+    wait: Flag = False,
+    dry_run: Flag = False,
+    say: Names = (),
+    fail: Names = (),
+    items: Names = (),
+    file: File = "",
+) -> Reply:
     """Begin a run of a workflow; prints the id of its task. The heartbeat carries it out.
 
     Args:
         inputs: A value for an input: topic=solar; may repeat.
+        key: A key of your choice. If a run was begun with it before, its id is printed, and none begins.
+        wait: Wait until the run has ended; exit 8 if it failed.
+        dry_run: Only play the run: what would be done when. Nothing is made, and all goes well but for these:
+        say: With --dry-run: the answers of a step, one for each pass: verdict=rework,ship; may repeat.
+        fail: With --dry-run: a step that fails, or items of it: research, research:2,4; may repeat.
+        items: With --dry-run: how many items a step has: fetch=50; may repeat. Without it, three.
         file: A file with the workflow; - reads standard input.
 
     Example:
@@ -88,10 +107,16 @@ def run(app: "App", name: Workflow, *, inputs: Annotated[Names, Shell("-w,--with
     """
     from claw_files.core.errors import UsageError
     from claw_files.formats.workflow_file import name_of
+    from claw_files.operations.worker_result import wait_for_run
+    from claw_files.policy.delegation import check_wait
     from claw_files.presentation import views
     from claw_files.services.workflows.runs import begin
 
     workflow = app.workflows.sound(name, file)
+    if dry_run:
+        return _played(app, workflow, say, fail, items)
+    if say or fail or items:
+        raise UsageError("`--say`, `--fail` and `--items` go with `--dry-run`")
     pairs = [text.partition("=") for text in inputs]
     if wrong := next((text for text, equals, _ in pairs if not equals), None):
         raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
@@ -100,59 +125,26 @@ def run(app: "App", name: Workflow, *, inputs: Annotated[Names, Shell("-w,--with
     for agent in app.workflows.agents(workflow):  # a run hands out nothing that whoever begins it could not
         if not app.settings.is_worker(agent):
             app.delegations.check(app.actor, agent, app.inside)
-    app.begin("workflow run", workflow.name, tuple(sorted(given.items())))
-    made = begin(app.workspace, workflow, app.workflows.copies(workflow, name, file), given, app.actor, app.inside)
+        if wait:
+            check_wait(app.settings, app.actor, agent, app.lanes_held())
+    app.begin("workflow run", workflow.name, key, tuple(sorted(given.items())))
+    copies = app.workflows.copies(workflow, name, file)
+    made = begin(app.workspace, workflow, copies, given, app.actor, app.inside, key)
     app.wake()
+    if wait:
+        wait_for_run(app, made.id)
     shown = app.board.show(made.id)
     return Reply(lambda: views.task_json(shown), lambda: made.id)
 
 
-def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
-    """Show a run of a workflow: how far each step is, and which tasks are open.
-
-    Example:
-        clawfiles workflow show TC-1
-    """
-    from claw_files.core.text import safe
-    from claw_files.core.workflow import StepState
-    from claw_files.policy.workflow_plan import open_tasks
-    from claw_files.presentation.views import rows_text
-
-    task, workflow, record = app.resolver.to_see(run).workflows.run(run)
-    steps: list[dict[str, Any]] = []
-    rows: list[tuple[str, ...]] = []
-    for step in workflow.steps:
-        state = record.steps.get(step.name) or StepState()
-        tasks, at = open_tasks(run, step, state), state.since
-        facts = {"word": state.word, "since": at, "why": state.why or None, "done": state.done, "total": state.total}
-        steps.append({"step": step.name, **facts, "tasks": tasks})
-        how = state.word or ("open" if tasks else "waits")
-        items = f"{state.done} of {state.total}" if state.total else ""
-        rows.append((step.name, how, items, ", ".join(tasks[:3]) or state.why, app.when(at) if at else ""))
-    head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
-    document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
-    return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")
-
-
-def dry_run(
-    app: "App", name: Workflow, *, say: Names = (), fail: Names = (), items: Names = (), file: File = ""
+def _played(
+    app: "App", workflow: "WorkflowFile", say: "tuple[str, ...]", fail: "tuple[str, ...]", items: "tuple[str, ...]"
 ) -> Reply:
-    """Play a run of the workflow with the endings that are given: what would be done when; nothing is made.
-
-    Args:
-        say: The answers of a step, one for each pass: verdict=rework,ship; may repeat.
-        fail: A step that fails, or items of it: research, research:2,4; may repeat.
-        items: How many items a step has: fetch=50; may repeat. Without it, three.
-        file: A file with the workflow; - reads standard input.
-
-    Example:
-        clawfiles workflow dry-run content --say verdict=rework,ship
-    """
+    """A dry run with the endings that are given."""
     from claw_files.core.errors import BadValue
     from claw_files.policy.workflow_dry_run import Script, lines
     from claw_files.presentation.views import rows_text
 
-    workflow = app.workflows.sound(name, file)
     known = {step.name for step in workflow.steps}
 
     def split(option: str, texts: "tuple[str, ...]", mark: str) -> list[tuple[str, str]]:
@@ -184,3 +176,30 @@ def dry_run(
     ]
     told = f"{rows_text([tuple(line.split(' ', 2)) for line in lines(played)])}\n{workflow.name} ends: {played.state}"
     return Reply(lambda: document | {"actions": acts}, lambda: told)
+
+
+def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
+    """Show a run of a workflow: how far each step is, and which tasks are open.
+
+    Example:
+        clawfiles workflow show TC-1
+    """
+    from claw_files.core.text import safe
+    from claw_files.core.workflow import StepState
+    from claw_files.policy.workflow_plan import open_tasks
+    from claw_files.presentation.views import rows_text
+
+    task, workflow, record = app.resolver.to_see(run).workflows.run(run)
+    steps: list[dict[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
+    for step in workflow.steps:
+        state = record.steps.get(step.name) or StepState()
+        tasks, at = open_tasks(run, step, state), state.since
+        facts = {"word": state.word, "since": at, "why": state.why or None, "done": state.done, "total": state.total}
+        steps.append({"step": step.name, **facts, "tasks": tasks})
+        how = state.word or ("open" if tasks else "waits")
+        items = f"{state.done} of {state.total}" if state.total else ""
+        rows.append((step.name, how, items, ", ".join(tasks[:3]) or state.why, app.when(at) if at else ""))
+    head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
+    document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
+    return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")

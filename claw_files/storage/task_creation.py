@@ -42,13 +42,17 @@ class TaskCreation(DefinitionStore):
         body: str = "",
         line: Entry | None = None,
         prepare: Callable[[TaskId], None] = lambda _: None,
+        made: TaskId | None = None,
     ) -> Task:
         """Create the task under the next free number, or finish what an earlier try has begun under the audit's key.
 
         Its lock keeps a tick away that finds its `line` before the file. `prepare` writes what has to be there first.
         Raises Conflict when no number is free.
+
+        Args:
+            made: the task that an earlier try has begun, where the caller knows.
         """
-        made = task_recall.made_under(self, audit.key)
+        made = made or task_recall.made_under(self, audit.key)
         with self.siblings.numbering():
             for number in range(self.next_number(), 1 << 31):
                 id = made or text.task_id(f"{self.settings.workspace.prefix}-{number}")
@@ -58,6 +62,8 @@ class TaskCreation(DefinitionStore):
                 with turn if line else nullcontext():
                     if made and self.find(made):
                         return self.in_force(self.load(made).task)
+                    if not made and (self.find(id) or self.definition(id)):
+                        continue  # drawn by another process: what it has prepared is not written over
                     prepare(id)
                     with suppress(Conflict):  # somebody took the number meanwhile
                         return self.create(task, audit, body, is_new=made is None, line=entry)

@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from claw_files.app.wiring import App
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.services.people.outbox import Outbox
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.services.workflows.runs import begin
 from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
@@ -441,8 +443,12 @@ def go_on(office: Office, times: int = 4) -> None:
     office.runs_end()
 
 
-def crashed(office: Office, last: int) -> Fuse:
-    """A tick that dies at its `last` step, if it has that many."""
+def tick(app: App) -> None:
+    app.heartbeat.tick()
+
+
+def crashed(office: Office, last: int, act: Callable[[App], object] = tick) -> Fuse:
+    """A tick, or something else, that dies at its `last` step, if it has that many."""
     fuse = Fuse(last)
     whole = office.make_files, office.make_claims
     office.make_files = lambda path: FusedFiles(fuse, path, clock=office.clock, durable=False)
@@ -452,7 +458,7 @@ def crashed(office: Office, last: int) -> Fuse:
     runtime.fuse = fuse
     vars(app)["runtime"] = runtime
     with suppress(Crash):
-        app.heartbeat.tick()
+        act(app)
     office.make_files, office.make_claims = whole
     office.settle()
     return fuse
@@ -486,3 +492,29 @@ def test_a_tick_that_dies_at_any_step_is_finished_by_those_that_follow(
             break
         last = next(filter(is_tried, count(last + 1)))
     assert last > 1, "the tick of this scene writes nothing"
+
+
+def begins_with_key(app: App) -> str:
+    flow = app.workflows.sound("inner")
+    return begin(app.workspace, flow, app.workflows.copies(flow, "inner"), {}, AgentId("sam"), key="7").id
+
+
+def test_a_run_with_a_key_whose_command_dies_at_any_step_is_begun_once(tmp_path: Path) -> None:
+    for last in count(1):
+        office = Office(tmp_path / f"crash-{last}" / "sam", CONFIG)
+        office.write("workflows/inner.md", "## only\n- to: dimitrios\n\nIs it so?\n")
+        fuse = crashed(office, last, begins_with_key)
+        if last % 2:  # somebody takes the number that was drawn
+            office.app("sam").tasks.new(NewTask(title="another"), AgentId("sam"))
+        go_on(office, 2)
+        again = begins_with_key(office.app("sam"))
+        assert begins_with_key(office.app("sam")) == again
+        go_on(office, 2)
+        runs = [name for name in office.names("status") if office.task(name.removesuffix(".md").upper()).workflow]
+        where = f"step {last}: {fuse.where}"
+        assert runs == [f"{again.lower()}.md"], where
+        assert office.state(f"{again}-ONLY") is State.BACKLOG, where
+        assert len(office.names("flows")) <= 2
+        if fuse.where == "":
+            break
+    assert last > 5

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from claw_files.core.errors import UsageError
-from claw_files.core.model import AgentId, State, TaskId
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, Audit, State, Task, TaskId
 from claw_files.services.workflows.runs import begin
 from tests.support.office import Office, python
 
@@ -301,3 +304,62 @@ def test_the_commands_say_what_they_do(office: Office) -> None:
     assert (bad.returncode, "workflows/bad.md, line 2" in bad.stderr) == (6, True)
     assert call("run", "bad", "--agent", "sam").returncode == 6
     assert call("run", "nothing", "--agent", "sam").returncode == 3
+
+
+def cli(office: Office, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "CLAWFILES_WORKSPACE": str(office.root)}
+    command = [sys.executable, "-m", "claw_files", "workflow", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+
+def test_a_key_begins_one_run_for_many_callers_and_for_good(office: Office) -> None:
+    order = ("run", "sequential", "-w", "topic=solar", "--agent", "sam", "--key", "order 7")
+    with ThreadPoolExecutor(4) as pool, office.app("sam").locks.hold("tc-1", timedelta(), "a test"):
+        calls = [pool.submit(begin_as_sam, office, "solar", "order 7") for _ in range(4)]
+        sleep(0.3)  # by now all of them have begun
+    assert [call.result() for call in calls] == ["TC-1"] * 4
+    assert cli(office, *order).stdout == "TC-1\n"
+    office.clock.set(datetime.now(UTC))
+    assert carried(office, "TC-1") is State.DONE
+    office.app("sam").tasks.archive(AgentId("sam"), timedelta())
+    assert office.names("status") == ["archive"]
+    assert cli(office, *order).stdout == "TC-1\n", "also when the run has ended and lies in the archive"
+    assert cli(office, *order[:-1], "order 8").stdout == "TC-2\n"
+    office.write("workflows/other.md", "## a\n- to: writer\n\nx\n")
+    assert cli(office, "run", "other", "--agent", "sam", "--key", "order 7").stdout == "TC-3\n", "each has its own keys"
+
+
+def test_a_number_that_another_process_has_drawn_keeps_its_files(office: Office) -> None:
+    ws = office.app("sam").workspace
+    with ThreadPoolExecutor(1) as pool, ws.locks.hold("tc-1", timedelta(), "a test"):
+        late = pool.submit(begin_as_sam, office, "second")
+        sleep(0.3)  # by now it has drawn TC-1 and waits for it
+        ws.create(Task(id=TaskId("TC-1")), Audit(JournalEvent.TASK_NEW, task=TaskId("TC-1")))
+        office.write("flows/tc-1/inputs.md", "first")
+    assert late.result() == "TC-2"
+    assert office.read("flows/tc-1/inputs.md") == "first"
+
+
+def begin_as_sam(office: Office, topic: str, key: str | None = None) -> str:
+    app = office.app("sam")
+    workflow = app.workflows.sound("sequential")
+    copies = app.workflows.copies(workflow, "sequential")
+    return begin(app.workspace, workflow, copies, {"topic": topic}, AgentId("sam"), key=key).id
+
+
+def test_wait_carries_the_run_to_its_end_and_a_failure_is_exit_8(office: Office) -> None:
+    assert cli(office, "run", "sequential", "-w", "topic=solar", "--agent", "sam", "--wait").stdout == "TC-1\n"
+    assert office.state("TC-1") is State.DONE
+    office.write("says.json", json.dumps({"tc-2-draft": "fail"}))
+    failed = cli(office, "run", "sequential", "-w", "topic=solar", "--agent", "sam", "--wait")
+    assert (failed.returncode, failed.stdout) == (8, "")
+    assert "TC-2 failed: draft failed" in failed.stderr
+
+
+def test_a_dry_run_shows_the_scripted_endings_and_makes_nothing(office: Office) -> None:
+    before = office.tree()
+    played = cli(office, "run", "review-loop", "--dry-run", "--say", "review=redo,send")
+    assert "answer-p2" in played.stdout.lower()
+    assert played.stdout.endswith("review-loop ends: done\n")
+    assert {path for path in office.tree() if not path.startswith(".clawfiles/")} <= set(before)
+    assert cli(office, "run", "review-loop", "--say", "review=send", "--agent", "sam").returncode == 2

@@ -5,7 +5,7 @@ the record, then the tasks, and last the time of the next look, so that what was
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTa
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.services.workflows.run_files import RunFiles
+from claw_files.services.workflows.run_keys import RunKey
 from claw_files.services.workflows.step_text import StepText
 from claw_files.storage.workspace import Workspace
 
@@ -32,8 +33,9 @@ def begin(
     given: Mapping[str, str],
     by: AgentId,
     inside: TaskId | None = None,
+    key: str | None = None,
 ) -> Task:
-    """The task of a new run; the next tick begins its first steps.
+    """The task of a new run, or of the one that was begun with the same key; the next tick begins its first steps.
 
     Args:
         copies: the bytes of the workflow, by its name, and of those that it nests.
@@ -52,14 +54,19 @@ def begin(
         id=TaskId(""), title=title[:200], requested_by=by, parent=inside, workflow=workflow.name, assignee=BUILT_IN
     )
     task = replace(task, workflow=workflow.name, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
-    task = replace(task, created=now, updated=now)
+    task = replace(task, created=now, updated=now, workflow_key=key)
     audit = Audit(JournalEvent.TASK_NEW, actor=by, key=ws.pending.nonce, why=f"a run of {workflow.name}")
     line = Entry(task=task.id, agent=BUILT_IN, at=now.replace(microsecond=0))
 
+    kept = RunKey(ws, workflow.name, key) if key else None
+
     def prepare(id: TaskId) -> None:
         RunFiles(ws, id).begin(workflow.name, copies, given, replace(audit, task=id))
+        if kept:
+            kept.save(id, replace(audit, task=id))
 
-    return ws.create_numbered(task, audit, "", line, prepare)
+    with kept.held() if kept else nullcontext() as made:
+        return ws.create_numbered(task, audit, "", line, prepare, made)
 
 
 class RunLoader:
