@@ -1,6 +1,6 @@
-"""The door to the disk as an interface: `DiskFiles` is the real one, `testing.MemoryFiles` the one for tests.
+"""The door to the disk as an interface, and the values that go through it; `DiskFiles` is behind it.
 
-Paths are relative to the workspace root, with "/" between names: "status/tc-47.md". Both pass `tests/contract/`.
+Paths are relative to the workspace root, with "/" between names: "status/tc-47.md".
 """
 
 from collections.abc import Callable
@@ -124,6 +124,12 @@ class Files(Protocol):
         Cheap when there is nothing. Leaves everything alone while another process writes: then the next call does it;
         whoever names `seconds` waits so long for that, and gets Busy after them.
         """
+
+    def adopt(self) -> list[tuple[str, str]]:
+        """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find."""
+
+    def has_leftovers(self) -> bool:
+        """Whether `recover` or `adopt` may find something: two listings."""
 
     def folder(self, path: str) -> None:
         """Make sure that the folder is there, and durable."""

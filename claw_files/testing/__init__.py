@@ -1,7 +1,10 @@
-"""For tests, ours and yours: a clock that moves when told to, files that live in memory, and patience."""
+"""For tests, ours and yours: a clock that moves when told to, a death of the process, and patience."""
 
 from claw_files.testing.clock import FakeClock
-from claw_files.testing.files import Crash, MemoryFiles
 from claw_files.testing.patience import until
 
-__all__ = ["Crash", "FakeClock", "MemoryFiles", "until"]
+__all__ = ["Crash", "FakeClock", "until"]
+
+
+class Crash(BaseException):
+    """The process died here. No Exception, so that no `except` of the code under test survives it."""

@@ -1,4 +1,4 @@
-"""What every `Files` promises, asked of the disk and of the memory."""
+"""What every `Files` promises, asked of the disk."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,5 +1,9 @@
 """`init --for`, again, and `--remove`, over any file that may be there: as before, or nothing was written."""
 
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,8 +11,8 @@ from claw_files import config
 from claw_files.core.errors import InvalidFile
 from claw_files.formats.own_sections import BEGIN, END
 from claw_files.services.admin.init import INSTRUCTIONS, SKILLS, Setup
+from claw_files.system.disk_files import DiskFiles
 from claw_files.testing.clock import START
-from claw_files.testing.files import MemoryFiles
 
 PIECES = [
     "mine\n",
@@ -26,10 +30,11 @@ PIECES = [
     "name: clawfiles\n",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=8).map("".join).map(str.encode)
+OLD = START.replace(year=2020).timestamp()
 FILE = st.none() | TEXTS | st.binary(max_size=20)
 
 
-def contents(files: MemoryFiles) -> dict[str, bytes | None]:
+def contents(files: DiskFiles) -> dict[str, bytes | None]:
     paths = {*INSTRUCTIONS.values(), *SKILLS.values(), "clawfiles.toml", "HEARTBEAT.md"}
     return {path: files.read(path).data if files.stamp(path) else None for path in paths}
 
@@ -38,13 +43,20 @@ def contents(files: MemoryFiles) -> dict[str, bytes | None]:
 def test_remove_restores_the_files_before_the_setup(
     instructions: bytes | None, skill: bytes | None, program: str
 ) -> None:
-    files = MemoryFiles()
+    with TemporaryDirectory() as root:
+        check_removal(Path(root), {INSTRUCTIONS[program]: instructions, SKILLS[program]: skill}, program)
+
+
+def check_removal(root: Path, given: dict[str, bytes | None], program: str) -> None:
+    files = DiskFiles(str(root), durable=False)
     setup = Setup(files, lambda raw: config.parse(raw, "clawfiles.toml").workspace.ledger)
-    for path, data in ((INSTRUCTIONS[program], instructions), (SKILLS[program], skill)):
+    for path, data in given.items():
         if data is not None:
-            files.edit_by_hand(path, data, START.replace(year=2020))
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(data)
+            os.utime(root / path, (OLD, OLD))
     before = contents(files)
-    had_section = BEGIN.encode() in (instructions or b"") or BEGIN.encode() in (skill or b"")
+    had_section = any(BEGIN.encode() in (data or b"") for data in given.values())
     try:
         setup.init("default", program)
     except InvalidFile:
@@ -58,7 +70,4 @@ def test_remove_restores_the_files_before_the_setup(
 
     assert BEGIN.encode() not in (after[INSTRUCTIONS[program]] or b"")
     if not had_section:
-        assert {path: data for path, data in after.items() if path in (INSTRUCTIONS[program], SKILLS[program])} == {
-            INSTRUCTIONS[program]: instructions,
-            SKILLS[program]: skill,
-        }
+        assert {path: after[path] for path in given} == given

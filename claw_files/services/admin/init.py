@@ -136,7 +136,7 @@ class Setup:
         after = own_sections.take(before, path)
         if after == before:
             return InitStep(what="nothing to take out", path=path)
-        if after is None or _FRONT_MATTER_ONLY.fullmatch(after):
+        if after is None or (path in SKILLS.values() and _FRONT_MATTER_ONLY.fullmatch(after)):
             self._files.remove(path, None)
             return InitStep(what="removed", path=path)
         self._files.commit(path, lambda raw: own_sections.take(raw, path) or b"", None)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -44,17 +44,6 @@ ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER) 
 PATIENCE = timedelta(seconds=5)
 STARTS = (Act.WAKE, Act.VERIFY)
 Done = TypeVar("Done")
-
-
-@runtime_checkable
-class CrashRecovery(Protocol):
-    """Files that a crash can leave something behind in."""
-
-    def recover(self) -> list[tuple[str, str]]: ...
-
-    def adopt(self) -> list[tuple[str, str]]: ...
-
-    def has_leftovers(self) -> bool: ...
 
 
 class TickResult(Value, frozen=True):
@@ -276,8 +265,7 @@ class Heartbeat:
             or (self._choices and self._choices.is_due())
         ):
             return True
-        files = self._ws.files
-        if isinstance(files, CrashRecovery) and files.has_leftovers():
+        if self._ws.files.has_leftovers():
             return True
         live = self._runtime.live()
         if any(run.reason == LOST or not run.alive for run in live) or is_due(self._ws, live):
@@ -286,10 +274,8 @@ class Heartbeat:
 
     def recover(self) -> None:
         """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
-        files = self._ws.files
-        if isinstance(files, CrashRecovery):
-            self._safely("recover", files.recover)
-            self._safely("adopt", files.adopt)
+        self._safely("recover", self._ws.files.recover)
+        self._safely("adopt", self._ws.files.adopt)
         self._safely("pending", CommandNotes(self._ws.root, self._ws.clock).drop_old)
         for run in self._runtime.live():
             if run.reason == LOST or not run.alive:
