@@ -21,6 +21,7 @@ from claw_files.config.settings import (
     Schedule,
     ServeSettings,
     Settings,
+    Webhook,
     Window,
     WorkspaceSettings,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "ServeSettings",
     "Setting",
     "Settings",
+    "Webhook",
     "Window",
     "WorkspaceSettings",
     "parse",
@@ -102,6 +104,7 @@ def _build(found: "TomlReading") -> Settings:
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
         serve=ServeSettings(**found.section(("serve",), "serve")),
         profiles=profiles,
+        webhooks={name: _webhook(found, name) for name in found.names["webhooks"]},
         retention=Retention(**found.section(("retention",), "retention")),
         notify=NotifySettings(**found.section(("notify",), "notify")),
         words=tuple((state, more) for state, more in found.section(("words",), "words").items() if more),
@@ -200,3 +203,9 @@ def _schedule(found: "TomlReading", name: str, coordinator: AgentId) -> Schedule
     do = found.section(("schedules", name, "do"), "schedules.*.do")
     combine = (do["combine"] or coordinator or None) if do["spawn"] else do["combine"]
     return Schedule(**{**values, **do, "name": name, "cron": values["cron"] or "", "combine": combine})
+
+
+def _webhook(found: "TomlReading", name: str) -> Webhook:
+    values = found.section(("webhooks", name), "webhooks.*")
+    missing = {key: values[key] or empty for key, empty in (("scheme", "hmac"), ("secret_env", ()), ("header", ""))}
+    return Webhook(**{**values, **missing, "name": name})

@@ -2,7 +2,7 @@
 
 import re
 
-from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
+from claw_files.config.settings import Agent, Route, Schedule, Settings, Webhook, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
 from claw_files.core.model import AgentId, AgentKind
@@ -31,6 +31,8 @@ def check(settings: Settings, found: TomlReading) -> None:
             found.problem(("routes", route.type), 'names no agent; set to = ["NAME", ..., "self"]')
     for schedule in settings.schedules.values():
         _check_schedule(settings, schedule, found)
+    for hook in settings.webhooks.values():
+        _check_webhook(hook, found)
     for name in settings.budgets.agents:
         _check_names(settings, ("budgets", "agents", name), (name,), found)
     for model in settings.prices:
@@ -174,6 +176,17 @@ def _check_workers(settings: Settings, schedule: Schedule, path: tuple[str, ...]
             near = nearest_key(name, sorted(known))
             said = f"; did you mean {near!r}?" if near else ""
             found.problem(path, f"{name!r} is neither a worker nor a type under [routes]{said}")
+
+
+def _check_webhook(hook: Webhook, found: TomlReading) -> None:
+    path = ("webhooks", hook.name)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", hook.name, re.ASCII):
+        found.problem(path, "wants up to 40 small letters, digits and hyphens: it is part of an address")
+    for key in ("scheme", "secret_env"):
+        if (*path, key) not in found.given:
+            found.problem((*path, key), "must be given: a request counts by its signature alone")
+    if bool(hook.header) is not (hook.scheme == "hmac"):
+        found.problem((*path, "header"), 'goes with scheme = "hmac", and is required there')
 
 
 _DAY = 24 * 60

@@ -160,6 +160,14 @@ TABLE: tuple[Setting, ...] = (
         ("catch_up", "catch_up", "once", "After downtime: run the latest missed time once, or skip it."),
     ),
     *_of(
+        "webhooks.*",
+        ("scheme", "scheme", None, "Who signs the requests to /hooks/NAME, and how; hmac: anybody else. Required."),
+        ("secret_env", "secrets", None, "The variable with the secret; a list of two while it is changed. Required."),
+        ("type", "text", None, "The type of its events. Default: github.EVENT, or NAME.TYPE as the payload says."),
+        ("header", "text", None, "The header with the signature, for scheme hmac."),
+        ("key", "text", None, "The field of the payload whose value counts once. Default: the scheme's id."),
+    ),
+    *_of(
         "words",
         ("backlog", "texts", [], "Additional words for this state in files; file-format.md lists the built-in words."),
         ("in_progress", "texts", [], 'Additional words, such as in_progress = ["en cours"].'),
@@ -183,7 +191,7 @@ TABLE: tuple[Setting, ...] = (
     ),
 )  # fmt: skip
 
-NAMED = ("agents", "profiles", "routes", "prices", "schedules")  # tables of tables with names that the user chooses
+NAMED = ("agents", "profiles", "routes", "prices", "schedules", "webhooks")  # tables of tables with names that the user chooses
 _NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
 
 SETTINGS: dict[Path, Setting] = {setting.path: setting for setting in TABLE}

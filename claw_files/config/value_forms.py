@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import time, timedelta
 from typing import Any
 
-from claw_files.config.settings import RUNTIMES, Rate, Window
+from claw_files.config.settings import RUNTIMES, WEBHOOK_SCHEMES, Rate, Window
 from claw_files.core import text as words
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.operation_table import RIGHTS, is_command
@@ -228,6 +228,13 @@ def _variable(value: Any) -> str:
     return str(value)
 
 
+def _secrets(value: Any) -> tuple[str, ...]:
+    names = tuple(_variable(one) for one in (value if isinstance(value, list) else [value]))
+    if not 1 <= len(names) <= 2:
+        raise ValueError("must be one name, or a list of two while the secret is changed")
+    return names
+
+
 def _gateway(value: Any) -> str:
     """A WebSocket address; without TLS on this machine only, because the token goes over it."""
     found = re.fullmatch(r"(wss?)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[!-~]*)?", _text(value), re.ASCII)
@@ -311,6 +318,8 @@ FORMS = {
     "variable": ValueForm("name of a variable", _variable),
     "gateway": ValueForm("address", _gateway),
     "variables": ValueForm("list of names", _each(_variable, "names")),
+    "secrets": ValueForm("name of a variable, or a list of two", _secrets),
+    "scheme": _one_of(WEBHOOK_SCHEMES),
     "channels": ValueForm("list of channels", _each(_channel, "channels"), secret=True),
     "path": ValueForm("path in the workspace", inside),
     "prefix": ValueForm("letters", _prefix),

@@ -25,6 +25,7 @@ from claw_files.http.idempotency import IdempotencyStore
 from claw_files.http.request_guard import CallerDisconnected, RequestGuard
 from claw_files.http.request_handler import RequestHandler
 from claw_files.http.routes import ROUTES
+from claw_files.http.webhooks import WebhookDoor
 from claw_files.presentation import views
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ class HttpApplication:
         self._once = IdempotencyStore()
         self._open: dict[str, tuple[float, HttpAnswer]] = {}
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
+        hooks = WebhookDoor(callers, self._in_thread)
         paths = dict.fromkeys(row.path for row in ROUTES)
         app = Starlette(
-            routes=[self._route(path) for path in paths],
+            routes=[Route("/hooks/{name}", hooks.answer, methods=["POST"]), *map(self._route, paths)],
             exception_handlers={HTTPException: _no_route},
         )
         app.router.redirect_slashes = False
-        self.app = RequestGuard(app, hosts)
+        self.app = RequestGuard(app, hosts, hooks.is_open)
 
     def close(self) -> None:
         """End the streams; the rest ends by itself."""

@@ -19,7 +19,7 @@ class RequestAuthenticator:
         env: of this process; what it says of agents and runs is not its callers'.
         believes: whether callers may be believed without a token, where the configuration says so.
         """
-        self._root, self._believes = root, believes
+        self._root, self._believes, self.env = root, believes, env
         self._env = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
 
     def app(self, agent: AgentId | None) -> App:

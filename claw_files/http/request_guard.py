@@ -20,6 +20,7 @@ URL_BYTES = 4096
 MOST_HEADERS = 64
 HEADER_BYTES = 16 << 10
 BODY_BYTES = 1_500_000
+HOOK_BYTES = 1 << 20  # of a webhook's body
 BODY_SECONDS = 5.0
 _DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 16 << 20
 _DIGITS = 9  # of a length that is looked at
@@ -36,8 +37,12 @@ class CallerDisconnected(Exception):
 class RequestGuard:
     """An ASGI application around another one, which finds in `scope["state"]["body"]` what reads the body."""
 
-    def __init__(self, app: App, hosts: Iterable[str]) -> None:
-        """`hosts` are the names of this server, in lower case and with their port."""
+    def __init__(self, app: App, hosts: Iterable[str], is_hook: Callable[[str, str], bool]) -> None:
+        """Args:
+        hosts: the names of this server, in lower case and with their port.
+        is_hook: whether path and method are those of a webhook, whose requests count by their signature alone.
+        """
+        self._is_hook = is_hook
         meant = [(scheme, name) for host in hosts for scheme, name in spellings(host)]
         self._app = app
         self._hosts = frozenset(name.encode() for _, name in meant)
@@ -46,22 +51,29 @@ class RequestGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        exchange = _Exchange(scope, receive, send)
+        is_hook = self._is_hook(scope["path"], scope["method"])
+        exchange = _Exchange(scope, receive, send, is_hook)
         try:
-            self._check(scope)
+            self._check_size(scope)
+            if not is_hook:
+                self._check_origin(scope)
         except Refusal as refusal:
             await exchange.refuse(refusal)
             return
         scope["state"] |= {"body": exchange.body, "is_near": is_near(scope)}
         await self._app(scope, receive, exchange.send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check_size(self, scope: Scope) -> None:
         """Raises Refusal."""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES:
             raise Refusal("url-too-long", f"the path and query are longer than {URL_BYTES} bytes")
         if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
             raise Refusal("too-many-headers", f"there are over {MOST_HEADERS} headers or {HEADER_BYTES} bytes of them")
+
+    def _check_origin(self, scope: Scope) -> None:
+        """Raises Refusal."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = _all(headers, b"host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             raise Refusal("wrong-host", "`Host` is not a name of this server")
@@ -93,7 +105,9 @@ class _Exchange:
     out by it; and so does one with a body that was not read, after some of that: else whoever sends without end would
     keep it."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, is_hook: bool) -> None:
+        """`is_hook`: the body may be of any kind, and a refusal is not explained."""
+        self._is_hook, self._most_bytes = is_hook, HOOK_BYTES if is_hook else BODY_BYTES
         self._state = scope["state"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._changes = scope["method"] in ("POST", "PATCH")
@@ -122,8 +136,10 @@ class _Exchange:
             return
         if not length:
             raise Refusal("no-length", "a body needs a `Content-Length`")
-        if len(length[0]) > _DIGITS or int(length[0]) > BODY_BYTES:
-            raise Refusal("too-large", f"the body is larger than {BODY_BYTES} bytes")
+        if len(length[0]) > _DIGITS or int(length[0]) > self._most_bytes:
+            raise Refusal("too-large", f"the body is larger than {self._most_bytes} bytes")
+        if self._is_hook:
+            return
         if not _is_json(_all(self._headers, b"content-type")) or _all(self._headers, b"content-encoding"):
             raise Refusal("not-json", "the body must be `Content-Type: application/json`, not encoded further")
 
@@ -153,9 +169,10 @@ class _Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer what is not even looked at."""
-        body = views.to_json(refusal.document()).encode()
+        body = b"" if self._is_hook else views.to_json(refusal.document()).encode()
         headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += [] if self._is_hook else [(b"content-type", b"application/json")]
+        headers += [(b"content-length", b"%d" % len(body))]
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

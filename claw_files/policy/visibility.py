@@ -16,7 +16,7 @@ def inside(settings: Settings, home: AgentId) -> Settings:
         for name, route in settings.routes.items()
     }
     heartbeat = replace(settings.heartbeat, auto=False)
-    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={})
+    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={}, webhooks={})
 
 
 def is_inside(settings: Settings, home: AgentId, agent: AgentId) -> bool:
