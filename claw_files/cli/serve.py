@@ -38,6 +38,9 @@ def serve(port: int, host: str) -> None:
     port = socket.getsockname()[1]
     for problem in app.tokens.problems():
         warn(f"no token is accepted: {problem}")
+    for hook in app.settings.webhooks.values():
+        for name in (it for it in hook.secret_env if not os.environ.get(it)):
+            warn(f"webhook {hook.name}: the variable {name} is not set, so no request signed with it is accepted")
     if auth == "loopback":
         warn('warning: auth = "loopback": any local process can act as any agent')
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

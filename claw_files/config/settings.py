@@ -286,7 +286,7 @@ class Settings(Value, frozen=True):
     health: HealthSettings
     schedules: dict[str, Schedule]
     profiles: dict[str, Profile]
-    webhooks: dict[str, Webhook] = {}
+    webhooks: dict[str, Webhook]
     openclaw: OpenClaw = OpenClaw()
     serve: ServeSettings = ServeSettings()
     notify: NotifySettings = NotifySettings()

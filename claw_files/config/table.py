@@ -163,7 +163,7 @@ TABLE: tuple[Setting, ...] = (
         "webhooks.*",
         ("scheme", "scheme", None, "Who signs the requests to /hooks/NAME, and how; hmac: anybody else. Required."),
         ("secret_env", "secrets", None, "The variable with the secret; a list of two while it is changed. Required."),
-        ("type", "text", None, "The type of its events. Default: github.EVENT, or NAME.TYPE as the payload says."),
+        ("type", "event_type", None, "The type of its events. Default: github.EVENT, or NAME.TYPE of the payload."),
         ("header", "text", None, "The header with the signature, for scheme hmac."),
         ("key", "text", None, "The field of the payload whose value counts once. Default: the scheme's id."),
     ),
@@ -191,7 +191,14 @@ TABLE: tuple[Setting, ...] = (
     ),
 )  # fmt: skip
 
-NAMED = ("agents", "profiles", "routes", "prices", "schedules", "webhooks")  # tables of tables with names that the user chooses
+NAMED = (
+    "agents",
+    "profiles",
+    "routes",
+    "prices",
+    "schedules",
+    "webhooks",
+)  # tables of tables with names that the user chooses
 _NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
 
 SETTINGS: dict[Path, Setting] = {setting.path: setting for setting in TABLE}

@@ -10,6 +10,7 @@ from typing import Any
 
 from claw_files.config.settings import RUNTIMES, WEBHOOK_SCHEMES, Rate, Window
 from claw_files.core import text as words
+from claw_files.core.event import is_type
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.operation_table import RIGHTS, is_command
 
@@ -228,6 +229,12 @@ def _variable(value: Any) -> str:
     return str(value)
 
 
+def _event_type(value: Any) -> str:
+    if not is_type(_text(value)):
+        raise ValueError("wants letters, digits, '_', '-' and dots between them, such as \"order.paid\"")
+    return str(value)
+
+
 def _secrets(value: Any) -> tuple[str, ...]:
     names = tuple(_variable(one) for one in (value if isinstance(value, list) else [value]))
     if not 1 <= len(names) <= 2:
@@ -318,6 +325,7 @@ FORMS = {
     "variable": ValueForm("name of a variable", _variable),
     "gateway": ValueForm("address", _gateway),
     "variables": ValueForm("list of names", _each(_variable, "names")),
+    "event_type": ValueForm("type of events", _event_type),
     "secrets": ValueForm("name of a variable, or a list of two", _secrets),
     "scheme": _one_of(WEBHOOK_SCHEMES),
     "channels": ValueForm("list of channels", _each(_channel, "channels"), secret=True),

@@ -19,11 +19,11 @@ import msgspec
 
 from claw_files.config import Webhook
 from claw_files.core.errors import BadValue
+from claw_files.core.event import KEY_LETTERS, is_type
 from claw_files.core.model import Value
 from claw_files.core.text import parse_instant
 
 AGE = timedelta(minutes=5)  # of a request whose time is signed, and how far ahead its sender's clock may be
-_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _FIELDS = 1000  # of a form
 
 
@@ -64,7 +64,7 @@ def is_authentic(hook: Webhook, secrets: Sequence[str], headers: Mapping[str, st
     made = [hmac.new(key, claim.prefix.encode("latin-1") + body, hashlib.sha256).digest() for key in keys]
     right = [form for one in made for form in (one.hex().encode(), base64.b64encode(one))]
     sent = [signature.encode("latin-1") for signature in claim.signatures]
-    return any([hmac.compare_digest(it, one) for it in right for one in sent])
+    return any(hmac.compare_digest(it, one) for it in right for one in sent)
 
 
 def event(hook: Webhook, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
@@ -79,8 +79,10 @@ def event(hook: Webhook, headers: Mapping[str, str], body: bytes) -> WebhookEven
     named = f"github.{headers.get('x-github-event')}" if hook.scheme == "github" else f"{hook.name}.{kind}"
     is_challenge = hook.scheme == "slack" and kind == "url_verification" and isinstance(fields.get("challenge"), str)
     return WebhookEvent(
-        type=hook.type or (named if (kind or hook.scheme == "github") and _TYPE.fullmatch(named) else hook.name),
-        key=str(key) if isinstance(key, str | int) and key != "" else hashlib.sha256(body).hexdigest(),
+        type=hook.type or (named if (kind or hook.scheme == "github") and is_type(named) else hook.name),
+        key=str(key)
+        if isinstance(key, str | int) and 0 < len(str(key)) <= KEY_LETTERS
+        else hashlib.sha256(body).hexdigest(),
         fields=fields,
         text="" if found is not None else text,
         challenge=fields["challenge"] if is_challenge else None,
@@ -113,7 +115,9 @@ def _at(fields: Mapping[str, Any], path: str) -> object:
 
 def _key_of(scheme: str, secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True) if scheme == "standard" else secret.encode()
+        key = (
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True) if scheme == "standard" else secret.encode()
+        )
     except binascii.Error:
         key = b""
     if not key.strip():  # HMAC would take it, and anybody could sign

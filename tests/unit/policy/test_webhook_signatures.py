@@ -17,7 +17,9 @@ TIMED = ("stripe", "slack", "standard", "zendesk")
 
 
 def hook(scheme: str, **more: str) -> Webhook:
-    return Webhook(name="desk", scheme=scheme, secret_env=("S",), header="X-Signature" if scheme == "hmac" else "", **more)
+    return Webhook(
+        name="desk", scheme=scheme, secret_env=("S",), header="X-Signature" if scheme == "hmac" else "", **more
+    )
 
 
 def low(headers: dict[str, str]) -> dict[str, str]:
@@ -91,9 +93,12 @@ def test_a_request_is_refused_without_its_signature_with_another_or_with_one_of_
             rest = {other: value for other, value in right.items() if other != name}
             assert verdict(scheme, rest, body) == "missing", name
             assert verdict(scheme, {**right, name: ""}, body) == "missing", name
-            assert verdict(scheme, {**right, name: f"{right[name]}0"}, body) in ("wrong", "missing"), name
+            assert verdict(scheme, {**right, name: f"0{right[name]}"}, body) in ("wrong", "missing"), name
             assert verdict(scheme, {**right, name: "\xe9"}, body) in ("wrong", "missing"), name
-    assert verdict(scheme, signed(scheme, body, AT, "whsec_b3RoZXI=" if scheme == "standard" else "other"), body) == "wrong"
+    assert (
+        verdict(scheme, signed(scheme, body, AT, "whsec_b3RoZXI=" if scheme == "standard" else "other"), body)
+        == "wrong"
+    )
     assert verdict(scheme, right, payload(id="2")) == "wrong"
 
 
@@ -101,7 +106,12 @@ def test_a_request_is_refused_without_its_signature_with_another_or_with_one_of_
 def test_a_request_counts_for_five_minutes_on_either_side(scheme: str) -> None:
     body = payload(id="1")
     headers, edge = signed(scheme, body, AT), timedelta(minutes=5)
-    for away, said in ((edge, ""), (-edge, ""), (edge + timedelta(seconds=1), "old"), (-edge - timedelta(seconds=1), "old")):
+    for away, said in (
+        (edge, ""),
+        (-edge, ""),
+        (edge + timedelta(seconds=1), "old"),
+        (-edge - timedelta(seconds=1), "old"),
+    ):
         assert verdict(scheme, headers, body, now=NOW + away) == said, away
 
 
