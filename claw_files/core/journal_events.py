@@ -24,17 +24,17 @@ class JournalEvent(StrEnum):
         return self.leads_to is not None
 
     # tasks and their moves
-    TASK_NEW = "task new", "backlog"  # A task was made.
+    TASK_NEW = "task new", "backlog"  # A task was created.
     CLAIM = "claim", "in_progress"  # An agent became the holder of the task, or renewed its lease.
-    PROGRESS = "progress", "in_progress"  # The holder reported progress, or people who follow the task were told of it.
+    PROGRESS = "progress", "in_progress"  # The holder reported progress, or followers of the task were notified of it.
     BEAT = "beat", "in_progress"  # The holder renewed its lease.
     DONE = "done", "done"  # The holder finished the task.
     REVIEW = "review", "review"  # The holder asked for a review, or the heartbeat asked the reviewer for it.
     APPROVE = "approve", "done"  # The reviewer approved the work.
-    REOPEN = "reopen", "backlog"  # The task went back to backlog: its reviewer, or its check, was not content.
+    REOPEN = "reopen", "backlog"  # The reviewer or the check rejected the work: the task went back to backlog.
     FAIL = "fail", "failed"  # An attempt failed.
     BLOCK = "block", "blocked"  # The task was blocked.
-    NEED = "need", "blocked"  # The task was blocked until an agent has answered a question.
+    NEED = "need", "blocked"  # The task was blocked until an agent answers a question.
     UNBLOCK = "unblock", "backlog"  # The task is no longer blocked.
     RELEASE = "release", "backlog"  # The holder gave the task back.
     REQUEUE = "requeue", "backlog"  # A dead letter was put back into backlog.
@@ -45,12 +45,12 @@ class JournalEvent(StrEnum):
     FINISH = "finish", "done"  # A worker's result moved its task.
     FROM_CACHE = "from cache", "done"  # An earlier result answered the task.
     COPY_RESULT = "copy result"  # The earlier result was copied for the task.
-    NO_REVIEWER = "no reviewer", "done"  # The route wants a review, and nobody else than the maker could give it.
+    NO_REVIEWER = "no reviewer", "done"  # The route requires a review, but only the holder could give it.
     VERIFY = "verify"  # The check of the task's route was started.
-    VERIFIED = "verified"  # The outputs are there, and the check of the route passed.
+    VERIFIED = "verified"  # The outputs exist, and the check of the route passed.
     URGENT = "urgent"  # The task got the highest priority.
-    COMMENT = "comment"  # Somebody commented on the task.
-    DEAD_LETTER = "dead-letter", "dead"  # The task is out of attempts, and was moved to dead-letter/.
+    COMMENT = "comment"  # A comment was added to the task.
+    DEAD_LETTER = "dead-letter", "dead"  # The task has no attempts left and was moved to dead-letter/.
     ARCHIVE = "archive"  # A closed task was moved to the archive.
     BRING_BACK = "bring back"  # The task's file was moved back to status/.
     CHECKPOINT_SAVE = "checkpoint save"  # An agent saved its checkpoint.
@@ -65,7 +65,7 @@ class JournalEvent(StrEnum):
     WAIT_UNTIL = "wait-until"  # The ledger line's check time became the task's ETA.
     # delegation and messages
     DELEGATE = "delegate"  # The task was given to an agent: its ledger line was written.
-    SPAWN = "spawn", "backlog"  # A worker was asked for.
+    SPAWN = "spawn", "backlog"  # A worker was requested.
     DELIVER = "deliver", "backlog"  # The task was reserved for the agent that gets its message.
     SEND = "send"  # A message was put into an inbox.
     RESEND = "resend"  # The task's message was sent again.
@@ -82,57 +82,57 @@ class JournalEvent(StrEnum):
     QUARANTINE = "quarantine"  # An inbox file that could not be read was moved to quarantine/.
     # runs
     WAKE = "wake"  # A run of the agent was started.
-    STOP = "stop"  # A run was asked to end.
-    KILL = "kill"  # A run was asked to end by a command.
+    STOP = "stop"  # The heartbeat asked a run to end.
+    KILL = "kill"  # A command asked a run to end.
     RUN_LOST = "run lost"  # A run ended without its supervisor.
     NO_SANDBOX = "no sandbox"  # A run could not start in a sandbox.
     PERMISSION = "permission"  # An ACP agent's request for permission was decided.
     ACP = "acp"  # A warning about an ACP agent.
-    ACP_SESSION = "acp session"  # The session of an ACP agent's program was noted.
-    SAVE_PARTIAL = "save partial"  # What a run had done when the daemon stopped was saved.
+    ACP_SESSION = "acp session"  # The session of an ACP agent's program was recorded.
+    SAVE_PARTIAL = "save partial"  # The partial work of a run was saved when the daemon stopped.
     SET_ASIDE = "set aside"  # A worker's earlier result was moved to checkpoints/old/.
-    USAGE = "usage"  # What a run used; a `key` counts once.
+    USAGE = "usage"  # The usage of a run; each `key` counts once.
     PROBE = "probe"  # An agent was probed.
     PROBE_OVER = "probe over"  # A probe's task was closed.
     # people
-    NUDGE = "nudge"  # The holder was asked how it goes.
-    ASK = "ask"  # A question of the task's holder was put to another agent.
-    ESCALATE = "escalate"  # Somebody up the `reports_to` chain was told.
-    INFORM = "inform"  # The news of an end was sent to somebody who follows the task.
-    CRITICAL = "critical"  # The coordinator was told of a critical finding.
+    NUDGE = "nudge"  # The holder was asked for its progress.
+    ASK = "ask"  # A question from the holder was sent to another agent.
+    ESCALATE = "escalate"  # A manager in the `reports_to` chain was notified.
+    INFORM = "inform"  # A follower was notified that the task had ended.
+    CRITICAL = "critical"  # A critical finding was reported to the coordinator.
     REPORT = "report"  # The results of a group of workers were sent to its spawner.
-    TELL = "tell"  # Somebody was told of a task that comes after another.
+    TELL = "tell"  # The requester was notified about a task that depends on another.
     CHOICE = "choice"  # A person ticked a box in a message.
-    ANNOUNCE = "announce"  # A message was handed over to a person's channels.
-    HANDED_OVER = "handed over"  # A message was handed over to one channel.
-    BRIEF = "brief"  # A brief was written of what quiet hours held back.
-    BRIEF_HANDED_OVER = "brief handed over"  # A brief was handed over to one channel.
-    DELIVERED = "delivered"  # A channel took a post.
-    NOT_DELIVERED = "not delivered"  # A channel did not take a post at the first try.
+    ANNOUNCE = "announce"  # A message was delivered to a person's channels.
+    HANDED_OVER = "handed over"  # A message was delivered to one channel.
+    BRIEF = "brief"  # A brief was written with the announcements that quiet hours held back.
+    BRIEF_HANDED_OVER = "brief handed over"  # A brief was delivered to one channel.
+    DELIVERED = "delivered"  # A channel accepted a post.
+    NOT_DELIVERED = "not delivered"  # A channel did not accept a post at the first try.
     GAVE_UP = "give up"  # A post was moved to outbox/failed/.
-    GIVE_UP = "give-up"  # The heartbeat gave a post up: a channel has not taken it for too long.
+    GIVE_UP = "give-up"  # The heartbeat abandoned a post: its channel has not accepted it for too long.
     # events and schedules
     EVENT = "event"  # A schedule wrote an event, or its due time.
     EVENT_DONE = "event done"  # An event was handled.
     EVENT_FAILED = "event failed"  # An event could not be handled.
     # workflows
     WORKFLOW = "workflow"  # The record of a workflow's run was written: a step began or ended.
-    STEP = "step"  # The task of a step or an item was made and handed out.
-    STEP_CANCEL = "step cancel"  # A task was cancelled that its workflow needs no more.
+    STEP = "step"  # The task of a step or an item was created and delegated.
+    STEP_CANCEL = "step cancel"  # A task that its workflow no longer needs was cancelled.
     STEP_COUNTED = "step counted"  # The ledger line of a step's task was removed: the run has counted its end.
     WORKFLOW_END = "workflow end", ""  # A workflow's run ended.
     # operation
     DAEMON_START = "daemon start"  # A daemon started; `epoch` is its number.
     DAEMON_STOP = "daemon stop"  # The daemon stopped.
-    RELOAD_REFUSED = "reload refused"  # A changed configuration was not taken over.
-    PING = "ping"  # An agent was asked whether it is there.
-    ALERT = "alert"  # The monitor was told of an agent that is silent.
-    SYNC = "sync"  # The monitor was told what the doctor found.
+    RELOAD_REFUSED = "reload refused"  # A changed configuration was refused.
+    PING = "ping"  # An agent was pinged.
+    ALERT = "alert"  # A silent agent was reported to the monitor.
+    SYNC = "sync"  # The doctor's findings were reported to the monitor.
     ROUNDS_FAILED = "rounds failed"  # The pings or the doctor's check, started by cron, failed.
     REPAIR = "repair"  # `doctor --repair` made a change.
-    RECOVER = "recover"  # A write that a crash left unfinished was completed, or a file set aside.
+    RECOVER = "recover"  # An unfinished write was completed after a crash, or a file was moved aside.
     COMPRESS = "compress"  # Files were moved into the archive of their month.
-    DELETE = "delete"  # An archive was deleted after its time.
+    DELETE = "delete"  # An archive was deleted after its retention time.
 
 
 class Reason(StrEnum):
