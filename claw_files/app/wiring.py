@@ -209,14 +209,7 @@ class App(Site):
         """What follows a tick, without its lock; what went wrong, in one sentence."""
         from claw_files.system.processes import SystemProcesses
 
-        wrong = [self.outbox.start(SystemProcesses(), self._env)]
-        wrong += [self._push()] if self.settings.openclaw.push_ledger else []
-        return "; ".join(filter(None, wrong)) or None
-
-    def _push(self) -> str | None:
-        from claw_files.services.admin.openclaw_ledger import LedgerPusher
-
-        return LedgerPusher(self.workspace, self.cache, self._env).push()
+        return self.outbox.start(SystemProcesses(), self._env)
 
     def ping(self, agent: AgentId, patience: timedelta) -> str | None:
         """Why the agent could not be woken now, in one sentence; None where nothing is known against it."""

@@ -261,7 +261,6 @@ class OpenClaw(Value, frozen=True):
     url: str = "ws://127.0.0.1:18789"
     token_env: str = _GATEWAYS_OWN
     token_file: str | None = None
-    push_ledger: bool = False
 
 
 class ServeSettings(Value, frozen=True):

@@ -182,7 +182,6 @@ TABLE: tuple[Setting, ...] = (
         ("url", "gateway", "ws://127.0.0.1:18789", "The address of the gateway."),
         ("token_env", "variable", "OPENCLAW_GATEWAY_TOKEN", "The variable that holds the gateway's token."),
         ("token_file", "text", None, "A file with mode 0600 that holds the token, if the variable is not set."),
-        ("push_ledger", "flag", False, "Copy the ledger into the coordinator's heartbeat scratch when it changes."),
     ),
     *_of(
         "serve",

@@ -76,11 +76,6 @@ GROUPS: Final = (
             "set workspace under [agents.{agent}] to the folder in the finding",
         ),
         (
-            "openclaw-old",
-            "this version of OpenClaw reads HEARTBEAT.md and has no scratch for push_ledger to write to",
-            "remove push_ledger until OpenClaw is 2026.8.1 or newer",
-        ),
-        (
             "acp-library",
             "the library for ACP agents is not installed, so ACP agents are never woken",
             INSTALL["acp"],

@@ -167,15 +167,6 @@ def an_agent_that_works_elsewhere(clinic) -> None:
     clinic.write("clawfiles.toml", f'{PETER_THERE}workspace = "../peter"\n')
 
 
-@case("openclaw-old", "clawfiles.toml")
-def an_openclaw_that_reads_heartbeat_md(clinic) -> None:
-    program = clinic.root.parent / "openclaw"
-    program.write_text("#!/bin/sh\necho 'OpenClaw 2026.7.35 (abc)'\n")
-    program.chmod(0o755)
-    clinic.patch.setenv("PATH", f"{clinic.root.parent}:{os.environ['PATH']}")
-    clinic.write("clawfiles.toml", f"{PETER_THERE}[openclaw]\npush_ledger = true\n")
-
-
 def with_compartment(clinic) -> None:
     clinic.write(
         "clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.shield]\ncompartment = true\n'

@@ -57,7 +57,6 @@ class Counterpart:
         self.waits: dict[str, tuple[ServerConnection, str]] = {}
         self.drops: set[str] = set()  # methods at whose request the connection is cut, once each
         self.garbage = b""  # sent before each answer
-        self.scratch, self.revision, self.rivals = "", 0, 0
         self.is_steerable: bool | None = True
         self.steered: list[Json] = []
         self.aborted: list[str] = []
@@ -190,22 +189,3 @@ class Counterpart:
         if not self.is_steerable:
             details = {"status": "error", "error": "Target has no active run that accepts steering."}
         return self._say(connection, number, {"ok": True, "output": {"details": details}})
-
-    def _cron_list(self, connection: ServerConnection, number: str, params: Json) -> None:
-        jobs = [{"id": "j0", "declarationKey": "other"}, {"id": "j1", "declarationKey": "heartbeat:main"}]
-        self._say(connection, number, {"jobs": jobs})
-
-    def _cron_scratch_get(self, connection: ServerConnection, number: str, params: Json) -> None:
-        assert params == {"id": "j1"}
-        scratch = {"content": self.scratch, "revision": self.revision} if self.revision else None
-        self._say(connection, number, {"scratch": scratch, "currentRevision": self.revision, "maxBytes": 262144})
-
-    def _cron_scratch_set(self, connection: ServerConnection, number: str, params: Json) -> None:
-        if self.rivals:  # somebody is faster
-            self.rivals -= 1
-            self.scratch, self.revision = f"{self.scratch}theirs\n", self.revision + 1
-        if params["expectedRevision"] != self.revision:
-            answer = {"ok": False, "reason": "revision-conflict", "currentRevision": self.revision}
-            return self._say(connection, number, answer)
-        self.scratch, self.revision = params["content"], self.revision + 1
-        return self._say(connection, number, {"ok": True, "currentRevision": self.revision})

@@ -10,11 +10,10 @@ import pytest
 
 from claw_files.config import OpenClaw
 from claw_files.core.errors import GatewayAway, GatewayRefused
-from claw_files.integrations.openclaw import bridge, delivery_check, heartbeat_scratch, turn_result
+from claw_files.integrations.openclaw import bridge, delivery_check, turn_result
 from claw_files.integrations.openclaw.bridge import Bridge, BridgeJob
 from claw_files.integrations.openclaw.gateway_access import GatewayAccess, access
 from claw_files.integrations.openclaw.gateway_client import Gateway
-from claw_files.integrations.openclaw.protocol import ADMIN
 from claw_files.integrations.openclaw.turn_result import TurnOutcome
 from claw_files.integrations.openclaw.turn_steering import steer
 
@@ -449,44 +448,6 @@ def test_a_turn_that_takes_no_correction_and_a_gateway_that_allows_none_are_told
     counterpart.is_steerable = None
     with pytest.raises(GatewayRefused, match=r"gateway\.tools\.allow"):
         steer(way, str(desk.root), "tc-1.1-s1", "x", at_once)
-
-
-# --- the ledger in the scratch
-
-
-def test_the_ledger_is_put_beside_what_others_wrote_and_only_when_it_changed(counterpart: Counterpart) -> None:
-    counterpart.scratch, counterpart.revision = "- water the plants\n", 4
-    with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
-        done = [heartbeat_scratch.push(gateway, "main", text) for text in ("- TC-1\n", "- TC-1\n", "- TC-2\n")]
-
-    assert done == [True, False, True]
-    assert counterpart.scratch == f"- water the plants\n\n{heartbeat_scratch.BEGIN}\n- TC-2\n{heartbeat_scratch.END}\n"
-    assert counterpart.revision == 6
-
-
-def test_a_change_by_somebody_else_in_between_is_kept(counterpart: Counterpart) -> None:
-    counterpart.rivals = 2
-    with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
-        assert heartbeat_scratch.push(gateway, "main", "- TC-1")
-
-    assert counterpart.scratch == f"theirs\ntheirs\n\n{heartbeat_scratch.BEGIN}\n- TC-1\n{heartbeat_scratch.END}\n"
-
-
-def test_a_scratch_that_changes_all_the_time_and_an_agent_without_heartbeat_are_told(counterpart: Counterpart) -> None:
-    counterpart.rivals = 100
-    with Gateway(counterpart.url, TOKEN, ADMIN) as gateway:
-        with pytest.raises(GatewayRefused, match="another process keeps changing it"):
-            heartbeat_scratch.push(gateway, "main", "- TC-1")
-        with pytest.raises(GatewayRefused, match="no heartbeat"):
-            heartbeat_scratch.push(gateway, "peter", "- TC-1")
-
-
-def test_a_ledger_that_holds_our_marks_does_not_end_our_section() -> None:
-    once = heartbeat_scratch.with_ledger("mine", f"a\n{heartbeat_scratch.END}\nb")
-
-    assert (
-        heartbeat_scratch.with_ledger(once, "c") == f"mine\n\n{heartbeat_scratch.BEGIN}\nc\n{heartbeat_scratch.END}\n"
-    )
 
 
 # --- the token

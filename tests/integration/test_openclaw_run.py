@@ -21,7 +21,6 @@ CONFIG = """
 coordinator = "sam"
 [openclaw]
 url = "{url}"
-push_ledger = true
 [agents.sam]
 session = "agent:main:main"
 [agents.peter]
@@ -134,30 +133,6 @@ def test_a_refusal_is_one_line_in_the_runs_log(team: Team) -> None:
 
     assert len(team.log("stderr.log").splitlines()) == 1
     assert "the token is not the gateway's" in team.log("stderr.log")
-
-
-def test_a_tick_copies_the_ledger_once_for_each_change(team: Team) -> None:
-    team.counterpart.scratch, team.counterpart.revision = "- water the plants\n", 1
-    team.delegate()
-    team.end()
-
-    revisions = []
-    for _ in range(3):
-        assert team.app.heartbeat.tick().problems == ()
-        revisions.append(team.counterpart.revision)
-
-    assert "- TC-1 delegated to peter, check at" in team.counterpart.scratch
-    assert team.counterpart.scratch.startswith("- water the plants\n")
-    assert revisions[-1] == revisions[-2]
-
-
-def test_a_gateway_that_is_down_is_a_problem_of_the_tick_and_stops_nothing(team: Team) -> None:
-    team.counterpart.close()
-    (team.root / "HEARTBEAT.md").write_text("# Heartbeat\n")
-
-    ticked = team.app.heartbeat.tick()
-
-    assert "the ledger was not copied to OpenClaw" in ticked.problems[0]
 
 
 def test_ping_says_nothing_of_a_healthy_agent_and_one_sentence_of_another(team: Team) -> None:

@@ -112,11 +112,6 @@ class Gateway:
         jobs = json.loads(self.cli("cron", "list", "--all", "--json"))["jobs"]
         return next(str(job["id"]) for job in jobs if job.get("declarationKey") == f"heartbeat:{agent}")
 
-    def scratch(self, agent: str) -> str:
-        """What stands in the scratch of the agent's heartbeat."""
-        found = json.loads(self.cli("cron", "scratch", self.monitor(agent), "--json"))["scratch"]
-        return str(found["content"]) if found else ""
-
     def _is_ready(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:

@@ -14,7 +14,7 @@ import pytest
 from claw_files.app.wiring import App, set_up
 from claw_files.core.model import AgentId, RunId
 from claw_files.demo import stage
-from claw_files.integrations.openclaw import heartbeat_scratch, installation
+from claw_files.integrations.openclaw import installation
 from claw_files.integrations.openclaw.gateway_access import GatewayAccess
 from claw_files.integrations.openclaw.gateway_client import Gateway as Client
 from claw_files.integrations.openclaw.protocol import ADMIN, READ
@@ -284,49 +284,6 @@ def test_a_correction_takes_effect_in_the_turn_that_is_going_on(team: Team, mode
     assert not steer(way, str(team.root), RunId("tc-1.1-s1"), "CORRECTION: again")
 
 
-def test_the_ledger_is_copied_into_the_scratch_and_what_others_wrote_stays(monitored: Gateway, tmp_path: Path) -> None:
-    team = Team(tmp_path, monitored)
-    team.change("[openclaw]", "[openclaw]\npush_ledger = true")
-    team.change('runtime = "openclaw"', 'runtime = "inbox"')
-    job = monitored.monitor("main")
-    monitored.cli("cron", "scratch", job, "--set", "- water the plants\n")
-
-    team.task()
-    team("heartbeat")
-    first = monitored.scratch("main")
-    monitored.cli("cron", "scratch", job, "--set", first.replace("plants", "flowers"))  # somebody edits it meanwhile
-    revision = _revision(monitored, job)
-    team("heartbeat")
-    unchanged = _revision(monitored, job)
-    team("cancel", "TC-1")
-    team("heartbeat")
-
-    assert "- water the plants" in first
-    assert "- TC-1 delegated to peter, check at " in first
-    assert unchanged == revision
-    last = monitored.scratch("main")
-    assert "- water the flowers" in last
-    assert "TC-1" not in last
-
-
-def _revision(gateway: Gateway, job: str) -> int:
-    return int(json.loads(gateway.cli("cron", "scratch", job, "--json"))["currentRevision"])
-
-
-def test_two_that_write_the_scratch_at_once_lose_nothing(monitored: Gateway) -> None:
-    job = monitored.monitor("main")
-    monitored.cli("cron", "scratch", job, "--set", "- mine\n")
-    with Client(monitored.url, TOKEN, ADMIN) as client:
-        revision = client.call("cron.scratch.get", {"id": job})["currentRevision"]
-        client.call("cron.scratch.set", {"id": job, "content": "- theirs\n", "expectedRevision": revision})
-        late = client.call("cron.scratch.set", {"id": job, "content": "- ours\n", "expectedRevision": revision})
-        assert late["ok"] is False
-
-        heartbeat_scratch.push(client, "main", "- TC-1")
-
-    assert monitored.scratch("main").startswith("- theirs\n")
-
-
 def test_the_doctor_and_ping_say_what_is_missing(team: Team, gateway: Gateway) -> None:
     def app() -> App:
         return App(str(team.root), team.env, None)
@@ -354,7 +311,6 @@ def test_agents_are_found_by_the_command_and_by_the_file_alike(gateway: Gateway)
 
     assert {one.id: one.workspace for one in by_command or ()} == wanted
     assert {one.id: one.workspace for one in by_file or ()} == wanted
-    assert installation.is_new(installation.version(gateway.env))
 
 
 def test_openclaw_finds_the_skill_where_init_puts_it_and_takes_our_mcp_server(gateway: Gateway, tmp_path: Path) -> None:
@@ -380,13 +336,6 @@ def _openclaw(env: dict[str, str], *arguments: str) -> str:
 
 
 # --- what looking costs
-
-
-@pytest.fixture
-def monitored(gateway: Gateway) -> Iterator[Gateway]:
-    """The gateway with a heartbeat for `main` that comes once an hour."""
-    with _beating(gateway, "1h"):
-        yield gateway
 
 
 @contextmanager

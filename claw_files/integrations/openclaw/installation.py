@@ -6,7 +6,6 @@ line knows better than the file, which may include others; the file is read wher
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -20,24 +19,12 @@ CLI_SECONDS = 30
 Agents = dict[
     str, str
 ]  # the agents that OpenClaw knows, by id: the workspace of each, absolute; "" where it is not told
-READS_HEARTBEAT_MD = (2026, 8, 1)  # before this version OpenClaw read HEARTBEAT.md; since then it never does
 
 
 def agents(environ: Mapping[str, str]) -> Agents | None:
     """The agents of the OpenClaw on this machine; None where neither its command nor its configuration tells."""
     found = _by_command(environ)
     return found if found is not None else _by_file(environ)
-
-
-def version(environ: Mapping[str, str]) -> str:
-    """The version of the command on the PATH, such as "2026.9.6"; empty without one."""
-    found = re.search(r"\d{4}\.\d+\.\d+", _run(["--version"], environ) or "")
-    return found[0] if found else ""
-
-
-def is_new(version: str) -> bool:
-    """Whether an OpenClaw of this version ignores HEARTBEAT.md and keeps a heartbeat's text as scratch."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= READS_HEARTBEAT_MD
 
 
 def listed(rows: object) -> Agents:

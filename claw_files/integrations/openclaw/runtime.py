@@ -49,7 +49,7 @@ class OpenClawRuntime(AgentRuntime):
 
     def ping(self, agent: Agent, patience: timedelta) -> str | None:
         try:
-            _, known = self._ask(patience)
+            known = self._ask(patience)
         except ClawError as problem:
             return str(problem)
         if agent.there not in known:
@@ -59,9 +59,9 @@ class OpenClawRuntime(AgentRuntime):
     def doctor(self, agents: Sequence[Agent]) -> Iterator[SetupProblem]:
         from claw_files.integrations.openclaw import installation
 
-        around, version, known = self._around, "", None
+        around, known = self._around, None
         try:
-            version, known = self._ask(PATIENCE)
+            known = self._ask(PATIENCE)
         except NotInstalled:
             yield SetupProblem(code="openclaw-library")
         except ClawError as problem:
@@ -74,20 +74,16 @@ class OpenClawRuntime(AgentRuntime):
                 yield SetupProblem(code="openclaw-agent", detail=agent.there, agent=agent.name)
             elif installation.differs(told, agent.workspace or ".", around.base):
                 yield SetupProblem(code="openclaw-workspace", detail=told, agent=agent.name)
-        version = version or installation.version(around.environ)
-        if around.settings.openclaw.push_ledger and version and not installation.is_new(version):
-            yield SetupProblem(code="openclaw-old", detail=version)
 
-    def _ask(self, patience: timedelta) -> tuple[str, dict[str, str]]:
-        """The gateway's version, and the workspace of each agent that it knows, "" where it is not told."""
+    def _ask(self, patience: timedelta) -> dict[str, str]:
+        """The workspace of each agent that the gateway knows, "" where it is not told."""
         from claw_files.integrations.openclaw import installation
         from claw_files.integrations.openclaw.gateway_access import access
         from claw_files.integrations.openclaw.gateway_client import Gateway
 
         way = access(self._around.settings.openclaw, self._around.base, self._around.environ)
         with Gateway(way.url, way.token, patience=patience) as gateway:
-            agents = gateway.call("agents.list", {}, patience).get("agents")
-            return gateway.hello.version, installation.listed(agents)
+            return installation.listed(gateway.call("agents.list", {}, patience).get("agents"))
 
 
 def _addressed(order: StartOrder, agent: Agent, message: Message) -> str:

@@ -46,15 +46,6 @@ def test_an_openclaw_file_that_is_no_json_is_an_error_with_a_sentence(text: str)
         json5.loads(text)
 
 
-def test_the_version_tells_whether_heartbeat_md_is_read() -> None:
-    assert [installation.is_new(version) for version in ("2026.7.35", "2026.8.1", "2026.9.6", "2027.1.0")] == [
-        False,
-        True,
-        True,
-        True,
-    ]
-
-
 def test_a_turn_in_the_transcript_ends_where_somebody_else_begins() -> None:
     usage = {"input": 7, "cacheRead": 3, "output": 2, "cost": {"total": 0.5}}
     messages = [
