@@ -116,7 +116,7 @@ class JournalEvent(StrEnum):
     EVENT_DONE = "event done"  # An event was handled.
     EVENT_FAILED = "event failed"  # An event could not be handled.
     # workflows
-    WORKFLOW = "workflow"  # The record of a workflow's run was written: a step began or ended.
+    WORKFLOW = "workflow"  # A step of a workflow's run began or ended, or a workflow was made.
     STEP = "step"  # The task of a step or an item was created and delegated.
     STEP_CANCEL = "step cancel"  # A task that its workflow no longer needs was cancelled.
     STEP_COUNTED = "step counted"  # The ledger line of a step's task was removed: the run has counted its end.

@@ -228,6 +228,7 @@ _ROWS = (
     Operation("", "flow_operations:list_flows", "List trees of spawned tasks.", (CommandRow("flow list", OFFICE),)),
     Operation("", "flow_operations:cancel_flow", "Cancel a tree of tasks.", (CommandRow("flow cancel", BOARD),)),
     _workflow("list", "list_workflows", "List the workflows."),
+    _workflow("new", "new", "Write a new workflow, from a ready one if you want."),
     _workflow("check", "check", "Say what is wrong with a workflow."),
     _workflow("run", "run", "Begin a run of a workflow.", BOARD),
     _workflow("show", "show", "Show how far a run is."),

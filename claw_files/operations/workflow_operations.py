@@ -40,6 +40,28 @@ def _state(problems: int) -> str:
     return f"{problems} problem{'s' if problems > 1 else ''}" if problems else "sound"
 
 
+def new(app: "App", name: Name, *, template: Annotated[Name, Shell("--from")] = "start") -> Reply:
+    """Write a new workflow into workflows/NAME.md: a short one with comments, or a copy of one that is ready.
+
+    Ready are content-pipeline, support-desk, research-platform and research-develop-deploy; each has real prompts, and
+    `clawfiles init DIR --template NAME` makes a workspace with its agents, where it can be tried without a model.
+
+    Args:
+        template: The ready workflow to copy.
+
+    Example:
+        clawfiles workflow new invoices --from support-desk --agent sam
+    """
+    from claw_files.core.text import safe
+
+    path, lacks = app.workflows.new(name, template)
+    wrong = app.workflows.find(path).problems
+    told = [f"made: {path}", *(f"line {it.line}: {it.text}" for it in wrong)]
+    if lacks:
+        told += ["", "to add to clawfiles.toml, with programs of your own:", "", safe(lacks, 20_000, lines=True)]
+    return Reply(lambda: {"path": path, "problems": [it.text for it in wrong], "add": lacks}, lambda: "\n".join(told))
+
+
 def check(app: "App", name: Workflow | None = None, *, file: File = "") -> Reply:
     """Say everything that is wrong with a workflow, or with all of them; exit status 6 if there is anything.
 
@@ -199,7 +221,7 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
         steps.append({"step": step.name, **facts, "tasks": tasks})
         how = state.word or ("open" if tasks else "waits")
         items = f"{state.done} of {state.total}" if state.total else ""
-        rows.append((step.name, how, items, ", ".join(tasks[:3]) or state.why, app.when(at) if at else ""))
+        rows.append((step.name, how, items, app.when(at) if at else "", ", ".join(tasks[:3]) or safe(state.why, 200)))
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
     document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
     return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")

@@ -336,8 +336,9 @@ def _open(run: WorkflowRun, record: RunRecord) -> Iterator[RunAction]:
 
 
 def outcome(workflow: Workflow, record: RunRecord) -> str:
-    """What failed and what was skipped, by name; "" where all went well."""
-    parts = []
+    """What failed, also in part, and what was skipped, by name; "" where all went well."""
+    states = record.steps.items()
+    parts = [f"{name}: {it.why}" for name, it in states if it.word == DONE and it.failed]
     for word in (FAILED, SKIPPED):
         names = [step.name for step in workflow.steps if (state := record.steps.get(step.name)) and state.word == word]
         parts += [f"{word}: {', '.join(names)}"] if names else []

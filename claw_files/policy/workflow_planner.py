@@ -19,7 +19,8 @@ def plan_workflows(snap: Snapshot, now: datetime) -> Iterator[Action]:
         todo = list(wanted(run, record))
         begins = [it for it in todo if it.act is RunAct.BEGIN][MOST_BEGINS:]
         todo = [it for it in todo if it not in begins]
-        at = now if begins else next_due(replace(run, record=record))
+        goes_on = begins or any(it.act is RunAct.FREEZE for it in todo)  # the items begin when they are written down
+        at = now if goes_on else next_due(replace(run, record=record))
         is_over = any(it.act is RunAct.FINISH for it in todo)
         if record != run.record or todo or (at != run.look_at and not is_over):
             details = {"run": run, "record": record, "todo": tuple(todo)}

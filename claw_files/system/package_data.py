@@ -29,3 +29,11 @@ def template(name: str) -> str:
             return file.read()
     except FileNotFoundError:
         raise NotFound("template", name) from None
+
+
+@cache
+def template_paths(name: str) -> tuple[str, ...]:
+    """The files below `templates/NAME`, as paths from there, sorted; none where there is no such folder."""
+    top = os.path.join(folder("templates"), name)
+    found = (os.path.relpath(os.path.join(at, file), top) for at, _, files in os.walk(top) for file in files)
+    return tuple(sorted(path.replace(os.sep, "/") for path in found))

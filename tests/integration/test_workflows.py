@@ -363,3 +363,20 @@ def test_a_dry_run_shows_the_scripted_endings_and_makes_nothing(office: Office) 
     assert played.stdout.endswith("review-loop ends: done\n")
     assert {path for path in office.tree() if not path.startswith(".clawfiles/")} <= set(before)
     assert cli(office, "run", "review-loop", "--say", "review=send", "--agent", "sam").returncode == 2
+
+
+def test_each_file_of_a_step_is_an_item_also_where_there_are_more_than_a_text_names(office: Office) -> None:
+    files = ", ".join(f"part-{number}.md" for number in range(25))
+    office.write(
+        "workflows/parts.md",
+        f"## cut\n- to: writer; makes: {files}\n\nCut it.\n\n"
+        "## read\n- to: worker; after: cut; for each: {cut.files}; enough: 0\n\nRead {item}\n",
+    )
+    start(office, "parts")
+    for _ in range(9):
+        office.tick(SECOND)
+        office.runs_end()
+        if office.exists("flows/tc-1/read.items"):
+            break
+    items = office.read("flows/tc-1/read.items").splitlines()
+    assert sorted(items) == sorted(f"flows/tc-1/part-{number}.md" for number in range(25))

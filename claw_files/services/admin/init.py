@@ -9,7 +9,7 @@ from claw_files.core.model import Value
 from claw_files.formats import own_sections
 from claw_files.services.admin.agent_briefing import SKILL, skill_text
 from claw_files.system.files import Files
-from claw_files.system.package_data import template
+from claw_files.system.package_data import template, template_paths
 
 FOLDERS = (
     "status",
@@ -29,6 +29,7 @@ CONFIG = "clawfiles.toml"
 INSTRUCTIONS = {"openclaw": "AGENTS.md", "claude": "CLAUDE.md", "codex": "AGENTS.md", "gemini": "GEMINI.md"}
 _SHARED_SKILL = f".agents/{SKILL}"
 SKILLS = {"openclaw": _SHARED_SKILL, "claude": f".claude/{SKILL}", "codex": _SHARED_SKILL, "gemini": _SHARED_SKILL}
+_STAND_IN = "stand-in.py"  # plays the agents of a workspace that has no model yet
 _OPENCLAW_LEDGER = "clawfiles/LEDGER.md"  # OpenClaw tidies a HEARTBEAT.md in its workspace away: ours moves
 _FRONT_MATTER_ONLY = re.compile(rb"---\r?\n(?:(?!---)[^\n]*\n)*---\s*")
 
@@ -66,6 +67,11 @@ class Setup:
             own_sections.put(self._read(INSTRUCTIONS[program]), skill_text(), INSTRUCTIONS[program])
         done = [self._write(CONFIG, raw), *(self._folder(folder) for folder in FOLDERS)]
         done.append(self._write(ledger, template(f"workspaces/{name}/HEARTBEAT.md").encode()))
+        for path in template_paths(f"workspaces/{name}"):
+            if path not in (CONFIG, "HEARTBEAT.md"):
+                done.append(self._write(path, template(f"workspaces/{name}/{path}").encode()))
+        if _STAND_IN.encode() in raw:
+            done.append(self._write(_STAND_IN, template(f"agents/{_STAND_IN}").encode()))
         if program:
             done += [self._put(INSTRUCTIONS[program], skill_text()), self._skill(SKILLS[program])]
             done += self._settings_to_add(program, config is not None, ledger)
@@ -88,7 +94,9 @@ class Setup:
         ledger = _OPENCLAW_LEDGER if program == "openclaw" else "HEARTBEAT.md"
         reviewer = program if agent else "peter"
         text = Template(template(f"workspaces/{name}/{CONFIG}"))
-        return text.substitute(ledger=ledger, agent=f"\n{agent}" if agent else "", reviewer=reviewer).encode()
+        _, _, runs = (agent or template("agents/stand-in.toml")).partition('kind = "named"\n')
+        values = {"ledger": ledger, "agent": f"\n{agent}" if agent else "", "reviewer": reviewer, "runs": runs.rstrip()}
+        return text.substitute(values).encode()
 
     def _settings_to_add(self, program: str, had_config: bool, ledger: str) -> list[InitStep]:
         """What a configuration that was there lacks for the program: for its owner to add."""

@@ -84,7 +84,7 @@ class Contract(Value, frozen=True):
             sandbox="require" if order.sandbox == "require" else None,
             group=order.group,
             group_size=order.group_size,
-            attempts=order.attempts,
+            attempts=order.attempts or task.attempts,
             session=Stay.OPEN if order.mode == "session" else None,
             asked=self.asked,
         )

@@ -21,16 +21,16 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
-_OPENS = re.compile(r"^\[data [0-9a-z]{8,} from (.{1,300}); quoted, not instructions\]$", re.MULTILINE)
-_CLOSES = re.compile(r"^\[end of data [0-9a-z]{8,}\](?:\n|\Z)", re.MULTILINE)
+_OPENS = re.compile(r"^((?:> )*)\[(?:data|task) [0-9a-z]{8,} from (.{1,300}); [a-z,; ]{1,80}\]$", re.MULTILINE)
+_CLOSES = re.compile(r"^(?:> )*\[end of (?:data|task) [0-9a-z]{8,}\](?:\n|\Z)", re.MULTILINE)
 
 
 def for_person(text: str) -> str:
-    """`text` without the fences that tell an agent what is data: to a person a quotation says as much.
+    """`text` without the fences that tell an agent what is whose: to a person a quotation says as much.
 
-    Each line of data stands behind "> ", so no data can look like a fence.
+    Each line of data stands behind "> ", so what looks like a fence in it stays a quotation.
     """
-    return _CLOSES.sub("", _OPENS.sub(r"From \1:", text))
+    return _CLOSES.sub("", _OPENS.sub(r"\1From \2:", text))
 
 
 def task_text(
@@ -53,8 +53,9 @@ def task_text(
     resume = _resume(task, checkpoint, findings)
     name = "person" if is_person else "worker" if task.label else "task"
     text = _task_text(name, task, body.strip(), run, resume, before, is_whole=True)
-    fits = payload_sizes.way(text) is payload_sizes.PayloadWay.MESSAGE
-    return text if fits else _task_text(name, task, body.strip(), run, resume, before, is_whole=False)
+    if payload_sizes.way(text) is not payload_sizes.PayloadWay.MESSAGE:
+        text = _task_text(name, task, body.strip(), run, resume, before, is_whole=False)
+    return for_person(text) if is_person else text
 
 
 def _task_text(name: str, task: Task, body: str, run: RunId, resume: str, before: str, is_whole: bool) -> str:

@@ -1,13 +1,18 @@
 """The workflow files of a workspace: found by name, read, and checked beside the configuration."""
 
-from claw_files.core.errors import ClawError, NotFound
-from claw_files.core.model import AgentId, AgentKind, Task, TaskId, Value
+from string import Template
+
+from claw_files.core import text as words
+from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, AgentKind, Audit, Task, TaskId, Value
 from claw_files.core.workflow import FILE_BYTES, InvalidWorkflow, Problem, RunRecord, Workflow
 from claw_files.formats import workflow_file
 from claw_files.policy.workflow_checks import check
 from claw_files.policy.workflow_dry_run import DryRun, Script, dry_run, not_begun
 from claw_files.services.workflows.run_files import RunFiles
 from claw_files.storage.workspace import Workspace
+from claw_files.system.package_data import template, template_paths
 
 FOLDER = "workflows"
 
@@ -29,6 +34,38 @@ class WorkflowCatalog:
     def names(self) -> list[str]:
         """The workflows there are, sorted."""
         return [name[:-3] for name in self._ws.files.names(FOLDER) if name.endswith(".md")]
+
+    def new(self, name: str, like: str) -> tuple[str, str]:
+        """The path of a new workflow made from a template, and the settings that the workspace lacks for it.
+
+        Raises Conflict where there is one of that name, NotFound for an unknown template.
+        """
+        name, ready = words.label(name), f"workspaces/{like}/{FOLDER}/{like}.md"
+        if name in self.names():
+            raise Conflict(f"{FOLDER}/{name}.md is there already: choose another name")
+        known = [path for path in template_paths(".") if path.startswith("workspaces/")]
+        if like != "start" and ready not in known:
+            names = ", ".join(path.split("/")[1] for path in known if f"/{FOLDER}/" in path)
+            raise NotFound("ready workflow", like, f"there are {names}")
+        settings = self._ws.settings
+        person = next((it for it in settings.agents if settings.is_human(it)), settings.coordinator)
+        values = {"name": name, "agent": settings.coordinator, "person": person}
+        text = Template(template("workflows/start.md")).substitute(values) if like == "start" else template(ready)
+        text = text.replace("- to: me;", f"- to: {person};")
+        audit = Audit(JournalEvent.WORKFLOW, actor=settings.coordinator, why=f"{name}, made from {like}")
+        path = f"{FOLDER}/{name}.md"
+        self._ws.files.commit(path, lambda raw: text.encode() if raw is None else raw, self._ws.line(audit))
+        return path, "" if like == "start" else self._lacks(template(f"workspaces/{like}/clawfiles.toml"))
+
+    def _lacks(self, config: str) -> str:
+        """The tables of the configuration for agents and routes that the workspace has none of."""
+        tables = [f"[{part.strip()}\n" for part in config.split("\n[")]
+        agents, routes = self._ws.settings.agents, self._ws.settings.routes
+        known = {*(f"[agents.{it}]" for it in agents), *(f"[routes.{it}]" for it in routes)}
+        named = [it for it in tables if it.startswith(("[agents.", "[routes."))]
+        _, _, runs = template("agents/inbox.toml").partition('kind = "named"\n')
+        found = [it for it in named if it.partition("]")[0] + "]" not in known]
+        return Template("\n".join(found)).safe_substitute(runs=runs.strip())
 
     def find(self, name: str, text: str = "") -> CheckedWorkflow:
         """The workflow of that name, in that file of the workspace, or of that text, with all its problems.

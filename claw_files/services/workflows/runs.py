@@ -198,7 +198,7 @@ class RunCarrier:
             return
         task = replace(
             self._draft(run, one.task, step.name),
-            title=f"{' '.join((step.title or step.name).split())[:150]} of {run.id}",
+            title=f"{step.title[:150]} ({run.id})" if step.title else f"{step.name} of {run.id}",
             type=step.type,
             outputs=text.outputs(step, one.number),
             choices=step.choices,
@@ -206,7 +206,8 @@ class RunCarrier:
             model=step.model,
             attempts=step.tries,
         )
-        self._hand_out(task, text.body(step, one.number), agent, audit)
+        known = self._ws.settings.agents.get(agent) if agent else None
+        self._hand_out(task, text.body(step, one.number, one.task, known), agent, audit)
 
     def _nest(self, run: WorkflowRun, step: Step, id: TaskId, text: StepText, audit: Audit) -> None:
         """Begin a run of another workflow, from the copy that was taken when this run began."""
@@ -255,7 +256,8 @@ class RunCarrier:
         def rule(task: Task) -> Task:
             task = replace(task, state=state, recorded=state, updated=now, lease=None)
             if state is State.DONE:
-                return replace(task, completed=now, summary=one.why or None)
+                made = "; ".join(filter(None, (f"results in flows/{run.id.lower()}/", one.why)))
+                return replace(task, completed=now, summary=made)
             return replace(task, reason=one.why)
 
         self._ws.update(run.id, rule, audit)

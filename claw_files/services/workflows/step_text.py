@@ -4,9 +4,10 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from claw_files.config import Agent
 from claw_files.core.errors import ClawError
-from claw_files.core.model import Task, TaskId
-from claw_files.core.text import said
+from claw_files.core.model import AgentKind, Task, TaskId
+from claw_files.core.text import render_duration, said
 from claw_files.core.workflow import FAILED, HAND_ON, SKIPPED, Output, Step, StepState
 from claw_files.formats.workflow_text import fill, path_part, stem
 from claw_files.policy import item_batches
@@ -17,6 +18,7 @@ from claw_files.storage.workspace import Workspace
 
 SHORT = 200  # letters of a value that stands in the text itself
 FEW = 20  # paths that are written out
+MOST_FAILED = 100  # items that are named
 
 
 class StepText:
@@ -27,12 +29,19 @@ class StepText:
         self._items: dict[str, tuple[str, ...]] = {}
         self._inputs = {it.name: it.default or "" for it in run.workflow.inputs} | files.inputs()
 
-    def body(self, step: Step, number: int) -> str:
-        """The text of the step, or of one of its items; longer values stand below it, marked as data."""
+    def body(self, step: Step, number: int, task: TaskId, agent: Agent | None = None) -> str:
+        """The text of the step, or of one of its items, and how it ends; longer values stand below, marked as data.
+
+        Args:
+            agent: who does it, where that is known already.
+        """
         below: dict[str, str] = {}
-        texts = [step.text, *self._loops(step), *_how_to_answer(step)]
+        texts = [step.text, *self._loops(step)]
         shown = [fill(text, lambda name, part: self._shown(step, number, name, part, below)) for text in texts if text]
-        return "\n\n".join([*shown, *(prompt_templates.quoted(value, name) for name, value in below.items())])
+        files = ", ".join(f"`{path.removeprefix('./')}`" for path in self.outputs(step, number))
+        ends = [f"Write into the workspace: {files}. Without that the step has failed."] if files else []
+        ends += _how_to_answer(step, task, agent.kind if agent else AgentKind.NAMED)
+        return "\n\n".join([*shown, *ends, *(prompt_templates.quoted(value, name) for name, value in below.items())])
 
     def _loops(self, step: Step) -> list[str]:
         """The text of the loop that sent the run back to this step last."""
@@ -99,18 +108,43 @@ class StepText:
         if part == "choice":
             return state.word or "nothing"
         if part == "failed":
-            return state.why if state.word == FAILED or state.failed else "nothing"
+            return self._failed(step, state) or (state.why if state.word == FAILED else "nothing")
         if part == "says":
             return self._said(step, state)
-        named = [it for it in step.makes if part in ("files", it.name)]
-        if state.word == SKIPPED or not named:
-            return "nothing"
-        numbers = range(1, (state.total or 0) + 1) if step.is_map else (0,)
-        paths = [self._path(step, it, number) for number in numbers for it in named]
-        paths = [path for path in paths if self._ws.files.stamp(path)]  # items that failed have none
+        paths = self._made(step, part)
         if len(paths) <= FEW:
             return ", ".join(paths) or "nothing"
         return f"{self._files.folder}/ ({len(paths)} files, from {paths[0]} to {paths[-1]})"
+
+    def _made(self, step: Step, part: str) -> list[str]:
+        """The files that a step made, those of one of its names or all; items that failed have none."""
+        state = self._run.record.steps.get(step.name) or StepState()
+        named = [it for it in step.makes if part in ("files", it.name) and state.word != SKIPPED]
+        numbers = range(1, (state.total or 0) + 1) if step.is_map else (0,)
+        paths = [self._path(step, it, number) for number in numbers for it in named]
+        return [path for path in paths if self._ws.files.stamp(path)]
+
+    def _all_files(self, name: str, part: str) -> str:
+        """What a placeholder becomes where each file is an item: however many there are."""
+        step = self._run.workflow.step(name) if part not in ("", "says", "failed", "choice") else None
+        return "\n".join(self._made(step, part)) if step else ""
+
+    def _failed(self, step: Step, state: StepState) -> str:
+        """The items of a map that failed, one a line with why, and those that were not begun; "" where none did."""
+        dead = set(self._ws.files.names("dead-letter")) if state.failed else set()
+        ids = {number: task_of(self._run.id, step.name, state, number) for number in range(1, state.next)}
+        failed = [number for number, id in ids.items() if f"{id.lower()}.md" in dead or number in state.open]
+        lines = [f"{number}: {self._name(step, number)}: {self._why(ids[number])}" for number in failed[:MOST_FAILED]]
+        lines += [f"and {len(failed) - MOST_FAILED} more"] if len(failed) > MOST_FAILED else []
+        lines += [f"not begun: {state.next} to {state.total}"] if state.next <= (state.total or 0) else []
+        return "\n".join(lines)
+
+    def _name(self, step: Step, number: int) -> str:
+        return step.to_each[number - 1] if step.to_each else ", ".join(self.item(step, number).split("\n"))
+
+    def _why(self, id: TaskId) -> str:
+        task = self.task(id)
+        return " ".join(((task and task.reason) or "its time was over").split())
 
     def _said(self, step: Step, state: StepState) -> str:
         if step.is_map:
@@ -136,10 +170,14 @@ class StepText:
         """The items of a map, as they are found now: an input's, a step's files or their lines, files, or words."""
         text = step.items or ""
         if text.startswith("lines of "):
-            paths = fill(text.removeprefix("lines of "), lambda name, part: self._value(step, 0, name, part))
-            return tuple(item for path in paths.split(", ") for item in item_batches.items(self._content(path)))
+            paths = fill(
+                text.removeprefix("lines of "),
+                lambda name, part: self._all_files(name, part) or self._value(step, 0, name, part),
+            )
+            found = (path.strip() for line in paths.split("\n") for path in line.split(", "))
+            return tuple(item for path in found for item in item_batches.items(self._content(path)))
         if "{" in text:
-            filled = fill(text, lambda name, part: self._value(step, 0, name, part))
+            filled = fill(text, lambda name, part: self._all_files(name, part) or self._value(step, 0, name, part))
             if filled == "nothing":
                 return ()
             return item_batches.items(filled) if "\n" in filled else _split(filled)
@@ -156,12 +194,19 @@ class StepText:
         return ""
 
 
-def _how_to_answer(step: Step) -> list[str]:
-    """How whoever does the step gives its word."""
-    words = (*step.choices, *((HAND_ON,) if len(step.to) > 1 else ()))
-    if not words:
+def _how_to_answer(step: Step, task: TaskId, kind: AgentKind) -> list[str]:
+    """How whoever does the step gives its word, and what a person's silence means."""
+    choices = (*step.choices, *((HAND_ON,) if len(step.to) > 1 else ()))
+    late = step.deadline
+    over = f" Without an answer in {render_duration(late.length)}: {late.word or 'it has failed'}." if late else ""
+    if kind is AgentKind.HUMAN:
+        how = f"Tick a box below, or type `clawfiles done {task} --answer {choices[0]}`." if choices else ""
+        return [f"{how}{over}".strip()] if choices or late else []
+    if not choices:
         return []
-    return [f"End it with one of these words: {', '.join(words)}. `clawfiles done TASK --answer WORD` says it."]
+    place = "the front matter of your result" if kind is AgentKind.WORKER else "the front matter of its status file"
+    by_command = f"`clawfiles done {task} --answer {choices[0]}`, or " if kind is AgentKind.NAMED else ""
+    return [f"End it with one of these words: {', '.join(choices)}. {by_command}`answer: {choices[0]}` in {place}."]
 
 
 def _split(text: str) -> tuple[str, ...]:
