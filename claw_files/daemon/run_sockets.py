@@ -18,6 +18,7 @@ from claw_files.daemon.log import DaemonLog
 from claw_files.policy.sandbox_arguments import SOCKET_NAME
 from claw_files.processes.sandbox_builder import DOORS
 from claw_files.processes.supervisor import discard
+from claw_files.system.private_files import load_file
 
 PER_DOOR, IN_ALL = 4, 16  # commands at once; who comes then waits in the kernel's queue
 BACKLOG = 64
@@ -166,9 +167,7 @@ def _identity(path: str) -> dict[str, str]:
 
     Raises OSError, ValueError.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        found = json.loads(file.read(1 << 16))
+    found = json.loads(load_file(path, 1 << 16) or b"")
     return {str(name): str(value) for name, value in found.items() if name.startswith("CLAWFILES_")}
 
 

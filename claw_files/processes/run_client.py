@@ -11,6 +11,7 @@ import msgspec
 
 from claw_files import config
 from claw_files.processes.supervisor import write_durably
+from claw_files.system.private_files import load_file
 
 CONFIG_BYTES = 1 << 20
 MESSAGE_BYTES = 8 << 20
@@ -51,11 +52,5 @@ def write_record(folder: str, name: str, facts: object) -> None:
 def read_record(folder: str, name: str, form: type[Record]) -> Record | None:
     """What was written last; None before that, or where it cannot be read."""
     with suppress(OSError, msgspec.MsgspecError, ValueError):
-        return msgspec.json.decode(read_bytes(os.path.join(folder, name), RECORD_BYTES), type=form)
+        return msgspec.json.decode(load_file(os.path.join(folder, name), RECORD_BYTES) or b"", type=form)
     return None
-
-
-def read_bytes(path: str, cap: int) -> bytes:
-    """The first bytes of a plain file. Raises OSError."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read(cap)

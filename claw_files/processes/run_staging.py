@@ -15,9 +15,10 @@ from claw_files.core.errors import BadId, BadValue, InvalidFile
 from claw_files.core.model import Run, RunId
 from claw_files.core.text import FILE_BYTES
 from claw_files.processes import StartOrder
-from claw_files.processes.supervisor import sync_folder, write_durably
-from claw_files.system.file_owner import make_folder, make_folders, open_or_make
+from claw_files.processes.supervisor import write_durably
+from claw_files.system.file_owner import make_folder, make_folders
 from claw_files.system.output_capture import fenced, last_lines
+from claw_files.system.private_files import sync_folder
 from claw_files.system.procfs import agent_environment
 
 _PLACEHOLDER = re.compile(r"\{(workspace|task|message_file|run_dir|label|model)\}")
@@ -95,13 +96,7 @@ def stage(plan: RunPlan) -> None:
     # Here, not in a tick: who starts runs pays for what dead starters left.
     _sweep(os.path.dirname(plan.staged))
     make_folder(plan.staged)
-    message = os.path.join(plan.staged, "message.md")
-    # O_EXCL: a link that somebody put there would let the message be written elsewhere.
-    fd = open_or_make(message, os.O_WRONLY | os.O_EXCL)
-    with open(fd, "wb") as file:
-        file.write(plan.order.message.encode())
-        file.flush()
-        os.fsync(fd)
+    write_durably(plan.staged, "message.md", plan.order.message)
     write_durably(plan.staged, "run.md", render(plan.run))
 
 

@@ -20,8 +20,9 @@ if __name__ == "__main__":  # -I leaves this package's own folder out of the sea
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from claw_files.system import keyring, procfs
-from claw_files.system.file_owner import make_folders, open_or_make
+from claw_files.system.file_owner import make_folders
 from claw_files.system.output_capture import Capture, OutputTail, fenced, last_lines
+from claw_files.system.private_files import load_file, replace_file
 
 LOCK, ORDER, GO = procfs.LOCK, 4, 5
 STOP = "stop"  # in the run's folder: somebody asks for its end
@@ -199,16 +200,9 @@ class Supervision:
 
 def order_in(folder: str) -> bytes:
     """Return the word in the request for the run's end; it never is more than one."""
-    try:
-        fd = os.open(os.path.join(folder, STOP), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, 20).strip()
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+    with contextlib.suppress(OSError):
+        return (load_file(os.path.join(folder, STOP), 20) or b"").strip()
+    return b""
 
 
 def resolved(command: list[str], path: str) -> str:
@@ -314,24 +308,7 @@ def quoted(text: str) -> str:
 
 def write_durably(folder: str, name: str, text: str) -> None:
     """Replace a file so that the new content survives a power cut once this returns."""
-    # With the process id: a starter and a supervisor may write the same file, each its whole version.
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}")
-    fd = open_or_make(temporary, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
-    with open(fd, "wb") as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, os.path.join(folder, name))
-    sync_folder(folder)
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    replace_file(os.path.join(folder, name), text.encode("utf-8", "surrogateescape"), 0o600, sync=True)
 
 
 def close_others() -> None:

@@ -8,10 +8,9 @@ from contextlib import suppress
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import CannotWrite
-from claw_files.system.file_owner import PrivateFolder, hand_over, make_folders
+from claw_files.system.file_owner import PrivateFolder, make_folders
 from claw_files.system.home import CACHE, place
-from claw_files.system.path_gate import read_up_to
-from claw_files.system.randomness import token
+from claw_files.system.private_files import load_file, replace_file
 
 CAP_BYTES = 256 << 20
 
@@ -32,33 +31,18 @@ class SharedCache(PrivateFolder, NoCache):
 
     def load(self, name: str) -> bytes | None:
         """What was kept under the name, or None."""
-        try:
-            fd = os.open(os.path.join(self._folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError):
-            return None
-        try:
-            size_bytes = os.fstat(fd).st_size
-            return read_up_to(fd, size_bytes) if 0 < size_bytes <= CAP_BYTES and self._is_ours() else None
-        except OSError:
-            return None
-        finally:
-            os.close(fd)
+        with suppress(OSError, ValueError):
+            data = load_file(os.path.join(self._folder, name), CAP_BYTES) if self._is_ours() else None
+            return data if data and len(data) <= CAP_BYTES else None
+        return None
 
     def save(self, name: str, data: bytes) -> None:
         """Keep the bytes; no fsync, because nothing is lost with them."""
-        part = os.path.join(self._folder, f"{name}.{token(4)}")
-        try:
+        with suppress(OSError):
             if not os.path.isdir(self._folder):
                 self._make()
-            if not self._is_ours():
-                return
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            hand_over(fd, self._folder)
-            with open(fd, "wb") as file:
-                file.write(data)
-            os.replace(part, os.path.join(self._folder, name))
-        except OSError:
-            return
+            if self._is_ours():
+                replace_file(os.path.join(self._folder, name), data, 0o600)
 
 
 class Cache(SharedCache):

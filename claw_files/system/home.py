@@ -10,11 +10,11 @@ from typing import Final
 from claw_files.core.digest import digest
 from claw_files.core.errors import CannotWrite
 from claw_files.system.file_owner import make_folders, open_or_make
+from claw_files.system.private_files import load_file
 from claw_files.system.randomness import token
 
 CONFIG, STATE, CACHE = ("XDG_CONFIG_HOME", ".config"), ("XDG_STATE_HOME", ".local/state"), ("XDG_CACHE_HOME", ".cache")
 _KEY_BYTES: Final = 32
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def place(kind: tuple[str, str]) -> str:
@@ -39,18 +39,13 @@ def mac(*facts: str, size_bytes: int = 8) -> str:
 @cache
 def _key(path: str) -> bytes:
     """Our key, made at its first use; of two processes that make it one wins. Raises OSError."""
-    for _ in range(2):
-        try:
-            fd = os.open(path, _FILE)
-        except FileNotFoundError:
-            _make_key(path)
-            continue
-        with open(fd, "rb") as file:
-            found, key = os.fstat(fd), file.read(_KEY_BYTES + 1)
-        if os.geteuid() not in (0, found.st_uid) or found.st_mode & 0o077 or len(key) != _KEY_BYTES:
-            raise PermissionError(path)
-        return key
-    raise FileNotFoundError(path)
+    key = load_file(path, _KEY_BYTES, is_secret=True)
+    if key is None:
+        _make_key(path)
+        key = load_file(path, _KEY_BYTES, is_secret=True)
+    if os.geteuid() not in (0, os.stat(path).st_uid) or len(key or b"") != _KEY_BYTES:
+        raise PermissionError(path)
+    return key or b""
 
 
 def _make_key(path: str) -> None:

@@ -17,6 +17,7 @@ from claw_files.system import kernel
 from claw_files.system.file_owner import make_folder
 from claw_files.system.files import Content, Stamp
 from claw_files.system.paths import HAND_BYTES, split
+from claw_files.system.private_files import read_up_to
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -205,15 +206,6 @@ def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
         size = f"{cap_bytes / (1 << 20):g} MiB"
         raise CannotRead(path, "too-large", f"it is larger than {size}; move long text into other files")
     return Content(data=data, stamp=stamp_of(found))
-
-
-def read_up_to(fd: int, limit: int) -> bytes:
-    """The bytes from here to the end, at most `limit`."""
-    parts = []
-    while limit > 0 and (part := os.read(fd, min(limit, 1 << 20))):
-        parts.append(part)
-        limit -= len(part)
-    return b"".join(parts)
 
 
 def stamp_of(found: os.stat_result) -> Stamp:

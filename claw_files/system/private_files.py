@@ -1,4 +1,4 @@
-"""Files outside of what a workspace keeps: nobody's but ours, and holding nothing that could be lost."""
+"""Plain files outside of a workspace's door, read and replaced whole. Standard library only, as in `system.procfs`."""
 
 import errno
 import os
@@ -8,30 +8,63 @@ from claw_files.system.file_owner import hand_over
 from claw_files.system.randomness import token
 
 
-def replace_file(path: str, data: bytes) -> None:
-    """Put `data` where `path` (absolute) is, whole or not at all; readable for everybody. Raises OSError."""
-    part = f"{path}.{token(4)}.tmp"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    hand_over(fd, os.path.dirname(path))
+def replace_file(path: str, data: bytes, mode: int = 0o644, sync: bool = False) -> None:
+    """Put `data` where `path` (absolute) is, whole or not at all; with `sync` durably. Raises OSError."""
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name}.{token(4)}.tmp")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    hand_over(fd, folder)
     try:
         with open(fd, "wb") as file:
             file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(fd)
         os.replace(part, path)
     except OSError:
         os.unlink(part)
         raise
+    if sync:
+        sync_folder(folder)
 
 
-def load_file(path: str, cap_bytes: int) -> bytes | None:
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def load_file(path: str, cap_bytes: int, is_secret: bool = False, follows: bool = False) -> bytes | None:
     """The bytes of the plain file at `path`, at most `cap_bytes` and one more; None where nothing is.
 
-    Raises OSError for a link, a folder and everything else that is no plain file.
+    Args:
+        is_secret: nobody but its owner may have a right to it.
+        follows: a link to a file is read as the file.
+
+    Raises OSError for anything else: a link, a pipe, a folder, no permission.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follows else os.O_NOFOLLOW))
     except FileNotFoundError:
         return None
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", path)
-        return file.read(cap_bytes + 1)
+        if is_secret and found.st_mode & 0o077:
+            raise PermissionError(errno.EACCES, f"it is readable by others: chmod 600 {path}", path)
+        return read_up_to(fd, cap_bytes + 1)
+    finally:
+        os.close(fd)
+
+
+def read_up_to(fd: int, limit: int) -> bytes:
+    """The bytes from here to the end, at most `limit`."""
+    parts = []
+    while limit > 0 and (part := os.read(fd, min(limit, 1 << 20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)

@@ -7,7 +7,8 @@ from claw_files.core.errors import CannotRead, NotFound
 from claw_files.system import kernel
 from claw_files.system.access_modes import is_open
 from claw_files.system.durable import forget, new_file, writing
-from claw_files.system.path_gate import PathGate, read_up_to
+from claw_files.system.path_gate import PathGate
+from claw_files.system.private_files import read_up_to
 from claw_files.system.randomness import token
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -9,7 +9,8 @@ from time import monotonic, sleep
 from claw_files.core.errors import Refused
 from claw_files.core.model import Run, Value
 from claw_files.processes import NOW
-from claw_files.processes.run_client import read_bytes, read_record
+from claw_files.processes.run_client import read_record
+from claw_files.system.private_files import load_file
 
 NAME, STEER = "acp.json", "steer.md"
 STEER_BYTES = 1 << 20
@@ -68,7 +69,7 @@ def correct(
 def corrections(folder: str, taken: int) -> tuple[str, int]:
     """What stands in steer.md behind the first `taken` bytes, and how many bytes it holds now."""
     try:
-        raw = read_bytes(os.path.join(folder, STEER), STEER_BYTES)
+        raw = load_file(os.path.join(folder, STEER), STEER_BYTES) or b""
     except OSError:
         return "", taken
     return raw[taken:].decode("utf-8", "replace").strip(), max(len(raw), taken)

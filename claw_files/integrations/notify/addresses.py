@@ -1,10 +1,10 @@
 """The addresses behind a channel. They may hold passwords: what goes wrong with them is told without them."""
 
 import os
-import stat
 from collections.abc import Mapping
 
 from claw_files.core.errors import Refused
+from claw_files.system.private_files import load_file
 
 FILE_BYTES = 1 << 16
 
@@ -34,14 +34,10 @@ def addresses(channel: str, base: str, environ: Mapping[str, str]) -> list[str]:
 
 def _in(name: str, path: str) -> list[str]:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        raw = load_file(path, FILE_BYTES, is_secret=True, follows=True)
     except OSError as wrong:
-        raise Refused("channels", f"{name}: {wrong.strerror or wrong}", "write one apprise address per line") from None
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise Refused("channels", f"{name} is readable by others, or not a regular file", f"chmod 600 {name}")
-        lines = os.read(fd, FILE_BYTES).decode("utf-8", "replace").splitlines()
-    finally:
-        os.close(fd)
+        raise Refused("channels", f"{name}: {wrong.strerror or wrong}") from None
+    if raw is None:
+        raise Refused("channels", f"{name} does not exist", "write one apprise address per line")
+    lines = raw.decode("utf-8", "replace").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]

@@ -1,13 +1,13 @@
 """Where the gateway is and with which token: from a variable, a file, or OpenClaw's own configuration."""
 
 import os
-import stat
 from collections.abc import Mapping
 
 from claw_files.config import OpenClaw
 from claw_files.core.errors import GatewayRefused
 from claw_files.core.model import Value
 from claw_files.integrations.openclaw import installation
+from claw_files.system.private_files import load_file
 
 TOKEN_BYTES = 4096
 
@@ -41,13 +41,9 @@ def access(settings: OpenClaw, root: str, environ: Mapping[str, str]) -> Gateway
 
 def _from_file(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        raw = load_file(path, TOKEN_BYTES, is_secret=True, follows=True)
     except OSError as wrong:
         raise GatewayRefused(f"token_file {path}", wrong.strerror or str(wrong)) from None
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise GatewayRefused(f"token_file {path}", "it is readable by others, or no file", f"chmod 600 {path}")
-        return os.read(fd, TOKEN_BYTES).decode("utf-8", "replace").strip()
-    finally:
-        os.close(fd)
+    if raw is None:
+        raise GatewayRefused(f"token_file {path}", "it does not exist")
+    return raw.decode("utf-8", "replace").strip()

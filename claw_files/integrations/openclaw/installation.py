@@ -13,6 +13,7 @@ from typing import Any
 
 from claw_files.integrations.openclaw import json5
 from claw_files.integrations.openclaw.protocol import record, records, text
+from claw_files.system.private_files import load_file
 
 CONFIG_BYTES = 1 << 20
 CLI_SECONDS = 30
@@ -52,13 +53,7 @@ def configured(config: dict[str, Any], home: str) -> Agents:
 
 def token(environ: Mapping[str, str]) -> str:
     """The gateway's token as it stands in the configuration; empty where it stands elsewhere, or others may read it."""
-    path = config_path(environ)
-    try:
-        if os.stat(path).st_mode & 0o077:
-            return ""
-    except OSError:
-        return ""
-    config = _config(environ)
+    config = _config(environ, is_secret=True)
     found = text(record(record(config or {}, "gateway"), "auth"), "token", CONFIG_BYTES)
     return "" if "${" in found else found.strip()
 
@@ -86,10 +81,10 @@ def _by_file(environ: Mapping[str, str]) -> Agents | None:
     return configured(config, environ.get("HOME") or os.path.expanduser("~"))
 
 
-def _config(environ: Mapping[str, str]) -> dict[str, Any] | None:
+def _config(environ: Mapping[str, str], is_secret: bool = False) -> dict[str, Any] | None:
     try:
-        with os.fdopen(os.open(config_path(environ), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            found = json5.loads(file.read(CONFIG_BYTES).decode("utf-8", "replace"))
+        raw = load_file(config_path(environ), CONFIG_BYTES, is_secret, follows=True) or b""
+        found = json5.loads(raw.decode("utf-8", "replace"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
