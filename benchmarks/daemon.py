@@ -71,7 +71,7 @@ def _reaction(app: App, number: int) -> float:
 @contextmanager
 def daemon_of(app: App) -> Iterator[None]:
     """A daemon that watches the app's workspace."""
-    command = [sys.executable, "-m", "claw_files", "-C", app.root, "daemon", "run", "--log-file", os.devnull]
+    command = [sys.executable, "-m", "claw_files", "-C", app.root, "daemon", "run"]
     with process(command):
         while (state := daemon_state.load(app.root)) is None or state.last_tick is None:
             time.sleep(0.05)

@@ -12,35 +12,27 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from claw_files.app.wiring import App
-    from claw_files.daemon.observers import Tell, Watcher
 
 NOT_RUNNING = 3
 _POLL_SECONDS = 0.05
 
 
-@command("run", example="clawfiles daemon run --log json --log-file /var/log/clawfiles.log")
+@command("run", example="clawfiles daemon run --log json")
 @click.option(
     "--log", "log_form", type=click.Choice(["plain", "json"]), default="plain", help="Format of the log lines."
 )
-@click.option("--log-file", metavar="FILE", help="Where to write the log (default: standard error).")
-@click.option("--poll", is_flag=True, help="Poll the folders instead of waiting for file system events.")
-def run(log_form: str, log_file: str | None, poll: bool) -> None:
+def run(log_form: str) -> None:
     """Run until SIGTERM, which stops new work and waits for running work. SIGHUP reloads clawfiles.toml."""
     from claw_files.app.wiring import open_workspace
-    from claw_files.core.errors import CannotWrite
     from claw_files.daemon.change_hints import ChangeHints
-    from claw_files.daemon.log import DaemonLog, LogFile, to_stderr
+    from claw_files.daemon.log import DaemonLog, to_stderr
     from claw_files.daemon.observers import watcher
     from claw_files.daemon.service import Service
     from claw_files.daemon.signals import Signals
 
     gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
     first = open_app()
-    try:
-        write = LogFile(os.path.abspath(log_file)) if log_file else to_stderr
-    except OSError as wrong:
-        raise CannotWrite(log_file or "", wrong.strerror or str(wrong)) from None
-    root, log = first.base, DaemonLog(first.clock, write, log_form == "json")
+    root, log = first.base, DaemonLog(first.clock, to_stderr, log_form == "json")
     log.catch_threads()
     hints, signals = ChangeHints(), Signals()
     signals.install(hints)
@@ -48,10 +40,7 @@ def run(log_form: str, log_file: str | None, poll: bool) -> None:
     def opened() -> "App":
         return open_workspace(root, os.environ, shared("agent")).outer
 
-    def make(polling: bool, tell: "Tell") -> "Watcher":
-        return watcher(poll or polling, tell)
-
-    Service(root, opened, first.clock, log, make, signals, hints, os.environ).run()
+    Service(root, opened, first.clock, log, watcher, signals, hints, os.environ).run()
 
 
 @command("status", example="clawfiles daemon status --json")

@@ -1,6 +1,5 @@
 """What the daemon says: one line for each thing that happened, plain or as JSON."""
 
-import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,30 +49,3 @@ def to_stderr(line: bytes) -> None:
     """Write to standard error."""
     sys.stderr.buffer.write(line)
     sys.stderr.buffer.flush()
-
-
-class LogFile:
-    """A file that only grows, opened anew when somebody has moved it away (logrotate)."""
-
-    def __init__(self, path: str) -> None:
-        """Raises OSError when it cannot be written."""
-        self._path, self._fd = path, -1
-        self._open()
-
-    def __call__(self, line: bytes) -> None:
-        if not self._is_there():
-            self._open()
-        os.write(self._fd, line)
-
-    def _open(self) -> None:
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = fd
-
-    def _is_there(self) -> bool:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return False
-        return os.path.samestat(found, os.fstat(self._fd))

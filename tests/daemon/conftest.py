@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -58,9 +58,9 @@ class Home:
 
     def start(self, *options: str, wait: bool = True, before: tuple[str, ...] = (), **env: str) -> int:
         """Start a daemon and wait until it says how it is; its pid."""
-        log = str(self.root.parent / "daemon.log")
-        args = ["daemon", "run", "--log", "json", "--log-file", log, *options]
-        process = self.popen(*args, before=before, env=env)
+        args = ["daemon", "run", "--log", "json", *options]
+        with (self.root.parent / "daemon.log").open("ab") as log:
+            process = self.popen(*args, before=before, env=env, stderr=log)
         if wait:
             self.until(lambda: self._has_started(None if before else process.pid), "the daemon starts")
         return process.pid
@@ -81,8 +81,14 @@ class Home:
         found = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
         return found | {"PYTHONPATH": str(ROOT)}
 
-    def popen(self, *args: str, before: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Any:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    def popen(
+        self,
+        *args: str,
+        before: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        stderr: "int | IO[bytes]" = subprocess.PIPE,
+    ) -> Any:
+        pipes = {"stdout": subprocess.PIPE, "stderr": stderr}
         process = subprocess.Popen([*before, *self.command, *args], env=self.env | (env or {}), **pipes)
         self.processes.append(process)
         return process

@@ -48,13 +48,13 @@ main()
 """
 
 
-def start(home: Home, *options: str, before: tuple[str, ...] = ()) -> None:
+def start(home: Home, before: tuple[str, ...] = ()) -> None:
     """A daemon that a test can sabotage, in the home's own folder."""
-    log = str(home.root.parent / "daemon.log")
-    args = ["-c", SABOTAGE, "-C", str(home.root), "daemon", "run", "--log", "json", "--log-file", log, *options]
+    args = ["-c", SABOTAGE, "-C", str(home.root), "daemon", "run", "--log", "json"]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([*before, sys.executable, *args], env=env, cwd=home.root, **pipes)
+    with (home.root.parent / "daemon.log").open("ab") as log:
+        pipes = {"stdout": subprocess.PIPE, "stderr": log}
+        process = subprocess.Popen([*before, sys.executable, *args], env=env, cwd=home.root, **pipes)
     home.processes.append(process)
     home.until(lambda: (s := home.status()) is not None and s.watch.last_canary is not None, "the daemon sees")
 
@@ -213,7 +213,8 @@ def test_what_no_event_tells_is_found_by_the_rescan_and_counted(home: Home) -> N
 
 
 def test_polling_by_choice_sees_as_well(home: Home) -> None:
-    start(home, "--poll")
+    home.write("clawfiles.toml", home.read("clawfiles.toml") + '\n[daemon]\nwatch = "polling"\n')
+    start(home)
 
     assert home.state.watch.backend == "polling"
     sees(home)
