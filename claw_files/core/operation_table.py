@@ -51,6 +51,7 @@ class HttpRoute(NamedTuple):
     status: int = 200
     is_mine: bool = False  # is about whoever asks, who has to be known
     is_open: bool = False  # needs no token
+    is_keyed: bool = False  # `Idempotency-Key` is the argument `key`, which is kept on disk
 
     @property
     def changes(self) -> bool:
@@ -132,8 +133,8 @@ def _session(name: str, function: str, says: str, *commands: CommandRow, **more:
     return Operation(name, f"session_operations:{function}", says, commands, **more)
 
 
-def _workflow(command: str, function: str, says: str, right: str = OFFICE) -> Operation:
-    return Operation("", f"workflow_operations:{function}", says, (CommandRow(f"workflow {command}", right),))
+def _workflow(command: str, function: str, says: str) -> CommandRow:
+    return CommandRow(f"workflow {command}", OFFICE, "", says, f"workflow_operations:{function}")
 
 
 # fmt: off
@@ -159,6 +160,37 @@ _INBOX = (
     HttpRoute("POST", "/api/messages/{id}/done", "finishMessage", "Finished", "Finish a message.",
           {"action": "done"}, ("timeoutSeconds",)),
 )
+
+_WORKFLOWS = (
+    HttpRoute("GET", "/api/workflows", "listWorkflows", "Workflows", "The workflows, and how many problems each has.",
+              {"action": "list"}, ("name", "text", "inputs", "run", "key")),
+    HttpRoute("POST", "/api/workflows/check", "checkWorkflow", "Checked", "Everything that is wrong with a workflow.",
+              {"action": "check"}, ("inputs", "run", "key")),
+    HttpRoute("POST", "/api/workflows/{name}/runs", "runWorkflow", "Task",
+              "Begin a run of a workflow, or of a whole `text`; `Idempotency-Key` begins it once, for good.",
+              {"action": "run"}, ("run", "key"), 201, is_keyed=True),
+    HttpRoute("GET", "/api/flows/{run}", "showRun", "WorkflowRun", "How far each step of a run is.",
+              {"action": "show"}, ("name", "text", "inputs", "key")),
+)
+
+_STEPS_TEXT = """\
+Have work done in steps, without waiting: you receive the end. `check` says what is wrong with a `text`; `run` begins \
+it. Each step is a heading, a list, an empty line, and the message. `inputs` are \
+like topic=solar:
+## read
+- to: AGENT; for each: a.md, b.md; enough: 60%; makes: {item.stem}.txt
+
+Summarize {item}
+
+## judge
+- to: AGENT; after: read; choices: good, bad; within: 1h, else bad
+
+Judge {read.files}. Missing: {read.failed}
+
+## again
+- after: judge = bad; again from: read, at most 2
+
+{judge.says}"""
 
 _ROWS = (
     _task("task_new", "new", "Create a task; `to` delegates it. Lengths are like 30m.",
@@ -227,12 +259,16 @@ _ROWS = (
              resource=McpResource("checkpoint", "What you need to resume after a restart.")),
     Operation("", "flow_operations:list_flows", "List trees of spawned tasks.", (CommandRow("flow list", OFFICE),)),
     Operation("", "flow_operations:cancel_flow", "Cancel a tree of tasks.", (CommandRow("flow cancel", BOARD),)),
-    _workflow("list", "list_workflows", "List the workflows."),
-    _workflow("new", "new", "Write a new workflow, from a ready one if you want."),
-    _workflow("check", "check", "Say what is wrong with a workflow."),
-    _workflow("run", "run", "Begin a run of a workflow.", BOARD),
-    _workflow("show", "show", "Show how far a run is."),
-    _workflow("graph", "graph", "Show the steps of a workflow."),
+    Operation("workflow", "workflow_operations:workflow", _STEPS_TEXT, (
+        _workflow("list", "list_workflows", "List the workflows."),
+        _workflow("check", "check", "Say what is wrong with a workflow."),
+        _workflow("run", "run", "Begin a run of a workflow."),
+        _workflow("show", "show", "Show how far a run is."),
+    ), http=_WORKFLOWS, quoted="why", rights={"action": {
+        "check": "workflow check", "run": "workflow run", "show": "workflow show", "cancel": "cancel"}}),
+    Operation("", "workflow_operations:new", "", (
+        _workflow("new", "new", "Write a new workflow, from a ready one if you want."),)),
+    Operation("", "workflow_operations:graph", "", (_workflow("graph", "graph", "Show the steps of a workflow."),)),
 )
 
 OTHER_COMMANDS = (

@@ -82,7 +82,7 @@ class HttpApplication:
             if row.name == "events":
                 last = request.headers.get("last-event-id")
                 return await self._events.stream(asked, last, request.method == "HEAD")
-            answer = await self._answer(asked, request.headers.get("idempotency-key"), who)
+            answer = await self._answer(asked, who)
             return _response(answer if row.changes else asked.conditions.met(answer))
         except CallerDisconnected:
             return Response(status_code=400)  # to nobody
@@ -90,11 +90,11 @@ class HttpApplication:
             request.state.admitted &= not isinstance(error, Refusal)
             return _response(_answer_of(error))
 
-    async def _answer(self, asked: HttpRequest, key: str | None, who: "AgentId | None") -> HttpAnswer:
+    async def _answer(self, asked: HttpRequest, who: "AgentId | None") -> HttpAnswer:
         if asked.row.is_open:
             return await self._opened(asked)
-        if key is not None and asked.row.method == "POST":
-            return await self._once.answer(key, asked, who, lambda: self._in_turn(asked))
+        if asked.key is not None and asked.row.method == "POST":
+            return await self._once.answer(asked.key, asked, who, lambda: self._in_turn(asked))
         return await self._in_turn(asked)
 
     async def _opened(self, asked: HttpRequest) -> HttpAnswer:
@@ -137,6 +137,7 @@ def _asked(row: HttpRoute, request: Request) -> HttpRequest:
         body=b"",
         authorization=request.headers.get("authorization"),
         is_near=request.state.is_near,
+        key=request.headers.get("idempotency-key"),
         conditions=Conditions(*(request.headers.getlist(name) for name in ("if-match", "if-none-match"))),
     )
 

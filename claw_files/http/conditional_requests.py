@@ -61,6 +61,7 @@ class HttpRequest(NamedTuple):
     authorization: str | None = None
     is_near: bool = True  # no proxy has passed it on
     conditions: Conditions = Conditions()
+    key: str | None = None  # `Idempotency-Key`
 
 
 def tag_of(raw: bytes) -> str:

@@ -56,7 +56,7 @@ class RequestHandler:
         if row.name == "moveTask":
             return self._moved(app, asked, raw)
         operation = OPERATION_OF[row.name]
-        arguments = {**_numbers(raw), **asked.path, **row.fixed}
+        arguments = {**_numbers(raw), **asked.path, **row.fixed, **({"key": asked.key} if row.is_keyed else {})}
         if app.agent is None and not row.takes_agent:
             found = look(app, operation, checked(operation, arguments))  # reading, where nobody has to say who they are
         else:
@@ -71,7 +71,7 @@ class RequestHandler:
         with suppress(ClawError):
             headers["ETag"] = _revision(self._shown(app, found["id"]))
         if asked.row.status == 201:
-            headers["Location"] = f"/api/tasks/{found['id']}"
+            headers["Location"] = f"/api/{'flows' if asked.row.is_keyed else 'tasks'}/{found['id']}"
         return HttpAnswer(asked.row.status, found, headers)
 
     def _moved(self, app: "App", asked: HttpRequest, raw: dict[str, Any]) -> HttpAnswer:

@@ -101,6 +101,30 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {"status": {"enum": ["accepted", "deferred", "silent"]}, "id": TEXT, "until": INSTANT},
         "required": ["status"],
     },
+    "Workflows": _object(
+        workflows={
+            "type": "array",
+            "items": _object(name=TEXT, title=TEXT, steps=COUNT, problems=COUNT, error=_or_null(TEXT)),
+        }
+    ),
+    "Checked": _object(checked={"type": "array", "items": TEXT}, problems={"type": "array", "maxItems": 0}),
+    "WorkflowRun": _object(
+        id=TASK_ID,
+        workflow=TEXT,
+        status=_STATE,
+        steps={
+            "type": "array",
+            "items": _object(
+                step=TEXT,
+                word=_or_null(TEXT),
+                since=_or_null(INSTANT),
+                why=_or_null(TEXT),
+                done=COUNT,
+                total=_or_null(COUNT),
+                tasks={"type": "array", "items": TEXT},
+            ),
+        },
+    ),
     "Event": {"type": "string", "description": "`id`, `event: journal`, and a line of the journal as `data`."},
     "Health": _object(status={"const": "ok"}, daemon={"type": "boolean"}),
     "Description": {"type": "object"},

@@ -1,8 +1,19 @@
 """The operations on workflows."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from claw_files.operations.fields import File, Flag, Name, Names, Shell, Task
+from claw_files.operations.fields import (
+    UNLISTED,
+    File,
+    Flag,
+    Json,
+    Name,
+    Names,
+    Shell,
+    Task,
+    Text,
+    Texts,
+)
 from claw_files.operations.reply import Reply
 
 if TYPE_CHECKING:
@@ -10,6 +21,30 @@ if TYPE_CHECKING:
     from claw_files.core.workflow import Workflow as WorkflowFile
 
 Workflow = Annotated[Name, Shell("NAME|FILE")]
+
+
+def workflow(
+    app: "App",
+    action: Literal["list", "check", "run", "show", "cancel"] = "list",
+    name: Name | None = None,
+    text: Text = "",
+    inputs: Texts = (),
+    task: Annotated[Task | None, Json("run")] = None,
+    key: Annotated[Name | None, UNLISTED] = None,
+) -> Reply:
+    """List workflows; check or run one, by its name or as a whole text; show or cancel a run."""
+    from claw_files.core.errors import UsageError
+    from claw_files.operations.move_operations import cancel
+
+    if action in ("show", "cancel"):
+        if task is None:
+            raise UsageError(f"workflow: `{action}` needs `run`, such as TC-1")
+        return show(app, task) if action == "show" else cancel(app, task)
+    if action == "run":
+        if not name and not text:
+            raise UsageError("workflow: `run` needs `name` or `text`")
+        return run(app, name or "unnamed", inputs=inputs, key=key, file=text)
+    return check(app, name, file=text) if action == "check" else list_workflows(app)
 
 
 def list_workflows(app: "App") -> Reply:
@@ -103,7 +138,7 @@ def run(
     app: "App",
     name: Workflow,
     *,
-    inputs: Annotated[Names, Shell("-w,--with")] = (),
+    inputs: Annotated[Texts, Shell("-w,--with")] = (),
     key: Name | None = None,
     wait: Flag = False,
     dry_run: Flag = False,

@@ -36,7 +36,9 @@ def _section(row: Operation) -> str:
     rows = "".join(
         f"| `{name}` | {_kind(it)} | {'yes' if name in needed else ''} |\n" for name, it in shown["properties"].items()
     )
-    return f"## {row.name}\n\n{row.says}\n\n{kind}{commands}.\n\n| argument | is | needed |\n|---|---|---|\n{rows}"
+    says, _, example = row.says.partition("\n")
+    says += f"\n\n```markdown\n{example}\n```" if example else ""
+    return f"## {row.name}\n\n{says}\n\n{kind}{commands}.\n\n| argument | is | needed |\n|---|---|---|\n{rows}"
 
 
 def _kind(shown: dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ def test_a_thousand_requests_made_from_the_description_find_no_lie_in_it(serve) 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 13" in done.stdout
+    assert "Tested: 17" in done.stdout
     assert served.complaints == ""
 
 
@@ -46,7 +46,9 @@ def test_the_description_is_served_to_everybody(board) -> None:
 
 def test_no_get_performs_an_operation_that_changes_something_but_the_look_into_an_inbox() -> None:
     changing = {OPERATION_OF[row.name].name for row in ROUTES if row.method == "GET" and OPERATION_OF[row.name].changes}
-    assert changing & {*OPERATIONS} == {"inbox"}
+    assert changing & {*OPERATIONS} == {"inbox", "workflow"}
+    looks = {row.fixed["action"] for row in ROUTES if row.method == "GET" and "action" in row.fixed}
+    assert looks == {"peek", "list", "show"}
 
 
 def family(error: type[ClawError]) -> list[type[ClawError]]:

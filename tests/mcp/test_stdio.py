@@ -117,8 +117,8 @@ def test_what_others_wrote_is_marked_in_what_a_model_is_shown(team: Team, mode: 
 # --- what it costs
 
 
-def test_all_tools_together_cost_less_than_1500_tokens() -> None:
-    assert tokens(listed_json()) < 1500
+def test_all_tools_together_cost_less_than_2000_tokens() -> None:
+    assert tokens(listed_json()) < 2000
 
 
 @pytest.mark.parametrize("modern", [False, True])
@@ -140,7 +140,7 @@ def test_what_goes_over_the_wire_costs_no_more_than_is_told(team: Team, modern: 
 
     assert answer["result"]["tools"] == listed()
     assert tokens(json.dumps({"tools": answer["result"]["tools"]}, separators=(",", ":"))) == tokens(listed_json())
-    assert tokens(json.dumps(answer["result"], separators=(",", ":"))) < 1500
+    assert tokens(json.dumps(answer["result"], separators=(",", ":"))) < 2000
 
 
 def test_the_command_prints_the_tools_and_their_cost(team: Team) -> None:
