@@ -121,7 +121,8 @@ def _parameter(argument: "Argument", says: str | None) -> click.Parameter:
     if not argument.is_required:
         default = shell.default or argument.default
         form = {"default": default, "show_default": bool(default)}
-    form |= {"type": TEXT}
+    is_number = kind.type is int
+    form |= {"type": click.IntRange(kind.least, None if shell.is_free else kind.most) if is_number else TEXT}
     if argument.is_word:
         word = shell.name or argument.name.upper()
         form |= {"metavar": word if argument.is_required else f"[{word}]"}
@@ -131,8 +132,8 @@ def _parameter(argument: "Argument", says: str | None) -> click.Parameter:
     form |= {"metavar": kind.metavar or argument.options[0].strip("-").upper()}
     if kind.type is bool:
         return click.Option([*argument.options, name], help=says, is_flag=True)
-    if kind.type is int:
-        form |= {"type": click.IntRange(kind.least, None if shell.is_free else kind.most), "metavar": "N"}
+    if is_number:
+        form |= {"metavar": "N"}
     elif kind.choices:
         form |= {"type": TEXT if shell.is_free else click.Choice(kind.choices), "metavar": "|".join(kind.choices)}
     return click.Option([*argument.options, name], **form)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option("--month", metavar="M", help="A month such as 2026-03 (default: this month; with --by month: all).")
 @click.option(
     "--by",
-    type=click.Choice(["task", "agent", "model", "month"]),
+    type=click.Choice(["task", "agent", "model", "month", "workflow"]),
     default="agent",
     show_default=True,
     help="What to group by.",
@@ -24,6 +24,7 @@ def cost(month: str | None, by: "By") -> None:
     """Show what work has cost, as agents reported it, against the budgets. Months follow the workspace's time zone."""
     from claw_files.policy import costs
     from claw_files.presentation import figures
+    from claw_files.services.accounting.run_history import RunHistory
     from claw_files.services.accounting.spend import Spending
 
     app = open_app()
@@ -31,18 +32,32 @@ def cost(month: str | None, by: "By") -> None:
         raise click.BadParameter(f"{month[:40]!r} is not a month such as 2026-03", param_hint="'--month'")
     if month is None and by != "month":
         month = costs.month_of(app.clock.now(), app.workspace.zone)
-    billed = Spending(app.workspace).billed(by, month)
+    billed = Spending(app.workspace).billed(by, month, RunHistory(app.workspace).workflow_of)
     show(figures.bill_json(billed, app.settings), lambda: figures.bill_text(billed, app.settings))
 
 
 @command("stats", example="clawfiles stats --since 7d")
 @click.option("--since", metavar="L", default="7d", show_default=True, help="How far to look back, such as 24h or 30d.")
-def stats(since: str) -> None:
+@click.option("--by", type=click.Choice(["workflow"]), help="How the runs of each workflow went, instead of all tasks.")
+def stats(since: str, by: str | None) -> None:
     """Show how long tasks take, how they end, which agents act when woken, and where tasks wait."""
     from claw_files.core import text
+
+    app, length = open_app(), text.duration(since, "--since")
+    if by:
+        import msgspec
+
+        from claw_files.policy.workflow_figures import by_workflow
+        from claw_files.presentation import workflow_tables
+        from claw_files.services.accounting.run_history import RunHistory
+
+        flows = by_workflow(RunHistory(app.workspace).runs(), app.clock.now() - length)
+        currency = app.settings.budgets.currency
+        document = {"workflows": msgspec.to_builtins(flows), "currency": currency}
+        show(document, lambda: workflow_tables.workflows_text(flows, currency))
+        return
     from claw_files.presentation import figures
     from claw_files.services.accounting.statistics import Statistics
 
-    app = open_app()
-    told = Statistics(app.workspace, app.runtime).told(text.duration(since, "--since"))
+    told = Statistics(app.workspace, app.runtime).told(length)
     show(figures.stats_json(told), lambda: figures.stats_text(told, app.when))

@@ -23,6 +23,8 @@ from claw_files.config.settings import (
     Settings,
     Webhook,
     Window,
+    WorkflowPin,
+    WorkflowSettings,
     WorkspaceSettings,
 )
 from claw_files.core.errors import BadId, InvalidConfig
@@ -55,6 +57,7 @@ __all__ = [
     "Settings",
     "Webhook",
     "Window",
+    "WorkflowPin",
     "WorkspaceSettings",
     "parse",
 ]
@@ -107,6 +110,7 @@ def _build(found: "TomlReading") -> Settings:
         webhooks={name: _webhook(found, name) for name in found.names["webhooks"]},
         retention=Retention(**found.section(("retention",), "retention")),
         notify=NotifySettings(**found.section(("notify",), "notify")),
+        workflows=WorkflowSettings(**found.section(("workflows",), "workflows"), pins=_pins(found)),
         words=tuple((state, more) for state, more in found.section(("words",), "words").items() if more),
     )
 
@@ -191,6 +195,11 @@ def _per_model(found: "TomlReading") -> dict[str, Rate]:
 def _budgets(found: "TomlReading") -> Budgets:
     agents = {path[2].lower(): value for path, value in found.values.items() if path[:2] == ("budgets", "agents")}
     return Budgets(**found.section(("budgets",), "budgets"), agents={AgentId(name): agents[name] for name in agents})
+
+
+def _pins(found: "TomlReading") -> dict[str, WorkflowPin]:
+    names = found.names["workflows"]
+    return {name: WorkflowPin(**found.section(("workflows", name), "workflows.*")) for name in names}
 
 
 def _price(found: "TomlReading", name: str) -> Price:

@@ -37,6 +37,9 @@ def check(settings: Settings, found: TomlReading) -> None:
         _check_names(settings, ("budgets", "agents", name), (name,), found)
     for model in settings.prices:
         _check_price(model, found)
+    for flow, pin in settings.workflows.pins.items():
+        if pin.use and pin.split:
+            found.problem(("workflows", flow), "has `use` and `split`; they exclude each other")
     for state, sentence in vocabulary.problems(settings.words) if settings.words else ():
         found.problem(("words", state), sentence)
     if _minutes(settings.quiet_hours.windows) >= _DAY:

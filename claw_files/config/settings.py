@@ -1,5 +1,6 @@
 """What `clawfiles.toml` says, as checked values: everything in it can be relied on."""
 
+from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -224,6 +225,21 @@ class HealthSettings(Value, frozen=True):
     answer: timedelta
 
 
+class WorkflowPin(Value, frozen=True):
+    """Which versions of a workflow its runs follow; none: the file as it is."""
+
+    use: int | None = None
+    split: tuple[tuple[int, int], ...] = ()  # versions, each with its percent of the runs
+
+
+class WorkflowSettings(Value, frozen=True):
+    runs: int = 20  # open, outside of other runs
+    tasks: int = 20_000  # of one run
+    depth: int = 3
+    at_once: int = 100
+    pins: Mapping[str, WorkflowPin] = {}  # by the names of workflows
+
+
 class Schedule(Value, frozen=True):
     """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
 
@@ -290,6 +306,7 @@ class Settings(Value, frozen=True):
     serve: ServeSettings = ServeSettings()
     notify: NotifySettings = NotifySettings()
     retention: Retention = Retention()
+    workflows: WorkflowSettings = WorkflowSettings()
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()  # states, each with more words that mean it
 
     @property

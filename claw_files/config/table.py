@@ -168,6 +168,18 @@ TABLE: tuple[Setting, ...] = (
         ("key", "text", None, "The field of the payload whose value counts once. Default: the scheme's id."),
     ),
     *_of(
+        "workflows",
+        ("runs", "positive", 20, "Most open runs of workflows; further ones wait in the backlog."),
+        ("tasks", "positive", 20_000, "Most tasks that one run may make; then nothing of it begins any more."),
+        ("depth", "positive", 3, "How deep workflows may nest."),
+        ("at_once", "positive", 100, "The largest `at once` that a workflow may have."),
+    ),
+    *_of(
+        "workflows.*",
+        ("use", "positive", None, "The version that runs of this workflow follow. Default: the file as it is."),
+        ("split", "shares", [], "Versions with their shares of the runs in percent: { 2 = 50, 3 = 50 }."),
+    ),
+    *_of(
         "words",
         ("backlog", "texts", [], "Additional words for this state in files; file-format.md lists the built-in words."),
         ("in_progress", "texts", [], 'Additional words, such as in_progress = ["en cours"].'),
@@ -197,6 +209,7 @@ NAMED = (
     "prices",
     "schedules",
     "webhooks",
+    "workflows",
 )  # tables of tables with names that the user chooses
 _NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
 

@@ -174,6 +174,19 @@ def _rate(value: Any) -> Rate:
     return Rate(count=int(found[1]), per=timedelta(seconds=seconds))
 
 
+def _shares(value: Any) -> tuple[tuple[int, int], ...]:
+    """Versions with the percent of each, in the order of the versions."""
+    if value == []:
+        return ()
+    pairs = value.items() if isinstance(value, dict) else [("", value)]
+    found = sorted((int(key) if re.fullmatch("[0-9]{1,6}", key, re.ASCII) else 0, it) for key, it in pairs)
+    if any(number < 1 or isinstance(it, bool) or not isinstance(it, int) or it < 0 for number, it in found):
+        raise ValueError("wants versions with whole numbers of percent, such as { 2 = 50, 3 = 50 }")
+    if (total := sum(it for _, it in found)) != 100:
+        raise ValueError(f"adds up to {total} percent, not to 100")
+    return tuple(found)
+
+
 def _command_name(value: Any) -> str:
     """A command's name, or the word that several begin with."""
     name = " ".join(_text(value).removeprefix("clawfiles ").split())
@@ -321,6 +334,7 @@ FORMS = {
     "zone": ValueForm("time zone", _zone),
     "money": ValueForm("amount", _money),
     "rate": ValueForm("rate", _rate),
+    "shares": ValueForm("table of versions and percent", _shares),
     "command": ValueForm("list of texts", _command),
     "variable": ValueForm("name of a variable", _variable),
     "gateway": ValueForm("address", _gateway),

@@ -154,6 +154,8 @@ class Task(Value, frozen=True):
     turn: int = 1  # which message of the session it works on, or has answered
     # of workflows
     workflow: str | None = None  # of a run: the workflow that it follows; the heartbeat does its work
+    workflow_version: int | None = None  # ... its number; None for a text that is no file of the workspace
+    workflow_hash: str | None = None  # ... and the SHA-256 of the copy that it follows
     workflow_key: str | None = None  # ... and what it was begun with: the same key begins no second run
     flow: TaskId | None = None  # of a step: the run
     step: str | None = None  # ... and the step's name

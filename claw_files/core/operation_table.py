@@ -269,6 +269,10 @@ _ROWS = (
     Operation("", "workflow_operations:new", "", (
         _workflow("new", "new", "Write a new workflow, from a ready one if you want."),)),
     Operation("", "workflow_operations:graph", "", (_workflow("graph", "graph", "Show the steps of a workflow."),)),
+    Operation("", "workflow_operations:versions", "", (
+        _workflow("versions", "versions", "List the versions of a workflow."),)),
+    Operation("", "workflow_operations:compare", "", (
+        _workflow("compare", "compare", "Compare two versions of a workflow."),)),
 )
 
 OTHER_COMMANDS = (

@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from claw_files.core.errors import ClawError, InvalidFile
-from claw_files.core.model import AgentId, Size, Value
+from claw_files.core.model import AgentId, Size, State, Value
 from claw_files.core.text import safe
 
 MOST_STEPS = 100
@@ -141,6 +141,7 @@ class StepState(Value, frozen=True):
     pass_number: int = 1
     hop: int = 1  # which agent of a hand-off
     since: datetime | None = None  # when it began, or ended
+    began: datetime | None = None  # of one that has ended, or was handed on
     word: str | None = None  # with which it ended
     why: str = ""
     is_asked: bool = False  # it failed, and a person decides how to go on
@@ -173,6 +174,10 @@ class RunRecord(Value, frozen=True):
     passes: tuple[Pass, ...] = ()
     stops: str = ""  # why nothing new begins any more
     is_over: bool = False  # its time is used up: what is at work is cancelled
+    version: int | None = None  # of the workflow
+    ended: datetime | None = None
+    outcome: State | None = None  # in which state it ended
+    first: dict[str, str] = msgspec.field(default_factory=dict)  # answers of the first pass, where a loop went back
 
 
 class Problem(Value, frozen=True):

@@ -169,6 +169,8 @@ FIELDS: Final = (
     _choice("session", {stay.value: stay for stay in Stay}, "open or closed"),
     _count("turn"),
     _one("workflow"),
+    _count("workflow_version"),
+    _one("workflow_hash"),
     _one("workflow_key"),
     Field(key="flow", read=lambda data, _: words.task_id(_text(data)), show=_plain),
     _one("step"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec.structs import fields as fields_of
 
 from claw_files.core.errors import InvalidFile
+from claw_files.core.model import State
 from claw_files.core.text import parse_instant, render_instant, safe
 from claw_files.core.workflow import Pass, RunRecord, StepState, Workflow
 from claw_files.formats.frontmatter import parse as parse_document
@@ -35,11 +36,15 @@ def render(record: RunRecord, workflow: Workflow) -> bytes:
         "started": render_instant(record.started) if record.started else None,
         "stops": safe(record.stops, 400) or None,
         "over": "yes" if record.is_over else None,
+        "version": str(record.version) if record.version else None,
+        "ended": render_instant(record.ended) if record.ended else None,
+        "outcome": record.outcome,
         "passes": [f"{it.number} from {it.step} by {it.by}" for it in record.passes] or None,
     }
     for name, state in record.steps.items():
         values[_STEP + name] = _facts(state)
         values[f"why {name}"] = safe(state.why, 400) or None
+    values |= {f"first {name}": word for name, word in record.first.items()}
     return (block(values) + "\n".join(_list(record, workflow)) + "\n").encode()
 
 
@@ -47,6 +52,7 @@ def _facts(state: StepState) -> str:
     facts = {key: getattr(state, field) for key, field in _NUMBERS.items()}
     words = [f"{key}={value}" for key, value in facts.items() if value != _FRESH[_NUMBERS[key]]]
     words += [f"at={render_instant(state.since)}"] if state.since else []
+    words += [f"began={render_instant(state.began)}"] if state.began else []
     words += [key for key, field in _FLAGS.items() if getattr(state, field)]
     words += [f"open={','.join(map(str, state.open))}"] if state.open else []
     words += [f"word={state.word.replace(' ', '_')}"] if state.word else []  # a word has no underscore
@@ -80,6 +86,10 @@ def parse(raw: bytes, path: str) -> RunRecord:
             is_over=meta.get("over") == "yes",
             passes=tuple(_pass(str(it)) for it in meta.get("passes", ())),
             steps=steps,
+            version=int(meta["version"]) if meta.get("version") else None,
+            ended=parse_instant(meta.get("ended")),
+            outcome=State(meta["outcome"]) if meta.get("outcome") else None,
+            first={key.removeprefix("first "): str(it) for key, it in meta.items() if key.startswith("first ")},
         )
     except (ValueError, KeyError) as wrong:
         raise InvalidFile(path, "record", f"this is no record of a run: {safe(str(wrong), 100)}") from None
@@ -100,8 +110,8 @@ def _state(text: str, why: str) -> StepState:
             found[_FLAGS[key]] = True
         elif key == "open":
             found["open"] = tuple(map(int, value.split(",")))
-        elif key == "at":
-            found["since"] = parse_instant(value)
+        elif key in ("at", "began"):
+            found["since" if key == "at" else key] = parse_instant(value)
         elif key == "word":
             found["word"] = value.replace("_", " ")
         else:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from claw_files.operations.fields import (
     UNLISTED,
+    ArgumentType,
     File,
     Flag,
     Json,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from claw_files.core.workflow import Workflow as WorkflowFile
 
 Workflow = Annotated[Name, Shell("NAME|FILE")]
+Version = Annotated[int, ArgumentType(int, 1, 999_999)]
 
 
 def workflow(
@@ -129,7 +131,7 @@ def graph(app: "App", name: Workflow, *, mermaid: Flag = False, file: File = "")
     """
     from claw_files.presentation import workflow_graph
 
-    workflow = app.workflows.sound(name, file)
+    workflow = app.workflows.sound(name, file, key=None)
     shown = workflow_graph.mermaid(workflow) if mermaid else workflow_graph.text(workflow)
     return Reply(lambda: {"name": workflow.name, "graph": shown}, lambda: shown)
 
@@ -140,6 +142,7 @@ def run(
     *,
     inputs: Annotated[Texts, Shell("-w,--with")] = (),
     key: Name | None = None,
+    version: Version | None = None,
     wait: Flag = False,
     dry_run: Flag = False,
     say: Names = (),
@@ -152,6 +155,7 @@ def run(
     Args:
         inputs: A value for an input: topic=solar; may repeat.
         key: A key of your choice. If a run was begun with it before, its id is printed, and none begins.
+        version: Follow this version, whatever clawfiles.toml says; `clawfiles workflow versions NAME` lists them.
         wait: Wait until the run has ended; exit 8 if it failed.
         dry_run: Only play the run: what would be done when. Nothing is made, and all goes well but for these:
         say: With --dry-run: the answers of a step, one for each pass: verdict=rework,ship; may repeat.
@@ -169,7 +173,10 @@ def run(
     from claw_files.presentation import views
     from claw_files.services.workflows.runs import begin
 
-    workflow = app.workflows.sound(name, file)
+    if key == "":
+        raise UsageError("`--key` wants a key")
+    known = app.workflows.key_of_run(name, key)
+    workflow = app.workflows.sound(name, file, known, version)
     if dry_run:
         return _played(app, workflow, say, fail, items)
     if say or fail or items:
@@ -177,15 +184,15 @@ def run(
     pairs = [text.partition("=") for text in inputs]
     if wrong := next((text for text, equals, _ in pairs if not equals), None):
         raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
-    given = {name_of(key): value for key, _, value in pairs}
+    given = {name_of(name): value for name, _, value in pairs}
     app.check_takes_work()
-    for agent in app.workflows.agents(workflow):  # a run hands out nothing that whoever begins it could not
+    for agent in app.workflows.agents(workflow, known):  # a run hands out nothing that whoever begins it could not
         if not app.settings.is_worker(agent):
             app.delegations.check(app.actor, agent, app.inside)
         if wait:
             check_wait(app.settings, app.actor, agent, app.lanes_held())
-    app.begin("workflow run", workflow.name, key, tuple(sorted(given.items())))
-    copies = app.workflows.copies(workflow, name, file)
+    app.begin("workflow run", workflow.name, key, version, tuple(sorted(given.items())))
+    copies = app.workflows.copies(workflow, name, file, known, version)
     made = begin(app.workspace, workflow, copies, given, app.actor, app.inside, key)
     app.wake()
     if wait:
@@ -260,3 +267,59 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
     document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
     return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")
+
+
+def versions(app: "App", name: Workflow) -> Reply:
+    """List the versions of a workflow: since when, how many runs followed each, and which steps changed.
+
+    Example:
+        clawfiles workflow versions content
+    """
+    from claw_files.formats import workflow_file
+    from claw_files.policy.workflow_versions import changes
+    from claw_files.presentation.views import rows_text
+    from claw_files.services.accounting.run_history import RunHistory
+    from claw_files.services.workflows.versions import VersionStore
+
+    store, found, last = VersionStore(app.workspace, name), list[dict[str, Any]](), None
+    records = [run.record for run in RunHistory(app.workspace).runs(name)]
+    for number in store.numbers():
+        flow, _ = workflow_file.parse(store.read(number), store.path(number), name)
+        starts = [it.started for it in records if it.version == number and it.started]
+        facts = {"since": min(starts, default=None), "runs": len(starts), "changes": list(changes(last or flow, flow))}
+        found.append({"version": number, **facts})
+        last = flow
+    rows = [
+        (
+            str(it["version"]),
+            app.when(it["since"]) if it["since"] else "-",
+            f"{it['runs']} runs",
+            " ".join(it["changes"]),
+        )
+        for it in found
+    ]
+    told = rows_text(rows) or "no versions yet: the first run makes version 1"
+    return Reply(lambda: {"name": name, "versions": found}, lambda: told)
+
+
+def compare(app: "App", name: Workflow, one: Version, other: Version) -> Reply:
+    """Compare the runs of two versions of a workflow: time, cost, outcome and answers, and what the difference tells.
+
+    Example:
+        clawfiles workflow compare content 2 3
+    """
+    import msgspec
+
+    from claw_files.policy.workflow_figures import figures, verdict
+    from claw_files.presentation.workflow_tables import compared_text
+    from claw_files.services.accounting.run_history import RunHistory
+    from claw_files.services.workflows.versions import VersionStore
+
+    for number in (one, other):
+        VersionStore(app.workspace, name).read(number)
+    runs = list(RunHistory(app.workspace).runs(name))
+    a, b = (figures([run for run in runs if run.record.version == number]) for number in (one, other))
+    document: dict[str, Any] = {"name": name, "verdict": verdict(a.done, a.ended, b.done, b.ended)}
+    document |= {"versions": {str(one): msgspec.to_builtins(a), str(other): msgspec.to_builtins(b)}}
+    currency = app.settings.budgets.currency
+    return Reply(lambda: document, lambda: compared_text((str(one), str(other)), (a, b), currency))

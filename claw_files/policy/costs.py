@@ -1,16 +1,16 @@
 """What work cost, added up: by task, agent, model or month, against the budgets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo
 from typing import Literal
 
 from claw_files.config import Budgets
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import AgentId, Value
+from claw_files.core.model import AgentId, TaskId, Value
 from claw_files.formats.journal import Line
 from claw_files.policy.snapshot import MonthSpending
 
-By = Literal["task", "agent", "model", "month"]
+By = Literal["task", "agent", "model", "month", "workflow"]
 NOBODY = "-"
 
 
@@ -41,7 +41,14 @@ class Bill(Value, frozen=True):
     month: str | None = None
 
 
-def bill(lines: Iterable[Line], by: By, month: str | None, zone: tzinfo, budgets: Budgets) -> Bill:
+def bill(
+    lines: Iterable[Line],
+    by: By,
+    month: str | None,
+    zone: tzinfo,
+    budgets: Budgets,
+    workflow_of: Callable[[TaskId], str | None] = lambda _: None,
+) -> Bill:
     """The bill of a month of `zone`, or of all months when `month` is None. What was noted twice counts once.
 
     Of `lines`, those about usage and about runs that were started count.
@@ -52,7 +59,9 @@ def bill(lines: Iterable[Line], by: By, month: str | None, zone: tzinfo, budgets
     groups: dict[str, list[Line]] = {}
     for key in dict.fromkeys([*runs, *once]):
         one = once.get(key) or runs[key]
-        groups.setdefault(_name(one, runs.get(key), by, zone), []).append(one)
+        name = _name(one, runs.get(key), "task" if by == "workflow" else by, zone)
+        name = (workflow_of(TaskId(name)) if name != NOBODY else None) or NOBODY if by == "workflow" else name
+        groups.setdefault(name, []).append(one)
     rows = [_row(name, found, _budget(name, by, budgets)) for name, found in groups.items()]
     unused = [it for it in budgets.agents.items() if by == "agent" and it[0] not in groups]
     rows += [BillRow(name=name, budget=limit) for name, limit in unused]  # to show what is left of it
@@ -69,6 +78,16 @@ def spent(lines: Iterable[Line], month: str, zone: tzinfo) -> MonthSpending:
         if agent:
             agents[agent] = round(agents.get(agent, 0.0) + cost, 6)
     return MonthSpending(month=month, total=round(sum(cost for _, cost in once.values()), 6), agents=agents)
+
+
+def of_tasks(lines: Iterable[Line]) -> dict[TaskId, float]:
+    """What each task has cost, of those about which money was reported. What was noted twice counts once."""
+    once = {it.key: (it.task, it.usage.cost) for it in lines if it.usage}
+    found = dict[TaskId, float]()
+    for task, cost in once.values():
+        if task and cost is not None:
+            found[task] = round(found.get(task, 0.0) + cost, 6)
+    return found
 
 
 def month_of(at: datetime, zone: tzinfo) -> str:

@@ -15,7 +15,7 @@ from claw_files.formats.workflow_file import placeholders
 
 MOST_NESTED: Final = 3
 _OF_ITEM: Final = {("item", ""), ("item", "name"), ("item", "stem"), ("number", "")}
-_OF_RUN: Final = {("run", "")}
+_OF_RUN: Final = {("run", ""), ("run", "version")}
 _OF_STEP: Final = ("files", "says", "failed", "choice")
 _WHO: Final = ("to", "type", "to each", "workflow", "again from")
 

@@ -58,6 +58,7 @@ class WorkflowRun(Value, frozen=True):
     totals: Mapping[str, int] = {}  # how many items were written down for a map
     state: State = State.IN_PROGRESS  # of the run's own task
     people: frozenset[AgentId] = frozenset()
+    version: int | None = None
     look_at: datetime | None = None  # when it is looked at again, as its ledger line says
 
 
@@ -116,7 +117,7 @@ def advance(run: WorkflowRun, now: datetime) -> RunRecord:
 class _Advance:
     def __init__(self, run: WorkflowRun, now: datetime) -> None:
         self._run, self._now, self._workflow = run, now, run.workflow
-        self._record = run.record if run.record.started else replace(run.record, started=now)
+        self._record = run.record if run.record.started else replace(run.record, started=now, version=run.version)
         self._before = before(run.workflow)
 
     def record(self) -> RunRecord:
@@ -139,7 +140,8 @@ class _Advance:
         self._record = replace(self._record, steps=self._record.steps | {step: state})
 
     def _end(self, step: Step, word: str, why: str = "") -> None:
-        self._put(step.name, word=word, why=why, since=self._now)
+        state = self._state(step.name)
+        self._put(step.name, word=word, why=why, since=self._now, began=state.began or state.since)
         if word != FAILED or self._is_handled(step):
             return
         if step.if_fails is OnFailure.GO_ON:
@@ -241,7 +243,10 @@ class _Advance:
         number = max((it.number for it in self._record.passes), default=1) + 1
         fresh = {name: StepState(pass_number=number) for name in self._before if start in {name, *self._before[name]}}
         passes = (*self._record.passes, Pass(number=number, step=start, by=by))
-        self._record = replace(self._record, passes=passes, steps=self._record.steps | fresh)
+        said = {name: word for name in fresh if (word := self._state(name).word)}
+        self._record = replace(
+            self._record, passes=passes, steps=self._record.steps | fresh, first=said | self._record.first
+        )
 
     # --- has it ended?
 
@@ -256,7 +261,7 @@ class _Advance:
         if task.state is not State.DONE:
             self._end(step, FAILED, task.why or task.state.value)
         elif task.answer == HAND_ON and state.hop < len(step.to):
-            self._put(step.name, hop=state.hop + 1, since=self._now)
+            self._put(step.name, hop=state.hop + 1, since=self._now, began=state.began or state.since)
         elif step.choices and task.answer not in step.choices:
             self._end(step, FAILED, f"the answer is none of {', '.join(step.choices)}")
         else:

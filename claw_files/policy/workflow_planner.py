@@ -17,6 +17,9 @@ def plan_workflows(snap: Snapshot, now: datetime) -> Iterator[Action]:
     for run in snap.runs:
         record = advance(run, now)
         todo = list(wanted(run, record))
+        ends = next((it.state for it in todo if it.act is RunAct.FINISH), run.state if run.state.is_closed else None)
+        if ends and record.outcome is None:
+            record = replace(record, ended=now, outcome=ends)
         begins = [it for it in todo if it.act is RunAct.BEGIN][MOST_BEGINS:]
         todo = [it for it in todo if it not in begins]
         goes_on = begins or any(it.act is RunAct.FREEZE for it in todo)  # the items begin when they are written down

@@ -31,6 +31,7 @@ _NOTES = {
     "routes.*": "`*` is a task type. Without a route: agents that take the type, then the coordinator.",
     "budgets": "[What agents cost](../how-to/costs.md) explains budgets. `*` is the name of an agent.",
     "prices.*": "`*` is the name of a model as in `model` of an agent, or as its program reports it.",
+    "workflows.*": "`*` is the name of a workflow: [versions](../how-to/workflow-versions.md).",
     "limits": "`*` is the name of a model as in `model` of an agent.",
 }
 
@@ -43,7 +44,7 @@ def render() -> str:
 
 def _section(setting: Setting) -> str:
     path = setting.path
-    return ".".join(path[:2]) if path[0] in NAMED else path[0]
+    return ".".join(path[:2]) if path[0] in NAMED and path[1] == "*" else path[0]
 
 
 def _table(section: str) -> str:

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import pytest
 
 from claw_files.core.errors import UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, Task, TaskId
+from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.services.workflows.runs import begin
 from tests.support.office import Office, python
 
@@ -27,6 +30,8 @@ says = json.load(open("says.json")).get(mine, "")
 with open("begun.txt", "a") as file: file.write(mine + "\n")
 asked = sys.stdin.read()
 with open(f"asked-{mine}.txt", "w") as file: file.write(asked)
+if os.path.exists("costs.json"):
+    with open(os.environ["CLAWFILES_RUN_DIR"] + "/usage.json", "w") as file: file.write(open("costs.json").read())
 if says == "fail": sys.exit("it cannot be done")
 path = f"status/{mine}.md"
 text = open(path).read()
@@ -380,3 +385,109 @@ def test_each_file_of_a_step_is_an_item_also_where_there_are_more_than_a_text_na
             break
     items = office.read("flows/tc-1/read.items").splitlines()
     assert sorted(items) == sorted(f"flows/tc-1/part-{number}.md" for number in range(25))
+
+
+ONE = "---\ninputs: [topic]\n---\n# One\n\n## draft\n- to: writer\n\n{topic}, run {run}, version {run.version}.\n"
+TWO = ONE + "\n## look\n- to: editor; after: draft\n- choices: publish, drop\n\nIs it good?\n"
+SPLIT = "\n[workflows.content]\nsplit = { 1 = 50, 2 = 50 }\n"
+
+
+def two_versions(office: Office) -> None:
+    """A workflow of which two versions have run, each once."""
+    says = {f"tc-{number}-look": "publish" for number in range(1, 50)}
+    office.write("says.json", json.dumps(says | {"tc-3-draft": "fail", "tc-3-in-look": "publish"}))
+    for text in (ONE, TWO):
+        office.write("workflows/content.md", text)
+        assert carried(office, start(office, "content", topic="solar")) is State.DONE
+
+
+def test_the_first_run_of_new_bytes_makes_a_version_and_the_same_bytes_are_the_same_one(office: Office) -> None:
+    two_versions(office)
+    assert [(it.workflow_version, it.title) for it in map(office.task, ("TC-1", "TC-2"))] == [(1, "One"), (2, "One")]
+    assert office.task("TC-2").workflow_hash == sha256(TWO.encode()).hexdigest()
+    assert [office.read(f"workflows/versions/content/{it}.md") for it in (1, 2)] == [ONE, TWO]
+    assert "run TC-2, version 2." in office.read("asked-tc-2-draft.txt")
+    office.write("workflows/content.md", ONE)
+    assert office.task(start(office, "content", topic="solar")).workflow_version == 1, (
+        "an old content is its old version"
+    )
+    assert office.names("workflows/versions/content") == ["1.md", "2.md"]
+    text = office.app("sam").workflows.sound("-", ONE)
+    copies = {"-": ONE.encode()}
+    assert begin(office.app("sam").workspace, text, copies, {"topic": "x"}, AgentId("sam")).workflow_version is None
+
+
+def test_a_pin_rolls_back_and_an_option_overrules_it(office: Office) -> None:
+    two_versions(office)
+    config = office.read("clawfiles.toml")
+    office.write("clawfiles.toml", config + "\n[workflows.content]\nuse = 1\n")
+    order = ("run", "content", "-w", "topic=solar", "--agent", "sam")
+    assert office.task(cli(office, *order).stdout.strip()).workflow_version == 1
+    assert office.task(cli(office, *order, "--version", "2").stdout.strip()).workflow_version == 2
+    (office.root / "workflows/content.md").unlink()
+    assert office.task(cli(office, *order).stdout.strip()).workflow_version == 1, "it needs the file no more"
+    office.write("clawfiles.toml", config + "\n[workflows.content]\nuse = 7\n")
+    refused = cli(office, *order)
+    assert (refused.returncode, "there are 1, 2" in refused.stderr) == (3, True)
+
+
+def test_a_split_sends_a_key_always_to_the_same_version_also_of_what_it_nests(office: Office) -> None:
+    two_versions(office)
+    office.write("clawfiles.toml", office.read("clawfiles.toml") + SPLIT)
+    office.write("workflows/outer.md", "## in\n- workflow: content; with: topic = x\n")
+    catalog = office.app("sam").workflows
+    found: dict[str, bytes] = {}
+    for key in map(str, range(20)):
+        outer = catalog.copies(catalog.sound("outer", key=key), "outer", key=key)
+        found[key] = outer["content"]
+        assert catalog.copies(catalog.sound("content", key=key), "content", key=key)["content"] == outer["content"]
+    assert set(found.values()) == {ONE.encode(), TWO.encode()}
+
+
+def test_versions_are_listed_and_compared(office: Office) -> None:
+    two_versions(office)
+    assert carried(office, start(office, "content", topic="solar")) is State.DEAD
+    listed = json.loads(cli(office, "versions", "content", "--json").stdout)["versions"]
+    assert [(it["version"], it["runs"], it["changes"]) for it in listed] == [(1, 1, []), (2, 2, ["+look"])]
+    shown = cli(office, "compare", "content", "1", "2").stdout.splitlines()
+    assert shown[1].split() == ["runs", "ended", "1", "2"]
+    assert shown[2].split("  ")[0] == "done"
+    assert "1 (100%)" in shown[2]
+    assert "1 (50%)" in shown[2]
+    assert "too few to tell: about " in shown[2]
+    assert any(line.startswith("look = publish") for line in shown)
+    told = json.loads(cli(office, "compare", "content", "1", "2", "--json").stdout)
+    assert told["versions"]["2"]["ended"] == 2
+    assert told["versions"]["2"]["waited_most"] in ("draft", "look")
+    assert cli(office, "compare", "content", "1", "3").returncode == 3
+
+
+def test_cost_and_statistics_are_shown_for_each_workflow(office: Office) -> None:
+    office.write("costs.json", '{"input": 10, "output": 10, "cost": 0.25}')
+    office.write("workflows/outer.md", "## in\n- workflow: content; with: topic = x\n")
+    two_versions(office)
+    assert carried(office, start(office, "outer")) is State.DONE
+    made = office.app("sam").tasks.new(
+        NewTask(title="more", to=AgentId("writer")), AgentId("sam"), TaskId("TC-2-DRAFT")
+    )
+    office.app("sam").delegations.delegate(made.id, AgentId("sam"), AgentId("writer"))
+    for _ in range(4):
+        office.settle()
+        office.tick(SECOND)
+        office.runs_end()
+    assert office.state(made.id) is State.DONE
+    env = {**os.environ, "CLAWFILES_WORKSPACE": str(office.root)}
+
+    def told(*words: str) -> Any:
+        command = [sys.executable, "-m", "claw_files", *words, "--json"]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, env=env, check=True).stdout)
+
+    bill = told("cost", "--by", "workflow", "--month", f"{office.clock.now():%Y-%m}")
+    costs = [(row["workflow"], row["cost"]) for row in bill["rows"]]
+    assert costs == [("content", 1.0), ("outer", 0.5)], "a nested run belongs to the run around it"
+    assert bill["total"]["cost"] == 1.5
+    found = told("stats", "--by", "workflow", "--since", "3650d")["workflows"]
+    assert {name: (it["ended"], it["done"], it["total_cost"]) for name, it in found.items()} == {
+        "content": (3, 3, 1.5),  # as a run of its own, the nested one counts here
+        "outer": (1, 1, 0.5),
+    }

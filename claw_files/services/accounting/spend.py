@@ -1,6 +1,6 @@
 """What was spent, read from the journal: day by day, and from what is kept of days that did not change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 from claw_files import __version__
 from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import AgentId, Value
+from claw_files.core.model import AgentId, TaskId, Value
 from claw_files.formats import journal
 from claw_files.formats.journal import Line
 from claw_files.policy import budgets, costs
@@ -58,14 +58,25 @@ class Spending:
         """The agents whose budget is used up."""
         return budgets.without_money(self._ws.settings, self.now())
 
-    def billed(self, by: By, month: str | None) -> BillReport:
+    def billed(
+        self, by: By, month: str | None, workflow_of: Callable[[TaskId], str | None] = lambda _: None
+    ) -> BillReport:
         """The bill of a month ("2026-03", in the workspace's zone), or of all months there are."""
         self._unread = []
         days = list(self._days_of(month))
-        bill = costs.bill(
-            (line for day in days for line in day.lines), by, month, self._ws.zone, self._ws.settings.budgets
-        )
+        lines = [line for day in days for line in day.lines]
+        bill = costs.bill(lines, by, month, self._ws.zone, self._ws.settings.budgets, workflow_of)
         return BillReport(bill=bill, broken=sum(day.broken for day in days), unread=tuple(self._unread))
+
+    def by_group(self, groups: Callable[[TaskId], Collection[str]], since: datetime | None = None) -> dict[str, float]:
+        """What the tasks of each group have cost, of those about which money was reported."""
+        first = since.astimezone(UTC).date() if since else date.min
+        days = self._read(lambda day: day >= first, f"{first:%Y-%m}" if since else "")
+        found = dict[str, float]()
+        for task, cost in costs.of_tasks(line for day in days for line in day.lines).items():
+            for group in groups(task):
+                found[group] = round(found.get(group, 0.0) + cost, 6)
+        return found
 
     def keys(self, since: datetime) -> set[str | None]:
         """The keys of all usage that was noted since."""

@@ -1,20 +1,21 @@
 """The workflow files of a workspace: found by name, read, and checked beside the configuration."""
 
+from contextlib import suppress
 from string import Template
 
 from claw_files.core import text as words
-from claw_files.core.errors import ClawError, Conflict, NotFound
+from claw_files.core.errors import ClawError, Conflict, NotFound, UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Task, TaskId, Value
 from claw_files.core.workflow import FILE_BYTES, InvalidWorkflow, Problem, RunRecord, Workflow
 from claw_files.formats import workflow_file
 from claw_files.policy.workflow_checks import check
 from claw_files.policy.workflow_dry_run import DryRun, Script, dry_run, not_begun
+from claw_files.policy.workflow_versions import pick
 from claw_files.services.workflows.run_files import RunFiles
+from claw_files.services.workflows.versions import FOLDER, VersionStore
 from claw_files.storage.workspace import Workspace
 from claw_files.system.package_data import template, template_paths
-
-FOLDER = "workflows"
 
 
 class CheckedWorkflow(Value, frozen=True):
@@ -67,43 +68,61 @@ class WorkflowCatalog:
         found = [it for it in named if it.partition("]")[0] + "]" not in known]
         return Template("\n".join(found)).safe_substitute(runs=runs.strip())
 
-    def find(self, name: str, text: str = "") -> CheckedWorkflow:
+    def find(self, name: str, text: str = "", key: str | None = None, version: int | None = None) -> CheckedWorkflow:
         """The workflow of that name, in that file of the workspace, or of that text, with all its problems.
+
+        Args:
+            key: of a run, which follows the version that the configuration names; None: the file as it is.
+            version: that one, whatever the configuration says.
 
         Raises NotFound, InvalidFile for a file that cannot be read at all, CannotRead.
         """
-        if text:
-            return self._checked(text.encode(), "-", name or "-")
-        if not name.endswith(".md") and name not in self.names():
-            names = ", ".join(self.names()) or "none yet: a workflow is a file workflows/NAME.md"
-            raise NotFound("workflow", name, f"there are {names}")
-        path = self._path(name)
-        stem = path.rsplit("/", 1)[-1].removesuffix(".md")
-        return self._checked(self._ws.files.read(path, FILE_BYTES).data, path, stem)
+        raw, path = self._raw(name, text, key, version)
+        stem = name.rsplit("/", 1)[-1].removesuffix(".md")
+        workflow, problems = workflow_file.parse(raw, path, stem or "-")
+        found = (*problems, *check(workflow, self._ws.settings, self._others(workflow, key)))
+        return CheckedWorkflow(path=path, workflow=workflow, problems=tuple(sorted(found, key=lambda it: it.line)))
 
-    def copies(self, workflow: Workflow, name: str, text: str = "") -> dict[str, bytes]:
-        """The workflow as it stands, byte for byte, and those that it nests, by their names."""
-        own = text.encode() if text else self._read(self._path(name))
-        return {it: self._read(self._path(it)) for it in self._others(workflow)} | {workflow.name: own}
+    def copies(
+        self, workflow: Workflow, name: str, text: str = "", key: str | None = "", version: int | None = None
+    ) -> dict[str, bytes]:
+        """The workflow as a run follows it, byte for byte, and those that it nests, by their names."""
+        inner = {it: self._raw(it, "", key, None)[0] for it in self._others(workflow, key)}
+        return inner | {workflow.name: self._raw(name, text, key, version)[0]}
 
-    def agents(self, workflow: Workflow) -> list[AgentId]:
+    def agents(self, workflow: Workflow, key: str | None = "") -> list[AgentId]:
         """Whom the workflow names, and those that it nests, each once."""
-        flows = (workflow, *self._others(workflow).values())
+        flows = (workflow, *self._others(workflow, key).values())
         return list(dict.fromkeys(it for flow in flows for step in flow.steps for it in (*step.to, *step.to_each)))
 
-    def _read(self, path: str) -> bytes:
-        return self._ws.files.read(path, FILE_BYTES).data
-
-    def sound(self, name: str, text: str = "") -> Workflow:
+    def sound(self, name: str, text: str = "", key: str | None = "", version: int | None = None) -> Workflow:
         """The workflow, which may be run. Raises InvalidWorkflow, and what `find` raises."""
-        found = self.find(name, text)
+        found = self.find(name, text, key, version)
         if found.problems:
             raise InvalidWorkflow([(found.path, it.line, it.text) for it in found.problems])
         return found.workflow
 
-    @staticmethod
-    def _path(name: str) -> str:
-        return name if name.endswith(".md") else f"{FOLDER}/{name}.md"
+    def key_of_run(self, name: str, key: str | None) -> str:
+        """By what the version of a new run is chosen: its key, or the number that it will have."""
+        pin = self._ws.settings.workflows.pins.get(name)
+        is_open = key is None and pin is not None and pin.split
+        return f"{self._ws.settings.workspace.prefix}-{self._ws.next_number()}" if is_open else key or ""
+
+    def _raw(self, name: str, text: str, key: str | None, version: int | None) -> tuple[bytes, str]:
+        """The bytes, and where they lie."""
+        is_file, path = name.endswith(".md"), name if name.endswith(".md") else f"{FOLDER}/{name}.md"
+        if text or is_file:
+            if version:
+                raise UsageError("`--version` goes with the name of a workflow: its versions are those of its file")
+            return (text.encode(), "-") if text else (self._ws.files.read(path, FILE_BYTES).data, path)
+        pin = self._ws.settings.workflows.pins.get(name)
+        if number := version or (None if key is None else pick(pin, name, key)):
+            store = VersionStore(self._ws, name)
+            return store.read(number), store.path(number)
+        if name not in self.names():
+            names = ", ".join(self.names()) or "none yet: a workflow is a file workflows/NAME.md"
+            raise NotFound("workflow", name, f"there are {names}")
+        return self._ws.files.read(path, FILE_BYTES).data, path
 
     def run(self, id: TaskId) -> tuple[Task, Workflow, RunRecord]:
         """A run with the copy that it follows. Raises NotFound for a task that is no run."""
@@ -112,24 +131,16 @@ class WorkflowCatalog:
             raise NotFound("run of a workflow", id, "`clawfiles workflow run NAME` begins one")
         return task, files.workflow(task.workflow), files.record()
 
-    def _checked(self, raw: bytes, path: str, name: str) -> CheckedWorkflow:
-        workflow, problems = workflow_file.parse(raw, path, name)
-        found = (*problems, *check(workflow, self._ws.settings, self._others(workflow)))
-        return CheckedWorkflow(path=path, workflow=workflow, problems=tuple(sorted(found, key=lambda it: it.line)))
-
-    def _others(self, workflow: Workflow) -> dict[str, Workflow]:
+    def _others(self, workflow: Workflow, key: str | None) -> dict[str, Workflow]:
         """The workflows that it nests, and those that these nest. One that cannot be read is none."""
         found, left = dict[str, Workflow](), [step.workflow for step in workflow.steps if step.workflow]
         while left:
-            name = left.pop()
-            if name in found or name not in self.names():
+            if (name := left.pop()) in found:
                 continue
-            try:
-                raw = self._ws.files.read(f"{FOLDER}/{name}.md", FILE_BYTES).data
-                found[name], _ = workflow_file.parse(raw, f"{FOLDER}/{name}.md", name)
-            except ClawError:  # its own check names what is wrong with it
-                continue
-            left += [step.workflow for step in found[name].steps if step.workflow]
+            with suppress(ClawError):  # its own check names what is wrong with it
+                raw, path = self._raw(name, "", key, None)
+                found[name], _ = workflow_file.parse(raw, path, name)
+                left += [step.workflow for step in found[name].steps if step.workflow]
         return found
 
     def play(self, workflow: Workflow, script: Script, items: dict[str, int]) -> DryRun:

@@ -24,12 +24,13 @@ class RunFiles:
         for path, content in (files | {"workflow.md": copies[name]}).items():
             self._write(path, content, audit)
 
-    def begin_inside(self, outer: TaskId, name: str, inputs: Mapping[str, str], audit: Audit) -> None:
-        """The same for a nested run, with the copies of the run around it."""
+    def begin_inside(self, outer: TaskId, name: str, inputs: Mapping[str, str], audit: Audit) -> bytes:
+        """The same for a nested run, with the copies of the run around it; the workflow's own copy is returned."""
         there = f"flows/{outer.lower()}/uses"
         names = [it for it in self._ws.files.names(there) if it.endswith(".md")]
         copies = {it.removesuffix(".md"): self._ws.files.read(f"{there}/{it}", FILE_BYTES).data for it in names}
         self.begin(name, copies, inputs, audit)
+        return copies[name]
 
     def _write(self, path: str, content: bytes, audit: Audit) -> None:
         self._ws.files.commit(f"{self.folder}/{path}", lambda _: content, self._ws.line(audit))

@@ -1,9 +1,5 @@
 """The keys of runs, `workflows/keys/`: a run that was begun with a key is begun once, for good."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-
 from claw_files.core import text as words
 from claw_files.core.digest import digest
 from claw_files.core.errors import NotFound
@@ -11,8 +7,6 @@ from claw_files.core.model import Audit, TaskId
 from claw_files.formats import frontmatter
 from claw_files.formats.frontmatter_edits import block
 from claw_files.storage.workspace import Workspace
-
-_PATIENCE = timedelta(seconds=10)
 
 
 class RunKey:
@@ -23,13 +17,8 @@ class RunKey:
         name = digest(f"{workflow} {key}".encode(), 24)  # the name of a workflow has no space
         self._path = f"workflows/keys/{name}.md"
 
-    @contextmanager
-    def held(self) -> Iterator[TaskId | None]:
-        """The run that was begun with the key, if its definition was written. Raises Busy after a while."""
-        with self._ws.locks.hold("workflow-keys", _PATIENCE, f"a run with the key {words.safe(self._key, 40)}"):
-            yield self._run()
-
-    def _run(self) -> TaskId | None:
+    def run(self) -> TaskId | None:
+        """The run that was begun with the key, if its definition was written. The caller holds the lock of runs."""
         try:
             run = words.task_id(str(frontmatter.parse(self._ws.files.read(self._path).data, self._path).meta["run"]))
         except (NotFound, KeyError):

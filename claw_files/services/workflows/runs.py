@@ -5,8 +5,8 @@ the record, then the tasks, and last the time of the next look, so that what was
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -18,12 +18,16 @@ from claw_files.core.workflow import BUILT_IN, RunRecord, Step, StepState, Workf
 from claw_files.policy.snapshot import Action, FilePlace, TaskEvidence
 from claw_files.policy.verification import chosen, verified
 from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun, open_tasks
+from claw_files.policy.workflow_versions import content_hash
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.services.workflows.run_files import RunFiles
 from claw_files.services.workflows.run_keys import RunKey
 from claw_files.services.workflows.step_text import StepText
+from claw_files.services.workflows.versions import VersionStore
 from claw_files.storage.workspace import Workspace
+
+_PATIENCE = timedelta(seconds=10)
 
 
 def begin(
@@ -53,11 +57,10 @@ def begin(
     task = Task(
         id=TaskId(""), title=title[:200], requested_by=by, parent=inside, workflow=workflow.name, assignee=BUILT_IN
     )
-    task = replace(task, workflow=workflow.name, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
-    task = replace(task, created=now, updated=now, workflow_key=key)
+    task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, created=now, updated=now)
+    task = replace(task, workflow_key=key, workflow_hash=content_hash(copies[workflow.name]))
     audit = Audit(JournalEvent.TASK_NEW, actor=by, key=ws.pending.nonce, why=f"a run of {workflow.name}")
     line = Entry(task=task.id, agent=BUILT_IN, at=now.replace(microsecond=0))
-
     kept = RunKey(ws, workflow.name, key) if key else None
 
     def prepare(id: TaskId) -> None:
@@ -65,8 +68,10 @@ def begin(
         if kept:
             kept.save(id, replace(audit, task=id))
 
-    with kept.held() if kept else nullcontext() as made:
-        return ws.create_numbered(task, audit, "", line, prepare, made)
+    with ws.locks.hold("workflow-runs", _PATIENCE, f"{by}: a run of {workflow.name}"):
+        versions = {name: VersionStore(ws, name).keep(raw, audit) for name, raw in copies.items()}
+        task = replace(task, workflow_version=versions[workflow.name])
+        return ws.create_numbered(task, audit, "", line, prepare, kept.run() if kept else None)
 
 
 class RunLoader:
@@ -124,6 +129,7 @@ class RunLoader:
             tasks=tasks,
             totals={it.name: -(-len(found[it.name]) // it.batch) for it in maps if it.name in found},
             people=frozenset(it.name for it in agents if it.kind is AgentKind.HUMAN),
+            version=task.workflow_version,
             look_at=look_at,
             state=task.state,
         )
@@ -215,8 +221,10 @@ class RunCarrier:
         if self._ws.find(id) is not None:
             return
         given = {key: text.value_of(step, value) for key, value in step.given}
-        RunFiles(self._ws, id).begin_inside(run.id, name, given, audit)
+        raw = RunFiles(self._ws, id).begin_inside(run.id, name, given, audit)
         task = replace(self._draft(run, id, step.name), title=f"{name} of {run.id}", workflow=name, assignee=BUILT_IN)
+        number = VersionStore(self._ws, name).number_of(raw)
+        task = replace(task, workflow_version=number, workflow_hash=content_hash(raw))
         task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
         self._ws.create(task, audit, line=Entry(task=id, agent=BUILT_IN, at=now.replace(microsecond=0)))
 

@@ -97,7 +97,7 @@ class StepText:
             item = self.item(step, number)
             return {"": item, "name": path_part(item.rsplit("/", 1)[-1]), "stem": path_part(stem(item))}.get(part)
         if name == "run":
-            return self._run.id
+            return str(self._run.version or "-") if part else self._run.id
         if not part:
             return self._inputs.get(name)
         other = self._run.workflow.step(name)
