@@ -3,9 +3,11 @@ the folders of tests lie in memory, where the machine has room; and where CLAWFI
 skipped fails the whole run."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +37,13 @@ _HOME = tempfile.mkdtemp(prefix="clawfiles-tests-home-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in ("CONFIG", "STATE", "CACHE"):
     os.environ[f"XDG_{_name}_HOME"] = os.path.join(_HOME, _name.lower())
+
+# What is compiled for one worker serves the others, the next run and every program that a test starts.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Collecting makes millions of objects and no garbage, and what it makes stays until the end.
+gc.set_threshold(50_000)
 
 # A shell that starts the tests in the background ignores SIGINT, and every program that a test starts inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
