@@ -237,7 +237,7 @@ MUTANTS = (
     ),
     Mutant(
         "one message leads to at most limits.wakes runs",
-        "claw_files/policy/wake_budget.py",
+        "claw_files/policy/budgets.py",
         "    is_over = message.follows and caused.get(message.origin, 1) >= settings.limits.wakes",
         "    is_over = False",
         (STORY + "test_wakes.py",),

@@ -18,7 +18,7 @@ from claw_files.core.model import Post
 from claw_files.integrations.notify.addresses import addresses
 from claw_files.integrations.notify.sending import deliver
 from claw_files.policy.delivery import channels_of
-from claw_files.services.people.outbox import LOCK
+from claw_files.services.people.notifications import LOCK
 
 PATIENCE = timedelta(seconds=2)
 

@@ -34,8 +34,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
     from claw_files.services.messaging.mailbox import Mailbox
     from claw_files.services.people.approvals import Choices
-    from claw_files.services.people.notifications import Notifications
-    from claw_files.services.people.outbox import Outbox
+    from claw_files.services.people.notifications import Notifications, Outbox
     from claw_files.services.sessions.flows import Flows
     from claw_files.services.sessions.session_history import Records
     from claw_files.services.sessions.session_list import Sessions
@@ -147,7 +146,7 @@ class App(Site):
 
     @cached_property
     def outbox(self) -> "Outbox":
-        from claw_files.services.people.outbox import Outbox
+        from claw_files.services.people.notifications import Outbox
 
         return Outbox(self.workspace)
 

@@ -3,31 +3,148 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from claw_files.app.wiring import App
+from claw_files.core.digest import digest
 from claw_files.core.errors import Busy, ClawError, DaemonRuns
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import Audit
+from claw_files.core.model import Audit, Kind, Run
 from claw_files.daemon import epoch
 from claw_files.daemon.change_hints import ChangeHints
 from claw_files.daemon.change_watch import ChangeWatch, Make
-from claw_files.daemon.config_reload import ConfigReload
 from claw_files.daemon.log import DaemonLog
 from claw_files.daemon.loop import STRETCH_SECONDS, DaemonLoop
 from claw_files.daemon.observers import WatchFault, identity
 from claw_files.daemon.periodic_jobs import PeriodicJobs
 from claw_files.daemon.run_sockets import RunSockets
 from claw_files.daemon.sd_notify import ServiceNotifier
-from claw_files.daemon.shutdown import Shutdown
 from claw_files.daemon.signals import Signals
 from claw_files.services.admin import daemon_state
 from claw_files.services.admin.daemon_state import DaemonState, WatchHealth
+from claw_files.services.admin.partial_results import PartialResults
 from claw_files.storage.workspace import CONFIG
 from claw_files.system.clock import Clock
 from claw_files.system.inotify_info import filesystem_of, tells_events
+
+END_SECONDS = 20.0  # TERM, two seconds, KILL, and time to write the end
+_POLL_SECONDS = 0.05
+
+
+class Shutdown:
+    """The way out of one loop."""
+
+    def __init__(self, loop: DaemonLoop, log: DaemonLog) -> None:
+        self._loop, self._log = loop, log
+        self._clock = loop.app.clock
+        self.until: datetime | None = None
+        self._give_up = float("inf")
+
+    def begin(self, limit: timedelta) -> None:
+        """From now on no run is started."""
+        self._loop.app.heartbeat.starts = False
+        self.until = (self._clock.now() + limit).replace(microsecond=0)
+        self._give_up = self._clock.monotonic() + limit.total_seconds()
+        self._log.say("draining", f"waiting up to {limit.total_seconds():g} s", runs=len(self._live()))
+
+    def is_over(self) -> bool:
+        """Whether nothing runs any more, or the time is over."""
+        return not self._live() or self._clock.monotonic() >= self._give_up
+
+    def finish(self) -> None:
+        """Save what is left of the runs that are still there, end them, and wait until they are gone."""
+        for app, run in self._live():
+            self._save(app, run)
+            self._log.say("ended", "its time to finish is over", run=_named(app, run))
+            app.runtime.stop(run.id, drained=True)
+        end = self._clock.monotonic() + END_SECONDS
+        while (rest := self._live()) and self._clock.monotonic() < end:
+            for app, run in rest:
+                app.runtime.end_lost(run.id)
+            self._clock.sleep(_POLL_SECONDS)
+        for app, run in self._live():
+            self._log.say("left", "it is stuck in the kernel and cannot be stopped", run=_named(app, run))
+
+    def _live(self) -> list[tuple[App, Run]]:
+        """What runs, in compartments, too, and where."""
+        everywhere = self._loop.app.resolver.everywhere()
+        return [(place, run) for place in everywhere for run in place.runtime.live()]
+
+    def _save(self, app: App, run: Run) -> None:
+        try:
+            path = PartialResults(app.workspace, app.checkpoints).save(run)
+        except (ClawError, OSError) as wrong:
+            self._log.say("not saved", "" if app.home else str(wrong), run=_named(app, run))
+            return
+        self._log.say("saved", "" if app.home else f"its partial result is in {path}", run=_named(app, run))
+
+
+def _named(app: App, run: Run) -> str:
+    """How the log, which others read, calls the run."""
+    return f"one in {os.path.relpath(app.root, app.base)}" if app.home else run.id
+
+
+HALF_SAVED = timedelta(seconds=2)
+
+
+class ConfigReload:
+    """Keeps a loop on the newest configuration that is right."""
+
+    def __init__(self, loop: DaemonLoop, open_app: Callable[[], App], log: DaemonLog, notify: ServiceNotifier) -> None:
+        self._loop, self._open, self._log, self._notify = loop, open_app, log, notify
+        self._again_at = float("inf")  # a file that was being saved is looked at once more
+        self.error: str | None = None
+
+    def turn(self, signals: Signals) -> None:
+        """Reload if there is a reason to."""
+        clock = self._loop.app.clock
+        if not (signals.reload or self._loop.config_changed or clock.monotonic() >= self._again_at):
+            return
+        signals.reload, self._loop.config_changed, self._again_at = False, False, float("inf")
+        # The service manager wants to know since when, by the clock that never steps.
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={int(clock.monotonic() * 1e6)}")
+        self._read(clock)
+        self._notify("READY=1")
+
+    def _read(self, clock: Clock) -> None:
+        try:
+            app = self._open()
+            settings = app.settings
+        except (ClawError, OSError) as wrong:
+            self._refuse(str(wrong), clock)
+            return
+        self.error = None
+        if settings != self._loop.app.settings:
+            app.workspace.epoch = self._loop.app.workspace.epoch
+            app.heartbeat.starts = self._loop.app.heartbeat.starts
+            self._loop.take_over(app)
+            self._log.say("reload", f"{CONFIG} is loaded")
+
+    def _refuse(self, sentence: str, clock: Clock) -> None:
+        stamp = self._loop.app.files.stamp(CONFIG)
+        if stamp is not None and abs(clock.now() - stamp.mtime) < HALF_SAVED:
+            self._again_at = clock.monotonic() + HALF_SAVED.total_seconds()
+            return
+        if sentence == self.error:
+            return
+        self.error = sentence
+        self._log.say("reload", f"{CONFIG} is invalid; the previous configuration is kept: {sentence}")
+        self._tell_monitor(sentence)
+
+    def _tell_monitor(self, sentence: str) -> None:
+        app = self._loop.app
+        key, to = f"config.{digest(sentence.encode(), 4)}", app.settings.monitor
+        text = f"{CONFIG} is invalid; the daemon keeps the previous configuration:\n\n{sentence[:4000]}"
+        me, why = app.settings.coordinator, sentence[:500]
+        audit = Audit(JournalEvent.RELOAD_REFUSED, agent=to, key=key, actor=me, why=why)
+        try:
+            if app.workspace.find_message(to, key) is None:
+                app.messages.tell(key, to, text, Kind.ANNOUNCE, None, audit)
+        except (ClawError, OSError) as wrong:
+            self._log.say("reload", f"{to} could not be informed: {wrong}")
+
 
 MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
 LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant

@@ -1,14 +1,48 @@
 """Budgets: an agent whose money for the month is used up gets no new work; what runs goes on.
 
-Nothing is remembered: a raised budget or a new month lets it go on by itself.
+Nothing is remembered: a raised budget or a new month lets it go on by itself. A message has a budget of runs that it
+may lead to, and who is told when they are used up is said here, too.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
+from msgspec.structs import replace
+
 from claw_files.config import Settings
-from claw_files.core.model import AgentId
+from claw_files.core.digest import digest
+from claw_files.core.model import AgentId, KeyText, Kind, Message
 from claw_files.policy.escalation import tell_up
 from claw_files.policy.snapshot import Action, MonthSpending, Snapshot
+
+
+def wakes_key(settings: Settings, root: str) -> KeyText:
+    """Of the message that tells of it, once for each limit; a root's id may be as long as a key."""
+    return KeyText(f"wakes.{digest(root.encode())}.{settings.limits.wakes}")
+
+
+def wakes_are_used_up(settings: Settings, caused: Mapping[str, int], message: Message) -> bool:
+    """Whether the message must wake nobody: its root message has led to as many runs as it may. Not what tells so."""
+    is_over = message.follows and caused.get(message.origin, 1) >= settings.limits.wakes
+    return is_over and message.key != wakes_key(settings, message.origin)
+
+
+def plan_wake_limits(snap: Snapshot, now: datetime) -> list[Action]:
+    """What is told once for each root message that is used up while something of it waits: to the first person above
+    whoever sent that, else to whoever is next above, else to the monitor."""
+    settings, told = snap.settings, list[Action]()
+    for root, message in {it.origin: it for it in snap.waiting if wakes_are_used_up(settings, snap.caused, it)}.items():
+        name, above = wakes_key(settings, root), settings.above(message.sender)
+        start = next((it for it in above if settings.is_human(it)), above[0] if above else settings.monitor)
+        why = f"{settings.limits.wakes} runs followed from message {root}, as many as limits.wakes allows"
+        text = (
+            f"{why}. Its follow-up messages wake no agent, such as the one from {message.sender} to {message.to}. "
+            "To continue, raise `wakes` under [limits] in clawfiles.toml, or send a new message."
+        )
+        found = tell_up(snap, start, name, why, text, now, Kind.ANNOUNCE)
+        told += [replace(action, details={"root": root}) for action in found]
+    return told
+
 
 ALL = "all"  # in a key: the budget of all agents together
 

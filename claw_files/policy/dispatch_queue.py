@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from claw_files.config import Settings
 from claw_files.core.model import KeyText, Kind, Message, Run, RunId, Value
-from claw_files.policy import budgets, resilience, routing, wake_budget
+from claw_files.policy import budgets, resilience, routing
 from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import breaker_of, lane
 from claw_files.policy.snapshot import Act, Action, Snapshot
@@ -94,7 +94,7 @@ class _Room:
         """What holds the message, in the order of `HoldReason`; nobody asks further than the first."""
         to, settings, limits = wait.message.to, self.settings, self.settings.limits
         is_worker, most = settings.is_worker(to), settings.agents[to].runs
-        if wake_budget.is_used_up(settings, self.caused, wait.message):
+        if budgets.wakes_are_used_up(settings, self.caused, wait.message):
             yield HoldReason.WAKES, None
         # A lane keeps its order, whatever holds its first message. It has room for one run, unless a named agent's
         # `runs` says more.

@@ -9,16 +9,56 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from claw_files.core import text
+from claw_files.core.digest import digest
+from claw_files.core.keys import task_key
 from claw_files.core.model import Value
-from claw_files.policy import budgets, delivery, dispatch_queue, wake_budget
+from claw_files.policy import budgets, delivery, dispatch_queue, pools, routing
 from claw_files.policy.announcements import plan_people
-from claw_files.policy.auto_delegation import plan_ready
-from claw_files.policy.fault_alerts import plan_faults
 from claw_files.policy.groups import groups_due, plan_groups
 from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
-from claw_files.policy.snapshot import LINES, Action, NotedMarks, Snapshot
+from claw_files.policy.snapshot import LINES, Act, Action, NotedMarks, Snapshot, tell_once
 from claw_files.policy.workflow_planner import plan_workflows, workflows_due
+
+MOST = 20  # told in one tick
+
+
+FOLDERS = {  # what files in a folder mean: the beginning of a key, and what to do
+    "events/failed": ("event-failed", "work of a due time that could not all be started; `clawfiles log` says why"),
+    "events/new": ("event-unknown", "an event that no schedule made: nothing handles it; remove it"),
+    "events": ("event-unknown", "a file beside the folders of events: nothing handles it; remove it"),
+    "quarantine": ("set-aside", "a message that could not be read was set aside; its sender can send it again"),
+}
+_OTHER = ("not-looked-at", "it cannot be read; work that needs it waits until it is repaired")
+
+
+def plan_faults(snap: Snapshot, now: datetime) -> list[Action]:
+    """Messages about failures that the monitor has not been told of."""
+    monitor, found = snap.settings.monitor, list[Action]()
+    for path in snap.faults:
+        folder, _, name = path.rpartition("/")
+        kind, meaning = FOLDERS.get(folder, _OTHER)
+        name = name if folder in FOLDERS else path
+        key = f"{kind}.{digest(name.encode('utf-8', 'surrogateescape'), 8)}"
+        found += tell_once(snap, monitor, key, kind, f"{text.safe(path, 300)}: {meaning}.")
+    return found[:MOST]
+
+
+def plan_ready(snap: Snapshot, now: datetime) -> list[Action]:
+    """With `auto`, tasks that are ready are delegated, best first, while there are free runs."""
+    if not snap.settings.heartbeat.auto:
+        return []
+    free = snap.settings.limits.runs - sum(1 for look in snap.looks if look.task and not look.task.state.is_closed)
+    found, loads, poor = [], snap.loads, budgets.without_money(snap.settings, snap.spent)
+    for task in snap.ready:
+        choice = routing.pick(snap.settings, task.type, poor, routing.is_urgent(task), loads)
+        if free <= 0 or choice is None:
+            continue
+        free, loads = free - 1, pools.with_one_more(loads, choice.agent)
+        key = task_key(task)
+        found.append(Action(act=Act.DELEGATE, task=task.id, agent=choice.agent, key=key, why=choice.why))
+    return found
 
 
 class Planner(Value, frozen=True):
@@ -48,7 +88,7 @@ PLANNERS: tuple[Planner, ...] = (
     Planner(name="auto delegation", plan=plan_ready, due=never),
     Planner(name="schedules", plan=plan_schedules, due=schedules_due),
     Planner(name="budgets", plan=budgets.plan_budgets, due=never),
-    Planner(name="wake limits", plan=wake_budget.plan_used_up, due=never),
+    Planner(name="wake limits", plan=budgets.plan_wake_limits, due=never),
     Planner(name="dispatch queue", plan=dispatch_queue.plan_wakes, due=dispatch_queue.dispatch_due),
     Planner(name="people", plan=plan_people, due=quiet_due),
     Planner(name="posts", plan=delivery.plan_posts, due=delivery.posts_due),

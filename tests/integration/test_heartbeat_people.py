@@ -13,8 +13,8 @@ from claw_files.config.channels import CAP_BYTES
 from claw_files.core.model import AgentId, TaskId
 from claw_files.doctor.checkup import examine
 from claw_files.services.heartbeat.heartbeat import TickResult
-from claw_files.services.people import channels
-from claw_files.services.people.outbox import Outbox
+from claw_files.services.people import notifications
+from claw_files.services.people.notifications import Outbox
 from claw_files.storage.workspace import Workspace
 from claw_files.testing import Crash
 from tests.support.office import TEAM, Office
@@ -146,7 +146,7 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
     send(office, "the backup was slow")
     send(office, "the mail is read")
     at(office, 8)
-    write = channels.write
+    write = notifications.write_to_file
 
     def dies(*args: object) -> None:
         if step != "before":
@@ -157,7 +157,7 @@ def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
         if step == "marked":
             patch.setattr(Workspace, "shift", lambda *_: (_ for _ in ()).throw(Crash()))
         else:
-            patch.setattr(channels, "write", dies)
+            patch.setattr(notifications, "write_to_file", dies)
         with pytest.raises(Crash):
             office.app().heartbeat.tick()
     send(office, "good morning")  # something new meanwhile

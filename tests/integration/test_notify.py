@@ -327,7 +327,7 @@ def test_a_variable_holds_the_address(server: Server, start, monkeypatch: pytest
 
 def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.MonkeyPatch) -> None:
     team = start(["json://127.0.0.1:9/"])
-    monkeypatch.setattr("claw_files.services.people.outbox.Outbox.start", lambda *_: None)
+    monkeypatch.setattr("claw_files.services.people.notifications.Outbox.start", lambda *_: None)
     monkeypatch.setitem(sys.modules, "apprise", None)
     team.send("hello")
     team.tick()
@@ -339,7 +339,7 @@ def test_without_the_library_it_says_what_to_install(start, monkeypatch: pytest.
 
 def test_on_a_disk_that_takes_nothing_nothing_is_sent(server: Server, start, monkeypatch: pytest.MonkeyPatch) -> None:
     team = start([server.address])
-    monkeypatch.setattr("claw_files.services.people.outbox.Outbox.start", lambda *_: None)
+    monkeypatch.setattr("claw_files.services.people.notifications.Outbox.start", lambda *_: None)
     team.send("hello")
     team.tick()
 

@@ -21,7 +21,7 @@ from claw_files.app.wiring import App
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
-from claw_files.services.people.outbox import Outbox
+from claw_files.services.people.notifications import Outbox
 from claw_files.services.tasks.lifecycle import NewTask
 from claw_files.services.workflows.runs import begin
 from claw_files.storage.locks import Claims

@@ -5,27 +5,28 @@ has nothing more to say.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from claw_files.core import text
 from claw_files.core.errors import CannotRead, ClawError, InvalidFile, NotFound, UsageError
 from claw_files.core.keys import Key, run_id, task_key
 from claw_files.core.model import AgentId, Box, Entry, Message, Report, Result, Run, RunId, State, Task, TaskId
-from claw_files.formats import body
-from claw_files.policy import manual_edits, routing
+from claw_files.formats import body, reports
+from claw_files.policy import flow_tree, manual_edits, routing
 from claw_files.policy.acknowledgement import is_answer
+from claw_files.policy.flow_tree import Asker
 from claw_files.policy.rule_context import case_of
 from claw_files.policy.snapshot import MOST_BEFORE, FilePlace, Predecessor, ReadMark, Snapshot, TaskEvidence
 from claw_files.policy.transitions import is_held
 from claw_files.policy.verification import is_accepted, verified
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.evidence import unreadable_files
-from claw_files.services.evidence.agent_reports import Reporters, reports_of
-from claw_files.services.evidence.result_recipient import asker_of
 from claw_files.services.messaging import task_news
 from claw_files.services.tasks import recorded_ends, task_history
 from claw_files.services.tasks.checkpoints import Checkpoints
@@ -34,7 +35,64 @@ from claw_files.services.tasks.session_turns import next_turn
 from claw_files.storage import task_recall
 from claw_files.storage.task_restore import restore
 from claw_files.storage.workspace import Workspace
-from claw_files.system.files import Content
+from claw_files.system.files import Content, Files
+
+
+def asker_of(ws: Workspace, runtime: ProcessRunner, task: Task, entry: Entry) -> Asker | None:
+    """As `flows.asker`: None, at the cost of nothing, where no worker asked for it."""
+
+    def live(name: TaskId) -> RunId | None:
+        runs = (run for run in runtime.live() if run.alive and run.task == name and Key.parse(run.key).is_attempt)
+        return next((run.id for run in runs), None)
+
+    # The line counts, as wherever it says whose it is.
+    return flow_tree.asker(ws.settings, replace(task, spawner=entry.spawner or task.spawner), ws.known, live)
+
+
+def reports_of(ws: Workspace, task: TaskId, agent: AgentId | None) -> tuple[Report, ...]:
+    """The agent's reports on the task: in `status/peter.md` here, and in `status/` of its own workspace."""
+    if agent is None or agent not in ws.settings.agents:
+        return ()
+    found = list(_read(ws, ws.files, f"status/{agent}.md", agent, None))
+    if (folder := ws.settings.agents[agent].workspace) and (files := ws.outside(folder)):
+        there = [*_read(ws, files, f"status/{text.file_name(task)}", agent, task)]
+        there += _read(ws, files, f"status/{agent}.md", agent, None)
+        found += [_from(folder, report) for report in there]
+    return tuple(report for report in found if report.task == task)
+
+
+class Reporters:
+    """Who has a file of reports in `status/`, looked at once: for one tick."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    @cached_property
+    def _written(self) -> dict[AgentId, datetime]:
+        stamps = ((agent, self._ws.files.stamp(f"status/{agent}.md")) for agent in self._ws.settings.agents)
+        return {agent: stamp.mtime for agent, stamp in stamps if stamp}
+
+    def on(self, task: Task, holder: AgentId | None) -> tuple[Report, ...]:
+        """Reports on an open task by agents that do not have it; a file is read if it is newer than our last write."""
+        since, is_open = task.updated, task.state in (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
+        newer = (who for who, at in self._written.items() if is_open and since and who != holder and at > since)
+        said = (it for who in newer for it in _read(self._ws, self._ws.files, f"status/{who}.md", who, None))
+        return tuple(it for it in said if it.task == task.id)
+
+
+def _read(ws: Workspace, files: Files, path: str, agent: AgentId, task: TaskId | None) -> Iterable[Report]:
+    try:
+        content = files.read(path)
+        return reports.parse(content.data, path, agent, content.stamp.mtime, ws.zone, task, vocabulary=ws.vocabulary)
+    except ClawError:  # doctor names it
+        return ()
+
+
+def _from(folder: str, report: Report) -> Report:
+    """The report as it is seen from here: it lies in the agent's own workspace."""
+    unclear = tuple(replace(it, path=f"{folder}/{it.path}") for it in report.unclear)
+    return replace(report, path=f"{folder}/{report.path}", unclear=unclear)
+
 
 Seen = TypeVar("Seen")
 

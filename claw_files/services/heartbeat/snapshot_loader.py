@@ -14,8 +14,8 @@ from claw_files.policy.snapshot import MonthSpending, Snapshot, TaskEvidence
 from claw_files.services.evidence import agent_load, schedule_events
 from claw_files.services.evidence.run_outcomes import Endings, outcomes, started
 from claw_files.services.evidence.task_evidence import EvidenceReader
-from claw_files.services.people import channels
-from claw_files.services.people.outbox import Outbox
+from claw_files.services.people import notifications
+from claw_files.services.people.notifications import Outbox
 from claw_files.services.tasks.session_turns import is_turn
 from claw_files.services.workflows.runs import RunLoader
 from claw_files.storage.workspace import Workspace
@@ -141,7 +141,7 @@ class SnapshotLoader:
         """The file channels that take nothing, of people for whom something waits: person, channel, why."""
         for person in (person for person, waiting in held.items() if waiting):
             for channel in self._ws.settings.agents[person].channels:
-                if why := channels.problem(self._ws.files, channel):
+                if why := notifications.channel_problem(self._ws.files, channel):
                     yield person, channel, why
 
     def _is_here(self, agent: AgentId) -> bool:

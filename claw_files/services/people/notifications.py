@@ -2,26 +2,196 @@
 
 A message to a person waits in their new/. Handing it over marks the channel in the message, so that a crash between
 two channels repeats neither. A `file:` channel gets an item exactly once, because the item's key stands in its text;
-for others a post is written into the outbox, once, and the sender delivers it at least once.
+for others a post is written into the outbox, once, and the sender, a process of its own (`claw_files.app.sender`),
+delivers it at least once: a slow service keeps no tick waiting. A delivered post lies in `outbox/sent/`.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, tzinfo
 
 from msgspec.structs import replace
 
-from claw_files.config.channels import FILE, named
+import claw_files
+from claw_files.config.channels import CAP_BYTES, FILE, are_local, named
 from claw_files.core import text as words
-from claw_files.core.errors import ClawError, NotFound
+from claw_files.core.digest import digest
+from claw_files.core.errors import CannotRead, ClawError, NotFound
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import AgentId, Audit, Box, Kind, Message
-from claw_files.formats import briefs
+from claw_files.core.model import AgentId, Audit, Box, KeyText, Kind, Message, Post
+from claw_files.formats import briefs, choices
+from claw_files.formats import posts as forms
+from claw_files.policy import delivery as posts
 from claw_files.policy import quiet_hours
 from claw_files.services.messaging.message_reader import reader_of
-from claw_files.services.people import channels
-from claw_files.services.people.channels import ChannelItem
-from claw_files.services.people.outbox import Outbox
 from claw_files.storage.workspace import Workspace
+from claw_files.system.files import Files
+from claw_files.system.processes import SystemProcesses
+
+_BODY_LETTERS, _TITLE_LETTERS = 3_000, 80  # outside of the workspace: services cut at lengths of their own
+
+
+class ChannelItem:
+    """What is handed over: its key, its text, and the messages it tells of, which a person may answer."""
+
+    def __init__(self, key: str, text: str, about: Sequence[Message], critical: bool = False) -> None:
+        self.key, self.text, self.about, self.critical = key, text, about, critical
+
+
+def item_of(message: Message, zone: tzinfo) -> ChannelItem:
+    """A message as a person reads it: when, from whom, what. No line or comment in it reads as another item."""
+    when = words.render_local(message.sent, zone) if message.sent else "some time"
+    mark = "CRITICAL " if message.critical else ""
+    reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if choices.is_question(message) else ""
+    body = words.inert(words.safe(message.body, limit=4_000, lines=True)).strip().replace("\n", "\n  ")
+    return ChannelItem(str(message.key), f"{mark}{when}, {message.sender}: {body}{reply}", [message], message.critical)
+
+
+def write_to_file(files: Files, channel: str, item: ChannelItem) -> None:
+    """Add the item to the file of a `file:` channel, with its key; one that holds the key already is left alone."""
+    path = channel.removeprefix(FILE)
+    mark = f"<!-- {item.key} -->"
+    try:
+        if mark.encode() in files.read(path, cap_bytes=CAP_BYTES).data:
+            return
+    except NotFound:
+        pass
+    lines = [f"- {item.text} {mark}", *(f"  {line}" for it in item.about for line in choices.offered(it))]
+    files.append(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+
+
+def channel_problem(files: Files, channel: str) -> str:
+    """Why a `file:` channel takes nothing, "" where it does; what the file holds is not read."""
+    path = channel.removeprefix(FILE)
+    try:
+        if channel.startswith(FILE):
+            files.read(path, cap_bytes=0)
+    except NotFound:
+        return ""  # the first item makes it
+    except CannotRead as wrong:
+        if wrong.problem != "too-large":
+            return wrong.reason
+        stamp = files.stamp(path)
+        return f"it is larger than {CAP_BYTES >> 20} MiB" if stamp and stamp.size_bytes > CAP_BYTES else ""
+    return ""
+
+
+def post_of(item: ChannelItem, person: AgentId, id: str, channel: str) -> Post:
+    """The item as it leaves the workspace: short, with its key and the commands that answer it."""
+    tasks = dict.fromkeys(str(it.task) for it in item.about if it.task)
+    title = f"{'CRITICAL ' if item.critical else ''}clawfiles{': ' if tasks else ''}{', '.join(tasks)}"
+    commands = [line for it in item.about for line in choices.commands(it, person)]
+    how = "\n\nTo answer:\n" + "\n".join(commands[:20]) if commands else ""
+    body = words.safe(item.text, limit=_BODY_LETTERS, lines=True)
+    return Post(
+        id=id,
+        key=KeyText(item.key),
+        to=person,
+        channel=channel,
+        title=words.safe(title, _TITLE_LETTERS),
+        body=f"{body}{how}\n\n[{item.key}]",
+        critical=item.critical,
+    )
+
+
+FOLDER, SENT, FAILED = "outbox", "outbox/sent", "outbox/failed"
+LOCK = "outbox"
+MOST = 1_000  # posts that are looked at in one pass
+
+
+class Outbox:
+    """Queues posts, says what is to be tried, and writes down how it went."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody has a channel outside of the workspace."""
+        return not all(are_local(agent.channels) for agent in self._ws.settings.agents.values())
+
+    def queue(self, person: AgentId, channel: str, item: ChannelItem) -> None:
+        """Write the item's post for the channel, unless it was written before."""
+        name = digest(f"{person} {channel} {item.key}".encode())
+        id = f"{person}.{channel}.{name}"
+        if any(self._ws.files.stamp(f"{folder}/{id}.md") for folder in (FOLDER, SENT, FAILED)):
+            return
+        raw = forms.render(replace(post_of(item, person, id, channel), queued=self._now()))
+        self._ws.files.commit(f"{FOLDER}/{id}.md", lambda there: raw if there is None else there, None)
+
+    def posts(self) -> list[Post]:
+        """What is still to be delivered; a file that cannot be read is left out."""
+        found = []
+        for name in self._ws.files.names(FOLDER)[:MOST]:
+            if not name.endswith(".md"):
+                continue
+            try:
+                found.append(forms.parse(self._ws.files.read(f"{FOLDER}/{name}").data, f"{FOLDER}/{name}"))
+            except ClawError:
+                continue  # gone meanwhile, or somebody's
+        return found
+
+    def ready(self, all_posts: Sequence[Post]) -> list[Post]:
+        """Those to be tried now, in their order."""
+        return posts.ready(self._ws.settings, all_posts, self._ws.clock.now())
+
+    def start(self, processes: SystemProcesses, env: Mapping[str, str]) -> str | None:
+        """Start a sender if there is something to send and none is at it; what went wrong, in one sentence."""
+        try:
+            if self.is_used and self.ready(self.posts()) and not self._ws.locks.is_held(LOCK):
+                program = os.path.join(os.path.dirname(os.path.abspath(claw_files.__file__)), "app", "sender.py")
+                # Not as a part of the run in which somebody may have typed `heartbeat`: that would end it.
+                mine = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
+                processes.detach([sys.executable, "-I", "-X", "utf8", program, self._ws.base], mine, ())
+        except (ClawError, OSError) as wrong:
+            return f"the sender was not started: {wrong}"
+        return None
+
+    # --- how it went
+
+    def begun(self, post: Post) -> Post:
+        """Write down that it is tried now: a sender that is killed is not begun anew at once."""
+        after = replace(post, tried=self._now())
+        self.save(after)
+        return after
+
+    def delivered(self, post: Post) -> None:
+        """Every address of the channel has it."""
+        self._shift(post, SENT, self._audit(JournalEvent.DELIVERED, post, post.channel))
+
+    def failed(self, post: Post, reason: str) -> Post:
+        """Count the failure; the post as it is now."""
+        after = replace(post, tries=post.tries + 1, tried=self._now(), reason=reason)
+        # The first of them is news; the others stand in the post, and are told when it takes too long.
+        news = self._audit(JournalEvent.NOT_DELIVERED, post, f"{post.channel}: {reason}")
+        self.save(after, None if post.tries else news)
+        return after
+
+    def save(self, post: Post, audit: Audit | None = None) -> None:
+        """Write a post that changed; one that is gone stays gone."""
+
+        def change(raw: bytes | None) -> bytes:
+            if raw is None:
+                raise NotFound("post", post.id)
+            return forms.render(post)
+
+        self._ws.files.commit(f"{FOLDER}/{post.id}.md", change, self._ws.line(audit) if audit else None)
+
+    def give_up(self, id: str, why: str) -> None:
+        """Set a post aside that its channel has not taken for too long."""
+        post = forms.parse(self._ws.files.read(f"{FOLDER}/{id}.md").data, f"{FOLDER}/{id}.md")
+        self._shift(post, FAILED, self._audit(JournalEvent.GAVE_UP, post, f"{post.channel}: {why}"))
+
+    def _now(self) -> datetime:
+        return self._ws.clock.now().replace(microsecond=0)
+
+    def _shift(self, post: Post, folder: str, audit: Audit) -> None:
+        self._ws.files.move(f"{FOLDER}/{post.id}.md", f"{folder}/{post.id}.md", self._ws.line(audit))
+
+    def _audit(self, action: JournalEvent, post: Post, why: str) -> Audit:
+        return Audit(action, agent=post.to, key=post.key, why=why)
+
 
 WAITS_FOR_REPLY = (Kind.QUESTION, Kind.TASK)  # stays in cur/ and in each brief until the person finishes it
 
@@ -35,7 +205,7 @@ class Notifications:
     def announce(self, person: AgentId, id: str) -> None:
         """Hand one message to every channel of the person; then it leaves new/."""
         message = self._ws.read_message(person, Box.NEW, id)
-        item = channels.item_of(reader_of(self._ws).as_read(message), self._ws.zone)
+        item = item_of(reader_of(self._ws).as_read(message), self._ws.zone)
 
         def hand_over(channel: str) -> None:
             nonlocal message
@@ -65,7 +235,7 @@ class Notifications:
 
     def _hand_over(self, person: AgentId, channel: str, item: ChannelItem) -> None:
         if channel.startswith(FILE):
-            channels.write(self._ws.files, channel, item)
+            write_to_file(self._ws.files, channel, item)
         else:
             self._outbox.queue(person, channel, item)
 

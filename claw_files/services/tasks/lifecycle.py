@@ -11,7 +11,7 @@ from claw_files.core.errors import BadValue, MoveRefused, Refused
 from claw_files.core.journal_events import JournalEvent as E
 from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, Need, State, Task, TaskId, Value
-from claw_files.policy import command_advice, payload_sizes, routing, transitions
+from claw_files.policy import payload_sizes, routing, transitions
 from claw_files.policy.snapshot import FilePlace
 from claw_files.policy.verification import checked_answer
 from claw_files.services.tasks import recorded_ends, session_turns
@@ -335,7 +335,7 @@ class TaskService:
             raise MoveRefused(
                 "transitions",
                 f"{task.id} is {task.state}, but `{command}` needs a task that is {' or '.join(_FROM[command])}",
-                command_advice.right_command(task),
+                transitions.right_command(task),
             )
         return rule(task, actor_for(settings, by, task))
 

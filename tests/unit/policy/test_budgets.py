@@ -7,9 +7,8 @@ from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box, Kind, Message, State
 from claw_files.policy import budgets
-from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.dispatch_queue import HoldReason, plan_waits
-from claw_files.policy.heartbeat_plan import next_due, plan_tick
+from claw_files.policy.heartbeat_plan import next_due, plan_ready, plan_tick
 from claw_files.policy.line_planner import plan_line
 from claw_files.policy.snapshot import Act, Action, MonthSpending, Snapshot, ToldMark
 from tests.support import builders as a

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from claw_files.core.model import AgentId, Box, Kind, Message, Need, Run, State
-from claw_files.policy.auto_delegation import plan_ready
 from claw_files.policy.dispatch_queue import plan_wakes
 from claw_files.policy.due_times import GONE, EventMarks, rule
-from claw_files.policy.heartbeat_plan import plan_tick
+from claw_files.policy.heartbeat_plan import plan_ready, plan_tick
 from claw_files.policy.ledger_line_rules import plan_entry
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.rule_context import lane
