@@ -176,8 +176,8 @@ def replace(
     """The ledger with `entry.line` edited for `new`, or without it (None). Every other byte stays.
 
     The line is found by its text, never by a number; of several equal ones the first counts. Only what differs between
-    the two entries is edited: the time, the agent's name, the verb, the box. Words that were not understood stay. What
-    `add` had added for the line goes with it.
+    the two entries is edited: the time (None: taken out), the agent's name, the verb, the box. Words that were not
+    understood stay. What `add` had added for the line goes with it.
 
     Raises Changed where the line is gone: the person who changed it wins, and the entry is planned anew.
     """
@@ -235,6 +235,9 @@ def _edited(old: Entry, new: Entry, tz: tzinfo, agents: Container[str]) -> str:
         edits.append((*places["spawner"], str(new.spawner)) if "spawner" in places else (*here, whose))
     if new.at and not old.unread:
         edits += _timed(line, places, old, new, words.render_local(new.at, tz), here)
+    if old.at and new.at is None:  # the words that name the time go with it
+        start = places["verb"][0] if "verb" in places else places["at"][0]
+        edits.append((len(line[:start].rstrip(" ,")), places["at"][1], ""))
     for start, end, text in sorted(edits, reverse=True):
         line = line[:start] + text + line[end:]
     return line

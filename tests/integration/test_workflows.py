@@ -157,6 +157,24 @@ def test_a_person_decides_a_nested_run_goes_on_and_the_requester_hears_once(offi
     assert office.box("sam") == ["tc-1.1.done"], "one message about the run, none about its steps"
 
 
+def test_a_run_that_waits_for_its_steps_is_not_looked_at_again(office: Office) -> None:
+    run = start(office, "nested", topic="solar")
+    carried(office, run)
+    assert office.state("TC-1-APPROVE") is State.BACKLOG
+    line = next(it for it in office.lines if it.startswith("- TC-1 "))
+    office.tick(SECOND)
+    assert [office.tick(SECOND).actions for _ in range(3)] == [(), (), ()]
+    assert "2026-03-08" in line, "the time of the step that is open, one day"
+    office.write("workflows/plain.md", "## write\n- to: support\n\nWrite\n")
+    office.write("says.json", json.dumps({"tc-2-write": "fail"}))
+    start(office, "plain")
+    office.write("workflows/waits.md", "## ask\n- to: dimitrios\n\nWell?\n")
+    waits = start(office, "waits")
+    carried(office, waits)
+    assert f"- {waits} delegated to workflow" in office.lines, "nothing of it is over at any time"
+    assert [office.tick(SECOND).actions for _ in range(3)] == [(), (), ()]
+
+
 def test_a_person_answers_by_ticking_a_box(office: Office) -> None:
     run = start(office, "nested", topic="solar")
     carried(office, run)

@@ -192,6 +192,23 @@ def test_a_line_is_edited_in_what_changes_and_every_other_byte_stays(line: str, 
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("- TC-1 delegated to workflow, check at 2026-03-07 10:00", "- TC-1 delegated to workflow"),
+        ("- [x] TC-1 -> peter (see below), wait until 10:00.", "- [x] TC-1 -> peter (see below)."),
+        ("- TC-1 delegated to peter, due 2026-03-07 10:00, see TC-2", "- TC-1 delegated to peter, see TC-2"),
+        ("- TC-1 delegated to peter", "- TC-1 delegated to peter"),
+    ],
+)
+def test_a_time_that_is_no_more_is_taken_out_with_its_words(line: str, after: str) -> None:
+    text = f"x\n{line}\ny\n"
+    first = entries(text)[0]
+    changed = ledger.replace(text.encode(), first, replace(first, at=None), BERLIN).decode()
+    assert changed == f"x\n{after}\ny\n"
+    assert entries(changed)[0].at is None
+
+
 def test_removing_an_entry_removes_its_line_and_nothing_else() -> None:
     for newline in ("\n", "\r\n"):
         text = newline.join(["- a", "- TC-1 -> peter", "- b", ""])
