@@ -1,4 +1,4 @@
-"""`heartbeat`, `brief` and `explain`."""
+"""`heartbeat`, `simulate`, `brief` and `explain`."""
 
 import click
 
@@ -31,6 +31,25 @@ def heartbeat(dry_run: bool, check: bool) -> int:
         found = ticked.actions or ticked.hidden or ticked.problems or ticked.faults or ticked.unclear
         return 1 if found else 0
     return InvalidFile.exit_status if ticked.problems else 0
+
+
+@command("simulate", example="clawfiles simulate --until 18:00")
+@click.option("--until", metavar="T", default="+8h", show_default=True, help="How far: 18:00, a date, +2d.")
+def simulate(until: str) -> None:
+    """Show what the heartbeat does by itself in the coming hours if nobody acts. Writes nothing and starts nothing."""
+    from claw_files.app import simulation
+    from claw_files.core import instants
+    from claw_files.core.errors import BadValue
+    from claw_files.presentation import figures
+
+    app = open_app()
+    _ = app.agent
+    now = app.clock.now()
+    end = instants.instant(until, now, app.workspace.zone, "--until")
+    if end <= now:
+        raise BadValue("--until", until, "a time to come, such as 18:00 or +8h")
+    found = simulation.simulate(app, end)
+    show(figures.simulation_json(found), lambda: figures.simulation_text(found, app.when))
 
 
 @command("brief", example="clawfiles brief --date 2026-03-07 --agent dimitrios")

@@ -282,6 +282,8 @@ OTHER_COMMANDS = (
     CommandRow("demo", MACHINE, START, "Run a simulated workday with real agent processes.", "cli.demo:demo"),
     CommandRow("heartbeat", MACHINE, OPERATE, "Run one tick, for cron: read, decide, act, exit.",
                "cli.heartbeat:heartbeat"),
+    CommandRow("simulate", MACHINE, OPERATE, "Show what the heartbeat does in the coming hours.",
+               "cli.heartbeat:simulate"),
     CommandRow("daemon run", MACHINE, "", "Run the heartbeat until SIGTERM.", "cli.daemon:run"),
     CommandRow("daemon status", MACHINE, "", "Show the daemon's status.", "cli.daemon:status"),
     CommandRow("daemon stop", MACHINE, "", "Stop the daemon.", "cli.daemon:stop"),

@@ -18,14 +18,24 @@ from claw_files.policy.snapshot import TELLS, Act, Action, NotedMarks, Snapshot,
 ROUNDS = 6  # planning an entry anew after acting on it: fail, retry, deliver are three
 STEPS = 200  # instants that are looked at for what comes next
 _TELLS = (Act.CONFLICT, *TELLS)
-_TIMES = (Act.DATE, Act.EXTEND, Act.WAIT_UNTIL)
+TIMES = (Act.DATE, Act.EXTEND, Act.WAIT_UNTIL)
 
 
 class NextAction(Value, frozen=True):
-    """What a tick does for a task at the first instant at which it does something, if nothing changes before."""
+    """What a tick does at an instant at which it does something, if nothing changes before."""
 
     at: datetime
     actions: tuple[Action, ...]
+
+
+class Simulation(Value, frozen=True):
+    """What is done from one instant to another."""
+
+    start: datetime
+    until: datetime  # as far as it was followed
+    ticks: tuple[NextAction, ...]
+    problems: tuple[str, ...] = ()
+    cut: str = ""  # why it was not followed further
 
 
 def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[Action, ...]:
@@ -78,7 +88,7 @@ def _carried_out(step: Action, look: TaskEvidence, snap: Snapshot, now: datetime
     """The look after the step; None where only a new look at the workspace can tell."""
     if step.act in _TELLS:
         return look
-    if step.act in _TIMES:
+    if step.act in TIMES:
         verb = Verb.WAIT if step.act is Act.WAIT_UNTIL else Verb.CHECK
         agent = look.entry.agent or step.agent
         return replace(look, entry=replace(look.entry, at=step.at, verb=verb, dated=True, agent=agent))

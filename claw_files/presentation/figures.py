@@ -11,6 +11,7 @@ from claw_files.presentation.views import rows_text, wait_json
 if TYPE_CHECKING:
     from claw_files.config import Settings
     from claw_files.policy.costs import BillRow
+    from claw_files.policy.forecast import Simulation
     from claw_files.policy.work_statistics import DurationSummary, WakeRate
     from claw_files.presentation.views import When
     from claw_files.services.accounting.spend import BillReport
@@ -271,6 +272,24 @@ def explain_text(found: "Explanation", when: "When") -> str:
     ]
     lines = [f"{name + ':':<15}{safe(str(value), limit=500)}" for name, value in rows if value]
     return "\n".join([f"{task.id}: {safe(task.title)} [{task.state}]", *lines])
+
+
+def simulation_json(found: "Simulation") -> dict[str, Any]:
+    """The actions of a simulation, each with its time; `cut` says why it was not followed as far as it was asked."""
+    actions = [{"at": tick.at, **it.as_json()} for tick in found.ticks for it in tick.actions]
+    span = {"from": found.start, "until": found.until, "cut": found.cut or None}
+    return {**span, "actions": actions, "problems": found.problems}
+
+
+def simulation_text(found: "Simulation", when: "When") -> str:
+    """A line for each action that is more than another check time, and last how far it was followed."""
+    from claw_files.policy.forecast import TIMES
+
+    acts = [(when(tick.at), it) for tick in found.ticks for it in tick.actions if it.act not in TIMES]
+    rows = [(at, it.act, it.task or str(it.key), it.agent or "-", it.why) for at, it in acts]
+    end = f"not followed beyond {when(found.until)}: {found.cut}" if found.cut else ""
+    told = [rows_text(rows) or f"nothing is due until {when(found.until)}", *map(safe, found.problems), end]
+    return "\n".join(filter(None, told))
 
 
 def _sent(found: "Explanation", message: Message, when: "When") -> str:

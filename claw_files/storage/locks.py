@@ -105,6 +105,12 @@ class Locks:
                     if is_old and "-" in name and try_lock(fd):  # not those that last: of tick, daemon and sender
                         os.unlink(name, dir_fd=folder)
 
+    def drop_notes(self) -> None:
+        """Remove the notes of commands of a day ago whose process is gone."""
+        from claw_files.system.command_notes import CommandNotes
+
+        CommandNotes(self._gate.root, self._clock).drop_old()
+
     def is_held(self, name: str) -> bool:
         """Whether a process holds the lock now."""
         with suppress(CannotRead), self._gate.folder("") as folder:
@@ -245,6 +251,13 @@ class ClaimRecord:
         """Whether the generation was claimed to the end: it is never given a second time."""
         return generation in self._written
 
+    def check(self, task: TaskId, generation: int, agent: AgentId, is_free: bool = True) -> None:
+        """Raises AlreadyClaimed, NotYours where the agent may not claim it; not `is_free`: somebody is at it."""
+        if not is_free or self.is_spent(generation) or self.is_taken(generation):
+            raise AlreadyClaimed(task, self.last or self.owner(generation), generation)
+        if self.reserved(generation) not in (None, agent):
+            raise NotYours(task, self.reserved(generation))
+
 
 class Claims:
     """The arbiter: one file for each task, `.clawfiles/claims/tc-47.log`, kept until archiving.
@@ -283,10 +296,7 @@ class Claims:
                 folder, fd = self._opened(task, unless_ours)
                 # The order matters: what is read under the lock cannot be added to by our own kind any more.
                 free, given, torn = try_lock(fd), *_read(fd)
-                if not free or given.is_spent(generation) or given.is_taken(generation):
-                    raise AlreadyClaimed(task, given.last or given.owner(generation), generation)
-                if given.reserved(generation) not in (None, agent):
-                    raise NotYours(task, given.reserved(generation))
+                given.check(task, generation, agent, free)
                 if not _is_at(fd, _name(task), folder):
                     continue
                 # Durable before the status file: after a power cut the number is spent even if the claim is not seen.

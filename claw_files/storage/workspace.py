@@ -32,6 +32,7 @@ from claw_files.system.cache import NoCache
 from claw_files.system.clock import Clock
 from claw_files.system.files import Content, Files
 from claw_files.system.paths import HAND_BYTES
+from claw_files.system.todo_marks import UNCOUNTED, TodoMarks
 from claw_files.system.write_decision import when_written
 
 CONFIG = "clawfiles.toml"
@@ -89,6 +90,7 @@ class Workspace(TaskCreation):
         self._outside = outside
         self.cache = cache or NoCache()
         self.pending = Note()  # of the command that is carried out
+        self.uncounted = TodoMarks(root, UNCOUNTED)
 
     # --- tasks
 

@@ -18,6 +18,23 @@ class Clock(Protocol):
         """Wait."""
 
 
+class StillClock:
+    """Stands still at `at` until it is put elsewhere; who sleeps wakes at once, and for him alone time has passed."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self._monotonic = 0.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self._monotonic += seconds
+
+
 class SystemClock:
     """The machine's own clock."""
 

@@ -1,4 +1,4 @@
-"""A workspace on the disk, and what happens to it from outside."""
+"""A workspace on the disk, or above it in memory, and what happens to it from outside."""
 
 import os
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.system.disk_files import DiskFiles
+from claw_files.system.overlay_files import OverlayFiles
 from claw_files.testing import FakeClock
 
 HOUR = timedelta(hours=1)
@@ -34,9 +35,28 @@ class DiskWorld:
         self.root.mkdir()
 
 
+@dataclass
+class OverlayWorld:
+    """What people wrote lies on the disk, what we write in memory above it."""
+
+    clock: FakeClock
+    files: OverlayFiles
+    disk: DiskWorld
+
+    def by_hand(self, path: str, data: bytes, age: timedelta = HOUR) -> None:
+        self.disk.by_hand(path, data, age)
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> DiskWorld:
+def disk(tmp_path: Path) -> DiskWorld:
     clock = FakeClock()
     root = tmp_path / "workspace"
     root.mkdir()
     return DiskWorld(clock, DiskFiles(str(root), clock=clock), root)
+
+
+@pytest.fixture(params=["disk", "overlay"])
+def world(request: pytest.FixtureRequest, disk: DiskWorld) -> DiskWorld | OverlayWorld:
+    if request.param == "disk":
+        return disk
+    return OverlayWorld(disk.clock, OverlayFiles(disk.files, disk.clock), disk)

@@ -1,4 +1,4 @@
-"""What every `Files` promises, asked of the disk."""
+"""What every `Files` promises, asked of the disk, and of the overlay that a simulation writes into."""
 
 from datetime import timedelta
 from typing import Any
@@ -64,56 +64,56 @@ def test_an_error_in_the_change_passes_and_nothing_is_written(world: Any) -> Non
     assert journal(world) == []
 
 
-def test_an_edit_in_between_is_built_upon(world: Any) -> None:
-    world.by_hand(PATH, b"old\n")
+def test_an_edit_in_between_is_built_upon(disk: Any) -> None:
+    disk.by_hand(PATH, b"old\n")
     seen = []
 
     def slow(data: bytes | None) -> bytes:
         seen.append(data)
         if len(seen) == 1:
-            world.by_hand(PATH, b"theirs\n")
+            disk.by_hand(PATH, b"theirs\n")
         return added(data)
 
-    assert world.files.commit(PATH, slow, NOTE).data == b"theirs\nnew\n"
+    assert disk.files.commit(PATH, slow, NOTE).data == b"theirs\nnew\n"
     assert seen == [b"old\n", b"theirs\n"]
-    assert journal(world) == [NOTE]
+    assert journal(disk) == [NOTE]
 
 
-def test_an_edit_in_between_that_makes_the_change_impossible_stands(world: Any) -> None:
-    world.by_hand(PATH, b"old\n")
+def test_an_edit_in_between_that_makes_the_change_impossible_stands(disk: Any) -> None:
+    disk.by_hand(PATH, b"old\n")
 
     def slow(data: bytes | None) -> bytes:
         if data == b"theirs\n":
             raise Conflict("somebody was first")
-        world.by_hand(PATH, b"theirs\n")
+        disk.by_hand(PATH, b"theirs\n")
         return added(data)
 
     with pytest.raises(Conflict, match="somebody was first"):
-        world.files.commit(PATH, slow, NOTE)
-    assert world.files.read(PATH).data == b"theirs\n"
-    assert journal(world) == []
+        disk.files.commit(PATH, slow, NOTE)
+    assert disk.files.read(PATH).data == b"theirs\n"
+    assert journal(disk) == []
 
 
-def test_a_file_made_in_between_is_built_upon(world: Any) -> None:
+def test_a_file_made_in_between_is_built_upon(disk: Any) -> None:
     def slow(data: bytes | None) -> bytes:
         if data is None:
-            world.by_hand(PATH, b"theirs\n")
+            disk.by_hand(PATH, b"theirs\n")
         return added(data)
 
-    assert world.files.commit(PATH, slow, NOTE).data == b"theirs\nnew\n"
+    assert disk.files.commit(PATH, slow, NOTE).data == b"theirs\nnew\n"
 
 
-def test_a_file_deleted_in_between_is_told_to_the_change(world: Any) -> None:
-    world.by_hand(PATH, b"old\n")
+def test_a_file_deleted_in_between_is_told_to_the_change(disk: Any) -> None:
+    disk.by_hand(PATH, b"old\n")
     seen = []
 
     def slow(data: bytes | None) -> bytes:
         seen.append(data)
         if data is not None:
-            world.files.remove(PATH, None)
+            disk.files.remove(PATH, None)
         return added(data)
 
-    assert world.files.commit(PATH, slow, NOTE).data == b"new\n"
+    assert disk.files.commit(PATH, slow, NOTE).data == b"new\n"
     assert seen == [b"old\n", None]
 
 
@@ -191,13 +191,13 @@ def test_a_file_over_the_cap_is_too_large(world: Any) -> None:
     assert caught.value.problem == "too-large"
 
 
-def test_a_folder_is_not_a_file(world: Any) -> None:
-    world.files.folder(PATH)
+def test_a_folder_is_not_a_file(disk: Any) -> None:
+    disk.files.folder(PATH)
 
     with pytest.raises(CannotRead) as caught:
-        world.files.read(PATH)
+        disk.files.read(PATH)
     assert caught.value.problem == "not-a-file"
-    assert world.files.stamp(PATH) is None
+    assert disk.files.stamp(PATH) is None
 
 
 @each("path", ["../x", "a/../../x", "/etc/passwd", "", ".", "a//b", "a/", "a/./b", "ok.md\0.png", "x" * 256, "é" * 128])
@@ -241,13 +241,13 @@ def test_a_move_keeps_the_content_and_is_told(world: Any) -> None:
     assert journal(world) == [NOTE]
 
 
-def test_a_folder_moves_with_what_is_in_it(world: Any) -> None:
-    world.by_hand("runs/new/run.md", b"old\n")
+def test_a_folder_moves_with_what_is_in_it(disk: Any) -> None:
+    disk.by_hand("runs/new/run.md", b"old\n")
 
-    world.files.move("runs/new", "runs/tc-1.1-s1", NOTE)
+    disk.files.move("runs/new", "runs/tc-1.1-s1", NOTE)
 
-    assert world.files.read("runs/tc-1.1-s1/run.md").data == b"old\n"
-    assert world.files.names("runs") == ["tc-1.1-s1"]
+    assert disk.files.read("runs/tc-1.1-s1/run.md").data == b"old\n"
+    assert disk.files.names("runs") == ["tc-1.1-s1"]
 
 
 def test_a_move_never_replaces(world: Any) -> None:
@@ -282,32 +282,31 @@ def test_a_removal_is_told_once_and_may_come_late(world: Any) -> None:
 
 
 def test_lines_are_added_each_on_its_own(world: Any) -> None:
-    world.files.append("log.txt", b"one")
-    world.files.append("log.txt", b"two\n")
-    world.by_hand("log.txt", b"one\ntwo\ntorn by a cra")
-    world.files.append("log.txt", b"three")
+    world.by_hand("log.txt", b"one\ntorn by a cra")
+    world.files.append("log.txt", b"two")
+    world.files.append("log.txt", b"three\n")
 
-    assert world.files.read("log.txt").data == b"one\ntwo\ntorn by a cra\nthree\n"
+    assert world.files.read("log.txt").data == b"one\ntorn by a cra\ntwo\nthree\n"
 
 
-def test_folders_are_made_with_their_parents_and_may_be_there(world: Any) -> None:
-    world.files.folder("inbox/peter/new")
-    world.files.folder("inbox/peter/new")
+def test_folders_are_made_with_their_parents_and_may_be_there(disk: Any) -> None:
+    disk.files.folder("inbox/peter/new")
+    disk.files.folder("inbox/peter/new")
 
-    assert world.files.names("inbox/peter") == ["new"]
+    assert disk.files.names("inbox/peter") == ["new"]
 
 
 @pytest.mark.parametrize("act", ["commit", "move", "remove", "append", "folder"])
-def test_a_vanished_workspace_is_written_to_by_nobody(world: Any, act: str) -> None:
-    world.by_hand(PATH, b"old\n")
+def test_a_vanished_workspace_is_written_to_by_nobody(disk: Any, act: str) -> None:
+    disk.by_hand(PATH, b"old\n")
     acts = {
-        "commit": lambda: world.files.commit("status/x.md", added, NOTE),
-        "move": lambda: world.files.move(PATH, "x", NOTE),
-        "remove": lambda: world.files.remove(PATH, NOTE),
-        "append": lambda: world.files.append("log.txt", b"x"),
-        "folder": lambda: world.files.folder("new"),
+        "commit": lambda: disk.files.commit("status/x.md", added, NOTE),
+        "move": lambda: disk.files.move(PATH, "x", NOTE),
+        "remove": lambda: disk.files.remove(PATH, NOTE),
+        "append": lambda: disk.files.append("log.txt", b"x"),
+        "folder": lambda: disk.files.folder("new"),
     }
-    world.lose_root()
+    disk.lose_root()
 
     with pytest.raises(CannotWrite) as caught:
         acts[act]()

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from claw_files.core.errors import ClawError
 from claw_files.core.model import Run, RunId
 from claw_files.storage.workspace import Workspace
-from claw_files.system.todo_marks import UNCOUNTED, TodoMarks
+from claw_files.system.todo_marks import TodoMarks
 
 
 def marks(workspace: Workspace) -> TodoMarks:
     """The names of the runs that were started and not counted."""
-    return TodoMarks(workspace.root, UNCOUNTED)
+    return workspace.uncounted
 
 
 def run_names(workspace: Workspace) -> list[str]:

@@ -30,7 +30,6 @@ from claw_files.services.evidence.unreadable_files import emptied
 from claw_files.services.heartbeat.schedule_runner import Schedules
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.storage.workspace import Workspace
-from claw_files.system.command_notes import CommandNotes
 
 if TYPE_CHECKING:
     from claw_files.services.accounting.usage_recorder import UsageRecorder
@@ -276,7 +275,7 @@ class Heartbeat:
         """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
         self._safely("recover", self._ws.files.recover)
         self._safely("adopt", self._ws.files.adopt)
-        self._safely("pending", CommandNotes(self._ws.root, self._ws.clock).drop_old)
+        self._safely("pending", self._ws.locks.drop_notes)
         for run in self._runtime.live():
             if run.reason == LOST or not run.alive:
                 self._safely(f"run {run.id}", self._end_lost, run)
