@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.delegation.agent_selection import AgentSelection
     from claw_files.services.delegation.delegation import Delegations
     from claw_files.services.delegation.worker_sessions import WorkerSessions
+    from claw_files.services.events.task_starter import TaskStarter
     from claw_files.services.evidence.dependents import Successors
     from claw_files.services.evidence.task_evidence import EvidenceReader
     from claw_files.services.heartbeat.action_executor import ActionExecutor
@@ -160,7 +161,13 @@ class App(Site):
     def schedules(self) -> "Schedules":
         from claw_files.services.heartbeat.schedule_runner import Schedules
 
-        return Schedules(self.workspace, lambda: self._tick_delegations)
+        return Schedules(self.workspace, self._starter, self.workflows)
+
+    @cached_property
+    def _starter(self) -> "TaskStarter":
+        from claw_files.services.events.task_starter import TaskStarter
+
+        return TaskStarter(self.workspace, lambda: self._tick_delegations)
 
     @cached_property
     def evidence(self) -> "EvidenceReader":
@@ -224,6 +231,7 @@ class App(Site):
         return agent_runtimes.runtime_of(agent.runtime, around)
 
     def _acting(self) -> "ActionExecutor":
+        from claw_files.services.events.event_carrier import EventCarrier
         from claw_files.services.heartbeat.action_executor import ActionExecutor
         from claw_files.services.heartbeat.attempt_outcomes import Outcomes
         from claw_files.services.heartbeat.run_launcher import RunLauncher
@@ -233,8 +241,9 @@ class App(Site):
         waking = RunLauncher(workspace, runtime, self.checkpoints, self.runtime_of)
         outcomes = Outcomes(workspace, self.checkpoints, self.messages)
         others = (self._tick_delegations, self.messages, self.people, self.schedules)
+        events = EventCarrier(workspace, self.workflows, self._starter)
         carrier = RunCarrier(workspace, self._tick_delegations, lambda: self.tasks)
-        return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow, carrier)
+        return ActionExecutor(workspace, runtime, waking, outcomes, *others, self._successors.follow, carrier, events)
 
     @cached_property
     def explaining(self) -> "Explainer":

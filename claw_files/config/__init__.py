@@ -7,6 +7,8 @@ from claw_files.config.settings import (
     Agent,
     Budgets,
     DaemonSettings,
+    EventHandler,
+    EventSettings,
     HealthSettings,
     HeartbeatSettings,
     LimitSettings,
@@ -41,6 +43,8 @@ __all__ = [
     "Agent",
     "Budgets",
     "DaemonSettings",
+    "EventHandler",
+    "EventSettings",
     "HealthSettings",
     "HeartbeatSettings",
     "LimitSettings",
@@ -108,6 +112,10 @@ def _build(found: "TomlReading") -> Settings:
         serve=ServeSettings(**found.section(("serve",), "serve")),
         profiles=profiles,
         webhooks={name: _webhook(found, name) for name in found.names["webhooks"]},
+        events=EventSettings(
+            **found.section(("events",), "events"),
+            handlers={name: _handler(found, name) for name in found.names["events"]},
+        ),
         retention=Retention(**found.section(("retention",), "retention")),
         notify=NotifySettings(**found.section(("notify",), "notify")),
         workflows=WorkflowSettings(**found.section(("workflows",), "workflows"), pins=_pins(found)),
@@ -210,6 +218,7 @@ def _price(found: "TomlReading", name: str) -> Price:
 def _schedule(found: "TomlReading", name: str, coordinator: AgentId) -> Schedule:
     values = found.section(("schedules", name), "schedules.*")
     do = found.section(("schedules", name, "do"), "schedules.*.do")
+    do["given"] = do.pop("with")
     combine = (do["combine"] or coordinator or None) if do["spawn"] else do["combine"]
     return Schedule(**{**values, **do, "name": name, "cron": values["cron"] or "", "combine": combine})
 
@@ -218,3 +227,9 @@ def _webhook(found: "TomlReading", name: str) -> Webhook:
     values = found.section(("webhooks", name), "webhooks.*")
     missing = {key: values[key] or empty for key, empty in (("scheme", "hmac"), ("secret_env", ()), ("header", ""))}
     return Webhook(**{**values, **missing, "name": name})
+
+
+def _handler(found: "TomlReading", name: str) -> EventHandler:
+    values = found.section(("events", name), "events.*")
+    do = found.section(("events", name, "do"), "events.*.do")
+    return EventHandler(event=name, given=values.pop("with"), **values, **do)

@@ -2,9 +2,10 @@
 
 import re
 
-from claw_files.config.settings import Agent, Route, Schedule, Settings, Webhook, Window
+from claw_files.config.settings import Agent, EventHandler, Route, Schedule, Settings, Webhook, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
+from claw_files.core.event import is_type
 from claw_files.core.model import AgentId, AgentKind
 from claw_files.core.workflow import BUILT_IN
 from claw_files.formats import vocabulary
@@ -33,6 +34,8 @@ def check(settings: Settings, found: TomlReading) -> None:
         _check_schedule(settings, schedule, found)
     for hook in settings.webhooks.values():
         _check_webhook(hook, found)
+    for handler in settings.events.handlers.values():
+        _check_handler(settings, handler, found)
     for name in settings.budgets.agents:
         _check_names(settings, ("budgets", "agents", name), (name,), found)
     for model in settings.prices:
@@ -154,27 +157,49 @@ def _check_schedule(settings: Settings, schedule: Schedule, found: TomlReading) 
         found.problem(path, "must be a name of up to 38 letters, digits, '-' and '_', a letter or digit first")
     if (*path, "cron") not in found.given:
         found.problem(path, 'needs a time: cron = "45 8 * * 1-5"')
-    if len([one for one in (schedule.spawn, schedule.event, schedule.task) if one]) != 1:
-        found.problem((*path, "do"), "must contain exactly one of spawn, event and task")
+    if len([one for one in (schedule.spawn, schedule.event, schedule.task, schedule.workflow) if one]) != 1:
+        found.problem((*path, "do"), "must contain exactly one of spawn, event, task and workflow")
     for name in ("text", "items", "type"):
         if schedule.event and getattr(schedule, name):
             found.problem((*path, "do", name), "goes with spawn and task, not with event")
+    if schedule.workflow and schedule.type:
+        found.problem((*path, "do", "type"), "goes with spawn and task; the steps of a workflow have types")
+    if schedule.given and not schedule.workflow:
+        found.problem((*path, "do", "with"), "goes with workflow, whose inputs it names")
     if len(schedule.text) not in (0, 1, len(schedule.spawn)):
         found.problem((*path, "do", "text"), "must be one text for all, or as many as `spawn` has workers")
     if len(schedule.items) * max(1, len(schedule.spawn)) > MOST_JOBS:
         found.problem((*path, "do", "items"), f"makes more than {MOST_JOBS:,} tasks at once")
-    _check_workers(settings, schedule, (*path, "do", "spawn"), found)
+    _check_workers(settings, schedule.spawn, schedule.type, (*path, "do", "spawn"), found)
     if schedule.combine:
         _check_names(settings, (*path, "do", "combine"), (schedule.combine,), found)
 
 
-def _check_workers(settings: Settings, schedule: Schedule, path: tuple[str, ...], found: TomlReading) -> None:
+def _check_handler(settings: Settings, handler: EventHandler, found: TomlReading) -> None:
+    path = ("events", handler.event)
+    if not is_type(handler.event):
+        found.problem(path, "is no type of events: use letters, digits, '_', '-', and '.' between them, at most 64")
+    if len([one for one in (handler.spawn, handler.task, handler.workflow) if one]) > 1:
+        found.problem((*path, "do"), "must contain one of spawn, task and workflow")
+    for name in ("text", "type"):
+        if getattr(handler, name) and not (handler.spawn or handler.task):
+            found.problem((*path, "do", name), "goes with spawn and task")
+    if handler.task and handler.type and handler.type not in settings.routes:
+        near = nearest_key(handler.type, sorted(settings.routes))
+        said = f"; did you mean {near!r}?" if near else ""
+        found.problem((*path, "do", "type"), f"{handler.type!r} is no type under [routes]{said}")
+    _check_workers(settings, handler.spawn, handler.type, (*path, "do", "spawn"), found)
+
+
+def _check_workers(
+    settings: Settings, spawn: tuple[str, ...], type: str | None, path: tuple[str, ...], found: TomlReading
+) -> None:
     """A name in `spawn` is a worker or a type that is routed; with one worker alone it may be any label for it."""
     workers = [agent.name for agent in settings.agents.values() if agent.kind is AgentKind.WORKER]
     known = {*workers, *settings.routes}
-    if schedule.type in settings.routes:
+    if type in settings.routes:
         return
-    for name in dict.fromkeys(schedule.spawn):
+    for name in dict.fromkeys(spawn):
         if name not in known and len(workers) != 1:
             near = nearest_key(name, sorted(known))
             said = f"; did you mean {near!r}?" if near else ""

@@ -241,7 +241,7 @@ class WorkflowSettings(Value, frozen=True):
 
 
 class Schedule(Value, frozen=True):
-    """What happens by the clock: exactly one of `spawn`, `event` and `task` is set."""
+    """What happens by the clock: exactly one of `spawn`, `event`, `task` and `workflow` is set."""
 
     name: str
     cron: str  # five fields; @daily and its like have been spelled out
@@ -249,6 +249,8 @@ class Schedule(Value, frozen=True):
     combine: AgentId | None = None  # who gets the combined results of `spawn`
     event: str | None = None
     task: str | None = None
+    workflow: str | None = None
+    given: tuple[tuple[str, str], ...] = ()  # the workflow's inputs
     text: tuple[str, ...] = ()  # what is to be done: one for all, or one for each of `spawn`
     items: tuple[str, ...] = ()  # it is done with each of them
     type: str | None = None
@@ -267,6 +269,28 @@ class Webhook(Value, frozen=True):
 
 
 WEBHOOK_SCHEMES: Final = ("github", "stripe", "slack", "standard", "zendesk", "hmac")
+
+
+class EventHandler(Value, frozen=True):
+    """What an event of a type starts: at most one of `spawn`, `task` and `workflow`, beside workflows that name it."""
+
+    event: str  # the type
+    spawn: tuple[str, ...] = ()
+    task: str | None = None
+    workflow: str | None = None
+    text: str | None = None  # the instructions
+    type: str | None = None  # of the new tasks
+    given: tuple[tuple[str, str], ...] = ()  # of an input, or a name in the text, the field that it takes
+    at_once: int = 5
+    priority: str | None = None
+
+
+class EventSettings(Value, frozen=True):
+    """What events start, by their types."""
+
+    keep: timedelta = timedelta(days=30)  # so long, at least, the key of one is remembered
+    handlers: Mapping[str, EventHandler] = {}
+
 
 _GATEWAYS_OWN = "OPENCLAW_GATEWAY_TOKEN"  # the variable in which OpenClaw itself looks for it
 
@@ -307,6 +331,7 @@ class Settings(Value, frozen=True):
     notify: NotifySettings = NotifySettings()
     retention: Retention = Retention()
     workflows: WorkflowSettings = WorkflowSettings()
+    events: EventSettings = EventSettings()
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()  # states, each with more words that mean it
 
     @property

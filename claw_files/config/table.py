@@ -154,6 +154,8 @@ TABLE: tuple[Setting, ...] = (
         ("do.combine", "agent", None, "Who receives the combined results. Default: the coordinator."),
         ("do.event", "text", None, "The type of the event to emit."),
         ("do.task", "text", None, "The title of the task to create."),
+        ("do.workflow", "text", None, "The workflow to run."),
+        ("do.with", "pairs", {}, "Inputs of the workflow; `{item}` is replaced. `text` is its input `text`."),
         ("do.text", "wording", [], "The instructions; a list has one text for each worker in `spawn`."),
         ("do.items", "texts", [], "Repeat for each item; `{item}` in title and text is replaced."),
         ("do.type", "text", None, "The type of the new tasks. Default for spawns: the worker's name."),
@@ -178,6 +180,21 @@ TABLE: tuple[Setting, ...] = (
         "workflows.*",
         ("use", "positive", None, "The version that runs of this workflow follow. Default: the file as it is."),
         ("split", "shares", [], "Versions with their shares of the runs in percent: { 2 = 50, 3 = 50 }."),
+    ),
+    *_of(
+        "events",
+        ("keep", "length", "30d", "How long the key of an event is remembered, at least."),
+    ),
+    *_of(
+        "events.*",
+        ("do.spawn", "wording", [], "The worker, or a list of workers, to spawn for each event of this type."),
+        ("do.task", "text", None, "The title of the task to create."),
+        ("do.workflow", "text", None, "The workflow to run; a workflow can also name the type in `starts on`."),
+        ("do.text", "text", None, "The instructions of the task or the worker."),
+        ("do.type", "text", None, "The type of the new tasks. Default for spawns: the worker's name."),
+        ("with", "pairs", {}, 'Which field each input takes, such as { customer = "data.customer.id" }.'),
+        ("at_once", "positive", 5, "Most events of this type at work at once; more wait."),
+        ("priority", "priority", None, "Which types are taken first, and the priority of the new tasks."),
     ),
     *_of(
         "words",
@@ -210,6 +227,7 @@ NAMED = (
     "schedules",
     "webhooks",
     "workflows",
+    "events",
 )  # tables of tables with names that the user chooses
 _NAMED_INSIDE = (("limits", "per_model"), ("budgets", "agents"))
 

@@ -104,6 +104,12 @@ def _wording(value: Any) -> tuple[str, ...]:
     return tuple(_each(_text, "texts")(value)) if isinstance(value, list) else (_text(value),)
 
 
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise ValueError('must be a table of names and texts: { customer = "data.customer" }')
+    return tuple((name, _text(text)) for name, text in value.items())
+
+
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _WINDOW = pattern(rf"\s*{_CLOCK}\s*[-–]\s*(?:{_CLOCK}|(24:00(?::00)?))\s*", re.ASCII)
 
@@ -322,6 +328,8 @@ FORMS = {
     "text": ValueForm("text", _text),
     "texts": ValueForm("list of texts", _each(_text, "texts")),
     "wording": ValueForm("text, or a list of them", _wording),
+    "pairs": ValueForm("table of texts", _pairs),
+    "priority": ValueForm("priority", lambda value: words.priority(_text(value))),
     "agent": ValueForm("agent", _agent),
     "agents": ValueForm("list of agents", _each(_agent, "agents")),
     "flag": ValueForm("true or false", _flag),

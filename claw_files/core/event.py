@@ -1,5 +1,7 @@
 """Something that happened, as a value: one file in `events/`, which starts what its type is handled by."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -53,6 +55,25 @@ class EmitReceipt(Value, frozen=True):
 
     name: str
     is_known: bool = False
+
+
+class AcceptedEvent(Value, frozen=True):
+    """An event that waits to be started: its file in events/cur/."""
+
+    name: str
+    type: str
+    since: datetime
+
+
+class EventQueue(Value, frozen=True):
+    """The events of a workspace that are not over."""
+
+    arriving: Mapping[str, datetime] = {}  # paths of files to accept, and when each may be read
+    accepted: tuple[AcceptedEvent, ...] = ()
+
+    def ready(self, now: datetime) -> tuple[str, ...]:
+        """What may be accepted now, in order."""
+        return tuple(path for path, at in self.arriving.items() if at <= now)
 
 
 class EventsFull(Busy):

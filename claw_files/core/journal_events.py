@@ -112,7 +112,10 @@ class JournalEvent(StrEnum):
     GAVE_UP = "give up"  # A post was moved to outbox/failed/.
     GIVE_UP = "give-up"  # The heartbeat abandoned a post: its channel has not accepted it for too long.
     # events and schedules
-    EVENT = "event"  # A schedule wrote an event, or its due time.
+    EVENT = "event"  # An event, or a due time of a schedule, was written.
+    EVENT_ACCEPT = "event accept"  # A file in events/ was accepted as an event.
+    EVENT_START = "event start"  # What handles the type of an event was started.
+    EVENT_AGAIN = "event again"  # An event whose key is known arrived again; it starts nothing.
     EVENT_DONE = "event done"  # An event was handled.
     EVENT_FAILED = "event failed"  # An event could not be handled.
     # workflows

@@ -161,6 +161,7 @@ class Task(Value, frozen=True):
     step: str | None = None  # ... and the step's name
     choices: tuple[str, ...] = ()  # one of these words has to be the answer
     answer: str | None = None  # the word with which it ended
+    event: str | None = None  # what started it: mark and type of the event, as its file is called
     # read with the file, never written into it
     state_line: int | None = None  # where `state` stands, from 1; None where the file does not say
     unclear: tuple[Unclear, ...] = ()  # statements that are newer than `state` and were not understood

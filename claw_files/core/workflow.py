@@ -129,6 +129,7 @@ class Workflow(Value, frozen=True):
     inputs: tuple[Input, ...] = ()
     at_once: int = 4
     within: timedelta | None = None
+    starts_on: tuple[str, ...] = ()  # types of events that begin a run
     steps: tuple[Step, ...] = ()
 
     def step(self, name: str) -> Step | None:

@@ -175,6 +175,7 @@ FIELDS: Final = (
     Field(key="flow", read=lambda data, _: words.task_id(_text(data)), show=_plain),
     _one("step"),
     Field(key="choices", read=_texts, show=_flow),
+    _one("event"),
     Field(key="answer", read=lambda data, _: " ".join(_text(data).lower().split()), show=_plain),
 )
 BY_KEY: Final = {field.key: field for field in FIELDS}

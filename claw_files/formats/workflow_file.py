@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from claw_files.core.errors import ClawError, InvalidFile
+from claw_files.core.event import is_type
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Size
 from claw_files.core.text import agent_id, duration, safe
@@ -60,6 +61,13 @@ def parse(raw: bytes, path: str, name: str) -> tuple[Workflow, tuple[Problem, ..
         raise InvalidFile(path, "too-large", "a workflow is at most 1 MiB")
     document = frontmatter.parse(raw, path)
     return _WorkflowReader(document, name).read()
+
+
+def starts_on(raw: bytes, path: str) -> tuple[str, ...]:
+    """The types of events that the file names, without reading more than its front matter. Raises InvalidFile."""
+    found = frontmatter.parse(raw, path).meta
+    value = next((value for key, value in found.items() if word_of(key) == "starts on"), "")
+    return tuple(filter(is_type, map(str, value) if isinstance(value, list) else _split(str(value))))
 
 
 class _WorkflowReader:
@@ -296,6 +304,12 @@ def _inputs(text: str) -> tuple[Input, ...]:
     return tuple(Input(name=_named(name), default=value.strip() if equals else None) for name, equals, value in pairs)
 
 
+def _event_type(text: str) -> str:
+    if not is_type(text):
+        raise _Wrong(f"`{safe(text, 40)}` is no type of events: letters, digits, `_`, `-` and dots between them")
+    return text
+
+
 def _length(text: str) -> Any:
     return duration(text, "within")
 
@@ -307,6 +321,7 @@ _OF_FILE: Final[dict[str, _Key]] = {
     "inputs": ("inputs", _inputs),
     "at once": ("at_once", _number(1, 1000)),
     "within": ("within", _length),
+    "starts on": ("starts_on", _each(_event_type)),
 }
 _KEYS: Final[dict[str, _Key]] = {
     "to": ("to", _hand_off),

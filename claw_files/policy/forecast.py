@@ -8,6 +8,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from claw_files.core.event import EventQueue
 from claw_files.core.model import Box, Report, TaskId, Value, Verb
 from claw_files.policy import manual_edits
 from claw_files.policy.heartbeat_plan import next_due, plan_tick
@@ -110,8 +111,8 @@ def what_next(snap: Snapshot, now: datetime, task: TaskId) -> NextAction | None:
     """What comes next for a task for which nothing is to be done now; None: nothing by the clock alone."""
     mine = next((look for look in snap.looks if look.entry.task == task), None)
     near = tuple(look for look in snap.looks if mine and _is_near(look, mine))
-    # Due times of schedules concern other tasks; there may be one each minute.
-    around = replace(snap, looks=near, settings=replace(snap.settings, schedules={}))
+    # Due times of schedules, and events, concern other tasks; there may be one each minute.
+    around = replace(snap, looks=near, settings=replace(snap.settings, schedules={}), events=EventQueue())
     at = next_due(around, now)
     for _ in range(STEPS):
         if at is None:

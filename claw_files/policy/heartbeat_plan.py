@@ -15,6 +15,7 @@ from claw_files.core.keys import task_key
 from claw_files.core.model import Value
 from claw_files.policy import budgets, delivery, dispatch_queue, pools, routing
 from claw_files.policy.announcements import plan_people
+from claw_files.policy.event_planner import events_due, plan_events
 from claw_files.policy.groups import groups_due, plan_groups
 from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
@@ -25,9 +26,9 @@ MOST = 20  # told in one tick
 
 
 FOLDERS = {  # what files in a folder mean: the beginning of a key, and what to do
-    "events/failed": ("event-failed", "work of a due time that could not all be started; `clawfiles log` says why"),
-    "events/new": ("event-unknown", "an event that no schedule made: nothing handles it; remove it"),
-    "events": ("event-unknown", "a file beside the folders of events: nothing handles it; remove it"),
+    "events/failed": ("event-failed", "events that could not be handled; `clawfiles event list --failed` says why"),
+    "events/new": ("event-unknown", "an event whose type nothing handles; add a handler, or remove it"),
+    "events": ("event-unknown", "a file that is no event, or whose type nothing handles; add a handler, or remove it"),
     "quarantine": ("set-aside", "a message that could not be read was set aside; its sender can send it again"),
 }
 _OTHER = ("not-looked-at", "it cannot be read; work that needs it waits until it is repaired")
@@ -86,6 +87,7 @@ PLANNERS: tuple[Planner, ...] = (
     Planner(name="workflows", plan=plan_workflows, due=workflows_due),
     Planner(name="groups", plan=plan_groups, due=groups_due),
     Planner(name="auto delegation", plan=plan_ready, due=never),
+    Planner(name="events", plan=plan_events, due=events_due),
     Planner(name="schedules", plan=plan_schedules, due=schedules_due),
     Planner(name="budgets", plan=budgets.plan_budgets, due=never),
     Planner(name="wake limits", plan=budgets.plan_wake_limits, due=never),

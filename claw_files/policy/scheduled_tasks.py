@@ -18,6 +18,7 @@ class ScheduledTask(Value, frozen=True):
     worker: str | None = None  # as `do.spawn` names it
     title: str = ""
     text: str = ""
+    item: str = ""
 
 
 def jobs(schedule: Schedule) -> tuple[ScheduledTask, ...]:
@@ -31,11 +32,11 @@ def jobs(schedule: Schedule) -> tuple[ScheduledTask, ...]:
     made = []
     for (item, (number, worker)), label in zip(each, labels, strict=True):
         text = schedule.text[number if len(schedule.text) > 1 else 0] if schedule.text else ""
-        title = schedule.task or f"{schedule.name}: {worker}"
+        title = schedule.task or f"{schedule.name}: {worker or schedule.workflow}"
         if item is not None:
             title = title.replace("{item}", item) if "{item}" in title else f"{title}: {item}"
             text = text.replace("{item}", item) if "{item}" in text else f"{text}\n\n{item}".strip()
-        made.append(ScheduledTask(label=label, worker=worker, title=title[:200], text=text))
+        made.append(ScheduledTask(label=label, worker=worker, title=title[:200], text=text, item=item or ""))
     return tuple(made)
 
 

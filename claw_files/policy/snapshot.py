@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from claw_files.config import Settings
+from claw_files.core.event import EventQueue
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import (
     AgentId,
@@ -168,6 +169,7 @@ class Snapshot(Value, frozen=True):
     started: Mapping[str, tuple[datetime, ...]] = {}  # model -> when runs with it were started, for its rate
     loads: Mapping[AgentId, AgentLoad] = {}  # where a task here may go to a pool; else nobody asks
     spent: MonthSpending | None = None  # where there are budgets and something waits; else nobody asks
+    events: EventQueue = EventQueue()
     runs: tuple[WorkflowRun, ...] = ()  # of workflows, those of which something may have ended
     planned: "tuple[Action, ...]" = ()  # by the planners before; empty in what is read
     caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to

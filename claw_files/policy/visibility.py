@@ -2,21 +2,22 @@
 
 from msgspec.structs import replace
 
-from claw_files.config import Settings
+from claw_files.config import EventSettings, Settings
 from claw_files.core.model import AgentId
 
 
 def inside(settings: Settings, home: AgentId) -> Settings:
     """The configuration as it holds in the compartment of `home`: nothing in it goes to anybody outside by itself.
 
-    Routes end with the agent and the workers; schedules and `auto` are for what lies outside.
+    Routes end with the agent and the workers; schedules, events and `auto` are for what lies outside.
     """
     routes = {
         name: replace(route, to=tuple(agent for agent in route.to if is_inside(settings, home, agent)))
         for name, route in settings.routes.items()
     }
     heartbeat = replace(settings.heartbeat, auto=False)
-    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={}, webhooks={})
+    none = EventSettings()
+    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={}, webhooks={}, events=none)
 
 
 def is_inside(settings: Settings, home: AgentId, agent: AgentId) -> bool:

@@ -23,8 +23,9 @@ An unknown key is an error; the message names the line and the nearest known key
 """
 
 _NOTES = {
-    "schedules.*": "`do` contains exactly one of `spawn`, `event` and `task`. The name of a schedule is up to 38\n"
-    "letters, digits, `-` and `_`.",
+    "schedules.*": "`do` contains exactly one of `spawn`, `event`, `task` and `workflow`. The name of a schedule\n"
+    "is up to 38 letters, digits, `-` and `_`.",
+    "events.*": "`*` is a type of [events](../how-to/events.md); `do` contains one of `spawn`, `task` and `workflow`.",
     "agents.*": "`templates/agents/` contains ready-made settings for well-known agent programs.",
     "profiles.*": "`*` is a name for `profile` of agents. [Profiles](../how-to/profiles.md) shows them at work.\n"
     "For `env` and `timeout` the stricter value applies, for `model` and the working folder the agent's.",

@@ -86,7 +86,7 @@ def test_a_due_time_whose_worker_still_runs_is_told_and_not_dropped_in_silence(t
         office.tick(5 * MINUTE)
         office.tick(MINUTE)
 
-        assert len(office.names("events/failed")) == 1
+        assert len(office.names("events/failed")) == 2  # and its reason
         assert [name for name in office.box("sentry") if "event-failed" in name]
     finally:
         office.write("go", "")

@@ -1,6 +1,7 @@
 """Events: kept durably, known by their names, refused while too many wait."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from claw_files.core.errors import Busy, InvalidFile, UsageError
 from claw_files.core.event import MOST_WAITING, Event, EventName
 from claw_files.formats import event_file
 from claw_files.services.events.event_store import EventStore
-from tests.support.office import Office
+from tests.support.office import TEAM, Office
 
 
 @pytest.fixture
@@ -143,3 +144,64 @@ def test_a_name_says_mark_and_type() -> None:
 def test_a_receipt_is_json(office: Office) -> None:
     name = store(office).emit(Event(type="x", key="1", fields={"a": "\u202e\n"})).name
     assert json.loads(office.read(f"events/new/{name}"))["fields"] == {"a": "\u202e\n"}
+
+
+# --- accepted, started, put away
+
+HANDLED = f"""{TEAM}
+[agents.research]
+kind = "worker"
+[events.bug_found]
+do = {{ task = "Fix what was found", type = "bug", text = "Find the cause." }}
+at_once = 2
+[events.query]
+do = {{ spawn = "research" }}
+with = {{ customer = "data.customer" }}
+"""
+FLOW = """---
+starts on: order
+inputs: [sum, note = none]
+---
+## look
+- to: peter
+
+Look at {sum} and {note}
+"""
+
+
+def handled(tmp_path: Path) -> Office:
+    office = Office(tmp_path / "sam", HANDLED)
+    office.write("workflows/orders.md", FLOW)
+    return office
+
+
+def drop(office: Office, name: str, text: str) -> None:
+    office.write(f"events/{name}", text)
+    office.settle()
+
+
+def tasks(office: Office) -> list[str]:
+    return [name for name in office.names("status") if name.startswith("tc-")]
+
+
+def test_a_dropped_file_starts_what_its_type_is_handled_by(tmp_path: Path) -> None:
+    office = handled(tmp_path)
+    drop(office, "bug_found.json", '{"page": "/pay", "text": "It shows two charges"}')
+    drop(office, "new/a.md", "---\ntype: order\nsum: 3\n---\n")
+    drop(office, "new/query.1.json", '{"data": {"customer": "Ada"}}')
+    office.clock.advance(timedelta(seconds=3))
+
+    ticked = office.tick()
+
+    assert not ticked.problems
+    assert {name.rsplit("-", 1)[0] for name in tasks(office)} == {"tc-bug_found", "tc-orders", "tc-query"}
+    (bug,) = [name for name in tasks(office) if "bug" in name]
+    task = office.task(bug.removesuffix(".md").upper())
+    assert task.assignee == "peter" and task.event and task.event.endswith(".bug_found")
+    assert "> " in office.read(f"status/{bug}") and "two charges" in office.read(f"status/{bug}")
+    assert sorted(name.partition(".")[2] for name in office.names("events/done")) == [
+        "bug_found.json",
+        "order.md",
+        "query.json",
+    ]
+    assert office.names("events/new") == office.names("events/cur") == office.names("events/failed") == []

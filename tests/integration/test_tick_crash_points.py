@@ -384,6 +384,46 @@ def workflow_cancelled(office: Office) -> None:
     office.app("sam").tasks.cancel(TaskId("TC-1"), AgentId("sam"), "no longer")
 
 
+EVENTS = """
+[events.order]
+do = { task = "Pack it", type = "bug" }
+[events.query]
+do = { spawn = "research" }
+at_once = 1
+"""
+
+
+def event_starts(office: Office) -> None:
+    """Files lie in events/: of two types, one twice, one that is no event, one that nothing handles."""
+    office.add("clawfiles.toml", EVENTS)
+    office.write(
+        "workflows/ordered.md", "---\nstarts on: order\ninputs: [sum]\n---\n## a\n- to: peter\n\nLook: {sum}\n"
+    )
+    office.write("events/new/a.json", '{"type": "order", "key": "1", "sum": 3}')
+    office.write("events/b.md", "---\ntype: order\nkey: 1\nsum: 3\n---\n")
+    office.write("events/new/c.json", '{"type": "query", "key": "2"}')
+    office.write("events/new/d.json", "{")
+    office.write("events/new/e.json", '{"type": "noise", "key": "3"}')
+    office.settle()
+    office.clock.advance(MINUTE)
+
+
+def schedule_runs(office: Office) -> None:
+    """A due time that begins a run of a workflow. With two, the order of lines would differ after a crash."""
+    office.write("workflows/watch.md", "---\ninputs: [site, text]\n---\n## a\n- to: peter\n\n{site}: {text}\n")
+    do = '{ workflow = "watch", items = ["acme"], text = "prices", with = { site = "{item}" } }'
+    office.add("clawfiles.toml", f'[schedules.watch]\ncron = "0 * * * *"\ndo = {do}\n')
+    office.tick()  # counting starts
+    office.clock.advance(HOUR)
+
+
+def schedule_emits(office: Office) -> None:
+    """A due time that makes an event which is handled."""
+    office.add("clawfiles.toml", f'{EVENTS}\n[schedules.late]\ncron = "30 * * * *"\ndo = {{ event = "order" }}\n')
+    office.tick()  # counting starts
+    office.clock.advance(HOUR)
+
+
 @pytest.fixture(autouse=True)
 def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sender does with the outbox is not the tick's."""
@@ -394,6 +434,7 @@ SCENES: list[Callable[[Office], None]] = [
     deliver, resend, next_agent, close, record, carry, cancelled, released, fail, retry, dead_letter, reopen, review,
     ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
     outside, gone, chosen, workflow, workflow_items, workflow_nests, workflow_ends, workflow_cancelled,
+    event_starts, schedule_runs, schedule_emits,
 ]  # fmt: skip
 
 

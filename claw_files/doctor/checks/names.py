@@ -24,7 +24,7 @@ _LIKE: Final = str.maketrans("авеікмнорстухјѕԁԛԝАВЕІКМН
                              "abeikmhopctyxjsdqwABEIKMHOPCTYXJSaeiknoptuxABEZHIKMNOPTYX------")  # fmt: skip
 # Where else than in these a folder is somebody's, and where a file is.
 _OUR_FOLDERS: Final = re.compile(
-    r"status/archive(/[0-9]{4}-[0-9]{2})?|inbox/[^/]+(/(tmp|new|cur|done|bodies))?|events/(new|done|failed)|runs/[^/]+"
+    r"status/archive(/[0-9]{4}-[0-9]{2})?|inbox/[^/]+(/(tmp|new|cur|done|bodies))?|events/(new|cur|done|failed)|runs/[^/]+"
     r"|outbox/(sent|failed)|definitions/archive|checkpoints/old|(conflicts|quarantine|workflows|wakes)/.*"
 )
 _NO_FILES: Final = re.compile(r"(runs|inbox|inbox/[^/]+|status/archive)/[^/]+|audit/[^/]+(?<!\.jsonl)")

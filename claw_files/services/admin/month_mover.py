@@ -64,7 +64,12 @@ class MonthMover:
         keep = [name.lower() for name in keep]
         for folder in (*_FOLDERS, *(f"inbox/{it}/{box}" for it in self._names("inbox") for box in ("done", "bodies"))):
             with suppress(ClawError):  # the doctor names what lies in a folder's place
-                self._move(folder, f"{now - times.compress_after:%Y-%m}", keep)
+                kept = (
+                    max(times.compress_after, ws.settings.events.keep)
+                    if folder == "events/done"
+                    else times.compress_after
+                )
+                self._move(folder, f"{now - kept:%Y-%m}", keep)
                 self._delete(folder, f"{now - times.delete_after:%Y-%m}" if times.delete_after else "")
         ws.locks.tidy(now)
         if self._room > 0 and self._bytes > 0:

@@ -3,20 +3,33 @@
 The name of an accepted event says its type and key, so one that arrives again is known by its name alone.
 """
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import CannotWrite, Conflict, NotFound, UsageError
 from claw_files.core.event import FILE_BYTES, MOST_WAITING, EmitReceipt, Event, EventName, EventsFull, is_type
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import Audit
+from claw_files.core.model import Audit, Value
 from claw_files.core.text import safe
 from claw_files.formats import event_file
 from claw_files.storage.workspace import Workspace
 from claw_files.system.randomness import token
 
-NEW, CUR, DONE, FAILED = (f"events/{box}" for box in ("new", "cur", "done", "failed"))
+BOXES = ("new", "cur", "done", "failed")
+NEW, CUR, DONE, FAILED = (f"events/{box}" for box in BOXES)
+
+
+class EventPlace(Value, frozen=True):
+    """A file of an event: the box that it lies in, and its name there."""
+
+    box: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"events/{self.box}/{self.name}"
 
 
 class EventStore:
@@ -62,12 +75,19 @@ class EventStore:
 
     def known(self, name: EventName) -> str | None:
         """The name of a file that has this event already, in any box; None for a new one."""
-        for box in (NEW, CUR, DONE, FAILED):
+        return next((there.name for there in self.find(name)), None)
+
+    def is_taken(self, name: EventName) -> bool:
+        """Whether the event was accepted before, whatever became of it."""
+        return any(there.box != "new" for there in self.find(name))
+
+    def find(self, name: EventName) -> Iterator[EventPlace]:
+        """Where files of this event lie."""
+        for box in BOXES:
             for ending in ("json", "md"):
-                there = EventName(mark=name.mark, type=name.type, ending=ending)
-                if self._ws.files.stamp(f"{box}/{there}"):
-                    return str(there)
-        return None
+                there = str(replace(name, ending=ending))
+                if self._ws.files.stamp(f"events/{box}/{there}"):
+                    yield EventPlace(box=box, name=there)
 
     def waiting(self) -> int:
         """How many events wait to be handled: two listings. Those of schedules are few, and others may keep them."""
@@ -117,9 +137,17 @@ class EventStore:
         return name if name not in self._ws.files.names(box) else f"{token(4)}.{name}"
 
     def put_away(self, path: str, name: str, audit: Audit) -> None:
-        """Move an event to events/done/; one that lies there already keeps its place, this one is `NAME.again`."""
-        line = self._ws.line(audit)
-        for target in (name, f"{name}.again", f"{name}.{token(4)}.again"):
-            with suppress(Conflict):
-                self._ws.files.move(path, f"{DONE}/{target}", line)
-                return
+        """Move an event that was handled to events/done/, where its name is the memory of its key."""
+        try:
+            self._ws.files.move(path, f"{DONE}/{name}", self._ws.line(audit))
+        except Conflict:  # somebody put a copy there
+            self._again(path, name, audit)
+
+    def again(self, path: str, name: EventName) -> None:
+        """Move an event that arrived again to events/done/, as `NAME.again`."""
+        self._again(path, str(name), Audit(JournalEvent.EVENT_AGAIN, key=str(name), why=safe(path, 200)))
+
+    def _again(self, path: str, name: str, audit: Audit) -> None:
+        target = f"{name}.again"
+        target = f"{name}.{token(4)}.again" if self._ws.files.stamp(f"{DONE}/{target}") else target
+        self._ws.files.move(path, f"{DONE}/{target}", self._ws.line(audit))

@@ -1,10 +1,11 @@
 """Event files of schedules: what their names say about the due times that have happened."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 
 from claw_files.core.errors import ClawError
+from claw_files.core.event import EventName, EventQueue
 from claw_files.core.keys import Key
 from claw_files.policy.due_times import FAR, EventMarks
 from claw_files.storage.workspace import Workspace
@@ -12,21 +13,20 @@ from claw_files.storage.workspace import Workspace
 BOXES = ("new", "done", "failed")
 
 
-def marks(ws: Workspace) -> dict[str, EventMarks]:
+def marks(ws: Workspace, names: Callable[[str], list[str]]) -> dict[str, EventMarks]:
     """What the names of event files say of each schedule, also of those that are configured no more."""
     marks: dict[str, list[tuple[datetime, str | None]]] = {}
-    for names in _names(ws):
-        for found in filter(None, map(parse, names)):
-            marks.setdefault(found.name, []).append((found.at, found.what or None))
+    for found in filter(None, map(parse, _names(ws, names))):
+        marks.setdefault(found.name, []).append((found.at, found.what or None))
     return {name: EventMarks(found=tuple(found)) for name, found in marks.items()}
 
 
-def _names(ws: Workspace) -> list[list[str]]:
-    """The event files of each box. Without a schedule only marks of those that were taken out count."""
+def _names(ws: Workspace, names: Callable[[str], list[str]]) -> list[str]:
+    """The event files of all boxes. Without a schedule only marks of those that were taken out count."""
     if ws.settings.schedules:
-        return [ws.files.names(f"events/{box}") for box in BOXES]
+        return [name for box in BOXES for name in names(f"events/{box}")]
     with suppress(ClawError):  # a folder that cannot be read is no business of who has no schedule
-        return [ws.files.names("events/done")]
+        return names("events/done")
     return []
 
 
@@ -38,18 +38,20 @@ def has_begun(ws: Workspace) -> bool:
     return any(schedule is not None and not schedule.event for schedule in found)
 
 
-def faults(ws: Workspace) -> list[str]:
-    """Paths of events that failed or that nobody handles, and of messages that were set aside."""
-    names = ws.files.names
+def faults(ws: Workspace, names: Callable[[str], list[str]], events: EventQueue) -> list[str]:
+    """Paths of events that failed, of one type as one, or that nobody handles, and of messages that were set aside."""
     there = set(names("events"))
-    found = [f"events/{name}" for name in there if "." in name]
-    found += [f"events/failed/{name}" for name in (names("events/failed") if "failed" in there else ())]
+    found = {f"events/{name}" for name in there if "." in name}
+    for name in names("events/failed") if "failed" in there else ():
+        event = EventName.parse(name)
+        if event or not name.endswith(".reason"):
+            found.add(f"events/failed/*.{event.type}.*" if event else f"events/failed/{name}")
     for name in names("events/new") if "new" in there else ():
         parsed = parse(name)
-        if parsed is None or parsed.name not in ws.settings.schedules:
-            found.append(f"events/new/{name}")
+        if not EventName.parse(name) and (parsed is None or parsed.name not in ws.settings.schedules):
+            found.add(f"events/new/{name}")
     aside = (name for name in names("quarantine") if name.startswith("inbox-") and not name.endswith(".reason"))
-    return sorted([*found, *(f"quarantine/{name}" for name in aside)])
+    return sorted([*(found - events.arriving.keys()), *(f"quarantine/{name}" for name in aside)])
 
 
 def newest(names: Iterable[str], now: datetime) -> list[str]:
@@ -64,5 +66,7 @@ def newest(names: Iterable[str], now: datetime) -> list[str]:
 
 def parse(name: str) -> Key | None:
     """The key in an event file's name: "schedule.NAME.20260307T074500Z.md"; of a mark, `what` is by which rule."""
+    if not name.startswith("schedule."):
+        return None
     key = Key.parse(name.removesuffix(".md"))
     return key if key.topic == "schedule" and "." not in key.name + key.what else None

@@ -15,6 +15,7 @@ from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import Delegations
+from claw_files.services.events.event_carrier import EventCarrier
 from claw_files.services.heartbeat.attempt_outcomes import Outcomes, audit_of
 from claw_files.services.heartbeat.run_launcher import RunLauncher
 from claw_files.services.heartbeat.schedule_runner import Schedules
@@ -52,6 +53,7 @@ class ActionExecutor:
         schedules: Schedules,
         follow: Callable[[TaskId], None],
         workflows: RunCarrier,
+        events: EventCarrier,
     ) -> None:
         """`follow` looks after what comes after a task, and has no line of its own."""
         self._ws, self._follow = workspace, follow
@@ -94,6 +96,8 @@ class ActionExecutor:
             Act.BRIEF: self._brief,
             Act.GIVE_UP: self._give_up,
             Act.WORKFLOW: workflows.carry,
+            Act.EVENT_ACCEPT: events.accept,
+            Act.EVENT_START: events.start,
         } | dict.fromkeys(TELLS, self._tell)
 
     def act(self, action: Action, look: TaskEvidence | None) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = timedelta(0)
 ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
-STARTS = (Act.WAKE, Act.VERIFY)
+STARTS = (Act.WAKE, Act.VERIFY, Act.EVENT_START)
 Done = TypeVar("Done")
 
 
@@ -85,9 +85,7 @@ class Heartbeat:
             inner: the heartbeats of the compartments.
             choices: what people decide by ticking a box.
         """
-        self._choices = choices
-        self._afterwards = afterwards
-        self._ws = workspace
+        self._ws, self._choices, self._afterwards = workspace, choices, afterwards
         self._moving = moving
         self._inner = inner
         self._runtime = runtime
@@ -195,8 +193,7 @@ class Heartbeat:
         snap, planned = self._plan(only)
         if why := emptied(self._ws, snap.looks):
             return self._ticked(tuple(done), len(snap.looks), why)
-        planned = self._act_on_lines(snap, planned, only, done)
-        self._act_around_lines(planned, done)
+        self._act_around_lines(self._act_on_lines(snap, planned, only, done), only, done)
         self._safely("events", self._schedules.handle)
         # Last: agents start with everything in place that this tick decided.
         done += self._wake()
@@ -225,9 +222,17 @@ class Heartbeat:
             left = [task for task in _tasks(planned) if task in waited]
         return planned
 
-    def _act_around_lines(self, planned: Sequence[Action], done: list[Action]) -> None:
-        """Carry out what the other planners decided, apart from wakes."""
-        for action in (it for it in planned if not it.is_of_line and it.act is not Act.WAKE):
+    def _act_around_lines(self, planned: Sequence[Action], only: TaskId | None, done: list[Action]) -> None:
+        """Carry out what the other planners decided, apart from wakes. What arrived in events/ is accepted first."""
+        accepts = [it for it in planned if it.act is Act.EVENT_ACCEPT]
+        self._carry_out(accepts, done)
+        planned = self._plan(only)[1] if accepts else planned  # an event starts in the tick that accepts it
+        self._carry_out(
+            (it for it in planned if not it.is_of_line and it.act not in (Act.WAKE, Act.EVENT_ACCEPT)), done
+        )
+
+    def _carry_out(self, actions: Iterable[Action], done: list[Action]) -> None:
+        for action in actions:
             if self._safely(f"{action.act} {action.key}", self._acting.act, action, None):
                 done.append(action)
 
@@ -258,11 +263,8 @@ class Heartbeat:
 
     def _is_left_over(self) -> bool:
         """Whether something was left half done, by a crash or between two ticks."""
-        if (
-            self._tidying.is_due()
-            or (self._moving and self._moving.is_due())
-            or (self._choices and self._choices.is_due())
-        ):
+        parts: tuple[MonthMover | MovingIn | Choices | None, ...] = (self._tidying, self._moving, self._choices)
+        if any(part.is_due() for part in parts if part):
             return True
         if self._ws.files.has_leftovers():
             return True
@@ -374,8 +376,7 @@ class Heartbeat:
 
 
 def _hidden_problem(one: Heartbeat, ticked: TickResult) -> str:
-    home = one.name.rpartition("/")[2]
-    count = len(ticked.problems) + len(ticked.faults)
+    home, count = one.name.rpartition("/")[2], len(ticked.problems) + len(ticked.faults)
     return f"{one.name}: {count} problems; `clawfiles heartbeat --agent {home}` names them"
 
 

@@ -1,31 +1,27 @@
 """What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from msgspec.structs import replace
 
 from claw_files.config import Schedule
 from claw_files.core import text as words
-from claw_files.core.errors import Busy, CannotWrite, ClawError, Conflict
+from claw_files.core.errors import Busy, CannotWrite, ClawError
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import AgentId, Audit, Size, Task, TaskId
+from claw_files.core.model import Audit, Task, TaskId
+from claw_files.formats.workflow_file import name_of
 from claw_files.policy import scheduled_tasks as rules
-from claw_files.policy import transitions
+from claw_files.services.events.event_store import DONE, NEW, EventStore
+from claw_files.services.events.task_starter import TaskStarter
 from claw_files.services.evidence.schedule_events import parse
+from claw_files.services.workflows.catalog import WorkflowCatalog
+from claw_files.services.workflows.runs import begin
 from claw_files.storage.workspace import Workspace
-
-if TYPE_CHECKING:  # most ticks find nothing due
-    from claw_files.services.delegation.delegation import Delegations
 
 
 class Schedules:
-    """Turning due times into tasks and workers, each exactly once."""
+    """Turning due times into tasks, workers and runs, each exactly once."""
 
-    def __init__(self, workspace: Workspace, delegations: "Callable[[], Delegations]") -> None:
-        self._ws = workspace
-        self._delegations = delegations
+    def __init__(self, workspace: Workspace, starter: TaskStarter, workflows: WorkflowCatalog) -> None:
+        self._ws, self._starter, self._workflows = workspace, starter, workflows
 
     def arm(self, key: str, why: str) -> None:
         """Write down that counting starts or ends now."""
@@ -69,77 +65,48 @@ class Schedules:
 
     def _handle(self, name: str, schedule: Schedule, at: datetime) -> None:
         audit = Audit(JournalEvent.EVENT_DONE, key=name.removesuffix(".md"), actor=self._ws.settings.coordinator)
-        box = "done"
         try:
             if schedule.spawn:
                 self._spawn(schedule, at)
             elif schedule.task:
                 self._task(schedule, at)
+            elif schedule.workflow:
+                self._workflow(schedule, at, schedule.workflow)
         except (CannotWrite, Busy):
             raise
         except ClawError as wrong:
-            box, audit = "failed", replace(audit, action=JournalEvent.EVENT_FAILED, why=str(wrong))
-        self._ws.files.move(f"events/new/{name}", f"events/{box}/{name}", self._ws.line(audit))
+            EventStore(self._ws).fail(f"{NEW}/{name}", name, str(wrong))
+        else:
+            self._ws.files.move(f"{NEW}/{name}", f"{DONE}/{name}", self._ws.line(audit))
 
     def _spawn(self, schedule: Schedule, at: datetime) -> None:
         from claw_files.policy.delegation import SpawnOrder
 
-        by, settings = schedule.combine or self._ws.settings.coordinator, self._ws.settings
-        jobs, wrong = rules.jobs(schedule), list[ClawError]()
+        by, wrong, jobs = schedule.combine or self._ws.settings.coordinator, list[ClawError](), rules.jobs(schedule)
+        group = f"{schedule.name}-{at:%Y%m%dT%H%M%SZ}".lower()
         for job in jobs:
-            task_id, type = self._id(schedule, at, job.label), schedule.type or job.worker or ""
-            self._create(task_id, job, type, by)
-            order = SpawnOrder(
-                text=job.text or job.title,
-                label=job.label,
-                size=str(self._size(type)),
-                worker=AgentId(job.worker) if job.worker in settings.agents else None,
-                type=type if type in settings.routes else None,
-                task=task_id,
-                group=f"{schedule.name}-{at:%Y%m%dT%H%M%SZ}".lower(),
-                group_size=len(jobs),
-            )
+            task = Task(id=self._id(schedule, at, job.label), title=job.title, type=schedule.type)
+            order = SpawnOrder(text=job.text or job.title, label=job.label, group=group, group_size=len(jobs))
             try:
-                if self._is_to_begin(task_id):
-                    self._delegations().spawn(order, by)
+                self._starter.spawn(task, order, job.worker or "", by, "schedule")
             except ClawError as refused:  # one whose label is in use keeps nobody from the other items
                 wrong.append(refused)
-                self._drop(task_id, str(refused), by)
+                self._starter.drop(task.id, f"its due time was dropped: {refused}", by)
         if wrong:
             raise wrong[0]
 
-    def _drop(self, task_id: TaskId, why: str, by: AgentId) -> None:
-        """Cancel the task of a due time that could not be begun: in backlog, nobody would look at it any more."""
-        why, now = f"its due time was dropped: {why}", self._ws.clock.now()
-        audit = Audit(JournalEvent.CANCEL, task=task_id, actor=by, why=why)
-        actor = transitions.Actor(id=by, coordinator=True, tick=True)
-        self._ws.update(
-            task_id, lambda task: transitions.cancel(task, actor, self._ws.next_generation(task), now, why), audit
-        )
-
     def _task(self, schedule: Schedule, at: datetime) -> None:
-        by = self._ws.settings.coordinator
         for job in rules.jobs(schedule):
-            task_id = self._id(schedule, at, job.label)
-            self._create(task_id, job, schedule.type, by)
-            if self._is_to_begin(task_id):
-                self._delegations().delegate(task_id, by)
+            task = Task(id=self._id(schedule, at, job.label), title=job.title, type=schedule.type)
+            self._starter.delegate(task, job.text, self._ws.settings.coordinator, "schedule")
 
-    def _create(self, task_id: TaskId, job: rules.ScheduledTask, type: str | None, by: AgentId) -> None:
-        now = self._ws.clock.now()
-        task = Task(id=task_id, title=job.title, type=type, requested_by=by, created=now, updated=now)
-        try:
-            if self._ws.find(task_id) is None:
-                self._ws.create(task, Audit(JournalEvent.TASK_NEW, task=task_id, actor=by, why="schedule"), job.text)
-        except Conflict:
-            return  # a crashed tick made it
-
-    def _is_to_begin(self, task_id: TaskId) -> bool:
-        return self._ws.entry(task_id) is None and not self._ws.load(task_id).task.state.is_closed
-
-    def _size(self, label: str) -> Size:
-        route = self._ws.settings.route(label)
-        return route.size if route and route.size else Size.M
+    def _workflow(self, schedule: Schedule, at: datetime, name: str) -> None:
+        flow = self._workflows.sound(name)
+        for job in rules.jobs(schedule):
+            given = {"text": job.text} if schedule.text else {}
+            given |= {name_of(key): value.replace("{item}", job.item) for key, value in schedule.given}
+            id = self._id(schedule, at, job.label)
+            begin(self._ws, flow, self._workflows.copies(flow, name), given, self._ws.settings.coordinator, id=id)
 
     def _id(self, schedule: Schedule, at: datetime, label: str) -> TaskId:
         prefix = self._ws.settings.workspace.prefix

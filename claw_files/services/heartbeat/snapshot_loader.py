@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from claw_files.core import text
+from claw_files.core.event import EventQueue
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import run_for
 from claw_files.core.model import AgentId, AgentKind, Box, Entry, Kind, Message, State, Task
@@ -11,12 +13,14 @@ from claw_files.formats.journal import Line
 from claw_files.policy.dispatch_queue import QueuedMessage, plan_waits
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import MonthSpending, Snapshot, TaskEvidence
+from claw_files.services.events.event_queue import queue
 from claw_files.services.evidence import agent_load, schedule_events
 from claw_files.services.evidence.run_outcomes import Endings, outcomes, started
 from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.people import notifications
 from claw_files.services.people.notifications import Outbox
 from claw_files.services.tasks.session_turns import is_turn
+from claw_files.services.workflows.catalog import WorkflowCatalog
 from claw_files.services.workflows.runs import RunLoader
 from claw_files.storage.workspace import Workspace
 
@@ -38,6 +42,7 @@ class SnapshotLoader:
         self._outbox = outbox
         self._endings = Endings(workspace)
         self._runs = RunLoader(workspace)
+        self._types = WorkflowCatalog(workspace).types
         self._listed = evidence.list_or_report
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
@@ -57,6 +62,8 @@ class SnapshotLoader:
         ready = self._ready(looks) if shared and settings.heartbeat.auto else ()
         journal = self._journals() if failed or waiting else []  # for breakers and the spawn rate; else nobody asks
         elsewhere = tuple(it for other in others for it in other.waiting()) if waiting else ()
+        names = cache(self._ws.files.names)
+        events = self._events(names) if shared and self._outbox else EventQueue()
         return Snapshot(
             settings=settings,
             looks=looks,
@@ -76,18 +83,23 @@ class SnapshotLoader:
             loads=agent_load.loads(
                 self._ws, self._evidence.live, (*(look.task for look in looks if look.task), *ready)
             ),
-            marks=schedule_events.marks(self._ws) if shared else {},
+            marks=schedule_events.marks(self._ws, names) if shared else {},
             held=(held := self._held() if shared else {}),
             closed=tuple(self._closed(held)),
             outbox=tuple(self._listed(self._outbox.posts)) if shared and self._outbox else (),
             spent=self._spent(looks, waiting) if settings.budgets.is_set else None,
             spawned=tuple(it.at for it in journal if it.action == JournalEvent.WAKE and settings.is_worker(it.agent)),
             started=started(journal),
-            faults=(*self._listed(lambda: schedule_events.faults(self._ws)), *self._evidence.problems)
+            events=events,
+            faults=(*self._listed(lambda: schedule_events.faults(self._ws, names, events)), *self._evidence.problems)
             if shared
             else (),
             runs=tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else (),
         )
+
+    def _events(self, names: Callable[[str], list[str]]) -> EventQueue:
+        found = self._listed(lambda: [queue(self._ws, names, self._types)])
+        return found[0] if found else EventQueue()
 
     def waits(self) -> tuple[QueuedMessage, ...]:
         """What waits to be woken now, oldest first, with what is ahead of it."""

@@ -1,5 +1,6 @@
 """The workflow files of a workspace: found by name, read, and checked beside the configuration."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from string import Template
 
@@ -82,6 +83,21 @@ class WorkflowCatalog:
         workflow, problems = workflow_file.parse(raw, path, stem or "-")
         found = (*problems, *check(workflow, self._ws.settings, self._others(workflow, key)))
         return CheckedWorkflow(path=path, workflow=workflow, problems=tuple(sorted(found, key=lambda it: it.line)))
+
+    def starting_on(self, type: str) -> list[str]:
+        """The workflows that an event of the type begins, by their names. Only their front matter is read."""
+        return [name for name, types in self._starting() if type in types]
+
+    def types(self) -> frozenset[str]:
+        """The types of events that are handled here."""
+        handlers = self._ws.settings.events.handlers.values()
+        named = (it.event for it in handlers if it.task or it.spawn or it.workflow)
+        return frozenset((*named, *(type for _, types in self._starting() for type in types)))
+
+    def _starting(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for name in self.names():
+            with suppress(ClawError):  # its own check names what is wrong with it
+                yield name, workflow_file.starts_on(*self._raw(name, "", None, None))
 
     def copies(
         self, workflow: Workflow, name: str, text: str = "", key: str | None = "", version: int | None = None

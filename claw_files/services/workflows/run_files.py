@@ -20,6 +20,7 @@ class RunFiles:
     def begin(self, name: str, copies: Mapping[str, bytes], inputs: Mapping[str, str], audit: Audit) -> None:
         """Write copies of the workflow and of what it nests, and the inputs, before there is a task."""
         given = block({"run": self._run.lower(), **inputs}).encode()
+        frontmatter.parse(given, f"{self.folder}/inputs.md")  # what is too long to be read again is refused now
         files = {"inputs.md": given} | {f"uses/{other}.md": text for other, text in copies.items() if other != name}
         for path, content in (files | {"workflow.md": copies[name]}).items():
             self._write(path, content, audit)

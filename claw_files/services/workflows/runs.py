@@ -38,11 +38,15 @@ def begin(
     by: AgentId,
     inside: TaskId | None = None,
     key: str | None = None,
+    id: TaskId | None = None,
+    event: str | None = None,
 ) -> Task:
     """The task of a new run, or of the one that was begun with the same key; the next tick begins its first steps.
 
     Args:
         copies: the bytes of the workflow, by its name, and of those that it nests.
+        id: of the task, where it follows from what begins the run: begun again, the run is there once.
+        event: the mark and type of the event that begins it.
 
     Raises UsageError for an input that is missing or unknown.
     """
@@ -58,7 +62,7 @@ def begin(
         id=TaskId(""), title=title[:200], requested_by=by, parent=inside, workflow=workflow.name, assignee=BUILT_IN
     )
     task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, created=now, updated=now)
-    task = replace(task, workflow_key=key, workflow_hash=content_hash(copies[workflow.name]))
+    task = replace(task, workflow_key=key, event=event, workflow_hash=content_hash(copies[workflow.name]))
     audit = Audit(JournalEvent.TASK_NEW, actor=by, key=ws.pending.nonce, why=f"a run of {workflow.name}")
     line = Entry(task=task.id, agent=BUILT_IN, at=now.replace(microsecond=0))
     kept = RunKey(ws, workflow.name, key) if key else None
@@ -71,7 +75,7 @@ def begin(
     with ws.locks.hold("workflow-runs", _PATIENCE, f"{by}: a run of {workflow.name}"):
         versions = {name: VersionStore(ws, name).keep(raw, audit) for name, raw in copies.items()}
         task = replace(task, workflow_version=versions[workflow.name])
-        return ws.create_numbered(task, audit, "", line, prepare, kept.run() if kept else None)
+        return ws.create_numbered(task, audit, "", line, prepare, kept.run() if kept else id)
 
 
 class RunLoader:
