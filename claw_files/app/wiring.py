@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # each command imports only what it uses: cron starts us ofte
     from claw_files.services.delegation.agent_selection import AgentSelection
     from claw_files.services.delegation.delegation import Delegations
     from claw_files.services.delegation.worker_sessions import WorkerSessions
+    from claw_files.services.events.event_archive import EventArchive
     from claw_files.services.events.task_starter import TaskStarter
     from claw_files.services.evidence.dependents import Successors
     from claw_files.services.evidence.task_evidence import EvidenceReader
@@ -281,6 +282,12 @@ class App(Site):
         from claw_files.services.workflows.catalog import WorkflowCatalog
 
         return WorkflowCatalog(self.workspace)
+
+    @cached_property
+    def events(self) -> "EventArchive":
+        from claw_files.services.events.event_archive import EventArchive
+
+        return EventArchive(self.outer.workspace)
 
     @cached_property
     def flows(self) -> "Flows":

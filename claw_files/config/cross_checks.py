@@ -184,10 +184,6 @@ def _check_handler(settings: Settings, handler: EventHandler, found: TomlReading
     for name in ("text", "type"):
         if getattr(handler, name) and not (handler.spawn or handler.task):
             found.problem((*path, "do", name), "goes with spawn and task")
-    if handler.task and handler.type and handler.type not in settings.routes:
-        near = nearest_key(handler.type, sorted(settings.routes))
-        said = f"; did you mean {near!r}?" if near else ""
-        found.problem((*path, "do", "type"), f"{handler.type!r} is no type under [routes]{said}")
     _check_workers(settings, handler.spawn, handler.type, (*path, "do", "spawn"), found)
 
 

@@ -56,6 +56,11 @@ class EmitReceipt(Value, frozen=True):
     name: str
     is_known: bool = False
 
+    @property
+    def mark(self) -> str:
+        """By which commands call it."""
+        return self.name.partition(".")[0]
+
 
 class AcceptedEvent(Value, frozen=True):
     """An event that waits to be started: its file in events/cur/."""

@@ -273,6 +273,11 @@ _ROWS = (
         _workflow("versions", "versions", "List the versions of a workflow."),)),
     Operation("", "workflow_operations:compare", "", (
         _workflow("compare", "compare", "Compare two versions of a workflow."),)),
+    Operation("event_emit", "event_operations:emit", "Emit an event; what handles its type starts.",
+              (CommandRow("event emit", BOARD),),
+              http=(HttpRoute("POST", "/api/events", "emitEvent", "Emitted", status=202),)),
+    Operation("", "event_operations:list_events", "List events.", (CommandRow("event list", OFFICE),)),
+    Operation("", "event_operations:replay", "Handle an event once more.", (CommandRow("event replay", BOARD),)),
 )
 
 OTHER_COMMANDS = (
@@ -320,6 +325,8 @@ GROUPS = {
                   "clawfiles flow list\nclawfiles flow cancel TC-7 --agent sam"),
     "workflow": GroupRow(WORK, OFFICE, "Work in steps, each written down in one Markdown file.",
                          "clawfiles workflow check content"),
+    "event": GroupRow(WORK, OFFICE, "Emit events, which start what their type is handled by; list and replay them.",
+                      "clawfiles event list"),
     "checkpoint": GroupRow(WORK, OFFICE, "Save and show the notes for a restart.",
                         'clawfiles checkpoint save --completed "read the code" --pending "write it up" --agent peter'),
     "daemon": GroupRow(OPERATE, MACHINE, "Run the heartbeat continuously: run, status, stop.",

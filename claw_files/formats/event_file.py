@@ -15,18 +15,17 @@ from claw_files.core.event import KEY_LETTERS, Event, is_type
 from claw_files.core.text import safe, wire_json
 from claw_files.formats import frontmatter
 
-_ABOUT = ("type", "key", "source")
+_ABOUT, _OWN = ("type", "key", "source"), ("type", "key", "text")
 
 
 def parse(raw: bytes, path: str) -> Event:
     """The event in a file. Raises InvalidFile (problem "event") with what is wrong with it."""
     name = path.rpartition("/")[2]
     content = _markdown(raw, path) if name.endswith(".md") else _json(raw, path)
-    about, fields = content, content
-    if isinstance(content.get("event"), dict) and isinstance(content.get("fields"), dict):
-        about, fields = content["event"], content["fields"]
-    else:
-        fields = {key: value for key, value in content.items() if key not in (*_ABOUT, "text")}
+    about, fields = content.get("event"), content.get("fields")
+    if not isinstance(about, dict) or not isinstance(fields, dict):
+        fields = {key: value for key, value in content.items() if key not in _OWN}
+        about = {key: value for key, value in content.items() if key in _OWN}
     type, key = about.get("type") or name.partition(".")[0], about.get("key")
     if not isinstance(type, str) or not is_type(type):
         raise _wrong(path, f"{safe(str(type), 60)!r} is no type: use letters, digits, '_', '-' and '.', at most 64")

@@ -126,6 +126,7 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     "Event": {"type": "string", "description": "`id`, `event: journal`, and a line of the journal as `data`."},
+    "Emitted": _object(id=TEXT, known={"type": "boolean"}),
     "Health": _object(status={"const": "ok"}, daemon={"type": "boolean"}),
     "Description": {"type": "object"},
     "Error": _object(

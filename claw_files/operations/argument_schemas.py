@@ -9,7 +9,7 @@ from claw_files.core.operation_table import Operation
 from claw_files.operations.dispatch import arguments_of
 from claw_files.operations.fields import Argument
 
-_NAMES = {str: "string", int: "integer", bool: "boolean"}
+_NAMES = {str: "string", int: "integer", bool: "boolean", dict: "object"}
 
 
 def schema(operation: Operation, is_listing: bool = False, without: Iterable[str] = ()) -> dict[str, Any]:

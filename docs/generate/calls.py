@@ -49,4 +49,6 @@ def _kind(shown: dict[str, Any]) -> str:
         return "a list of texts"
     if "minimum" in shown:
         return f"a whole number, {shown['minimum']} to {shown['maximum']}"
-    return {"string": "text", "boolean": "true or false", "integer": "a whole number"}[shown["type"]]
+    return {"string": "text", "boolean": "true or false", "integer": "a whole number", "object": "an object"}[
+        shown["type"]
+    ]

@@ -123,6 +123,8 @@ def _form(schema: dict[str, Any]) -> str:
     if schema["type"] == "array":
         return f"list of {_form(schema['items'])}s"
     if schema["type"] == "object":
+        if "properties" not in schema:
+            return "object"
         return "object with " + ", ".join(f"`{name}`" for name in schema["properties"])
     return {"string": "text", "integer": "whole number", "boolean": "true or false"}[schema["type"]]
 

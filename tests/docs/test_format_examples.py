@@ -22,6 +22,7 @@ from claw_files.formats import (
     checkpoints,
     choices,
     definitions,
+    event_file,
     journal,
     ledger,
     messages,
@@ -95,6 +96,7 @@ READERS: Mapping[str, Callable[[bytes, str], Facts]] = {
     "choices": read_choices,
     "post": lambda raw, path: asdict(posts.parse(raw, path)),
     "audit": read_audit,
+    "event": lambda raw, path: asdict(event_file.parse(raw, path)),
 }
 FOUND = list(EXAMPLE.finditer(PAGE.read_text()))
 

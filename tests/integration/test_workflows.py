@@ -115,6 +115,7 @@ def begun(office: Office) -> list[str]:
             "look look-p2 plan plan-p2 work-1 work-1-p2 work-2 work-2-p2 work-3 work-3-p2",
             State.DONE,
         ),
+        ("event-driven", {"customer": "ann", "text": "help"}, {"tc-1-sort": "urgent"}, "sort call", State.DONE),
         (
             "review-loop",
             {"customer": "ann", "text": "help"},

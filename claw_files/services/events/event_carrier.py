@@ -129,17 +129,18 @@ class EventCarrier:
             one = replace(task, id=self._id(event.type, about, number), title=f"{event.type}: {worker}"[:200])
             order = SpawnOrder(text=text, label=bounded(f"{worker}-{about.mark}-{number}".lower()))
             yield partial(self._starter.spawn, one, order, worker, self._me, f"event {about}")
-        flows = self._flows(handler, event.type)
-        for flow in flows:
+        key = event.key or about.mark  # which version of the workflow it meets follows from it
+        for flow in self._flows(handler, event.type, key):
             id = self._id(flow.name, about, 2 if flow.name == event.type and (handler.task or handler.spawn) else 1)
             values = inputs_of(event, flow.inputs, {name_of(name): where for name, where in handler.given}, file)
-            copies = self._workflows.copies(flow, flow.name)
+            copies = self._workflows.copies(flow, flow.name, key=key)
             yield partial(begin, self._ws, flow, copies, values, self._me, id=id, event=own)
 
-    def _flows(self, handler: EventHandler, type: str) -> list[Workflow]:
+    def _flows(self, handler: EventHandler, type: str, key: str) -> list[Workflow]:
         """The workflows that a type starts. Raises NotFound, InvalidWorkflow, UsageError."""
         named = (handler.workflow,) if handler.workflow else ()
-        flows = [self._workflows.sound(name) for name in dict.fromkeys((*named, *self._workflows.starting_on(type)))]
+        names = dict.fromkeys((*named, *self._workflows.starting_on(type)))
+        flows = [self._workflows.sound(name, key=key) for name in names]
         asked = {it.name for flow in flows for it in flow.inputs}
         if flows and (unknown := sorted({name_of(name) for name, _ in handler.given} - asked)):
             raise UsageError(f"no workflow has the input `{words.safe(unknown[0], 40)}` that `with` names")
