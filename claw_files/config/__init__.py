@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from claw_files.config.event_settings import EventHandler, EventSettings
 from claw_files.config.settings import (
     RUNTIMES,
     Agent,
     Budgets,
     DaemonSettings,
-    EventHandler,
-    EventSettings,
     HealthSettings,
     HeartbeatSettings,
     LimitSettings,

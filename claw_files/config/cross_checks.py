@@ -2,7 +2,8 @@
 
 import re
 
-from claw_files.config.settings import Agent, EventHandler, Route, Schedule, Settings, Webhook, Window
+from claw_files.config.event_settings import EventHandler
+from claw_files.config.settings import Agent, Route, Schedule, Settings, Webhook, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
 from claw_files.core.event import is_type

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from claw_files.config.event_settings import EventSettings
 from claw_files.core.errors import NotFound
 from claw_files.core.model import AgentId, AgentKind, Size, Value
 
@@ -269,27 +270,6 @@ class Webhook(Value, frozen=True):
 
 
 WEBHOOK_SCHEMES: Final = ("github", "stripe", "slack", "standard", "zendesk", "hmac")
-
-
-class EventHandler(Value, frozen=True):
-    """What an event of a type starts: at most one of `spawn`, `task` and `workflow`, beside workflows that name it."""
-
-    event: str  # the type
-    spawn: tuple[str, ...] = ()
-    task: str | None = None
-    workflow: str | None = None
-    text: str | None = None  # the instructions
-    type: str | None = None  # of the new tasks
-    given: tuple[tuple[str, str], ...] = ()  # of an input, or a name in the text, the field that it takes
-    at_once: int = 5
-    priority: str | None = None
-
-
-class EventSettings(Value, frozen=True):
-    """What events start, by their types."""
-
-    keep: timedelta = timedelta(days=30)  # so long, at least, the key of one is remembered
-    handlers: Mapping[str, EventHandler] = {}
 
 
 _GATEWAYS_OWN = "OPENCLAW_GATEWAY_TOKEN"  # the variable in which OpenClaw itself looks for it

@@ -305,7 +305,7 @@ GROUPS: Final = (
         ),
         ("run-lost", "a run without an end record and without a process", REPAIR),
         ("run-lock-stray", "a lock of a run that has ended or never existed", "run `clawfiles heartbeat`"),
-        ("event-failed", "an event, or a due time, that could not be handled", "`clawfiles event list --failed` says why; `clawfiles event replay ID`"),
+        ("event-failed", "an event, or a due time, that could not be handled", "see `clawfiles event list --failed`"),
         (
             "brief-undelivered",
             "items of a brief that a channel did not receive",
