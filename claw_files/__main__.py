@@ -1,4 +1,4 @@
-"""`python -m claw_files`, and what the installed program runs."""
+"""`python -m claw_files`, and the entry point of the installed program."""
 
 import gc
 from typing import NoReturn

@@ -1,1 +1,1 @@
-"""Wiring: finds the workspace, picks the real implementations, and knows who acts."""
+"""Wiring: finds the workspace, picks the real implementations, and determines the caller."""

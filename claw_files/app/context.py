@@ -1,4 +1,4 @@
-"""Where we are and who acts: the configuration, the files, the compartments beside them, the run we are part of."""
+"""The context of a command: configuration, files, compartments, the current run and the caller."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The one door to compartments: which workspace a task, an inbox, an agent lies in, and what the caller may see there.
+"""The one door to compartments: the workspace of a task, inbox or agent, and what the caller may see.
 
 Operations, interfaces and the daemon ask here. A service gets the workspace it acts on, and never learns of the others.
 """

@@ -1,4 +1,4 @@
-"""The sender as a process, `python -I sender.py FOLDER`: delivers what lies in the outbox, then ends.
+"""The outbox sender as a process, `python -I sender.py FOLDER`: delivers the due posts, then exits.
 
 A tick starts it when there is something to deliver. One works at a time for a workspace; it holds no other lock.
 """

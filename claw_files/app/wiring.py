@@ -1,4 +1,4 @@
-"""Wiring: the one place that picks real implementations, found from where a command stands."""
+"""Wiring: the one place that picks the real implementations, depending on the current folder."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Finding the workspace that a command is meant for, and making one."""
+"""Finds the workspace of a command, and creates one."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What every command shares: the options, the shape of its help, how it opens the workspace and shows what it found."""
+"""Shared parts of all commands: options, help layout, opening the workspace, showing results."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Handing the heartbeat to cron: a marked block in the user's crontab, all other lines left as they are."""
+"""Installs the heartbeat in cron: a marked block in the user's crontab; all other lines are kept."""
 
 import os
 import shlex

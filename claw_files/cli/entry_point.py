@@ -1,4 +1,4 @@
-"""The door of the program: every way out becomes one sentence (or one JSON object) on stderr and an exit status."""
+"""The program's entry point: each failure becomes one sentence or JSON object on stderr and an exit status."""
 
 import os
 import sys

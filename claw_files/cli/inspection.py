@@ -1,4 +1,4 @@
-"""Commands that only look: `route`, `log`, `prime`."""
+"""Read-only commands: `route`, `log`, `prime`."""
 
 import click
 

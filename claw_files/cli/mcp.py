@@ -1,4 +1,4 @@
-"""`mcp`: the door for models."""
+"""`mcp`: the MCP server for models."""
 
 import os
 

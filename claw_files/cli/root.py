@@ -1,4 +1,4 @@
-"""The root of the commands. Each is made from the table of operations when it is called, and nothing else is loaded."""
+"""The root command. Each command is built from the table of operations when it is called, and loads only itself."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""In a sandbox: the command is carried out by the daemon, outside, in the name of this run.
+"""In a sandbox: the daemon runs the command outside, in the name of this run.
 
 What is sent is the words and, where a command reads it, standard input: one JSON line. What comes back is the exit
 status and both outputs. Who this run is, the daemon knows from the socket.

@@ -1,4 +1,4 @@
-"""`cost` and `stats`: what the work cost, and how it went."""
+"""`cost` and `stats`: cost and statistics of the work."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Calling the system's own programs, and how they find this one."""
+"""Calls the system's own programs, and tells them how to find this one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Handing the daemon to systemd: one unit of the user's, marked as ours, and never a unit of anybody else's.
+"""Installs the daemon as a systemd user unit, marked as clawfiles'; other units are never changed.
 
 The first line of a unit names its workspace and has a short name of all that follows: so a unit that somebody edited,
 or that is another workspace's, is told from ours and left alone. `man systemd.syntax` and `man systemd.service` tell

@@ -1,4 +1,4 @@
-"""`token`: what a caller over HTTP or MCP shows, to be taken for an agent."""
+"""`token`: the token that identifies an agent over HTTP or MCP."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`trust`: which folders are obeyed although others decide what is started there."""
+"""`trust`: folders whose configuration is used although others can write to them."""
 
 import os
 

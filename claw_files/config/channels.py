@@ -1,4 +1,4 @@
-"""The channels of a person: how each is called wherever it is named. An address may hold a password, so it never is.
+"""Names of a person's channels. An address may contain a password, so a channel is never named by it.
 
 A channel is `file:PATH`, a file in the workspace; an address of apprise, `SCHEME://...`; `env:NAME`, a variable that
 holds such addresses; or `addresses:FILE`, a file of its owner alone with one on each line.

@@ -1,4 +1,4 @@
-"""What a single value cannot tell: whether the parts of the configuration fit together."""
+"""Checks across settings: whether the parts of the configuration fit together."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What `clawfiles.toml` says, as checked values: everything in it can be relied on."""
+"""The settings: checked values of `clawfiles.toml`, which all other code can rely on."""
 
 from collections.abc import Mapping
 from datetime import time, timedelta

@@ -1,4 +1,4 @@
-"""On which line of a TOML text a key stands; tomllib does not tell."""
+"""The line of each key in a TOML text, which tomllib does not report."""
 
 import re
 

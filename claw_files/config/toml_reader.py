@@ -1,4 +1,4 @@
-"""From bytes to one flat mapping of checked values, with every problem that was met on the way."""
+"""Parses the file's bytes into one flat mapping of checked values, and collects every problem."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a value of `clawfiles.toml` is read: one function a form, from what tomllib gives to what the settings hold.
+"""Forms of values in `clawfiles.toml`: one function per form converts tomllib's value to the setting.
 
 Each raises ValueError with what would have been right, or BadValue or BadId from `words`.
 """

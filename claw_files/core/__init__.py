@@ -1,1 +1,1 @@
-"""Values, errors and text that every other room may use. Nothing here touches files, clocks or processes."""
+"""Values, errors and text for every other room. Nothing here touches files, clocks or processes."""

@@ -1,4 +1,4 @@
-"""Short names for contents: the same for the same bytes."""
+"""Short digests of contents: the same for the same bytes."""
 
 try:  # hashlib loads OpenSSL, which takes longer than all that we hash
     from _blake2 import blake2b

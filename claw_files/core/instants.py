@@ -1,4 +1,4 @@
-"""Times as people write them, for every door: files, the command line, HTTP and MCP all read with `instant`.
+"""Times as people write them: files, the command line, HTTP and MCP all parse them with `instant`.
 
 A text is cut into tokens (a date, a clock, a zone, a day's name), and all of it must be understood: the zone of
 "23:00 CET" is never left out, and no reading of "07/12/2031" is picked. `find` looks for such a text inside a longer

@@ -1,4 +1,4 @@
-"""The events of the journal: every value that `action` has, which of them are moves of tasks, and codes of reasons.
+"""The events of the journal: every value of `action`, which of them are moves, and the codes of reasons.
 
 `docs/reference/file-format.md` lists the events from here. The actions of a tick (`claw_files.policy.snapshot.Act`) are
 journalled under their own names.

@@ -1,4 +1,4 @@
-"""Idempotency keys: what makes an action happen once, and names the file of its message or the folder of its run.
+"""Idempotency keys: each makes an action happen once, and names its message file or run folder.
 
     tc-89.1                           the task message of attempt 1
     tc-89.1.nudge, tc-89.1.conflict.3fa2b1c0   something else that happens once in the attempt

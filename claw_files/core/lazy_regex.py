@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled when they are first used: cron starts us often, and most are not used then."""
+"""Regular expressions compiled at first use: cron starts clawfiles often, and most are not needed then."""
 
 import re
 from typing import Any, cast

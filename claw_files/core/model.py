@@ -1,4 +1,4 @@
-"""The values everything else speaks in: frozen, free of files and clocks.
+"""The values of the domain: frozen, independent of files and clocks.
 
 Instants are aware UTC datetimes, lengths are timedeltas, closed sets are enums. Text is checked once where it enters
 (`claw_files.core.text`), then trusted. `docs/glossary.md` defines each noun.

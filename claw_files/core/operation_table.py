@@ -1,4 +1,4 @@
-"""The table of operations, and of all commands: every interface is made from these rows.
+"""The table of operations and commands: every interface is built from these rows.
 
 A row says which function does the work (its signature declares the arguments, see `fields`; its docstring is the help),
 which commands call it and whose right each is, and how HTTP and MCP offer it. The module is plain data: the

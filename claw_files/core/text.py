@@ -1,4 +1,4 @@
-"""Text checked where it enters: ids, lengths, priorities; and text made safe where it leaves.
+"""Checks text where it enters (ids, lengths, priorities) and makes it safe where it leaves.
 
 Everything here is pure. What is not understood raises BadId or BadValue.
 Forms are matched in ASCII: a digit or letter of another script never passes for one of ours.

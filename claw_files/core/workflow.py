@@ -1,4 +1,4 @@
-"""A workflow as it was understood: its steps, who does each, and which word of which step lets it begin.
+"""A parsed workflow: its steps, the agent of each, and the conditions under which it begins.
 
 `formats.workflow_file` reads it, `policy.workflow_checks` says what is wrong with it, and `policy.workflow_plan`
 decides what a run of it does next.

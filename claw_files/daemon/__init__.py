@@ -1,1 +1,1 @@
-"""The heartbeat, awake: watches the folder, and ticks when a file was saved or a time has come."""
+"""The continuous heartbeat: watches the folder, and ticks when a file was saved or a time is due."""

@@ -1,4 +1,4 @@
-"""Paths at which something may have happened, on their way from the threads that hear of it to the loop."""
+"""Queue of changed paths, from the watching threads to the loop."""
 
 import os
 import select

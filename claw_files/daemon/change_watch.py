@@ -1,4 +1,4 @@
-"""Seeing what happens in the folder, and knowing whether it is seen.
+"""Watches the folder for changes, and checks that the watches work.
 
 Events are hints; a rescan is the truth, and counts what events had missed. Whatever can make us blind is looked for
 every second, and a canary file must be seen to change once a minute.

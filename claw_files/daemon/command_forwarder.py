@@ -1,4 +1,4 @@
-"""One command from a sandbox: read, checked, carried out in a process of its own in the run's name, answered.
+"""One command from a sandbox: read, checked, run in a separate process in the run's name, answered.
 
 A request is one JSON line, {"argv": [...], "input": null or text}; an answer one JSON object, {"status", "out", "err"}.
 What the command may do is for the rules to say, which the process asks as any other would.

@@ -1,4 +1,4 @@
-"""The doctor's regular visit: what has one meaning is mended, the rest told to the monitor, once for each content."""
+"""The regular check: repairs unambiguous problems, reports others once per distinct set of findings."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""`python -m claw_files.daemon.doctor_visit ROOT SECONDS`: what the doctor finds, as a JSON list on stdout.
+"""`python -m claw_files.daemon.doctor_visit ROOT SECONDS`: the doctor's findings, as JSON on stdout.
 
 In a process of its own and out of everybody's way: the loop would otherwise share its interpreter with a walk through
 thousands of files, and keep the memory that the walk took. A thread of low priority would be worse: while it holds the

@@ -1,4 +1,4 @@
-"""The number of a daemon's life: one more than that of any before it, by the journal and a copy of the last."""
+"""The daemon's epoch: one more than any earlier one, from the journal and a copy of the last."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""Asking every agent regularly whether it is there, and telling somebody once when it is not.
+"""Pings every agent regularly, and reports each silence once.
 
 What an alert is about stands in the monitor's inbox, a question in the agent's: whoever starts anew finds the open ones
 there. A question of ours is ended by its answer alone, not by the run that it started.

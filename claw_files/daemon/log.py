@@ -1,4 +1,4 @@
-"""What the daemon says: one line for each thing that happened, plain or as JSON."""
+"""The daemon's log: one line per event, plain or as JSON."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The loop: wait, look at what happened, tick. One turn is one pass; tests call it with a clock of their own.
+"""The loop: wait, collect changes, tick. One turn is one pass; tests call it with their own clock.
 
 Wall time says what is due, monotonic time how long to wait; nothing is waited for longer than a second at a stretch, so
 a clock that jumps and a machine that slept cost no more than that.

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, as a file in its text format: for the textfile collector of node_exporter, or for anybody."""
+"""Prometheus metrics as a text file, for the textfile collector of node_exporter."""
 
 import os
 from collections import Counter

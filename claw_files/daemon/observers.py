@@ -1,4 +1,4 @@
-"""Hearing of changes in folders: by the kernel's events (watchdog), or by listing them again and again.
+"""Observers of changes in folders: kernel events (watchdog), or polling.
 
 Whichever it is tells of paths, into `Hints`, and decides nothing. Both pass `tests/contract/test_watchers.py`.
 """

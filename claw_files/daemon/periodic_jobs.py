@@ -1,4 +1,4 @@
-"""What the daemon does beside the tick, each at its interval. One that fails is told, and done again next time."""
+"""The daemon's periodic jobs. A failed job is reported, and repeated at its next interval."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`python -m claw_files.daemon.rounds ROOT`: pings and the doctor's visit as the daemon does them, once.
+"""`python -m claw_files.daemon.rounds ROOT`: runs the daemon's pings and the doctor's check once.
 
 A heartbeat of cron starts it when one of them is due. One works at a time for a workspace; it holds no other lock.
 """

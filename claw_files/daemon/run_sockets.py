@@ -1,4 +1,4 @@
-"""The doors of runs in sandboxes: one Unix socket a run, by which its commands reach us. Which one says who calls.
+"""The doors of sandboxed runs: one Unix socket per run for its commands; the socket identifies the caller.
 
 The loop only looks which doors there should be; listening and serving is done in threads that end with the daemon.
 """

@@ -1,4 +1,4 @@
-"""Telling the service manager how we are: sd_notify(3), as far as we use it."""
+"""Notifies the service manager of the daemon's state: the used part of sd_notify(3)."""
 
 import os
 import socket

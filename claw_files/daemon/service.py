@@ -1,4 +1,4 @@
-"""The daemon from start to end: one workspace at a time, under its lock, with an epoch of its own."""
+"""The daemon's life from start to end: one workspace, under its lock, with its own epoch."""
 
 import os
 from collections.abc import Callable, Mapping

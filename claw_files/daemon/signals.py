@@ -1,4 +1,4 @@
-"""What signals ask of the daemon: flags that the loop looks at. A handler sets one and wakes the loop."""
+"""Signal handlers of the daemon: each sets a flag for the loop and wakes it."""
 
 import signal
 from types import FrameType

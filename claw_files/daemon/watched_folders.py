@@ -1,4 +1,4 @@
-"""Which folders the daemon watches, which paths in them count, and what all of them hold: the survey of a rescan."""
+"""The folders that the daemon watches, the paths in them that count, and the survey of a rescan."""
 
 import os
 from collections.abc import Iterator

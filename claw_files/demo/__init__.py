@@ -1,4 +1,4 @@
-"""The workday of the example workspace, lived through in under a minute with real agent processes."""
+"""The workday of the example workspace, run in under a minute with real agent processes."""
 
 from collections.abc import Callable
 

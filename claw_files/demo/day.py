@@ -1,4 +1,4 @@
-"""One day of the demo: what is typed when, what is shown, and what must have come of it.
+"""The script of the demo's day: commands, output, and checks of the result.
 
 The demo plays only what a machine and a person would do: it types the first commands and runs `clawfiles heartbeat`
 once a second, as cron would once a minute. All else is done by the agents' own processes. Time is compressed by the

@@ -1,4 +1,4 @@
-"""What the demo's day needs around it: a copy of the workspace, the command, and no process left at its end."""
+"""The environment of the demo: a copy of the workspace, the command, and clean-up of processes."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What the doctor sees of the disk: names and files below one root, through the same gate as everything else."""
+"""The doctor's access to the disk: names and files below one root, through the path gate."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The whole check: every subject in a fixed order; one that cannot go on does not keep the others from looking."""
+"""The whole check: every subject in a fixed order; a failing check does not stop the others."""
 
 import os
 from collections.abc import Callable, Iterator

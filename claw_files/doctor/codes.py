@@ -1,4 +1,4 @@
-"""Every finding the doctor knows: its code, what it means, what to do. `docs/reference/doctor.md` is this table."""
+"""Every finding of the doctor: code, meaning, what to do. `docs/reference/doctor.md` is this table."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""One finding: which kind, where, and the words for it."""
+"""One finding: its kind, place and sentence."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Mending what has exactly one meaning, by the services that write anyway. Doing it again changes nothing more.
+"""Repairs unambiguous problems, through the services that write anyway. Repeating it changes nothing.
 
 Nothing is deleted, and nobody's file is written to: what is in the way is moved, with its reason beside it.
 """

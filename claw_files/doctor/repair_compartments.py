@@ -1,4 +1,4 @@
-"""Mending what concerns compartments: closing what is open, moving in what lies outside, and each by itself."""
+"""Repairs compartments: closes open modes, moves files in; each repair is independent."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""One walk through the workspace: everything the checks ask about, and what was odd on the way."""
+"""One walk through the workspace: the facts for all checks, and anomalies on the way."""
 
 import os
 from collections import defaultdict

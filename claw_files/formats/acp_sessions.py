@@ -1,4 +1,4 @@
-"""Which session of its program an ACP agent goes on with: `sessions/NAME.md`, one file an agent."""
+"""The session that an ACP agent continues: `sessions/NAME.md`, one file per agent."""
 
 from datetime import datetime
 from typing import Final

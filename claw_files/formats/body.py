@@ -1,4 +1,4 @@
-"""What the free text of a status file says about its task: the lines that agents and people write by hand."""
+"""The free text of a status file: statements that agents and people write by hand."""
 
 import re
 from itertools import islice

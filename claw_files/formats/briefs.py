@@ -1,4 +1,4 @@
-"""A brief: what the quiet hours held back, item by item, with what each channel has had of it.
+"""A brief: the announcements that quiet hours held back, with their delivery to each channel.
 
 The file is Markdown for people; each item ends in a comment with its key and its channels, which is the memory that
 makes the delivery happen once.

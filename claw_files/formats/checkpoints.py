@@ -1,4 +1,4 @@
-"""Checkpoints: what an agent needs to go on, and what a spawned worker leaves behind."""
+"""Checkpoints of agents, and result files of spawned workers."""
 
 import re
 from typing import Final

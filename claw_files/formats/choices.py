@@ -1,4 +1,4 @@
-"""Choices: the lines with a check box by which a person answers in a file of their own, read and marked.
+"""Choices: the lines with a check box in which a person answers, parsed and marked.
 
     - [ ] approve TC-47 <!-- choice: tc-47.1.review -->
 

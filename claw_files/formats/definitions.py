@@ -1,4 +1,4 @@
-"""Definitions: what was asked for, as `definitions/tc-47.md` keeps it: the keys that define a task, then the text.
+"""Definitions, `definitions/tc-47.md`: the keys that define a task, then the text of the request.
 
 Whoever holds a task may write over its status file; what it was asked to do comes from here (decision 0027).
 """

@@ -1,4 +1,4 @@
-"""The file of an event: JSON, or Markdown with front matter. Dropped by hand it is flat; ours has an envelope.
+"""The file of an event: JSON, or Markdown with front matter. By hand it is flat; clawfiles' has an envelope.
 
     {"type": "customer_query", "key": "17", "customer": "Ada"}
     {"event": {"type": "customer_query", "key": "17", "source": "desk"}, "fields": {"type": "mail"}, "text": "..."}

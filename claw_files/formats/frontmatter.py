@@ -1,4 +1,4 @@
-"""Front matter: a strict split, a bounded load in which every scalar stays text, and edits that keep every other byte.
+"""Front matter: a strict split, a bounded load with text scalars, and edits that keep every other byte.
 
 python-frontmatter reads through our handler. Its own loader would crash the process on 25 KB of "[", expand aliases,
 turn 22:00 into 1320, and lose a file whose fence is not closed without a word.

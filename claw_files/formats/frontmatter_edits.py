@@ -1,4 +1,4 @@
-"""Edits of front matter: the lines of the keys concerned change, no other byte does, and each edit proves it."""
+"""Edits of front matter: only the lines of the given keys change, and each edit is verified."""
 
 import re
 from collections.abc import Mapping

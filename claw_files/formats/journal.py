@@ -1,4 +1,4 @@
-"""The journal's lines: one JSON object each, with the promised keys, and facts that programs read."""
+"""The journal's lines: one JSON object each, with the promised keys and typed facts for programs."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""COMPATIBILITY: the facts of journal lines that have none, read out of their sentences.
+"""COMPATIBILITY: parses the facts of old journal lines from their sentences.
 
 Versions before facts were fields wrote them into `why` alone, and other programs may still do so for `usage`. Only
 `claw_files.formats.journal` uses this module; nothing else reads `why`.

@@ -1,4 +1,4 @@
-"""A line that may say something, taken apart: what leads in, its name, what separates it, its value."""
+"""A possible label line, split into prefix, name, separator and value."""
 
 import re
 from typing import Final

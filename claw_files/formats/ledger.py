@@ -1,4 +1,4 @@
-"""The coordinator's ledger, HEARTBEAT.md: which tasks are delegated, and when to look at each.
+"""The coordinator's ledger, HEARTBEAT.md: the delegated tasks, and when to check each.
 
 People keep other things in the same file. Only lines that are entries are ever touched, and of these only the words
 that change; bytes that are not UTF-8 are carried through unread. One form is written, all the ways in which people

@@ -1,4 +1,4 @@
-"""One line of the ledger as people write it: which entry it is, where its parts stand, what in it is not understood."""
+"""One line of the ledger: its entry, the positions of its parts, and the unclear parts."""
 
 import re
 from collections.abc import Container, Iterable

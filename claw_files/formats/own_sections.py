@@ -1,4 +1,4 @@
-"""Our section in somebody else's file: it is put in, brought up to date and taken out, and no other byte changes.
+"""clawfiles' section in another program's file: inserts, updates and removes it; other bytes are kept.
 
 The section stands between two lines of its own. What was taken out again leaves the bytes that were there before, also
 where the file had no last line break, ends its lines with CRLF, or begins with a byte order mark.

@@ -1,4 +1,4 @@
-"""Pure readings of text, remembered for a moment: one command reads the same file several times."""
+"""Short-lived cache of parsed texts: one command reads the same file several times."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps

@@ -1,4 +1,4 @@
-"""The words of a phrase, and what those behind a state word do to it: nothing, or they take it back."""
+"""The words of a phrase, and how those after a state word change its meaning."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What a phrase says about a task's state: the words in front, the state word, and what the rest does to it.
+"""The meaning of a phrase for a task's state: the leading words, the state word, the rest.
 
 "Done in PR 142" is done, "done, but 2 tests are red" is nothing that can be relied on, "done, waiting for review" is
 review. Nothing here guesses: a phrase with a state word that the rest takes back is unclear, with a hint.

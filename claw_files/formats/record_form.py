@@ -1,4 +1,4 @@
-"""What messages, posts, runs, checkpoints and results have in common: typed keys in front matter, then text.
+"""The shared form of messages, posts, runs, checkpoints and results: typed front matter, then text.
 
 A `Form` takes the keys and their types from the struct itself: a new field of the struct is a new key of the file.
 """

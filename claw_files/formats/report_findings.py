@@ -1,4 +1,4 @@
-"""What somebody wrote down about a task's work: where a report begins, and what it calls critical.
+"""Reports about a task's work: where the report begins, and its critical findings.
 
 Data of its author: cut here, quoted or in marks wherever it is told.
 """

@@ -1,4 +1,4 @@
-"""Reports: what an agent says about tasks in files of its own. Claims of their author, never edited by us."""
+"""Reports: statements of agents about tasks in their own files, never edited by clawfiles."""
 
 import re
 from collections.abc import Callable

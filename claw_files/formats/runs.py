@@ -1,4 +1,4 @@
-"""Runs: `runs/RUN-ID/run.md`, one file a run of an agent, the last lines of its output as the text."""
+"""Runs: `runs/RUN-ID/run.md`, one file per run, with the last lines of its output."""
 
 from typing import Final
 

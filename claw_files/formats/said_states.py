@@ -1,4 +1,4 @@
-"""What the body of a status file said at our last write, in the key `said`: so that only what is newer is news.
+"""The statements of a body at the last write, kept in `said`, so that only later ones are news.
 
 "done" (the state), "done x3" (in three lines), "in_progress unclear 0a1b2c" (with marks of what was not understood and
 has been overtaken by a command since).

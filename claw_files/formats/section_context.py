@@ -1,4 +1,4 @@
-"""Sections of a text: which speak for the task, and which for a plan, an older attempt, a step or another task."""
+"""Sections of a text: about the task, or about a plan, an older attempt, a step or another task."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Where a text says how its task stands: label lines, headings, sections, tables, boxes, log lines, one-line forms.
+"""Places of statements in a text: label lines, headings, sections, tables, boxes, log lines, one-line forms.
 
 What surrounds a line decides whether it speaks for the task: a fence, indented or inline code, a quotation, an open
 box, struck text, a plan, an older attempt, a step's or another task's section do not. What a phrase itself says is in

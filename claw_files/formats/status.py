@@ -1,4 +1,4 @@
-"""Status files: what one says about its task, in whatever form it was written, and edits that keep all else.
+"""Status files: parses them in any form, and edits them without changing other bytes.
 
 Front matter and body may disagree, because people and agents write either. Three keys of ours remember what stood
 there at our last write, so that only what was written since counts as news: `recorded` (the state we wrote), `said`

@@ -1,4 +1,4 @@
-"""Tables that say how a task stands: a row "Status | Done", or a column named Status."""
+"""Tables with a task's state: a row "Status | Done", or a column named Status."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""The keys of a status file: which field of Task each one is, and how its text is read and written."""
+"""The keys of a status file: the field of Task for each, and how its text is parsed and written."""
 
 import re
 from collections.abc import Callable, Mapping

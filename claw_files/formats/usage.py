@@ -1,4 +1,4 @@
-"""Usage: what work used, as agents and their programs report it, and as the journal keeps it.
+"""Usage of agents and their programs, as they report it and as the journal keeps it.
 
 Whatever stands in the place of a number is not trusted: a figure that is negative, not finite, not a number or beyond
 what anybody could have used is read as not reported. Nothing here raises for what a file or a program said.

@@ -1,4 +1,4 @@
-"""The words that mean a state, as data: English and German are built in, `[words]` in clawfiles.toml adds more."""
+"""State words, as data: English and German are built in, `[words]` in clawfiles.toml adds more."""
 
 from functools import lru_cache
 from typing import Final

@@ -1,4 +1,4 @@
-"""Placeholders filled in: once, so that what was put in is not looked at again."""
+"""Replaces placeholders once, so that inserted text is not expanded again."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The application: every row of the table at its path, and every way out as JSON."""
+"""The application: every row of the table at its path, and every result as JSON."""
 
 import asyncio
 import os

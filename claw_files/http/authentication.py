@@ -1,4 +1,4 @@
-"""Who asks: by a token, or, where the configuration says so, by its word."""
+"""Identifies the caller: by a token, or, if the configuration allows it, by the name it gives."""
 
 from collections.abc import Mapping
 

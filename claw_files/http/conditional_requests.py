@@ -1,4 +1,4 @@
-"""A request, its answer, and the conditions between them, as RFC 9110 has them."""
+"""A request, its response, and conditional headers as in RFC 9110."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What uvicorn leaves open on a connection: slow heads, clients that do not read, too many at once, errors in words.
+"""Limits that uvicorn lacks: slow headers, slow readers, too many connections, plain errors.
 
 h11 refuses what is no HTTP (two `Host` headers, a length that is no number); here it is answered in JSON.
 """

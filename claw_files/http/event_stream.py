@@ -1,4 +1,4 @@
-"""Server-sent events: what the journal writes, to whom may see it, from where they stopped listening."""
+"""Server-sent events: the journal's new lines for callers who may see them, resumable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

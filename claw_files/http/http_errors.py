@@ -1,4 +1,4 @@
-"""What is refused before any service is asked, and which status an error of a service has."""
+"""Requests refused before any service is called, and the HTTP status of each service error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A request that is sent twice has one effect: what was answered to an `Idempotency-Key` is answered again."""
+"""A repeated request has one effect: the response to an `Idempotency-Key` is repeated."""
 
 import asyncio
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""JSON from strangers: read strictly, so that no two readers can take it for different things."""
+"""Strict parsing of JSON from untrusted callers, so that all readers understand it in the same way."""
 
 import json
 import math

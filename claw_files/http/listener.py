@@ -1,4 +1,4 @@
-"""Listening on loopback, for the board and for MCP alike: the socket, its names, and uvicorn with its limits."""
+"""Listening on loopback, for the board and for MCP: the socket, its names, and uvicorn with its limits."""
 
 import errno
 import ipaddress

@@ -1,4 +1,4 @@
-"""The description of everything that can be asked, in OpenAPI 3.1, made from the table of routes and of calls."""
+"""The OpenAPI 3.1 description of the API, built from the table of routes and calls."""
 
 from functools import cache
 from http import HTTPStatus

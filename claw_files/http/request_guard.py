@@ -1,4 +1,4 @@
-"""What every request is looked at for before anybody knows what it asks: pages of strangers, rebound names, sizes.
+"""Checks before anything else in a request is read: cross-site requests, rebound names, sizes.
 
 A browser on this machine runs pages of anybody. It says in `Host` which name it looked up, in `Origin` and
 `Sec-Fetch-Site` whose page asks; a form cannot send JSON, and nothing here ever answers a question of CORS.

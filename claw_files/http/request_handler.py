@@ -1,4 +1,4 @@
-"""One request, answered: runs in a thread of its own, because services lock files and wait for the disk."""
+"""Handles one request in a separate thread, because services lock files and wait for the disk."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What is answered, as JSON Schema: mostly the fields of the values that `views` shows."""
+"""JSON Schema of the responses: mostly the fields of the values that `views` shows."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""All routes: those of the table of operations, and four that only HTTP has.
+"""All routes: those of the table of operations, and four that exist only in HTTP.
 
 The application, the description at /openapi.json and `docs/reference/http.md` are made from them.
 """

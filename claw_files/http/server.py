@@ -1,4 +1,4 @@
-"""Serving the board, and ending: by a signal, streams included."""
+"""Serves the board, and shuts down on a signal, streams included."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""From the status that somebody wants a task to have to the operation that moves it there."""
+"""Maps a wanted status to the operation that moves the task there."""
 
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""The door for webhooks, `POST /hooks/NAME`: signed requests of other programs become events.
+"""The endpoint for webhooks, `POST /hooks/NAME`: signed requests of other programs become events.
 
 It is apart from the API: no token, no cookie, no answer with a body but Slack's challenge, and no guard against pages
 of strangers, because a request counts by its signature alone.

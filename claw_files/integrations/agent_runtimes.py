@@ -1,4 +1,4 @@
-"""The implementation of each runtime, by the name that the setting `runtime` has for it."""
+"""The implementation of each runtime, by the value of the setting `runtime`."""
 
 from importlib import import_module
 from typing import Final

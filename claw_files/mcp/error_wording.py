@@ -1,4 +1,4 @@
-"""What an error tells to type, in the words of this door: tools and their arguments, no commands and options."""
+"""Rewords an error's advice for MCP: tools and arguments instead of commands and options."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Over HTTP on this machine: any number of clients, each taken for the agent that its token was made for.
+"""MCP over HTTP on this machine: any number of clients, each identified by its token.
 
 Every request stands for itself (no session is kept), so none can be used by another token than the one that began it.
 """

@@ -1,4 +1,4 @@
-"""Resources: calls that only look, under an address, and what tells that they may have changed."""
+"""Resources: read-only calls at an address, and the stamps that show a change."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""The server of the SDK with our tools and resources: what goes over the wire, whichever it is."""
+"""The SDK's server with clawfiles' tools and resources, for both transports."""
 
 import sys
 import traceback

@@ -1,4 +1,4 @@
-"""Over standard input and output: one client, one agent, until the client closes the pipe or is gone.
+"""MCP over standard input and output: one client, one agent, until the client closes the pipe or ends.
 
 The transport is our own: to a line that the SDK's cannot read nothing is answered, and the client waits.
 """

@@ -1,4 +1,4 @@
-"""Who wants to be told of changes, and the look that finds them: once a second, and only while somebody does."""
+"""Subscribers to changes, and the check that finds changes: once a second, only with subscribers."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -1,4 +1,4 @@
-"""The tools as a model sees them: as few words as it can choose by, because every one is paid for in every session."""
+"""The tools for a model, in as few words as possible, because every session pays for each word."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls in threads: the services are synchronous and lock files, and the protocol's loop must never wait for them.
+"""Runs calls in threads: services are synchronous and lock files, and must not block the protocol's loop.
 
 Each call has the workspace opened anew, as a command does: the next one sees a changed configuration, and two at the
 same moment share nothing.

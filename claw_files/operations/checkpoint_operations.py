@@ -1,4 +1,4 @@
-"""The operations on checkpoints: what an agent needs to go on after a restart."""
+"""The operations on checkpoints."""
 
 from typing import TYPE_CHECKING, Literal
 

@@ -1,4 +1,4 @@
-"""The one way to perform an operation: checks the arguments and the right, then calls the function."""
+"""The one way to call an operation: checks the arguments and the right, then calls the function."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""How the arguments of an operation are declared: once, in the signature of its function, for every interface.
+"""Declares the arguments of an operation once, in its function's signature, for every interface.
 
 The type says what an argument is. In the shell a parameter is a word of the command, behind `*` an option; its help
 stands under `Args:` of the docstring. `Shell` and `Json` say where an interface differs from that. Nothing heavy is

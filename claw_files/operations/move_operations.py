@@ -1,4 +1,4 @@
-"""The operations that move one task from state to state."""
+"""The operations that change a task's state."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated

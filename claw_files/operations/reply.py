@@ -1,4 +1,4 @@
-"""What an operation answers, for programs and for people; each interface shows its part."""
+"""The reply of an operation, for programs and for people; each interface shows its part."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The operations on tasks. Where a task lies is looked up here, once for all interfaces."""
+"""The operations on tasks. They locate the task's workspace once, for all interfaces."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any

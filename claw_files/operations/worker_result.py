@@ -1,4 +1,4 @@
-"""Waiting for a worker: we look at its run, which costs a stat, and tick its task alone when the run has ended.
+"""Waits for a worker: stats its run, and ticks only its task when the run has ended.
 
 For the run of a workflow all is ticked: each of its steps is a task.
 """

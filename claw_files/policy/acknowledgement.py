@@ -1,4 +1,4 @@
-"""What shows that the agent a task was sent to has it: the traces of one attempt, and with them its acknowledgement.
+"""Acknowledgement: the traces which show that an agent has received an attempt.
 
 Asked before anything is delivered, sent again, handed on or failed (protocol, sections 5 and 6): one trace is enough,
 whatever the status file says now.

@@ -1,4 +1,4 @@
-"""What an agent program that asks first may do: one answer to each request, from what it asks and how it is trusted.
+"""Permissions of ACP agents: one answer per request, from its content and the permission mode.
 
 `approve-reads` lets it look, and say what its own task needs to hear; `approve-all` lets it act in its working folder;
 `deny-all` lets it talk. Outside of its folder nothing is allowed in any mode.

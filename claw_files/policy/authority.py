@@ -1,4 +1,4 @@
-"""Who may give whom work, and who may see or stop a session: its agent, who spawned it, the coordinator, people."""
+"""Authority: which agent may give work to which, and who may see or stop a session."""
 
 from claw_files.config import Settings
 from claw_files.core.model import AgentId

@@ -1,4 +1,4 @@
-"""Budgets: an agent whose money for the month is used up gets no new work; what runs goes on.
+"""Budgets: an agent that has used its month's budget gets no new work; running work continues.
 
 Nothing is remembered: a raised budget or a new month lets it go on by itself. A message has a budget of runs that it
 may lead to, and who is told when they are used up is said here, too.

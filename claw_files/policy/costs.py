@@ -1,4 +1,4 @@
-"""What work cost, added up: by task, agent, model or month, against the budgets."""
+"""Sums of cost by task, agent, model or month, compared with the budgets."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo

@@ -1,4 +1,4 @@
-"""Who may hand work to whom: one hop, no circles, a spawn's contract."""
+"""Rules of delegation: one hop, no cycles, a spawn's contract."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta

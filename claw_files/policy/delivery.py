@@ -1,4 +1,4 @@
-"""Posts to people outside of the workspace: when each is tried, when somebody is told, when it is given up.
+"""Posts to people outside of the workspace: when each is tried, reported and abandoned.
 
 A channel that has just failed is left alone for the first pause, whatever waits for it; then what was tried least goes
 first, so that one item that a service refuses keeps no other away.

@@ -1,4 +1,4 @@
-"""What comes after other tasks: it is sent when the last of them is done, and asked about when one ended otherwise."""
+"""Tasks with predecessors: sent when all are done, blocked when one has ended otherwise."""
 
 from collections.abc import Sequence
 

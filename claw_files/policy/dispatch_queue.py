@@ -1,4 +1,4 @@
-"""Who waits for whom: which waiting message may start its run now, and what is ahead of each that may not.
+"""The dispatch queue: the messages whose run may start now, and the queue ahead of the others.
 
 Two layers: one run at a time in each lane, in the order in which the messages were sent, and `limits.runs` over all
 lanes. Beside them an agent's own `runs`, the rate of spawns, the rates of models, and the agents' breakers.

@@ -1,4 +1,4 @@
-"""When a schedule comes due: each time on the clock once, over downtime, clock steps and daylight saving.
+"""Due times of schedules: each once, across downtime, clock steps and daylight saving.
 
 A cron line names readings of the clock in a zone. When clocks are changed we do as the cron of Debian does: a line with
 fixed times ("30 2 * * *") fires once a day, at the end of the gap when its reading is skipped, the first time when it

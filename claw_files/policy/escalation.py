@@ -1,4 +1,4 @@
-"""Messages up the chain of `reports_to`, one step after the other."""
+"""Escalation: notifies the next manager in the `reports_to` chain, one step at a time."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Spawned work as trees: who spawned what below what, how deep it is, who hears of it, and in which order it ends.
+"""Flows as trees: parents, depth, the receiver of a result, and the order of cancelling.
 
 What leads up from a task is its `parent`, which people and agents can write: a circle ends where it closes, and
 nothing here recurses, so that no chain is too long.

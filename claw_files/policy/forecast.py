@@ -1,4 +1,4 @@
-"""What a tick would do, and what comes next by the clock alone: the plan itself, asked without acting.
+"""The dry run of a tick: its actions now, and the next actions by the clock alone.
 
 `foresee` follows the steps of a tick as far as their effect is plain from what was read: a date or check time in the
 ledger, a move by hand written down, a report carried over, somebody told. Behind any other step the tick reads anew.

@@ -1,4 +1,4 @@
-"""Whether agents are there: whom to ask in which way, what counts as silence, and who hears of it."""
+"""Health checks: how each agent is pinged, what counts as silence, and who is notified."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

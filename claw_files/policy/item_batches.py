@@ -1,4 +1,4 @@
-"""Batches: many small items, several in one message, each to be answered for."""
+"""Batches: several small items in one message, each with its own answer."""
 
 from collections.abc import Sequence
 

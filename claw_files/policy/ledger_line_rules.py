@@ -1,4 +1,4 @@
-"""What a tick decides for one line of the ledger, row by row.
+"""The rules of a tick for one line of the ledger, row by row.
 
 `docs/explanation/heartbeat.md` has the table; each row there names its test. The first row that matches counts. Times
 matter only when they are due, except that what has ended is acted on at once.

@@ -1,4 +1,4 @@
-"""Whether the holder of a task still works on it, in one word."""
+"""Liveness: the state of a task's holder, in one word."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Moves made by hand: which state is in force after somebody edited a status file, and how that is written down."""
+"""Edits by hand: the effective state after an edit of a status file, and how it is recorded."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Data by size: in the message itself, in a file that the message names, or only as a reference.
+"""Data by size: in the message itself, in a file named by the message, or refused.
 
 The figures stand here once, and every door goes by them: what is typed, what a worker leaves, what we put together.
 """

@@ -1,4 +1,4 @@
-"""Pools: of the named agents that a route has in one, the least busy does the next task."""
+"""Pools: the least busy named agent of a route gets the next task."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

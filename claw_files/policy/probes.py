@@ -1,4 +1,4 @@
-"""Probes: tasks that only ask whether an agent acts when it is woken. Their ids say so, everywhere and for ever."""
+"""Probes: tasks that only test whether an agent acts. Their ids mark them permanently."""
 
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Run, State, TaskId

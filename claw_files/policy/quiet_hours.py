@@ -1,4 +1,4 @@
-"""Quiet hours: inside a window nothing is announced to people, whatever the clocks do that night.
+"""Quiet hours: inside a window nothing is announced to people, even if the clocks change that night.
 
 What counts is what a person reads on the clock: an instant is quiet when its reading in the zone lies in a window.
 So a reading that exists twice is quiet twice, and one that is skipped never was. A window whose start equals its end

@@ -1,4 +1,4 @@
-"""Rows for agents and people who have a task and say nothing, or nothing clear: one reminder, then an escalation."""
+"""Rows for silent or unclear agents and people: one reminder, then an escalation."""
 
 from claw_files.core import text as words
 from claw_files.core.model import AgentId, Kind, Liveness, State

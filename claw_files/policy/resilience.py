@@ -1,4 +1,4 @@
-"""When to try again: backoff, circuit breaker and rate, each derived from what happened and kept nowhere else."""
+"""Retries: backoff, circuit breaker and rate, all computed from the journal and not stored."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Results that answer again: which earlier spawn asked for the same, and how its result ends a new one."""
+"""Reuse of results: the earlier spawn with the same question, and how its result ends a new one."""
 
 from datetime import datetime, timedelta
 

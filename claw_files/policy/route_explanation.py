@@ -1,4 +1,4 @@
-"""Why a task goes where it goes: every step of the choice, as values and in sentences."""
+"""Explains a task's routing: every step of the choice, as values and sentences."""
 
 from collections.abc import Mapping
 from datetime import timedelta

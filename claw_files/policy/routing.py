@@ -1,4 +1,4 @@
-"""Who does a task, how and with which model: the route of its type, and what holds where there is no route."""
+"""Routing: the agent, method and model for a task, with and without a route."""
 
 from datetime import timedelta
 from typing import Literal

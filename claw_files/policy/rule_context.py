@@ -1,4 +1,4 @@
-"""One line of the ledger with everything its rows ask about, and what several rows have in common."""
+"""The context of one ledger line: all facts for its rows, and helpers shared by rows."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

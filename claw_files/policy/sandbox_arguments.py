@@ -1,4 +1,4 @@
-"""Which words start a command in a sandbox of bubblewrap: a pure function of where everything lies."""
+"""The arguments that start a command in a bubblewrap sandbox: a pure function of the paths."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a due time of a schedule makes: which tasks, with which words, under which names."""
+"""The tasks of a schedule's due time: their texts and ids."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Sessions as a view: what runs, inboxes and status files tell about who works, put into one value for each session.
+"""Sessions as a view: the facts of runs, inboxes and status files, as one value per session.
 
 A session is a lane: a named agent's own (`agent:peter:main`), or the one that a worker has for its label
 (`agent:research:subagent:email`). Nothing of it is kept anywhere else.

@@ -1,4 +1,4 @@
-"""What a tick looks at, and what it can decide: the values on both sides of `plan_tick`."""
+"""The snapshot that a tick reads, and the actions it can plan: the values on both sides of `plan_tick`."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

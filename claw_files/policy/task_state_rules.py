@@ -1,4 +1,4 @@
-"""The heartbeat's rules for one task state each. `policy.ledger_line_rules` puts them in their order."""
+"""The heartbeat's rules, one per task state. `policy.ledger_line_rules` orders them."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The moves a task may make, who may make each, and what each one changes.
+"""The moves of a task: who may make each, and what each one changes.
 
 `MOVES` is the table of `docs/explanation/task-life.md`, letter by letter. Every function below it returns a changed
 copy of the task or raises; none of them reads a file or a clock.

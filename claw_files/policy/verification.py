@@ -1,4 +1,4 @@
-"""When a task that is done counts as done: what it promised is there, and the check of its route has passed."""
+"""Verification: a done task counts once its outputs exist and its route's check has passed."""
 
 from msgspec.structs import replace
 

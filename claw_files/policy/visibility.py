@@ -1,4 +1,4 @@
-"""What holds in a compartment: its configuration, and who works in it."""
+"""The rules inside a compartment: its configuration, and the agents that work in it."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""How work went, folded from the lines of the journal: how long it took, how it ended, and where it waited."""
+"""Work statistics from the lines of the journal: durations, outcomes and waits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

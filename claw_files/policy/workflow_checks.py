@@ -1,4 +1,4 @@
-"""What is wrong with a workflow beyond its form: agents, words, placeholders, paths and circles. Pure.
+"""Checks of a workflow beyond its form: agents, words, placeholders, paths and cycles. Pure.
 
 `check` looks at one workflow beside the configuration and the workflows that it nests.
 """

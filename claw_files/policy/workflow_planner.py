@@ -1,4 +1,4 @@
-"""Planner of workflows: one action for each run of which something has ended, or is over."""
+"""Planner of workflows: one action for each run with an ended step, or past its time."""
 
 from collections.abc import Iterator
 from datetime import datetime

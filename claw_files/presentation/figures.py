@@ -1,4 +1,4 @@
-"""What was spent, how work went, what a probe found, why a task stands where it does: as text or JSON."""
+"""Cost, statistics, probe results and explanations, as text or JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Model and errors as text or JSON, shared by every adapter.
+"""Model and errors as text or JSON, shared by every interface.
 
 JSON has stable keys, times as ISO 8601 UTC, and only ASCII: nothing in it can move a terminal's cursor. In text, what
 came from a file goes through `core.text.safe`.

@@ -1,4 +1,4 @@
-"""How agents are woken: the interface of a runtime, and the order for one run. All pass `tests/contract/`."""
+"""The interface of a runtime, and the order for one run. All runtimes pass `tests/contract/`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta

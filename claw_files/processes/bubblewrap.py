@@ -1,4 +1,4 @@
-"""Whether bubblewrap builds sandboxes on this machine. Nothing of a workspace is read here, and nothing written."""
+"""Whether bubblewrap works on this machine; reads no workspace, and writes nothing."""
 
 import os
 import subprocess

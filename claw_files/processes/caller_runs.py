@@ -1,4 +1,4 @@
-"""Which live runs the calling process is part of: the processes above it say so, and hardly ever its variables."""
+"""The live runs that the calling process belongs to, by its ancestors, rarely by its variables."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Agents that are woken by starting a command: the message goes to it, and it ends when it is done."""
+"""Agents that are woken by a command, which gets the message and exits when it is done."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Runs as supervised processes; `docs/explanation/runs.md` tells the whole story.
+"""Runs as supervised processes, described in `docs/explanation/runs.md`.
 
 `runs/RUN-ID/` decides who started a run: it is moved into its place, complete, with its supervisor already waiting and
 holding the run's lock. Whoever finds it there did not start it; whatever kills the starter leaves either no folder, so

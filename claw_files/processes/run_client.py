@@ -1,4 +1,4 @@
-"""What the processes of ours that carry a run's message elsewhere share: message, sentences in the log, small files."""
+"""Shared parts of the bridge and the ACP client: message, log sentences, small files."""
 
 import json
 import os

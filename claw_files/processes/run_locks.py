@@ -1,4 +1,4 @@
-"""One lock file a run, flocked by its supervisor for as long as it lives: the kernel lets go, whatever kills it."""
+"""One lock file per run, flocked by its supervisor; the kernel releases it however the supervisor ends."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""A run folder from its first file to its place, and the order its supervisor is given."""
+"""Prepares a run folder, moves it into place, and writes the supervisor's order."""
 
 import contextlib
 import os

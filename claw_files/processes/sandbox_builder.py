@@ -1,4 +1,4 @@
-"""Building a run's sandbox with bubblewrap: what is on this machine, what has to be there first, and the words for it.
+"""Builds a run's sandbox: facts of this machine, required folders, and bubblewrap's arguments.
 
 `docs/explanation/sandbox.md` tells what it keeps out. Each run has a *door*, `.clawfiles/doors/RUN-ID/`: the folder in
 which the daemon listens for the commands of that run, and of no other. Beside it lies, in RUN-ID.json, who the run is.

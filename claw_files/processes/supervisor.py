@@ -1,4 +1,4 @@
-"""The process that watches over one run of an agent: `python -I -S supervisor.py RUN-ID`.
+"""The supervisor of one run of an agent: `python -I -S supervisor.py RUN-ID`.
 
 It starts the agent in a session of its own, keeps its output within a cap, ends it at its time limit together with
 everything it started, and writes into run.md how it went. It imports nothing from outside the standard library, and

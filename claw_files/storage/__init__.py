@@ -1,1 +1,1 @@
-"""Workspace files: where each lies, how it is loaded, locked and saved."""
+"""Workspace files: the path of each, and how it is loaded, locked and saved."""

@@ -1,4 +1,4 @@
-"""Inboxes: messages delivered the Maildir way, found by their key, read, moved, set aside; and what led to what.
+"""Inboxes: messages delivered in the Maildir way, found by key, read, moved, quarantined; and root messages.
 
 The root message of each task, and the runs that a root message has caused, are looked up here (decision 0031).
 """

@@ -1,4 +1,4 @@
-"""Who may act now: locks that wait and name their holder, and claim files that decide who was first.
+"""Locks that wait and name their holder, and claim files that decide the first claimant.
 
 Agents tidy up, and a lock file that was deleted keeps nobody out. So a lock is held on the workspace's own folder, and
 its file only makes others wait in a queue and tells them for whom. A claim is flock on the task's claim file until the

@@ -1,4 +1,4 @@
-"""What a task comes after and is not done, as lists and commands see it; what a tick sees is in `task_evidence`."""
+"""Unfinished predecessors of a task, for lists and commands; a tick uses `task_evidence`."""
 
 from collections.abc import Iterable
 from typing import Final, Protocol

@@ -1,4 +1,4 @@
-"""Making tasks: the definition, the ledger line of whoever it is for, the status file, in this order."""
+"""Creates tasks: the definition, the ledger line of the assignee, the status file, in this order."""
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress

@@ -1,4 +1,4 @@
-"""An index of the task files: what `task list`, `claim --next` and `auto` need to know of each, by its stamp.
+"""An index of the task files, by stamp: the facts that `task list`, `claim --next` and `auto` need.
 
 It lies in the cache, outside of the workspace. Every use compares it with a survey of the folder and reads anew what
 changed, so that losing it, or finding nonsense in it, costs time and nothing else.

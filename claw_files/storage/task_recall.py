@@ -1,4 +1,4 @@
-"""What else than its status file knows of a task: claim log, messages, journal.
+"""Facts about a task besides its status file: claim log, messages, journal.
 
 Asked only where a file is gone, was put back as an older copy, or says nothing any more; an idle tick asks nothing.
 """

@@ -1,4 +1,4 @@
-"""What a status file lost, brought back from what else knows the task: its definition, its message, its claim log."""
+"""Restores lost keys of a status file from definition, message and claim log."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The read-only view of a workspace: for services that only look, and for a dry run."""
+"""The read-only view of a workspace, for services that only read, and for a dry run."""
 
 from typing import Any, Final, cast
 

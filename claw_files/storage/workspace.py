@@ -1,4 +1,4 @@
-"""Where each file of a workspace lies, and how it is loaded and saved.
+"""The path of each file of a workspace, and how it is loaded and saved.
 
 Nothing here decides: a save runs a rule on whatever stands in the file at that moment (`update`), so an edit that got
 in between is either built upon or makes the rule refuse.

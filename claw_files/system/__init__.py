@@ -1,1 +1,1 @@
-"""The doors outside: files, clock, processes. Nothing else in clawfiles opens, waits or starts."""
+"""Interfaces to the outside: files, clock, processes. Only this room opens files, waits or starts processes."""

@@ -1,4 +1,4 @@
-"""Taking rights away from everybody but the owner, without following a link."""
+"""Removes access for everybody but the owner, without following a link."""
 
 import os
 import stat

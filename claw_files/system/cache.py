@@ -1,4 +1,4 @@
-"""What can be computed anew, or need not outlive the processes that say it: small files by name, whole or not at all.
+"""Cached data that can be computed again: small files by name, written completely or not at all.
 
 What programs are started by is cached outside of the workspace, so that nothing in a copied folder is taken for it.
 """

@@ -1,4 +1,4 @@
-"""Notes of commands that make something: left before the first step, removed when the answer was told.
+"""Notes of commands that create something: written before the first step, removed after the answer.
 
 A note is an empty file whose name is the digest of the call, a dot and a nonce. Its process holds a flock on it, so
 whoever types the same call again can tell one that failed from one that is at work, and goes on under its nonce.

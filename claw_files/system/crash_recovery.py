@@ -1,4 +1,4 @@
-"""What a crash left half done, and what foreign editors wrote into a version we had displaced.
+"""Completes writes after a crash, and adopts lines that editors wrote into a displaced version.
 
 `docs/explanation/durability.md` lists every state that can be found here, by letter, with its recovery and its test.
 """

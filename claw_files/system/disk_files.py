@@ -1,4 +1,4 @@
-"""The disk behind the gate: `DiskFiles`, the one way clawfiles reads and writes a workspace.
+"""`DiskFiles`: the one way clawfiles reads and writes a workspace on disk.
 
 `docs/explanation/durability.md` tells one write step by step, and what each state that a crash leaves means.
 """

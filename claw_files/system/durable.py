@@ -1,4 +1,4 @@
-"""Small durable steps on open descriptors: write everything, lock for a moment, add a line, make sure of a name.
+"""Small durable steps on open descriptors: write all, lock briefly, append a line, sync a name.
 
 Whatever fails here raises OSError; `writing` turns that into the error callers know.
 """

@@ -1,4 +1,4 @@
-"""Who may use a new file: as the folder it is made in says, also when root makes it, and whatever the umask is.
+"""Owner and mode of new files: they follow their folder, even for root and with any umask.
 
 A file is for its owner alone, as in a Maildir, unless its folder is shared by a group in the usual way: writable by the
 group, with the setgid bit. One command typed as root must not leave files behind that whoever works here cannot write.

@@ -1,4 +1,4 @@
-"""The door to the disk as an interface, and the values that go through it; `DiskFiles` is behind it.
+"""The interface to the disk, and its values; `DiskFiles` implements it.
 
 Paths are relative to the workspace root, with "/" between names: "status/tc-47.md".
 """

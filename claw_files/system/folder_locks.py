@@ -1,4 +1,4 @@
-"""Named locks on a folder itself: no file stands for them, so nobody can tidy one away.
+"""Named locks on a folder itself: there is no lock file that could be deleted.
 
 Each name is one byte of the folder, held by an open file description lock, which the kernel drops with its process. A
 folder cannot be opened for writing, so the kernel grants only shared locks on it: whoever wants a byte asks whether

@@ -1,4 +1,4 @@
-"""What is ours outside of every workspace: where it lies, and the key that proves what lies inside of one.
+"""Files outside of every workspace: their paths, and the key that authenticates content of a workspace.
 
 A cloned or unpacked folder brings files along that look like ours; it cannot bring the key.
 """

@@ -1,4 +1,4 @@
-"""Writing into a file that cannot be replaced: one that alone was bound into a sandbox."""
+"""Overwrites a file that cannot be replaced because it is bound into a sandbox."""
 
 import os
 

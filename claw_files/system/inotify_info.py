@@ -1,4 +1,4 @@
-"""What the kernel knows of this process's watches, and of the file system that a folder lies on (Linux: /proc)."""
+"""The kernel's list of this process's watches, and the file system of a folder (Linux: /proc)."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Opening without following links; and renameat2, which Python does not offer, with what stands in where it is missing.
+"""Opens without following links; and renameat2, which Python lacks, with a fallback.
 
 ctypes is imported for the first write only: a command that changes nothing pays nothing for it.
 """

@@ -1,4 +1,4 @@
-"""No keys of the kernel for what is started from here. Standard library only: the child of a supervisor calls it."""
+"""Denies the kernel's keys to started programs. Standard library only: a supervisor's child calls it."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""Months: what is over lies compressed beside what is live, `audit/2026-10.zip`. `docs/explanation/retention.md`."""
+"""Monthly archives next to live files, `audit/2026-10.zip`. `docs/explanation/retention.md`."""
 
 import io
 import re

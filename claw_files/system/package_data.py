@@ -1,4 +1,4 @@
-"""Finding what the program brings along: templates and the example workspace.
+"""Finds the program's data files: templates and the example workspace.
 
 They live at the top of the repository, where people look for them, and inside the package once installed (`_data/`).
 """

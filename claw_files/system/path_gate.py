@@ -1,4 +1,4 @@
-"""The one gate through which anything below the root is opened, and what it refuses.
+"""The one gate that opens everything below the root, and its refusals.
 
 Agents and people write into this folder: what carries the name of a task may be a link to somebody's secret, a FIFO
 that never answers, or a terabyte of nothing. Check and use happen on one descriptor: there is no moment in between.

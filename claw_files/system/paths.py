@@ -1,4 +1,4 @@
-"""Names before they reach the disk: which paths are looked at, and which names in a folder are nobody's work."""
+"""Names before they reach the disk: which paths are allowed, and which names in a folder are ignored."""
 
 import os
 from datetime import UTC, date, datetime, timedelta

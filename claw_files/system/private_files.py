@@ -1,4 +1,4 @@
-"""Plain files outside of a workspace's door, read and replaced whole. Standard library only, as in `system.procfs`."""
+"""Regular files outside of the workspace gate, read and replaced whole. Standard library only."""
 
 import errno
 import os

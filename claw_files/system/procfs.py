@@ -1,4 +1,4 @@
-"""What the kernel's /proc says about processes, by pid.
+"""Facts about processes from the kernel's /proc, by pid.
 
 Standard library only, and little of it: the supervisor of a run starts with this module in its bare interpreter. Every
 process may vanish between two reads; then it simply is not in the answer.

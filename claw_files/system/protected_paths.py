@@ -1,4 +1,4 @@
-"""Places in a working folder that programs outside obey without being asked, and so must not be a sandboxed run's.
+"""Paths in a working folder that programs outside obey, and that a sandboxed run must not write.
 
 Standard library only, and little of it: the supervisor of a run uses this module in its bare interpreter.
 `docs/explanation/sandbox.md` lists who obeys what.

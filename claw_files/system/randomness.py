@@ -1,4 +1,4 @@
-"""The one source of randomness: for names that must not meet, and fences that nobody can guess."""
+"""The one source of randomness: for unique names, and fences that cannot be guessed."""
 
 import os
 

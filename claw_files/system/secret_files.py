@@ -1,4 +1,4 @@
-"""Small secrets, a file each, in a folder below the root: for their owner alone, or they are not read."""
+"""Small secrets, one file each, in a folder below the root; read only if private to their owner."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The private folder: what is on its way in, what was displaced, and how their names tell a crash's story.
+"""The private folder: prepared and displaced versions, whose names describe each write for recovery.
 
     swap/NAME.part   being written; not yet complete
     swap/NAME        complete; after the exchange the same name holds what was displaced

@@ -1,4 +1,4 @@
-"""Names in a folder of `.clawfiles/`: what is still to be done. Losing them costs a look at everything."""
+"""Marks of open work, as names in a folder of `.clawfiles/`. If they are lost, everything is checked once."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a command waits for, said once it has waited for a moment: where somebody reads along, and nowhere else."""
+"""Prints what a command waits for, once it has waited for a moment."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Whose a workspace is: whether others can decide what is started there, and which folders are trusted all the same.
+"""Trust in a workspace: whether other users can decide what is started, and trusted exceptions.
 
 What is asked is what stat says of `clawfiles.toml`, its folder and `.clawfiles/`. The rules are those of git's
 `safe.directory` and sshd's StrictModes.

@@ -1,4 +1,4 @@
-"""When a file may be written to: not while somebody else is in the middle of writing it."""
+"""Decides when a file may be written: not while another process is writing it."""
 
 from collections.abc import Callable
 from datetime import timedelta

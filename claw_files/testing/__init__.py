@@ -1,4 +1,4 @@
-"""For tests, ours and yours: a clock that moves when told to, a death of the process, and patience."""
+"""Test helpers, also for users: a manual clock, simulated crashes, and patience."""
 
 from claw_files.testing.clock import FakeClock
 from claw_files.testing.patience import until

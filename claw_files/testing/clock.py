@@ -1,4 +1,4 @@
-"""A clock that moves only when told to."""
+"""A clock that moves only when a test moves it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""How tests wait: for what will be so, however slow the machine is, and never by sleeping a while."""
+"""Waiting in tests: for a condition, however slow the machine is, never for a fixed time."""
 
 import time
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""What is looked at, a module a subject. Each check is a function from the survey to findings."""
+"""The checks, one module per subject. Each check is a function from the survey to findings."""

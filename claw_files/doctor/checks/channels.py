@@ -1,4 +1,4 @@
-"""The channels of people: whether what is told over them can arrive. Nothing is sent, and no address is shown."""
+"""Channels of people: whether messages can arrive. Nothing is sent, and no address is shown."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Compartments, from outside: who else may enter, and what lies outside that belongs in. Nothing in one is named."""
+"""Compartments, from outside: modes, and files outside that belong inside. No content is named."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Inboxes: messages that are missing, too many, or about nothing."""
+"""Inboxes: missing, superfluous and unrelated messages."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What other users can read and write of the workspace. Nothing is told of one that they cannot reach at all."""
+"""What other users can read and write in the workspace, if they can reach it at all."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Names and nodes: what is no plain file, and names that nobody can read, type or tell apart."""
+"""Names and nodes: files that are not regular, and names that are unreadable or hard to distinguish."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""The surroundings: other programs in the folder, runtimes, the file system."""
+"""The environment: other programs in the folder, runtimes, the file system."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Tasks: agents and tasks they name, circles, states that do not hold, files in the wrong place."""
+"""Tasks: unknown agents and tasks, cycles, invalid states, files in the wrong place."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

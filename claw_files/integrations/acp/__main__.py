@@ -1,4 +1,4 @@
-"""The client as a process, `python -I __main__.py -- PROGRAM ...`: what a run of an ACP agent starts.
+"""The client as a process, `python -I __main__.py -- PROGRAM ...`: started for a run of an ACP agent.
 
 It takes what any agent takes: the message on standard input, the rest in its environment. What the agent says goes to
 standard output. It exits with 0 when the last turn went well, and with 1, and one sentence on standard error, else.

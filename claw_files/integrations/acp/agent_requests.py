@@ -1,4 +1,4 @@
-"""What an agent may ask of us while it works: permission, and files of its working folder."""
+"""Requests of an agent during its work: permissions, and files of its working folder."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One conversation with an agent program: start it, open a session, prompt it, correct it, and leave nothing behind."""
+"""One conversation with an agent program: start, session, prompts, corrections, and clean-up."""
 
 import asyncio
 import os

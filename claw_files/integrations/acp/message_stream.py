@@ -1,4 +1,4 @@
-"""The agent's standard streams as messages: one JSON object a line, within bounds."""
+"""The agent's standard streams as messages: one JSON object per line, within limits."""
 
 import asyncio
 import json

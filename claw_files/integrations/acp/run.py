@@ -1,4 +1,4 @@
-"""One run of an ACP agent: its message is a prompt, each correction the next one, and what it says is the run's log."""
+"""One run of an ACP agent: prompts from its message and corrections; the agent's output becomes the log."""
 
 import asyncio
 import logging

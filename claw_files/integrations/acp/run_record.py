@@ -1,4 +1,4 @@
-"""What a run's folder says about its session: `acp.json`; and the session that the agent's next run goes on with."""
+"""The session of a run, `acp.json`, and the session that the agent's next run continues."""
 
 import os
 from collections.abc import Callable

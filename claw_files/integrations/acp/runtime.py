@@ -1,4 +1,4 @@
-"""Agents that speak ACP: our client is started for each run, and starts the agent's program."""
+"""Agents that speak ACP: each run starts the client, which starts the agent's program."""
 
 import importlib.util
 import os

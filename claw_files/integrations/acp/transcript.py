@@ -1,4 +1,4 @@
-"""What an agent does, as text that a person can read: the run's stdout.log."""
+"""An agent's actions as readable text: the run's stdout.log."""
 
 from typing import Any, TextIO
 

@@ -1,1 +1,1 @@
-"""The door to people outside of the workspace: apprise, loaded only where something is sent through it."""
+"""Notifications to people outside of the workspace, by apprise, which is loaded only for sending."""

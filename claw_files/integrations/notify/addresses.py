@@ -1,4 +1,4 @@
-"""The addresses behind a channel. They may hold passwords: what goes wrong with them is told without them."""
+"""The addresses of a channel. They may contain passwords, so errors do not show them."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Delivering one text to one address, within a limit of time, in a process of its own.
+"""Delivers one text to one address, within a time limit, in a separate process.
 
 apprise has limits of its own: measured, it gives up after 4 s on a web service that is silent, after 15 s on a mail
 server. One that says a letter every three seconds keeps it for ever. So a process that takes too long is killed.

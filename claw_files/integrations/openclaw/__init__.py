@@ -1,4 +1,4 @@
-"""OpenClaw: its agents are woken through its gateway, by a small process of ours that is supervised like any command.
+"""OpenClaw: its agents are woken through its gateway, by a small supervised bridge process.
 
 `docs/decisions/0012-a-bridge-to-openclaw.md` says why, `docs/how-to/openclaw.md` how it is used. What decides is in
 `delivery_check` and `protocol`, which touch nothing; what reaches the gateway is in `gateway_client`.

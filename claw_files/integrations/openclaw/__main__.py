@@ -1,4 +1,4 @@
-"""The bridge as a process, `python -I __main__.py`: what a run of an OpenClaw agent starts.
+"""The bridge as a process, `python -I __main__.py`: started for a run of an OpenClaw agent.
 
 It takes what any agent takes: the message on standard input, the rest in its environment. It exits with 0 when the turn
 went well, with 1 when it did not, and prints the turn's last words.

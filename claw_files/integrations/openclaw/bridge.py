@@ -1,4 +1,4 @@
-"""One run of an OpenClaw agent: look what the gateway has of it, send if need be, wait, and tell what came of it.
+"""One run of an OpenClaw agent: check the gateway for its message, send if necessary, wait, report.
 
 What a bridge is in doubt about it asks the gateway; what it is about to send it writes down first. So it may be killed
 between any two steps, and the gateway, too: nothing is sent that was taken already.

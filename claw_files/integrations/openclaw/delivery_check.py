@@ -1,4 +1,4 @@
-"""Whether a message has to be sent, resolved by what the gateway can show of it.
+"""Decides whether a message must be sent, by the state that the gateway shows.
 
 Pure. The gateway forgets keys when it restarts, and a key that is sent again then does harm: the turn that is over is
 marked as failed, or a model is called twice. So nothing is sent that the gateway shows to have.

@@ -1,4 +1,4 @@
-"""Where the gateway is and with which token: from a variable, a file, or OpenClaw's own configuration."""
+"""The gateway's address and token: from a variable, a file, or OpenClaw's own configuration."""
 
 import os
 from collections.abc import Mapping

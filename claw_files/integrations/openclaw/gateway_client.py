@@ -1,4 +1,4 @@
-"""A connection to OpenClaw's gateway. One thread uses it; it is closed at the end of a `with`."""
+"""A connection to OpenClaw's gateway, for one thread, closed at the end of a `with`."""
 
 from collections import OrderedDict
 from contextlib import ExitStack, suppress

@@ -1,4 +1,4 @@
-"""OpenClaw as it is installed on this machine: its command line, and its configuration in the old and the new layout.
+"""The OpenClaw installation on this machine: command line, configuration in old and new layout.
 
 `agents.list[]` (until 2026.7) and `agents.entries` (since 2026.8) both name agents and their workspaces. The command
 line knows better than the file, which may include others; the file is read where there is no command line.

@@ -1,4 +1,4 @@
-"""A reader of JSON as OpenClaw's configuration has it: with comments, commas at the end, bare names, single quotes.
+"""Parser for JSON as in OpenClaw's configuration: comments, trailing commas, bare names, single quotes.
 
 Pure, and only as much of JSON5 as that: numbers are JSON's. Raises ValueError for what it does not understand.
 """

@@ -1,4 +1,4 @@
-"""Frames of OpenClaw's gateway, version 4 of its protocol: what we say, and what is made of what it says.
+"""Frames of OpenClaw's gateway, protocol version 4: builds requests and parses answers.
 
 All text that comes in is foreign: it is bounded, checked for its form, and shown only through `core.text.said`.
 """

@@ -1,4 +1,4 @@
-"""What a run's folder says about its message: `openclaw.json`, written before it is sent."""
+"""The message record of a run, `openclaw.json`, written before the message is sent."""
 
 import os
 from collections.abc import Iterator

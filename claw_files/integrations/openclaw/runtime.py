@@ -1,4 +1,4 @@
-"""Agents that live in OpenClaw: a bridge is started for each run, and carries the message to OpenClaw's gateway."""
+"""Agents in OpenClaw: each run starts a bridge, which sends the message to OpenClaw's gateway."""
 
 import os
 import shlex

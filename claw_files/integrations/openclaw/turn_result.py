@@ -1,4 +1,4 @@
-"""What a turn came to: its last words and what it used, from its final answer or the transcript. Pure."""
+"""The result of a turn: last text and usage, from its final answer or the transcript. Pure."""
 
 from typing import Any
 

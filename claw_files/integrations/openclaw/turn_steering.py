@@ -1,4 +1,4 @@
-"""Corrections into a turn that is going on.
+"""Corrections of a running turn.
 
 `sessions_send` with `mode: "steer"` is what takes effect at the turn's next step: tool calls that have not begun are
 skipped, and the model sees the text. `chat.send` with `queueMode: "steer"` becomes a turn of its own after the running

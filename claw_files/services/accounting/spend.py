@@ -1,4 +1,4 @@
-"""What was spent, read from the journal: day by day, and from what is kept of days that did not change."""
+"""Spending, read from the journal day by day, with a cache for unchanged days."""
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Statistics of work: some days of the journal, folded by `policy.work_statistics`, with facts of tasks and runs."""
+"""Statistics of some days of the journal (`policy.work_statistics`), with facts of tasks and runs."""
 
 from collections.abc import Iterator
 from contextlib import suppress

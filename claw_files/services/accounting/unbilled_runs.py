@@ -1,4 +1,4 @@
-"""Runs whose usage is not noted yet: which there are, in so few words that a tick with nothing to do can afford it."""
+"""Runs whose usage is not recorded yet, listed cheaply enough for an idle tick."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Noting what work used: one line of the journal for each run that has ended, and for work without a run.
+"""Records usage: one line of the journal for each ended run, and for work without a run.
 
 What is still to be noted stands in `.clawfiles/uncounted/`, a name for each run, written before it starts. If that
 folder is gone, every run of this month is looked at once; the run.md of those that were noted has their `usage`.

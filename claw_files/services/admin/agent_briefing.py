@@ -1,4 +1,4 @@
-"""What an agent must know to work here, for its role and as it is configured: `prime`, and the skill's text."""
+"""Instructions for an agent's role, as configured: `prime`, and the skill's text."""
 
 from collections.abc import Iterable
 from string import Template

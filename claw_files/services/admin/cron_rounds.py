@@ -1,4 +1,4 @@
-"""Pings and the doctor's visit where no daemon runs: when a heartbeat of cron has to begin them.
+"""Pings and the doctor's check without a daemon: when a heartbeat of cron starts them.
 
 What is due next stands in a small file; its own time is the earliest of these, so that a tick with nothing to begin
 costs one look at it. Losing the file means that counting restarts.

@@ -1,4 +1,4 @@
-"""`init`: make a workspace, or add what one lacks. Of what exists, only our own marked sections are ever changed."""
+"""`init`: creates a workspace, or adds missing parts. In existing files only marked sections are changed."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reading the journal: its last lines, and those that come."""
+"""Reads the journal: its last lines, and new ones as they are written."""
 
 import re
 from collections.abc import Callable, Iterator

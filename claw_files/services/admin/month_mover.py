@@ -1,4 +1,4 @@
-"""What is over moves by month into archives: closed tasks first, then the files beside what is live, a few each tick.
+"""Moves finished files to monthly archives: closed tasks first, then others, a few per tick.
 
 `docs/explanation/retention.md` tells what moves when, and what stays because something open may still ask for it.
 """

@@ -1,4 +1,4 @@
-"""Saving what there is of a run that is about to be ended, where its agent will look when it is started again."""
+"""Saves the partial work of a run before it is stopped, where its agent will find it."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""Tokens: whoever shows one over HTTP or MCP is the agent that it was made for.
+"""Tokens: each identifies one agent over HTTP or MCP.
 
 Each lies in a file of its own, `.clawfiles/tokens/NAME`, for its owner alone. Losing it means only that a new one is
 made; nothing else in the workspace depends on it.

@@ -1,4 +1,4 @@
-"""Files that the user who runs the heartbeat may not write, mostly made by one command typed as another user."""
+"""Files that the heartbeat's user may not write, usually created by a command of another user."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -1,1 +1,1 @@
-"""Compartments: where the files of an isolated agent lie, and how tasks move in."""
+"""Compartments: the location of an isolated agent's files, and how tasks move in."""

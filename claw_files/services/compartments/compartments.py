@@ -1,4 +1,4 @@
-"""Moving into a compartment: how what lies outside of it is brought to the agent that it belongs to.
+"""Moves files from outside into the compartment of their agent.
 
 The line inside is the record of intent. Whatever a crash leaves, one of the two ticks goes on: the outer one while the
 line outside stands, the inner one by the line inside. `docs/explanation/compartments.md` tells the steps.

@@ -1,4 +1,4 @@
-"""Who gets a task, with all that the choice goes by: what agents have before them, and what money is left."""
+"""Selects the agent for a task, by the agents' load and remaining budgets."""
 
 from collections.abc import Mapping
 from functools import cached_property

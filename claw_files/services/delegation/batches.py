@@ -1,4 +1,4 @@
-"""Spawning in batches: one task for every few items, all in one group, with one combined report."""
+"""Spawns batches: one task per few items, all in one group, with one combined report."""
 
 from msgspec.structs import replace
 

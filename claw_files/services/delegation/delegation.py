@@ -1,4 +1,4 @@
-"""Handing work to agents: delegate, spawn, send again, hand to the next one.
+"""Delegates tasks to agents: delegate, spawn, send again, give to the next agent.
 
 The order never changes, because each step alone suffices to redo the rest after a crash: the ledger line, the
 reservation and the assignee, the message, the run.

@@ -1,4 +1,4 @@
-"""Answering a spawn with an earlier result, found among the tasks of this place alone, and only if it was accepted."""
+"""Answers a spawn with an earlier verified result, found among the tasks of this workspace only."""
 
 from datetime import timedelta
 

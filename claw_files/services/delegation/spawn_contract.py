@@ -1,4 +1,4 @@
-"""What a spawn asks for, and what must hold before a worker is started for it."""
+"""The contract of a spawn, and the checks before its worker is started."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What follows from a spawn's order once its worker is known: the model, and an earlier answer to the same question."""
+"""Terms of a spawn that depend on its worker: the model, and a cached answer."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Who wants to spawn, as the files and the processes tell it: a name and variables alone can be made up."""
+"""Identifies the spawner by files and processes; names and variables can be forged."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""Speaking to a worker that stays, and closing its session; what a turn of it is told."""
+"""Sends messages to session workers, and closes their sessions; the history for a turn."""
 
 from contextlib import suppress
 from datetime import timedelta

@@ -1,1 +1,1 @@
-"""Evidence: what files, messages and runs show about one task or agent."""
+"""Evidence: the facts in files, messages and runs about one task or agent."""

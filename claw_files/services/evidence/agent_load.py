@@ -1,4 +1,4 @@
-"""What agents have before them, for routes with a pool; and with which model what waits for them would be done."""
+"""The load of agents, for routes with a pool, and the model for their waiting work."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What comes after a task that has just ended, and has no line in the ledger: nobody else would look at it."""
+"""Successors of a task that has just ended, if they have no line in the ledger."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""What a task comes after: no circle, and what was found, for the message of the task."""
+"""Predecessors of a task: no cycles, and their results for the task's message."""
 
 from collections.abc import Iterator
 from contextlib import suppress

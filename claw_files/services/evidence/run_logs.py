@@ -1,4 +1,4 @@
-"""What a run has printed so far; the last lines of one that is over stand in its run.md, too."""
+"""The output of a run so far; run.md has the last lines of an ended run, too."""
 
 from contextlib import suppress
 

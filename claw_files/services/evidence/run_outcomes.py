@@ -1,4 +1,4 @@
-"""Starts and ends of runs, read from the journal: breakers and rates are derived from them."""
+"""Starts and ends of runs, read from the journal, for breakers and rates."""
 
 from datetime import datetime, timedelta
 from zlib import crc32

@@ -1,4 +1,4 @@
-"""Evidence about one task: what its files, message, reports and runs show.
+"""Evidence about one task, from its files, message, reports and runs.
 
 Reads only what an entry names. The run is read before the files that it may have written, so that a run seen as ended
 has nothing more to say.

@@ -1,4 +1,4 @@
-"""Status files that are broken, empty, gone, or older than what was recorded. None of them counts as a new task."""
+"""Broken, empty, missing or outdated status files. None of them counts as a new task."""
 
 import os
 from collections.abc import Iterable

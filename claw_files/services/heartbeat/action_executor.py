@@ -1,4 +1,4 @@
-"""Carrying out what a tick decided, one small method for each kind of action. Every one of them can be repeated."""
+"""Executes planned actions, one small method per kind; every method can be repeated."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext

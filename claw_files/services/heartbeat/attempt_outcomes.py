@@ -1,4 +1,4 @@
-"""How attempts end: finished, failed, tried again, dead, reopened; and the combined report of a group."""
+"""Ends of attempts: finished, failed, retried, dead, reopened; and the report of a group."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

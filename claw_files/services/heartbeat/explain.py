@@ -1,4 +1,4 @@
-"""Why a task stands where it stands, and what happens next: one screen, from the same rules that the tick uses."""
+"""Explains a task's state and what happens next, by the rules of the tick."""
 
 from datetime import datetime
 

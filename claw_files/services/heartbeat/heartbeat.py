@@ -1,4 +1,4 @@
-"""One tick: look, decide, act. Cron, the daemon and `--wait` all come here.
+"""One tick: read, decide, act. Cron, the daemon and `--wait` all use it.
 
 `plan_tick` decides everything. Each entry is planned once more under its task's lock before it is acted on, because
 commands and agents go on working meanwhile. No lock is held while a process runs or an agent answers.

@@ -1,4 +1,4 @@
-"""Does an agent act when it is woken? A small task of its own kind is given to it, and what follows is watched.
+"""Probe: gives an agent a small test task, and reports each step of its reaction.
 
 The task goes the way of every other: status file, message, wake. It has no line in the ledger, so no tick follows it;
 in the end it is closed and archived, whatever came of it.

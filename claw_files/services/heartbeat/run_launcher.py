@@ -1,4 +1,4 @@
-"""Waking agents: the run of a message, the run of a route's own check."""
+"""Launches runs: for a message, and for a route's check."""
 
 import os
 from collections.abc import Callable

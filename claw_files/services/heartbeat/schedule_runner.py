@@ -1,4 +1,4 @@
-"""What happens by the clock. A due time becomes one file in events/, whose name is the memory that it happened."""
+"""Runs schedules. A due time becomes one file in events/, whose name records that it happened."""
 
 from datetime import datetime
 

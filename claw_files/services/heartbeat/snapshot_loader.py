@@ -1,4 +1,4 @@
-"""Loads the snapshot of one tick: the evidence for each ledger line, and what lies around the lines."""
+"""Loads the snapshot of one tick: the evidence for each ledger line, and everything else."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime

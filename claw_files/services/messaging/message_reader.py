@@ -1,4 +1,4 @@
-"""Messages as their receivers may take them: only what the journal knows counts as its sender's words.
+"""Reads messages for their receivers: text counts as its sender's only if the journal has it.
 
 Words of agents who may not give work are marked when they are sent, in the file itself. Here is checked, each time one
 is read, that we delivered the file as it stands: anybody can write a file that says `from: sam`.

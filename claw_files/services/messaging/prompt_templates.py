@@ -1,4 +1,4 @@
-"""The texts that agents get, from `templates/messages/`: whitelisted names are filled in, data is never a template."""
+"""Texts for agents, from `templates/messages/`: only listed names are filled in; data is never a template."""
 
 import re
 from collections.abc import Sequence

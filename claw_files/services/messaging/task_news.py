@@ -1,4 +1,4 @@
-"""What came of a task, for those who hear of it: what is critical first, the first lines of the report, its path."""
+"""News about a task's end: critical findings first, the report's first lines, its path."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What people decide by ticking a box: looked for in their own files, carried out in their name, marked in the file.
+"""Choices of people: finds ticked boxes in their files, carries them out in their name, marks them.
 
 Only files that belong to a person count: those of their `file:` channels, and their briefs of the last days. A status
 file does not, because whoever does the work writes in it.

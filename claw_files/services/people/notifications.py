@@ -1,4 +1,4 @@
-"""What reaches people: announcements outside the quiet hours, one brief when they end. Each item once.
+"""Notifications of people: announcements outside quiet hours, one brief at their end, each item once.
 
 A message to a person waits in their new/. Handing it over marks the channel in the message, so that a crash between
 two channels repeats neither. A `file:` channel gets an item exactly once, because the item's key stands in its text;

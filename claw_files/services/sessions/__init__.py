@@ -1,1 +1,1 @@
-"""Sessions: live runs and staying workers, their history, steering and flows."""
+"""Sessions: live runs and session workers, their history, steering and flows."""

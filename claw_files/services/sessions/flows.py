@@ -1,4 +1,4 @@
-"""Trees of spawned work: what there is, and ending one of them whole."""
+"""Flows: lists trees of spawned work, and cancels one completely."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

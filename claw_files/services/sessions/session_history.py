@@ -1,4 +1,4 @@
-"""A session's whole record: what woke it, what it wrote and said, how it ended, how its task moved."""
+"""The record of a session: messages, output, results, ends of runs, and moves of its task."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Sessions: who works, since when, on what and what it last said; read anew from runs, inboxes and status files."""
+"""Lists sessions: agent, start, task and last output, computed from runs, inboxes and status files."""
 
 from collections.abc import Iterable
 from contextlib import suppress

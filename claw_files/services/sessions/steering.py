@@ -1,4 +1,4 @@
-"""Talking to a session that is at work: a message that triggers a turn, a correction, the end of its run."""
+"""Steers a live session: a message that triggers a turn, a correction, the end of its run."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Looking at tasks: one, or all of them; what cannot be read is named, and the rest goes on."""
+"""Reads tasks: one or all; unreadable files are reported, and the others are shown."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What an agent needs to go on after a restart, and what spawned workers left behind."""
+"""Checkpoints of agents, and results of spawned workers."""
 
 import os
 from collections.abc import Iterator

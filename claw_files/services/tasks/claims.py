@@ -1,4 +1,4 @@
-"""Claiming: exactly one of any number of processes becomes the holder, the others learn who did.
+"""Claims: exactly one of any number of processes becomes the holder; the others get its name.
 
 The order, each step enough to see after a crash: the ledger line, the claim file, the status file. The task's lock
 keeps honest claimants from getting in each other's way; that exactly one wins is up to the claim file and the commit.

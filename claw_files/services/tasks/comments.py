@@ -1,4 +1,4 @@
-"""Comments: notes of anybody in a task's file, which say nothing about how it stands."""
+"""Comments: notes in a task's file that do not change its state."""
 
 from msgspec.structs import replace
 

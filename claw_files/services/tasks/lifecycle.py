@@ -1,4 +1,4 @@
-"""Tasks: creation and every move but the claim. A move runs a rule on the file; a refusal changes nothing."""
+"""Creates tasks, and makes every move but the claim. A move runs a rule on the file; a refusal changes nothing."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Promised outputs: which of those that a finished task names are not there."""
+"""Promised outputs: which ones of a finished task are missing."""
 
 from contextlib import suppress
 

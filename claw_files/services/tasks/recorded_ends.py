@@ -1,4 +1,4 @@
-"""Whether an end that a status file calls recorded was written by us: the file alone is no evidence, the journal is."""
+"""Whether clawfiles wrote a recorded end: the file alone is no evidence, the journal is."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""The messages of workers that stay: each is one turn of their session, in the order in which they came.
+"""Messages of session workers: each is one turn of the session, in order of arrival.
 
 Nothing is kept for it but the messages, `tc-5.turn.2.md` and so on in the worker's inbox, and the task's `session` and
 `turn`. The tick makes a turn an attempt at the task: what holds for attempts holds for turns.

@@ -1,4 +1,4 @@
-"""What the journal tells about one task, for its dead letter and for `explain`."""
+"""The journal's history of one task, for its dead letter and for `explain`."""
 
 from datetime import datetime, timedelta
 
