@@ -186,14 +186,16 @@ def run(
         raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
     given = {name_of(name): value for name, _, value in pairs}
     app.check_takes_work()
+    caller = app.delegations.admit(app.actor, app.inside)
     for agent in app.workflows.agents(workflow, known):  # a run hands out nothing that whoever begins it could not
+        app.check_use("spawn" if app.settings.is_worker(agent) else "delegate")
         if not app.settings.is_worker(agent):
             app.delegations.check(app.actor, agent, app.inside)
         if wait:
             check_wait(app.settings, app.actor, agent, app.lanes_held())
     app.begin("workflow run", workflow.name, key, version, tuple(sorted(given.items())))
     copies = app.workflows.copies(workflow, name, file, known, version)
-    made = begin(app.workspace, workflow, copies, given, app.actor, app.inside, key)
+    made = begin(app.workspace, workflow, copies, given, app.actor, caller.within, key)
     app.wake()
     if wait:
         wait_for_run(app, made.id)

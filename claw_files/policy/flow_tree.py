@@ -30,7 +30,12 @@ def above(task: Task, find: Find) -> Iterator[Task]:
 
 def depth(task: Task, find: Find) -> int:
     """How many spawns lead to it, its own included: 0 for what was delegated, 1 for a worker of that."""
-    return sum(1 for it in (task, *above(task, find)) if it.label)
+    found, is_below = 0, False
+    for it in reversed((task, *above(task, find))):
+        found += bool(it.label or (it.flow and is_below and not it.workflow))
+        if it.workflow and not it.flow:  # the steps of a run that hangs below a task are one deeper than that
+            is_below = it.parent is not None
+    return found
 
 
 # --- what may still be spawned
@@ -74,10 +79,11 @@ def is_bounded(settings: Settings, caller: Caller) -> bool:
 
 
 def is_child(task: Task, caller: Caller) -> bool:
-    """Whether it is an open spawn of the caller's task; of one without a task, of its session."""
-    if task.label is None or task.state.is_closed:
+    """Whether it is an open spawn or run of the caller's task; of one without a task, of its session."""
+    if not (task.label or task.workflow) or task.state.is_closed:
         return False
-    return task.parent == caller.within if caller.within else task.parent is None and task.spawner == caller.by
+    asked = task.spawner or task.requested_by
+    return task.parent == caller.within if caller.within else task.parent is None and asked == caller.by
 
 
 # --- trees
@@ -132,7 +138,9 @@ def forest(tasks: Iterable[Task]) -> tuple[Flow, ...]:
         if up:
             below.setdefault(up, []).append(name)
     tops: dict[tuple[AgentId | None, str], list[TaskId]] = {}
-    for task in (known[it] for it, up in ups.items() if up is None and (known[it].label or it in below)):
+    for task in (
+        known[it] for it, up in ups.items() if up is None and (known[it].label or known[it].workflow or it in below)
+    ):
         asked = task.spawner or task.requested_by
         tops.setdefault((asked, task.group) if task.group else (None, f"\0{task.id}"), []).append(task.id)
     return tuple(_flow(found, known, below) for found in tops.values())
@@ -153,7 +161,7 @@ def _flow(tops: list[TaskId], known: Mapping[TaskId, Task], below: Mapping[TaskI
 def _ups(known: Mapping[TaskId, Task]) -> dict[TaskId, TaskId | None]:
     """Each task with the one it was spawned in, where that is known; a circle is cut above its first task."""
     ups: dict[TaskId, TaskId | None] = {
-        it.id: it.parent if it.label and it.parent in known and it.parent != it.id else None for it in known.values()
+        it.id: it.parent if _hangs(it) and it.parent in known and it.parent != it.id else None for it in known.values()
     }
     settled = set[TaskId]()
     for start in ups:
@@ -168,6 +176,11 @@ def _ups(known: Mapping[TaskId, Task]) -> dict[TaskId, TaskId | None]:
     return ups
 
 
+def _hangs(task: Task) -> bool:
+    """Whether it belongs to what its parent names: spawned work, runs of workflows and their steps do."""
+    return bool(task.label or task.workflow or task.flow)
+
+
 def branch(flow: Flow, top: TaskId) -> Flow:
     """The part of a flow that hangs on one of its tasks."""
     kept = dict[TaskId, Member]()
@@ -179,8 +192,12 @@ def branch(flow: Flow, top: TaskId) -> Flow:
 
 
 def plan_end(flow: Flow) -> tuple[Task, ...]:
-    """What is to be ended, leaves first: nothing ends before all that was spawned in it. What is closed stays so."""
-    return tuple(member.task for member in reversed(flow.members) if is_open(member.task))
+    """What is to be ended, leaves first: nothing ends before all that was spawned in it. What is closed stays so.
+
+    Runs of workflows come before all that, from the top: one that goes on would take a step that was ended for failed.
+    """
+    found = [member.task for member in flow.members if is_open(member.task)]
+    return (*(it for it in found if it.workflow), *(it for it in reversed(found) if not it.workflow))
 
 
 # --- who hears of it

@@ -4,10 +4,12 @@ tells what it holds against, and what only a sandbox does."""
 from datetime import timedelta
 
 from claw_files.config import Profile, Settings
+from claw_files.config.value_forms import OWN_FOLDERS
 from claw_files.core.errors import Refused
 from claw_files.core.model import AgentId, AgentKind, RunId, Task
 from claw_files.core.operation_table import BOARD, MACHINE, RIGHTS, begins
 
+CONFIG = "clawfiles.toml"
 WORK = "work"  # the folder in which runs in a sandbox work, each agent and each worker in one of its own
 
 
@@ -77,6 +79,13 @@ def secrets(settings: Settings) -> tuple[str, ...]:
     files = (channel.removeprefix("addresses:") for channel in channels if channel.startswith("addresses:"))
     token = settings.openclaw.token_file
     return (*files, *((token,) if token else ()))
+
+
+def is_work(settings: Settings, path: str) -> bool:
+    """Whether the file is work, which a workflow may pass on: none of the workspace's own, none hidden or secret."""
+    parts = path.removeprefix("./").split("/")
+    is_own = parts[0] in (*OWN_FOLDERS, CONFIG) or "/".join(parts) in secrets(settings)
+    return not is_own and not any(part.startswith(".") or not part for part in parts)
 
 
 def folder_of(settings: Settings, agent: AgentId, task: Task | None) -> str | None:

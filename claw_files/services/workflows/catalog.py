@@ -10,6 +10,8 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Task, TaskId, Value
 from claw_files.core.workflow import FILE_BYTES, InvalidWorkflow, Problem, RunRecord, Workflow
 from claw_files.formats import workflow_file
+from claw_files.policy import routing
+from claw_files.policy.profiles import is_work
 from claw_files.policy.workflow_checks import check
 from claw_files.policy.workflow_dry_run import DryRun, Script, dry_run, not_begun
 from claw_files.policy.workflow_versions import pick
@@ -107,9 +109,10 @@ class WorkflowCatalog:
         return inner | {workflow.name: self._raw(name, text, key, version)[0]}
 
     def agents(self, workflow: Workflow, key: str | None = "") -> list[AgentId]:
-        """Whom the workflow names, and those that it nests, each once."""
-        flows = (workflow, *self._others(workflow, key).values())
-        return list(dict.fromkeys(it for flow in flows for step in flow.steps for it in (*step.to, *step.to_each)))
+        """Who may do a step of the workflow, and of those that it nests, each once: whom a route may choose, too."""
+        steps = [step for flow in (workflow, *self._others(workflow, key).values()) for step in flow.steps]
+        routed = {it.type: routing.candidates(self._ws.settings, it.type) if it.type else () for it in steps}
+        return list(dict.fromkeys(who for it in steps for who in (*it.to, *it.to_each, *routed[it.type])))
 
     def sound(self, name: str, text: str = "", key: str | None = "", version: int | None = None) -> Workflow:
         """The workflow, which may be run. Raises InvalidWorkflow, and what `find` raises."""
@@ -127,7 +130,7 @@ class WorkflowCatalog:
     def _raw(self, name: str, text: str, key: str | None, version: int | None) -> tuple[bytes, str]:
         """The bytes, and where they lie."""
         is_file, path = name.endswith(".md"), name if name.endswith(".md") else f"{FOLDER}/{name}.md"
-        if text or is_file:
+        if text or (is_file and is_work(self._ws.settings, path)):
             if version:
                 raise UsageError("`--version` goes with the name of a workflow: its versions are those of its file")
             return (text.encode(), "-") if text else (self._ws.files.read(path, FILE_BYTES).data, path)
@@ -135,7 +138,7 @@ class WorkflowCatalog:
         if number := version or (None if key is None else pick(pin, name, key)):
             store = VersionStore(self._ws, name)
             return store.read(number), store.path(number)
-        if name not in self.names():
+        if is_file or name not in self.names():
             names = ", ".join(self.names()) or "none yet: a workflow is a file workflows/NAME.md"
             raise NotFound("workflow", name, f"there are {names}")
         return self._ws.files.read(path, FILE_BYTES).data, path

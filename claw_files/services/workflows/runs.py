@@ -15,6 +15,7 @@ from claw_files.core.errors import Conflict, NotFound, UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, State, Task, TaskId
 from claw_files.core.workflow import BUILT_IN, RunRecord, Step, StepState, Workflow
+from claw_files.policy.flow_tree import above
 from claw_files.policy.snapshot import Action, FilePlace, TaskEvidence
 from claw_files.policy.verification import chosen, verified
 from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun, open_tasks
@@ -117,6 +118,9 @@ class RunLoader:
     def _run(self, task: Task, tasks: Mapping[TaskId, StepTask], look_at: datetime | None) -> WorkflowRun:
         files, agents = RunFiles(self._ws, task.id), self._ws.settings.agents.values()
         workflow, record = files.workflow(task.workflow or ""), files.record()
+        tops = (it for it in (task, *above(task, self._ws.known)) if it.workflow and not it.flow)
+        if next((it.parent for it in tops), None):  # it hangs below an agent's task, and is bounded like its spawns
+            workflow = replace(workflow, at_once=min(workflow.at_once, self._ws.settings.limits.children))
         tasks = dict(tasks)
         for step in workflow.steps:  # whose line or record was lost: what has ended counts
             for id in open_tasks(task.id, step, record.steps.get(step.name) or StepState()):

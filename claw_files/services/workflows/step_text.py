@@ -11,6 +11,7 @@ from claw_files.core.text import render_duration, said
 from claw_files.core.workflow import FAILED, HAND_ON, SKIPPED, Output, Step, StepState
 from claw_files.formats.workflow_text import fill, path_part, stem
 from claw_files.policy import item_batches
+from claw_files.policy.profiles import is_work
 from claw_files.policy.workflow_plan import WorkflowRun, task_of
 from claw_files.services.messaging import prompt_templates, task_news
 from claw_files.services.workflows.run_files import RunFiles
@@ -184,12 +185,15 @@ class StepText:
         if "*" in text:
             folder, _, pattern = text.removeprefix("./").rpartition("/")
             names = self._ws.files.names(folder)
-            return tuple(f"{folder}/{name}".lstrip("/") for name in names if _fits(name, pattern))
+            found = (f"{folder}/{name}".lstrip("/") for name in names if _fits(name, pattern))
+            return tuple(path for path in found if is_work(self._ws.settings, path))
         return _split(text)
 
     def _content(self, path: str) -> str:
         """The text of a file; "" where it cannot be read: a map over nothing fails, and says so."""
         with suppress(ClawError):
+            if not is_work(self._ws.settings, path):
+                return ""
             return self._ws.files.read(path).data.decode("utf-8", "replace")
         return ""
 
