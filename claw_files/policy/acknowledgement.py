@@ -16,7 +16,7 @@ OWN = timedelta(seconds=2)  # a write of ours stamps `updated` before the file g
 
 
 class TraceKind(StrEnum):
-    """What left a trace."""
+    """The kinds of traces."""
 
     CLAIM = "claim"
     READ = "read"
@@ -63,14 +63,14 @@ def traces(look: TaskEvidence, agent: AgentId | None, is_woken: bool) -> tuple[T
 
 
 def sentence(trace: Trace, when: Callable[[datetime], str]) -> str:
-    """The trace for people: what it is, where it stands, and since when, as `when` tells an instant."""
+    """The trace for people: its kind, place and time, with `when` to format the instant."""
     line = f", line {trace.line}" if trace.line else ""
     at = f", {when(trace.at)}" if trace.at else ""
     return f"{_SAID[trace.kind]} ({trace.path}{line}{at})"
 
 
 def is_changed(look: TaskEvidence) -> bool:
-    """Whether somebody else than clawfiles changed the status file after the attempt's message was sent.
+    """Whether the status file was changed by hand after the attempt's message was sent.
 
     Every rule of ours that writes sets `updated`, and keeps the file's time or is as old as it.
     """
@@ -85,7 +85,7 @@ def is_changed(look: TaskEvidence) -> bool:
 
 
 def is_withdrawn(look: TaskEvidence) -> bool:
-    """Whether the line names the next agent already: then the message in done/ was withdrawn by us, not read."""
+    """Whether the line already names the next agent: then clawfiles withdrew the message in done/, it was not read."""
     holder = look.message.to if look.message else None
     return look.box is Box.DONE and look.entry.agent not in (None, holder)
 

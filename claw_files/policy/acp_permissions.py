@@ -40,7 +40,7 @@ class Option(Value, frozen=True):
 
 
 class PermissionRequest(Value, frozen=True):
-    """What an agent wants to do."""
+    """An agent's request for permission."""
 
     kind: str | None = None  # as the agent calls it: read, edit, execute, ...
     outside: str | None = None  # a place of it that is not in the working folder
@@ -51,7 +51,7 @@ class PermissionRequest(Value, frozen=True):
 
 
 class Decision(Value, frozen=True):
-    """The answer to one request, and why."""
+    """The answer to one request, and its reason."""
 
     allowed: bool
     why: str
@@ -59,7 +59,7 @@ class Decision(Value, frozen=True):
 
 
 def decide(mode: str, asked: PermissionRequest) -> Decision:
-    """The answer: an option that the agent offers; one that counts for once, where there is one."""
+    """The answer: an option that the agent offers, preferably one that applies only once."""
     allowed, why = may(mode, asked)
     word = "allow" if allowed else "reject"
     by_kind = {option.kind: option.id for option in reversed(asked.options)}
@@ -70,7 +70,7 @@ def decide(mode: str, asked: PermissionRequest) -> Decision:
 
 
 def may(mode: str, asked: PermissionRequest) -> tuple[bool, str]:
-    """Whether it may, and why."""
+    """Whether the request is allowed, and why."""
     if mode not in (APPROVE_READS, APPROVE_ALL):
         return False, f"{DENY_ALL} allows nothing"
     if asked.is_report:
@@ -89,7 +89,7 @@ def may(mode: str, asked: PermissionRequest) -> tuple[bool, str]:
 
 
 def is_report(command: str | Sequence[str], task: TaskId | None) -> bool:
-    """Whether a command only says something about the agent's own task, by our program: nothing else is run with it.
+    """Whether a command is a plain `clawfiles` command that only reports on the agent's own task.
 
     Args:
         command: a shell's line, or a program with its arguments, which may be a shell with its line.
@@ -113,12 +113,12 @@ def _is_word_of_ours(words: list[str], task: TaskId | None) -> bool:
 
 
 def leads_out(place: str) -> bool:
-    """Whether a place is outside of any folder by the way it is written: a home, a variable, an address."""
+    """Whether the text of a path leads out of every folder: a home, a variable, an address."""
     return place.startswith(("~", "$")) or "://" in place
 
 
 def values_in(given: object) -> Iterator[tuple[str, str]]:
-    """Every text in what a tool is called with, however nested, with the key that it stands under."""
+    """Every text in a tool's arguments, at any depth, with its key."""
     waiting = [("", given)]
     while waiting:
         key, value = waiting.pop()
@@ -132,7 +132,7 @@ def values_in(given: object) -> Iterator[tuple[str, str]]:
 
 
 def places_in(given: object, is_read: bool = False) -> Iterator[str]:
-    """Every place that a tool is called with: what a known key names, and whatever text looks like one.
+    """Every path in a tool's arguments: the values of known keys, and every text that looks like a path.
 
     Args:
         is_read: nothing is written, so that also a text under a key like `content` may be a place.
@@ -166,7 +166,7 @@ _APART: Final = pattern(r"[\s,;|{\"'(=](?=[/~$]|\.\./|file:)")  # between places
 
 
 def pick_mode(mode: str, offered: Sequence[str], now: str | None) -> str | None:
-    """The program's own mode to switch it to, so that it asks; None: it stays as it is.
+    """The program's own mode in which it asks for permission; None: the mode is not changed.
 
     With `approve-all` the program's own configuration decides how much it asks.
     """

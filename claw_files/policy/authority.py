@@ -5,7 +5,7 @@ from claw_files.core.model import AgentId
 
 
 def standing(settings: Settings, sender: AgentId, to: AgentId, spawner: AgentId | None = None) -> str | None:
-    """As what `sender` may give `to` work, in words for `to`; None where it may not.
+    """The role in which `sender` may give `to` work, in words for `to`; None if it may not.
 
     The coordinator, people, who spawned it, and everybody above it in `reports_to` may.
 
@@ -29,12 +29,12 @@ def may_give_work(settings: Settings, sender: AgentId, to: AgentId, spawner: Age
 
 
 def is_boss(settings: Settings, viewer: AgentId) -> bool:
-    """Whether it is the coordinator or a person."""
+    """Whether the agent is the coordinator or a person."""
     return viewer == settings.coordinator or settings.is_human(viewer)
 
 
 def may_see(settings: Settings, viewer: AgentId | None, agent: AgentId, spawner: AgentId | None) -> bool:
-    """Whether `viewer` may look at a session of `agent` that `spawner` asked for.
+    """Whether `viewer` may see a session of `agent` that `spawner` requested.
 
     None is a person at a terminal who gave no name.
     """
@@ -44,6 +44,6 @@ def may_see(settings: Settings, viewer: AgentId | None, agent: AgentId, spawner:
 
 
 def may_steer(settings: Settings, viewer: AgentId, agent: AgentId, spawner: AgentId | None) -> bool:
-    """Whether `viewer` may correct or stop what runs in a session of `agent`."""
+    """Whether `viewer` may correct or stop a run in a session of `agent`."""
     is_known = settings.may_know(viewer, agent) and settings.may_know(viewer, spawner)
     return is_known and (viewer == spawner or is_boss(settings, viewer))

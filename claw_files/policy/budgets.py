@@ -17,12 +17,12 @@ from claw_files.policy.snapshot import Action, MonthSpending, Snapshot
 
 
 def wakes_key(settings: Settings, root: str) -> KeyText:
-    """Of the message that tells of it, once for each limit; a root's id may be as long as a key."""
+    """The key of the notice about a used-up wake limit, once per limit; a root's id may be as long as a key."""
     return KeyText(f"wakes.{digest(root.encode())}.{settings.limits.wakes}")
 
 
 def wakes_are_used_up(settings: Settings, caused: Mapping[str, int], message: Message) -> bool:
-    """Whether the message must wake nobody: its root message has led to as many runs as it may. Not what tells so."""
+    """Whether the message must wake no agent, because its root has used up its runs. Never the notice about it."""
     is_over = message.follows and caused.get(message.origin, 1) >= settings.limits.wakes
     return is_over and message.key != wakes_key(settings, message.origin)
 
@@ -48,7 +48,7 @@ ALL = "all"  # in a key: the budget of all agents together
 
 
 def used_up(settings: Settings, spent: MonthSpending | None, agent: AgentId | None) -> str | None:
-    """Why the agent gets no new work this month, in one sentence; None where it may go on, and for people."""
+    """Why the agent gets no new work this month, in one sentence; None within the budget, and for people."""
     if spent is None or agent is None or settings.is_human(agent):
         return None
     limits = settings.budgets
@@ -77,7 +77,7 @@ def without_money(settings: Settings, spent: MonthSpending | None) -> tuple[Agen
 
 
 def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
-    """What is told up the chain, once for each month and agent, when work waits for money."""
+    """Escalations, once per month and agent, about work that waits for money."""
     agents = dict.fromkeys(message.to for message in snap.waiting)
     told = [action for agent in agents for action in plan_telling(snap, agent, now)]
     said = {(it.agent, it.key) for it in snap.planned}  # by a ledger line of an agent without money
@@ -85,7 +85,7 @@ def plan_budgets(snap: Snapshot, now: datetime) -> tuple[Action, ...]:
 
 
 def plan_telling(snap: Snapshot, agent: AgentId | None, now: datetime) -> tuple[Action, ...]:
-    """That the agent's budget is used up, for whoever is next in the chain; nothing where it is not, or was told."""
+    """The notice to the next manager that the agent's budget is used up; empty if it is not, or was sent."""
     settings, spent = snap.settings, snap.spent
     why = used_up(settings, spent, agent)
     if spent is None or agent is None or why is None:

@@ -15,7 +15,7 @@ NOBODY = "-"
 
 
 class BillRow(Value, frozen=True):
-    """One line of the bill. `cost` is None where nobody reported any money, never 0 as if it were free."""
+    """One line of the bill. `cost` is None if no cost was reported, never 0."""
 
     name: str
     runs: int = 0  # started, or reported without having been started by us
@@ -28,12 +28,12 @@ class BillRow(Value, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """Of the budget, 1.0 for all of it; None without a budget, and where nobody knows what was spent."""
+        """The share of the budget, 1.0 for all of it; None without a budget or a known cost."""
         return self.cost / self.budget if self.budget and self.cost is not None else None
 
 
 class Bill(Value, frozen=True):
-    """What a month cost, or several with `by` month."""
+    """The cost of a month, or of several with `by` month."""
 
     by: By
     rows: tuple[BillRow, ...]
@@ -71,7 +71,7 @@ def bill(
 
 
 def spent(lines: Iterable[Line], month: str, zone: tzinfo) -> MonthSpending:
-    """What the month has cost so far, in all and for each agent."""
+    """The cost of the month so far, in total and per agent."""
     once = {it.key: (it.agent, it.usage.cost or 0.0) for it in lines if it.usage and month_of(it.at, zone) == month}
     agents = dict[AgentId, float]()
     for agent, cost in once.values():
@@ -81,7 +81,7 @@ def spent(lines: Iterable[Line], month: str, zone: tzinfo) -> MonthSpending:
 
 
 def of_tasks(lines: Iterable[Line]) -> dict[TaskId, float]:
-    """What each task has cost, of those about which money was reported. What was noted twice counts once."""
+    """The reported cost of each task. A repeated record counts once."""
     once = {it.key: (it.task, it.usage.cost) for it in lines if it.usage}
     found = dict[TaskId, float]()
     for task, cost in once.values():

@@ -52,7 +52,7 @@ def check_message(settings: Settings, to: AgentId) -> None:
 
 
 def check_contract(label: str | None, size: str | None) -> None:
-    """Raises Refused naming what a spawn's contract lacks: every spawn has a label and a time limit."""
+    """Raises Refused if a spawn's contract lacks its label or time limit."""
     lacks = [what for what, given in (("--label LABEL", label), ("--size S|M|L", size)) if not given]
     if lacks:
         what = "S 300 s, M 600 s, L 1200 s; results go to checkpoints/subagent-LABEL.md"
@@ -82,7 +82,7 @@ class SpawnOrder(Value, frozen=True):
 
 
 def check_spawn(settings: Settings, worker: AgentId, wanted: SpawnOrder, by: AgentId) -> None:
-    """Raises Refused where a spawn asks for what its worker's configuration does not give, or `by` must not ask for."""
+    """Raises Refused if a spawn asks for more than its worker's configuration or the rights of `by` allow."""
     agent, own = settings.agent(worker), settings.agent(worker).runtime
     if wanted.runtime not in (None, SUBAGENT, own):
         raise Refused("spawn-contract", f"the runtime of {worker} is {own}, not {wanted.runtime}", "omit --runtime")
@@ -130,7 +130,7 @@ def is_inside(folder: str) -> bool:
 
 
 def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callable[[], str | None]) -> None:
-    """Raises NoSandbox for work that must be done in a sandbox where none can be built.
+    """Raises NoSandbox for work that requires a sandbox on a machine without one.
 
     Args:
         asked: the spawn itself asks for one.
@@ -146,7 +146,7 @@ def check_sandbox(settings: Settings, agent: AgentId, asked: bool, lacks: Callab
 
 
 def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Collection[str] = ()) -> None:
-    """Raises Refused where the caller would wait for an agent that cannot run before the caller ends.
+    """Raises Refused if the caller would wait for an agent that cannot run before the caller ends.
 
     Args:
         lanes_held: sessions of the live runs that the caller is part of; its own counts whenever it is in a run.
@@ -158,7 +158,7 @@ def check_wait(settings: Settings, caller: AgentId, to: AgentId, lanes_held: Col
 
 
 def check_unread(settings: Settings, by: AgentId, to: AgentId, unread: int) -> None:
-    """Raises Refused where so many messages of `by` wait in the inbox of `to` that the others' would drown in them."""
+    """Raises Refused if too many messages of `by` are unread in the inbox of `to`."""
     if unread >= settings.limits.unread and not settings.is_human(by):
         message = f"{to} has {unread} unread messages from {by}, and limits.unread is {settings.limits.unread}"
         raise Refused("full inboxes", message, f"wait until {to} has read them, then send one message")
@@ -168,7 +168,7 @@ TIMES = 3  # that one agent may speak in one conversation: between two, a messag
 
 
 def check_turn(by: AgentId, after: Message | None) -> tuple[AgentId, ...]:
-    """The senders behind a message that `by` sends because of `after`, `by` last; empty where it begins by itself.
+    """The chain of a message that `by` sends because of `after`, with `by` last; empty for a new conversation.
 
     Raises Refused where `by` has spoken so often already: replies that wake one another would never end.
     """

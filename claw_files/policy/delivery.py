@@ -19,13 +19,13 @@ LONGEST = timedelta(minutes=15)
 
 
 def pause(settings: Settings, tries: int) -> timedelta:
-    """How long a post waits after so many failures."""
+    """The pause of a post after this number of failures."""
     first = settings.notify.backoff
     return min(first * (1 << min(max(tries - 1, 0), 20)), max(LONGEST, first))
 
 
 def ready(settings: Settings, posts: Sequence[Post], now: datetime) -> list[Post]:
-    """The posts to be tried now, in their order: of each channel what was tried least, then what waits longest."""
+    """The due posts in order: for each channel the least tried first, then the oldest."""
     found = [post for post in posts if not _is_held(settings, post, posts, now)]
     return sorted(found, key=lambda post: (post.tries, post.queued or now, post.id))
 
@@ -46,13 +46,13 @@ def is_late(post: Post, now: datetime, limit: timedelta) -> bool:
 
 
 def channels_of(settings: Settings, person: AgentId) -> dict[str, str]:
-    """The person's channels by name; of a name that is nobody's none."""
+    """The person's channels by name; empty for an unknown name."""
     agent = settings.agents.get(person)
     return named(agent.channels) if agent else {}
 
 
 def posts_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When a post is tried again, told of or given up."""
+    """The times at which a post is retried, reported or abandoned."""
     settings = snap.settings
     for post in snap.outbox:
         if end := quiet_hours.held_until(settings, post.to, now, post.critical):
@@ -67,7 +67,7 @@ def posts_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
 
 
 def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
-    """What is told up the chain of channels that take nothing, once a day for each; then what is given up."""
+    """Reports about failing channels, once a day for each, then abandoned posts."""
     notify = snap.settings.notify
     gone = [post for post in snap.outbox if post.channel not in channels_of(snap.settings, post.to)]
     late = [post for post in snap.outbox if post in gone or is_late(post, now, notify.alert)]
@@ -85,7 +85,7 @@ def plan_posts(snap: Snapshot, now: datetime) -> list[Action]:
 def _tell(
     snap: Snapshot, person: AgentId, channel: str, since: datetime, why: str, place: str, now: datetime
 ) -> tuple[Action, ...]:
-    """Tell of a channel that takes nothing; what waits for it lies in `place`, the oldest of it `since`."""
+    """Report a failing channel; its posts are in `place`, the oldest `since`."""
     name = digest(channel.encode()) if channel.startswith(FILE) else channel
     key = f"channel.{person}.{name}.{since.astimezone(snap.settings.workspace.zone):%Y%m%d}"
     why = f"{person}'s channel {channel} accepts no messages: {why}"

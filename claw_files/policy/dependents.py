@@ -11,7 +11,7 @@ from claw_files.policy.transitions import is_held
 
 
 def comes_after(case: RuleContext) -> Decision | None:
-    """Wait until all that it comes after is done; blocked once one of them cannot be, and on again when it can.
+    """Wait until all predecessors are done; blocked if one cannot be done, and backlog again when it can.
 
     A file that is missing may be gone for a moment only: it counts at the check time of the line.
     """
@@ -30,12 +30,12 @@ def comes_after(case: RuleContext) -> Decision | None:
 
 
 def reason(lost: Sequence[Predecessor]) -> str:
-    """Why a task is blocked; `is_held` knows it by these words."""
+    """The reason of a blocked task; `is_held` recognises these words."""
     return f"it depends on {standing_of(lost[:3])}"
 
 
 def question(task: Task, lost: Sequence[Predecessor]) -> str:
-    """What its requester is asked."""
+    """The question to the requester of a blocked task."""
     first, name = lost[0], text.file_name(task.id)
     # Once it was delivered, its definition binds whoever has it.
     where = f"status/{name}" + (f" and definitions/{name}" if task.generation else "")
@@ -50,12 +50,12 @@ def question(task: Task, lost: Sequence[Predecessor]) -> str:
 
 
 def has_nobody(task: Task, settings: Settings) -> bool:
-    """Whether nobody gets the task by itself now that it is ready."""
+    """Whether a ready task gets no agent automatically."""
     return task.assignee is None and not (settings.heartbeat.auto and task.type in settings.routes)
 
 
 def ready(task: Task) -> str:
-    """What its requester is told."""
+    """The notice to the requester of a ready task."""
     return (
         f"{task.id} ({text.said(task.title)}) is ready: the tasks it depends on are done. It has no agent: "
         f"`clawfiles delegate {task.id} --to AGENT`, or `clawfiles claim {task.id}`."
@@ -63,6 +63,6 @@ def ready(task: Task) -> str:
 
 
 def asked_by(task: Task, settings: Settings) -> AgentId:
-    """Who asked for the task and reads messages; the coordinator for a stranger or a worker."""
+    """The requester that reads messages; the coordinator for an unknown requester or a worker."""
     who = task.spawner or task.requested_by or settings.coordinator
     return who if who in settings.agents and not settings.is_worker(who) else settings.coordinator

@@ -20,7 +20,7 @@ GONE = "gone"  # the word of a counting mark: a tick saw that the schedule is ou
 
 
 class EventMarks(Value, frozen=True):
-    """What the names of a schedule's event files say. Instants are aware, UTC.
+    """The facts in the names of a schedule's event files. Instants are aware, UTC.
 
     A mark that is more than a day ahead was made by a clock that was wrong: it counts for nothing.
     """
@@ -33,7 +33,7 @@ class EventMarks(Value, frozen=True):
         return max((at for at, _ in self.found if at <= now + FAR), default=None)
 
     def word(self, now: datetime) -> str | None:
-        """The rule that is counted by, or GONE; None where no name says it, as before names did."""
+        """The digest of the current rule, or GONE; None if no name has one, as in older versions."""
         return max(((at, word) for at, word in self.found if word and at <= now + FAR), default=(now, None))[1]
 
     def ahead(self, now: datetime) -> datetime | None:
@@ -54,7 +54,7 @@ def due(
     catch_up: Literal["once", "skip"] = "once",
     grace: timedelta = timedelta(hours=1),
 ) -> tuple[datetime, ...]:
-    """What a schedule owes now: no instant or one (aware, UTC), the latest that came due after `last` and up to `now`.
+    """The due time to handle now, or none: the latest (aware, UTC) after `last` and up to `now`.
 
     Earlier ones that were missed since `last` are covered by it. Whoever acts on it passes it as `last` next time. A
     clock that is set back owes nothing until it has passed `last` again.
@@ -72,17 +72,17 @@ def due(
 
 
 def last_due(cron: str, zone: tzinfo, now: datetime) -> datetime | None:
-    """The latest due time up to and including `now`; None in the fifty years before it there is none."""
+    """The latest due time up to and including `now`; None if there is none in the fifty years before."""
     return _nearest(cron, zone, now, reverse=True)
 
 
 def next_due(cron: str, zone: tzinfo, after: datetime) -> datetime | None:
-    """The first due time after `after`; None where there is none in fifty years."""
+    """The first due time after `after`; None if there is none in fifty years."""
     return _nearest(cron, zone, after, reverse=False)
 
 
 def _nearest(cron: str, zone: tzinfo, start: datetime, reverse: bool) -> datetime | None:
-    """The due time next to `start`: with `reverse` the last one up to it, else the first one after it."""
+    """The due time nearest to `start`: with `reverse` the last one up to it, else the first one after it."""
     from cronsim import CronSim
 
     shift, pick, away = _shift(start, zone), max if reverse else min, -1 if reverse else 1
@@ -108,7 +108,7 @@ def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
 
 
 def _shift(at: datetime, zone: tzinfo) -> timedelta:
-    """How far clocks are moved around `at`; nothing on almost every day."""
+    """The clock change around `at`; zero on almost every day."""
     at = at.astimezone(UTC)
     found = changes(at - _NEAR, at + _NEAR, zone)
     return sum((abs(_offset(change, zone) - _offset(change - SECOND, zone)) for change in found), timedelta(0))

@@ -8,7 +8,7 @@ from claw_files.policy.snapshot import Act, Action, Snapshot, ToldMarks
 
 
 def next_to_tell(settings: Settings, told: ToldMarks, key: str, start: AgentId, now: datetime) -> AgentId | None:
-    """The next agent from `start` upward that was not told of `key`; None while somebody has it.
+    """The next agent from `start` upward to notify of `key`; None while an earlier one has the notice.
 
     One step further up only when it lies unread longer than an acknowledgement may take.
     """
@@ -28,6 +28,6 @@ def next_to_tell(settings: Settings, told: ToldMarks, key: str, start: AgentId, 
 def tell_up(
     snap: Snapshot, start: AgentId, key: str, why: str, text: str, now: datetime, kind: Kind = Kind.QUESTION
 ) -> tuple[Action, ...]:
-    """The message of this key to the next agent from `start` upward; nothing while somebody has it."""
+    """The notice of this key to the next agent from `start` upward; empty while one has it."""
     to = next_to_tell(snap.settings, snap.told, key, start, now)
     return (Action(act=Act.ESCALATE, agent=to, key=key, why=why, text=text, kind=kind),) if to else ()

@@ -13,7 +13,7 @@ from claw_files.policy.snapshot import Act, Action, Snapshot, TaskEvidence, Told
 
 
 class PingMethod(StrEnum):
-    """How an agent is asked whether it is there."""
+    """The ways to ping an agent."""
 
     RUN = "run"  # its run's supervisor and processes live
     PROGRAM = "program"  # its program is found and may be run
@@ -31,19 +31,19 @@ class Ping(Value, frozen=True):
 
 
 def rounds(settings: Settings) -> dict[str, float]:
-    """What is done regularly beside the tick, by the daemon or for cron, and every how many seconds."""
+    """The jobs beside the tick, by the daemon or for cron, with their intervals in seconds."""
     asks = any(agent.kind is not AgentKind.HUMAN and agent.ping != "off" for agent in settings.agents.values())
     every = {"health": settings.health.every if asks else timedelta(0), "sync": settings.daemon.sync}
     return {name: pause.total_seconds() for name, pause in every.items() if pause}
 
 
 def is_due(at: float, every: float, now: float) -> bool:
-    """Whether what is to be done at `at` is due; one further ahead than `every` is from before a clock was put back."""
+    """Whether a job is due at `at`; a time further ahead than `every` is from before the clock was set back."""
     return not now < at <= now + every
 
 
 def plan_pings(settings: Settings, live: Sequence[Run]) -> tuple[Ping, ...]:
-    """Whom to ask now and how. People are not asked, nor whoever has `ping = "off"`."""
+    """The agents to ping now, and how. People, and agents with `ping = "off"`, are not pinged."""
     asked = (agent for agent in settings.agents.values() if agent.kind is not AgentKind.HUMAN and agent.ping != "off")
     at_work = [run for run in live if Key.parse(run.key).topic != "ping"]  # one that a ping started is its question
     return tuple(_ping(agent, [run for run in at_work if run.agent == agent.name]) for agent in asked)
@@ -60,7 +60,7 @@ def _ping(agent: Agent, live: Sequence[Run]) -> Ping:
 
 
 def silence(snap: Snapshot, agent: AgentId, now: datetime) -> str | None:
-    """Why an agent that looks for itself counts as silent; None while it does not, or has nothing to do.
+    """Why an agent that polls its inbox counts as silent; None if it is not silent or has no work.
 
     It has something to do while it holds a task or was sent one; what it was sent counts as said to it then.
     """
@@ -81,7 +81,7 @@ def _sign(look: TaskEvidence, agent: AgentId, now: datetime) -> datetime | None:
 
 
 class Silence(Value, frozen=True):
-    """One agent's silence, from when it was first met until it answers again."""
+    """One agent's silence, from its first unanswered ping until it answers again."""
 
     key: str  # "health.peter.20260307T084500Z": the same for as long as it lasts
     why: str
@@ -90,7 +90,7 @@ class Silence(Value, frozen=True):
 def plan_alerts(
     settings: Settings, silent: Mapping[AgentId, Silence], told: ToldMarks, now: datetime
 ) -> tuple[Action, ...]:
-    """Who is to be told of which silence now: the monitor first, further up as long as it lies unread."""
+    """The reports of silences due now: the monitor first, then up the chain while unread."""
     found = []
     for agent, one in silent.items():
         to = next_to_tell(settings, told, one.key, settings.monitor, now)

@@ -9,7 +9,7 @@ _ITEM = pattern(r"(?:[-*+]|[0-9]{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(?P<text>\S.
 
 
 def items(text: str) -> tuple[str, ...]:
-    """The items in a text: those of its Markdown list, or else its lines, without empty ones.
+    """The items of a text: those of its Markdown list, else its lines, without empty ones.
 
     It is a list if its first line, headings aside, is an item; then headings are no items, and a line that begins none
     goes on with the one before.
@@ -33,7 +33,7 @@ def split(found: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
 
 
 def text(order: str, batch: Sequence[str], first: int, total: int, number: int, count: int) -> str:
-    """What the worker of one batch is asked.
+    """The request to the worker of one batch.
 
     Args:
         order: what is to be done with each item; its first line becomes the title.

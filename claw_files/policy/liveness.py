@@ -8,7 +8,7 @@ from claw_files.policy.snapshot import Snapshot, TaskEvidence
 
 
 def liveness(look: TaskEvidence, snap: Snapshot, now: datetime) -> Liveness:
-    """What is seen of the holder, in one word. Times in the future count as now."""
+    """The holder's liveness in one word. Times in the future count as now."""
     run = current_run(look)
     if run and run.alive:
         return Liveness.WORKING
@@ -32,7 +32,7 @@ def last_word(look: TaskEvidence, now: datetime) -> datetime | None:
 
 
 def current_run(look: TaskEvidence) -> Run | None:
-    """The run that speaks for the entry's task, alive or ended; None where the newest one speaks for something else.
+    """The run of the entry's task, alive or ended; None if the newest run belongs to other work.
 
     A reviewer's run, or one that answers a question, is another agent's. What ended before the task was taken away
     from its agent, with a newer generation, is old news; what a nudge or a question about unclear words

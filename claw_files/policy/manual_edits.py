@@ -11,7 +11,7 @@ from claw_files.policy.transitions import OPEN, Role, moves_between
 
 
 class ManualEdit(Value, frozen=True):
-    """What an edit by hand amounts to: the state in force, and what to do about the file."""
+    """The result of an edit by hand: the effective state, and what to do about the file."""
 
     state: State
     moved: bool = False  # an allowed move by hand that clawfiles has not recorded yet
@@ -23,12 +23,12 @@ BY_HAND = (Role.ASSIGNEE, Role.HOLDER, Role.AGENT)
 
 
 def is_begun(task: Task) -> bool:
-    """Whether its file alone says that work on it has begun, which is no move while what it comes after is open."""
+    """Whether only its file says that work has begun, which is not a move while a predecessor is open."""
     return bool(task.after) and task.state in _WORKED and task.recorded in (None, State.BACKLOG)
 
 
 def stand(task: Task, reviewed: bool, waits_for: str = "") -> ManualEdit:
-    """Which state is in force after edits by hand.
+    """The effective state after edits by hand.
 
     The file's author is taken to be its holder, unless `stranger` says what shows otherwise: nothing in a file proves
     more. `done` where the route wants
@@ -71,7 +71,7 @@ def stand(task: Task, reviewed: bool, waits_for: str = "") -> ManualEdit:
 
 
 def overruling(task: Task) -> str:
-    """One sentence on what in a status file does not count: that it names another holder, or other terms."""
+    """One sentence about invalid parts of a status file: another holder, or other terms."""
     if task.stranger:
         whose = f"generation {task.generation} of {task.id} is {task.assignee}'s"
         return f"its file {task.stranger}, but {whose}; no other agent can move it by an edit"
@@ -101,7 +101,7 @@ def record(task: Task, standing: ManualEdit, generation: int, now: datetime, las
 def carry(
     task: Task, report: Report, known: Agent | None, generation: int, now: datetime, lasting: timedelta, reviewed: bool
 ) -> Task:
-    """`task` after the move that its report's author says it made, as the command would make it.
+    """`task` after the move that its report gives, as the command would make it.
 
     Args:
         known: the author in the configuration; None for a stranger, who is taken for a named agent.

@@ -19,7 +19,7 @@ RULE: Final = "large bodies"
 
 
 class PayloadWay(StrEnum):
-    """How a text travels."""
+    """The ways to store a text."""
 
     MESSAGE = "message"
     FILE = "file"  # the message names its path
@@ -27,19 +27,19 @@ class PayloadWay(StrEnum):
 
 
 def way(text: str) -> PayloadWay:
-    """How a text of this size travels: to 10 KB in the message, to 1 MB in a file, above that only as a reference."""
+    """How to store a text of this size: in the message, in a file, or only as a reference."""
     if (size := size_bytes(text)) <= IN_MESSAGE_BYTES:
         return PayloadWay.MESSAGE
     return PayloadWay.FILE if size <= ACCEPTED_BYTES else PayloadWay.REFERENCE
 
 
 def size_bytes(text: str) -> int:
-    """How large the text is in a file."""
+    """The size of the text in a file."""
     return len(text.encode("utf-8", "backslashreplace"))
 
 
 def check(text: str, what: str = "the text") -> None:
-    """Raises Refused for a text that only a reference may stand for, BadValue for one with a NUL in it."""
+    """Raises Refused for a text that is too large, BadValue for a text with NUL."""
     if "\0" in text:
         raise BadValue("text", text, "free of NUL bytes")
     if way(text) is PayloadWay.REFERENCE:
@@ -47,32 +47,32 @@ def check(text: str, what: str = "the text") -> None:
 
 
 def check_file(new_bytes: int, path: str, old_bytes: int = 0, limit_bytes: int = FILE_BYTES - ROOM_BYTES) -> None:
-    """Raises Refused for a file that could not be read any more, or not added to; what makes it smaller is fine."""
+    """Raises Refused for a file too large to be read or appended to; making it smaller is always allowed."""
     if new_bytes > max(limit_bytes, old_bytes):
         instead = "move long text into a file and send its path, or split the text"
         raise Refused("file size", f"{path} would be larger than {-(-limit_bytes >> 20)} MiB", instead)
 
 
 def check_ledger(new_bytes: int, path: str, old_bytes: int = 0) -> None:
-    """The same for the ledger, in which closed tasks need no line."""
+    """As `check_file`, for the ledger, in which closed tasks need no line."""
     if new_bytes > max(FILE_BYTES, old_bytes):
         instead = "finish or cancel tasks and run `clawfiles heartbeat`, which removes their lines, or delete lines"
         raise Refused("file size", f"{path} would be larger than {FILE_BYTES >> 20} MiB", instead)
 
 
 def too_large(said: str) -> Refused:
-    """The error for what is too large, and what to do instead."""
+    """The error for a text that is too large, with the alternative."""
     return Refused(RULE, said, "write it to a file and send its path")
 
 
 def check_outputs(outputs: Iterable[str]) -> None:
-    """Raises Refused for outputs that are no names of what was made, but the thing itself."""
+    """Raises Refused for outputs that are not names but content."""
     if sum(map(len, outputs)) > 4 * LINE_LETTERS:
         raise too_large(f"the outputs have over {4 * LINE_LETTERS} letters together")
 
 
 def in_front_matter(text: str, path: str) -> tuple[str, str]:
-    """The text as one line, as long as front matter bears it; and all of it for the body of the file, if it is longer.
+    """The text as one line, shortened for front matter; and the full text for the body, if it is longer.
 
     Args:
         path: of the file, which the line then names.
@@ -87,10 +87,10 @@ def in_front_matter(text: str, path: str) -> tuple[str, str]:
 
 
 def kilobytes(text: str) -> int:
-    """The size of a text as it is told."""
+    """The size of a text, for people."""
     return max(1, size_bytes(text) // 1024)
 
 
 def room_for_each(count: int) -> int:
-    """How many bytes of each of so many texts go into one combined text: quoted, all must stay acceptable."""
+    """The bytes of each of so many texts that fit into one combined text."""
     return min(IN_MESSAGE_BYTES, ACCEPTED_BYTES // (8 * max(count, 1)))

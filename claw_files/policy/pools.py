@@ -10,7 +10,7 @@ AT_IT = (State.BACKLOG, State.IN_PROGRESS)  # what is blocked, in review or fail
 
 
 class AgentLoad(Value, frozen=True):
-    """What one agent has before it, each thing counted once."""
+    """The load of one agent, each item counted once."""
 
     tasks: int = 0  # given to it and not over, at work or still waiting
     runs: int = 0  # alive for something else: an answer, a review
@@ -31,7 +31,7 @@ Loads = Mapping[AgentId, AgentLoad]
 def loads(
     watched: Iterable[tuple[Entry, Task]], live: Iterable[Run], waiting: Iterable[Message]
 ) -> dict[AgentId, AgentLoad]:
-    """What each agent has before it; who has nothing is not in it.
+    """The load of each agent; idle agents are omitted.
 
     Args:
         watched: the lines of the ledger with their tasks, in the state that is in force.
@@ -59,7 +59,7 @@ def members(settings: Settings, route: Route) -> tuple[AgentId, ...]:
 
 
 def in_order(settings: Settings, route: Route, loads: Loads) -> tuple[AgentId, ...]:
-    """Everybody whom the route names: those of its pool least busy first, the others where they stand.
+    """All agents of the route: its pool with the least busy first, the others in their position.
 
     Who is as busy as another keeps the route's order.
     """
@@ -70,6 +70,6 @@ def in_order(settings: Settings, route: Route, loads: Loads) -> tuple[AgentId, .
 
 
 def with_one_more(loads: Loads, agent: AgentId) -> dict[AgentId, AgentLoad]:
-    """The loads once the agent was given one more task: for whoever gives out several at once."""
+    """The loads after the agent was given one more task."""
     had = loads.get(agent, AgentLoad())
     return {**loads, agent: AgentLoad(tasks=had.tasks + 1, runs=had.runs, messages=had.messages)}

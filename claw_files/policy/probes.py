@@ -18,17 +18,17 @@ def probe_id(agent: AgentId, number: int) -> TaskId:
 
 
 def stem(agent: AgentId) -> str:
-    """How the ids of the agent's probes begin, in lower case. No prefix of other tasks holds a dot."""
+    """The prefix of the ids of the agent's probes, in lower case. Prefixes of other tasks contain no dot."""
     return f"probe.{agent[:40].replace('-', '_').lower()}-"
 
 
 def is_probe(task: str | None) -> bool:
-    """Whether the id is a probe's: no work, so no ledger follows it, no breaker and no statistics count it as such."""
+    """Whether the id is a probe's: no ledger line, no breaker, no ordinary statistics."""
     return task is not None and _ID.fullmatch(task) is not None
 
 
 def verdict(agent: AgentId, run: Run | None, state: State) -> str:
-    """How it ended that the agent did not do what it was asked; `state` is what it said last."""
+    """How a failed probe ended; `state` is the agent's last state."""
     if run is None:
         return f"{agent} was not woken"
     code = "" if run.exit is None else f" (exit {run.exit})"
@@ -39,7 +39,7 @@ def verdict(agent: AgentId, run: Run | None, state: State) -> str:
 
 
 def advice(agent: AgentId, run: Run, state: State) -> tuple[str, ...]:
-    """What to change, the likeliest first, where an agent was woken and did not act."""
+    """What to change, most likely first, if an agent was woken and did not act."""
     where = f"[agents.{agent}]"
     if run.reason and run.reason.startswith("could not start"):
         return (f"correct `command` in {where}: {run.reason}",)

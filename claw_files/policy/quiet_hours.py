@@ -21,7 +21,7 @@ def windows_of(settings: Settings, agent: AgentId | None = None) -> tuple[Window
 
 
 def held_until(settings: Settings, agent: AgentId, at: datetime, critical: bool = False) -> datetime | None:
-    """When the agent's quiet hours end that hold back what is told at `at`; None where nothing holds it back.
+    """The end of the agent's quiet hours that hold back an announcement at `at`; None without any.
 
     This one function decides about quiet hours; what is critical passes if `quiet_hours.critical_passes` says so.
     """
@@ -31,20 +31,20 @@ def held_until(settings: Settings, agent: AgentId, at: datetime, critical: bool 
 
 
 def held_since_sent(settings: Settings, message: Message | None) -> datetime | None:
-    """Until when a message to a person was held back from the moment it was sent; None for any other message."""
+    """Until when a message to a person was held back when it was sent; None for other messages."""
     if message is None or message.sent is None or not settings.is_human(message.to):
         return None
     return held_until(settings, message.to, message.sent, message.critical)
 
 
 def is_quiet(now: datetime, windows: Sequence[Window], zone: tzinfo) -> bool:
-    """Whether a clock in `zone` reads a time inside one of the windows at `now` (aware)."""
+    """Whether the clock in `zone` is inside one of the windows at `now` (aware)."""
     reading = now.astimezone(zone).time()
     return any(_contains(window, reading) for window in windows)
 
 
 def until(now: datetime, windows: Sequence[Window], zone: tzinfo) -> datetime | None:
-    """When the quiet that `now` is in ends (aware, UTC), over windows that adjoin or overlap; None outside of it.
+    """The end (aware, UTC) of the quiet hours around `now`, across adjoining or overlapping windows; None outside.
 
     Windows that cover the whole day, which the configuration refuses, end after two days here.
     """
@@ -60,7 +60,7 @@ def _contains(window: Window, reading: time) -> bool:
 
 
 def _possible_ends(now: datetime, windows: Sequence[Window], zone: tzinfo) -> Iterator[datetime]:
-    """Every instant of the next two days at which a window may end: its own end, and where clocks are changed."""
+    """Every instant of the next two days at which a window may end: its end, and clock changes."""
     today = now.astimezone(zone).date()
     for days in range(-1, _HORIZON.days + 1):
         day = today + timedelta(days=days)

@@ -12,7 +12,7 @@ _LOST = "lost"  # the reason of a run whose supervisor is gone
 
 
 def prod(case: RuleContext, seen: Liveness) -> Decision:
-    """A nudge, once; after it, or for a worker, whom nobody can write to, an escalation."""
+    """One nudge; after that, or for a worker, which reads no messages, an escalation."""
     agent = case.agent or case.snap.settings.coordinator
     can_read = agent in case.snap.settings.agents and not case.snap.settings.is_worker(agent)
     text = (
@@ -26,7 +26,7 @@ def prod(case: RuleContext, seen: Liveness) -> Decision:
 
 
 def acknowledged(case: RuleContext, trace: Trace) -> Decision:
-    """Known to its agent, and in backlog all the same: once it is quiet it is nudged once, then escalated."""
+    """An acknowledged task that is still in backlog: once it is quiet, one nudge, then an escalation."""
     agent, word = case.agent or case.snap.settings.coordinator, last_word(case.look, case.now)
     if word and case.now - word < case.snap.settings.heartbeat.ack:
         return WAIT
@@ -41,7 +41,7 @@ def acknowledged(case: RuleContext, trace: Trace) -> Decision:
 
 
 def _nudge(case: RuleContext, agent: AgentId, why: str, text: str) -> Decision | None:
-    """The nudge of this attempt, or a wait for what it does; None where its time is over."""
+    """The nudge of this attempt, or a wait for its effect; None when the wait is over."""
     if not case.was_told(agent, case.key("nudge")):
         return (case.act(Act.NUDGE, why, agent, "nudge", text=text, kind=Kind.STEER),)
     return WAIT if _was_just_told(case, agent, "nudge") else None
@@ -82,7 +82,7 @@ _ASKED = (State.BACKLOG, State.IN_PROGRESS, State.FAILED)
 
 
 def _is_only_a_draft(case: RuleContext) -> bool:
-    """Whether the words can be nobody's answer: not sent, not woken yet, or the attempt failed for another reason."""
+    """Whether the words cannot be an answer: not sent, not woken yet, or failed for another reason."""
     look, run = case.look, case.run
     if run is not None and run.ended is not None and run.reason == _LOST:
         return True
@@ -99,7 +99,7 @@ def is_person(case: RuleContext) -> bool:
 
 
 def remind(case: RuleContext) -> Decision:
-    """A person was told of the task: reminded once, at the line's time and outside quiet hours; then it stands."""
+    """A person was notified of the task: one reminder at the check time, outside quiet hours; then wait."""
     person, settings = case.agent, case.snap.settings
     if person is None or not case.due or case.was_told(person, case.key("nudge")) or sleeps(case, person):
         return WAIT

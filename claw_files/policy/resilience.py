@@ -14,7 +14,7 @@ _JITTER_BYTES = 4
 
 
 class RunOutcome(Value, frozen=True):
-    """How one run of an agent ended, as the journal tells it."""
+    """The end of one run of an agent, from the journal."""
 
     at: datetime
     is_good: bool
@@ -77,7 +77,7 @@ def breaker(outcomes: Sequence[RunOutcome], limit: int, pause: timedelta, now: d
 
 
 def rate_free_at(times: Iterable[datetime], limit_count: int, per: timedelta, now: datetime) -> datetime:
-    """When one more is allowed: `now`, or later.
+    """When the rate allows one more: `now`, or later.
 
     Times ahead of `now` by more than `per`, from before a clock was set back, do not count.
     """

@@ -10,7 +10,7 @@ from claw_files.core.model import AgentId, Result, State, Task
 
 
 def fingerprint(text: str, worker: AgentId, model: str | None, cwd: str | None, task_type: str | None) -> str:
-    """What tells one question from another: the same for the same text, worker, model, working folder and type."""
+    """The digest of a question: its text, worker, model, working folder and type."""
     parts = (text.strip(), worker, model or "", cwd or "", task_type or "")
     return digest("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "backslashreplace"))
 
@@ -26,7 +26,7 @@ def may_answer(task: Task, asked: str, route: Route, now: datetime) -> bool:
 
 
 def answered(task: Task, earlier: Task, path: str, earlier_path: str, now: datetime, generation: int) -> Task:
-    """The task done with what the earlier one found.
+    """The task done with the earlier result.
 
     Args:
         path: of its own result, a copy of what lies at `earlier_path`.
@@ -38,7 +38,7 @@ def answered(task: Task, earlier: Task, path: str, earlier_path: str, now: datet
 
 
 def copied(result: Result, task: Task, earlier: Task) -> Result:
-    """The earlier result under the label of the new task, marked; its run is still the one that found it.
+    """The earlier result under the new task's label, marked; its run is still the original one.
 
     What it used is left out: that was paid for once.
     """

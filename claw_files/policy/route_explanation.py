@@ -12,7 +12,7 @@ from claw_files.policy.pools import AgentLoad, Loads
 
 
 class RouteQuestion(Value, frozen=True):
-    """What the choice is made for: a task, or any task of a type."""
+    """The question of a choice: a task, or any task of a type."""
 
     type: str | None = None
     task: TaskId | None = None
@@ -24,7 +24,7 @@ class RouteQuestion(Value, frozen=True):
 
 
 class Reasons(Value, frozen=True):
-    """The choice, and what made it."""
+    """The choice and its reasons."""
 
     choice: routing.AgentChoice | None
     model: str | None = None
@@ -62,7 +62,7 @@ def reasons(
     loads: Loads | None = None,
     no_money: Mapping[AgentId, str] | None = None,
 ) -> Reasons:
-    """Why a task goes to whom it goes, one sentence for each step.
+    """The reasons of a task's routing, one sentence per step.
 
     Args:
         loads: what everybody has before them.

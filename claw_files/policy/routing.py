@@ -17,7 +17,7 @@ How = Literal["send", "spawn"]
 
 
 class AgentChoice(Value, frozen=True):
-    """One agent for one task, and how it gets it."""
+    """One agent for one task, and how it gets the task."""
 
     agent: AgentId
     how: How
@@ -76,7 +76,7 @@ def is_urgent(task: Task) -> bool:
 
 
 def made_urgent(task: Task) -> Task:
-    """The task with the highest priority; one that has it keeps its word."""
+    """The task with the highest priority; a task that has it keeps its word."""
     return task if is_urgent(task) else replace(task, priority="critical")
 
 
@@ -99,7 +99,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
 
 
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:
-    """Whether the agent may claim a task of this type that is delegated to nobody.
+    """Whether the agent may claim an unassigned task of this type.
 
     The coordinator may take anything; a task without a type, or of a type that nobody is named for, anyone may.
     """
@@ -111,7 +111,7 @@ def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:
 def reviewer(
     settings: Settings, task_type: str | None, maker: AgentId | None = None, asked: bool = False
 ) -> AgentId | None:
-    """Who approves tasks of this type; None where the route asks for no review, or its maker alone could.
+    """The reviewer of tasks of this type; None without a review, or if only the holder could review.
 
     What whoever is named has made goes up `reports_to`, else to the coordinator, else to any person.
 
@@ -129,7 +129,7 @@ def reviewer(
 
 
 def unreviewed(settings: Settings, task: Task) -> str | None:
-    """Why a task that is done, and whose route wants a review, counts without one, in one sentence; else None."""
+    """Why a done task counts without its review, in one sentence; None if it does not."""
     wanted, maker = reviewer(settings, task.type), task.assignee
     if task.state is not State.DONE or wanted is None or reviewer(settings, task.type, maker):
         return None
@@ -140,7 +140,7 @@ _LEAST, _MOST = timedelta(minutes=5), timedelta(minutes=60)
 
 
 def estimate_warning(estimate: timedelta | None) -> str | None:
-    """What speaks against delegating work of this length, or None: delegation pays for 5 to 60 minutes of it."""
+    """Why work of this length should not be delegated, or None: delegation pays off for 5 to 60 minutes."""
     if estimate is None or _LEAST <= estimate <= _MOST:
         return None
     said = f"an estimate of {render_duration(estimate)} is outside the 5 to 60 minutes that delegation is for"
@@ -148,7 +148,7 @@ def estimate_warning(estimate: timedelta | None) -> str | None:
 
 
 def source(settings: Settings, task_type: str | None) -> str:
-    """Where the order of the candidates comes from, in a few words."""
+    """The source of the candidates' order, in a few words."""
     if route := settings.route(task_type):
         return f"route {task_type}: {', '.join(route.to)}"
     if not task_type:

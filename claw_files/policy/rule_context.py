@@ -20,7 +20,7 @@ WAIT: Decision = ()
 
 
 class WaitReason(tuple[Action, ...]):
-    """No action, and why: for whoever asks what a task waits for."""
+    """No action, with the reason for explanations."""
 
     why: str = ""
 
@@ -31,7 +31,7 @@ class WaitReason(tuple[Action, ...]):
 
 
 class RuleContext(Value, frozen=True):
-    """One entry with all that its rows ask about; the rows are functions of it."""
+    """One entry with all facts for its rows; the rows are functions of it."""
 
     look: TaskEvidence
     snap: Snapshot
@@ -45,7 +45,7 @@ class RuleContext(Value, frozen=True):
 
     @property
     def boss(self) -> AgentId:
-        """Who gets the result: the spawner of the line, else the coordinator; above workers the first who is none."""
+        """The receiver of the result: the line's spawner, else the coordinator; above workers the first non-worker."""
         if self.look.asker:
             return self.look.asker.boss
         return self.look.entry.spawner or self.snap.settings.coordinator
@@ -65,7 +65,7 @@ class RuleContext(Value, frozen=True):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run works on the task, one of an earlier attempt included: no second one may start beside it."""
+        """Whether any run works on the task, even of an earlier attempt: no second one may start."""
         run = self.run
         return bool(run and run.alive) or any(self._is_at_it(run) for run in self.snap.live)
 
@@ -75,17 +75,17 @@ class RuleContext(Value, frozen=True):
 
     @property
     def is_woken(self) -> bool:
-        """Whether we start the runs of the entry's agent."""
+        """Whether clawfiles starts the runs of the entry's agent."""
         return self.snap.settings.is_woken(self.agent)
 
     @property
     def waits_for_its_turn(self) -> bool:
-        """Delivered to an agent that is woken by us, but not woken yet: its clock has not begun."""
+        """Delivered to an agent that clawfiles wakes, but not woken yet: no deadline runs."""
         return self.is_woken and self.look.box is Box.NEW and self.look.run is None
 
     @property
     def traces(self) -> tuple[acknowledgement.Trace, ...]:
-        """What shows that the attempt is known to its agent, newest first."""
+        """The traces of the attempt, newest first."""
         return acknowledgement.traces(self.look, self.agent, self.is_woken)
 
     @property
@@ -98,7 +98,7 @@ class RuleContext(Value, frozen=True):
         return task_key(self.task, what)
 
     def is_held_back(self, key: str) -> bool:
-        """Whether the worker that hears of it is between two attempts, and was not told yet."""
+        """Whether the worker that gets the result is between two attempts, and was not notified yet."""
         asker = self.look.asker
         return asker is not None and asker.waits and not any(self.was_told(it, key) for it in asker.passed)
 
@@ -106,7 +106,7 @@ class RuleContext(Value, frozen=True):
         return self.snap.told.get(f"{agent}/{key}") is not None
 
     def when(self, at: datetime) -> str:
-        """The instant as people of the workspace read it."""
+        """The instant in the workspace's time zone."""
         return words.render_for_people(at, self.now, self.snap.settings.workspace.zone)
 
     def act(self, act: Act, why: str, agent: AgentId | None = None, what: str = "", **more: Any) -> Action:
@@ -130,7 +130,7 @@ class RuleContext(Value, frozen=True):
         return words.next_look(self.now, ladder[-1])
 
     def route_anew(self, why: str, skip_broken: bool = False) -> Decision:
-        """The next agent of the route, the coordinator for `self`; nothing where it names nobody else.
+        """The next agent of the route, the coordinator for `self`; empty if there is no other agent.
 
         Agents whose budget is used up are passed over; with `skip_broken`, so are those whose own breaker is open. The
         key is that of the new attempt's message.
@@ -147,7 +147,7 @@ class RuleContext(Value, frozen=True):
         return WAIT
 
     def escalate(self, what: str, text: str, start: AgentId | None = None) -> Decision:
-        """One step up `reports_to`, told once; further up when it lies unread for longer than `ack`."""
+        """One step up `reports_to`, once; further up if the notice is unread for longer than `ack`."""
         first = start or self.first_boss
         to = escalation.next_to_tell(self.snap.settings, self.snap.told, self.key(what), first, self.now)
         if to is None or (to == self.agent and self.snap.settings.is_human(to)):
@@ -156,7 +156,7 @@ class RuleContext(Value, frozen=True):
 
     @property
     def requester(self) -> AgentId:
-        """Who asked for the task; where a worker did, whoever hears of it instead; the coordinator for a stranger."""
+        """The requester; for a worker the receiver of its result; the coordinator for an unknown one."""
         settings, asker = self.snap.settings, self.look.asker
         who = self.look.entry.spawner or self.task.spawner or self.task.requested_by or settings.coordinator
         who = asker.agent if asker else who
@@ -164,7 +164,7 @@ class RuleContext(Value, frozen=True):
 
     @property
     def first_boss(self) -> AgentId:
-        """Who hears first of trouble with the entry's agent; of a worker, its spawner."""
+        """The first agent to notify of a problem with the entry's agent; for a worker, its spawner."""
         settings = self.snap.settings
         if self.agent not in settings.agents or settings.is_worker(self.agent):
             return self.boss
@@ -172,7 +172,7 @@ class RuleContext(Value, frozen=True):
 
 
 def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
-    """The entry with the state that is in force after edits by hand."""
+    """The entry with its effective state after edits by hand."""
     found = look.task or Task(id=look.entry.task, assignee=look.entry.agent)
     is_reviewed = routing.reviewer(snap.settings, found.type, found.assignee) is not None
     standing = manual_edits.stand(found, is_reviewed, standing_of(look.before))
@@ -180,30 +180,30 @@ def case_of(look: TaskEvidence, snap: Snapshot, now: datetime) -> RuleContext:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """What somebody named, each in marks: outputs, say."""
+    """Quoted items, separated by commas: outputs, for example."""
     return ", ".join(words.said(text) for text in islice(texts, 20))
 
 
 def mark(text: str) -> str:
-    """Eight characters that tell one text from another, for the keys of what is told once for each text."""
+    """A short digest of a text, for keys of notices that are sent once per text."""
     return digest(text.encode(), 4)
 
 
 def breaker_of(snap: Snapshot, agent: AgentId | None, now: datetime) -> resilience.Breaker:
-    """The agent's breaker now; closed for nobody."""
+    """The agent's breaker now; closed without an agent."""
     limits = snap.settings.limits
     outcomes = snap.outcomes.get(agent, ()) if agent else ()
     return resilience.breaker(outcomes, limits.breaker, limits.breaker_pause, now)
 
 
 def lane(settings: Settings, agent: AgentId, key: str) -> str:
-    """The session a run happens in: the agent's own, or for a worker one of its own for each task."""
+    """The session of a run: the agent's own, or for a worker a separate one per task."""
     is_lasting = agent in settings.agents and not settings.is_worker(agent)
     return settings.agents[agent].session if is_lasting else f"{agent}/{key}"
 
 
 def time_limit(task: Task, run: Run) -> timedelta | None:
-    """How long the run may work on its worker's task. The task's line, written at the start, may say less."""
+    """The time limit of a worker's run. The task's limit, from its start, may be shorter."""
     return task.timeout or run.timeout or (task.size.limit if task.size else None)
 
 
@@ -213,5 +213,5 @@ def may_try_again(task: Task, settings: Settings) -> bool:
 
 
 def has_ended(task: Task) -> bool:
-    """Whether the attempt came to an end that the file tells of."""
+    """Whether the file gives an end of the attempt."""
     return task.state in (State.REVIEW, State.DONE, State.FAILED, State.DEAD, State.CANCELLED)

@@ -13,7 +13,7 @@ SOCKET = f"{DOOR}/{SOCKET_NAME}"
 
 
 class SandboxPlan(Value, frozen=True):
-    """A sandbox before it is built. Every path is absolute and without links, and is there."""
+    """The plan of a sandbox. Every path is absolute, without links, and exists."""
 
     program: str  # bubblewrap's own
     links: tuple[tuple[str, str], ...]  # (path, where it leads): /bin on most systems
@@ -68,7 +68,7 @@ def _mounts(option: str, paths: Iterable[str]) -> list[str]:
 
 
 def check_folder(cwd: str, root: str, base: str, kept: tuple[str, ...]) -> None:
-    """Raises Refused for a working folder in which a run could write what is not its own.
+    """Raises Refused for a working folder in which a run could write other agents' files.
 
     Args:
         root: of the workspace, or of the compartment in it that the run belongs to.
@@ -84,5 +84,5 @@ def check_folder(cwd: str, root: str, base: str, kept: tuple[str, ...]) -> None:
 
 
 def is_above(folder: str, path: str) -> bool:
-    """Whether the folder is the path, or holds it."""
+    """Whether the folder is the path, or contains it."""
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")

@@ -22,7 +22,7 @@ class ScheduledTask(Value, frozen=True):
 
 
 def jobs(schedule: Schedule) -> tuple[ScheduledTask, ...]:
-    """What each due time makes: a job for each worker, or for the task, and for each of the items.
+    """The jobs of each due time: one per worker, or for the task, and per item.
 
     Labels are "email", "monitor-acme"; where several would be the same, "helper-1", "helper-2".
     """
@@ -41,17 +41,17 @@ def jobs(schedule: Schedule) -> tuple[ScheduledTask, ...]:
 
 
 def bounded(name: str, most: int = NAME_LETTERS) -> str:
-    """The name, or of a longer one its beginning and a mark of all of it: two names stay two."""
+    """The name, or for a longer one its beginning and a digest, so that two names stay distinct."""
     return name if len(name) <= most else f"{name[: most - 9]}-{digest(name.encode(), 4)}"
 
 
 def _slug(item: str) -> str:
-    """An item as a part of names: "https://acme.test/a b" is "https-acme-test-a-b"; without letters, a mark of it."""
+    """An item as part of a name: "https://acme.test/a b" is "https-acme-test-a-b"; without letters, a digest."""
     return re.sub(r"[^a-z0-9]+", "-", item.lower()).strip("-") or digest(item.encode(), 4)
 
 
 def _unlike(names: list[str]) -> list[str]:
-    """The names in their order, those that occur more than once numbered from 1."""
+    """The names in their order; repeated ones are numbered from 1."""
     often, taken, numbered = Counter(names), set(names), list[str]()
     for name in names:
         if often[name] > 1:

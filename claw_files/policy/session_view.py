@@ -17,7 +17,7 @@ from claw_files.policy.dispatch_queue import QueuedMessage
 
 
 class SessionKind(StrEnum):
-    """What a session is: a named agent's own, a worker's for one label, or a run of neither (a route's check)."""
+    """The kinds of sessions: a named agent's, a worker's for one label, or another run (a route's check)."""
 
     MAIN = "main"
     SUBAGENT = "subagent"
@@ -25,7 +25,7 @@ class SessionKind(StrEnum):
 
 
 class Status(StrEnum):
-    """How a session stands."""
+    """The status of a session."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -75,7 +75,7 @@ class Session(Value, frozen=True):
 
 
 class SessionEvidence(Value, frozen=True):
-    """What was found of one session. Tasks and runs oldest first."""
+    """The facts about one session. Tasks and runs oldest first."""
 
     agent: AgentId
     label: str | None = None
@@ -89,7 +89,7 @@ class SessionEvidence(Value, frozen=True):
 
 
 def build(settings: Settings, seen: SessionEvidence) -> Session:
-    """The session that was seen, without what is looked up only for those that are shown (said, usage, messages)."""
+    """The session, without the fields that are read only when it is shown (said, usage, messages)."""
     known = settings.agents.get(seen.agent)
     kind = _kind(settings, seen)
     run = seen.runs[-1] if seen.runs else None
@@ -145,7 +145,7 @@ def _task(seen: SessionEvidence, run: Run | None) -> Task | None:
 def status_of(
     kind: SessionKind, task: Task | None, run: Run | None, waits: bool, result: Result | None = None
 ) -> Status | None:
-    """How a session stands, from its newest run, its task, whether a message waits for its turn, and its result."""
+    """The status of a session, from its newest run, its task, waiting messages, and its result."""
     if run and run.alive:
         return Status.RUNNING
     if waits:
@@ -167,7 +167,7 @@ _TOLD = {  # of a worker its task tells; failed and in progress go by how its ru
 
 
 def _without_word(run: Run | None, result: Result | None) -> Status:
-    """How a worker ended of which its task tells no good: an exit code of 0 is no result."""
+    """The status of a worker without a good result: exit code 0 is not a result."""
     if result is not None and result.status is State.DONE:
         return Status.DONE
     how = _how_ended(run) if run else Status.FAILED
@@ -200,26 +200,26 @@ class SessionFilter(Value, frozen=True):
 
 
 def chosen(sessions: Iterable[Session], wanted: SessionFilter, now: datetime) -> list[Session]:
-    """The sessions asked for, the one that changed last first; the limit is the caller's to apply."""
+    """The sessions that match, the most recently changed first; the caller applies the limit."""
     found = [it for it in sessions if not wanted.kinds or it.kind in wanted.kinds]
     found = [it for it in found if wanted.agent in (None, it.agent) and is_active(it, wanted.active, now)]
     return sorted(found, key=lambda it: (it.updated_at is not None, it.updated_at or now, it.key), reverse=True)
 
 
 def is_active(session: Session, within: timedelta | None, now: datetime) -> bool:
-    """Whether it runs, waits for its turn, or changed within that time."""
+    """Whether the session runs, waits for its turn, or changed within that time."""
     if within is None or session.status in (Status.RUNNING, Status.QUEUED):
         return True
     return session.updated_at is not None and now - session.updated_at <= within
 
 
 def is_subagent(session: Session) -> bool:
-    """Whether `subagents` shows it: a worker, or a named agent at work in a run."""
+    """Whether `subagents` shows the session: a worker, or a named agent with a live run."""
     return session.kind is SessionKind.SUBAGENT or (session.status is Status.RUNNING and session.run is not None)
 
 
 def by_start(sessions: Iterable[Session], now: datetime) -> list[Session]:
-    """In the order in which they were started; those that have not, last."""
+    """Sessions in the order of their start; those that have not started, last."""
     return sorted(sessions, key=lambda it: (it.started is None, it.started or now, it.key))
 
 

@@ -47,14 +47,14 @@ def backlog(case: RuleContext) -> Decision | None:
 
 
 def _read_away(case: RuleContext, until: datetime) -> Decision:
-    """Its message was read and is gone: the agent has it, so that it is neither sent again nor handed on."""
+    """The message was read and is gone: the agent has it, so it is neither sent again nor given to another agent."""
     if case.now < until:
         return WaitReason(f"{case.agent} has until {case.when(until)} to claim it")
     return reminders.acknowledged(case, case.traces[0])
 
 
 def _nobodys(case: RuleContext) -> Decision:
-    """A line for a task that there is not, and for nobody: nothing can be made of it."""
+    """A line without an agent for a task that does not exist: escalate."""
     if not case.due:
         return WaitReason("the task does not exist, and its line names no agent")
     text = f"the ledger names {case.task.id} without an agent, but the task does not exist"
@@ -62,7 +62,7 @@ def _nobodys(case: RuleContext) -> Decision:
 
 
 def _without_money(case: RuleContext) -> Decision:
-    """The next agent of the route, where the one that was to be woken may cost nothing more this month.
+    """The next agent of the route, if the assigned one has used up its budget this month.
 
     Without a route it waits: that the coordinator should do it was nobody's wish.
     """
@@ -88,7 +88,7 @@ def _hand_on(case: RuleContext, why: str) -> Decision:
 
 
 def _ack_until(case: RuleContext) -> datetime | None:
-    """Until when the agent may take its time; None where it is late. Times that lie ahead count as past.
+    """The deadline of the acknowledgement; None if it is over. Times in the future count as past.
 
     Counted from the wake: an agent that had to wait for its turn is not late.
     """
@@ -100,7 +100,7 @@ def _ack_until(case: RuleContext) -> datetime | None:
 
 
 def _busy(case: RuleContext) -> str:
-    """What the agent is busy with: a run in its lane, or fresh work where it looks for itself; "" where it is free."""
+    """Why the agent is busy: a run in its lane, or recent work of an agent that polls; "" if it is free."""
     settings, agent = case.snap.settings, case.agent
     assert agent is not None
     mine = lane(settings, agent, case.key())
@@ -119,14 +119,14 @@ def _busy(case: RuleContext) -> str:
 
 
 def in_progress(case: RuleContext) -> Decision | None:
-    """People who follow it hear what is new; then as `_look_at`."""
+    """Announce progress to people who follow the task; then as `_look_at`."""
     if case.task.state is not State.IN_PROGRESS:
         return None
     return (*_progress(case), *(WAIT if reminders.is_person(case) else _look_at(case)))
 
 
 def _look_at(case: RuleContext) -> Decision:
-    """Wait for the ETA; look again later while there is work to see; nudge once; escalate."""
+    """Wait for the ETA; check again later while there is progress; nudge once; escalate."""
     if not case.due:
         return WaitReason(f"{case.agent} works on it")
     if case.task.eta and case.now < case.task.eta:
@@ -193,7 +193,7 @@ def _needs(case: RuleContext, asked: AgentId, question: str) -> Decision:
 
 
 def review(case: RuleContext) -> Decision | None:
-    """Tell the reviewer once, with the outputs; then wait. What misses outputs it promised goes back first, once."""
+    """Notify the reviewer once, with the outputs; then wait. If promised outputs are missing, reopen first, once."""
     if case.task.state is not State.REVIEW:
         return None
     settings = case.snap.settings
@@ -217,7 +217,7 @@ def review(case: RuleContext) -> Decision | None:
 
 
 def failed(case: RuleContext) -> Decision | None:
-    """Out of attempts: a dead letter. Else the next attempt, after the backoff and if the agent's breaker lets it."""
+    """Without attempts left: a dead letter. Else the next attempt, after the backoff and if the breaker allows it."""
     if case.task.state is not State.FAILED:
         return None
     if case.is_running:
@@ -246,7 +246,7 @@ def _retry(case: RuleContext) -> Decision:
 
 
 def _is_the_one_attempt(case: RuleContext) -> bool:
-    """Whether it is the agent's first failed task, and no other task of it that failed before is under way."""
+    """Whether this is the agent's first failed task, and no other retry of the agent is under way."""
     mine = [look.task for look in case.snap.looks if look.task and look.task.assignee == case.agent]
     if any(task.failures > 0 and task.state in (State.BACKLOG, State.IN_PROGRESS) for task in mine):
         return False
@@ -258,7 +258,7 @@ def _is_the_one_attempt(case: RuleContext) -> bool:
 
 
 def done(case: RuleContext) -> Decision | None:
-    """What was promised is looked at; then the requester is told and the line goes."""
+    """Verify the promises; then notify the requester and remove the line."""
     if case.task.state is not State.DONE:
         return None
     if case.look.place is FilePlace.STATUS:
@@ -284,12 +284,12 @@ def done(case: RuleContext) -> Decision | None:
 
 
 def _is_news(case: RuleContext) -> bool:
-    """Whether it counts from now on, and its file does not say so."""
+    """Whether the task counts from now on, and its file does not have `verified` yet."""
     return case.look.place is FilePlace.STATUS and verified(case.task, case.snap.settings) is False
 
 
 def _turn(case: RuleContext, final: bool) -> Decision:
-    """The next message of the session, where nothing more comes of the present one by itself."""
+    """The next message of the session, once the present turn is final."""
     sender = case.look.next_turn
     if sender is None or not final or case.is_running:
         return WAIT
@@ -297,7 +297,7 @@ def _turn(case: RuleContext, final: bool) -> Decision:
 
 
 def inform(case: RuleContext, what: str, text: str) -> Decision:
-    """Tell everybody who follows the task, each once; a worker that is at work finds it in its run."""
+    """Notify everyone who follows the task, once each; a running worker finds the notice in its run."""
     asker, key = case.look.asker, case.key(what)
     passed = asker.passed if asker else ()
     is_told = any(case.was_told(who, key) for who in passed)
@@ -311,7 +311,7 @@ def inform(case: RuleContext, what: str, text: str) -> Decision:
 
 
 def audience(case: RuleContext) -> list[AgentId]:
-    """Requester, spawner and followers, each once, but not the agent that did it; the coordinator for a stranger.
+    """Requester, spawner and followers, once each, but not the holder; the coordinator for an unknown one.
 
     Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
     """
@@ -321,7 +321,7 @@ def audience(case: RuleContext) -> list[AgentId]:
 
 
 def _redo(case: RuleContext, why: str) -> Decision:
-    """Once, the same agent is woken again; a second time it has failed, which is escalated once."""
+    """The first time, reopen for the same agent; the second time, fail and escalate once."""
     if not was_redone(case):
         text = f"{case.task.id} is returned to {case.agent}: {why}"
         return (case.act(Act.REOPEN, why, case.boss, redo_of(case.task), text=text, kind=Kind.ANNOUNCE),)

@@ -16,7 +16,7 @@ from claw_files.core.model import AgentId, AgentKind, Need, State, Stay, Task, V
 
 
 def right_command(task: Task) -> str:
-    """The command that would be right from where the task stands."""
+    """The command that is right for the task's state."""
     return {
         State.BACKLOG: f"claim it first: `clawfiles claim {task.id}`",
         State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",
@@ -30,7 +30,7 @@ def right_command(task: Task) -> str:
 
 
 class Role(StrEnum):
-    """In which capacity somebody makes a move."""
+    """The roles in which a move is made."""
 
     ANYONE = "anyone"
     ASSIGNEE = "assignee"  # of an open delegation that is not yet in progress
@@ -45,7 +45,7 @@ class Role(StrEnum):
 
 
 class Actor(Value, frozen=True):
-    """Who acts. The tick acts as the coordinator, and as more than it: some moves are the tick's alone."""
+    """The agent that makes a move. The tick acts as the coordinator, and alone may make some moves."""
 
     id: AgentId
     kind: AgentKind = AgentKind.NAMED
@@ -119,7 +119,7 @@ def moves_between(source: State, target: State) -> tuple[Move, ...]:
 
 
 def owner(task: Task, coordinator: AgentId) -> AgentId:
-    """Whose file it is now: the holder's from claim to its end, the coordinator's otherwise."""
+    """The owner of the file: the holder from claim to end, else the coordinator."""
     return task.assignee if task.state is S.IN_PROGRESS and task.assignee else coordinator
 
 
@@ -226,7 +226,7 @@ def finish(
     outputs: tuple[str, ...] = (),
     answer: str | None = None,
 ) -> Task:
-    """`task` done, or in review where the route wants one (`reviewed`); `answer` is the word of its choices."""
+    """`task` done, or in review if the route requires it (`reviewed`); `answer` is one of its choices."""
     target = S.REVIEW if reviewed else S.DONE
     # Promised outputs stay: the next tick looks for each of them, also for those that were not named again.
     outputs = tuple(dict.fromkeys((*task.outputs, *outputs)))
@@ -241,13 +241,13 @@ def finish(
 
 
 def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
-    """`task` failed, one failure more; the next tick decides what follows."""
+    """`task` failed, with one more failure; the next tick decides whether to retry."""
     ends = {"completed": None, "verified": None, **_NOTHING_OPEN}
     return _moved(task, S.FAILED, actor, "C3 F Q", now, failures=task.failures + 1, reason=reason, **ends)
 
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
-    """`task` blocked, with a note of what is missing; a note is required."""
+    """`task` blocked, with a note of what is missing; the note is required."""
     # The move is checked before the note: who may not block the task should not be asked for a reason.
     blocked = _moved(task, S.BLOCKED, actor, "J", now, reason=note, need=need, eta=None)
     if not note.strip():
@@ -257,19 +257,19 @@ def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None 
 
 
 def unblock(task: Task, actor: Actor, now: datetime, lasting: timedelta) -> Task:
-    """`task` as before it was blocked: in progress with its holder, or in backlog where nobody had claimed it."""
+    """`task` as before the block: in progress with its holder, or in backlog if it was unclaimed."""
     if task.state is S.BLOCKED and not (task.assignee and task.lease):
         return resume(task, actor, now)
     return _moved(task, S.IN_PROGRESS, actor, "K", now, lease=now + lasting, need=None, reason=None)
 
 
 def is_held(task: Task) -> bool:
-    """Whether the tick blocked the task because one that it comes after ended without being done."""
+    """Whether the tick blocked the task because a predecessor ended without being done."""
     return task.state is S.BLOCKED and _HELD.match(task.reason or "") is not None
 
 
 def resume(task: Task, actor: Actor, now: datetime) -> Task:
-    """`task` in backlog again, its assignee's as before: what blocked it is over."""
+    """`task` in backlog again with the same assignee, after its block has ended."""
     return _moved(task, S.BACKLOG, actor, "L", now, reason=None, need=None)
 
 
@@ -282,7 +282,7 @@ def release(task: Task, actor: Actor, generation: int, now: datetime, why: str |
 def approve(
     task: Task, actor: Actor, now: datetime, other: AgentId | None = None, maker: AgentId | None = None
 ) -> Task:
-    """`task` done: the reviewer is content; nobody is its own where there is somebody else.
+    """`task` done, approved by the reviewer; agents cannot approve their own work if there is another reviewer.
 
     Args:
         other: who reviews what the maker has made; None where nobody else is there.
@@ -295,7 +295,7 @@ def approve(
 
 
 def verify(task: Task, actor: Actor, now: datetime) -> Task:
-    """`task`, done, marked as keeping what it promised: only the tick has looked."""
+    """`task`, done, marked as verified: only the tick does this."""
     if task.state is not S.DONE or not actor.tick:
         raise MoveRefused("transitions", f"{task.id} is {task.state}; there is nothing to verify", "")
     return replace(task, verified=now)
@@ -308,7 +308,7 @@ def reopen(task: Task, actor: Actor, generation: int, now: datetime, why: str) -
 
 
 def next_turn(task: Task, actor: Actor, generation: int, now: datetime, turn: int, sender: AgentId) -> Task:
-    """`task` in backlog for the next message of its session, its failures counted anew; who sent it follows it."""
+    """`task` in backlog for the next message of its session, without failures; its sender follows the task."""
     check(task, S.BACKLOG, actor, "I")
     if task.session is not Stay.OPEN:
         raise MoveRefused("sessions", f"the session of {task.id} is closed", "")

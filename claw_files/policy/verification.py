@@ -20,14 +20,14 @@ def file_of(output: str) -> str | None:
 
 
 def chosen(task: Task, said: str | None) -> str | None:
-    """The word of the task's choices that somebody has said; None for anything else."""
+    """The task's choice that was given as its answer; None for anything else."""
     word = " ".join((said or "").lower().split())
     hands_on = word == HAND_ON and task.flow is not None
     return word if word in task.choices or hands_on else None
 
 
 def checked_answer(task: Task, answer: str | None, summary: str) -> str | None:
-    """The word that a task ends with. Raises BadValue for one that is none of its choices."""
+    """The given answer. Raises BadValue if it is not one of the task's choices."""
     word = chosen(task, answer or summary)
     if word is None and (answer or task.choices):
         wanted = f"one of {', '.join(task.choices)}" if task.choices else "nothing: the task has no choices"
@@ -36,7 +36,7 @@ def checked_answer(task: Task, answer: str | None, summary: str) -> str | None:
 
 
 def verified(task: Task, settings: Settings) -> bool | None:
-    """Whether a tick has seen that the task, in force, keeps what it promised; None where nothing is to be verified.
+    """Whether a tick has verified the task, in its effective state; None if there is nothing to verify.
 
     What stands in the file is believed only of an end that we wrote down: writing it clears what stood there before.
     """
@@ -58,13 +58,13 @@ def _check_of(task: Task, settings: Settings) -> tuple[str, ...]:
 
 
 def _checked_by(case: RuleContext) -> Run | None:
-    """The run of the route's check; one that a daemon ended when it stopped has checked nothing."""
+    """The run of the route's check; one that a stopping daemon ended has checked nothing."""
     run = case.look.verify
     return None if run and not run.alive and run.reason == DRAINED else run
 
 
 def lacks(case: RuleContext) -> str | None:
-    """What a finished task lacks; "" while its check still runs; None where nothing is known to be wrong."""
+    """What a finished task lacks; "" while its check is running; None if nothing is known to be missing."""
     if case.look.missing:
         return f"promised outputs are missing: {listed(case.look.missing)}"
     if case.task.choices and chosen(case.task, case.task.answer or case.task.summary) is None:
@@ -82,21 +82,21 @@ def lacks(case: RuleContext) -> str | None:
 
 
 def is_accepted(case: RuleContext) -> bool:
-    """Whether a task that is done keeps what it promised, as far as that was looked at."""
+    """Whether a done task keeps its promises, as far as they were checked."""
     return case.look.place is not FilePlace.STATUS or (lacks(case) is None and not wants_check(case))
 
 
 def redo_of(task: Task) -> str:
-    """What ends the key of a redo: it names the turn of a session, so that each turn has its own."""
+    """The suffix of a redo's key: it has the session's turn, so that each turn has its own."""
     return "redo" if task.turn <= 1 else f"turn-{task.turn}.redo"
 
 
 def was_redone(case: RuleContext) -> bool:
-    """Whether the tick has sent this turn back in an earlier attempt. In the present one it may have died over it."""
+    """Whether a tick reopened this turn in an earlier attempt. In the present one it may have been killed."""
     return was_told_before(case, case.boss, redo_of(case.task))
 
 
 def was_told_before(case: RuleContext, who: AgentId, what: str) -> bool:
-    """Whether somebody was told that of an earlier attempt."""
+    """Whether the notice was sent for an earlier attempt."""
     numbers = range(max(1, case.task.attempt - 20), case.task.attempt)
     return any(case.was_told(who, task_key(replace(case.task, attempt=number), what)) for number in numbers)

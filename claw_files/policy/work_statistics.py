@@ -22,7 +22,7 @@ _OVER = {E.APPROVE, E.CANCEL, E.DEAD_LETTER, E.CLOSE, E.UNWATCH, E.RELEASE, E.RE
 
 
 class DurationSummary(Value, frozen=True):
-    """What some lengths have in common."""
+    """The summary of some durations."""
 
     name: str
     count: int
@@ -33,7 +33,7 @@ class DurationSummary(Value, frozen=True):
 
 
 class AttemptEnds(Value, frozen=True):
-    """How an agent's attempts ended."""
+    """The ends of an agent's attempts."""
 
     agent: str
     done: int
@@ -42,7 +42,7 @@ class AttemptEnds(Value, frozen=True):
 
     @property
     def success(self) -> float | None:
-        """Of all attempts that ended; 1.0 for all."""
+        """The share of successful attempts; 1.0 for all."""
         return self.done / (self.done + self.failed) if self.done + self.failed else None
 
 
@@ -56,7 +56,7 @@ class WakeRate(Value, frozen=True):
 
 
 class Stats(Value, frozen=True):
-    """All of it, of one stretch of time. Probes are in `probes` and in nothing else."""
+    """All statistics of a period. Probes are only in `probes`."""
 
     by_type: tuple[DurationSummary, ...] = ()  # from the first send, or claim, to done
     by_agent: tuple[DurationSummary, ...] = ()
@@ -69,7 +69,7 @@ class Stats(Value, frozen=True):
 
 
 class _Story:
-    """What is known of one task while its lines go by."""
+    """The state of one task while its lines are read."""
 
     def __init__(self) -> None:
         self.agent: AgentId | None = None
@@ -163,7 +163,7 @@ class _Fold:
         story.sent = story.woken = story.first = None
 
     def _stood(self, story: _Story, line: Line) -> None:
-        """Where the task stands after the line: blocked, in review, done, or at work."""
+        """The task's state after the line: blocked, in review, done, or in progress."""
         stands = self._state_after(line)
         if line.action in (E.VERIFIED, E.CLOSE) and story.unverified:
             stands = "done"
@@ -200,7 +200,7 @@ class _Fold:
             counts[1] += acted
 
     def open_waits(self) -> Iterator[tuple[str, datetime]]:
-        """What waits at the end of the journal."""
+        """The waits that are open at the end of the journal."""
         for story in self.stories.values():
             if story.sent:
                 yield TO_WAKE, story.sent
@@ -246,7 +246,7 @@ def fold(
 
 
 def _is_word_of_agent(line: Line, key: Key) -> bool:
-    """Whether the line tells of something that the task's agent did; a worker speaks by its result."""
+    """Whether the line records an action of the task's agent; a worker acts through its result."""
     if line.action in (E.FINISH, E.FAIL) and key.what == "result":
         return True
     is_ours = key.what == "fail" or line.reason is Reason.WORKER_STARTS
