@@ -14,6 +14,7 @@ from claw_files.doctor.checks import (
     names,
     setting,
     tasks,
+    workflows,
 )
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
@@ -34,6 +35,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
         tasks.outputs,
         tasks.reports,
     ),
+    workflows.workflows,
     *(ledger.lines, ledger.watching, ledger.unseen),
     *(inboxes.missing, inboxes.orphans, inboxes.unsent, inboxes.doubles, inboxes.strangers, inboxes.stale),
     *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),

@@ -26,6 +26,11 @@ GROUPS: Final = (
         "The configuration and the machine",
         ("invalid-config", "the configuration is invalid, so no command works", "correct the line in clawfiles.toml"),
         (
+            "invalid-workflow",
+            "a workflow has a problem, so no run of it can begin",
+            "correct the line; `clawfiles workflow check` names all problems",
+        ),
+        (
             "untrusted",
             "other users can control which programs start here, so no command works; the rest is not checked",
             "follow the advice in the finding, or run `clawfiles trust DIR` if you trust these users",

@@ -55,6 +55,17 @@ def unknown_key(clinic) -> None:
     clinic.write("clawfiles.toml", '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[limits]\nrunz = 3\n')
 
 
+@case("invalid-workflow", "workflows/draft.md", 5)
+def a_workflow_for_nobody(clinic) -> None:
+    clinic.write("workflows/other.md", "## a\n- to: sam\n\nWrite\n")
+    clinic.write("workflows/draft.md", "## a\n- to: sam\n\nWrite\n{topik}\n## b\n- workflow: other\n")
+
+
+@case("invalid-workflow", "workflows/draft.md", 1)
+def a_workflow_that_cannot_be_read(clinic) -> None:
+    clinic.write("workflows/draft.md", b"\xff## a\n")
+
+
 @case("openclaw-ledger", "HEARTBEAT.md")
 def soul_beside_the_ledger(clinic) -> None:
     clinic.write("HEARTBEAT.md", "# Heartbeat\n")

@@ -1,0 +1,31 @@
+"""The workflow files: what `workflow check` says of them, before somebody begins a run."""
+
+from collections.abc import Iterator
+
+from claw_files.core.errors import InvalidFile
+from claw_files.core.workflow import Problem, Workflow
+from claw_files.doctor.bounded_reader import UnreadableFile
+from claw_files.doctor.findings import Finding
+from claw_files.doctor.survey import Survey
+from claw_files.formats.workflow_file import parse
+from claw_files.policy.workflow_checks import check
+
+
+def workflows(s: Survey) -> Iterator[Finding]:
+    """Each problem of each workflow, with its line."""
+    if s.settings is None:
+        return
+    found: dict[str, tuple[str, Workflow, tuple[Problem, ...]]] = {}
+    nodes = [it for it in s.folder("workflows").nodes if it.kind == "file" and it.name.endswith(".md")]
+    for node in nodes:
+        name = node.name.removesuffix(".md")
+        try:
+            found[name] = (node.path, *parse(s.tree.read(node.path), node.path, name))
+        except InvalidFile as wrong:
+            yield Finding("invalid-workflow", node.path, wrong.line, str(wrong))
+        except (UnreadableFile, FileNotFoundError):
+            continue  # told of among the names
+    others = {name: workflow for name, (_, workflow, _) in found.items()}
+    for path, workflow, problems in found.values():
+        for one in sorted((*problems, *check(workflow, s.settings, others)), key=lambda it: it.line):
+            yield Finding("invalid-workflow", path, one.line, one.text)
