@@ -15,6 +15,9 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.support import warm
+from tests.support.commands import answered
+
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 120.0
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
@@ -56,13 +59,15 @@ class Team:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def words(self, *arguments: str) -> list[str]:
+        return [*warm.command(), "-C", str(self.root), *arguments]
+
+    def real(self, *arguments: str) -> list[str]:
+        """The same by a real start, where parents, process ids or what is loaded are looked at."""
         return [sys.executable, "-m", "claw_files", "-C", str(self.root), *arguments]
 
     def type(self, *arguments: str) -> Any:
         """What a command prints with --json; it must go well."""
-        done = subprocess.run(self.words(*arguments, "--json"), env=ENV, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        return answered(self.root, *arguments)
 
     def task(self, title: str = "API review", *more: str) -> str:
         """The id of a new task."""
@@ -73,7 +78,8 @@ class Team:
         """A server in a process of its own, which is ended with the test."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         env = ENV | options.pop("env", {})
-        self.started.append(subprocess.Popen(self.words("mcp", *arguments), env=env, **{**pipes, **options}))
+        words = options.pop("words", self.words)("mcp", *arguments)
+        self.started.append(subprocess.Popen(words, env=env, **{**pipes, **options}))
         return self.started[-1]
 
     @asynccontextmanager

@@ -22,9 +22,9 @@ GROWTH_KB = 4096
 MOST_DESCRIPTORS = 32
 
 
-def begun(team: Team, agent: str = "peter") -> "subprocess.Popen[bytes]":
+def begun(team: Team, agent: str = "peter", **options: Any) -> "subprocess.Popen[bytes]":
     """A server with which the older protocol has been agreed on."""
-    server = team.start("--agent", agent)
+    server = team.start("--agent", agent, **options)
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     said(server, {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello})
     tell(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -143,7 +143,7 @@ def _descriptors(pid: int) -> int:
 
 def test_many_calls_in_a_row_leave_nothing_behind(team: Team) -> None:
     team.task()
-    server, many = begun(team), int(os.environ.get("MCP_CALLS", CALLS))
+    server, many = begun(team, words=team.real), int(os.environ.get("MCP_CALLS", CALLS))
 
     def make(number: int) -> None:
         asked = [("task_list", {}), ("task_claim", {"task": number}), ("task_clam", {}), ("inbox", {"action": "peek"})]
@@ -211,7 +211,7 @@ while True:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_client_that_is_killed_in_the_middle_of_a_call_leaves_a_consistent_workspace(team: Team, how: int) -> None:
-    words = [sys.executable, "-c", VANISHES, *team.words("mcp", "--agent", "sam")]
+    words = [sys.executable, "-c", VANISHES, *team.real("mcp", "--agent", "sam")]
     client = subprocess.Popen(words, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     team.started.append(client)
     assert client.stdout

@@ -107,7 +107,7 @@ def test_what_the_server_was_started_in_is_nobody_elses(team: Team) -> None:
 
 
 def test_a_server_that_was_started_in_a_run_serves_its_agent_alone(team: Team) -> None:
-    words = within(team.root, "sam", team.words("mcp", "--http", "--port", "0"))
+    words = within(team.root, "sam", team.real("mcp", "--http", "--port", "0"))
     server = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     team.started.append(server)
     assert server.stderr

@@ -24,7 +24,8 @@ ERAS = ["legacy", "auto"]
 @pytest.mark.parametrize("mode", ERAS)
 def test_a_task_from_its_making_to_its_end(team: Team, mode: str) -> None:
     async def story() -> None:
-        async with team.client("sam", mode) as sam, team.client("peter", mode) as peter:
+        words = team.real("mcp", "--agent", "sam")
+        async with team.client(mode=mode, words=words) as sam, team.client("peter", mode) as peter:
             made = await called(sam, "task_new", title="API review", type="bug", to="peter")
             message = (await called(peter, "inbox"))["messages"][0]
             lease = await called(peter, "task_claim", next=True)
@@ -192,7 +193,7 @@ def test_where_there_is_no_workspace_nothing_is_served(tmp_path: Any) -> None:
 
 def test_without_the_library_the_command_says_what_to_install(team: Team) -> None:
     hide = "import sys; sys.modules['mcp'] = None; from claw_files.cli import run; sys.exit(run(sys.argv[1:]))"
-    words = [sys.executable, "-c", hide, *team.words("mcp", "--agent", "peter")[3:]]
+    words = [sys.executable, "-c", hide, *team.real("mcp", "--agent", "peter")[3:]]
     done = subprocess.run(words, env=ENV, capture_output=True, text=True, input="")
 
     assert done.returncode == 6
@@ -202,7 +203,7 @@ def test_without_the_library_the_command_says_what_to_install(team: Team) -> Non
 def test_the_run_that_a_server_is_part_of_counts_though_its_client_dropped_all_variables(team: Team) -> None:
     team.task()
     team.type("claim", "TC-1", "--agent", "peter")
-    words = within(team.root, "peter", team.words("mcp"), task="TC-1", generation="0")
+    words = within(team.root, "peter", team.real("mcp"), task="TC-1", generation="0")
 
     async def story() -> None:
         async with team.client(words=words) as client:
@@ -310,14 +311,14 @@ def _change(team: Team) -> None:
 
 
 def test_the_server_ends_when_its_client_closes_the_pipe(team: Team) -> None:
-    server = team.start("--agent", "peter")
+    server = team.start("--agent", "peter", words=team.real)
     _, error = server.communicate(b"", timeout=60)
 
     assert (server.returncode, error) == (0, b"")
 
 
 def test_a_client_that_is_gone_in_the_middle_of_a_wait_ends_the_server(team: Team) -> None:
-    server = team.start("--agent", "peter")
+    server = team.start("--agent", "peter", words=team.real)
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     said(server, {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
     tell(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})

@@ -204,7 +204,7 @@ def is_there(pid: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_server_ends_with_its_parent_though_a_sibling_holds_its_standard_input(team: Team, how: int) -> None:
-    words = [sys.executable, "-c", PARENT, *team.words("mcp", "--agent", "peter")]
+    words = [sys.executable, "-c", PARENT, *team.real("mcp", "--agent", "peter")]
     parent = subprocess.Popen(words, env=ENV, stdout=subprocess.PIPE)
     team.started.append(parent)
     assert parent.stdout
@@ -241,12 +241,12 @@ sys.exit(begun[0].wait())
 
 
 def test_the_end_of_the_thread_that_started_it_is_not_that_of_its_client(team: Team) -> None:
-    words = [sys.executable, "-c", THREADS, *team.words("mcp", "--agent", "peter")]
+    words = [sys.executable, "-c", THREADS, *team.real("mcp", "--agent", "peter")]
 
     assert subprocess.run(words, env=ENV, timeout=120).returncode == 0
 
 
 def test_programs_that_it_starts_neither_read_requests_nor_write_between_answers(team: Team) -> None:
-    server = begun(team)
+    server = begun(team, words=team.real)
     for number in (0, 1):
         assert os.readlink(f"/proc/{server.pid}/fd/{number}") == "/dev/null"
