@@ -16,6 +16,7 @@ from claw_files.core.errors import Busy, CannotRead, CannotWrite, ClawError, Inv
 from claw_files.core.keys import letter_id
 from claw_files.core.model import AgentId, AgentKind, Note, Run, TaskId
 from claw_files.processes import caller_runs
+from claw_files.storage.locks import Claims, Locks
 from claw_files.storage.places import FOLDER, Siblings
 from claw_files.storage.workspace import CONFIG, Workspace
 from claw_files.system import workspace_trust
@@ -208,8 +209,6 @@ class Site:
         return DiskFiles(root, clock=self.clock, closed=closed)
 
     def _make_claims(self) -> "Claims":
-        from claw_files.storage.locks import Claims
-
         return Claims(self.root)
 
     @cached_property
@@ -219,14 +218,10 @@ class Site:
     @cached_property
     def locks(self) -> "Locks":
         """Those that all places share."""
-        from claw_files.storage.locks import Locks
-
         return Locks(self.base, self.clock)
 
     @cached_property
     def workspace(self) -> Workspace:
-        from claw_files.storage.locks import Locks
-
         return Workspace(
             self.root,
             self.settings,

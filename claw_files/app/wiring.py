@@ -10,6 +10,7 @@ from claw_files.app.resolver import Resolver
 from claw_files.app.workspace_finder import find_root, set_up, take_out
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentId, TaskId
+from claw_files.processes import Surroundings
 from claw_files.system.clock import Clock
 
 if TYPE_CHECKING:  # each command imports only what it uses: cron starts us often
@@ -226,7 +227,6 @@ class App(Site):
     def runtime_of(self, agent: "Agent") -> "AgentRuntime":
         """What wakes the agent and speaks to it."""
         from claw_files.integrations import agent_runtimes
-        from claw_files.processes import Surroundings
 
         around = Surroundings(settings=self.settings, base=self.base, root=self.root, environ=self._env)
         return agent_runtimes.runtime_of(agent.runtime, around)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from claw_files import __version__, config
-from claw_files.core.errors import NoWorkspace
+from claw_files.core.errors import CannotWrite, NoWorkspace
 from claw_files.storage.places import FOLDER
 from claw_files.storage.workspace import CONFIG
 from claw_files.system.cache import Cache
@@ -27,7 +27,6 @@ def set_up(root: str, template: str, program: str | None) -> "list[InitStep]":
 
     Raises Untrusted for a folder in which others decide what is started.
     """
-    from claw_files.core.errors import CannotWrite
     from claw_files.services.admin.init import InitStep
 
     try:

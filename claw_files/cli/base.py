@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from claw_files.core.errors import ClawError, InvalidFile, Refused
+
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
 
@@ -76,8 +78,6 @@ class Command(CommandShape):
             from claw_files.policy.profiles import check_forwarded
 
             check_forwarded(_name_of(ctx))
-        from claw_files.core.errors import ClawError
-
         try:
             found = super().invoke(ctx)
         except ClawError as error:
@@ -135,7 +135,6 @@ def _name_of(context: click.Context) -> str:
 def _check_here(app: "App") -> None:
     """Raises Refused for another workspace than the run's own."""
     from claw_files.app.workspace_finder import around_of
-    from claw_files.core.errors import Refused
 
     if os.path.realpath(app.base) != os.path.realpath(around_of(os.environ["CLAWFILES_WORKSPACE"])):
         raise Refused("sandbox", "a run in a sandbox can act only in its own workspace", "omit -C")
@@ -170,7 +169,6 @@ def read_text(path: str | None) -> str:
     """
     if path is None:
         return ""
-    from claw_files.core.errors import InvalidFile, Refused
     from claw_files.policy import payload_sizes
 
     if is_forwarded() and path != "-":  # the daemon may read more than the sandbox

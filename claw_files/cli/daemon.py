@@ -2,11 +2,14 @@
 
 import gc
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from claw_files.cli.base import command, open_app, shared, show
+from claw_files.core.errors import Busy
+from claw_files.system import wait_notice
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -63,11 +66,8 @@ def status() -> int:
 def stop(drain: str | None) -> None:
     """Stop the daemon and wait until it has ended; succeeds if no daemon runs."""
     import signal
-    from contextlib import suppress
 
-    from claw_files.core.errors import Busy
     from claw_files.services.admin import daemon_state
-    from claw_files.system import wait_notice
 
     app = open_app()
     limit = _length(drain) if drain else app.settings.daemon.drain

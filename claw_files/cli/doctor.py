@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from claw_files.cli.base import Command, command, open_app, shared, show, warn
+from claw_files.core.errors import InvalidFile
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
@@ -89,8 +90,6 @@ def _probe(agent: str, patience: str) -> int:
 
 def _mended(app: "App") -> "list[RepairStep]":
     """The repairs that were made. Failed ones are warnings; an invalid configuration prevents all of them."""
-    from claw_files.core.errors import InvalidFile
-
     try:
         mending = app.repairs(app.coordinator_or_actor)
     except InvalidFile as wrong:

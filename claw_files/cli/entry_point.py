@@ -9,7 +9,7 @@ import click
 
 from claw_files.cli.base import CommandEnded, Interrupted, warn
 from claw_files.cli.root import root
-from claw_files.core.errors import ClawError
+from claw_files.core.errors import ClawError, UsageError
 from claw_files.system import wait_notice
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells report SIGINT and SIGPIPE
@@ -57,8 +57,6 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _wrong_use(wrong: click.ClickException, arguments: Sequence[str]) -> int:
-    from claw_files.core.errors import UsageError
-
     message = wrong.format_message()
     context = getattr(wrong, "ctx", None)
     hint = f"see `{context.command_path} --help`" if context and "--help" not in message else ""

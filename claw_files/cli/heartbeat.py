@@ -3,6 +3,7 @@
 import click
 
 from claw_files.cli.base import command, open_app, show, warn
+from claw_files.core.errors import InvalidFile
 
 
 @command("heartbeat", example="clawfiles heartbeat --dry-run")
@@ -10,7 +11,6 @@ from claw_files.cli.base import command, open_app, show, warn
 @click.option("--check", is_flag=True, help="Like --dry-run; exits 1 if anything is to do or unclear.")
 def heartbeat(dry_run: bool, check: bool) -> int:
     """Run one tick, for cron: read the tasks in the ledger, decide, act, exit. Does not wait for agents."""
-    from claw_files.core.errors import InvalidFile
     from claw_files.presentation import views
 
     app = open_app()

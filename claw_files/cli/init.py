@@ -1,5 +1,7 @@
 """`init`."""
 
+import os
+
 import click
 
 from claw_files.cli.base import command, shared, show
@@ -20,8 +22,6 @@ def init(directory: str | None, name: str, program: str | None, removes: bool) -
 
     Adds instructions to AGENTS.md, CLAUDE.md or GEMINI.md, between two markers. Nothing else in the file changes.
     """
-    import os
-
     from claw_files.app.wiring import set_up, take_out
     from claw_files.core.text import agent_id, safe
 

@@ -5,6 +5,7 @@ import os
 import click
 
 from claw_files.cli.base import command, open_app, show
+from claw_files.core.errors import NotInstalled
 
 PORT = 3002
 
@@ -43,8 +44,6 @@ def mcp(http: bool, port: int, tools: bool) -> None:
 
 def _check_installed() -> None:
     from importlib.util import find_spec
-
-    from claw_files.core.errors import NotInstalled
 
     if find_spec("mcp") is None:
         raise NotInstalled("`clawfiles mcp`", "mcp")

@@ -8,6 +8,7 @@ import click
 
 from claw_files import __version__
 from claw_files.cli.base import TEXT, Command, CommandEnded, CommandShape, Interrupted, open_app, read_text, show, warn
+from claw_files.core.errors import UsageError
 from claw_files.core.operation_table import COMMANDS, GROUPS, PARTS, RIGHTS, begins, row_of
 from claw_files.operations import load
 
@@ -141,7 +142,6 @@ def _parameter(argument: "Argument", says: str | None) -> click.Parameter:
 
 def _perform(function: Callable[..., Any]) -> Callable[..., None]:
     def perform(**given: Any) -> None:
-        from claw_files.core.errors import UsageError
         from claw_files.operations.fields import arguments, parsed
 
         taken = {argument.name: argument for argument in arguments(function) if argument.shell.is_taken}

@@ -5,6 +5,7 @@ import os
 import click
 
 from claw_files.cli.base import command, show
+from claw_files.core.errors import Refused
 
 
 @command("trust", example="clawfiles trust /home/team\nclawfiles trust --list")
@@ -16,7 +17,6 @@ def trust(directory: str, removes: bool, lists: bool) -> None:
 
     The trust is stored for your user only. Anyone who can write to the folder can then start programs as you.
     """
-    from claw_files.core.errors import Refused
     from claw_files.core.text import safe
     from claw_files.system import procfs, workspace_trust
 

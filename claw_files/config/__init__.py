@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from claw_files.config.event_settings import EventHandler, EventSettings
 from claw_files.config.settings import (
     RUNTIMES,
@@ -164,8 +166,6 @@ def _agent(found: "TomlReading", written: str, name: AgentId) -> Agent:
 
 def _narrowed(agent: Agent, profile: Profile, found: "TomlReading", written: str) -> Agent:
     """The agent as its profile leaves it: of rights and limits the narrower one, of the rest its own."""
-    import msgspec
-
     own = {key for key in ("env", "timeout") if ("agents", written, key) in found.given}
     env, timeout = agent.env, agent.timeout
     if profile.env is not None:
@@ -177,8 +177,6 @@ def _narrowed(agent: Agent, profile: Profile, found: "TomlReading", written: str
 
 def _placed(agent: Agent, agents: dict[AgentId, Agent], coordinator: AgentId) -> Agent:
     """The agent with who it reports to, where the file does not say: the coordinator; above that, the first person."""
-    import msgspec
-
     if agent.reports_to or agent.kind is AgentKind.HUMAN:
         return agent
     above: AgentId | None = coordinator or None

@@ -5,7 +5,7 @@ Each raises ValueError with what would have been right, or BadValue or BadId fro
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from claw_files.config.settings import RUNTIMES, WEBHOOK_SCHEMES, Rate, Window
@@ -296,8 +296,6 @@ def _cron(value: Any) -> str:
         raise ValueError(f"must be five fields, or one of {', '.join(_NICKNAMES)}")
     if len(line.split()) != 5:
         raise ValueError('wants five fields: minute, hour, day, month, weekday, such as "45 8 * * 1-5"')
-    from datetime import datetime
-
     from cronsim import CronSim, CronSimError
 
     try:

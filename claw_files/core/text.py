@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+import msgspec
+
 from claw_files.core.errors import BadId, BadValue
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, TaskId
@@ -236,8 +238,6 @@ def json_line(facts: Mapping[str, object]) -> bytes:
 
     Bytes that were not UTF-8, as names of files may hold, are spelled out; no text is longer than `LINE_TEXT`.
     """
-    import msgspec
-
     kept = {key: _spelled_out(value) if isinstance(value, str) else value for key, value in facts.items()}
     line = msgspec.json.encode(kept)
     if not line.isascii() or b"\x7f" in line:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from claw_files.core import text as words
 from claw_files.core.errors import BadValue, InvalidFile
 from claw_files.core.model import State, Task, TaskId, Unclear, Value
-from claw_files.formats import body, frontmatter_edits, phrases, said_states, section_context, task_fields
+from claw_files.formats import body, frontmatter_edits, phrases, section_context, task_fields
 from claw_files.formats.frontmatter import Data, Document, name_in
 from claw_files.formats.frontmatter import parse as split
 from claw_files.formats.parse_cache import lately
@@ -103,7 +103,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vo
     values, more = _with_words(found, told, _heard(document, keys), state, reading)
     if told.unclear:
         since = (told.line or 0) if is_news or said.state is None else 0
-        more += [it for it in said_states.news(told.unclear, said.unclear) if it.line > since]
+        more += [it for it in body.news(told.unclear, said.unclear) if it.line > since]
     unclear += [replace(it, line=offset + it.line) for it in more]
     if front.saying.hint and front.line:
         unclear.append(Unclear(path="", line=front.line, text=front.text, hint=front.saying.hint))
@@ -136,12 +136,12 @@ def _with_front(told: body.BodyStatements, saying: StateStatement) -> body.BodyS
     return replace(told, outputs=(*told.outputs, *outputs), **more) if more or outputs else told
 
 
-def _said(document: Document, keys: Mapping[str, str]) -> said_states.SaidState:
+def _said(document: Document, keys: Mapping[str, str]) -> body.SaidState:
     text = document.meta[keys["said"]] if "said" in keys else ""
     if task_fields.is_empty(text):
-        return said_states.SaidState()
-    found = said_states.parse(text) if isinstance(text, str) else None
-    return found or said_states.SaidState(state=_state(document, keys, "said"))
+        return body.SaidState()
+    found = body.parse(text) if isinstance(text, str) else None
+    return found or body.SaidState(state=_state(document, keys, "said"))
 
 
 def _id(document: Document) -> TaskId:
@@ -268,9 +268,9 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabul
         if after.state != before.state or not front.saying.hint:  # else it is somebody's word, and not understood
             changes |= _kept(front.saying, after) | {"status": after.state.value}
         changes["recorded"] = after.state.value
-        changes["said"] = said_states.remembered(told, _said(document, keys), is_move)
+        changes["said"] = body.remembered(told, _said(document, keys), is_move)
     elif is_move and (told.unclear or "said" in keys):
-        changes["said"] = said_states.remembered(told, _said(document, keys), is_overtaken=True)
+        changes["said"] = body.remembered(told, _said(document, keys), is_overtaken=True)
     if not changes:
         return raw
     if not document.meta:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from claw_files.core.errors import NotFound, UsageError
 from claw_files.operations.fields import (
     JSON_ONLY,
     SHELL_ONLY,
@@ -109,7 +110,6 @@ def sessions_send(
     critical: Annotated[Flag, UNLISTED] = False,
 ) -> Reply:
     """Send to the session of that key, else to the label (of that agent's worker), else to the agent."""
-    from claw_files.core.errors import UsageError
     from claw_files.policy.session_view import Session
 
     name = session_key or label or agent_id
@@ -223,8 +223,6 @@ def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None
 
 def _session_named(app: "App", name: str) -> "Session | None":
     """The session of a worker that `name` means; None where there is none."""
-    from claw_files.core.errors import NotFound
-
     with suppress(NotFound):
         found = app.steering.receiver(app.actor, name)
         return None if isinstance(found, str) else found
@@ -286,8 +284,6 @@ def inbox(
     timeout_seconds: Annotated[Wait, Json("timeoutSeconds")] = 0,
 ) -> Reply:
     """Read or peek at your new messages, or finish one."""
-    from claw_files.core.errors import UsageError
-
     if action != "done":
         patience = timedelta(seconds=timeout_seconds)
         return read_inbox(app, wait=bool(patience), timeout=patience, peek=action == "peek")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
+from claw_files.core.errors import Busy, ClawError, MoveRefused
 from claw_files.operations.fields import (
     JSON_ONLY,
     UNLISTED,
@@ -44,8 +45,6 @@ def _stands(app: "App", place: "App", task: "TaskValue") -> Reply:
 
 
 def _blindly(task: "TaskId", place: "App", make_move: "Callable[[App], TaskValue]") -> "TaskValue":
-    from claw_files.core.errors import Busy, ClawError, MoveRefused
-
     try:
         return make_move(place)
     except Busy:

@@ -7,6 +7,7 @@ shell has names of its own.
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from claw_files.core.errors import BadValue, Refused, UsageError
 from claw_files.operations.fields import (
     FREE,
     JSON_ONLY,
@@ -96,7 +97,6 @@ def spawn(
         clawfiles spawn "sum up the inbox" --label email --size S --worker research --agent sam
     """
     from claw_files.core import text as words
-    from claw_files.core.errors import Refused, UsageError
     from claw_files.operations.task_operations import delegated
     from claw_files.policy.delegation import SpawnOrder
 
@@ -212,7 +212,6 @@ def subagents(
     recent_minutes: Annotated[Minutes, Json("recentMinutes", is_listed=False)] = 1440,
 ) -> Reply:
     """List, correct or stop running workers."""
-    from claw_files.core.errors import UsageError
     from claw_files.operations.message_operations import steer
 
     if action != "list" and not target:
@@ -256,7 +255,6 @@ def list_sessions(
     Example:
         clawfiles sessions list --kinds main,subagent --message-limit 3
     """
-    from claw_files.core.errors import BadValue
     from claw_files.policy.session_view import SessionFilter, SessionKind
 
     for name in kinds:

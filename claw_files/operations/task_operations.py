@@ -3,6 +3,17 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
+from claw_files.core.errors import (
+    AlreadyClaimed,
+    BadValue,
+    Busy,
+    Conflict,
+    MoveRefused,
+    NotFound,
+    NothingReady,
+    Refused,
+    UsageError,
+)
 from claw_files.operations.fields import (
     FREE,
     SHELL_ONLY,
@@ -58,7 +69,6 @@ def new(
     Example:
         clawfiles task new "API security review" --to peter --estimate 30m --agent sam
     """
-    from claw_files.core.errors import AlreadyClaimed, Conflict, MoveRefused, UsageError
     from claw_files.core.model import State
     from claw_files.policy.routing import estimate_warning
     from claw_files.policy.snapshot import standing_of
@@ -118,7 +128,6 @@ def list_tasks(
     Example:
         clawfiles task list --status in_progress --agent peter
     """
-    from claw_files.core.errors import BadValue
     from claw_files.core.model import State
     from claw_files.presentation import views
 
@@ -211,7 +220,6 @@ def claim(
         clawfiles claim TC-47 --agent peter
         clawfiles claim --next --type code-review --agent peter
     """
-    from claw_files.core.errors import UsageError
     from claw_files.presentation import views
 
     if take_next == bool(task):
@@ -232,8 +240,6 @@ def _claim(app: "App", task: "TaskId", generation: int | None) -> "Lease":
 
 def _claim_next(app: "App", task_type: str | None) -> "Lease":
     """The lease on the best task that is ready for whoever acts: here, or from a compartment outside of it."""
-    from claw_files.core.errors import Busy, Conflict, NotFound, NothingReady, Refused
-
     if lease := app.claims.claim_next(app.actor, task_type):
         return lease
     for task in app.outer.claims.ready(app.actor, task_type) if app.home == app.agent else ():

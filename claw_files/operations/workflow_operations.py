@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from claw_files.core.errors import BadValue, ClawError, UsageError
 from claw_files.operations.fields import (
     UNLISTED,
     ArgumentType,
@@ -35,7 +36,6 @@ def workflow(
     key: Annotated[Name | None, UNLISTED] = None,
 ) -> Reply:
     """List workflows; check or run one, by its name or as a whole text; show or cancel a run."""
-    from claw_files.core.errors import UsageError
     from claw_files.operations.move_operations import cancel
 
     if action in ("show", "cancel"):
@@ -55,7 +55,6 @@ def list_workflows(app: "App") -> Reply:
     Example:
         clawfiles workflow list
     """
-    from claw_files.core.errors import ClawError
     from claw_files.presentation.views import rows_text
 
     found: list[dict[str, Any]] = []
@@ -166,7 +165,6 @@ def run(
     Example:
         clawfiles workflow run content -w topic=solar --agent sam
     """
-    from claw_files.core.errors import UsageError
     from claw_files.formats.workflow_file import name_of
     from claw_files.operations.worker_result import wait_for_run
     from claw_files.policy.delegation import check_wait
@@ -207,7 +205,6 @@ def _played(
     app: "App", workflow: "WorkflowFile", say: "tuple[str, ...]", fail: "tuple[str, ...]", items: "tuple[str, ...]"
 ) -> Reply:
     """A dry run with the endings that are given."""
-    from claw_files.core.errors import BadValue
     from claw_files.policy.workflow_dry_run import Script, lines
     from claw_files.presentation.views import rows_text
 

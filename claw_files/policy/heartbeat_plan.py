@@ -4,23 +4,56 @@ Everything that a heartbeat does is decided by a planner of this table. A planne
 names that time in its `due`; without it the daemon would notice the change at the next rescan only.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec.structs import replace
 
 from claw_files.core import text
 from claw_files.core.digest import digest
-from claw_files.core.keys import task_key
-from claw_files.core.model import Value
-from claw_files.policy import budgets, delivery, dispatch_queue, pools, routing
-from claw_files.policy.announcements import plan_people
+from claw_files.core.keys import task_key, topic_key
+from claw_files.core.model import AgentId, Message, Value
+from claw_files.policy import budgets, delivery, dispatch_queue, pools, quiet_hours, routing
 from claw_files.policy.event_planner import events_due, plan_events
-from claw_files.policy.groups import groups_due, plan_groups
-from claw_files.policy.line_planner import lines_due, plan_lines, plan_repeats, plan_unclear, quiet_due
+from claw_files.policy.line_planner import (
+    groups_due,
+    lines_due,
+    plan_groups,
+    plan_lines,
+    plan_repeats,
+    plan_unclear,
+    quiet_due,
+)
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
 from claw_files.policy.snapshot import LINES, Act, Action, NotedMarks, Snapshot, tell_once
 from claw_files.policy.workflow_planner import plan_workflows, workflows_due
+
+
+def plan_people(snap: Snapshot, now: datetime) -> list[Action]:
+    """What lies in people's inboxes: handed over at once, or held for the brief when the quiet hours end."""
+    return [action for person, held in snap.held.items() for action in _plan_person(snap, person, held, now)]
+
+
+def _plan_person(snap: Snapshot, person: AgentId, held: Sequence[Message], now: datetime) -> list[Action]:
+    actions, ends = list[Action](), dict[datetime, list[Message]]()
+    for message in held:
+        if quiet_hours.held_until(snap.settings, person, now, message.critical):
+            continue
+        sent = message.sent or now
+        if end := quiet_hours.held_until(snap.settings, person, sent, message.critical):
+            ends.setdefault(end, []).append(message)
+            continue
+        why = "critical" if message.critical else "no quiet hours now"
+        of_message: dict[str, Any] = {"task": message.task, "key": message.key, "details": {"id": message.id}}
+        actions.append(Action(act=Act.ANNOUNCE, agent=person, why=why, **of_message))
+    for end, messages in sorted(ends.items()):
+        key = topic_key("brief", person, end)
+        details = {"ids": [message.id for message in messages]}
+        why = f"{len(messages)} held back in the quiet hours"
+        actions.append(Action(act=Act.BRIEF, agent=person, key=key, at=end, why=why, details=details))
+    return actions
+
 
 MOST = 20  # told in one tick
 

@@ -3,6 +3,8 @@ tells what it holds against, and what only a sandbox does."""
 
 from datetime import timedelta
 
+import msgspec
+
 from claw_files.config import Profile, Settings
 from claw_files.config.value_forms import OWN_FOLDERS
 from claw_files.core.errors import Refused
@@ -67,8 +69,6 @@ def confined(settings: Settings, agent: AgentId, task: Task | None) -> Profile |
     profile = settings.profile(agent)
     asked = bool(task and task.label and task.sandbox == "require")
     if asked and (profile is None or profile.sandbox != "require"):
-        import msgspec
-
         profile = msgspec.structs.replace(profile or Profile(name="spawn --sandbox"), sandbox="require")
     return profile if profile and profile.sandbox != "off" else None
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from claw_files import __version__
+from claw_files.core import text
 from claw_files.core.errors import GatewayAway, NotInstalled
 from claw_files.integrations.openclaw import protocol
 
@@ -119,6 +120,4 @@ def _open(url: str, patience: timedelta, opened: ExitStack) -> "ClientConnection
 
 
 def _why(wrong: Exception) -> str:
-    from claw_files.core import text
-
     return text.said(getattr(wrong, "strerror", None) or str(wrong) or type(wrong).__name__, 200)

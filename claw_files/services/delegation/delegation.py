@@ -36,6 +36,7 @@ from claw_files.policy.snapshot import Predecessor
 from claw_files.services.delegation.spawn_contract import (
     Contract,
     DelegationResult,
+    SpawnerIdentity,
     check_free,
     check_group,
     check_label,
@@ -43,10 +44,9 @@ from claw_files.services.delegation.spawn_contract import (
     own_terms,
     size_of,
     terms_for,
+    terms_of,
     worker_of,
 )
-from claw_files.services.delegation.spawn_terms import terms_of
-from claw_files.services.delegation.spawner_identity import SpawnerIdentity
 from claw_files.services.evidence import predecessors
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.tasks import recorded_ends

@@ -16,8 +16,8 @@ from claw_files.core.model import AgentId, Audit, Checkpoint, Result, Run, RunId
 from claw_files.formats import checkpoints as forms
 from claw_files.policy import payload_sizes
 from claw_files.storage.workspace import Workspace
+from claw_files.system.durable import overwrite
 from claw_files.system.files import Stamp
-from claw_files.system.in_place import overwrite
 
 
 class Checkpoints:
