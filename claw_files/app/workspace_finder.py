@@ -3,10 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from claw_files import __version__, config
 from claw_files.core.errors import CannotWrite, NoWorkspace
@@ -94,12 +91,10 @@ def parsed(base: str, content: Content) -> config.Settings:
     Raises InvalidConfig.
     """
     cache, head = Cache(base), f"{__version__} {content.digest}\n".encode()
-    raw = cache.load("config") or b""
-    if raw.startswith(head):
-        with suppress(msgspec.MsgspecError):
-            return msgspec.msgpack.decode(raw[len(head) :], type=config.Settings)
+    if kept := cache.known("config", config.Settings, head):
+        return kept
     settings = config.parse(content.data, CONFIG)
-    cache.save("config", head + msgspec.msgpack.encode(settings))
+    cache.keep("config", settings, head)
     return settings
 
 

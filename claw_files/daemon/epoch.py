@@ -32,8 +32,8 @@ def _copy(files: Files) -> int:
 def _in_journal(files: Files) -> int:
     """The highest of the newest day that tells of a start: they only rise."""
     for path in reversed(journal_files.days(files)):
-        raws = (raw for raw in journal_files.read(files, path).splitlines() if E.DAEMON_START.encode() in raw)
-        starts = (line for line in map(journal.parse, raws) if line and line.action == E.DAEMON_START)
+        lines, _ = journal.lines_of(journal_files.read(files, path), [E.DAEMON_START.encode()])
+        starts = (line for line in lines if line.action == E.DAEMON_START)
         if found := max((_number(line.epoch or "") for line in starts), default=0):
             return found
     return 0

@@ -1,6 +1,6 @@
 """The journal's lines: one JSON object each, with the promised keys and typed facts for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,20 @@ def parse(raw: bytes) -> Line | None:
     """The line; None for one that is torn, or says no time or no action."""
     facts = decode(raw)
     return line_of(facts) if facts else None
+
+
+def lines_of(raw: bytes, needles: Collection[bytes] = ()) -> tuple[list[Line], int]:
+    """The lines of a day, or those that have one of the needles in them; and how many could not be read."""
+    found, broken = list[Line](), 0
+    for text in filter(bytes.strip, raw.split(b"\n")):
+        if needles and not any(needle in text for needle in needles):
+            broken += not (text.startswith(b"{") and text.endswith(b"}"))
+            continue
+        facts = decode(text)
+        broken += facts is None
+        line = line_of(facts) if facts else None
+        found += [line] if line else []
+    return found, broken
 
 
 def line_of(facts: Mapping[str, Any]) -> Line | None:

@@ -5,6 +5,9 @@ What programs are started by is cached outside of the workspace, so that nothing
 
 import os
 from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
 
 from claw_files.core.digest import digest
 from claw_files.core.errors import CannotWrite
@@ -13,6 +16,7 @@ from claw_files.system.home import CACHE, place
 from claw_files.system.private_files import load_file, replace_file
 
 CAP_BYTES = 256 << 20
+Kept = TypeVar("Kept")
 
 
 class NoCache:
@@ -24,6 +28,17 @@ class NoCache:
 
     def save(self, name: str, data: bytes) -> None:
         """Forget it."""
+
+    def known(self, name: str, form: type[Kept], head: bytes = b"") -> Kept | None:
+        """What `keep` kept under the name and the head, where it is of that form."""
+        raw = self.load(name) or b""
+        with suppress(msgspec.MsgspecError, ValueError):
+            return msgspec.json.decode(raw[len(head) :], type=form) if raw.startswith(head) else None
+        return None
+
+    def keep(self, name: str, value: object, head: bytes = b"") -> None:
+        """Keep the value behind a head, which says for which version and state of all else it holds."""
+        self.save(name, head + msgspec.json.encode(value))
 
 
 class SharedCache(PrivateFolder, NoCache):

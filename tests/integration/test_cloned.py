@@ -116,7 +116,7 @@ def test_the_commands_of_a_copied_cache_are_not_started(tmp_path: Path, ours: Ma
     head = f"{__version__} {digest(raw)}\n".encode()
     for place in (made / ".clawfiles/cache", *(theirs.path / "cache/clawfiles").iterdir()):
         place.mkdir(exist_ok=True)
-        (place / "config").write_bytes(head + msgspec.msgpack.encode(hidden))
+        (place / "config").write_bytes(head + msgspec.json.encode(hidden))
     theirs.type(made, "task", "new", "Look", "--to", "peter", "--agent", "sam")
     until(mark_file.exists, "their own cache has it started")
     mark_file.unlink()

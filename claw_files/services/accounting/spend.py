@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from claw_files import __version__
 from claw_files.core.errors import ClawError
@@ -71,7 +68,7 @@ class Spending:
     def by_group(self, groups: Callable[[TaskId], Collection[str]], since: datetime | None = None) -> dict[str, float]:
         """What the tasks of each group have cost, of those about which money was reported."""
         first = since.astimezone(UTC).date() if since else date.min
-        days = self._read(lambda day: day >= first, f"{first:%Y-%m}" if since else "")
+        days = self._read(first)
         found = dict[str, float]()
         for task, cost in costs.of_tasks(line for day in days for line in day.lines).items():
             for group in groups(task):
@@ -80,39 +77,28 @@ class Spending:
 
     def keys(self, since: datetime) -> set[str | None]:
         """The keys of all usage that was noted since."""
-        first = since.astimezone(UTC).date()
-        days = self._read(lambda found: found >= first, f"{first:%Y-%m}")
+        days = self._read(since.astimezone(UTC).date())
         return {line.key for day in days for line in day.lines if line.usage}
 
     def _days_of(self, month: str | None) -> list[DaySpending]:
         """The days that may hold something of the month: those of UTC, a day more at each end."""
         if month is None:
-            return list(self._read(lambda _: True, ""))
+            return list(self._read(date.min))
         first = date(int(month[:4]), int(month[5:7]), 1)
         last = (first + timedelta(days=31)).replace(day=1)
-        early = first - timedelta(days=1)
-        return list(self._read(lambda day: early <= day <= last, f"{early:%Y-%m}"))
+        return list(self._read(first - timedelta(days=1), last))
 
-    def _read(self, is_wanted: Any, since: str) -> Iterator[DaySpending]:
+    def _read(self, first: date, last: date = date.max) -> Iterator[DaySpending]:
         head = f"{__version__} 2\n".encode()
-        kept = self._kept(head)
+        kept = self._ws.cache.known(_KEPT, dict[str, DaySpending], head) or {}
         seen: dict[str, DaySpending] = {}
-        for name in self._ws.files.all_names("audit", since):
+        for name in self._ws.files.all_names("audit", first.isoformat()[:7]):
             day = _date(name)
-            if day is not None and is_wanted(day) and (found := self._day(name, kept.get(name))):
+            if day is not None and first <= day <= last and (found := self._day(name, kept.get(name))):
                 seen[name] = found
                 yield found
         if any(kept.get(name) != day for name, day in seen.items()):
-            self._ws.cache.save(_KEPT, head + msgspec.msgpack.encode(kept | seen))
-
-    def _kept(self, head: bytes) -> dict[str, DaySpending]:
-        raw = self._ws.cache.load(_KEPT)
-        if raw is None or not raw.startswith(head):
-            return {}
-        try:
-            return msgspec.msgpack.decode(raw[len(head) :], type=dict[str, DaySpending])
-        except msgspec.MsgspecError:
-            return {}
+            self._ws.cache.keep(_KEPT, kept | seen, head)
 
     def _day(self, name: str, kept: DaySpending | None) -> DaySpending | None:
         stamp = self._ws.files.stamp(f"audit/{name}")
@@ -129,19 +115,9 @@ class Spending:
 
 def read_day(raw: bytes, stamp: tuple[int, int, int]) -> DaySpending:
     """What a day's journal says; lines that are broken are counted, the others of interest are understood."""
-    lines, broken = list[Line](), 0
-    for line in raw.split(b"\n"):
-        if not line.strip():
-            continue
-        if not (line.startswith(b"{") and line.endswith(b"}")):
-            broken += 1
-        elif any(needle in line for needle in _NEEDLES):
-            facts = journal.decode(line)
-            broken += facts is None
-            found = journal.line_of(facts) if facts else None
-            if found and found.key and (found.usage or found.action == JournalEvent.WAKE):
-                lines.append(found)
-    return DaySpending(stamp=stamp, lines=tuple(lines), broken=broken)
+    lines, broken = journal.lines_of(raw, _NEEDLES)
+    mine = tuple(line for line in lines if line.key and (line.usage or line.action == JournalEvent.WAKE))
+    return DaySpending(stamp=stamp, lines=mine, broken=broken)
 
 
 def _date(name: str) -> date | None:

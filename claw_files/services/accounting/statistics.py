@@ -67,14 +67,9 @@ class Statistics:
             except ClawError:
                 self._unread.append(path.removeprefix("audit/").removesuffix(".jsonl"))
                 continue
-            for text in raw.split(b"\n"):
-                if text.strip() and (line := self._line(text)):
-                    yield line
-
-    def _line(self, text: bytes) -> Line | None:
-        facts = journal.decode(text)
-        self._broken += facts is None
-        return journal.line_of(facts) if facts else None
+            lines, broken = journal.lines_of(raw)
+            self._broken += broken
+            yield from lines
 
     def _types(self, tasks: set[TaskId]) -> dict[TaskId, str]:
         """The type of each task that has one; the archive is read file by file for those that lie there."""

@@ -52,16 +52,12 @@ def begin(root: str, settings: Settings, now: datetime) -> None:
 
 def load(root: str) -> Rounds | None:
     """What was kept, or None."""
-    raw = SharedCache(root, FOLDER).load(NAME)
-    try:
-        return msgspec.json.decode(raw, type=Rounds) if raw else None
-    except msgspec.MsgspecError:
-        return None
+    return SharedCache(root, FOLDER).known(NAME, Rounds)
 
 
 def save(root: str, rounds: Rounds) -> None:
     """Keep it; nothing is lost with it."""
-    SharedCache(root, FOLDER).save(NAME, msgspec.json.encode(rounds))
+    SharedCache(root, FOLDER).keep(NAME, rounds)
     with suppress(OSError):
         os.utime(os.path.join(root, _PATH), (min(rounds.at.values()),) * 2)
 

@@ -67,26 +67,18 @@ def is_running(root: str) -> bool:
 
 def load(root: str) -> DaemonState | None:
     """What the daemon that runs now says; None when none runs, or it has not said anything yet."""
-    raw = private(root).load(STATE)
-    if raw is None or not is_running(root):
-        return None
-    try:
-        return msgspec.json.decode(raw, type=DaemonState)
-    except msgspec.MsgspecError:
-        return None
+    found = private(root).known(STATE, DaemonState)
+    return found if found and is_running(root) else None
 
 
 def save(root: str, state: DaemonState) -> None:
-    private(root).save(STATE, msgspec.json.encode(state))
+    private(root).keep(STATE, state)
 
 
 def draining_until(root: str) -> datetime | None:
     """When the daemon that is on its way out will be gone; None where none is. Costs one attempt to open a file."""
-    raw = private(root).load(STATE)
-    if raw is None or b'"draining_until":"' not in raw:
-        return None
-    state = load(root)
-    return state.draining_until if state else None
+    state = private(root).known(STATE, DaemonState)
+    return state.draining_until if state and state.draining_until and is_running(root) else None
 
 
 def check_takes_work(root: str, now: datetime) -> None:
@@ -97,14 +89,10 @@ def check_takes_work(root: str, now: datetime) -> None:
 
 def order_stop(root: str, epoch: str, drain: timedelta) -> None:
     """Leave word for the daemon of that epoch how long it may take; SIGTERM makes it look."""
-    private(root).save(STOP, msgspec.json.encode(StopOrder(epoch=epoch, drain=drain)))
+    private(root).keep(STOP, StopOrder(epoch=epoch, drain=drain))
 
 
 def stop_order(root: str, epoch: str) -> timedelta | None:
     """What was left for the daemon of that epoch."""
-    raw = private(root).load(STOP)
-    try:
-        order = msgspec.json.decode(raw, type=StopOrder) if raw else None
-    except msgspec.MsgspecError:
-        return None
+    order = private(root).known(STOP, StopOrder)
     return order.drain if order and order.epoch == epoch else None

@@ -48,8 +48,7 @@ class Endings:
         if crc32(view[: before.size_bytes]) != before.checksum:  # somebody changed what was only to grow
             before = _Day()
         fresh = view[before.size_bytes : end]
-        texts = (text for text in bytes(fresh).splitlines() if any(needle in text for needle in _NEEDLES))
-        lines = filter(None, map(journal.parse, texts))
+        lines, _ = journal.lines_of(bytes(fresh), _NEEDLES)
         return _Day(size_bytes=end, checksum=crc32(fresh, before.checksum), lines=(*before.lines, *lines))
 
 

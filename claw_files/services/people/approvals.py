@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from claw_files.config.channels import CAP_BYTES, FILE
@@ -83,7 +82,7 @@ class Choices:
 
     def _ticked_now(self) -> list[tuple[AgentId, str, TickedChoice]]:
         """What is ticked in files that have changed; those in which nothing is are remembered."""
-        seen = before = self._seen()
+        seen = before = self._ws.cache.known(NAME, dict[str, Stamp]) or {}
         found: list[tuple[AgentId, str, TickedChoice]] = []
         for person, path in self._files():
             stamp = self._stamp(path)
@@ -94,7 +93,7 @@ class Choices:
                 seen = {**seen, path: stamp}
             found += here
         if seen != before:
-            self._ws.cache.save(NAME, msgspec.msgpack.encode(seen))
+            self._ws.cache.keep(NAME, seen)
         return found
 
     # --- where
@@ -114,12 +113,6 @@ class Choices:
         briefs = [name for name, found in all_briefs if (found["person"] or first) == person.name]
         files = [channel.removeprefix(FILE) for channel in person.channels if channel.startswith(FILE)]
         return [*dict.fromkeys(files), *(f"briefs/{name}" for name in briefs[:BRIEFS])]
-
-    def _seen(self) -> dict[str, Stamp]:
-        """The files as they were when nothing in them was ticked."""
-        with suppress(msgspec.MsgspecError):
-            return msgspec.msgpack.decode(self._ws.cache.load(NAME) or b"", type=dict[str, Stamp])
-        return {}
 
     def _stamp(self, path: str) -> Stamp | None:
         with suppress(ClawError):

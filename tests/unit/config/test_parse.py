@@ -119,7 +119,7 @@ def test_a_full_file_is_read_as_it_says() -> None:
 def test_settings_survive_a_cache() -> None:
     settings = config.parse(FULL)
 
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(settings), type=config.Settings) == settings
+    assert msgspec.json.decode(msgspec.json.encode(settings), type=config.Settings) == settings
 
 
 def test_line_endings_of_windows_and_a_byte_order_mark_are_fine() -> None:
