@@ -7,5 +7,5 @@ except ImportError:  # another Python than CPython
 
 
 def digest(data: bytes, size_bytes: int = 8, key: bytes = b"") -> str:
-    """BLAKE2b of the data, in hexadecimal digits; with a key, its proof that whoever has the key made it."""
+    """BLAKE2b of the data, in hexadecimal digits; with a key, a MAC."""
     return str(blake2b(data, digest_size=size_bytes, key=key).hexdigest())

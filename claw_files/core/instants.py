@@ -149,7 +149,7 @@ def instant(text: str, now_local_reference: datetime, tz: tzinfo, name: str = "t
 
 
 def read(text: str, reference: datetime, tz: tzinfo, name: str = "time") -> tuple[datetime, bool]:
-    """The instant as `instant` reads it, and whether the text alone says it: "10:00" needs a reference."""
+    """The parsed instant, and whether the text alone determines it: "10:00" needs a reference."""
     stripped, wanted = text.strip(), _WANTED
     if (ours := _ours(stripped, tz)) and ours.year in _YEARS:  # most of what is read
         return ours, True
@@ -165,11 +165,11 @@ def read(text: str, reference: datetime, tz: tzinfo, name: str = "time") -> tupl
 
 
 class _Ambiguous(Exception):
-    """It can be read in two ways; the message says what is wanted."""
+    """The text has two readings; the message says what to write."""
 
 
 def _ours(text: str, tz: tzinfo) -> datetime | None:
-    """What `core.text.render_instant` and `render_local` write, with or without "UTC", without a regular expression."""
+    """Parse the output of `core.text.render_instant` and `render_local` without a regular expression."""
     if text[16:] == " UTC":
         text, tz = text[:16], UTC
     if len(text) in (16, 19, 20) and text[4:14:3] in ("-- :", "--T:") and text[:2] == "20" and text[11:13] < "24":
@@ -312,7 +312,7 @@ def _weekday(text: str, today: date, is_over: bool, is_bare: bool) -> date:
 
 
 def _date(token: _Token, today: date) -> tuple[date, bool]:
-    """The date, and whether its year stands there."""
+    """The date, and whether the text gives its year."""
     if token.kind == "relative":
         name = token.text.removeprefix("the").strip()
         return today + timedelta(days=_RELATIVE.get(name, 2)), False
@@ -336,7 +336,7 @@ def _date(token: _Token, today: date) -> tuple[date, bool]:
 
 
 def _day_and_month(numbers: list[int], text: str) -> tuple[int, int]:
-    """Day and month in figures: with points the day comes first; else one of them must be over 12, or both the same."""
+    """Day and month as numbers: with dots the day comes first; else one must be over 12, or both the same."""
     first, second = numbers[:2]
     if "." in text or first > 12 or first == second:
         return first, second
@@ -350,7 +350,7 @@ def _day_and_month(numbers: list[int], text: str) -> tuple[int, int]:
 
 
 class TimeSpans(NamedTuple):
-    """Where words of time stand in a text: all of them, so that none is left out."""
+    """The positions of all time words in a text."""
 
     start: int
     end: int
@@ -359,7 +359,7 @@ class TimeSpans(NamedTuple):
 
 
 def find(text: str, at: int = 0, end: int | None = None) -> Iterator[TimeSpans]:
-    """The places in `text`, from `at` to `end`, where a time stands, in their order; `read` says what it means."""
+    """The positions of times in `text`, from `at` to `end`, in order; `read` parses them."""
     while begun := _TOKEN.search(text, at, len(text) if end is None else end):
         before = text[begun.start() - 1 : begun.start()]
         if before.isalnum() or before in (".", ":", "/", "#"):  # within a word, a version, a path
@@ -374,7 +374,7 @@ def find(text: str, at: int = 0, end: int | None = None) -> Iterator[TimeSpans]:
 
 
 def _run(tokens: list[_Token]) -> list[_Token]:
-    """The tokens that belong together, from the first that says when, or what spoils it, to the last."""
+    """The tokens of one time expression, from its first token to its last."""
     kept: list[_Token] = []
     for token in tokens:
         if token.kind == "number" and kept and kept[-1].kind not in ("ahead", "joiner"):

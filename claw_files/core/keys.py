@@ -66,7 +66,7 @@ class Key(Value, frozen=True):
 
     @property
     def is_attempt(self) -> bool:
-        """Whether it is a task message's, or of the run that it started: that run does the task."""
+        """Whether the key is a task message's, or of its run: such a run does the task."""
         return self.attempt is not None and not self.what
 
 
@@ -128,7 +128,7 @@ def attempt_in(id: str) -> Key | None:
 
 
 def letter_id(sender: str, at: datetime, mark: str) -> str:
-    """The id, and key, of a message with words of `sender`: of one second the microseconds keep the order."""
+    """The id, and key, of a message with text from `sender`; microseconds keep the order within a second."""
     return message_id(f"{sender}-{at.microsecond:06d}{mark}", at)
 
 

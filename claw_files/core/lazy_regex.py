@@ -5,7 +5,7 @@ from typing import Any, cast
 
 
 class _Lazy:
-    """Stands in for the compiled expression until one of its methods is asked for."""
+    """Replaces the compiled expression until one of its methods is used."""
 
     def __init__(self, text: str, flags: int) -> None:
         self._text, self._flags = text, flags
@@ -19,5 +19,5 @@ class _Lazy:
 
 
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """The regular expression; an error in it shows at its first use, so each has a test that uses it."""
+    """The regular expression; an error in it appears at its first use, so each has a test that uses it."""
     return cast(re.Pattern[str], _Lazy(text, flags))

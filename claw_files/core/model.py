@@ -36,7 +36,7 @@ class State(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more will happen to the task unless a person brings it back."""
+        """Whether the task's state is final unless a person reopens it."""
         return self in (State.DONE, State.DEAD, State.CANCELLED)
 
 
@@ -47,7 +47,7 @@ class AgentKind(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a message is for."""
+    """The purpose of a message."""
 
     TASK = "task"
     QUESTION = "question"
@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 
 class Size(StrEnum):
-    """How long a spawned worker may take."""
+    """The time limit of a spawned worker."""
 
     S = "S"
     M = "M"
@@ -81,7 +81,7 @@ AFTER_LIMIT = timedelta(minutes=2)  # a worker is looked at once, this long afte
 
 
 class Liveness(StrEnum):
-    """What the tick saw of a holder, in one word."""
+    """The state of a holder as the tick saw it, in one word."""
 
     WORKING = "working"
     QUIET = "quiet"  # no word for longer than `silent`
@@ -100,7 +100,7 @@ class Unclear(Value, frozen=True):
 
 
 class Need(Value, frozen=True):
-    """What a blocked task waits for from another agent."""
+    """What a blocked task requires from another agent."""
 
     agent: AgentId
     question: str
@@ -169,7 +169,7 @@ class Task(Value, frozen=True):
 
 
 class Lease(Value, frozen=True):
-    """A holder's claim on one task, and when to look whether it still works on it."""
+    """A holder's claim on one task, and when to check on the holder."""
 
     task: TaskId
     holder: AgentId
@@ -183,7 +183,7 @@ class Verb(StrEnum):
 
 
 class Entry(Value, frozen=True):
-    """One line of the ledger: a task that is delegated, and when to look at it."""
+    """One line of the ledger: a delegated task, and when to check it."""
 
     task: TaskId
     agent: AgentId | None = None  # None where the line names none: take the task's assignee
@@ -198,7 +198,7 @@ class Entry(Value, frozen=True):
 
 
 class Box(StrEnum):
-    """Where in an inbox a message lies."""
+    """The folder of an inbox that has a message."""
 
     NEW = "new"
     CUR = "cur"
@@ -206,7 +206,7 @@ class Box(StrEnum):
 
 
 class Message(Value, frozen=True):
-    """One message file. Its key says what it is for; two messages of one key never exist in one inbox."""
+    """One message file, identified by its key; an inbox never has two messages with one key."""
 
     id: str  # file name without .md: "20260307T084500Z-tc-89.1" for tasks, the key itself for what happens once
     key: KeyText
@@ -238,12 +238,12 @@ class Message(Value, frozen=True):
 
     @property
     def follows(self) -> bool:
-        """Whether the run that it wakes is not the first of its root."""
+        """Whether the message's run is not the first of its root."""
         return self.root is not None or self.sends > 1
 
 
 class Post(Value, frozen=True):
-    """One item for one channel outside of the workspace, as `outbox/` has it until it was delivered."""
+    """One item for one external channel, in `outbox/` until it is delivered."""
 
     id: str  # file name without .md; the same for the same item, person and channel
     key: KeyText  # of the message, or of the brief
@@ -263,7 +263,7 @@ DRAINED = "drained"  # the reason of a run that a daemon ended because it stoppe
 
 
 class Run(Value, frozen=True):
-    """One run of an agent, as `runs/RUN-ID/run.md` tells it."""
+    """One run of an agent, from `runs/RUN-ID/run.md`."""
 
     id: RunId
     agent: AgentId
@@ -285,7 +285,7 @@ class Run(Value, frozen=True):
 
 
 class Usage(Value, frozen=True):
-    """What work used, as far as it was reported. Cost is in the currency of whoever reported it; None: not reported."""
+    """The reported usage of work. Cost is in the reporter's currency; None: not reported."""
 
     input: int = 0  # tokens, those read from a cache included
     output: int = 0  # tokens, those of thinking included
@@ -295,7 +295,7 @@ class Usage(Value, frozen=True):
 
 
 class Result(Value, frozen=True):
-    """What a spawned worker left in `checkpoints/subagent-LABEL.md`."""
+    """The result of a spawned worker, from `checkpoints/subagent-LABEL.md`."""
 
     label: str
     status: State  # done or failed; partial work is failed with `partial` set
@@ -312,7 +312,7 @@ class Result(Value, frozen=True):
 
 
 class Checkpoint(Value, frozen=True):
-    """What an agent needs to go on after a restart: completed is skipped, in progress is begun again."""
+    """An agent's notes for a restart: completed tasks are skipped, those in progress are started again."""
 
     agent: AgentId
     updated: datetime | None = None
@@ -323,7 +323,7 @@ class Checkpoint(Value, frozen=True):
 
 
 class Report(Value, frozen=True):
-    """What an agent said about a task in a file of its own; a claim of its author, never edited by us."""
+    """An agent's statement about a task in its own file, never edited by clawfiles."""
 
     task: TaskId
     author: AgentId
@@ -337,13 +337,13 @@ class Report(Value, frozen=True):
 
 
 class Note(Value, frozen=True):
-    """What a command that makes something leaves of itself before its first step (`system.command_notes`)."""
+    """The note of a command that creates something, written before its first step (`system.command_notes`)."""
 
     nonce: str | None = None  # a name that is used once: its steps bear it
     again: bool = False  # an earlier try of the same command left it, and failed
 
     def key(self, part: str) -> str | None:
-        """The key of one step, of several of a kind; None without a note."""
+        """The key of one step, for several of a kind; None without a note."""
         return f"{self.nonce}-{part}" if self.nonce else None
 
 
@@ -364,7 +364,7 @@ class Facts(Value, frozen=True, kw_only=True):
 
 
 class Audit(Facts, frozen=True):
-    """One line of the journal that is to be written: a decision or a write of ours."""
+    """One line of the journal to be written: a decision or a write of clawfiles."""
 
     action: JournalEvent
     why: str = ""  # for people

@@ -40,13 +40,13 @@ class WakeCauses:
     cause: str | None = None
 
     def root_of(self, task: TaskId) -> str | None:
-        """The root message of what a run did with the task last; None where no run did, or by its own message."""
+        """The root message of the last action on the task by a run; None if no run acted, or by its own message."""
         with suppress(ClawError):
             return text.key(self.files.read(f"{MARKS}/{task.lower()}").data.decode("utf-8", "replace").strip())
         return None
 
     def mark(self, task: Task) -> None:
-        """Write down, before a run's move is saved, that what the tick does about the task follows from its cause."""
+        """Record the root of a run's action before it is saved, so that the tick's messages about the task have it."""
         cause = self.cause
         if cause is None or task.state is State.IN_PROGRESS or key_in(cause) == task_key(task):
             return
@@ -55,17 +55,17 @@ class WakeCauses:
 
     @property
     def _shared(self) -> Files:
-        """Where runs are counted: once for all siblings, in the one that is not closed."""
+        """The workspace in which wakes are counted for all siblings: the one that is not a compartment."""
         return self.siblings.others()[0].files if self.siblings.is_closed else self.files
 
     def caused(self, root: str) -> int:
-        """How many runs the root message has caused, its own included."""
+        """The number of runs that the root message has caused, including its own."""
         with suppress(ClawError):
             return 1 + len(set(self._shared.read(f"{FOLDER}/{root}").data.splitlines()))
         return 1
 
     def count(self, message: Message, run: RunId) -> None:
-        """Write down the run that a message is about to cause, where it is not the first of its root."""
+        """Record the run that a message is about to cause, if it is not the first of its root."""
         if message.follows:
             self._shared.append(f"{FOLDER}/{message.origin}", f"{run}\n".encode())
 
@@ -77,7 +77,7 @@ MAILDIR = ("tmp", *Box)  # tmp is for people and scripts that deliver by hand; o
 
 
 def fingerprint(message: Message) -> str:
-    """What of a message must not be changed by anybody: who sent it to whom, as what, and its text."""
+    """The parts of a message that must not change: sender, receiver, kind and text."""
     text = message.body.replace("\r", "").strip()
     facts = (message.sender, message.to, message.kind.value, message.key, message.body_file or "", text)
     return digest("\n".join(facts).encode("utf-8", "backslashreplace"))
@@ -94,7 +94,7 @@ class Inboxes(WakeCauses):
     siblings: Siblings["Inboxes"]
 
     def mailbox(self, agent: AgentId) -> "Inboxes":
-        """The workspace in which the agent's inbox lies: nearly always this one."""
+        """The workspace that has the agent's inbox: nearly always this one."""
         return self.siblings.inbox_of(agent) or self
 
     def line(self, audit: Audit, message: Message | None = None) -> bytes:
@@ -107,7 +107,7 @@ class Inboxes(WakeCauses):
         self.files.append(journal_path(self.clock.now()), self.line(audit))
 
     def deliver(self, message: Message, audit: Audit) -> Message:
-        """Make the message durable in new/; one of the same id that is there already, or was read, stays."""
+        """Write the message durably to new/; an existing message with the same id is kept."""
         # The root is inherited in this order: of a reply its own, of a command that of the run that it was typed in.
         root = message.root or self.cause or (self.root_of(message.task) if message.task else None)
         message = replace(message, root=root)
@@ -131,7 +131,7 @@ class Inboxes(WakeCauses):
         return message
 
     def _deliver_across(self, there: "Inboxes", message: Message, audit: Audit) -> Message:
-        """Deliver where the inbox lies. Of what leaves a closed workspace the journal there has only the key."""
+        """Deliver into another workspace. The journal outside a compartment gets only the message's key."""
         if not self.siblings.is_closed:
             return there.deliver(message, audit)
         # The reason stays inside: the outer journal may be read by agents that must not know of the compartment.
@@ -147,7 +147,7 @@ class Inboxes(WakeCauses):
         return replace(message, body=told, body_file=path)
 
     def rewrite(self, message: Message, box: Box, audit: Audit) -> None:
-        """Save a changed message where it lies. Raises NotFound when somebody has moved it meanwhile.
+        """Save a changed message in its box. Raises NotFound if it was moved meanwhile.
 
         The journal gets its fingerprint only if the text is a new one of ours: what somebody forged stays unknown.
         """
@@ -162,7 +162,7 @@ class Inboxes(WakeCauses):
         self.mailbox(message.to).files.commit(path, change, self.line(audit, message if is_ours else None))
 
     def shift(self, agent: AgentId, id: str, source: Box, target: Box, audit: Audit) -> bool:
-        """Move a message between boxes; False where it lies in the later one already. Raises NotFound."""
+        """Move a message between boxes; False if it is already in the later one. Raises NotFound."""
         files = self.mailbox(agent).files
         try:
             files.move(f"inbox/{agent}/{source}/{id}.md", f"inbox/{agent}/{target}/{id}.md", self.line(audit))
@@ -172,17 +172,17 @@ class Inboxes(WakeCauses):
         return True
 
     def message_ids(self, agent: AgentId, box: Box, old: bool = False) -> list[str]:
-        """Ids of the messages in one box, oldest first; with `old`, also of those in the archives of months."""
+        """Ids of the messages in one box, oldest first; with `old`, also of archived ones."""
         files = self.mailbox(agent).files
         names = (files.all_names if old else files.names)(f"inbox/{agent}/{box}")
         return [name.removesuffix(".md") for name in names if name.endswith(".md")]
 
     def unread_of(self, agent: AgentId, sender: AgentId) -> int:
-        """How many messages that `sender` sent, by their names, wait in the agent's new/: one listing."""
+        """The number of messages from `sender`, by their names, in the agent's new/: one listing."""
         return sum(is_sent_by(id, sender) for id in self.message_ids(agent, Box.NEW))
 
     def read_message(self, agent: AgentId, box: Box, id: str) -> Message:
-        """One message. Whose it is and what it is called follow from where it lies, never from what it says.
+        """One message. Its folder and file name determine its receiver and id, never its content.
 
         Raises NotFound, InvalidFile, CannotRead.
         """
@@ -191,7 +191,7 @@ class Inboxes(WakeCauses):
         return message if (message.to, message.id) == (agent, id) else replace(message, to=agent, id=id)
 
     def messages_in(self, agent: AgentId, box: Box) -> list[Message]:
-        """The readable messages of one box, oldest first; an unreadable one of ours goes to quarantine/."""
+        """The readable messages of one box, oldest first; unreadable ones go to quarantine/."""
         found, aside = [], 0
         for id in self.message_ids(agent, box):
             try:
@@ -210,7 +210,7 @@ class Inboxes(WakeCauses):
             self._set_aside(wrong.path, wrong)
 
     def _set_aside(self, path: str, wrong: ClawError) -> None:
-        """Move an inbox file that cannot be read to quarantine/, with the reason beside it; never deleted.
+        """Move an unreadable inbox file to quarantine/, with the reason; never delete it.
 
         One that is younger than two seconds stays: somebody is writing it where it lies.
         """
@@ -253,7 +253,7 @@ class Inboxes(WakeCauses):
         return next(((self.read_message(agent, Box.DONE, id), Box.DONE) for id in ids), None)
 
     def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
-        """The task message of the newest attempt that the agent was given, wherever it lies."""
+        """The task message of the agent's newest attempt, in any box."""
         ids = (id for box in Box for id in self.message_ids(agent, box) if task.lower() in id)
         attempts = {key.attempt or 0: id for id in ids if (key := attempt_in(id)) and key.name == task.lower()}
         with suppress(ClawError):
@@ -267,7 +267,7 @@ class Inboxes(WakeCauses):
         return {TaskId(key.name.upper()) for key in keys if key}
 
     def is_answered(self, message: Message) -> bool:
-        """Whether it is a question whose answer was sent."""
+        """Whether the message is a question whose answer was sent."""
         asker = message.reply_to or message.sender
         return message.kind is Kind.QUESTION and self.told().get(f"{asker}/{answer_key(message.key)}") is not None
 
@@ -278,18 +278,18 @@ class Inboxes(WakeCauses):
             self.shift(message.to, message.id, box, Box.DONE, replace(done, why=why))
 
     def put_away(self, key: str, actor: AgentId | None, why: str) -> None:
-        """Finish the message of that key wherever it was delivered: there is nothing left to do about it."""
+        """Finish the message with that key in every inbox that has it."""
         for agent in map(AgentId, self.files.names("inbox")):
             if found := self.find_message(agent, key):
                 self.finish(*found, actor, why)
 
     def told(self) -> ToldMarks:
-        """What agents were told, as a view that stats only what is asked."""
+        """The notices that agents have, as a view that stats only requested keys."""
         return _ToldView(self)
 
 
 class _ToldView:
-    """Looks for the message file when it is asked; a tick asks only about its entries."""
+    """Looks for a message file when its key is used; a tick uses only a few."""
 
     def __init__(self, inboxes: Inboxes) -> None:
         self._inboxes = inboxes

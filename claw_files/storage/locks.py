@@ -61,7 +61,7 @@ class Locks:
             yield
 
     def acquire(self, name: str, patience: timedelta, who: str) -> ExitStack:
-        """The lock `name`, held until it is closed or this process ends, as for `hold`; by filelock, for what lasts.
+        """Take the lock `name` until it is closed or this process ends, as `hold`; by filelock, for long holds.
 
         It is the same lock as that of `hold`, and filelock looks after threads and forks as well. Commands that hold a
         lock for a moment do without it: to import it takes longer than most of them need.
@@ -95,7 +95,7 @@ class Locks:
         raise Busy(name, _TIDIER)
 
     def tidy(self, now: datetime) -> None:
-        """Remove the locks of tasks that nobody took for a day; who waits for one just then takes a new file."""
+        """Remove the lock files of tasks that were unused for a day; a waiting process creates a new file."""
         with suppress(NotFound, OSError), self._gate.folder(self._private) as folder:
             for name in os.listdir(folder):
                 with suppress(OSError), ExitStack() as opened:
@@ -118,7 +118,7 @@ class Locks:
         return False
 
     def _enter(self, name: str, deadline: float, file: int, who: str, held: ExitStack) -> None:
-        """Take the lock itself, once its file is ours, and sign the file. Raises Busy, when it is not free in time.
+        """Take the lock itself, after its file, and sign the file. Raises Busy if it is not free in time.
 
         It is free at once, unless the file of its holder was deleted: then nobody is told when it becomes free.
         """
@@ -133,7 +133,7 @@ class Locks:
         held.callback(_unsign, file)
 
     def _acquire(self, name: str, deadline: float) -> int:
-        """The lock's file, locked: that which the name names now. One that was deleted meanwhile makes nobody wait."""
+        """The lock's file, locked, under its current name. After a deletion, waiting processes use the new file."""
         file = f"{name}.lock"
         for _ in _tries():
             left = deadline - time.monotonic()
@@ -158,7 +158,7 @@ class Locks:
         raise Busy(name, _TIDIER)
 
     def holder(self, name: str) -> str:
-        """Who holds the lock, as one line for people: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
+        """The lock's holder, as one line: "peter: clawfiles done TC-47 (process 812 since ...)"; or ""."""
         try:
             found = msgspec.json.decode(self._gate.read(f"{self._private}/{name}.lock", 2000).data)
             return f"{found['who']} (process {found['pid']} since {found['since']})"
@@ -166,7 +166,7 @@ class Locks:
             return ""
 
     def _sign(self, fd: int, who: str) -> None:
-        """Leave a name in the lock file for those who wait. Best effort: nothing is decided by it."""
+        """Write the holder's name into the lock file for waiting processes. Best effort: nothing depends on it."""
         since = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         with suppress(OSError):
             os.pwrite(fd, msgspec.json.encode({"pid": os.getpid(), "who": who, "since": since}), 0)
@@ -188,7 +188,7 @@ def _is_at(fd: int, name: str, folder: int) -> bool:
 
 
 class ClaimRecord:
-    """What a claim file tells: which generations of its task were reserved and claimed, and by whom.
+    """The content of a claim file: the reserved and claimed generations of its task, and their agents.
 
     Its lines are "3 for peter" (reserved), "3 by peter 812" (a claim begun), "3 taken peter 9f3c" (a claim begun by a
     program that cannot hold our lock) and "3 written" (a claim made, the number spent); they are only ever added. A
@@ -196,7 +196,7 @@ class ClaimRecord:
     """
 
     def __init__(self, data: bytes, at: datetime | None = None) -> None:
-        """`at` is when the file was last written to; None where there is none."""
+        """`at` is the time of the file's last write; None without a file."""
         self.at = at
         self._for: dict[int, AgentId] = {}
         self._by: dict[int, AgentId] = {}
@@ -235,24 +235,24 @@ class ClaimRecord:
         return self._for.get(generation)
 
     def owner(self, generation: int) -> AgentId | None:
-        """For whom the generation is reserved or by whom it was claimed, or None."""
+        """The agent for which the generation is reserved or by which it was claimed, or None."""
         return self._for.get(generation) or self._by.get(generation) or self._taken.get(generation)
 
     def holder(self, generation: int) -> AgentId | None:
-        """Whose the generation is for certain; None where nobody was given it, or a claim was cut short."""
+        """The certain holder of the generation; None if it was never assigned, or a claim was interrupted."""
         is_certain = generation in self._for or self.is_spent(generation)
         return self.owner(generation) if is_certain else None
 
     def is_taken(self, generation: int) -> bool:
-        """Whether a program without our lock has begun to claim it; whether that program lives cannot be told."""
+        """Whether a program without clawfiles' lock has begun to claim it; it is unknown whether it is alive."""
         return generation in self._taken
 
     def is_spent(self, generation: int) -> bool:
-        """Whether the generation was claimed to the end: it is never given a second time."""
+        """Whether the generation was fully claimed: it is never assigned a second time."""
         return generation in self._written
 
     def check(self, task: TaskId, generation: int, agent: AgentId, is_free: bool = True) -> None:
-        """Raises AlreadyClaimed, NotYours where the agent may not claim it; not `is_free`: somebody is at it."""
+        """Raises AlreadyClaimed or NotYours if the agent may not claim it; not `is_free`: a claim is in progress."""
         if not is_free or self.is_spent(generation) or self.is_taken(generation):
             raise AlreadyClaimed(task, self.last or self.owner(generation), generation)
         if self.reserved(generation) not in (None, agent):
@@ -260,7 +260,7 @@ class ClaimRecord:
 
 
 class Claims:
-    """The arbiter: one file for each task, `.clawfiles/claims/tc-47.log`, kept until archiving.
+    """Decides claims: one file for each task, `.clawfiles/claims/tc-47.log`, kept until archiving.
 
     If it is lost, counting goes on from the status file's generation.
     """
@@ -271,7 +271,7 @@ class Claims:
 
     @contextmanager
     def take(self, task: TaskId, generation: int, agent: AgentId) -> Iterator[None]:
-        """Be the only one to claim `generation` of `task` inside the block, which must write the status file.
+        """Claim `generation` of `task` exclusively inside the block, which must write the status file.
 
         When the block ends well the claim file says so, and the number is spent. A claim whose maker died before that
         may be taken over, a living one's not: its lock tells them apart. The status file has the last word all the
@@ -290,7 +290,7 @@ class Claims:
             os.close(fd)
 
     def _seize(self, task: TaskId, generation: int, agent: AgentId) -> int:
-        """The claim file, locked by us, our claim durable in it; made again as often as somebody tidies it away."""
+        """The claim file, locked, with the claim durable in it; created again whenever it is deleted."""
         for _ in _tries():
             with suppress(FileNotFoundError, NotFound), ExitStack() as unless_ours:
                 folder, fd = self._opened(task, unless_ours)
@@ -307,7 +307,7 @@ class Claims:
         raise Busy(f"the claim of {task}", _TIDIER)
 
     def reserve(self, task: TaskId, generation: int, agent: AgentId) -> None:
-        """Keep `generation` for `agent`, durably, so that the process it wakes finds its generation already there.
+        """Reserve `generation` for `agent`, durably, so that the woken process finds its generation.
 
         The same again is fine. Raises NotYours when another agent has it, Busy, CannotWrite.
         """
@@ -339,7 +339,7 @@ class Claims:
             os.fsync(folder)
 
     def given(self, task: TaskId) -> ClaimRecord:
-        """What was given of the task so far: one read."""
+        """The generations of the task that were assigned so far: one read."""
         try:
             content = self._gate.read(self._path(task), FILE_BYTES)
             return ClaimRecord(content.data, content.stamp.mtime)
@@ -347,7 +347,7 @@ class Claims:
             return ClaimRecord(b"")
 
     def adopt(self, task: TaskId, other: "Claims") -> None:
-        """Begin with what `other` gave of the task, which has moved here; nothing, where something was given here."""
+        """Start with the record of `other` for the task, which has moved here; no-op if this file has one."""
         try:
             data = other._gate.read(other._path(task), FILE_BYTES).data
         except (NotFound, CannotRead):
@@ -371,14 +371,14 @@ class Claims:
 
 
 def _tries() -> Iterator[None]:
-    """One try after the other, as long as it may take to be faster than somebody who tidies up."""
+    """Attempts in a loop, bounded, because another process may keep deleting the file."""
     end = time.monotonic() + _TIDIED_AWAY_SECONDS
     while time.monotonic() < end:
         yield None
 
 
 def _read(fd: int) -> tuple[ClaimRecord, bytes]:
-    """What the claim file tells, and what must stand before the next line: what a crash tore off is ended first."""
+    """The record in the claim file, and the text to put before the next line: it ends a truncated line."""
     data = os.pread(fd, FILE_BYTES, 0)
     # Ended as it is, "3 for pet" would be a reservation for somebody else.
     return ClaimRecord(data), b"" if data[-1:] in (b"", b"\n") else b" - cut off -\n"

@@ -12,20 +12,20 @@ W_co = TypeVar("W_co", covariant=True)  # the class of the workspaces
 
 
 class Siblings(Generic[W_co]):
-    """Of a workspace that has none, the usual case: everything is here."""
+    """The siblings of a workspace without any, the usual case: everything is here."""
 
     is_closed = False  # whether no sibling may read what lies here
 
     def inbox_of(self, agent: AgentId) -> W_co | None:
-        """The other workspace in which the agent's inbox lies; None where it lies here."""
+        """The other workspace that has the agent's inbox; None if it is here."""
         return None
 
     def destination(self, agent: AgentId) -> W_co | None:
-        """The workspace into which a task moves when the agent is given it; None where it stays here."""
+        """The workspace to which a task moves when the agent gets it; None if it stays here."""
         return None if self.is_closed else self.inbox_of(agent)
 
     def discloses(self, holder: AgentId | None, to: AgentId) -> bool:
-        """Whether `to` may read the details of a task that lies here and that `holder` has."""
+        """Whether `to` may read the details of a task here that `holder` has."""
         return True
 
     def check_handover(self, task: Task, agent: AgentId) -> None:
@@ -40,11 +40,11 @@ class Siblings(Generic[W_co]):
         return ()
 
     def numbering(self) -> AbstractContextManager[None]:
-        """Held while a number is drawn, so that no two places give the same one."""
+        """A lock while a number is assigned, so that it is unique in all places."""
         return nullcontext()
 
     def fetch(self, task: TaskId, agent: AgentId, held: bool = False) -> bool:
-        """Move the task in here from outside, where that was begun; False where there is nothing to be moved.
+        """Complete a move of the task into this workspace; False if none was begun.
 
         Args:
             agent: whose it is to be.

@@ -19,7 +19,7 @@ class _Loaded(Protocol):
 
 
 class TaskPlace(Protocol):
-    """A workspace, as far as it is asked here."""
+    """The part of a workspace that is needed here."""
 
     settings: Settings
 

@@ -44,7 +44,7 @@ class TaskCreation(DefinitionStore):
         prepare: Callable[[TaskId], None] = lambda _: None,
         made: TaskId | None = None,
     ) -> Task:
-        """Create the task under the next free number, or finish what an earlier try has begun under the audit's key.
+        """Create the task under the next free number, or complete an earlier try with the audit's key.
 
         Its lock keeps a tick away that finds its `line` before the file. `prepare` writes what has to be there first.
         Raises Conflict when no number is free.

@@ -19,7 +19,7 @@ FORM = 3  # of what a row holds; an index of another form is not believed
 
 
 class IndexRow(msgspec.Struct, array_like=True, gc=False):
-    """One task file. `stamp` is (mtime in ns, size in bytes, inode); the task is decoded when it is asked for."""
+    """One task file. `stamp` is (mtime in ns, size in bytes, inode); the task is decoded on first use."""
 
     folder: str
     name: str
@@ -61,7 +61,7 @@ Reading = Callable[[str, str], tuple[Task, State]]  # folder and name -> the tas
 def rows(
     files: Files, folders: Iterable[str], read: Reading, load: bytes | None, head: str, now_ns: int
 ) -> tuple[list[IndexRow], bytes | None]:
-    """A row for each task file in `folders`, in no order, and the index to keep; None when it is as it was.
+    """A row for each task file in `folders`, unordered, and the index to save; None if it is unchanged.
 
     Args:
         read: reads one file; its ClawError becomes the row's error, NotFound leaves the file out.
@@ -92,7 +92,7 @@ def rows(
 
 
 def in_order(names: Iterable[tuple[str, str]], read: Reading) -> Iterator[IndexRow]:
-    """A row for each (folder, file name), read as it is asked for, in the order of the ids; without the index."""
+    """A row for each (folder, file name), read lazily, in the order of the ids; without the index."""
     for _, folder, name in sorted((_order(name.removesuffix(".md").upper()), folder, name) for folder, name in names):
         if row := _row(folder, name, (0, 0, 0), read):
             yield row
@@ -104,7 +104,7 @@ def _order(id: str) -> tuple[str, int, str]:
 
 
 def _is_kept(name: str) -> bool:
-    """Whether the index can hold the name: one that is not UTF-8 is no task's, and read anew each time."""
+    """Whether the index can store the name; a name that is not UTF-8 is read each time."""
     return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 

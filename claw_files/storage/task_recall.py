@@ -28,7 +28,7 @@ _ENDED = (State.DONE, State.DEAD, State.CANCELLED)
 
 
 def last_recorded(files: Files, task: TaskId) -> Line | None:
-    """What the journal has as the task's last state; None where it knows none, or too long ago."""
+    """The task's last state in the journal; None if it is unknown or too old."""
     left = MOST_BYTES
     for path in journal_files.days(files)[: -DAYS - 1 : -1]:
         raw = journal_files.read(files, path)
@@ -41,7 +41,7 @@ def last_recorded(files: Files, task: TaskId) -> Line | None:
 
 
 def made_under(ws: Inboxes, key: str | None) -> TaskId | None:
-    """The task that an earlier try of the command has made or changed under `key`; None where there was none.
+    """The task that an earlier try of the command created or changed under `key`; None without one.
 
     It is that of the first such line in the journal of the last two days; what a crash left without its line is
     journalled before. Raises Busy, CannotWrite.
@@ -60,7 +60,7 @@ def made_under(ws: Inboxes, key: str | None) -> TaskId | None:
 
 
 def journalled(ws: Inboxes, task: TaskId) -> Line | None:
-    """The same; None, too, where a clock that was put back since leaves open which line is the last."""
+    """As `last_recorded`; None also if a clock change leaves the order of lines open."""
     known = last_recorded(ws.files, task)
     return known if known and known.at <= ws.clock.now() else None
 
@@ -80,7 +80,7 @@ def _last_in(raw: bytes, task: TaskId) -> Line | None:
 
 
 def is_known(ws: Inboxes, task: TaskId, agents: Iterable[AgentId | None]) -> bool:
-    """Whether the claim log, a message of one of `agents`, or the journal knows the task, asked in this order.
+    """Whether the claim log, a message of one of `agents`, or the journal knows the task, in this order.
 
     A definition alone says nothing: a crash left it, and what it defines is still to be made.
     """
@@ -101,13 +101,13 @@ def check_new(ws: Inboxes, task: TaskId, agents: Iterable[AgentId | None]) -> No
 
 
 def is_edited(ws: Inboxes, task: Task) -> bool:
-    """Whether somebody wrote to its status file after our last write, which sets `updated`."""
+    """Whether the status file was edited after clawfiles' last write, which sets `updated`."""
     said = ws.files.stamp(f"status/{text.file_name(task.id)}")
     return said is not None and (task.updated is None or said.mtime > task.updated + YOUNG)
 
 
 def fenced(ws: Inboxes, task: Task) -> Task:
-    """`task` as its newest generation has it, where an older copy lies over the file: a former holder's, or git's.
+    """`task` in its newest generation, if its file is an older copy: a former holder's, or from git.
 
     What the old copy says is left in `state`, and `superseded` set, so that `by_hand.stand` lets it not count.
     """
@@ -136,7 +136,7 @@ def fenced(ws: Inboxes, task: Task) -> Task:
 
 
 def _disowned(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
-    """`task` as its holder has it, where its file names another agent, or a generation that nobody was given.
+    """`task` with its holder, if its file names another agent or an unassigned generation.
 
     The claim log says whose it is; where that is gone, the journal does, of a file that was changed since our last
     write. None where the file names nobody else.
@@ -163,7 +163,7 @@ def _disowned(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
 
 
 def recalled(ws: Inboxes, task: Task) -> Task:
-    """`task` with the state that the journal has, where that is another one and newer than the file's last record."""
+    """`task` with the journal's state, if that differs and is newer than the file's last record."""
     known = last_recorded(ws.files, task.id) if task.recorded and task.superseded is None else None
     if known is None or task.updated is None or known.at < task.updated or known.after is task.recorded:
         return task
@@ -184,7 +184,7 @@ def _superseded(ws: Inboxes, task: Task, known: Line | None, state: State, gener
 
 
 def _left_in(ws: Inboxes, task: Task, known: Line) -> State | None:
-    """The state in which the action left the task: `done` leads to review where its route wants one."""
+    """The task's state after the action: `done` leads to review if its route requires one."""
     if known.after is not State.DONE or known.action in (JournalEvent.APPROVE, JournalEvent.CLOSE):
         return known.after
     return State.REVIEW if routing.reviewer(ws.settings, task.type, task.assignee) else State.DONE
@@ -194,7 +194,7 @@ def _left_in(ws: Inboxes, task: Task, known: Line) -> State | None:
 
 
 def stolen(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
-    """`task` as its holder has it, where another agent wrote over the whole file and named itself; None otherwise."""
+    """`task` with its holder, if another agent overwrote the whole file with its own name; None otherwise."""
     holder, is_claimed = given.holder(given.highest), given.is_spent(given.highest)
     known = journalled(ws, task.id) if holder and is_claimed else None
     if holder is None or task.assignee == holder or (known and known.after is State.BACKLOG):
@@ -205,7 +205,7 @@ def stolen(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
 
 
 def claimed(ws: Inboxes, task: Task) -> Task:
-    """`task`, whose file was written anew, as it was claimed, and as it ended, whatever the file says since.
+    """`task`, whose file was rewritten, as it was claimed and ended, whatever the file says since.
 
     It is in progress with whoever claimed it, where the file says nothing of its state, or words that are not
     understood; a file that says something is believed, as long as the task has not ended.

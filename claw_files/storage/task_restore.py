@@ -29,27 +29,27 @@ class DefinitionStore(Inboxes):
         def entry(self, task: TaskId) -> Entry | None: ...
 
     def is_reviewed(self, task: Task) -> bool:
-        """Whether the route of its type wants a review, and somebody beside its maker is there for it."""
+        """Whether the route requires a review, and a reviewer other than the holder exists."""
         return routing.reviewer(self.settings, task.type, task.assignee) is not None
 
     # --- reading
 
     def definition(self, task: TaskId) -> Definition | None:
-        """What was asked for; None where no definition was written. Raises InvalidFile, CannotRead."""
+        """The task's definition; None if none was written. Raises InvalidFile, CannotRead."""
         for path in (definitions.path_of(task), definitions.archived_path_of(task)):
             with suppress(NotFound):
                 return definitions.parse(self.files.read(path).data, path)
         return None
 
     def restored(self, task: Task) -> Task:
-        """`task` with what an agent removed or changed in its status file and may not: its definition binds.
+        """`task` with everything restored that an agent removed or changed without right: its definition binds.
 
         An intact file, which says what we wrote last, is taken as it is.
         """
         return self._with(task, None if _is_intact(task) else self._binding(task))
 
     def shown(self, task: Task) -> Task:
-        """The same for a list of tasks: more is read only where the file is not intact, or may be an older copy."""
+        """As `restored`, for lists: more is read only if the file is not intact, or may be an older copy."""
         if not _is_intact(task):
             bound = self.bound(task)
             return task_recall.claimed(self, bound) if bound.recorded is None else bound
@@ -60,7 +60,7 @@ class DefinitionStore(Inboxes):
         return task_recall.fenced(self, task) if is_older else task
 
     def bound(self, task: Task) -> Task:
-        """`task` with what was asked for in force, however intact its file is."""
+        """`task` with its definition in effect, even if its file is intact."""
         known = self._binding(task)
         return self._bind(task, known) if known else task
 
@@ -78,7 +78,7 @@ class DefinitionStore(Inboxes):
         return task_recall.fenced(self, bound) if task.recorded is not None else self._recovered(bound, known)
 
     def _recovered(self, task: Task, known: Definition | None) -> Task:
-        """`task`, whose file has lost what we recorded, with what its message and its claim log tell."""
+        """`task`, whose file lost its record, with the facts of message and claim log."""
         entry, given = self.entry(task.id), self.claims.given(task.id)
         owner = given.owner(given.highest) if entry else None
         if owner and task.assignee not in (owner, *self.settings.agents):
@@ -93,7 +93,7 @@ class DefinitionStore(Inboxes):
         return task_recall.claimed(self, task)
 
     def newest_message(self, task: Task, entry: Entry | None, owner: AgentId | None = None) -> Message | None:
-        """The task's message with the highest attempt, of those that `owner` and those named by file and line have."""
+        """The task's message with the highest attempt, for `owner` and the agents in file and line."""
         agents = {agent for agent in (task.assignee, entry and entry.agent, owner) if agent}
         found = (self.latest_message(agent, task.id) for agent in agents)
         return max((message for message in found if message), key=lambda message: message.attempt or 1, default=None)
@@ -110,7 +110,7 @@ class DefinitionStore(Inboxes):
         return bool(asked and said and asked.mtime_ns > said.mtime_ns)
 
     def _may_redefine(self, task: Task) -> bool:
-        """Whether the status file still says what is asked for: in backlog, neither delivered nor claimed so far.
+        """Whether the status file may still redefine the task: in backlog, neither delivered nor claimed.
 
         A definition that was edited after it counts, though.
         """
@@ -153,7 +153,7 @@ class DefinitionStore(Inboxes):
         return task, text
 
     def asked(self, task: Task, raw: bytes, path: str) -> tuple[Definition | None, Definition | None]:
-        """The definition as it is, and as it is to be with the status file `raw`, which we are about to write to.
+        """The current definition, and the new one for the status file `raw`, which is about to be written.
 
         It follows the file as long as that may redefine it. Of a file that somebody made by hand it is what stands
         there; where an agent has written over that, what its message carries. One that cannot be read stays: None.
@@ -173,13 +173,13 @@ class DefinitionStore(Inboxes):
         return None, definitions.of(task, "" if is_lost else definitions.text_in(raw, path, task.id))
 
     def redefine(self, known: Definition | None, asked: Definition, before: Task, after: Task) -> None:
-        """Make what is asked for durable, before the status file says it, with the terms that a command changes."""
+        """Write the definition before the status file, with the terms that a command changes."""
         new = definitions.changed(asked, before, after)
         if new != known:
             self.files.commit(definitions.path_of(after.id), lambda _: definitions.render(new), None)
 
     def tell_overruled(self, task: Task, audit: Audit) -> None:
-        """Tell the monitor once of terms that a status file changed and our next write puts right."""
+        """Notify the monitor once of terms in a status file that the next write restores."""
         from claw_files.policy.rule_context import mark  # hardly ever needed
 
         why, monitor = manual_edits.overruling(task), self.settings.monitor
@@ -199,7 +199,7 @@ class DefinitionStore(Inboxes):
         self.deliver(message, replace(audit, action=JournalEvent.CONFLICT, agent=monitor, key=key, why=why))
 
     def move_definition(self, task: TaskId, to_archive: bool) -> None:
-        """Move it along with its task, into the archive or back; where that cannot be, it is found where it lies."""
+        """Move the definition with its task, into the archive or back; on failure it is found where it is."""
         here, there = definitions.path_of(task), definitions.archived_path_of(task)
         with suppress(ClawError):
             self.files.move(*((here, there) if to_archive else (there, here)), None)
@@ -210,7 +210,7 @@ def _is_intact(task: Task) -> bool:
 
 
 def _is_unsent(task: Task) -> bool:
-    """Whether its file is intact and nobody was given it so far; one that waits in vain for another may be blocked."""
+    """Whether the file is intact and the task was not assigned yet, or is blocked by a predecessor."""
     return task.generation == 0 and _is_intact(task) and (task.state is State.BACKLOG or is_held(task))
 
 
@@ -220,7 +220,7 @@ def restore(task: Task, message: Message) -> Task:
 
 
 def given_by(task: Task, message: Message) -> Task:
-    """`task` with what its message knows of how it goes: whose it is, the attempt, the failures, the generation."""
+    """`task` with the message's facts: assignee, attempt, failures, generation."""
     counted = message.definition.get("failures", "0")
     return replace(
         task,

@@ -10,14 +10,14 @@ _WRITES: Final = ("commit", "move", "remove", "append", "recover", "adopt", "fol
 
 
 class WorkspaceView(Workspace):
-    """Reads what `workspace` reads. A write is a fault of ours, and fails; an unreadable message stays in its inbox."""
+    """A read-only `workspace`. A write is a bug, and fails; an unreadable message stays in its inbox."""
 
     def __init__(self, workspace: Workspace) -> None:
         vars(self).update(vars(workspace))
         self.files = cast(Files, _ReadOnly(workspace.files))
 
     def _set_aside(self, path: str, wrong: ClawError) -> None:
-        """Leave the file where it lies."""
+        """Keep the file in its place."""
 
 
 class _ReadOnly:

@@ -42,7 +42,7 @@ FOLDERS = ("status", "dead-letter")
 
 
 class Loaded(Value, frozen=True):
-    """A task with the file it came from."""
+    """A task with its file."""
 
     task: Task
     path: str
@@ -51,7 +51,7 @@ class Loaded(Value, frozen=True):
 
 
 class Workspace(TaskCreation):
-    """The files of one workspace, by what they are for."""
+    """The files of one workspace, by purpose."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Workspace(TaskCreation):
         ticking: Locks | None = None,
         cause: str | None = None,
     ) -> None:
-        """What lies at `root`.
+        """A workspace in the folder `root`.
 
         Args:
             base: the folder of clawfiles.toml, where that is another one.
@@ -119,7 +119,7 @@ class Workspace(TaskCreation):
         return upper if self.files.stamp(upper) else None
 
     def _is_odd(self, path: str) -> bool:
-        """Whether something that is no regular file bears a task's name: reading it will say what it is."""
+        """Whether a task's name belongs to something other than a regular file: reading it gives the error."""
         try:
             self.files.read(path)
         except NotFound:
@@ -138,7 +138,7 @@ class Workspace(TaskCreation):
         return Loaded(task=self.restored(self.parse(content, path)), path=path, place=place, content=content)
 
     def load_anywhere(self, task: TaskId) -> Loaded:
-        """The same, also from a sibling: for asking how a task stands that this one comes after."""
+        """As `load`, also from a sibling, for the state of a predecessor."""
         return next((it for it in (self, *self.siblings.others()) if it.find(task)), self).load(task)
 
     def _found(self, task: TaskId) -> tuple[str, FilePlace]:
@@ -147,7 +147,7 @@ class Workspace(TaskCreation):
         raise NotFound("task", task, "`clawfiles task list` lists all tasks")
 
     def rows(self) -> list[IndexRow]:
-        """A row for each task file in status/ and dead-letter/, from the index where nothing changed; in no order."""
+        """A row for each task file in status/ and dead-letter/, unordered, from the index if unchanged."""
         settings = msgspec.msgpack.encode(self.settings)
         head = f"{__version__} {task_index.FORM} {digest(settings)} {self.settings.workspace.timezone}"
         now_ns = int(self.clock.now().timestamp() * 1_000_000_000)
@@ -159,11 +159,11 @@ class Workspace(TaskCreation):
         return found
 
     def rows_in_order(self) -> Iterator[IndexRow]:
-        """The same in the order of the ids, each file read when its row is asked for: for those who want a few."""
+        """As `rows`, in the order of the ids, each file read lazily, for callers who need a few."""
         return task_index.in_order(self.task_ids(), self._read_row)
 
     def visible_rows(self) -> list[IndexRow]:
-        """As `rows`, of the tasks that the caller may know of."""
+        """As `rows`, only for the tasks that the caller may know of."""
         return list(filter(self.siblings.shows, self.rows()))
 
     def _read_row(self, folder: str, name: str) -> tuple[Task, State]:
@@ -173,7 +173,7 @@ class Workspace(TaskCreation):
         return task, self.in_force(task).state
 
     def load_file(self, folder: str, name: str) -> Loaded:
-        """The task in one file of `status` or `dead-letter`, as `task_ids` names it."""
+        """The task in one file of `status` or `dead-letter`, as named by `task_ids`."""
         path = f"{folder}/{name}"
         content = self.files.read(path)
         place = FilePlace.STATUS if folder == "status" else FilePlace.DEAD_LETTER
@@ -199,7 +199,7 @@ class Workspace(TaskCreation):
         return text.render_for_people(at, self.clock.now(), self.zone)
 
     def already_claimed(self, task: Task) -> AlreadyClaimed:
-        """The refusal, with where it stands who has the task: "status/tc-1.md, line 3, 10:00 (12 min ago)"."""
+        """The refusal, with the holder's line: "status/tc-1.md, line 3, 10:00 (12 min ago)"."""
         loaded = self.load(task.id)
         path, line, at = loaded.path, loaded.task.state_line, loaded.content.stamp.mtime.replace(microsecond=0)
         seen = f"{path}, line {line}, {self.when(at)}" if line else f"{path}, {self.when(at)}"
@@ -207,11 +207,11 @@ class Workspace(TaskCreation):
         return AlreadyClaimed(task.id, task.assignee, task.generation, evidence, seen)
 
     def in_force(self, task: Task) -> Task:
-        """`task` in the state that counts after edits by hand (`manual_edits.stand`)."""
+        """`task` in its effective state after edits by hand (`manual_edits.stand`)."""
         return replace(task, state=self.standing(task).state)
 
     def standing(self, task: Task, known: dict[TaskId, State] | None = None) -> manual_edits.ManualEdit:
-        """What edits by hand of `task` amount to; `known` is for `open_before`."""
+        """The effect of edits by hand on `task`; `known` is for `open_before`."""
         waits_for = ""
         if manual_edits.is_begun(task):
             places = (self, *self.siblings.others())
@@ -219,7 +219,7 @@ class Workspace(TaskCreation):
         return manual_edits.stand(task, self.is_reviewed(task), waits_for)
 
     def known(self, task_id: TaskId) -> Task | None:
-        """The task, in force; None where there is none, or its file cannot be read."""
+        """The task in its effective state; None if it is missing or unreadable."""
         try:
             return self.in_force(self.load(task_id).task)
         except ClawError:
@@ -253,7 +253,7 @@ class Workspace(TaskCreation):
         return max((int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0)
 
     def _months(self) -> list[str]:
-        """Months of the archive, "2026-03"; what else lies there is somebody's."""
+        """Months of the archive, "2026-03"; other names are ignored."""
         return sorted({*self._open_months(), *(name[:7] for name in self.files.archives("status/archive"))})
 
     def _open_months(self) -> list[str]:
@@ -262,7 +262,7 @@ class Workspace(TaskCreation):
     def update(
         self, task: TaskId, rule: Callable[[Task], Task], audit: Audit, keep_mtime: bool = False, note: str = ""
     ) -> Task:
-        """Run `rule` on the task in force and save what it returns; `note` is added to the file's text.
+        """Run `rule` on the task in its effective state and save the result; `note` is added to the file's text.
 
         The rule runs again when somebody else's edit got in between, and its refusal leaves theirs in place.
         Returns the task as saved. Raises what the rule raises, NotFound, InvalidFile, Pending.
@@ -340,13 +340,13 @@ class Workspace(TaskCreation):
         return next(iter(self.entries(only=task)), None)
 
     def check_room(self) -> None:
-        """Raises Refused where the ledger has no room for another line: asked before the rest of a command is done."""
+        """Raises Refused if the ledger has no room for another line, before the rest of a command runs."""
         path = self.settings.workspace.ledger
         stamp = self.files.stamp(path)
         payload_sizes.check_ledger((stamp.size_bytes if stamp else 0) + payload_sizes.ROOM_BYTES, path)
 
     def put_entry(self, entry: Entry, audit: Audit) -> None:
-        """Write the task's line, the record of intent, before anything is sent; over one that stands there by then."""
+        """Write the task's line, the record of intent, before anything is sent; it replaces an existing line."""
 
         def change(raw: bytes) -> bytes:
             old = next(iter(self._entries_in(raw, self.clock.now(), entry.task)), None)
@@ -357,11 +357,11 @@ class Workspace(TaskCreation):
         self._edit_ledger(change, audit)
 
     def replace_entry(self, old: Entry, new: Entry | None, audit: Audit) -> None:
-        """Change or remove a line; a line that somebody removed meanwhile stays removed. Raises Changed otherwise."""
+        """Change or remove a line; a line that was removed meanwhile stays removed. Raises Changed otherwise."""
         self._edit_ledger(lambda raw: ledger.replace(raw, old, new, self.zone, agents=self.settings.agents), audit)
 
     def settle_entries(self, task: TaskId, winner: Callable[[], AgentId | None], audit: Audit) -> None:
-        """One line that names the winner of a claim; lines in our form that claimants wrote before they lost go.
+        """Leave one line that names the winner of a claim; lines that losing claimants wrote are removed.
 
         `winner` is asked while the ledger is edited: the answer of a moment ago would undo what the winner settled.
         """

@@ -7,12 +7,12 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def is_open(mode: int) -> bool:
-    """Whether anybody but the owner has a right."""
+    """Whether anybody but the owner has access."""
     return bool(mode & 0o077)
 
 
 def tighten(root: str, path: str = "") -> bool:
-    """Close one file or folder below `root`; True when it was open. Links and what is gone are left alone."""
+    """Restrict one file or folder below `root` to its owner; True if it was open. Links are left alone."""
     try:
         fd = os.open(os.path.join(root, path) if path else root, _FLAGS)
     except OSError:

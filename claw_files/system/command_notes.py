@@ -20,14 +20,14 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CommandNotes:
-    """The notes in `.clawfiles/pending/`; disposable, but then what failed is made anew when it is typed again."""
+    """The notes in `.clawfiles/pending/`; without them, a repeated command starts from the beginning."""
 
     def __init__(self, root: str, clock: Clock, private: str = ".clawfiles") -> None:
         self._gate, self._folder, self._clock = PathGate(root), f"{private}/pending", clock
         self._held: tuple[str, int] | None = None  # the note of this command, by name and descriptor
 
     def begin(self, call: bytes, nonce: str) -> Note:
-        """The note of this call: one of less than a day whose process is gone, with its nonce; else a new one.
+        """The note of this call: a note of an ended process from the last day, with its nonce, or a new one.
 
         It is held until `end`. Raises CannotWrite, Busy.
         """
@@ -48,7 +48,7 @@ class CommandNotes:
             return Note(nonce=nonce)
 
     def end(self, is_over: bool) -> None:
-        """Let go of the note, and remove it where its command `is_over`. Raises CannotWrite."""
+        """Release the note, and remove it if its command `is_over`. Raises CannotWrite."""
         held, self._held = self._held, None
         if held is None:
             return
@@ -69,7 +69,7 @@ class CommandNotes:
                     os.close(fd)
 
     def _free(self, folder: int, name: str, old: bool) -> int | None:
-        """The note's descriptor, locked, where nobody holds it and it is of a day ago, or younger, as asked for."""
+        """The locked descriptor of an unheld note that is older or younger than a day, as requested."""
         with suppress(OSError), ExitStack() as unless_ours:
             fd = os.open(name, _FLAGS, dir_fd=folder)
             unless_ours.callback(os.close, fd)

@@ -17,14 +17,14 @@ TEXT_BYTES = 16 << 20
 
 
 class ConfinedFiles:
-    """The files below `root`, an absolute path. Nothing outside of it is opened, whatever is asked for."""
+    """The files below `root`, an absolute path. Nothing outside of it is ever opened."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self._gate = PathGate(self.root)
 
     def has(self, path: str) -> bool:
-        """Whether the place lies in the folder, also after following every link that is there now."""
+        """Whether the path is in the folder, after following every link."""
         try:
             self.relative(path)
             real = os.path.realpath(os.path.join(self.root, path))
@@ -33,7 +33,7 @@ class ConfinedFiles:
         return real == self.root or real.startswith(self._front)
 
     def relative(self, path: str) -> str:
-        """The path from the root; "" is the root itself. Raises CannotRead (problem "escape") for one outside of it."""
+        """The path relative to the root; "" is the root. Raises CannotRead (problem "escape") for one outside."""
         absolute = os.path.normpath(os.path.join(self.root, path))
         if absolute == self.root:
             return ""

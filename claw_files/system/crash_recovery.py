@@ -29,7 +29,7 @@ Found = list[tuple[str, str]]
 
 
 class Recovery:
-    """One look at swap/ or kept/. Every step may be cut off and done again: what is repeated carries its old key."""
+    """One pass over swap/ or kept/. Every step can be interrupted and repeated, with its old key."""
 
     def __init__(
         self, gate: PathGate, private: Private, files: Files, journal: Callable[[bytes], None], clock: Clock
@@ -39,7 +39,7 @@ class Recovery:
     # -- swap/: after a crash ------------------------------------------------------------------------------------
 
     def recover(self, seconds: float) -> Found:
-        """What `Files.recover` promises."""
+        """Implements `Files.recover`."""
         try:
             with writing("swap"), self._private.existing("swap") as bench:
                 # A shared lock on swap/ is held by everybody who writes: only what nobody works on is left over.
@@ -77,14 +77,14 @@ class Recovery:
         return self._finish_swapped(bench, intent, content)
 
     def _drop(self, bench: int, name: str, intent: Intent, verdict: str) -> tuple[str, str]:
-        """Nothing was changed, so nothing is missing. The note goes first: alone it would say the opposite."""
+        """Remove a write that changed nothing. The note goes first: a note alone means that the write was made."""
         told = self._tell(intent.name, self._path(intent), verdict)
         forget(bench, intent.name + NOTE)
         forget(bench, name)
         return told
 
     def _finish_swapped(self, bench: int, intent: Intent, content: Content | None) -> tuple[str, str]:
-        """Ours is live and this is what it displaced; it may be somebody's edit that we had not seen."""
+        """The new content is live, and this is the displaced version; it may be an unseen edit."""
         self._journal_note(bench, intent)
         if content and (content.digest == intent.base_digest or _tail(content.data, intent) is not None):
             told = self._tell(intent.name, self._path(intent), "swapped in")
@@ -95,7 +95,7 @@ class Recovery:
         return told
 
     def _finish_note(self, bench: int, name: str) -> tuple[str, str]:
-        """A note alone: its write was made, and only the journal does not say so yet. Moves are told by the inode."""
+        """A note alone: its write was made and lacks its journal line. For moves the inode decides."""
         intent = Intent.parse(name.removesuffix(NOTE))
         if intent is None or not intent.is_proven or not self._was_made(intent):
             told = self._tell(name, self._path(intent) if intent else name, "never done")
@@ -112,7 +112,7 @@ class Recovery:
         return there if intent.base == MOVED else not there
 
     def _journal_note(self, bench: int, intent: Intent) -> None:
-        """Put the line into the journal unless it got there before the crash."""
+        """Write the line to the journal, unless it was written before the crash."""
         note = content_in(bench, intent.name + NOTE)
         if note and note.data and not self._is_journalled(note.data, intent.at):
             self._journal(note.data)
@@ -131,7 +131,7 @@ class Recovery:
     # -- kept/: after foreign editors ----------------------------------------------------------------------------
 
     def adopt(self) -> Found:
-        """What `DiskFiles.adopt` promises."""
+        """Implements `DiskFiles.adopt`."""
         try:
             with writing("kept"), self._private.existing("kept") as kept:
                 if not (names := os.listdir(kept)) or not try_lock(kept):
@@ -155,12 +155,12 @@ class Recovery:
         return None
 
     def _is_untouched(self, kept: int, name: str, intent: Intent) -> bool:
-        """Whether size and time say that nobody wrote since; the last look, after ten minutes, reads all the same."""
+        """Whether size and time are unchanged; the last check, after ten minutes, reads the file anyway."""
         found = os.stat(name, dir_fd=kept, follow_symlinks=False)
         return found.st_size == intent.base_bytes and found.st_mtime < intent.at.timestamp() - 1
 
     def _let_go(self, kept: int, name: str, intent: Intent, content: Content) -> tuple[str, str] | None:
-        """Forget the version, unless late lines of it are gone from the live file.
+        """Forget the version, unless its late lines are missing from the live file.
 
         An editor that had read the file before they were added, and saved after, does that to its own lines.
         """
@@ -188,7 +188,7 @@ class Recovery:
         return self._tell(name, path, "the other version is in conflicts/")
 
     def _adopt_tail(self, kept: int, name: str, intent: Intent, taken: bytes, tail: bytes) -> tuple[str, str] | None:
-        """Add the lines to the live file, then remember how far we took them. A crash in between adds them twice."""
+        """Add the lines to the live file, then record how many. A crash in between adds them twice."""
         if not tail:
             return None
         path = self._path(intent)
@@ -219,7 +219,7 @@ class Recovery:
         return self._private.path_of(intent) or intent.target
 
     def _to_conflicts(self, source_fd: int, name: str, reason: str) -> None:
-        """Move somebody's bytes to conflicts/NAME; the reason is there before they are. An open editor writes on."""
+        """Move the bytes to conflicts/NAME, after the reason. An editor with the file open writes on."""
         intent = Intent.parse(name)
         to = f"{intent.target}~{intent.nonce}" if intent else name
         with self._gate.making("conflicts") as fd:
@@ -230,7 +230,7 @@ class Recovery:
             self._private.sync(fd, source_fd)
 
     def _tell(self, name: str, path: str, verdict: str) -> tuple[str, str]:
-        """Journal a verdict; its key is the file's own name, so that a repeat after a second crash is seen as one."""
+        """Journal a verdict; its key is the file's own name, so that a repeat after a second crash counts once."""
         self._journal(self._line(name, path, verdict))
         return path, verdict
 
@@ -239,7 +239,7 @@ class Recovery:
 
 
 def _tail(data: bytes, intent: Intent) -> bytes | None:
-    """What was added to the version that `intent` displaced; None when something else happened to it."""
+    """The bytes appended to the version that `intent` displaced; None after any other change."""
     size = intent.base_bytes
     return data[size:] if size and digest(data[:size]) == intent.base_digest else None
 

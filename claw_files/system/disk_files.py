@@ -48,7 +48,7 @@ class DiskFiles(ArchivedFiles):
         durable: bool = True,
         closed: bool = False,
     ) -> None:
-        """What `root` holds.
+        """The files below `root`.
 
         Args:
             durable: False leaves out fsync: for tests that count on processes dying, not on power failing.
@@ -210,7 +210,7 @@ class DiskFiles(ArchivedFiles):
         return Recovery(self._gate, self._private, self, self.journal, self._clock).recover(seconds)
 
     def adopt(self) -> list[tuple[str, str]]:
-        """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find.
+        """Check the versions displaced in the last ten minutes; returns (path, what was done) for each find.
 
         Lines that an editor added to a displaced version are added to the live file, any other change goes to
         conflicts/ with its reason. Cheap when there is nothing.
@@ -230,7 +230,7 @@ class DiskFiles(ArchivedFiles):
     def _replace(
         self, path: str, base: Content | None, new: bytes, note: bytes | None, mtime_ns: int | None, step: WriteProgress
     ) -> Content | None:
-        """Put `new` where `base` was and make it durable. None: somebody else was there first, decide again."""
+        """Replace `base` with `new`, durably. None: the file was changed meanwhile, decide again."""
         folder, name = split(path)
         with self._making(folder) as target, self._private.bench() as bench:
             intent = self._intent(path, mark(base.data) if base else NONE, digest(new))
@@ -263,7 +263,7 @@ class DiskFiles(ArchivedFiles):
         note: bytes | None,
         mtime_ns: int | None,
     ) -> None:
-        """Write the new content beside everything, durably. Its name says that it is complete only when it is."""
+        """Write the new content to swap/, durably. It gets its final name only when it is complete."""
         new_file(
             bench,
             intent.name + PART,
@@ -280,7 +280,7 @@ class DiskFiles(ArchivedFiles):
     def _swap_in(
         self, bench: int, intent: Intent, target: int, name: str, base: Content | None, new: bytes, step: WriteProgress
     ) -> bool:
-        """Exchange and compare, under the folder's lock. False: it is not `base` that is there; nothing of ours is."""
+        """Exchange and compare, under the folder's lock. False: the live file was not `base`; nothing was changed."""
         if base is None:
             try:
                 kernel.place(bench, intent.name, target, name)
@@ -316,7 +316,7 @@ class DiskFiles(ArchivedFiles):
         return False
 
     def _put_back(self, bench: int, intent: Intent, target: int, name: str, new: bytes) -> None:
-        """Give the name back to the foreign version. A third writer's version is kept and looked at by `adopt`."""
+        """Give the name back to the foreign version. A third writer's version is kept, and checked by `adopt`."""
         try:
             kernel.exchange(bench, intent.name, target, name)
         except FileNotFoundError:  # ours was deleted at once: theirs still is the newest
@@ -327,7 +327,7 @@ class DiskFiles(ArchivedFiles):
             self._private.keep(bench, intent)
 
     def _making(self, folder: str) -> AbstractContextManager[int]:
-        """The folder a file is written to, made when it is not there."""
+        """The folder of a file to be written, created if missing."""
         return self._gate.making(folder, sync=self._durable) if folder else self._gate.folder("")
 
     def _intent(self, path: str, base: str, new: str) -> Intent:
@@ -340,7 +340,7 @@ class DiskFiles(ArchivedFiles):
             forget(bench, intent.name + NOTE)
 
     def journal(self, line: bytes) -> None:
-        """Add one line to today's journal (UTC), durably. Raises OSError: the caller knows what it was about."""
+        """Append one line to today's journal (UTC), durably. Raises OSError, which the caller words."""
         path = journal_path(self._clock.now())
         folder, name = split(path)
         try:
@@ -353,14 +353,14 @@ class DiskFiles(ArchivedFiles):
             append_line(fd, name, line, path, self._durable, WriteProgress())
 
     def _move_aside(self, folder: str) -> None:
-        """Give the journal's folder its name back from what is no folder."""
+        """Move a non-folder away from the name of the journal's folder."""
         with self._gate.folder("") as root:
             found = status_in(root, folder)
             if found is not None and not stat.S_ISDIR(found.st_mode):
                 os.rename(folder, f"{folder}.{time.time_ns()}.kept", src_dir_fd=root, dst_dir_fd=root)
 
     def _journal_is_plain(self, fd: int, name: str) -> None:
-        """Move aside what bears the journal's name and is no plain file: no write may fail for it, now or later."""
+        """Move aside anything but a regular file under the journal's name, so that no write fails for it."""
         found = status_in(fd, name)
         if found is None or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
             return

@@ -29,7 +29,7 @@ def hand_over(fd: int, folder: int | str, private: bool = False) -> None:
 
 
 def open_or_make(path: str, flags: int, dir_fd: int | None = None) -> int:
-    """`os.open` that makes what is not there; only that is handed over. With O_EXCL as `os.open` has it."""
+    """`os.open` that creates a missing file, and hands over only a new one. With O_EXCL as `os.open`."""
     if not flags & os.O_EXCL:
         with suppress(FileNotFoundError):
             return os.open(path, flags, dir_fd=dir_fd)
@@ -44,7 +44,7 @@ def open_or_make(path: str, flags: int, dir_fd: int | None = None) -> int:
 
 
 def make_folder(path: str, dir_fd: int | None = None) -> None:
-    """`os.mkdir`, the folder handed over; git is told to take nothing of one that is not for it."""
+    """`os.mkdir`, with the folder handed over; a private one is ignored by git."""
     os.mkdir(path, 0o700, dir_fd=dir_fd)
     with suppress(OSError):
         fd = os.open(path, _FOLDER, dir_fd=dir_fd)
@@ -72,7 +72,7 @@ def make_folders(path: str) -> None:
 
 
 class PrivateFolder:
-    """A folder of `.clawfiles/`, which may be missing, or a link that leads to somebody else's folder."""
+    """A folder of `.clawfiles/`, which may be missing, or a link to a folder elsewhere."""
 
     def __init__(self, root: str, name: str) -> None:
         self._private = os.path.join(root, ".clawfiles")
@@ -84,7 +84,7 @@ class PrivateFolder:
                 make_folder(folder)
 
     def _is_ours(self) -> bool:
-        """Whether the folder is one, and not a link."""
+        """Whether the path is a folder and not a link."""
         return not os.path.islink(self._private) and not os.path.islink(self._folder)
 
 

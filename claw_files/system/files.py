@@ -25,7 +25,7 @@ rules raise when it no longer applies; then theirs stands. Returning what it was
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """What tells one version of a file from another without reading it."""
+    """Identifies one version of a file without reading it."""
 
     size_bytes: int
     inode: int
@@ -49,31 +49,31 @@ class Content(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """Of the data: 16 hexadecimal digits."""
+        """The digest of the data: 16 hexadecimal digits."""
         return digest(self.data)
 
 
 class Files(Protocol):
-    """Everything clawfiles does with files goes through these methods."""
+    """All file access of clawfiles goes through these methods."""
 
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
-        """The file's content; of what has moved into a month's archive, that which lies there.
+        """The file's content; that of an archived file from its monthly archive.
 
         Raises NotFound (what="file"), CannotRead for a link, a FIFO, a folder, a device, a second hard link, more than
         `cap_bytes`, or a path that leaves the root.
         """
 
     def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
-        """The same without archives."""
+        """As `read`, without archives."""
 
     def archives(self, folder: str) -> list[str]:
         """Names of the archives of months in a folder."""
 
     def all_names(self, folder: str, since: str = "") -> list[str]:
-        """`names`, and those in archives: in all, or in those of the month `since` ("2026-10") and later ones."""
+        """`names`, and those in archives: all, or those of the month `since` ("2026-10") and later."""
 
     def stamp(self, path: str) -> Stamp | None:
-        """The stamp of a regular file, or None when there is none (or what is there is not a regular file)."""
+        """The stamp of a regular file, or None if there is none."""
 
     def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
         """Names in a folder, sorted, at most `limit`; an absent folder is empty. Editors' droppings are left out."""
@@ -93,7 +93,7 @@ class Files(Protocol):
         keep_mtime: bool = False,
         turn: AbstractContextManager[None] | None = None,
     ) -> Content:
-        """Make `change` durable and return what now stands there; the one way clawfiles writes a file.
+        """Make `change` durable and return the new content; the one way clawfiles writes a file.
 
         After it returns, the new content survives kill -9 and a power cut; before, the old one does; never half of
         either. What was displaced is kept for a while. `note` is one line of the journal, made durable with the write
@@ -113,20 +113,20 @@ class Files(Protocol):
         """Rename durably; never replaces. Raises NotFound, or Conflict when the target exists."""
 
     def remove(self, path: str, note: bytes | None) -> None:
-        """Delete a file, or an empty folder, durably. An absent one is fine: somebody was faster."""
+        """Delete a file, or an empty folder, durably. A missing one is fine."""
 
     def append(self, path: str, line: bytes) -> None:
-        """Add one line to a file that only ever grows (journal, `file:` channels), durably."""
+        """Append one line to an append-only file (journal, `file:` channels), durably."""
 
     def recover(self, seconds: float = 0.0) -> list[tuple[str, str]]:
-        """Finish what a crash left of a write; returns (path, what was found) for each, and journals it once.
+        """Complete writes after a crash; returns (path, what was found) for each, and journals it once.
 
         Cheap when there is nothing. Leaves everything alone while another process writes: then the next call does it;
         whoever names `seconds` waits so long for that, and gets Busy after them.
         """
 
     def adopt(self) -> list[tuple[str, str]]:
-        """Look again at what was displaced in the last ten minutes; returns (path, what was done) for each find."""
+        """Check the versions displaced in the last ten minutes; returns (path, what was done) for each find."""
 
     def has_leftovers(self) -> bool:
         """Whether `recover` or `adopt` may find something: two listings."""

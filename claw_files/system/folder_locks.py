@@ -19,7 +19,7 @@ _FLOCK = "hhqqi4x"  # struct flock of Linux: type, whence, start, length, pid
 
 
 def take(folder: int, name: str) -> bool:
-    """Take the lock `name` until the descriptor `folder` and its copies are closed; False if somebody else has it.
+    """Take the lock `name` until the descriptor `folder` and its copies are closed; False if it is held.
 
     Raises Busy where another process keeps the folder's flock for seconds.
     """

@@ -18,7 +18,7 @@ _KEY_BYTES: Final = 32
 
 
 def place(kind: tuple[str, str]) -> str:
-    """The folder of ours that the XDG standard gives us, made or not. Raises CannotWrite where we have no home."""
+    """clawfiles' folder by the XDG standard, existing or not. Raises CannotWrite without a home."""
     named, home = os.environ.get(kind[0], ""), os.environ.get("HOME", "")
     if not os.path.isabs(named):
         if not os.path.isabs(home):
@@ -28,7 +28,7 @@ def place(kind: tuple[str, str]) -> str:
 
 
 def mac(*facts: str, size_bytes: int = 8) -> str:
-    """The proof that we wrote the facts, in hexadecimal; "" where we can keep no key."""
+    """The MAC of the facts with the private key, in hexadecimal; "" if no key can be stored."""
     try:
         key = _key(os.path.join(place(STATE), "key"))
     except (OSError, CannotWrite):
@@ -38,7 +38,7 @@ def mac(*facts: str, size_bytes: int = 8) -> str:
 
 @cache
 def _key(path: str) -> bytes:
-    """Our key, made at its first use; of two processes that make it one wins. Raises OSError."""
+    """The key, created at its first use; of two processes that create it one wins. Raises OSError."""
     key = load_file(path, _KEY_BYTES, is_secret=True)
     if key is None:
         _make_key(path)

@@ -14,7 +14,7 @@ WITHOUT_EVENTS = frozenset(
 
 
 def watched_inodes() -> set[int] | None:
-    """The inodes that inotify watches for this process; None where /proc does not tell."""
+    """The inodes that inotify watches for this process; None if /proc does not show them."""
     found = set[int]()
     try:
         for fd in os.listdir("/proc/self/fd"):
@@ -26,7 +26,7 @@ def watched_inodes() -> set[int] | None:
 
 
 def filesystem_of(path: str) -> str | None:
-    """The type of the file system that `path` (absolute) lies on, as /proc/self/mountinfo has it: "ext4", "nfs4"."""
+    """The type of the file system of `path` (absolute), from /proc/self/mountinfo: "ext4", "nfs4"."""
     try:
         return filesystem_in(_text(MOUNTS), os.path.realpath(path))
     except OSError:
@@ -34,7 +34,7 @@ def filesystem_of(path: str) -> str | None:
 
 
 def filesystem_in(mountinfo: str, path: str) -> str | None:
-    """The same, in the text of a mountinfo; `path` is absolute and without links. The last mount on a folder counts."""
+    """As `filesystem_of`, from a mountinfo text; `path` has no links. The last mount on a folder counts."""
     best, found = -1, None
     for line in mountinfo.splitlines():
         fields, _, tail = line.partition(" - ")
@@ -48,7 +48,7 @@ def filesystem_in(mountinfo: str, path: str) -> str | None:
 
 
 def tells_events(filesystem: str | None) -> bool:
-    """Whether every change on that file system is told to whoever watches; an unknown one is believed to."""
+    """Whether the file system reports every change to watchers; an unknown one is assumed to."""
     return filesystem is None or filesystem.partition(".")[0] not in WITHOUT_EVENTS
 
 

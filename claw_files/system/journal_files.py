@@ -6,12 +6,12 @@ from claw_files.system.paths import JOURNAL_BYTES
 
 
 def days(files: Files) -> list[str]:
-    """Where the journals are that there are, oldest first."""
+    """The paths of the existing journals, oldest first."""
     return [f"audit/{name}" for name in files.all_names("audit") if name.endswith(".jsonl")]
 
 
 def read(files: Files, path: str) -> bytes:
-    """The journal at the path; empty where there is none, or it cannot be read: doctor names that."""
+    """The journal at the path; empty if it is missing or unreadable, which the doctor reports."""
     try:
         return files.read(path, JOURNAL_BYTES).data
     except ClawError:

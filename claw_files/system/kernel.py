@@ -32,7 +32,7 @@ def open_beneath(root_fd: int, path: str, flags: int) -> int:
 
 
 def exchange(source_fd: int, source: str, target_fd: int, target: str) -> None:
-    """Swap two names in one step, so that what was displaced is still there to be looked at. Raises OSError."""
+    """Exchange two names in one step, so that the displaced version still exists. Raises OSError."""
     renameat2(source_fd, source, target_fd, target, _EXCHANGE)
 
 

@@ -14,7 +14,7 @@ _ALLOW, _NO_SUCH_CALL = 0x7FFF0000, 0x00050000 | 38
 
 
 def refuse_keys() -> None:
-    """Join a session keyring of our own, then have the kernel refuse the calls on keys, to our children too.
+    """Join a new session keyring, then have the kernel refuse the key system calls, also for children.
 
     The keyring alone would not do: those of the user can be linked into it. Raises OSError.
     """

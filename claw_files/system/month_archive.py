@@ -23,7 +23,7 @@ _FOLDERS = pattern(
 
 
 class Archive:
-    """One archive in memory. Anybody may have made it: what is read is bounded, and no name leaves its folder."""
+    """One archive in memory. It may be hostile: sizes are limited, and no name leads out of its folder."""
 
     def __init__(self, raw: bytes, path: str) -> None:
         """Raises CannotRead (problem "bad-archive")."""
@@ -41,13 +41,13 @@ class Archive:
         return CannotRead(self._path, "bad-archive", f"{why}; move it away")
 
     def names(self) -> list[str]:
-        """The paths in it, from its folder. Raises CannotRead for one that leaves the folder."""
+        """The paths in the archive, relative to its folder. Raises CannotRead for one that leads out."""
         for name in self._zip.NameToInfo:
             split(name)
         return list(self._zip.NameToInfo)
 
     def read(self, name: str, cap_bytes: int) -> Content | None:
-        """What it has under the name, at most `cap_bytes`; None where it has nothing. Raises CannotRead."""
+        """The content of the name, at most `cap_bytes`; None without one. Raises CannotRead."""
         info = self._zip.NameToInfo.get(name)
         if info is None:
             return None
@@ -65,7 +65,7 @@ class Archive:
 
 
 def added(raw: bytes | None, members: dict[str, Content]) -> bytes:
-    """The archive with more in it; what it holds already stays byte for byte."""
+    """The archive with more files; existing ones stay byte for byte."""
     import zipfile
 
     out = io.BytesIO(raw or b"")
@@ -79,7 +79,7 @@ def added(raw: bytes | None, members: dict[str, Content]) -> bytes:
 
 
 def archived(files: Files, path: str, cap_bytes: int) -> Content | None:
-    """What the newest archive has that knows the path; None where none does. What is damaged is passed over."""
+    """The content in the newest archive with the path; None without one. Damaged archives are skipped."""
     if found := _FOLDERS.fullmatch(path):
         month = MONTH.match(found[2])
         for one in _of(files, found[1], month[0] if month else "", month and month[0]):
@@ -90,7 +90,7 @@ def archived(files: Files, path: str, cap_bytes: int) -> Content | None:
 
 
 class ArchivedFiles:
-    """What `Files` promises of archives, for any that has `read_live`, `names` and `archives`."""
+    """Implements the archive part of `Files`, on `read_live`, `names` and `archives`."""
 
     def read(self: Files, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         try:

@@ -16,7 +16,7 @@ class OutputTail:
         self._kept = bytearray()
 
     def add(self, data: bytes) -> None:
-        """Keep `data`, and forget what is older than the cap."""
+        """Keep `data`, and drop the oldest bytes beyond the cap."""
         self._kept += data
         self.total += len(data)
         if len(self._kept) > 4 * self.cap_bytes:  # seldom: cutting at each small read would copy the whole again
@@ -40,7 +40,7 @@ class Capture:
         os.set_blocking(source, False)
 
     def drain(self, reads: int = 16) -> bool:
-        """Read what is there, at most `reads` pieces; False at the end of the stream."""
+        """Read the available data, at most `reads` pieces; False at the end of the stream."""
         for _ in range(reads):
             try:
                 data = os.read(self.source, 65536)

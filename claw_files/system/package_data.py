@@ -13,7 +13,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 @cache
 def folder(name: str) -> str:
-    """The absolute path of "templates" or "workspace-example". Raises NotFound when the installation lacks it."""
+    """The absolute path of "templates" or "workspace-example". Raises NotFound if the installation lacks it."""
     for root in (os.path.join(_PACKAGE, "_data"), os.path.dirname(_PACKAGE)):
         path = os.path.join(root, name)
         if os.path.isdir(path):
@@ -23,7 +23,7 @@ def folder(name: str) -> str:
 
 @cache
 def template(name: str) -> str:
-    """The text of `templates/NAME`; `name` comes from us, never from a file. Raises NotFound."""
+    """The text of `templates/NAME`; `name` is a constant, never from a file. Raises NotFound."""
     try:
         with open(os.path.join(folder("templates"), name), encoding="utf-8") as file:
             return file.read()
@@ -33,7 +33,7 @@ def template(name: str) -> str:
 
 @cache
 def template_paths(name: str) -> tuple[str, ...]:
-    """The files below `templates/NAME`, as paths from there, sorted; none where there is no such folder."""
+    """The files below `templates/NAME`, as relative paths, sorted; empty without such a folder."""
     top = os.path.join(folder("templates"), name)
     found = (os.path.relpath(os.path.join(at, file), top) for at, _, files in os.walk(top) for file in files)
     return tuple(sorted(path.replace(os.sep, "/") for path in found))

@@ -42,7 +42,7 @@ class _Folder(msgspec.Struct, frozen=True):
 
 
 class _Own:
-    """A descriptor of one's own, closed at the end of the block."""
+    """A descriptor that is closed at the end of the block."""
 
     __slots__ = ("_fd",)
 
@@ -57,14 +57,14 @@ class _Own:
 
 
 class PathGate:
-    """Opens what lies below `root`; remembers which folder that was, so that a replaced root is noticed.
+    """Opens files below `root`; remembers the root's identity, so that a replaced root is detected.
 
     Folders stay open: that the name still means the same folder is one look, and what is opened from its descriptor
     lies in it. Locks belong to a descriptor, so whoever is handed one gets one of its own.
     """
 
     def __init__(self, root: str, mask: int = 0o7777) -> None:
-        """`mask` is what is left of the mode of a file that is replaced: 0o700 in a compartment."""
+        """`mask` limits the mode of a replaced file: 0o700 in a compartment."""
         self.root, self.mask = root, mask
         self._fd = -1
         self._identity = (0, 0)
@@ -108,7 +108,7 @@ class PathGate:
             return _Own(os.open(".", _FOLDER, dir_fd=self._folder_fd(path)))
 
     def _folder_fd(self, path: str) -> int:
-        """The descriptor that we keep of the folder; asked for and used under the lock."""
+        """The cached descriptor of the folder; requested and used under the lock."""
         known = self._opened.get(path)
         if known and self._is_still(path, known):
             return known.fd
@@ -122,7 +122,7 @@ class PathGate:
         return fd
 
     def _is_still(self, path: str, known: _Folder) -> bool:
-        """Whether the name means the same folder now; its whole path is looked at, so the root's name, too."""
+        """Whether the whole path still names the same folder, including the root's name."""
         try:
             now = os.stat(f"{self.root}/{path}", follow_symlinks=not path)
         except OSError:
@@ -130,7 +130,7 @@ class PathGate:
         return (now.st_dev, now.st_ino) == (known.device, known.inode)
 
     def making(self, path: str, sync: bool = True) -> AbstractContextManager[int]:
-        """The same; made, durably when `sync`, when it is not there."""
+        """As `folder`; creates a missing folder, durably with `sync`."""
         try:
             return self.folder(path)
         except NotFound:
@@ -146,7 +146,7 @@ class PathGate:
                 os.fsync(fd)
 
     def read(self, path: str, cap_bytes: int) -> Content:
-        """What `Files.read` promises."""
+        """Implements `Files.read`."""
         folder, name = split(path)
         for _ in range(_REOPEN):
             fd = self._open_in(folder, name, path)
@@ -189,7 +189,7 @@ class PathGate:
 
 
 def content_of(fd: int, path: str, cap_bytes: int) -> Content | None:
-    """The content of an open file, or None when it has no name any more: an editor replaced it, open it again.
+    """The content of an open file, or None if it has no name any more: an editor replaced it, open again.
 
     Raises CannotRead for what is no regular file, has a second name, or holds more than `cap_bytes`.
     """
@@ -214,7 +214,7 @@ def stamp_of(found: os.stat_result) -> Stamp:
 
 
 def status_in(folder_fd: int, name: str) -> os.stat_result | None:
-    """What lstat says of `name` in an open folder; None where there is nothing."""
+    """The lstat of `name` in an open folder; None if it is missing."""
     try:
         return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
     except FileNotFoundError:
@@ -222,7 +222,7 @@ def status_in(folder_fd: int, name: str) -> os.stat_result | None:
 
 
 def content_in(folder_fd: int, name: str) -> Content | None:
-    """The content of `name` in an open folder; None for what is absent, or what the gate would refuse."""
+    """The content of `name` in an open folder; None if it is missing or the gate would refuse it."""
     try:
         return read_in(folder_fd, name, HAND_BYTES)
     except (OSError, CannotRead):
@@ -230,7 +230,7 @@ def content_in(folder_fd: int, name: str) -> Content | None:
 
 
 def read_in(folder_fd: int, name: str, cap_bytes: int) -> Content | None:
-    """The content of `name` in an open folder; None when it was replaced while it was read. Raises as the gate does."""
+    """The content of `name` in an open folder; None if it was replaced during the read. Raises as the gate."""
     fd = os.open(name, _FILE, dir_fd=folder_fd)
     try:
         return content_of(fd, name, cap_bytes)

@@ -41,11 +41,11 @@ def is_dropping(name: str) -> bool:
 
 
 def journal_path(day: date) -> str:
-    """Where the journal of that day is; a datetime must be in UTC."""
+    """The path of that day's journal; a datetime must be in UTC."""
     return f"audit/{day:%Y-%m-%d}.jsonl"
 
 
 def journal_paths(first: datetime, last: datetime) -> list[str]:
-    """Where the journals from one instant (aware) to another are, oldest first, whether there are any or not."""
+    """The paths of the journals between two instants (aware), oldest first, existing or not."""
     start, end = (at.astimezone(UTC).date() for at in (first, last))
     return [journal_path(start + timedelta(days=number)) for number in range((end - start).days + 1)]

@@ -9,7 +9,7 @@ from claw_files.system.randomness import token
 
 
 def replace_file(path: str, data: bytes, mode: int = 0o644, sync: bool = False) -> None:
-    """Put `data` where `path` (absolute) is, whole or not at all; with `sync` durably. Raises OSError."""
+    """Replace `path` (absolute) with `data`, atomically; with `sync` durably. Raises OSError."""
     folder, name = os.path.split(path)
     part = os.path.join(folder, f".{name}.{token(4)}.tmp")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -38,7 +38,7 @@ def sync_folder(path: str) -> None:
 
 
 def load_file(path: str, cap_bytes: int, is_secret: bool = False, follows: bool = False) -> bytes | None:
-    """The bytes of the plain file at `path`, at most `cap_bytes` and one more; None where nothing is.
+    """The bytes of the regular file at `path`, at most one over `cap_bytes`; None if it is missing.
 
     Args:
         is_secret: nobody but its owner may have a right to it.

@@ -12,13 +12,13 @@ HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class SystemProcesses:
-    """Starts what outlives this process, and finds the processes of a run by its folder: absolute, without links.
+    """Starts processes that outlive this one, and finds a run's processes by its absolute folder.
 
     The folder and not the run id, which another workspace on this machine may have given, too.
     """
 
     def detach(self, argv: Sequence[str], env: Mapping[str, str], given: Sequence[int]) -> None:
-        """Start `argv` as nobody's child in a session of its own, with the descriptors `given` as 3, 4, 5, ...
+        """Start `argv` as a detached process in a new session, with the descriptors `given` as 3, 4, 5, ...
 
         Nothing is left to be waited for. Its standard streams are /dev/null. TERM, INT and HUP are blocked, so that
         one sent before it has handlers for them waits until it unblocks them. Raises OSError.
@@ -46,11 +46,11 @@ class SystemProcesses:
         return procfs.supervisor_of(folder) is not None
 
     def run_folders(self) -> set[str]:
-        """The folders of all runs that some process belongs to or supervises, of any workspace: one look at /proc."""
+        """The folders of all runs with a live process or supervisor, of any workspace: one pass over /proc."""
         return procfs.run_folders()
 
     def ask_to_end(self, folder: str) -> bool:
-        """Send TERM to the run's supervisor; False when there is none."""
+        """Send TERM to the run's supervisor; False without one."""
         pid = procfs.supervisor_of(folder)
         if pid is None:
             return False
@@ -70,7 +70,7 @@ class SystemProcesses:
         return bool(procfs.of_run(folder))
 
     def kill_left(self, folder: str, patience_seconds: float = 5.0) -> bool:
-        """Kill all of that, and wait until it is gone; False when something hangs in the kernel."""
+        """Kill the run's remaining processes, and wait for their end; False if one hangs in the kernel."""
         until = time.monotonic() + patience_seconds
         while left := procfs.of_run(folder):
             for pid in left:

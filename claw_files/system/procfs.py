@@ -14,7 +14,7 @@ LOCK = 3  # the descriptor of a supervisor that holds the lock of its run
 
 
 def start_id(pid: int) -> str | None:
-    """Return boot id and start time of a process, or None when there is none: a pid alone is given out again."""
+    """Return boot id and start time of a process, or None without one: pids are reused."""
     fields = _stat(pid)
     if fields is None:
         return None
@@ -47,7 +47,7 @@ def below(roots: set[int], folder: str) -> set[int]:
 
 
 def of_run(folder: str) -> set[int]:
-    """Return a run's agent and what it started: all with the run's folder in their environment, and all below those.
+    """Return a run's agent and its processes: all with the run's folder in their environment, and descendants.
 
     `folder` is absolute and without links, as it was when the run was started.
     """
@@ -63,13 +63,13 @@ def supervisor_of(folder: str) -> int | None:
 
 
 def run_folders() -> set[str]:
-    """Return the folders of all runs that some process belongs to or supervises: /proc is read once for all of them."""
+    """Return the folders of all runs with a live process or supervisor: /proc is read once for all."""
     entries = (entry for pid in parents() for entry in _environ(pid))
     return {os.fsdecode(entry.partition(b"=")[2]) for entry in entries if entry.startswith((RUN, SUPERVISES))}
 
 
 def around(pid: int) -> list[dict[str, str]]:
-    """Return what the supervisors above a process say of their runs, as CLAWFILES_* variables, the innermost first.
+    """Return the run variables of the supervisors above a process, as CLAWFILES_* variables, innermost first.
 
     Whoever empties its environment, begins a session or forks twice stays below its supervisor. What an environment
     says is believed of a supervisor only, and that is one because it holds the lock of its run: the kernel says so.
@@ -122,7 +122,7 @@ def _read(path: str) -> bytes:
 
 
 def with_our_programs(path: str) -> str:
-    """`path` with the folder of this Python behind it: what was installed beside it, `clawfiles` too, can be called.
+    """`path` with the folder of this Python at its end, so that programs such as `clawfiles` are found.
 
     Cron and agents often run with a PATH that lacks the virtual environment clawfiles lives in.
     """
@@ -131,6 +131,6 @@ def with_our_programs(path: str) -> str:
 
 
 def agent_environment(environ: Mapping[str, str], names: Iterable[str] = ()) -> dict[str, str]:
-    """What an agent may see of our environment: the usual variables and `names`, with our programs on its PATH."""
+    """The environment of an agent: the usual variables and `names`, with clawfiles on its PATH."""
     seen = {name: environ[name] for name in ("PATH", "HOME", "LANG", "TZ", *names) if name in environ}
     return seen | {"PATH": with_our_programs(environ.get("PATH", os.defpath))}

@@ -32,7 +32,7 @@ _PLAIN = re.compile(
 
 
 def protect(root: str, door: str, aside: str) -> dict[str, bool]:
-    """What to mount over itself for a run that works in `root`: each path, and whether it stays writable.
+    """The read-only mounts of a run that works in `root`: each path, and whether it stays writable.
 
     What is missing is made. What is there is written down in the folder `door`, for `finish`, which moves what is new
     to `aside`. Raises OSError for what cannot be protected.
@@ -64,7 +64,7 @@ def protect(root: str, door: str, aside: str) -> dict[str, bool]:
 
 
 def finish(door: str, run: str) -> list[str]:
-    """Take away what was made for the run, set aside what it made for others to obey; a sentence for each of those."""
+    """Remove the folders created for the run, quarantine its protected names; a sentence for each."""
     if not (text := _text(os.path.join(door, RECORD))):
         return []
     record, told = json.loads(text), list[str]()
@@ -90,13 +90,13 @@ def finish(door: str, run: str) -> list[str]:
 
 
 def is_protected(path: str, door: str) -> bool:
-    """Whether a path, absolute and without links, is one that the run of this door must not write."""
+    """Whether the run of this door must not write the path, which is absolute and without links."""
     known = json.loads(_text(os.path.join(door, RECORD)) or "{}").get("known", ())
     return not NAMES.isdisjoint(path.casefold().split("/")) or any(_is_below(path, one) for one in known)
 
 
 def _found(root: str) -> Iterator[tuple[str, str, int, os.stat_result]]:
-    """Each protected name below the folder, and what cannot be looked into, with the folder that holds it."""
+    """Each protected name below the folder, and unreadable folders, with the containing folder."""
     for folder, folders, files, fd in os.fwalk(root):
         names = {*folders, *files}
         is_git = {"HEAD", "objects", "refs"} <= names or {"HEAD", "commondir"} <= names
@@ -122,14 +122,14 @@ def _named(config: str, bases: tuple[str, str]) -> Iterator[str]:
 
 
 def _is_blank(path: str) -> bool:
-    """Whether there is only what `protect` puts in the place of a missing one."""
+    """Whether the folder has only the content that `protect` creates for a missing name."""
     if os.path.isdir(path) and not os.path.islink(path):
         return not os.listdir(path)
     return os.path.isfile(path) and _text(path, 3) == _GIT.get(os.path.basename(path))
 
 
 def _is_harmless(path: str, found: os.stat_result, lines: set[str]) -> bool:
-    """Whether nothing is run because of it: what a clone brings, and what stood in its configuration before."""
+    """Whether it starts no program: the content of a clone, or its earlier configuration."""
     folder, name = os.path.split(path)
     if stat.S_ISDIR(found.st_mode):
         inside = os.listdir(path) if os.access(path, os.R_OK) else ["?"]
@@ -143,7 +143,7 @@ def _is_harmless(path: str, found: os.stat_result, lines: set[str]) -> bool:
 
 
 def _is_cloned(folder: str, root: str, known: set[str]) -> bool:
-    """Whether the folder belongs to a repository that was not there before the run."""
+    """Whether the folder is in a repository that did not exist before the run."""
     while folder != root and not os.path.isdir(f"{folder}/.git"):
         folder = os.path.dirname(folder)
     return folder != root and _identity(os.lstat(f"{folder}/.git")) not in known
@@ -158,14 +158,14 @@ def _identity(found: os.stat_result) -> str:
 
 
 def _text(path: str, most: int = 1 << 26) -> str:
-    """The beginning of a plain file; "" where there is none."""
+    """The beginning of a regular file; "" without one."""
     with suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), errors="replace") as file:
         return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
     return ""
 
 
 def _moved(record: dict[str, str], name: str, fd: int, run: str) -> str:
-    """Where it is now: in quarantine/, or beside its place where that lies on another disk."""
+    """The new path: in quarantine/, or next to the old one if that is on another disk."""
     fresh = f"{name.lstrip('.')[:40]}.{run}-{time.time_ns()}"
     try:
         make_folders(record["aside"])

@@ -16,18 +16,18 @@ CAP_BYTES = 4096
 
 
 class SecretFiles:
-    """The files in one folder (mode 0700), each with mode 0600, a single name, and us as its owner."""
+    """The files in one folder (mode 0700), each with mode 0600, a single name, and owned by this user."""
 
     def __init__(self, root: str, folder: str) -> None:
-        """`folder` is relative to `root`; it is made when the first secret is kept."""
+        """`folder` is relative to `root`; it is created with the first secret."""
         self._gate, self._folder = PathGate(root), folder
 
     def path(self, name: str) -> str:
-        """Where the secret lies, relative to the root."""
+        """The path of the secret, relative to the root."""
         return f"{self._folder}/{name}"
 
     def names(self) -> list[str]:
-        """The names there are, sorted. Raises CannotRead for a folder that is no folder of ours alone."""
+        """The existing names, sorted. Raises CannotRead for a folder that is not private."""
         try:
             with self._gate.folder(self._folder) as fd:
                 self._check(os.fstat(fd), self._folder, 0o700)
@@ -36,7 +36,7 @@ class SecretFiles:
             return []
 
     def read(self, name: str) -> str | None:
-        """The secret, without white space around it; None where there is none.
+        """The secret, without surrounding white space; None without one.
 
         Raises CannotRead for a link, for what is no regular file with one name, and for a file or folder of somebody
         else or that others have a right to.
@@ -60,7 +60,7 @@ class SecretFiles:
             os.close(fd)
 
     def keep(self, name: str, secret: str) -> bool:
-        """Keep a secret that is not there yet; False where one is. Raises CannotRead, CannotWrite."""
+        """Store a new secret; False if one exists. Raises CannotRead, CannotWrite."""
         part = f"{name}~{token(8)}"
         with writing(self.path(name)), self._gate.making(self._folder, sync=False) as folder:
             self._check(os.fstat(folder), self._folder, 0o700)
@@ -73,7 +73,7 @@ class SecretFiles:
         return True
 
     def remove(self, name: str) -> bool:
-        """Whether there was one; whatever lies in its place goes, read or not. Raises CannotWrite."""
+        """Remove the secret or anything in its place, unread; True if there was one. Raises CannotWrite."""
         try:
             with writing(self.path(name)), self._gate.folder(self._folder) as folder:
                 try:

@@ -36,7 +36,7 @@ _LONGEST_BYTES = 160  # what is left of 255 for the target, beside two hashes, a
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """What one write is about to do, as its file's name in swap/ says it."""
+    """The plan of one write, encoded in its file's name in swap/."""
 
     target: str  # as `spell` writes it
     base: str  # "digest-length", or NONE, MOVED, GONE
@@ -49,14 +49,14 @@ class Intent(msgspec.Struct, frozen=True):
         return cls(target, base, new, f"{int(now.timestamp()):x}-{os.urandom(4).hex()}").signed()
 
     def signed(self) -> Self:
-        """The same with the proof that we planned it: what came here with a copied folder must not be believed."""
+        """The intent with its MAC, because files in a copied folder must not be trusted."""
         at, _, rest = self.nonce.partition("-")
         proof = mac("write", self.target, self.base, self.new, at, rest[:8])
         return msgspec.structs.replace(self, nonce=f"{at}-{rest[:8]}{proof}")
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """The intent in a file name, without its ending; None for a name that is not ours."""
+        """The intent in a file name, without its ending; None for a foreign name."""
         parts = name.split("~")
         try:
             int(parts[3].partition("-")[0], 16)
@@ -70,12 +70,12 @@ class Intent(msgspec.Struct, frozen=True):
 
     @property
     def at(self) -> datetime:
-        """When it was planned, whole seconds, UTC."""
+        """The time of the plan, whole seconds, UTC."""
         return datetime.fromtimestamp(int(self.nonce.partition("-")[0], 16), UTC)
 
     @property
     def is_proven(self) -> bool:
-        """Whether we planned it."""
+        """Whether the MAC is valid."""
         return self == self.signed()
 
     @property
@@ -84,25 +84,25 @@ class Intent(msgspec.Struct, frozen=True):
 
     @property
     def base_bytes(self) -> int:
-        """Length of what was there; 0 where nothing was."""
+        """Length of the base version; 0 without one."""
         length = self.base.partition("-")[2]
         return int(length) if length.isdigit() else 0
 
 
 def mark(data: bytes) -> str:
-    """How a name tells which content was there: digest and length."""
+    """The digest and length of a content, for a name."""
     return f"{digest(data)}-{len(data)}"
 
 
 def spell(path: str) -> str:
-    """`path` as part of one file name: "status%tc-47.md"; "@" and a hash where that would be too long or ambiguous."""
+    """`path` as part of one file name: "status%tc-47.md"; "@" and a hash if that would be too long or ambiguous."""
     if "%" in path or "~" in path or path.startswith("@") or len(os.fsencode(path)) > _LONGEST_BYTES:
         return "@" + digest(os.fsencode(path))
     return path.replace("/", "%")
 
 
 def _thin(kept: int, names: list[str]) -> None:
-    """Forget versions that nobody can write into any more: unchanged, and open for writing nowhere."""
+    """Remove versions that cannot change any more: unchanged, and open for writing nowhere."""
     mine = sorted((at, name) for name in names if (at := _kept_since(kept, name)) is not None)
     for place, (_, name) in enumerate(mine[:-KEPT_VERSIONS]):
         with suppress(OSError, CannotRead):
@@ -121,7 +121,7 @@ def _kept_since(kept: int, name: str) -> int | None:
 
 
 def _is_free(kept: int, name: str) -> bool | None:
-    """Whether no process has the file open for writing: then the kernel gives a read lease. None: it does not tell."""
+    """Whether no process has the file open for writing: then the kernel grants a read lease. None: unknown."""
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=kept)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
@@ -140,16 +140,16 @@ class Private:
         self._gate, self._name, self._durable = gate, name, durable
 
     def folder(self, name: str) -> AbstractContextManager[int]:
-        """A descriptor of the folder `name` in it, made when it is not there."""
+        """A descriptor of the folder `name` in it, created if missing."""
         return self._gate.making(f"{self._name}/{name}", self._durable)
 
     def existing(self, name: str) -> AbstractContextManager[int]:
-        """The same; raises NotFound when it is not there."""
+        """As `folder`; raises NotFound if it is missing."""
         return self._gate.folder(f"{self._name}/{name}")
 
     @contextmanager
     def bench(self) -> Iterator[int]:
-        """swap/, with a shared lock that tells `recover` that somebody is at work here; it dies with us."""
+        """swap/, with a shared lock that tells `recover` of an active writer; it is released with the process."""
         with self.folder("swap") as fd, locked(fd, "the workspace", shared=True):
             yield fd
 
@@ -163,7 +163,7 @@ class Private:
         return Intent.plan(spelled, base, new, now)
 
     def path_of(self, intent: Intent) -> str | None:
-        """The path an intent is about; None when it was too long for the name and its record is gone."""
+        """The path of an intent; None if it was too long for the name and its record is missing."""
         if not intent.target.startswith("@"):
             return intent.target.replace("%", "/")
         try:
@@ -174,17 +174,17 @@ class Private:
         return os.fsdecode(content.data) if content else None
 
     def write_note(self, bench: int, intent: Intent, note: bytes | None) -> None:
-        """Leave the journal's line where recovery finds it. Not synced: a power cut costs its words, not its fact."""
+        """Write the journal line for recovery. Not synced: a power cut loses its text, not the fact."""
         if note is not None:
             new_file(bench, intent.name + NOTE, note, sync=False)
 
     def discard(self, bench: int, intent: Intent) -> None:
-        """Forget a try that changed nothing. The note goes first: a note alone means that its write was made."""
+        """Remove a try that changed nothing. The note goes first: a note alone means that its write was made."""
         for ending in (NOTE, PART, ""):
             forget(bench, intent.name + ending)
 
     def keep(self, bench: int, intent: Intent) -> None:
-        """Put what was displaced where `adopt` looks at it again; nothing was, where it was a new file."""
+        """Move the displaced version to where `adopt` checks it; a new file displaces none."""
         with self.folder("kept") as kept:
             with suppress(FileNotFoundError):
                 os.rename(intent.name, intent.name, src_dir_fd=bench, dst_dir_fd=kept)
@@ -193,7 +193,7 @@ class Private:
                 _thin(kept, names)
 
     def keep_copy(self, intent: Intent, base: bytes, displaced: bytes, now: datetime) -> None:
-        """Copy somebody's version, before it gets its name back: they may have read ours, and save over theirs."""
+        """Copy an editor's version before it gets its name back: the editor may save over it based on ours."""
         lines = zip(base.splitlines(True), displaced.splitlines(True), strict=False)
         same = sum(len(mine) for mine, _ in takewhile(lambda pair: pair[0] == pair[1], lines))
         with self.folder("kept") as kept:

@@ -9,10 +9,10 @@ UNCOUNTED = "uncounted"  # runs whose usage is not noted yet; written before the
 
 
 class TodoMarks(PrivateFolder):
-    """Empty files, one for each thing that is still to be done."""
+    """Empty files, one per open item."""
 
     def names(self) -> list[str] | None:
-        """What is still to be done, sorted; None where the folder is gone, and nobody knows."""
+        """The open items, sorted; None if the folder is missing and they are unknown."""
         if not self._is_ours():
             return []
         try:
@@ -21,12 +21,12 @@ class TodoMarks(PrivateFolder):
             return None
 
     def prepare(self) -> None:
-        """Make the folder: from now on it says what is to be done."""
+        """Create the folder: from now on it lists the open items."""
         with suppress(OSError):
             self._make()
 
     def add(self, name: str) -> None:
-        """Note that `name` is to be done; what cannot be written is found by the look at everything."""
+        """Mark `name` as open; if that fails, the check of everything finds it."""
         if not self._is_ours():
             return
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -9,7 +9,7 @@ say: Callable[[str], None] | None = None  # set by the command line
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Say what the block waits for, and until when, unless it is over before."""
+    """Print what the block waits for, and until when, unless it ends before."""
     if say is None:
         yield
         return

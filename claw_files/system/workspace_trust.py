@@ -26,7 +26,7 @@ _LISTED_BYTES = 1 << 20
 
 
 def check(folder: str, base: str, fd: int | None = None) -> None:
-    """Raises Untrusted for a folder in which others decide what is started, unless `base`, its workspace, is trusted.
+    """Raises Untrusted if other users decide what is started in the folder, unless `base`, its workspace, is trusted.
 
     Args:
         fd: the folder, open: then what is checked is what is read from the descriptor.
@@ -38,7 +38,7 @@ def check(folder: str, base: str, fd: int | None = None) -> None:
 
 
 def _wrong(found: os.stat_result, path: str) -> str:
-    """Why it cannot be told who wrote what was found, and what to type; "" where nobody else did."""
+    """Why the configuration's author is uncertain, and what to type; "" if no other user can have written it."""
     owner = safe(name_of(found.st_uid))
     if found.st_uid not in ours():
         return f"belongs to {owner}"
@@ -50,19 +50,19 @@ def _wrong(found: os.stat_result, path: str) -> str:
 
 
 def quoted(path: str) -> str:
-    """The path as it can be typed, and shown."""
+    """The path, quoted for a shell and for display."""
     from shlex import quote
 
     return safe(quote(path), 500)
 
 
 def is_foreign(folder: str) -> bool:
-    """Whether the folder, or the configuration in it, belongs to somebody else than us and root."""
+    """Whether the folder or its configuration belongs to a user other than this one and root."""
     return any(found.st_uid not in ours() for _, found in _deciding(folder))
 
 
 def _deciding(folder: str, fd: int | None = None) -> Iterator[tuple[str, os.stat_result]]:
-    """What decides what is started in the folder, and is there."""
+    """The existing paths that decide what is started in the folder."""
     for name in _DECIDING:
         path = os.path.join(folder, name) if name else folder
         with suppress(OSError):
@@ -70,13 +70,13 @@ def _deciding(folder: str, fd: int | None = None) -> Iterator[tuple[str, os.stat
 
 
 def ours() -> set[int]:
-    """The users whose files we obey: ourselves, root, and who became root by sudo."""
+    """The trusted owners: this user, root, and the user of sudo."""
     me, before = os.geteuid(), os.environ.get("SUDO_UID", "")
     return {0, me} | ({int(before)} if me == 0 and before.isascii() and before.isdigit() else set())
 
 
 def others_may(found: os.stat_result, right: int, path: str) -> bool:
-    """Whether anybody but its owner and root has the right (4 to read, 2 to write, 1 to enter) to what was found."""
+    """Whether other users than the owner and root have the right (4 read, 2 write, 1 enter)."""
     if stat.S_ISLNK(found.st_mode):
         return False
     if found.st_mode & right or not found.st_mode & right << 3:
@@ -86,12 +86,12 @@ def others_may(found: os.stat_result, right: int, path: str) -> bool:
 
 
 def is_modeless(path: str) -> bool:
-    """Whether the path lies on a file system without modes."""
+    """Whether the path is on a file system without modes."""
     return filesystem_of(path) in _MODELESS
 
 
 def name_of(uid: int) -> str:
-    """The user's name, or the number of one without a name."""
+    """The user's name, or the number without one."""
     import pwd
 
     try:
@@ -101,7 +101,7 @@ def name_of(uid: int) -> str:
 
 
 def _is_private(gid: int, owner: int) -> bool:
-    """Whether nobody is in the group but the owner and us: the default of distributions with umask 002."""
+    """Whether the group has no other member: the default of distributions with umask 002."""
     import grp
     import pwd
 
@@ -123,12 +123,12 @@ def _has_acl(path: str) -> bool:
 
 
 def trusted_path() -> str:
-    """Where the trusted folders are listed. Raises CannotWrite where nobody says which folder is our home."""
+    """The path of the list of trusted folders. Raises CannotWrite without a home."""
     return os.path.join(place(CONFIG), "trusted")
 
 
 def trusted() -> frozenset[str]:
-    """The real paths of the folders that are trusted. Raises Untrusted where others can write that list."""
+    """The real paths of the trusted folders. Raises Untrusted if other users can write the list."""
     try:
         path = trusted_path()
         raw = load_file(path, _LISTED_BYTES) or b""
@@ -141,7 +141,7 @@ def trusted() -> frozenset[str]:
 
 
 def remember(path: str, is_trusted: bool) -> str:
-    """Put the folder on the list of what is trusted, or take it off; its real path.
+    """Add the folder to the trusted ones, or remove it; returns its real path.
 
     Raises BadValue, CannotWrite, and Untrusted for a list that others can write.
     """

@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.01
 
 
 def decide(path: str, read: Callable[[], Content | None], change: Change, clock: Clock) -> tuple[Content | None, bytes]:
-    """What is there and what `change` makes of it.
+    """The current bytes, and the bytes after `change`.
 
     A file that is empty, or that `change` finds invalid, is read again until it is neither or 2 s old. Raises Pending
     when it is still young after 1.5 s, Refused for what would be over the limit of one file, and what `change` raises.
@@ -43,7 +43,7 @@ def decide(path: str, read: Callable[[], Content | None], change: Change, clock:
 
 
 def when_written(read: Callable[[], Content], clock: Clock) -> Content:
-    """What `read` finds, once it is not empty any more, or after 1.5 s, or at once where it was emptied 2 s ago."""
+    """The result of `read` once it is not empty, or after 1.5 s, or at once if it was emptied 2 s ago."""
     found, give_up = read(), clock.monotonic() + _PATIENCE_SECONDS
     while not found.data and _is_young(found, None, clock) and clock.monotonic() < give_up:
         clock.sleep(_POLL_SECONDS)
@@ -52,7 +52,7 @@ def when_written(read: Callable[[], Content], clock: Clock) -> Content:
 
 
 def _is_young(base: Content, watched_since: Content | None, clock: Clock) -> bool:
-    """Whether somebody may still be writing it. A time in the future says nothing: then what we watched counts."""
+    """Whether the file may still be in a save. A time in the future is ignored: then the watched time counts."""
     age = clock.now() - base.stamp.mtime
     if age < -YOUNG and watched_since is not None:
         return base.stamp != watched_since.stamp

@@ -33,7 +33,7 @@ class RunHistory:
                     yield RunFigures(workflow=name, record=record, cost=costs.get(run))
 
     def runs_of(self, task: TaskId) -> tuple[str, ...]:
-        """The runs that the task belongs to, the outermost first; what an agent made in a step belongs to it, too."""
+        """The runs of the task, the outermost first, including tasks that an agent created in a step."""
         found, at = self._known.get(task), task
         for _ in range(_DEEPEST):
             if found := found or tuple(runs_of(at, self._runs)):
@@ -44,7 +44,7 @@ class RunHistory:
         return self._known.setdefault(task, found or ())
 
     def workflow_of(self, task: TaskId) -> str | None:
-        """The workflow of the outermost run that the task belongs to."""
+        """The workflow of the outermost run of the task."""
         for run in self.runs_of(task)[:1]:
             with suppress(ClawError):
                 return self._ws.load(TaskId(run.upper())).task.workflow

@@ -14,7 +14,7 @@ def marks(workspace: Workspace) -> TodoMarks:
 
 
 def run_names(workspace: Workspace) -> list[str]:
-    """The names in runs/; none where something else lies in the folder's place, which others tell of."""
+    """The names in runs/; empty if runs/ is not a folder, which other code reports."""
     try:
         return workspace.files.names("runs")
     except ClawError:
@@ -22,7 +22,7 @@ def run_names(workspace: Workspace) -> list[str]:
 
 
 def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
-    """Whether a run has ended whose usage is not noted yet. Costs one listing of a folder."""
+    """Whether the usage of an ended run is not recorded yet. Costs one listing of a folder."""
     names = marks(workspace).names()
     if names is None:
         return bool(run_names(workspace))
@@ -31,7 +31,7 @@ def is_due(workspace: Workspace, live: Iterable[Run]) -> bool:
 
 
 def begin(workspace: Workspace, run: RunId) -> None:
-    """Note that a run is about to start, so that its usage is looked for when it has ended."""
+    """Mark a run before its start, so that its usage is recorded at its end."""
     found = marks(workspace)
     if found.names() is None and not run_names(workspace):
         found.prepare()

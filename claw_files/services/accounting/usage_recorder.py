@@ -28,7 +28,7 @@ LONGEST = timedelta(days=31)  # how far back the journal is searched for what ma
 
 
 class ReportedUsage(Value, frozen=True):
-    """A usage and where it stood; `own` that of the run itself, else what a file of its agent claims."""
+    """A usage and its source; `own` if the run itself reported it, else a file of its agent."""
 
     usage: Usage
     source: str
@@ -69,7 +69,7 @@ class UsageRecorder:
                 self._marks.add(run.id)
 
     def _told(self, name: str) -> Run | None:
-        """The run as its run.md tells it."""
+        """The run, read from its run.md."""
         path = f"runs/{name}/run.md"
         try:
             run = runs.parse(self._read(path) or b"", path)
@@ -84,12 +84,12 @@ class UsageRecorder:
                 self._write(found, run, run.agent, self._task(run))
 
     def _is_recent(self, ended: datetime, month: str) -> bool:
-        """Whether a run belongs to this month, or ended so shortly before it that no tick has come since."""
+        """Whether a run belongs to this month, or ended shortly before it."""
         now = self._ws.clock.now()
         return costs.month_of(ended, self._ws.zone) == month or now - ended < timedelta(days=2)
 
     def _of_run(self, run: Run) -> ReportedUsage | None:
-        """What the run used: as its runtime measured it, as its program printed it, as its agent wrote it down."""
+        """The usage of the run: measured by its runtime, printed by its program, or written by its agent."""
         folder = f"runs/{run.id}"
         if (raw := self._read(f"{folder}/usage.json")) and (measured := forms.of_json(raw)):
             return ReportedUsage(usage=measured, source="usage.json")
@@ -105,7 +105,7 @@ class UsageRecorder:
     # --- what files of agents claim
 
     def note_task(self, look: TaskEvidence | None) -> None:
-        """Note what the files of a task claim that ends and had no run: its agent looks for itself."""
+        """Record the usage in the files of an ending task without a run, whose agent polls its inbox."""
         if look is None or look.task is None or look.run is not None:
             return
         agent = look.task.assignee or look.entry.agent
@@ -147,7 +147,7 @@ class UsageRecorder:
             self._ws.note(audit)
 
     def _keep(self, run: Run, usage: Usage, audit: Audit) -> bool:
-        """Write the usage into run.md, and the journal's line with it: one that has it is never noted again."""
+        """Write the usage to run.md with its journal line: a run with usage is never recorded again."""
         path = f"runs/{run.id}/run.md"
 
         def change(raw: bytes | None) -> bytes:
@@ -163,7 +163,7 @@ class UsageRecorder:
 
     @staticmethod
     def _key(found: ReportedUsage) -> str:
-        """The same figures in the same file are the same usage."""
+        """The key of a usage: the same values in the same file are the same usage."""
         stem = found.source.rpartition("/")[2].removesuffix(".md").lower()
         return f"{stem}.usage.{digest(forms.render(found.usage, '').encode(), 4)}"
 
@@ -194,5 +194,5 @@ class UsageRecorder:
 
 
 def _is_check(run: str) -> bool:
-    """Whether it is the run of a route's own check: no agent's, and it uses nothing."""
+    """Whether the run is a route's check, which belongs to no agent and has no usage."""
     return Key.parse(run).what == "verify"

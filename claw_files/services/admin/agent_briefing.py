@@ -16,7 +16,7 @@ _NAME_WORDS, _NAME_LETTERS = 6, 40  # of a path, a type, a channel
 
 
 class Primer(Value, frozen=True):
-    """The text for one agent, and what reading it costs."""
+    """The instructions for one agent, and the cost of reading them."""
 
     agent: AgentId | None
     role: str  # coordinator, named, worker, human; nobody
@@ -33,7 +33,7 @@ class Primer(Value, frozen=True):
 
 
 def prime(settings: Settings, name: AgentId | None) -> Primer:
-    """What the agent must know; None is somebody who was not named, and gets the text of the skill.
+    """The instructions for the agent; without an agent, the text of the skill.
 
     Raises NotFound for a name that the configuration does not know.
     """
@@ -62,7 +62,7 @@ def skill_text() -> str:
 
 
 def _facts(settings: Settings, agent: Agent, role: str) -> Iterable[str]:
-    """What is so for this agent, one sentence each."""
+    """The facts about this agent, one sentence each."""
     if agent.reports_to and role != "worker":
         yield f"You report to {agent.reports_to}."
     if role == "named":
@@ -86,7 +86,7 @@ def _woken(agent: Agent) -> str:
 
 
 def _others(settings: Settings, agent: Agent) -> list[Agent]:
-    """Whom the agent may know of."""
+    """The agents that the agent may know of."""
     others = (other for other in settings.agents.values() if other.name != agent.name)
     return [other for other in others if settings.may_know(agent.name, other.name)]
 
@@ -98,7 +98,7 @@ def _described(agent: Agent) -> str:
 
 
 def _some(items: Iterable[str], most_words: int = _LIST_WORDS) -> str:
-    """The first of the items, with commas, and how many more there are."""
+    """The first items, separated by commas, and the number of further ones."""
     every = list(items)
     shown: list[str] = []
     for item in every:

@@ -35,7 +35,7 @@ _FRONT_MATTER_ONLY = re.compile(rb"---\r?\n(?:(?!---)[^\n]*\n)*---\s*")
 
 
 class InitStep(Value, frozen=True):
-    """One line of what `init` did: `what` says it in a word: made, updated, kept, taken out, removed, add yourself."""
+    """One line of `init`: `what` is made, updated, kept, taken out, removed or add yourself."""
 
     what: str
     path: str
@@ -78,7 +78,7 @@ class Setup:
         return done
 
     def remove(self, program: str) -> list[InitStep]:
-        """What `init` had put in for the program and is taken out again; the workspace itself stays.
+        """Remove what `init` added for the program; the workspace itself is kept.
 
         Raises as `init`; then nothing was changed.
         """
@@ -99,7 +99,7 @@ class Setup:
         return text.substitute(values).encode()
 
     def _settings_to_add(self, program: str, had_config: bool, ledger: str) -> list[InitStep]:
-        """What a configuration that was there lacks for the program: for its owner to add."""
+        """The settings that an existing configuration lacks for the program, for its owner to add."""
         if not had_config:
             return []
         if program == "openclaw":
@@ -112,7 +112,7 @@ class Setup:
     # --- our sections
 
     def _check(self, program: str) -> None:
-        """Raises InvalidFile where we could not put our section in, or find it."""
+        """Raises InvalidFile if the section cannot be inserted or found."""
         for path in (INSTRUCTIONS[program], SKILLS[program]):
             own_sections.inside(self._read(path), path)
 
@@ -129,7 +129,7 @@ class Setup:
         return InitStep(what=what, path=path)
 
     def _skill(self, path: str) -> InitStep:
-        """The skill made, or its text brought up to date; one that somebody wrote without our marks is theirs."""
+        """Create or update the skill; a skill without clawfiles' marks is not changed."""
         ours = template(SKILL)
         there = self._read(path)
         if there is None:
@@ -159,7 +159,7 @@ class Setup:
             return None
 
     def _write(self, path: str, new: bytes) -> InitStep:
-        """The file made, or kept as it is, whatever it is."""
+        """Create the file; an existing one is kept."""
         try:
             self._files.read(path)
         except NotFound:

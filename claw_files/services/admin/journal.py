@@ -19,7 +19,7 @@ _POSITION = pattern(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|)\.([0-9]{1,12})", re.ASCII)
 
 
 class Position(Value, frozen=True):
-    """Between two lines of the journal: a day's file, and how many of its bytes lie before."""
+    """A position between two lines of the journal: a day's file and a byte offset."""
 
     day: str  # "2026-03-07"; "" is before everything
     offset: int = 0
@@ -37,7 +37,7 @@ def position(text: str) -> Position:
 
 
 class Journal:
-    """The files in audit/, one a day."""
+    """The files in audit/, one per day."""
 
     def __init__(self, files: Files, clock: Clock, shows: Callable[[dict[str, Any]], object] = bool) -> None:
         """`shows` says of which lines the viewer may know."""
@@ -46,7 +46,7 @@ class Journal:
         self._shows = shows
 
     def last(self, limit: int, task: str | None = None) -> list[dict[str, Any]]:
-        """The last `limit` lines, oldest first; of one task when asked. Torn lines are left out."""
+        """The last `limit` lines, oldest first, optionally of one task. Truncated lines are omitted."""
         found: list[dict[str, Any]] = []
         for name in reversed(self._days()):
             lines = self._lines(name, task)
@@ -56,7 +56,7 @@ class Journal:
         return found
 
     def follow(self, limit: int, task: str | None = None) -> Iterator[dict[str, Any]]:
-        """The last `limit` lines, then every line that comes, for as long as it is asked; none between is lost."""
+        """The last `limit` lines, then every new line, as long as the caller iterates; no line is lost in between."""
         days = self._days()
         seen = {name: len(self._lines(name, task)) for name in days[-1:]}
         newest = self._lines(days[-1], task)[: seen[days[-1]]] if days else []
@@ -72,13 +72,13 @@ class Journal:
             self._clock.sleep(POLL_SECONDS)
 
     def end(self) -> Position:
-        """Behind the last line; where there is no journal yet, before the first."""
+        """The position after the last line; without a journal, before the first."""
         days = self._days()
         stamp = self._files.stamp(f"audit/{days[-1]}") if days else None
         return Position(day=days[-1].removesuffix(_SUFFIX) if days else "", offset=stamp.size_bytes if stamp else 0)
 
     def since(self, start: Position, limit: int = 1000) -> list[tuple[Position, dict[str, Any] | None]]:
-        """Up to `limit` lines behind `start`, oldest first, each with the position behind it.
+        """Up to `limit` lines after `start`, oldest first, each with the position after it.
 
         None stands for a line that is torn, or not to be seen here. One that is still being written counts once it is
         whole.

@@ -30,14 +30,14 @@ _FOLDERS = (
 
 
 class MonthMover:
-    """One tick's share of the moving. Cut off anywhere, it is finished by the next tick."""
+    """One tick's share of the moves. If it is interrupted, the next tick completes it."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws, self._files, self._today = workspace, workspace.files, f"{workspace.clock.now():%Y-%m-%d}"
         self._room, self._bytes = AT_ONCE, AT_ONCE_BYTES
 
     def is_due(self) -> bool:
-        """Whether something may be left to move today: one listing of a folder with one name."""
+        """Whether files may be left to move today: one listing of a folder with one name."""
         return self._files.names(_DONE) != [self._today]
 
     def tidy(self, busy: Iterable[str]) -> None:
@@ -105,7 +105,7 @@ class MonthMover:
                     self._files.remove(f"{folder}/{above}", None)
 
     def _old(self, folder: str, before: str) -> Iterator[tuple[str, str]]:
-        """What lies in the folder and is of a month before that one, with its month: by its name, else by its time."""
+        """The folder's files from before that month, with their month, by name or else by time."""
         for name, mtime_ns, *_ in sorted(self._files.survey(folder)):
             by_name = MONTH.match(name)
             month = by_name[0] if by_name else f"{datetime.fromtimestamp(mtime_ns / 10**9, UTC):%Y-%m}"
@@ -115,7 +115,7 @@ class MonthMover:
                 yield month, name
 
     def _below(self, path: str) -> Iterator[str]:
-        """The path of the file; of a folder those of all files in it."""
+        """The path of the file; for a folder, those of all files in it."""
         if self._files.stamp(path):
             yield path
         elif path.count("/") < DEEPEST:

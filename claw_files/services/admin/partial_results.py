@@ -25,7 +25,7 @@ class PartialResults:
         self._ws, self._checkpoints = workspace, checkpoints
 
     def save(self, run: Run) -> str:
-        """Save it in the checkpoint of the run's agent; of a worker, in its result as partial. Returns the path.
+        """Save the partial work to the agent's checkpoint, or as a worker's partial result. Returns the path.
 
         What a worker has written for this run itself stays. Doing it again changes nothing.
         """
@@ -80,7 +80,7 @@ class PartialResults:
         return path
 
     def _left(self, run: Run) -> str:
-        """What the run leaves, as quoted data."""
+        """The partial work of the run, as quoted data."""
         parts = [f"The daemon stopped, and ended it on {text.render_instant(self._ws.clock.now())}."]
         if partial := self._text(f"runs/{run.id}/partial.md"):
             parts.append(prompt_templates.quoted(partial[:PARTIAL_CHARACTERS], run.agent))

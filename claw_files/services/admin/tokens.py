@@ -20,18 +20,18 @@ _MOST = 256  # characters that are looked at of what a caller shows
 
 
 class Tokens:
-    """The tokens of one workspace, those of agents with a compartment included."""
+    """The tokens of one workspace, including those of agents with a compartment."""
 
     def __init__(self, base: str, settings: Settings) -> None:
         """`base` is the folder of clawfiles.toml."""
         self._files, self._settings = SecretFiles(base, FOLDER), settings
 
     def path(self, agent: AgentId) -> str:
-        """Where the agent's token lies, relative to the workspace."""
+        """The path of the agent's token, relative to the workspace."""
         return self._files.path(agent)
 
     def make(self, agent: AgentId) -> bool:
-        """Make the agent's token if it has none; whether that was so. Raises CannotRead, CannotWrite."""
+        """Create the agent's token if it has none; True if it did. Raises CannotRead, CannotWrite."""
         found = self._files.read(agent)
         if _is_proven(agent, found):
             return False
@@ -43,16 +43,16 @@ class Tokens:
         return self._files.keep(agent, f"{token}.{proof}")
 
     def show(self, agent: AgentId) -> str | None:
-        """The token itself, or None. Raises CannotRead where its file is not for its owner alone."""
+        """The token itself, or None. Raises CannotRead if other users can read its file."""
         found = self._files.read(agent)
         return found if _is_proven(agent, found) else None
 
     def revoke(self, agent: AgentId) -> bool:
-        """Whether there was one; whoever shows it from now on is nobody. Raises CannotWrite."""
+        """Remove the token; True if there was one. It is refused from now on. Raises CannotWrite."""
         return self._files.remove(agent)
 
     def agent_of(self, token: str) -> AgentId | None:
-        """The agent that the token was made for; None for nobody's.
+        """The token's agent; None for an invalid token.
 
         Every token is compared, in constant time. One whose file others could read counts for nobody: `problems` tells.
         """
@@ -65,7 +65,7 @@ class Tokens:
         return found
 
     def problems(self) -> list[str]:
-        """What is wrong with the files, a sentence each."""
+        """The problems of the token files, one sentence each."""
         found, make = [], "clawfiles token"
         for agent in self._settings.agents:
             try:
@@ -76,7 +76,7 @@ class Tokens:
         return found
 
     def _agents(self) -> list[AgentId]:
-        """The agents of the configuration that have a file; a name that is nobody's any more opens nothing."""
+        """The configured agents with a token file; a file with an unknown name is ignored."""
         try:
             return [AgentId(name) for name in self._files.names() if name in self._settings.agents]
         except CannotRead:
@@ -88,6 +88,6 @@ def _proof(agent: AgentId, token: str) -> str:
 
 
 def _is_proven(agent: AgentId, found: str | None) -> bool:
-    """Whether the text of a token's file was made here, by us: one that came with a copied folder opens nothing."""
+    """Whether the token was created on this machine by this user; a token in a copied folder is refused."""
     token, _, proof = (found or "").partition(".")
     return bool(proof) and hmac.compare_digest(proof.encode(), _proof(agent, token).encode())

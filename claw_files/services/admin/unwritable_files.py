@@ -18,14 +18,14 @@ def unwritable(root: str, agents: Iterable[str], now: datetime) -> list[str]:
 
 
 def unwritable_locks(root: str, most: int = 20) -> list[str]:
-    """The same of the files below `.clawfiles/` that are opened for writing, at most so many."""
+    """The unwritable files below `.clawfiles/` that are opened for writing, up to a limit."""
     found = (os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(root, PRIVATE)) for name in names)
     closed = (path for path in found if not _may_write(path))
     return [os.path.relpath(path, root) for path, _ in zip(closed, range(most), strict=False)]
 
 
 def sentence(paths: list[str], root: str) -> str:
-    """What is wrong and what to type."""
+    """The problem, and the command that fixes it."""
     owner = os.stat(root)
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     right = f"`sudo chown -R {owner.st_uid}:{owner.st_gid} {root}` gives them back"
@@ -40,5 +40,5 @@ def _paths(agents: Iterable[str], now: datetime) -> Iterator[str]:
 
 
 def _may_write(path: str) -> bool:
-    """Whether it may be written, or is not there; a link in its place is somebody else's business."""
+    """Whether the file may be written, or does not exist; a link counts as writable."""
     return os.access(path, os.W_OK) or os.path.islink(path) or not os.path.lexists(path)

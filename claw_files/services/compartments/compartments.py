@@ -30,7 +30,7 @@ RunOf = Callable[[Task, Entry | None], Run | None]
 
 
 class MovingIn:
-    """Moves what lies outside into the compartment it belongs to. Each step may be cut off and done again."""
+    """Moves files from outside into their compartment. Each step can be interrupted and repeated."""
 
     def __init__(self, outer: Workspace, run_of: RunOf, inner: Inner, agents: Sequence[AgentId]) -> None:
         """`agents` are those with a compartment."""
@@ -39,7 +39,7 @@ class MovingIn:
     # --- one task
 
     def bring(self, task: TaskId, agent: AgentId, check: Callable[[Task], None]) -> None:
-        """Move a task in that the agent is about to claim. Raises what `check` raises of it, Conflict, Busy."""
+        """Move a task in that the agent is about to claim. Raises as `check`, Conflict, Busy."""
         outer = self._outer
         with outer.locks.hold(task.lower(), PATIENCE, f"clawfiles: {task} goes in"):
             check(outer.in_force(outer.load(task).task))
@@ -56,7 +56,7 @@ class MovingIn:
         return self.fetch(line.task, agent, held=True)
 
     def fetch(self, task: TaskId, agent: AgentId, held: bool) -> bool:
-        """What `Siblings.fetch` promises; where the task is somebody else's meanwhile, the line inside goes."""
+        """Implements `Siblings.fetch`; if another agent has the task meanwhile, removes the inner line."""
         outer, inner, who = self._outer, self._inner(agent), f"clawfiles: {task} goes in"
         with nullcontext() if held else outer.locks.hold(task.lower(), PATIENCE, who):
             found = outer.find(task)
@@ -82,7 +82,7 @@ class MovingIn:
             return found is not None
 
     def _check(self, task: Task, agent: AgentId) -> None:
-        """Raises Conflict for a task that somebody else was given, or works on, since its move was begun."""
+        """Raises Conflict if another agent was given the task, or works on it, since its move began."""
         if task.assignee in (None, agent):
             return
         key = task_key(task)
@@ -90,14 +90,14 @@ class MovingIn:
             raise Conflict(f"{task.id} is {task.assignee}'s", task.assignee)
 
     def _move(self, path: str, target: str, agent: AgentId, audit: Audit | None) -> None:
-        """Move one file into the compartment, for its owner alone."""
+        """Move one file into the compartment, with mode 0600."""
         inner = self._inner(agent)
         inner.files.folder(target.rpartition("/")[0])
         self._outer.files.move(path, f"{FOLDER}/{agent}/{target}", self._outer.line(audit) if audit else None)
         tighten(inner.root, target)
 
     def _move_messages(self, agent: AgentId, task: TaskId | None) -> None:
-        """Those about the task, or all; of two with one name the one that comes later is set aside."""
+        """Move the messages about the task, or all; of two with one name the later one is quarantined."""
         for path in self._messages(agent):
             if task is None or key_of(path.rpartition("/")[2].removesuffix(".md")).name == task.lower():
                 self._move_beside(path, agent)
@@ -113,7 +113,7 @@ class MovingIn:
         return any(True for _ in self.moves())
 
     def moves(self) -> Iterator[Callable[[], object]]:
-        """What is to be moved in now, each as a step of its own: watched tasks, messages, checkpoints."""
+        """The moves due now, each a separate step: watched tasks, messages, checkpoints."""
         for line in self._outer.entries():
             if line.agent and line.agent in self._agents and self._may_go(line, line.agent):
                 yield partial(self._enter_locked, line, line.agent)
@@ -125,7 +125,7 @@ class MovingIn:
                 yield partial(self._move, path, path, agent, None)
 
     def rest(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """The path of everything else that lies outside, and how to move it in: what no line of the ledger names."""
+        """Every other file outside, with the command that moves it in: files that no ledger line names."""
         outer = self._outer
         watched = {line.task for line in outer.entries()}
         for folder in ("status", "dead-letter"):
@@ -139,7 +139,7 @@ class MovingIn:
                     yield path, partial(self._move_beside, path, agent)
 
     def _move_beside(self, path: str, agent: AgentId) -> None:
-        """Move a file in; where one of its name is there already, beside what was set aside."""
+        """Move a file in, or into the inner quarantine/ if its name exists there."""
         try:
             self._move(path, path, agent, None)
         except Conflict:
@@ -150,7 +150,7 @@ class MovingIn:
             self.enter(line, agent)
 
     def _may_go(self, line: Entry, agent: AgentId) -> bool:
-        """Whether nothing outside still speaks for the task: a run that is alive, or ended and was not yet heard."""
+        """Whether no run outside still needs the task: none is alive, or ended and not handled yet."""
         try:
             task = self._outer.in_force(self._outer.load(line.task).task)
             run = self._run_of(task, line)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # read when a route keeps results
 
 
 class AgentSelection:
-    """Reads; only what it answers from a cache it writes."""
+    """Read-only, except for its cache."""
 
     def __init__(self, workspace: Workspace, evidence: EvidenceReader, checkpoints: Checkpoints) -> None:
         self._ws = workspace
@@ -27,13 +27,13 @@ class AgentSelection:
 
     @cached_property
     def caching(self) -> "ResultCache":
-        """What finds earlier results, for spawns whose route keeps them."""
+        """The finder of earlier results, for spawns whose route has a cache."""
         from claw_files.services.delegation.result_cache import ResultCache
 
         return ResultCache(self._ws, self._evidence, self._checkpoints)
 
     def pick(self, task: Task) -> routing.AgentChoice | None:
-        """Who is to do the task: nobody without money, unless nobody else is left. None at the route's end."""
+        """The agent for the task; one without budget only if no other is left. None at the route's end."""
         settings, loads = self._ws.settings, self.loads(task.type)
         urgent, poor = routing.is_urgent(task), tuple(self.without_money())
         return routing.pick(settings, task.type, poor, urgent, loads) or routing.pick(
@@ -41,7 +41,7 @@ class AgentSelection:
         )
 
     def asked(self, task_id: TaskId) -> RouteQuestion:
-        """What the choice for this task is made for. Raises NotFound, InvalidFile, CannotRead."""
+        """The question of the choice for this task. Raises NotFound, InvalidFile, CannotRead."""
         task = self._ws.in_force(self._ws.load(task_id).task)
         return RouteQuestion(
             type=task.type,
@@ -54,15 +54,15 @@ class AgentSelection:
         )
 
     def reasons(self, asked: RouteQuestion) -> Reasons:
-        """Why a task like this goes to whom it goes."""
+        """The reasons of the choice for a task like this."""
         return reasons(self._ws.settings, asked, self.loads(asked.type), self.without_money())
 
     def loads(self, task_type: str | None) -> Loads:
-        """What agents have before them, where tasks of the type go to a pool."""
+        """The agents' loads, if tasks of the type go to a pool."""
         return agent_load.loads(self._ws, self._evidence.live, [Task(id=TaskId(""), type=task_type)])
 
     def without_money(self) -> Mapping[AgentId, str]:
-        """The agents whose budget is used up, each with why in one sentence."""
+        """The agents whose budget is used up, each with the reason in one sentence."""
         settings = self._ws.settings
         if not settings.budgets.is_set:
             return {}

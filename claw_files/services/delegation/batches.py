@@ -15,7 +15,7 @@ MOST = 1_000  # tasks in one group
 
 
 class SpawnedBatch(Value, frozen=True):
-    """What was accepted: the tasks in the order of their items."""
+    """The accepted tasks, in the order of their items."""
 
     group: str
     items: int
@@ -24,7 +24,7 @@ class SpawnedBatch(Value, frozen=True):
 
 
 class BatchSpawner:
-    """Makes of one order and many items as many spawns as are needed; at most `limits.runs` of them start at once."""
+    """Splits one order with many items into spawns; at most `limits.runs` of them start at once."""
 
     def __init__(self, workspace: Workspace, delegations: Delegations) -> None:
         self._ws = workspace
@@ -33,7 +33,7 @@ class BatchSpawner:
     def spawn(
         self, order: SpawnOrder, items_text: str, by: AgentId, inside: TaskId | None = None, size: int | None = None
     ) -> SpawnedBatch:
-        """Queue the items, `size` in one message (not given: as the route says, or 10).
+        """Queue the items, `size` per message (default: the route's batch, or 10).
 
         Labels are the order's with "-1", "-2", ... behind it; the group is the order's, or bears its label.
 

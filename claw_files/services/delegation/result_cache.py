@@ -41,14 +41,14 @@ class ResultCache:
         return None
 
     def _accepted(self, task: Task) -> Result | None:
-        """The task's own result, where everything it promised is there and the route's check has passed."""
+        """The task's own result, if its outputs exist and the route's check has passed."""
         look = self._evidence.look(Entry(task=task.id, agent=task.assignee))
         case = case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now())
         is_own = look.result is not None and look.run is not None and look.result.run == look.run.id
         return look.result if is_own and case.task.state is State.DONE and is_accepted(case) else None
 
     def answer(self, task: Task, earlier: Task, result: Result, by: AgentId) -> bool:
-        """End the task, whose line is in the ledger, with the earlier result. False where a run is on its way already.
+        """Finish the task, whose line is in the ledger, with the earlier result. False if a run was already started.
 
         The result first: were we to die before the task says that it is done, the next tick would start its run.
         """
@@ -84,7 +84,7 @@ class ResultCache:
         return now.state is State.BACKLOG and now.assignee is None
 
     def _write(self, task: Task, earlier: Task, result: Result, audit: Audit) -> None:
-        """The copy of the result; what an earlier run left under the label goes aside, if it is another one."""
+        """Write the copy of the result; another result of the label is moved aside first."""
         label, ws = task.label or "", self._ws
         if label != earlier.label and self._is_there(label):
             self._checkpoints.set_aside(label, audit.actor or ws.settings.coordinator)

@@ -43,14 +43,14 @@ ASKED_LETTERS = 100_000  # of what is asked now
 
 
 class ClosedSession(Value, frozen=True):
-    """What `close` answers."""
+    """The result of `close`."""
 
     task: Task
     withdrawn: tuple[str, ...] = ()  # messages that were still waiting for their turn
 
 
 class WorkerSessions:
-    """Sessions of workers, for whoever may speak to them."""
+    """Sessions of workers, for callers who may send messages to them."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
@@ -100,7 +100,7 @@ class WorkerSessions:
         return SendResult(status="accepted", id=key)
 
     def close(self, by: AgentId, task_id: TaskId) -> ClosedSession:
-        """End a session: it takes no more messages, and those that waited are withdrawn. A turn at work goes on.
+        """Close a session: new messages are refused, waiting ones withdrawn. A running turn continues.
 
         Repeating it changes nothing more. Raises Refused for what is no session.
         """
@@ -118,7 +118,7 @@ class WorkerSessions:
             return ClosedSession(task=task, withdrawn=tuple(put_away(ws, task, audit, all_of=True)))
 
     def close_named(self, by: AgentId, agent: AgentId) -> None:
-        """Let the next run of a named ACP agent begin a new session of its program. Raises Refused without one."""
+        """Let the next run of a named ACP agent start a new session. Raises Refused without one."""
         audit = Audit(JournalEvent.CLOSE, agent=agent, actor=by, why="its program's session ends")
         if not self._forget(acp_sessions.path_of(agent), audit):
             what = f"{agent} has no session that its next run could continue"
@@ -134,7 +134,7 @@ class WorkerSessions:
 
 
 def _taking(task: Task, place: FilePlace) -> Task:
-    """The task, if its session takes messages: one that was archived, or is a dead letter, does not. Raises Refused."""
+    """The task, if its session accepts messages; not if it is archived or dead. Raises Refused."""
     is_there = place is FilePlace.STATUS and task.state not in (State.DEAD, State.CANCELLED)
     if task.session is Stay.OPEN and is_there:
         return task
@@ -146,7 +146,7 @@ def _taking(task: Task, place: FilePlace) -> Task:
 
 
 def asked(ws: Workspace, task: Task) -> str:
-    """What the present turn is asked, and by whom; quoted as data where the asker may not give the worker work."""
+    """The message of the present turn and its sender; quoted as data if the sender may not give the worker work."""
     message = _message(ws, task, task.turn)
     if message is None:
         return "(its message is missing)"

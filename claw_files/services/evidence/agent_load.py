@@ -11,7 +11,7 @@ from claw_files.storage.workspace import Workspace
 
 
 def loads(ws: Workspace, live: Callable[[], Sequence[Run]], tasks: Iterable[Task]) -> Loads:
-    """What everybody has to do, where one of these tasks may go to a pool; else nobody asks, and nothing is read."""
+    """The load of all agents, if one of these tasks may go to a pool; otherwise nothing is read."""
     settings = ws.settings
     if not any(route.pool for task in tasks if (route := settings.route(task.type))):
         return {}
@@ -22,7 +22,7 @@ def loads(ws: Workspace, live: Callable[[], Sequence[Run]], tasks: Iterable[Task
 
 
 def with_model(ws: Workspace, message: Message) -> Message:
-    """The message with what its task says now of the model, where rates go by that: an answer carries no more."""
+    """The message with the current model of its task, if rates depend on it."""
     task = ws.known(message.task) if message.task and ws.settings.limits.per_model else None
     if task is None:
         return message

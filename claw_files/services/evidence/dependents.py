@@ -13,7 +13,7 @@ from claw_files.storage.workspace import Workspace
 
 
 class Successors:
-    """Blocks them, lets them go on, and tells their requesters, each once."""
+    """Blocks or releases successors, and notifies their requesters, once each."""
 
     def __init__(
         self, workspace: Workspace, messages: Mailbox, blockers: Callable[[Task], tuple[Predecessor, ...]]
@@ -22,7 +22,7 @@ class Successors:
         self._tick = transitions.Actor(id=workspace.settings.coordinator, coordinator=True, tick=True)
 
     def follow(self, ended: TaskId) -> None:
-        """Look after everything that comes after the task; repeating it tells nobody twice."""
+        """Handle all successors of the task; repeating it notifies nobody twice."""
         for task in list(self._of(ended)):
             unmet = self._blockers(task)
             lost = [it for it in unmet if it.is_over]

@@ -15,7 +15,7 @@ MOST_TOLD, MOST_LETTERS = 20, 1000  # of the tasks before it that a message tell
 
 
 def check_no_circle(ws: Workspace, task: Task) -> None:
-    """Raises Refused for a task that comes after itself, over whatever others: it would wait for ever."""
+    """Raises Refused for a task that depends on itself, directly or indirectly: it would wait forever."""
     way: dict[TaskId, tuple[TaskId, ...]] = {it: (it,) for it in task.after}
     left = list(way)
     while left and len(way) < MOST_IN_CIRCLE:
@@ -30,7 +30,7 @@ def check_no_circle(ws: Workspace, task: Task) -> None:
 
 
 def told(ws: Workspace, task: Task) -> str:
-    """For the task's message: what each task before it came to, quoted with its source; empty where there is none."""
+    """The results of the predecessors for the task's message, quoted with their source; empty without any."""
     blocks = list(_told(ws, task))
     return "\n".join(["", "Finished tasks that it depends on:", *blocks]) + "\n" if blocks else ""
 

@@ -11,7 +11,7 @@ END_BYTES = 4096
 
 
 def last_bytes(ws: Workspace, run: RunId, log: str = "stdout.log") -> bytes:
-    """The end of one of the run's logs; nothing where there is none, or it cannot be read."""
+    """The end of one of the run's logs; empty if it is missing or unreadable."""
     with suppress(ClawError):
         return ws.files.read(f"runs/{run}/{log}", LOG_BYTES).data[-END_BYTES:]
     return b""

@@ -14,7 +14,7 @@ BOXES = ("new", "done", "failed")
 
 
 def marks(ws: Workspace, names: Callable[[str], list[str]]) -> dict[str, EventMarks]:
-    """What the names of event files say of each schedule, also of those that are configured no more."""
+    """The facts in event file names of each schedule, including removed schedules."""
     marks: dict[str, list[tuple[datetime, str | None]]] = {}
     for found in filter(None, map(parse, _names(ws, names))):
         marks.setdefault(found.name, []).append((found.at, found.what or None))
@@ -22,7 +22,7 @@ def marks(ws: Workspace, names: Callable[[str], list[str]]) -> dict[str, EventMa
 
 
 def _names(ws: Workspace, names: Callable[[str], list[str]]) -> list[str]:
-    """The event files of all boxes. Without a schedule only marks of those that were taken out count."""
+    """The event files of all boxes. Without a schedule only marks of removed ones count."""
     if ws.settings.schedules:
         return [name for box in BOXES for name in names(f"events/{box}")]
     with suppress(ClawError):  # a folder that cannot be read is no business of who has no schedule
@@ -39,7 +39,7 @@ def has_begun(ws: Workspace) -> bool:
 
 
 def faults(ws: Workspace, names: Callable[[str], list[str]], events: EventQueue) -> list[str]:
-    """Paths of events that failed, of one type as one, or that nobody handles, and of messages that were set aside."""
+    """Paths of failed events, one per type, of unhandled events, and of quarantined messages."""
     there = set(names("events"))
     found = {f"events/{name}" for name in there if "." in name}
     for name in names("events/failed") if "failed" in there else ():
@@ -55,7 +55,7 @@ def faults(ws: Workspace, names: Callable[[str], list[str]], events: EventQueue)
 
 
 def newest(names: Iterable[str], now: datetime) -> list[str]:
-    """Of event files those that say since when a schedule owes what, and by which rule: they must stay."""
+    """The event files that record since when and by which rule each schedule counts: they must be kept."""
     last = dict[tuple[str, bool], tuple[datetime, str]]()
     for name in names:
         if (found := parse(name)) and found.at <= now + FAR:
@@ -65,7 +65,7 @@ def newest(names: Iterable[str], now: datetime) -> list[str]:
 
 
 def parse(name: str) -> Key | None:
-    """The key in an event file's name: "schedule.NAME.20260307T074500Z.md"; of a mark, `what` is by which rule."""
+    """The key in an event file's name: "schedule.NAME.20260307T074500Z.md"; for a mark, `what` is its rule."""
     if not name.startswith("schedule."):
         return None
     key = Key.parse(name.removesuffix(".md"))

@@ -39,7 +39,7 @@ from claw_files.system.files import Content, Files
 
 
 def asker_of(ws: Workspace, runtime: ProcessRunner, task: Task, entry: Entry) -> Asker | None:
-    """As `flows.asker`: None, at the cost of nothing, where no worker asked for it."""
+    """As `flows.asker`: None, without any reading, if no worker requested the task."""
 
     def live(name: TaskId) -> RunId | None:
         runs = (run for run in runtime.live() if run.alive and run.task == name and Key.parse(run.key).is_attempt)
@@ -62,7 +62,7 @@ def reports_of(ws: Workspace, task: TaskId, agent: AgentId | None) -> tuple[Repo
 
 
 class Reporters:
-    """Who has a file of reports in `status/`, looked at once: for one tick."""
+    """The agents with a report file in `status/`, listed once per tick."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
@@ -73,7 +73,7 @@ class Reporters:
         return {agent: stamp.mtime for agent, stamp in stamps if stamp}
 
     def on(self, task: Task, holder: AgentId | None) -> tuple[Report, ...]:
-        """Reports on an open task by agents that do not have it; a file is read if it is newer than our last write."""
+        """Reports on an open task by other agents; a file is read if it is newer than the last write."""
         since, is_open = task.updated, task.state in (State.BACKLOG, State.IN_PROGRESS, State.BLOCKED)
         newer = (who for who, at in self._written.items() if is_open and since and who != holder and at > since)
         said = (it for who in newer for it in _read(self._ws, self._ws.files, f"status/{who}.md", who, None))
@@ -89,7 +89,7 @@ def _read(ws: Workspace, files: Files, path: str, agent: AgentId, task: TaskId |
 
 
 def _from(folder: str, report: Report) -> Report:
-    """The report as it is seen from here: it lies in the agent's own workspace."""
+    """The report with its path relative to this workspace: it is in the agent's own workspace."""
     unclear = tuple(replace(it, path=f"{folder}/{it.path}") for it in report.unclear)
     return replace(report, path=f"{folder}/{report.path}", unclear=unclear)
 
@@ -98,7 +98,7 @@ Seen = TypeVar("Seen")
 
 
 class EvidenceReader:
-    """Reads what there is about a task; writes nothing, but sets inbox files aside that cannot be read."""
+    """Reads the evidence about a task; writes nothing, except for quarantining unreadable inbox files."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class EvidenceReader:
         checkpoints: Checkpoints,
         others: "Callable[[], Sequence[EvidenceReader]]" = tuple,
     ) -> None:
-        """`others` is the evidence of the other places under the same limits: compartments, or around one."""
+        """`others` is the evidence of the other places under the same limits: compartments, or the outer workspace."""
         self._ws = workspace
         self._runtime = runtime
         self._checkpoints = checkpoints
@@ -125,7 +125,7 @@ class EvidenceReader:
         return tuple(self._runtime.live())
 
     def look(self, entry: Entry) -> TaskEvidence:
-        """What is there for one ledger line; a file that cannot be read is told, never raised."""
+        """The evidence for one ledger line; an unreadable file is reported in it, never raised."""
         try:
             return self._look(entry)
         except NotFound:
@@ -210,7 +210,7 @@ class EvidenceReader:
         return None
 
     def _read_away(self, task: Task, agent: AgentId) -> ReadMark | None:
-        """Asked when a message would be sent; of a task that nobody was given the claim log alone is asked."""
+        """Whether the message was read, checked before a send; for an unassigned task only the claim log is read."""
         waits = task.not_before is not None and self._ws.clock.now() < task.not_before
         if task.state is not State.BACKLOG or waits or not self._ws.claims.given(task.id).highest:
             return None
@@ -226,7 +226,7 @@ class EvidenceReader:
             return None
 
     def run_of(self, task: Task, entry: Entry | None = None) -> Run | None:
-        """The newest run for this attempt; before the acknowledgement only one that got the task message counts."""
+        """The newest run of this attempt; before the acknowledgement only the run of the task message."""
         key = task_key(task)
         # By name, not by content: a thousand old runs must not be read for each line.
         runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, task)]
@@ -272,7 +272,7 @@ class EvidenceReader:
         return tuple(agent for agent in agents if any(self._find(agent, key) for key in earlier))
 
     def blockers(self, task: Task) -> tuple[Predecessor, ...]:
-        """Tasks that must be done before this one and are not, wherever they lie."""
+        """Unfinished predecessors of the task, in any place."""
         found = (self._blocker(it) for it in task.after[:MOST_BEFORE])
         return tuple(it for it in found if it)
 
@@ -288,7 +288,7 @@ class EvidenceReader:
             return Predecessor(task=task_id)
 
     def counts_as_done(self, task: Task) -> bool:
-        """Whether the task, in force, is done, with what it promised: while it has a line, that is looked at."""
+        """Whether the task, in its effective state, is done and verified; with a line, outputs are checked."""
         known = verified(task, self._ws.settings)
         if known is None:
             return task.state is State.DONE
@@ -299,7 +299,7 @@ class EvidenceReader:
         return is_accepted(case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now()))
 
     def list_or_report(self, look: Callable[[], list[Seen]]) -> list[Seen]:
-        """What `look` lists; a folder that cannot be read counts as empty, and is kept in `problems`."""
+        """The result of `look`; an unreadable folder counts as empty, and is recorded in `problems`."""
         try:
             return look()
         except CannotRead as wrong:
@@ -314,7 +314,7 @@ def _wants_to_begin(task: Task) -> bool:
 
 
 def _wants_terms(ws: Workspace, task: Task) -> bool:
-    """Whether its definition is asked though its file is intact: it is about to be closed, or was edited in review."""
+    """Whether the definition is read although the file is intact: for a close, or an edit in review."""
     is_ended = task.state in (State.DONE, State.DEAD)
     return not task.group and (is_ended or (task.state is State.REVIEW and task_recall.is_edited(ws, task)))
 

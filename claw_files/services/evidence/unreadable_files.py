@@ -20,7 +20,7 @@ YOUNG = timedelta(seconds=2)  # a file that is broken or gone for less than this
 
 
 def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> TaskEvidence:
-    """The look at a file that cannot be read. While it is young it may still be written; `digest` names its content."""
+    """Evidence of an unreadable file. A young one may still be in a save; `digest` names its content."""
     found = ws.find(entry.task)
     path = found[0] if found else ""
     stamp = ws.files.stamp(path) if path else None
@@ -30,7 +30,7 @@ def broken(ws: Workspace, entry: Entry, wrong: ClawError) -> TaskEvidence:
 
 
 def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvidence:
-    """No file: the line is for a new task, or the file is gone, where anything else knows the task."""
+    """Evidence without a file: a new task, or a missing file if another record knows the task."""
     if any(it.find(entry.task) for it in ws.siblings.others()):
         return TaskEvidence(entry=entry, reports=reports)  # it is being moved from one workspace to another
     named = (entry.agent, entry.spawner, ws.settings.coordinator)
@@ -42,7 +42,7 @@ def absent(ws: Workspace, entry: Entry, reports: tuple[Report, ...]) -> TaskEvid
 
 
 def _is_fresh(ws: Workspace) -> bool:
-    """Whether a name has come into status/ or gone from it within two seconds: what is missing may be on its way."""
+    """Whether a name in status/ was added or removed within two seconds: a missing file may be on its way."""
     with suppress(OSError):
         changed = os.stat(os.path.join(ws.root, "status"), follow_symlinks=False).st_mtime
         return abs(ws.clock.now().timestamp() - changed) < YOUNG.total_seconds()
@@ -50,7 +50,7 @@ def _is_fresh(ws: Workspace) -> bool:
 
 
 def emptied(ws: Workspace, looks: Iterable[TaskEvidence]) -> str | None:
-    """Why nothing may be acted on, in one sentence: status/ holds nothing, although tasks of the ledger are known."""
+    """Why the tick must stop, in one sentence: status/ is empty, although the ledger's tasks are known."""
     gone = [look.entry.task for look in looks if look.gone]
     if not gone or any(name.endswith(".md") for name in ws.files.names("status")):
         return None
@@ -75,7 +75,7 @@ def is_claimed(ws: Workspace, task: Task, agent: AgentId | None) -> bool:
 def may_be_older(
     task: Task, run: Run | None, found: tuple[Message, Box] | None, content: Content, is_due: bool
 ) -> bool:
-    """Whether an older copy may lie there that its generation does not show: it says that the work has not ended.
+    """Whether the file may be an older copy with the same generation: it says that the work has not ended.
 
     But its run is over, or its message was put away; or it is as it was sent, byte for byte, and was written since.
     """
@@ -89,7 +89,7 @@ def may_be_older(
 
 
 def was_in_review(ws: Workspace, task: Task) -> bool:
-    """Whether it was edited, and calls itself in progress in an attempt whose reviewer was told already."""
+    """Whether the file was edited to in progress in an attempt whose reviewer was already notified."""
     if task.recorded is not State.IN_PROGRESS or task.superseded is not None or not task_recall.is_edited(ws, task):
         return False
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee)

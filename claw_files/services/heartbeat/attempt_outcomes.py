@@ -80,7 +80,7 @@ class Outcomes:
         rule: Callable[[Task, int, datetime], Task],
         after: timedelta | None = None,
     ) -> None:
-        """A new attempt with a new generation, looked at after the interval."""
+        """A new attempt with a new generation, checked after the interval."""
         assert action.task and look and look.task
         generation = self._ws.next_generation(look.task, look.message)
         self._move(action, lambda task, now: rule(task, generation, now))
@@ -105,7 +105,7 @@ class Outcomes:
         return self._ws.update(action.task, lambda task: rule(task, now), audit, keep_mtime=True, note=note)
 
     def dead_letter(self, action: Action, look: TaskEvidence | None) -> None:
-        """Dead with its history, a person told, then moved; each step finds out whether it was done."""
+        """Mark the task as dead with its history, notify a person, move it; each step detects that it was done."""
         assert action.task and look and look.task
         task = look.task
         if task.state is not State.DEAD:
@@ -144,7 +144,7 @@ class Outcomes:
         return next((it for it in chain if settings.is_human(it)), self._me)
 
     def reopen(self, action: Action, look: TaskEvidence | None) -> None:
-        """Told first: what was told is the memory that it happens once."""
+        """Notify first, because the notice records that the reopening happened once."""
         assert action.task and look and look.task and action.agent
         audit = self._audit(action)
         told = (action.key, action.agent, action.text, Kind.ANNOUNCE, action.task, audit)
@@ -174,7 +174,7 @@ class Outcomes:
 
 
 def _own(result: Result | None, task: TaskId) -> Result | None:
-    """The result, unless it says that it is another task's, whose run had the label later."""
+    """The result, unless it names another task, whose run had the label later."""
     if result is None or not result.run or result.cached_from:  # what is copied names the run that found it
         return result if result and result.task in (None, task) else None
     return result if Key.parse(result.run).name == task.lower() else None

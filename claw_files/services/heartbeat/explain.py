@@ -20,7 +20,7 @@ from claw_files.storage.workspace import Workspace
 
 
 class Explanation(Value, frozen=True):
-    """All that one screen shows about a task. Instants are aware, UTC."""
+    """All facts about a task for one screen. Instants are aware, UTC."""
 
     task: Task  # in the state that is in force
     conflict: str | None = None  # a word in the file that does not count, and why
@@ -56,7 +56,7 @@ class Explainer:
         self._snapshots, self._evidence = snapshots, evidence
 
     def explain(self, task_id: TaskId) -> Explanation:
-        """What is known about the task. Raises NotFound, InvalidFile, CannotRead."""
+        """The facts about the task. Raises NotFound, InvalidFile, CannotRead."""
         entry = self._ws.entry(task_id)
         try:
             self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
@@ -102,7 +102,7 @@ class Explainer:
         )
 
     def _brief(self, task: TaskId, now: datetime) -> tuple[tuple[str, ...], datetime | None]:
-        """What people will be told about it, and when the quiet hours end that hold it back."""
+        """The announcements about the task that quiet hours hold back, and the end of the quiet hours."""
         settings, held, ends = self._ws.settings, list[str](), list[datetime]()
         for person in (agent.name for agent in settings.agents.values() if agent.kind is AgentKind.HUMAN):
             try:

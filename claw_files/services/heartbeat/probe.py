@@ -49,7 +49,7 @@ class ProbeStep(Value, frozen=True):
 
 
 class ProbeResult(Value, frozen=True):
-    """What a probe found out."""
+    """The result of a probe."""
 
     agent: str
     acts: bool
@@ -63,7 +63,7 @@ class ProbeResult(Value, frozen=True):
 
 
 class Prober:
-    """One probe at a time; `progress` hears each step when it happens."""
+    """Runs one probe at a time; `progress` gets each step as it happens."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Prober:
         self._began = self._next_wake = 0.0
 
     def probe(self, name: str, patience: timedelta) -> ProbeResult:
-        """What `name` does when it is woken, within `patience`. Raises NotFound, Refused for people."""
+        """Probe `name`, for at most `patience`. Raises NotFound, Refused for people."""
         agent = self._ws.settings.agent(name)
         if agent.kind is AgentKind.HUMAN:
             raise Refused("probe", f"{agent.name} is a person; only agents can be probed", "ask them")
@@ -118,7 +118,7 @@ class Prober:
     # --- an agent that looks for itself
 
     def _look_at_inbox(self, agent: Agent) -> ProbeResult:
-        """Nothing wakes it, so nothing is sent: whether it reads its inbox can be seen from what lies there."""
+        """Check the inbox of an agent that clawfiles does not wake, without sending a probe."""
         unread = self._ws.messages_in(agent.name, Box.NEW)
         now, patience = self._ws.clock.now(), self._ws.settings.heartbeat.ack
         late = [message for message in unread if message.sent and now - message.sent > patience]
@@ -172,7 +172,7 @@ class Prober:
         return self._found(agent, look, state, acknowledged)
 
     def _wake(self, agent: Agent, task: TaskId) -> Run | None:
-        """Its run, once there is one; other messages of the workspace may be woken with it, as by any tick."""
+        """The probe's run, once it exists; the tick may also wake other agents."""
         first = run_id(task_key(Task(id=task)), 1)
         run = self._runtime.look(first)
         if run is None and self._seconds() >= self._next_wake:
@@ -188,7 +188,7 @@ class Prober:
         return self._evidence.look(Entry(task=task, agent=agent.name))
 
     def _state(self, look: TaskEvidence) -> State:
-        """What the agent says, in the status file, in a file of its own, or as a worker in its result."""
+        """The agent's state for the task: from the status file, its own file, or a worker's result."""
         if look.task is None:
             return State.BACKLOG
         if look.task.label:
@@ -213,7 +213,7 @@ class Prober:
         )
 
     def _said(self, run: Run | None) -> str:
-        """The last lines of its output; of a run that goes on, what it has written so far."""
+        """The last lines of the run's output, also of a live run."""
         if run is None:
             return ""
         if run.ended:
@@ -227,7 +227,7 @@ class Prober:
     # --- why it was not woken
 
     def _why_asleep(self, agent: Agent) -> str:
-        """Why its message still waits, by the rules that wake."""
+        """Why the message still waits, by the rules of the dispatch queue."""
         snap, now = self._snapshots.around(()), self._ws.clock.now()
         if why := budgets.used_up(snap.settings, snap.spent, agent.name):
             return why
@@ -240,7 +240,7 @@ class Prober:
     # --- the end
 
     def _close(self, task: TaskId, leave: timedelta = timedelta(0)) -> None:
-        """End its run, finish its message, close the task and move it to the archive.
+        """Stop the run, finish the message, close the task and archive it.
 
         Args:
             leave: how long its run may go on by itself.
@@ -266,13 +266,13 @@ class Prober:
             self._ws.claims.forget(task)
 
     def _wait_for_end(self, task: TaskId, patience: timedelta) -> None:
-        """Wait until nothing of it runs: what still runs could write its status file anew."""
+        """Wait until all runs have ended, because they could write the status file again."""
         until = self._ws.clock.monotonic() + patience.total_seconds()
         while any(run.task == task for run in self._runtime.live()) and self._ws.clock.monotonic() < until:
             self._ws.clock.sleep(POLL_SECONDS)
 
     def _close_old(self, agent: Agent) -> None:
-        """Close what a probe that was killed left behind."""
+        """Close the tasks of killed probes."""
         mine = probes.stem(agent.name)
         for folder, name in list(self._ws.task_ids()):
             task = TaskId(name.removesuffix(".md").upper())

@@ -27,7 +27,7 @@ VERIFY_LIMIT = timedelta(minutes=30)
 
 
 class RunLauncher:
-    """Starts runs; never waits for one."""
+    """Starts runs, without waiting for them."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class RunLauncher:
         self._me = workspace.settings.coordinator
 
     def wake(self, message: Message) -> bool:
-        """Start the run of a message; then it is in cur/. False when somebody else did, or its attempt is over."""
+        """Start the run of a message and move it to cur/. False if another process did, or its attempt is over."""
         ws, agent = self._ws, self._ws.settings.agents[message.to]
         task = ws.known(message.task) if message.task else None
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
@@ -68,7 +68,7 @@ class RunLauncher:
         return started
 
     def _is_settled(self, message: Message, task: Task | None) -> bool:
-        """Whether nobody waits for the message any more; then it is put away."""
+        """Whether the message is no longer needed; then it is finished."""
         ws, attempt_is_over = self._ws, task is not None and _is_over(message, task)
         if not attempt_is_over and not ws.is_answered(message):
             return False
@@ -109,19 +109,19 @@ class RunLauncher:
         )
 
     def _model(self, message: Message, task: Task | None) -> str | None:
-        """The model that the run works with: that of the task is for whoever does it, not for who reviews it."""
+        """The model of the run: the task's model is for its holder, not for its reviewer."""
         is_its = task is not None and message.to == task.assignee
         named = (task.type, task.model) if task and is_its else (None, None)
         return routing.model_for(self._ws.settings, message.to, *named)
 
     def _text(self, message: Message, run: RunId, agent: Agent) -> str:
-        """What the run is told, and whose request it is, where that may give it work; `message` is as it is read."""
+        """The text for the run, and its requester if that may give the agent work; `message` is as read."""
         is_letter = is_sent_by(message.id, message.sender) and message.kind is not Kind.TASK
         as_what = authority.standing(self._ws.settings, message.sender, message.to) if is_letter else None
         return prompt_templates.wake_text(message, run, looks=not agent.traits.is_prompted, standing=as_what)
 
     def _note_start(self, order: StartOrder, message: Message, model: str | None) -> None:
-        """Write into the journal that the run began, and whether it is without the sandbox that it should have."""
+        """Journal the start of the run, and a missing sandbox."""
         audit = Audit(
             JournalEvent.WAKE,
             task=message.task,
@@ -142,7 +142,7 @@ class RunLauncher:
         self._ws.shift(message.to, message.id, Box.NEW, Box.CUR, replace(audit, why=f"for run {run_for(message)}"))
 
     def _sandbox(self, agent: Agent, task: Task | None) -> Sandbox | None:
-        """How the agent's run is confined; None where it is not."""
+        """The sandbox of the agent's run; None without one."""
         ws = self._ws
         profile = profiles.confined(ws.settings, agent.name, task)
         if profile is None or not agent.traits.has_command:
@@ -169,14 +169,14 @@ class RunLauncher:
         )
 
     def _programs(self) -> tuple[str, ...]:
-        """The files that agents are started with: no run in a sandbox works in a folder that holds one."""
+        """The programs of agents: no sandboxed run may work in a folder that contains one."""
         words = [word for agent in self._ws.settings.agents.values() for word in agent.command]
         named = (word.replace("{workspace}", self._ws.base) for word in words if "\0" not in word)
         paths = (os.path.normpath(os.path.join(self._ws.base, word)) for word in named)
         return tuple(path for path in paths if os.path.isfile(path))
 
     def _place(self, agent: Agent, task: Task | None) -> str | None:
-        """Where the run works; a folder that only its profile names is made. None: in the workspace itself."""
+        """The working folder of the run; a folder from a profile is created. None: the workspace itself."""
         ws = self._ws
         if told := self._folder(task):
             return told
@@ -190,7 +190,7 @@ class RunLauncher:
 
     @staticmethod
     def _folder(task: Task | None) -> str | None:
-        """Where a worker's contract lets it work; whatever else stands in the file was not in the contract."""
+        """The working folder in a worker's contract; the status file cannot change it."""
         return task.cwd if task and task.label and task.cwd and delegation.is_inside(task.cwd) else None
 
     def _put_away(self, agent: AgentId) -> None:
@@ -205,7 +205,7 @@ class RunLauncher:
                 self._ws.finish(message, Box.CUR, self._me, "its run ended")
 
     def _begin_worker(self, task: Task, message: Message) -> Task:
-        """A worker never touches the task: it is put in progress in its name, and an older result moved aside."""
+        """Put the task in progress in the worker's name, and move an older result aside."""
         if task.state is not State.BACKLOG:
             return task
         self._ws.files.folder("checkpoints")
@@ -227,7 +227,7 @@ class RunLauncher:
             )
 
     def verify(self, action: Action, look: TaskEvidence | None) -> None:
-        """The route's own check, run like any other; a later tick reads how it ended."""
+        """Start the route's check as a run; a later tick reads its result."""
         assert look and look.task
         route = self._ws.settings.route(look.task.type)
         assert route is not None
@@ -245,7 +245,7 @@ class RunLauncher:
 
 
 def _is_for(message: Message, task: Task) -> bool:
-    """Whether it is the message that gave the task to who it was given to: no other brings its contract."""
+    """Whether the message is the task message for the task's assignee: only this message has the contract."""
     is_key = message.kind is Kind.TASK and message.key == task_key(task)
     return is_key and message.generation is not None and message.to == task.assignee
 
@@ -258,7 +258,7 @@ def _is_over(message: Message, task: Task) -> bool:
 
 
 def _extra(message: Message, model: str | None) -> dict[str, str]:
-    """What else a woken agent finds in its environment."""
+    """Additional variables in a woken agent's environment."""
     extra = {
         "CLAWFILES_MESSAGE_ID": message.id,
         "CLAWFILES_KIND": message.kind.value,

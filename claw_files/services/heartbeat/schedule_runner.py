@@ -29,7 +29,7 @@ class Schedules:
         self._ws.files.commit(f"events/done/{key}.md", lambda raw: raw or f"{why}\n".encode(), self._ws.line(audit))
 
     def emit(self, key: str, name: str, rule: str | None) -> None:
-        """Write the event of one due time; what it starts follows from it, however often that is begun.
+        """Write the event of one due time; its effects follow from its name, so repeating it is harmless.
 
         `rule` is given where no name says yet by which one is counted: then one does from here on.
         """
@@ -41,7 +41,7 @@ class Schedules:
             self.arm(f"{key}.{rule}", "counting continues")
 
     def handle(self) -> list[str]:
-        """Start what the schedule events in events/new ask for, and finish them; returns their keys.
+        """Handle the schedule events in events/new, and finish them; returns their keys.
 
         Task ids follow from the due time, so that an event begun twice makes its tasks once. Raises what kept the first
         of those from it that stay there.

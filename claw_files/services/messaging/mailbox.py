@@ -22,7 +22,7 @@ POLL = 0.2  # seconds between two looks while somebody waits for an answer
 
 
 class SendResult(Value, frozen=True):
-    """What a send answers: accepted (with the id), deferred (a person's quiet hours), or silent (nothing to say)."""
+    """The result of a send: accepted (with the id), deferred (a person's quiet hours), or silent (nothing to say)."""
 
     status: str
     id: str | None = None
@@ -84,7 +84,7 @@ class Mailbox:
         run: RunId | None,
         spawner: AgentId | None = None,
     ) -> Message:
-        """Queue a correction for a run, which wakes nobody; without a run, for an agent that looks for itself."""
+        """Queue a correction for a run, which wakes no agent; without a run, for an agent that polls its inbox."""
         payload_sizes.check(text)
         message = replace(self._compose(by, to, text, Kind.STEER, task, False, spawner), run=run)
         audit = Audit(JournalEvent.STEER, task=task, agent=to, actor=by, key=run or message.key, why=text)
@@ -108,7 +108,7 @@ class Mailbox:
         root: str | None = None,
         holder: AgentId | None = None,
     ) -> Message:
-        """Deliver something that happens once: the file is named by its key, so a second time finds it there.
+        """Deliver a notice that is sent once: its file is named by its key, so a repeat finds it.
 
         Args:
             short: after the task's id, all that is told to an agent who may not read the details.
@@ -140,7 +140,7 @@ class Mailbox:
         return ws.deliver(message, audit)
 
     def into_run(self, run: RunId, message: Message, audit: Audit) -> None:
-        """Add the message to the run's own file, where no other session looks; a second time it stays as it is.
+        """Add the message to the run's own file, which no other session reads; a repeat changes nothing.
 
         Raises NotFound for a run that is gone.
         """
@@ -156,7 +156,7 @@ class Mailbox:
         files.commit(f"runs/{run}/steer.md", add, self._ws.line(audit))
 
     def answer(self, by: AgentId, id: str, text: str) -> SendResult:
-        """Answer a question from the inbox of `by`, straight to whom it names; a silent word ends the conversation."""
+        """Answer a question from the inbox of `by`, to the agent it names; a silent word ends the conversation."""
         ws = self._ws
         question, box = self._lookup(by, id)
         if forms.is_silent(text):
@@ -198,7 +198,7 @@ class Mailbox:
         return [reader.as_read(message) for message in found if peek or self._take(message)]
 
     def _take(self, message: Message) -> bool:
-        """Move a new message to cur/; False where another process of its agent was faster."""
+        """Move a new message to cur/; False if another process was faster."""
         agent = message.to
         audit = Audit(JournalEvent.INBOX_READ, task=message.task, agent=agent, actor=agent, key=message.key, why="read")
         with suppress(NotFound):
@@ -213,7 +213,7 @@ class Mailbox:
         return message
 
     def wait_for_answer(self, by: AgentId, sent: SendResult, patience: timedelta) -> SendResult:
-        """`sent` with the answer, if one comes in time; the question stays accepted either way."""
+        """`sent` with the answer, if it arrives in time; the question stays accepted either way."""
         clock = self._ws.clock
         end = clock.monotonic() + patience.total_seconds()
         while True:
@@ -233,7 +233,7 @@ class Mailbox:
         return found
 
     def _words(self, by: AgentId, to: AgentId, text: str, spawner: AgentId | None = None) -> str:
-        """What `by` says as it may reach `to`: as it is, or marked as data. A person reads any words as they are."""
+        """The text of `by` for `to`: unchanged, or marked as data. A person gets any text unchanged."""
         settings = self._ws.settings
         return prompt_templates.by_right(text, by, settings.is_human(to) or may_give_work(settings, by, to, spawner))
 

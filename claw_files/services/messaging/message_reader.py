@@ -24,7 +24,7 @@ UNKNOWN: Final = AgentId("unknown writer")  # it has a space, so no agent is cal
 
 
 def reader_of(workspace: Workspace) -> "MessageReader":
-    """For one look into the inboxes of a workspace."""
+    """A reader for one pass over the inboxes of a workspace."""
 
     def read(agent: AgentId, path: str) -> bytes:
         return journal_files.read(workspace.mailbox(agent).files, path)
@@ -33,21 +33,21 @@ def reader_of(workspace: Workspace) -> "MessageReader":
 
 
 class MessageReader:
-    """What the journal says of messages: that of a day is read once, and only where there is a message."""
+    """Looks messages up in the journal; each day is read at most once, and only if there is a message."""
 
     def __init__(self, read: Callable[[AgentId, str], bytes], now: datetime) -> None:
-        """`read` gives the journal at a path, in the place of an agent's inbox; empty where there is none."""
+        """`read` returns the journal at a path, in the place of an agent's inbox; empty without one."""
         self._now, self._read = now, (once := cache(read))
         self._hashes = cache(lambda *place: {rest[:16] for rest in once(*place).split(b'"message_hash":"')[1:]})
 
     def as_read(self, message: Message) -> Message:
-        """The message; where the journal does not know it, as data of an unknown writer."""
+        """The message; if the journal does not know it, as data of an unknown writer."""
         if self.knows(message):
             return message
         return replace(message, sender=UNKNOWN, body=prompt_templates.unknown(message), body_file=None)
 
     def knows(self, message: Message) -> bool:
-        """Whether the journal of the day it was sent, of the next, or of today says that we delivered it as it stands.
+        """Whether the journal of the day of sending, the next day or today has the message unchanged.
 
         A line without `message_hash`, as other programs may write one, counts by its sender, receiver and key.
         """

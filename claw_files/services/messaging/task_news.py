@@ -18,7 +18,7 @@ from claw_files.system.files import Content
 
 
 def with_report(ws: Workspace, text: str, look: TaskEvidence) -> str:
-    """`text`, the news of an ending, with what was found: a worker's result, else what the status file says."""
+    """`text`, the news of an end, with the findings: a worker's result, else the status file's text."""
     if look.result:
         path = Checkpoints.worker_path(look.result.label)
         head = prompt_templates.critical(report_findings.critical(look.result.body))
@@ -32,7 +32,7 @@ def with_report(ws: Workspace, text: str, look: TaskEvidence) -> str:
 
 
 def report_of(ws: Workspace, task: Task) -> tuple[str, bool, str, list[str]]:
-    """What the status file says beyond the request: first lines, whether there are more, path, critical findings."""
+    """The status file's text beyond the request: first lines, whether there are more, path, critical findings."""
     asked, said, is_cut, path, critical = _asked(ws, task.id), "", False, "", list[str]()
     for where, content in _files(ws, task):
         with suppress(ClawError):
@@ -44,7 +44,7 @@ def report_of(ws: Workspace, task: Task) -> tuple[str, bool, str, list[str]]:
 
 
 def _files(ws: Workspace, task: Task) -> Iterator[tuple[str, Content]]:
-    """The status file, and the agent's own on the task where it works elsewhere, each with its path."""
+    """The status file, and the agent's own file on the task, each with its path."""
     with suppress(ClawError):
         loaded = ws.load(task.id)
         yield loaded.path, loaded.content
@@ -57,7 +57,7 @@ def _files(ws: Workspace, task: Task) -> Iterator[tuple[str, Content]]:
 def warnings(
     ws: Workspace, task: Task, content: Content, message: Message | None, reports: tuple[Report, ...]
 ) -> dict[str, Any]:
-    """For `Look`: what the status file calls critical that the coordinator was not told of, and when it was last.
+    """For `Look`: critical findings that were not reported to the coordinator yet, and the time of the last report.
 
     Where the file has no such word, which costs a look at its bytes, nothing else is read.
     """
@@ -83,13 +83,13 @@ def warnings(
 
 
 def _quoted(message: Message | None) -> frozenset[str]:
-    """The lines that a task's message quotes: what was asked for, or its beginning."""
+    """The lines that a task's message quotes: the request, or its beginning."""
     lines = message.body.splitlines() if message else ()
     return frozenset(line[2:].strip() for line in lines if line.startswith("> "))
 
 
 def _asked(ws: Workspace, task: TaskId) -> frozenset[str]:
-    """The lines of the task's definition: what was asked for is no report."""
+    """The lines of the task's definition: the request is not part of a report."""
     with suppress(ClawError):
         known = ws.definition(task)
         return frozenset(line.strip() for line in known.text.splitlines()) if known else frozenset()

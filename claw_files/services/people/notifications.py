@@ -33,14 +33,14 @@ _BODY_LETTERS, _TITLE_LETTERS = 3_000, 80  # outside of the workspace: services 
 
 
 class ChannelItem:
-    """What is handed over: its key, its text, and the messages it tells of, which a person may answer."""
+    """An item for a channel: its key, its text, and its messages, which a person may answer."""
 
     def __init__(self, key: str, text: str, about: Sequence[Message], critical: bool = False) -> None:
         self.key, self.text, self.about, self.critical = key, text, about, critical
 
 
 def item_of(message: Message, zone: tzinfo) -> ChannelItem:
-    """A message as a person reads it: when, from whom, what. No line or comment in it reads as another item."""
+    """A message for a person: time, sender, text. Its text cannot imitate another item."""
     when = words.render_local(message.sent, zone) if message.sent else "some time"
     mark = "CRITICAL " if message.critical else ""
     reply = f' (answer: `clawfiles answer {message.id} "TEXT"`)' if choices.is_question(message) else ""
@@ -49,7 +49,7 @@ def item_of(message: Message, zone: tzinfo) -> ChannelItem:
 
 
 def write_to_file(files: Files, channel: str, item: ChannelItem) -> None:
-    """Add the item to the file of a `file:` channel, with its key; one that holds the key already is left alone."""
+    """Append the item to the file of a `file:` channel; an item whose key exists is not added again."""
     path = channel.removeprefix(FILE)
     mark = f"<!-- {item.key} -->"
     try:
@@ -62,7 +62,7 @@ def write_to_file(files: Files, channel: str, item: ChannelItem) -> None:
 
 
 def channel_problem(files: Files, channel: str) -> str:
-    """Why a `file:` channel takes nothing, "" where it does; what the file holds is not read."""
+    """Why a `file:` channel accepts nothing; "" if it does. The file's content is not read."""
     path = channel.removeprefix(FILE)
     try:
         if channel.startswith(FILE):
@@ -78,7 +78,7 @@ def channel_problem(files: Files, channel: str) -> str:
 
 
 def post_of(item: ChannelItem, person: AgentId, id: str, channel: str) -> Post:
-    """The item as it leaves the workspace: short, with its key and the commands that answer it."""
+    """The item as a post: short, with its key and the commands that answer it."""
     tasks = dict.fromkeys(str(it.task) for it in item.about if it.task)
     title = f"{'CRITICAL ' if item.critical else ''}clawfiles{': ' if tasks else ''}{', '.join(tasks)}"
     commands = [line for it in item.about for line in choices.commands(it, person)]
@@ -101,18 +101,18 @@ MOST = 1_000  # posts that are looked at in one pass
 
 
 class Outbox:
-    """Queues posts, says what is to be tried, and writes down how it went."""
+    """Queues posts, selects the due ones, and records their results."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
     @property
     def is_used(self) -> bool:
-        """Whether anybody has a channel outside of the workspace."""
+        """Whether any person has a channel outside of the workspace."""
         return not all(are_local(agent.channels) for agent in self._ws.settings.agents.values())
 
     def queue(self, person: AgentId, channel: str, item: ChannelItem) -> None:
-        """Write the item's post for the channel, unless it was written before."""
+        """Write the item's post for the channel, unless it exists."""
         name = digest(f"{person} {channel} {item.key}".encode())
         id = f"{person}.{channel}.{name}"
         if any(self._ws.files.stamp(f"{folder}/{id}.md") for folder in (FOLDER, SENT, FAILED)):
@@ -121,7 +121,7 @@ class Outbox:
         self._ws.files.commit(f"{FOLDER}/{id}.md", lambda there: raw if there is None else there, None)
 
     def posts(self) -> list[Post]:
-        """What is still to be delivered; a file that cannot be read is left out."""
+        """The undelivered posts; an unreadable file is omitted."""
         found = []
         for name in self._ws.files.names(FOLDER)[:MOST]:
             if not name.endswith(".md"):
@@ -133,11 +133,11 @@ class Outbox:
         return found
 
     def ready(self, all_posts: Sequence[Post]) -> list[Post]:
-        """Those to be tried now, in their order."""
+        """The posts due now, in order."""
         return posts.ready(self._ws.settings, all_posts, self._ws.clock.now())
 
     def start(self, processes: SystemProcesses, env: Mapping[str, str]) -> str | None:
-        """Start a sender if there is something to send and none is at it; what went wrong, in one sentence."""
+        """Start a sender if there are posts and none is running; returns the error, in one sentence."""
         try:
             if self.is_used and self.ready(self.posts()) and not self._ws.locks.is_held(LOCK):
                 program = os.path.join(os.path.dirname(os.path.abspath(claw_files.__file__)), "app", "sender.py")
@@ -151,17 +151,17 @@ class Outbox:
     # --- how it went
 
     def begun(self, post: Post) -> Post:
-        """Write down that it is tried now: a sender that is killed is not begun anew at once."""
+        """Record a try before it starts, so that a killed sender does not repeat it at once."""
         after = replace(post, tried=self._now())
         self.save(after)
         return after
 
     def delivered(self, post: Post) -> None:
-        """Every address of the channel has it."""
+        """Record that every address of the channel has the post."""
         self._shift(post, SENT, self._audit(JournalEvent.DELIVERED, post, post.channel))
 
     def failed(self, post: Post, reason: str) -> Post:
-        """Count the failure; the post as it is now."""
+        """Count the failure, and return the post."""
         after = replace(post, tries=post.tries + 1, tried=self._now(), reason=reason)
         # The first of them is news; the others stand in the post, and are told when it takes too long.
         news = self._audit(JournalEvent.NOT_DELIVERED, post, f"{post.channel}: {reason}")
@@ -169,7 +169,7 @@ class Outbox:
         return after
 
     def save(self, post: Post, audit: Audit | None = None) -> None:
-        """Write a post that changed; one that is gone stays gone."""
+        """Write a changed post; a removed one is not created again."""
 
         def change(raw: bytes | None) -> bytes:
             if raw is None:
@@ -203,7 +203,7 @@ class Notifications:
         self._ws, self._outbox = workspace, outbox
 
     def announce(self, person: AgentId, id: str) -> None:
-        """Hand one message to every channel of the person; then it leaves new/."""
+        """Deliver one message to every channel of the person; then move it out of new/."""
         message = self._ws.read_message(person, Box.NEW, id)
         item = item_of(reader_of(self._ws).as_read(message), self._ws.zone)
 
@@ -218,7 +218,7 @@ class Notifications:
         self._leave_new(message, audit)
 
     def _to_each_channel(self, person: AgentId, hand_over: Callable[[str], None]) -> None:
-        """Call `hand_over` with the name of each channel; what fails at one is raised when all have been tried."""
+        """Call `hand_over` with the name of each channel; errors are raised after all were tried."""
         wrong: ClawError | None = None
         for channel in named(self._ws.settings.agent(person).channels):
             try:
@@ -229,7 +229,7 @@ class Notifications:
             raise wrong
 
     def _leave_new(self, message: Message, audit: Audit) -> None:
-        """Move a message that was handed over: to cur/, where it waits for a reply, else to done/."""
+        """Move a delivered message: to cur/ if it needs a reply, else to done/."""
         target = Box.CUR if message.kind in WAITS_FOR_REPLY else Box.DONE
         self._ws.shift(message.to, message.id, Box.NEW, target, audit)
 
@@ -247,7 +247,7 @@ class Notifications:
         return marked
 
     def brief(self, person: AgentId, key: str, end: datetime, ids: list[str]) -> str:
-        """Write the brief with what was held back, deliver it to each channel once, finish its messages.
+        """Write the brief of the held-back messages, deliver it to each channel once, finish its messages.
 
         Returns the brief's path. Repeating it after a crash delivers only what was not delivered.
         """
@@ -294,13 +294,13 @@ class Notifications:
             return None  # a crashed brief has finished it already
 
     def path(self, person: AgentId, end: datetime) -> str:
-        """Where the brief of that day lies: with several people, one file each."""
+        """The path of the brief of that day: one file per person."""
         people = [agent.name for agent in self._ws.settings.agents.values() if self._ws.settings.is_human(agent.name)]
         day = f"{end.astimezone(self._ws.zone):%Y-%m-%d}"
         return f"briefs/{day}.md" if people[:1] == [person] else f"briefs/{day}-{person}.md"
 
     def read(self, person: AgentId, day: datetime) -> str:
-        """The text of the brief of a day, today's with what is held back now.
+        """The text of a day's brief; today's includes messages that are held back now.
 
         Raises NotFound when there was nothing to tell.
         """
@@ -314,7 +314,7 @@ class Notifications:
         return f"{text}\n{held}" if held else text
 
     def _held_now(self, person: AgentId) -> str:
-        """What the quiet hours hold back at this moment; "" outside of them, or where nothing is."""
+        """The messages that quiet hours hold back now; "" outside of them, or without any."""
         settings, now = self._ws.settings, self._ws.clock.now()
         until = quiet_hours.held_until(settings, person, now)
         new = map(reader_of(self._ws).as_read, self._ws.messages_in(person, Box.NEW) if until else ())

@@ -52,14 +52,14 @@ class FlowTree(Value, frozen=True):
 
 
 class FlowListing(Value, frozen=True):
-    """The flows asked for, and how many more there are."""
+    """The matching flows, and the number of further ones."""
 
     flows: tuple[FlowTree, ...] = ()
     more: int = 0
 
 
 class Cancelled(Value, frozen=True):
-    """What `cancel` did now; what was closed before is not in it."""
+    """The effects of this `cancel`, without tasks that were closed before."""
 
     flows: tuple[str, ...]
     stopped: tuple[RunId, ...] = ()
@@ -80,7 +80,7 @@ class Flows:
     # --- looking
 
     def listing(self, viewer: AgentId | None, ended: bool = False, limit: int = 100) -> FlowListing:
-        """The trees that `viewer` may see, the newest last; those of which all has ended only with `ended`."""
+        """The trees that `viewer` may see, newest last; fully ended ones only with `ended`."""
         found = [flow for flow in (self._seen(viewer, it) for it in self._forest()) if flow.members]
         found = [flow for flow in found if ended or flow.is_open]
         return FlowListing(flows=tuple(self._tree(flow) for flow in found[-limit:]), more=max(0, len(found) - limit))
@@ -92,7 +92,7 @@ class Flows:
         return flows.forest(self._tasks())
 
     def _seen(self, viewer: AgentId | None, flow: Flow) -> Flow:
-        """What the viewer may see of it: its own, and all that was spawned below that."""
+        """The part of the flow that the viewer may see: its own tasks, and all below them."""
         seen = dict[TaskId, Member]()
         for member in flow.members:
             task, asked = member.task, member.task.spawner or member.task.requested_by
@@ -131,7 +131,7 @@ class Flows:
     # --- ending
 
     def cancel(self, by: AgentId, name: str, ours: Iterable[RunId] = ()) -> Cancelled:
-        """End what `name` means and all that was spawned below it, leaves first; what is closed stays as it is.
+        """Cancel the flow of `name`, leaves first; closed tasks are not changed.
 
         Each task's runs have ended before it is cancelled. Cut off at any point and begun again, it goes on.
 
@@ -190,12 +190,12 @@ class Flows:
             raise Refused("who may steer", f"{by} may not cancel the flow {flow.id}", f"{who} may")
 
     def _again(self, wanted: list[Flow]) -> list[Flow]:
-        """The same flows as they stand now: what a run spawned before it ended belongs to them."""
+        """The same flows read again, because a run may have spawned more before it ended."""
         tops = {member.task.id for flow in wanted for member in flow.members if member.parent is None}
         return [self._at(flow, it.task) for flow in self._forest() for it in flow.members if it.task.id in tops]
 
     def _end(self, by: AgentId, task_id: TaskId, done: Cancelled, ours: frozenset[RunId]) -> Cancelled:
-        """End one task, under its lock: a tick must not try it again between the end of its run and its own."""
+        """Cancel one task under its lock, so that no tick retries it after its run has ended."""
         ws = self._ws
         with ws.locks.hold(task_id.lower(), PATIENCE, f"{by}: cancel {task_id}"):
             task = ws.in_force(ws.load(task_id).task)
@@ -219,12 +219,12 @@ class Flows:
             return replace(done, stopped=(*done.stopped, *stopped), cancelled=(*done.cancelled, task_id))
 
     def _withdraw(self, done: Cancelled, task: Task, audit: Audit) -> Cancelled:
-        """Put the messages away that no turn will be made of any more, and name them."""
+        """Finish the messages that will not become a turn, and return them."""
         moved = put_away(self._ws, task, audit, all_of=True) if task.session else []
         return replace(done, withdrawn=(*done.withdrawn, *moved))
 
     def _has_result(self, task: Task) -> bool:
-        """Whether its worker has ended well, and only nobody has said so yet: what is done stays done."""
+        """Whether the worker has ended well, and its result was not recorded yet."""
         if task.label is None or task.state is not State.IN_PROGRESS:
             return False
         look = self._evidence.look(self._ws.entry(task.id) or Entry(task=task.id))
@@ -232,7 +232,7 @@ class Flows:
         return is_over and look.result is not None and look.result.status is State.DONE
 
     def _stop(self, task: Task, by: AgentId, ours: frozenset[RunId]) -> list[RunId]:
-        """End what runs for the task, and wait for it. Raises Busy."""
+        """Stop the task's run, and wait for its end. Raises Busy."""
         runs = [run for run in self._runtime.live() if run.task == task.id and run.id not in ours]
         # A run that reviews the task, or hears of it, names it too, and is part of another tree.
         runs = [run for run in runs if run.agent == task.assignee or Key.parse(run.key).is_attempt]

@@ -61,7 +61,7 @@ class Records:
         self._checkpoints = checkpoints
 
     def history(self, viewer: AgentId | None, name: str, limit: int, cap_bytes: int) -> History:
-        """What there is of the session of that key, run, number, task, label or agent.
+        """The records of the session with that key, run, number, task, label or agent.
 
         Args:
             limit: records at most, the newest.
@@ -98,7 +98,7 @@ class Records:
         return found
 
     def _file(self, what: str, path: str, run: Run | None, at: datetime | None) -> HistoryRecord | None:
-        """One file as it is; nothing where it is not there, or nothing stands in it."""
+        """The content of one file; empty if it is missing or empty."""
         try:
             content = self._ws.files.read(path, LOG_BYTES)
         except ClawError:
@@ -124,7 +124,7 @@ class Records:
         return [replace(record, task=message.task) for record, message in records if record]
 
     def _moves(self, task: TaskId, since: datetime | None) -> list[HistoryRecord]:
-        """The journal's lines on the task: how its status file moved, and who decided what."""
+        """The journal's lines about the task: its moves and decisions."""
         return [_move(task, facts) for facts in history.lines(self._ws, task, since)]
 
 
@@ -137,12 +137,12 @@ def _move(task: TaskId, facts: dict[str, str]) -> HistoryRecord:
 
 
 def _text(raw: bytes) -> str:
-    """The bytes as text; those that are not UTF-8 are spelled out."""
+    """The bytes as text; invalid UTF-8 is escaped."""
     return raw.decode("utf-8", "backslashreplace")
 
 
 def _within(records: list[HistoryRecord], cap_bytes: int) -> list[HistoryRecord]:
-    """The newest records that fit, the last of them cut to what is left."""
+    """The newest records that fit, the last one shortened."""
     kept, left = list[HistoryRecord](), cap_bytes
     for record in reversed(records):
         if left <= 0:
@@ -153,7 +153,7 @@ def _within(records: list[HistoryRecord], cap_bytes: int) -> list[HistoryRecord]
 
 
 def _cost(text: str) -> int:
-    """The bytes of the text in an answer, where quotes, ends of lines and controls are escapes."""
+    """The size of the text as JSON, where quotes, line breaks and controls are escaped."""
     return len(words.wire_json(text).encode()) - 2
 
 

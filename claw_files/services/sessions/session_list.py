@@ -28,7 +28,7 @@ Key = tuple[AgentId, str | None]  # agent and label: what tells one session from
 
 
 class SessionListing(Value, frozen=True):
-    """The sessions asked for, and how many more there are."""
+    """The matching sessions, and the number of further ones."""
 
     sessions: tuple[Session, ...] = ()
     more: int = 0
@@ -46,7 +46,7 @@ class Sessions:
         self._checkpoints = checkpoints
 
     def listing(self, viewer: AgentId | None, wanted: SessionFilter, messages: int = 1) -> SessionListing:
-        """What `viewer` may see of what is wanted, the one that changed last first, each with its last messages."""
+        """The sessions that `viewer` may see, the most recently changed first, with their last messages."""
         found = sessions.chosen(self.visible(viewer), wanted, self._ws.clock.now())
         shown = tuple(self.told(it, messages) for it in found[: wanted.limit])
         return SessionListing(sessions=shown, more=len(found) - len(shown))
@@ -86,7 +86,7 @@ class Sessions:
         return found
 
     def to_steer(self, by: AgentId, name: str) -> Session:
-        """As `one`, for who wants to correct or stop it."""
+        """As `one`, for a caller who wants to correct or stop the session."""
         found = self._pick(by, name)
         if not authority.may_steer(self._ws.settings, by, found.agent, found.spawner):
             raise Refused("who may steer", f"{by} may not steer or stop {found.key}", _ask(found, self._ws))
@@ -128,7 +128,7 @@ class Sessions:
         return [it for it in found if all(self._ws.settings.may_know(viewer, who) for who in self._behind(it, tasks))]
 
     def _behind(self, seen: SessionEvidence, tasks: dict[TaskId, Task]) -> set[AgentId | None]:
-        """Whose session it is: its agent's; of a run of nobody, such as a route's check, its task's."""
+        """The owner of the session: its agent; for a run without an agent, such as a check, its task's agent."""
         of_tasks = (tasks[run.task].assignee for run in seen.runs if run.task in tasks)
         return {seen.agent} if seen.agent in self._ws.settings.agents else {seen.agent, *of_tasks}
 
@@ -150,7 +150,7 @@ class Sessions:
         return None
 
     def _tasks(self) -> dict[TaskId, Task]:
-        """The tasks of workers, and those that somebody is at, in the state that is in force."""
+        """The tasks of workers, and tasks in progress, in their effective state."""
         rows = [row for row in self._ws.rows() if not row.error]
         found = (self._ws.in_force(row.task()) for row in rows if row.assignee)
         return {task.id: task for task in found if task.label or task.state is State.IN_PROGRESS}
@@ -188,7 +188,7 @@ class Sessions:
         return known.name, task.label if known.kind is AgentKind.WORKER else None
 
     def _label(self, agent: Agent, task: TaskId | None, key: str, tasks: dict[TaskId, Task]) -> str | None:
-        """The label of a worker's contract, which stands in its task; a task that is gone leaves the key's name."""
+        """The label of a worker's contract, from its task; for a missing task, the name in the key."""
         if agent.kind is not AgentKind.WORKER:
             return None
         found = tasks.get(task) if task else None
@@ -200,7 +200,7 @@ class Sessions:
     # --- what is looked up only for those that are shown
 
     def told(self, session: Session, messages: int) -> Session:
-        """The session with what it said last, its usage and its last `messages`."""
+        """The session with its last output, usage and last `messages`."""
         run = self._runtime.look(session.run) if session.run else None
         result = self._result(session.label, session.run) if session.label and session.run else None
         said = result.body if result else (run.tail or self._printed(run.id)) if run else ""
@@ -215,7 +215,7 @@ class Sessions:
         return last_bytes(self._ws, run).decode("utf-8", "replace")
 
     def spoken(self, session: Session, limit: int) -> list[Spoken]:
-        """Its last messages, oldest first, each shortened; of a worker only those about its task."""
+        """Its last messages, oldest first, shortened; for a worker only those about its task."""
         found = (m for m in self.messages(session, limit) if session.label is None or m.task == session.task)
         return [
             Spoken(id=m.id, kind=m.kind.value, sender=m.sender, to=m.to, at=m.sent, text=words.safe(m.body, TEXT, True))
@@ -223,11 +223,11 @@ class Sessions:
         ]
 
     def messages(self, session: Session, limit: int) -> list[Message]:
-        """The newest messages of the agent's inbox, oldest first, wherever they lie."""
+        """The newest messages of the agent's inbox, oldest first, in all boxes."""
         return [message for _, message in self.filed(session, limit)]
 
     def filed(self, session: Session, limit: int) -> list[tuple[str, Message]]:
-        """As `messages`, each with the path of its file; of a worker those that name its task."""
+        """As `messages`, each with its path; for a worker those that name its task."""
         files, ours = self._ws.files, session.task.lower() if session.task and session.label else ""
         surveys = [(row, box) for box in Box for row in files.survey(f"inbox/{session.agent}/{box}")]
         ids = ((mtime, box, name[:-3]) for (name, mtime, *_), box in surveys if name.endswith(".md"))
@@ -241,7 +241,7 @@ class Sessions:
 
 
 def _of_run(session: Session, name: str) -> Session:
-    """The session as of the run that was named; else as it is."""
+    """The session at the time of the given run; else as it is."""
     mine = [run for run in session.runs if run.lower() == name.lower()]
     return replace(session, run=mine[0], runs=(mine[0],)) if mine and mine[0] != session.run else session
 

@@ -18,7 +18,7 @@ NEXT_LOOK = "at its next look"
 
 
 class SteerResult(Value, frozen=True):
-    """What `steer` answers: the correction is durable, and when it is seen."""
+    """The result of `steer`: the correction is durable, and when it takes effect."""
 
     id: str
     session: Session
@@ -56,7 +56,7 @@ class Steering:
     # --- a message
 
     def receiver(self, by: AgentId, name: str) -> AgentId | Session:
-        """Whom a message to `name` reaches: a named agent or a person; or the session of a worker.
+        """The receiver of a message to `name`: a named agent, a person, or the session of a worker.
 
         Of a worker that stays, whether it is at work or not; of any other while it is.
 
@@ -88,7 +88,7 @@ class Steering:
     # --- a correction
 
     def steer(self, by: AgentId, name: str, text: str) -> SteerResult:
-        """Hand a correction to what is at work there, and to nothing else.
+        """Send a correction to the live run of the session only.
 
         Raises Refused where nothing is, or where it is not the business of `by`; NotFound; Usage.
         """
@@ -114,7 +114,7 @@ class Steering:
     # --- the end
 
     def kill(self, by: AgentId, name: str) -> tuple[KilledRun, ...]:
-        """Ask the run there to end, or with "all" every run that `by` may end; what was asked to end, none forced.
+        """Ask the run to end, or with "all" every run that `by` may end; returns the runs that were asked.
 
         Raises Refused where nothing runs, or where it is not the business of `by`; NotFound; Usage.
         """
@@ -137,7 +137,7 @@ class Steering:
         return authority.may_steer(self._ws.settings, by, session.agent, session.spawner)
 
     def _kill(self, by: AgentId, session: Session, run: Run) -> KilledRun | None:
-        """None when it ended by itself meanwhile."""
+        """Ask one run to end; None if it has ended meanwhile."""
         if not self._runtime.stop(run.id):
             return None
         audit = Audit(JournalEvent.KILL, task=run.task, agent=run.agent, actor=by, key=run.id, why=f"stopped by {by}")

@@ -20,7 +20,7 @@ _FEW = 200  # files that are read for a short list before the index is asked
 
 
 class Shown(Value, frozen=True):
-    """A task as it is shown: in the state that is in force, with what is known beside its file."""
+    """A task as shown: in its effective state, with facts from outside its file."""
 
     task: Task
     path: str
@@ -40,7 +40,7 @@ class TaskListing(Value, frozen=True):
 
 
 class Board:
-    """Reads, never writes. `look` reads what there is for a ledger line."""
+    """Read-only. `look` reads the evidence for a ledger line."""
 
     def __init__(self, workspace: Workspace, look: Callable[[Entry], TaskEvidence]) -> None:
         self._ws = workspace
@@ -60,7 +60,7 @@ class Board:
     def listing(
         self, status: State | None = None, agent: AgentId | None = None, limit: int | None = None
     ) -> TaskListing:
-        """Open and closed tasks, without the archive; of one state or one agent when asked.
+        """Open and closed tasks, without the archive, optionally of one state or one agent.
 
         Of a list with a limit only the files are read, and named if they are unreadable, that come before its end.
         """
@@ -78,7 +78,7 @@ class Board:
         return TaskListing(tasks=tasks, unreadable=tuple(sorted(unreadable)))
 
     def _first(self, wanted: Callable[[IndexRow], bool], limit: int) -> list[IndexRow] | None:
-        """The rows up to the last one that is wanted; None when too many would have to be read for them."""
+        """The rows of the page; None if too many files would have to be read for them."""
         rows, left = list[IndexRow](), limit
         for row in filter(self._ws.siblings.shows, self._ws.rows_in_order()):
             if len(rows) == limit + _FEW:
@@ -103,7 +103,7 @@ class Board:
         return replace(shown, unreviewed=alone)
 
     def _by_line(self, task: Task) -> AgentId | None:
-        """Who has a task by its ledger line, where an agent wrote over the whole of its file and named nobody."""
+        """The agent in the task's ledger line, if the whole file was overwritten without a name."""
         line = self._lines.get(task.id) if task.recorded is None else None
         return line.agent if line else None
 

@@ -30,7 +30,7 @@ class ClaimService:
     """`claim TC-47` and `claim --next`."""
 
     def __init__(self, workspace: Workspace, blockers: Callable[[Task], tuple[Predecessor, ...]]) -> None:
-        """`blockers` says which tasks that one comes after are not done."""
+        """`blockers` returns the unfinished predecessors of a task."""
         self._ws, self._blockers = workspace, blockers
 
     def claim(self, task_id: TaskId, agent: AgentId, generation: int | None = None) -> Lease:
@@ -55,7 +55,7 @@ class ClaimService:
             return self._take(task, agent, number)
 
     def check(self, task: Task, agent: AgentId) -> None:
-        """Refuse before anything is written; raises what `claim` raises for a task that is not in progress."""
+        """Check before any write; raises what `claim` raises for a task that is not in progress."""
         now = self._ws.clock.now()
         transitions.claim(task, actor_for(self._ws.settings, agent, task), 0, now, PATIENCE)
         if waiting := self._blockers(task):
@@ -63,7 +63,7 @@ class ClaimService:
             raise Refused("after", why, "to claim another task: `clawfiles claim --next`")
 
     def _generation(self, task: Task, agent: AgentId) -> int:
-        """The generation reserved for the agent, or begun by a claimant before us; else one more than the highest.
+        """The agent's reserved generation, or one begun by an earlier claimant; else one above the highest.
 
         Agents overwrite files: the highest of status file, claim files and message counts, wherever it is known. A
         claim that was begun and not ended is taken over if its maker is dead, and refuses us if it lives.
@@ -111,7 +111,7 @@ class ClaimService:
             self._settle(task.id, holder, agent)
 
     def _settle(self, task: TaskId, holder: AgentId | None, agent: AgentId) -> None:
-        """Leave one line, which names the winner: losers wrote theirs before they knew. The last to come settles it."""
+        """Leave one ledger line, the winner's: losers wrote theirs before they lost. The last claimant does it."""
         ws = self._ws
 
         def winner() -> AgentId | None:
@@ -122,7 +122,7 @@ class ClaimService:
             ws.settle_entries(task, winner, Audit(JournalEvent.WATCH, task=task, agent=agent, actor=agent))
 
     def _watch(self, task: TaskId, agent: AgentId, audit: Audit) -> None:
-        """The ledger line comes first, or a task whose claimant dies now would be seen by nobody."""
+        """Write the ledger line first; otherwise no heartbeat would see the task if the claimant dies now."""
         ws = self._ws
         old = ws.entry(task)
         if old and old.agent in (None, agent):
@@ -132,7 +132,7 @@ class ClaimService:
         ws.put_entry(new, replace(audit, action=JournalEvent.WATCH))
 
     def _renew(self, task: Task, agent: AgentId, generation: int | None) -> Lease:
-        """The lease renewed for who names the generation it holds; a second process of one agent is refused."""
+        """Renew the lease for the generation's holder; a second process of one agent is refused."""
         ws = self._ws
         if task.assignee != agent or generation is None:
             raise ws.already_claimed(task)
@@ -166,7 +166,7 @@ class ClaimService:
         return list(self._ready(agent, task_type))
 
     def _ready(self, agent: AgentId, task_type: str | None) -> Iterator[Task]:
-        """As `ready`, one after the other: mostly only the first is wanted."""
+        """As `ready`, lazily: usually only the first is needed."""
         now = self._ws.clock.now()
         rows = [row for row in self._ws.rows() if self._may_be_ready(row, agent, task_type)]
         heap = [(row.rank, row.created or now.timestamp(), row.order(), place) for place, row in enumerate(rows)]

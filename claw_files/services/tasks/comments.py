@@ -16,7 +16,7 @@ from claw_files.storage.workspace import Workspace
 
 
 def add(ws: Workspace, task: TaskId, by: AgentId, text: str) -> Task:
-    """The task, with a dated note at the end of its file that counts as nobody's word and no sign of its holder.
+    """The task with a dated note at the end of its file, which is neither a statement nor a sign of its holder.
 
     The file keeps its time. `updated` is set where the last write was ours, so that the file goes on being as we wrote
     it; what somebody wrote by hand since is not hidden by that.

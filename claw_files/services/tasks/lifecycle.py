@@ -37,7 +37,7 @@ _PATIENCE = timedelta(seconds=10)
 
 
 class NewTask(Value, frozen=True):
-    """What `task new` was told."""
+    """The arguments of `task new`."""
 
     title: str
     type: str | None = None
@@ -49,7 +49,7 @@ class NewTask(Value, frozen=True):
 
 
 class ArchiveResult(Value, frozen=True):
-    """What `archive` moved, and what it had to leave."""
+    """The tasks that `archive` moved, and those that it could not."""
 
     moved: tuple[TaskId, ...] = ()
     watched: tuple[TaskId, ...] = ()  # closed, but still with a ledger line: the next tick takes that out
@@ -70,7 +70,7 @@ class TaskService:
     # --- making
 
     def new(self, order: NewTask, by: AgentId, inside: TaskId | None = None, receiver: AgentId | None = None) -> Task:
-        """The task as written, in backlog, under the next free number; or what an earlier try has made.
+        """The new task in backlog, under the next free number; or the task that an earlier try created.
 
         Args:
             receiver: whom it is delegated to next: the ledger line comes before the file.
@@ -112,7 +112,7 @@ class TaskService:
     def progress(
         self, task: TaskId, by: AgentId, note: str = "", eta: datetime | None = None, generation: int | None = None
     ) -> Task:
-        """The task with its lease renewed, a note added and a new ETA, as given; a blocked one is in progress again."""
+        """The task with renewed lease, note and new ETA, if given; a blocked task is in progress again."""
         lasting = self._ws.settings.heartbeat.lease
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
@@ -122,7 +122,7 @@ class TaskService:
         return self._move(E.PROGRESS, task, by, rule, note or "progress", generation, note=self._dated(by, said))
 
     def unblock(self, task: TaskId, by: AgentId, note: str = "", generation: int | None = None) -> Task:
-        """The task as before it was blocked, with a note: with its holder, or in backlog where there is none."""
+        """The task as before its block, with a note: with its holder, or in backlog without one."""
         lasting = self._ws.settings.heartbeat.lease
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
@@ -149,7 +149,7 @@ class TaskService:
         review: bool = False,
         answer: str | None = None,
     ) -> Task:
-        """The task done, or in review where its route or `review` asks for one. Raises BadValue for `answer`."""
+        """The task done, or in review if its route or `review` requires one. Raises BadValue for `answer`."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             reviewed = review or self._ws.is_reviewed(found)
@@ -241,7 +241,7 @@ class TaskService:
         return self._move(E.REQUEUE, task, by, rule, "requeued", watch=True)
 
     def cancel(self, task: TaskId, by: AgentId, why: str = "") -> Task:
-        """The task cancelled; what runs for it is asked to end first. Messages of a session are withdrawn."""
+        """The task cancelled; its run is asked to end first. Messages of its session are withdrawn."""
 
         def rule(found: Task, actor: transitions.Actor) -> Task:
             return transitions.cancel(
@@ -305,7 +305,7 @@ class TaskService:
         note: str = "",
         watch: bool = False,
     ) -> Task:
-        """Check, write the ledger line where the move needs one (`watch`), bring the file back, then move."""
+        """Check, write the ledger line if the move needs one (`watch`), restore the file, then move."""
         loaded = self._ws.load(task_id)
         before = self._ws.in_force(self._ws.bound(loaded.task))  # its type says who reviews it
         self._checked(command, rule, before, by, generation)
@@ -324,7 +324,7 @@ class TaskService:
         return moved
 
     def _checked(self, command: E, rule: Rule, task: Task, by: AgentId, generation: int | None) -> Task:
-        """What the rule makes of the task; raises what forbids it."""
+        """The task after the rule; raises what forbids the move."""
         settings = self._ws.settings
         check_no_worker(settings, by, task.id)
         if task.assignee == by or generation is not None:
@@ -340,7 +340,7 @@ class TaskService:
         return rule(task, actor_for(settings, by, task))
 
     def _watch(self, task: Task, audit: Audit, is_held: bool) -> None:
-        """A ledger line for the task, if it has none: what nobody looks at would be lost.
+        """Add a ledger line if the task has none, because unwatched tasks would be lost.
 
         Its box is ticked until the move is made where it would otherwise read as a send.
         """
@@ -357,7 +357,7 @@ class TaskService:
             self._ws.move(loaded, "status", replace(audit, action=E.BRING_BACK))
 
     def _below(self, by: AgentId, command: E, text: str, task: TaskId) -> str:
-        """For the file's text: what somebody said that is too long for its front matter."""
+        """Text for the file's body that is too long for its front matter."""
         whole = payload_sizes.in_front_matter(text, f"status/{words.file_name(task)}")[1]
         return f"- {words.render_instant(self._now())} {by}, {command}:\n\n{whole}" if whole else ""
 
@@ -371,7 +371,7 @@ class TaskService:
 
 
 def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Actor:
-    """Who acts on the task, with what the configuration says of them."""
+    """The actor on the task, with the roles from the configuration."""
     reviewer = routing.reviewer(settings, task.type, task.assignee, asked=task.state is State.REVIEW)
     return transitions.Actor(
         id=agent,
@@ -393,5 +393,5 @@ def check_no_worker(settings: Settings, agent: AgentId, task: TaskId) -> None:
 
 
 def _line(text: str, task: TaskId) -> str:
-    """Text as one line: a note of several lines could carry one that reads like a state. What is long is cut."""
+    """Text as one shortened line, because a note of several lines could contain a statement."""
     return payload_sizes.in_front_matter(text, f"status/{words.file_name(task)}")[0]

@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 def checked(ws: Workspace, task: Task) -> Task:
-    """`task`, or, where it records an end that nobody approved or wrote, as it was before: its word is a move by hand.
+    """`task`, or, if its recorded end was never approved or written, the task before it: its state is a move by hand.
 
     Reads the journal for what is recorded as done or dead, and nothing for all else.
     """
@@ -60,7 +60,7 @@ def _is_approved(ws: Workspace, task: Task, reviewer: AgentId, known: Line | Non
 
 
 def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
-    """Finish the message that asked for the review of the attempt, if one did: nobody waits for it any more."""
+    """Finish the review request of the attempt, if one was sent: it is no longer needed."""
     reviewer = routing.reviewer(ws.settings, task.type, task.assignee, asked=True) or ws.settings.coordinator
     key = task_key(replace(task, attempt=attempt), "review")
     told = ws.told().get(f"{reviewer}/{key}")

@@ -17,18 +17,18 @@ from claw_files.storage.workspace import Workspace
 
 
 def is_turn(message: Message) -> bool:
-    """Whether it is a message for a session: it wakes nobody by itself."""
+    """Whether the message is for a session: such a message wakes no agent by itself."""
     return message.kind is Kind.QUESTION and Key.parse(message.key).turn is not None
 
 
 def numbers(ws: Workspace, worker: AgentId, task: TaskId, box: Box) -> list[int]:
-    """Which messages of the session lie in a box, in order."""
+    """The numbers of the session's messages in a box, in order."""
     keys = map(Key.parse, ws.message_ids(worker, box))
     return sorted(key.turn for key in keys if key.turn is not None and key.name == task.lower())
 
 
 def waiting(ws: Workspace, task: Task) -> Iterator[tuple[int, Message]]:
-    """The messages of an open session that no turn was made of yet, in order; what cannot be read is passed over."""
+    """The messages of an open session that have not become a turn, in order; unreadable ones are skipped."""
     if task.session is not Stay.OPEN or task.assignee is None:
         return
     for number in numbers(ws, task.assignee, task.id, Box.NEW):
@@ -38,12 +38,12 @@ def waiting(ws: Workspace, task: Task) -> Iterator[tuple[int, Message]]:
 
 
 def next_turn(ws: Workspace, task: Task) -> AgentId | None:
-    """Who sent the message that is next; None where there is none."""
+    """The sender of the next message; None without one."""
     return next((message.sender for _, message in waiting(ws, task)), None)
 
 
 def put_away(ws: Workspace, task: Task, audit: Audit, all_of: bool = False) -> list[str]:
-    """Move the messages to done/ that a turn was made of, or all; the ids of those that were still in new/."""
+    """Finish the messages that became a turn, or all; returns the ids of those that were in new/."""
     moved = []
     audit = replace(audit, action=JournalEvent.WITHDRAW if all_of else JournalEvent.INBOX_DONE)
     for number in numbers(ws, task.assignee, task.id, Box.NEW) if task.assignee else ():
@@ -56,7 +56,7 @@ def put_away(ws: Workspace, task: Task, audit: Audit, all_of: bool = False) -> l
 
 
 def begin(ws: Workspace, task: Task) -> tuple[int, AgentId]:
-    """Number and sender of the turn to be made now. Raises MoveRefused where there is none."""
+    """Number and sender of the next turn. Raises MoveRefused without one."""
     for number, message in waiting(ws, task):
         return number, message.sender
     raise MoveRefused("sessions", f"{task.id} has no message waiting", "")

@@ -27,13 +27,13 @@ def lines(ws: Workspace, task: TaskId, since: datetime | None) -> list[dict[str,
 
 
 def is_held(ws: Workspace, task: TaskId) -> bool:
-    """Whether the box of the task's line was ticked by a command, which has not unticked it or taken the line out."""
+    """Whether a command ticked the box of the task's line, and has neither unticked it nor removed the line."""
     found = (facts.get("action") for facts in reversed(lines(ws, task, None)))
     return next((action for action in found if action in _ON_THE_LINE), None) == E.HOLD
 
 
 def read_of(ws: Workspace, task: Task, agent: AgentId) -> ReadMark | None:
-    """Where the journal says that the agent has read the message of the attempt, unless the task was given anew since.
+    """When the agent read the message of the attempt, from the journal, unless the task was assigned again since.
 
     A message that was moved for a run was not read.
     """

@@ -16,12 +16,12 @@ class VersionStore:
         self._folder = f"{FOLDER}/versions/{workflow}"
 
     def numbers(self) -> list[int]:
-        """The versions there are, the first one first."""
+        """The existing versions, in order."""
         stems = (name.removesuffix(".md") for name in self._ws.files.names(self._folder) if name.endswith(".md"))
         return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 7)
 
     def read(self, number: int) -> bytes:
-        """Its bytes. Raises NotFound with the versions there are."""
+        """The bytes of a version. Raises NotFound with the existing versions."""
         try:
             return self._ws.files.read(self.path(number), FILE_BYTES).data
         except NotFound:
@@ -32,7 +32,7 @@ class VersionStore:
         return f"{self._folder}/{number}.md"
 
     def number_of(self, raw: bytes) -> int | None:
-        """Which version has these bytes; None where none has."""
+        """The version with these bytes; None without one."""
         return next((number for number in reversed(self.numbers()) if self.read(number) == raw), None)
 
     def keep(self, raw: bytes, audit: Audit) -> int | None:
