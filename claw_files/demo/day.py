@@ -42,6 +42,8 @@ SENTENCES = {  # what the heartbeat does, by the name of the action; the others 
     "brief": "sends {agent} the brief: {why}",
     "close": "{task} leaves the ledger: {why}",
     "event": "schedule: {why}",
+    "workflow": "{task} goes on: {why}",
+    "verified": "{task} is verified: {why}",
 }
 OWN = ("claim", "progress", "done", "approve", "reopen", "delegate", "send")  # what is shown of agents' own commands
 
@@ -54,7 +56,9 @@ class DemoDay:
         self._start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         self._shown = self._start
         self._read = 0  # bytes of the journal that were shown
-        self._plan = [("07:30", self._night), ("08:45", self._morning)]
+        self._plan = [("07:30", self._night), ("08:45", self._morning), ("09:15", self._refunds)]
+        self._refund = ""  # the run of the workflow; until then none
+        self._is_asked = False
 
     # --- the clock
 
@@ -81,6 +85,7 @@ class DemoDay:
             while self._plan and self.instant(self._plan[0][0]) <= datetime.now(UTC):
                 self._plan.pop(0)[1]()
             self._beat()
+            self._agree()
             _until_the_next_second()
 
     def _configure(self) -> None:
@@ -118,6 +123,18 @@ class DemoDay:
         with open(os.path.join(self.folder, "events", name), "w", encoding="utf-8") as file:
             file.write("---\ntype: schedule\nschedule: morning-report\n---\n")
         os.rename(file.name, os.path.join(self.folder, "events/new", name))
+
+    def _refunds(self) -> None:
+        """Sam begins a workflow: letters to everybody who was charged twice, one of which cannot be written."""
+        self._tell("sam", "$ clawfiles workflow run refunds")
+        self._refund = self._clawfiles("--agent", "sam", "workflow", "run", "refunds").strip()
+
+    def _agree(self) -> None:
+        """The person agrees as soon as the workflow asks."""
+        step = f"{self._refund}-APPROVE"
+        if not self._is_asked and f"answer {step}: send" in self._file("announcements.md"):
+            self._is_asked = True
+            self._type("dimitrios", "done", step, "--answer", "send")
 
     # --- typing and showing
 
@@ -175,13 +192,16 @@ class DemoDay:
 
     def _open(self) -> None:
         self._text(
-            "A workday of sam (coordinates), peter (engineer) and three workers, with real processes and real files.\n"
+            "A workday of sam (coordinates), peter (engineer) and four workers, with real processes and real files.\n"
+            "07:30 one task fails, 08:45 a report is due, 09:15 a workflow writes letters, 11:00 a bug is fixed.\n"
             f"One second is about {PACE // 60} minutes of the day. The agents are small scripts instead of models.\n"
         )
 
     def close(self, keep: str | None) -> None:
         """Show what has become of it all, and where to look next."""
         self._text("\nThe board (clawfiles board):\n" + self._clawfiles("board"))
+        steps = self._clawfiles("workflow", "show", self._refund)
+        self._text(f"\nThe workflow with one letter that failed (clawfiles workflow show {self._refund}):\n{steps}")
         self._text("\nHEARTBEAT.md, which is empty at the end of the day:\n" + self._file("HEARTBEAT.md"))
         self._text("\nannouncements.md, with everything that dimitrios received:\n" + self._file("announcements.md"))
         if keep is None:
@@ -202,6 +222,7 @@ class DemoDay:
             "dimitrios was not told that TC-89 is done": "PR #142" in told,
             "TC-90 is not in dead-letter/": bool(self._file("dead-letter/tc-90.md")),
             "dimitrios was not told about TC-90": "TC-90" in told,
+            "the letters were not sent": bool(self._file(f"flows/{self._refund.lower()}/sent.md")),
             "the ledger still has entries": "\n- " not in self._file("HEARTBEAT.md"),
             "an agent has unread messages": not any(map(self._unread, ("sam", "peter", "importer"))),
             "an agent still works": all("\nended: " in self._file(f"runs/{run}/run.md") for run in self._names("runs")),

@@ -119,6 +119,23 @@ def test_attempts_are_made_after_growing_pauses(workday: Workday) -> None:
     assert pauses[1] >= 2
 
 
+def test_a_workflow_sends_the_letters_that_could_be_written_after_the_person_agreed(workday: Workday) -> None:
+    steps = [(line["action"], line["task"]) for line in workday.journal() if str(line["task"]).startswith("TC-91")]
+
+    assert workday.head("status/tc-91.md")["status"] == "done"
+    assert workday.head("status/tc-91.md")["summary"] == "results in flows/tc-91/; letter: 2 of 3 succeeded"
+    assert {path.name for path in (workday.folder / "flows/tc-91").glob("letter-*.md")} == {
+        "letter-1.md",
+        "letter-3.md",
+    }
+    assert steps.index(("done", "TC-91-APPROVE")) < steps.index(("step", "TC-91-SEND"))
+    assert "Anna Petrova has no address" in workday.text("announcements.md")
+    assert re.search(
+        r"^\d\d:\d\d +dimitrios +\$ clawfiles done TC-91-APPROVE --answer send$", workday.printed, re.MULTILINE
+    )
+    assert "letter   done  2 of 3" in workday.printed
+
+
 def test_the_person_is_told_once_of_the_dead_letter(workday: Workday) -> None:
     assert len(re.findall(r"TC-90\b[^\n]*dead", workday.text("announcements.md"))) == 1
 
