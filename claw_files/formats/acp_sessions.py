@@ -12,7 +12,7 @@ TEXT: Final = (
 
 
 class AcpSession(Value, frozen=True):
-    """What an agent's next run has to know of the last one."""
+    """The session facts that an agent's next run needs."""
 
     agent: AgentId
     session: str  # the program's own id
@@ -24,7 +24,7 @@ class AcpSession(Value, frozen=True):
 
 
 def path_of(agent: AgentId, label: str | None = None) -> str:
-    """Where it lies; with `label`, that of a worker that stays."""
+    """The path of the file; with `label`, that of a session worker."""
     return f"sessions/subagent-{label}.md" if label else f"sessions/{agent}.md"
 
 

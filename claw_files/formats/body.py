@@ -40,7 +40,7 @@ _BECAUSE = pattern(r"(?:on|by|because of|because|due to|durch|wegen)[ \t]+", re.
 
 
 class BodyStatements(Value, frozen=True):
-    """What the body says, each as its last line has it; None where it does not say."""
+    """The body's statements, each from its last line; None without one."""
 
     state: State | None = None
     line: int | None = None  # where that stands in the body, from 1
@@ -57,7 +57,7 @@ class BodyStatements(Value, frozen=True):
 
 
 def eta_in(rest: str) -> str | None:
-    """The time in what follows a state that says when it will be done."""
+    """The time in the text after a state, if it gives an ETA."""
     for word in islice(_ETA.finditer(rest), _FEW):
         if plain := _CLOCK.match(rest, word.end()):
             return plain[0]
@@ -68,7 +68,7 @@ def eta_in(rest: str) -> str | None:
 
 
 def told(saying: StateStatement) -> dict[str, str]:
-    """What else the words behind a state say: an ETA, a reason, an output."""
+    """The other facts in the words after a state: an ETA, a reason, an output."""
     rest = saying.rest
     if not rest or saying.state is None:
         return {}
@@ -83,7 +83,7 @@ def told(saying: StateStatement) -> dict[str, str]:
 
 @lately
 def read(text: str, task: str, vocabulary: Vocabulary = BUILT_IN) -> BodyStatements:
-    """What the body says about `task` (any case), in its own lines and plain "Status:", "ETA:", ... ones."""
+    """The body's statements about `task` (any case), from task lines and plain "Status:", "ETA:", ... lines."""
     reading = statements.read(text, task, _KEY_OF, vocabulary)
     found: dict[str, str] = {}
     outputs: list[str] = []
@@ -123,13 +123,13 @@ _NOTE = pattern(r"^- [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z [a-z0-9][a-z0-9._-]{0
 
 
 def last_note(text: str) -> str:
-    """The last note that `clawfiles progress` added to the text; "" where there is none."""
+    """The last note that `clawfiles progress` added to the text; "" without one."""
     notes: list[str] = _NOTE.findall(text)
     return notes[-1].strip() if notes else ""
 
 
 def is_open(text: str) -> bool:
-    """Whether a fence or comment in the text is never closed, so that it would hide what is added."""
+    """Whether a fence or comment in the text is never closed, so that it would hide added text."""
     spans = hidden(f"{text}\n")
     return bool(spans) and spans[-1][1] > len(text)
 

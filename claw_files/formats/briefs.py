@@ -31,7 +31,7 @@ def add(
     waiting: Sequence[Message],
     person: AgentId,
 ) -> bytes:
-    """The brief's file with these items, and what still waits for the person; items it has already stay as they are."""
+    """The brief's file with these items, and the messages that still need an answer; existing items are not changed."""
     text = (raw or b"").decode("utf-8", "replace")
     if not text:
         text = f"# Brief for {person}, {words.render_local(end, zone)}\n\n## Held back\n"
@@ -71,7 +71,7 @@ def mark(raw: bytes, channel: str, keys: Sequence[str], now: datetime) -> bytes:
 
 
 def excerpt(raw: bytes, keys: Sequence[str]) -> str:
-    """The heading and these items, as a channel gets them: one entry, its lines indented below it."""
+    """The heading and these items for a channel: one entry, its lines indented below it."""
     text = raw.decode("utf-8", "replace")
     items = [f"  - {found['text']}" for found in _ITEM.finditer(text) if found["key"] in keys]
     return "\n".join([text.partition("\n")[0].lstrip("# "), *_still(text), *items])
@@ -83,7 +83,7 @@ def _still(text: str) -> list[str]:
 
 
 def text(raw: bytes) -> str:
-    """The brief as a person reads it, without the comments."""
+    """The brief for a person, without the comments."""
     shown = re.sub(r" <!-- key: .*? -->$", "", raw.decode("utf-8", "replace"), flags=re.MULTILINE)
     return re.sub(rf" {choices.MARK}", "", shown)
 

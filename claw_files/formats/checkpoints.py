@@ -18,7 +18,7 @@ render = _CHECKPOINT.render
 
 
 def parse(raw: bytes, path: str, agent: AgentId) -> Checkpoint:
-    """The checkpoint of `agent`: whose it is follows from where it lies, never from what it says.
+    """The checkpoint of `agent`; the path determines the agent, not the content.
 
     A file without front matter is all "how to resume". Raises InvalidFile.
     """
@@ -26,7 +26,7 @@ def parse(raw: bytes, path: str, agent: AgentId) -> Checkpoint:
 
 
 def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Result:
-    """What the worker left in `checkpoints/subagent-LABEL.md`; the label is the file's name.
+    """The worker's result in `checkpoints/subagent-LABEL.md`; the label is the file's name.
 
     Without `status` in front matter the text is taken at its word: a line "Status: DONE" (or "DONE" as first or last
     line) is done, one that says failed, blocked or cancelled is failed. A text that says neither is partial work:
@@ -44,7 +44,7 @@ def parse_result(raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Re
 
 
 def _as_utf8(raw: bytes, path: str) -> bytes:
-    """The text as UTF-8, where it is one of what programs write on Windows."""
+    """The text as UTF-8, if it has one of the usual Windows encodings."""
     if not raw.strip():
         raise InvalidFile(path, "empty", "it is empty")
     try:

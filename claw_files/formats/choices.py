@@ -26,7 +26,7 @@ _NOTE_LETTERS = 300
 
 
 class TickedChoice(Value, frozen=True):
-    """One ticked line, as it stands."""
+    """One ticked line."""
 
     verb: str  # approve, reopen or answer
     what: str  # the task's id, or the message's
@@ -47,13 +47,13 @@ def is_question(message: Message) -> bool:
 
 
 def words_of(message: Message) -> list[str]:
-    """The words of which one must be the answer to a task."""
+    """The allowed answers of a task."""
     is_task = message.kind is Kind.TASK and message.task is not None and not is_review(message)
     return message.definition.get("choices", "").split("\n") if is_task and message.definition.get("choices") else []
 
 
 def offered(message: Message) -> list[str]:
-    """The lines by which the message can be answered in a file; none where it needs no answer."""
+    """The lines with which a person can answer the message in a file; none if it needs no answer."""
     mark = f"<!-- choice: {message.key} -->"
     if is_review(message):
         return [f"- [ ] approve {message.task} {mark}", f"- [ ] reopen {message.task}: {mark}"]
@@ -89,17 +89,17 @@ def _choice(found: "re.Match[str]") -> TickedChoice:
 
 
 def taken(raw: bytes, choice: TickedChoice, said: str) -> bytes:
-    """The file with the choice marked as carried out, `said` when; all else byte for byte as it is."""
+    """The file with the choice marked as carried out at `said`; all other bytes are kept."""
     return _replaced(raw, choice, _marked(choice, "taken") + f" (taken {said})")
 
 
 def over(raw: bytes, choice: TickedChoice, said: str) -> bytes:
-    """The file with the choice marked as one that came too late; it does not count again."""
+    """The file with the choice marked as too late; it does not count again."""
     return _replaced(raw, choice, _marked(choice, "over") + f" (over: {_said(said)})")
 
 
 def refused(raw: bytes, choice: TickedChoice, said: str) -> bytes:
-    """The file with the choice's box empty again and the reason behind it; it may be ticked anew."""
+    """The file with the choice's box emptied, followed by the reason; it may be ticked again."""
     line = _NOTE.sub("", choice.line).replace("[x]", "[ ]", 1).replace("[X]", "[ ]", 1).rstrip()
     return _replaced(raw, choice, f"{line} (not taken: {_said(said)})")
 
@@ -110,13 +110,13 @@ def _marked(choice: TickedChoice, word: str) -> str:
 
 
 def _said(why: str) -> str:
-    """A reason as a note holds it: one line, no brackets of its own, no comment."""
+    """A reason for a note: one line, without brackets and comments."""
     flat = " ".join(why.split()).replace("(", "[").replace(")", "]").replace("<!--", "").replace("-->", "")
     return words.inert(flat[:_NOTE_LETTERS])
 
 
 def _replaced(raw: bytes, choice: TickedChoice, line: str) -> bytes:
-    """The file with that line in the place of the choice's; as it is where the line is not there any more."""
+    """The file with the choice's line replaced; unchanged if the line does not exist any more."""
     text = _decoded(raw)
     for found in _LINE.finditer(text):
         if found[0].removesuffix(found["end"]) == choice.line:

@@ -26,19 +26,19 @@ _QUOTED: Final = pattern(
 
 
 class Definition(Value, frozen=True):
-    """What was asked for. Of `task` only the defining keys say something; `text` has no empty lines at its end."""
+    """A task's definition. Only the defining keys of `task` count; `text` has no trailing empty lines."""
 
     task: Task
     text: str = ""
 
 
 def path_of(task: TaskId) -> str:
-    """Where the definition of a task lies."""
+    """The path of a task's definition."""
     return f"definitions/{words.file_name(task)}"
 
 
 def archived_path_of(task: TaskId) -> str:
-    """Where it lies while the task is in the archive."""
+    """Its path while the task is archived."""
     return f"definitions/archive/{words.file_name(task)}"
 
 
@@ -46,7 +46,7 @@ def archived_path_of(task: TaskId) -> str:
 
 
 def render(definition: Definition) -> bytes:
-    """The definition's file; `parse` reads it back."""
+    """The definition's file; `parse` is its inverse."""
     task = definition.task
     shown = {key: BY_KEY[key].show(getattr(task, key)) for key in KEYS}
     return record_form.render({"id": task.id, **shown}, definition.text)
@@ -79,13 +79,13 @@ def parse(raw: bytes, path: str) -> Definition:
 
 
 def of(task: Task, text: str) -> Definition:
-    """The definition of a task as it stands, with the text that was given for it, as its file will be read."""
+    """The definition of a task with its text, as it will be read from its file."""
     asked = {key: getattr(task, key) for key in KEYS}
     return parse(render(Definition(task=Task(id=task.id, **asked), text=text)), path_of(task.id))
 
 
 def of_message(message: Message, task: TaskId) -> Definition:
-    """What a task's message carries of its definition."""
+    """The part of the definition in a task's message."""
     found = _QUOTED.search(message.body)
     text = re.sub(r"^> ?", "", found["text"], flags=re.MULTILINE) if found else ""
     return of(status.restore(Task(id=task), message.definition), text)
@@ -99,7 +99,7 @@ def text_in(raw: bytes, path: str, task: TaskId) -> str:
 
 
 def redefined(before: Definition, task: Task, raw: bytes, path: str, vocabulary: Vocabulary = BUILT_IN) -> Definition:
-    """The definition as a status file has it now, `raw`; a text that stands there as we wrote it has not changed."""
+    """The definition after the edits in a status file, `raw`; an unchanged text of clawfiles' own is not an edit."""
     new = status.edit(None, None, before.task, path)
     ours = text_in(status.append(new, before.text, path, vocabulary) if before.text else new, path, task.id)
     text = text_in(raw, path, task.id)
@@ -107,13 +107,13 @@ def redefined(before: Definition, task: Task, raw: bytes, path: str, vocabulary:
 
 
 def changed(definition: Definition, before: Task, after: Task) -> Definition:
-    """The definition with the terms that a command has changed; outputs that it names are reported, not asked for."""
+    """The definition with the terms that a command has changed; outputs that it names are reported, not promised."""
     news = {key: new for key in KEYS if key != "outputs" and (new := getattr(after, key)) != getattr(before, key)}
     return of(replace(definition.task, **news), definition.text) if news else definition
 
 
 def bind(task: Task, definition: Definition) -> Task:
-    """`task` with what was asked for in force, whatever its status file says; outputs that the file adds stay.
+    """`task` with its definition in effect, whatever its status file says; additional outputs are kept.
 
     `overruled` names what the file says otherwise. Keys that are gone with all of our front matter say nothing.
     """

@@ -19,7 +19,7 @@ _ABOUT, _OWN = ("type", "key", "source"), ("type", "key", "text")
 
 
 def parse(raw: bytes, path: str) -> Event:
-    """The event in a file. Raises InvalidFile (problem "event") with what is wrong with it."""
+    """The event in a file. Raises InvalidFile (problem "event") with the reason."""
     name = path.rpartition("/")[2]
     content = _markdown(raw, path) if name.endswith(".md") else _json(raw, path)
     about, fields = content.get("event"), content.get("fields")
@@ -38,7 +38,7 @@ def parse(raw: bytes, path: str) -> Event:
 
 
 def render(event: Event) -> bytes:
-    """The event as we write it. Raises InvalidFile for fields that are not of JSON."""
+    """The event as clawfiles writes it. Raises InvalidFile for fields that are not JSON."""
     about = {name: getattr(event, name) for name in _ABOUT if getattr(event, name) is not None}
     text = {"text": event.text} if event.text else {}
     try:

@@ -55,7 +55,7 @@ class YamlNode(msgspec.Struct, frozen=True):
 
 
 class _Item(NamedTuple):
-    """A line: `key` is None in a list; `data` is what it holds, with `below` for what stands in the lines under it."""
+    """A line: `key` is None in a list; `data` is its value, with `below` for the lines under it."""
 
     key: str | None
     data: Data
@@ -68,7 +68,7 @@ class _Item(NamedTuple):
 
 
 def read(block: str) -> tuple[dict[str, Data], dict[str, int]] | None:
-    """The block's keys with their values, and with their lines (from 0); None where YAML has to read it."""
+    """The block's keys with their values and lines (from 0); None if only YAML can parse it."""
     items = _scan(block)
     if items is None:
         return None
@@ -76,7 +76,7 @@ def read(block: str) -> tuple[dict[str, Data], dict[str, int]] | None:
 
 
 def nodes(block: str) -> list[tuple[YamlNode, YamlNode]] | None:
-    """The block's keys and values as nodes with their marks; None where YAML has to read it."""
+    """The block's keys and values as nodes with marks; None if only YAML can parse it."""
     items = _scan(block)
     return None if items is None else [_pair(item) for item in items]
 
@@ -127,7 +127,7 @@ def _line(line: str, number: int, at: int) -> _Item | None:
 
 
 def _value(rest: str) -> tuple[Data, int] | None:
-    """What stands behind the colon, and how long it is there; None for what is not plain to see."""
+    """The value after the colon, and its length; None if it is not plain."""
     first = rest[:1]
     if not first or first == "#":
         return "", 0
@@ -146,7 +146,7 @@ def _value(rest: str) -> tuple[Data, int] | None:
 
 
 def _placed(items: list[_Item], item: _Item) -> bool:
-    """Put the item where it belongs; False where that is not plain to see."""
+    """Add the item to its parent; False if the parent is not certain."""
     if item.key is not None and not item.column:
         items.append(item)
         return True
@@ -171,7 +171,7 @@ def _pair(item: _Item) -> tuple[YamlNode, YamlNode]:
 
 
 def _node(item: _Item) -> YamlNode:
-    """The value's node. Columns are those of its own line; an edit asks for a key's column only."""
+    """The value's node. Columns are relative to its own line; an edit only needs a key's column."""
     offset = item.at - item.column
     start = YamlMark(item.start, item.line, item.start - offset)
     end = YamlMark(item.end, item.line, item.end - offset)

@@ -32,7 +32,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Document(Value, frozen=True):
-    """One file as it was split; `text[start:end]` is the block between the fences, without them."""
+    """One split file; `text[start:end]` is the block between the fences, without them."""
 
     path: str
     text: str  # everything but the byte order mark
@@ -51,7 +51,7 @@ class Document(Value, frozen=True):
 
 
 def name_in(path: str, read: Callable[[str], T]) -> T:
-    """What the file's name says, as `read` reads it. Raises InvalidFile (bad-id)."""
+    """The id in the file's name, parsed by `read`. Raises InvalidFile (bad-id)."""
     try:
         return read(path.rpartition("/")[2].removesuffix(".md"))
     except BadId as error:
@@ -60,7 +60,7 @@ def name_in(path: str, read: Callable[[str], T]) -> T:
 
 @lately
 def parse(raw: bytes, path: str) -> Document:
-    """The file's front matter and body. BOM and CRLF are fine; without an opening fence on line 1 all of it is body.
+    """The file's front matter and body, with BOM or CRLF; without an opening fence on line 1 everything is body.
 
     Raises InvalidFile with the problem: encoding, cr-only, unclosed, too-large, alias-forbidden, tag-forbidden,
     too-deep, too-many-nodes, duplicate-key, bad-frontmatter or yaml.
@@ -127,7 +127,7 @@ def _refuse_odd_breaks(block: str, path: str) -> None:
 
 
 def _handler(document: Document) -> Any:
-    """A handler for `frontmatter.parse` that hands out our split and our load."""
+    """A handler for `frontmatter.parse` with clawfiles' split and load."""
     from frontmatter.default_handlers import YAMLHandler
 
     class Handler(YAMLHandler):
@@ -179,7 +179,7 @@ def load(block: str, path: str) -> "list[tuple[yaml.ScalarNode, yaml.Node]]":
 
 
 def _prescan(yaml: Any, block: str, path: str) -> None:
-    """Refuse what would crash or drown the loader. Events come one by one: no recursion, nothing is expanded."""
+    """Refuse input that would crash or overload the loader, event by event: no recursion, no expansion."""
     depth = 0
     for count, event in enumerate(yaml.parse(block, Loader=_loader())):
         kind = type(event).__name__

@@ -17,7 +17,7 @@ _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\
 
 
 def edit(raw: bytes, changes: Changes, path: str) -> bytes:
-    """The file with these keys set (None: removed), all else as it was: comments, order, quoting, line endings, BOM.
+    """The file with these keys set (None: removed); comments, order, quoting, line breaks and BOM are kept.
 
     A changed key keeps the comment behind its value; a new one goes in front of the closing fence; a file without front
     matter gets one put in front. Keys that hold the value already are not touched.
@@ -41,7 +41,7 @@ def edit(raw: bytes, changes: Changes, path: str) -> bytes:
 
 
 def block(values: Mapping[str, Data], newline: str = "\n") -> str:
-    """Front matter with its fences, as we write it; keys whose value is None are left out."""
+    """Front matter with its fences, as clawfiles writes it; keys with the value None are omitted."""
     lines = [_line(key, value, newline) for key, value in values.items() if value is not None]
     return f"---{newline}{''.join(lines)}---{newline}"
 
@@ -69,7 +69,7 @@ def _spliced(document: Document, todo: Changes) -> str:
 
 
 def _spot(text: str, key: Any, value: Any, new: Data | None, newline: str) -> tuple[int, int, str]:
-    """What to put where in the block: start, end, text."""
+    """The edit of the block: start, end, text."""
     first, colon = text.rfind("\n", 0, key.start_mark.index) + 1, text.index(":", key.end_mark.index) + 1
     end = _end(text, value)
     if new is None:
@@ -93,7 +93,7 @@ def _spot(text: str, key: Any, value: Any, new: Data | None, newline: str) -> tu
 
 
 def _inserted(new: Data, rest: str, newline: str, indent: str) -> str:
-    """The new value behind the colon, in front of `rest`: the end of the key's line, with its comment if it has one."""
+    """The new value after the colon, before `rest`: the end of the key's line, with any comment."""
     rest = rest if rest.endswith("\n") else rest + newline
     if isinstance(new, dict) and new:
         return rest + _nested(new, newline, indent)
@@ -101,7 +101,7 @@ def _inserted(new: Data, rest: str, newline: str, indent: str) -> str:
 
 
 def _end(text: str, node: Any) -> int:
-    """Where the value's last character is; the marks of block values run on over blank lines and comments."""
+    """The end of the value; the marks of block values include blank lines and comments."""
     while node.id != "scalar" and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
@@ -139,7 +139,7 @@ def _nested(values: Mapping[str, Data], newline: str, indent: str) -> str:
 
 
 def _spell(value: Data, inside: bool = False) -> str:
-    """The value as it stands behind its colon: plain where every YAML reader agrees, else in double quotes.
+    """The value after its colon: plain if every YAML reader agrees, else in double quotes.
 
     `inside` brackets, YAML readers disagree about a question mark, and some refuse it.
     """

@@ -20,7 +20,7 @@ _REASONS = {reason.value: reason for reason in Reason}
 
 
 class Line(Facts, frozen=True, kw_only=True):
-    """One line as it is read, of this version or an earlier one. What is not of its type counts as not said."""
+    """One parsed line, of this version or an earlier one. A value of the wrong type counts as missing."""
 
     at: datetime  # aware, UTC
     action: str  # a JournalEvent, or what a later version writes
@@ -28,7 +28,7 @@ class Line(Facts, frozen=True, kw_only=True):
 
 
 def render(audit: Audit, at: datetime, message_hash: str | None = None) -> bytes:
-    """The line, with its line end; `message_hash` is the fingerprint of the message that is written with it."""
+    """The line, with its line break; `message_hash` is the fingerprint of the message that is written with it."""
     own = {"timestamp": words.render_instant(at), "why": audit.why}
     own |= {"message_hash": message_hash} if message_hash else {}
     return words.json_line(dict.fromkeys(KEYS) | msgspec.to_builtins(audit) | own)
@@ -42,13 +42,13 @@ def decode(raw: bytes) -> dict[str, Any] | None:
 
 
 def parse(raw: bytes) -> Line | None:
-    """The line; None for one that is torn, or says no time or no action."""
+    """The line; None if it is truncated, or has no time or no action."""
     facts = decode(raw)
     return line_of(facts) if facts else None
 
 
 def lines_of(raw: bytes, needles: Collection[bytes] = ()) -> tuple[list[Line], int]:
-    """The lines of a day, or those that have one of the needles in them; and how many could not be read."""
+    """The lines of a day, or those with one of the needles; and the number of unreadable ones."""
     found, broken = list[Line](), 0
     for text in filter(bytes.strip, raw.split(b"\n")):
         if needles and not any(needle in text for needle in needles):
@@ -62,7 +62,7 @@ def lines_of(raw: bytes, needles: Collection[bytes] = ()) -> tuple[list[Line], i
 
 
 def line_of(facts: Mapping[str, Any]) -> Line | None:
-    """The line that has these facts; None where they name no time or no action."""
+    """The line with these facts; None without a time or an action."""
     if "to" not in facts:
         from claw_files.formats.journal_compat import facts_of
 

@@ -22,7 +22,7 @@ _USAGE = pattern(
 
 
 def facts_of(line: Mapping[str, object]) -> dict[str, object]:
-    """The facts that the line's sentence tells, under the keys of a line that has them."""
+    """The facts in the line's sentence, under the keys of newer lines."""
     action, why = str(line.get("action")), str(line.get("why") or "")
     if action == JournalEvent.USAGE:
         noted = _USAGE.fullmatch(why[:400])

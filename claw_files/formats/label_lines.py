@@ -52,7 +52,7 @@ class LabelParts:
     """A line "name: value" taken apart."""
 
     def __init__(self, line: TextLine, shown: str, found: "re.Match[str]", offset: int = 0) -> None:
-        """`found` is the line as a candidate, in a text in which it begins at `offset`."""
+        """`found` is the line as a candidate; the line begins at `offset` of the text."""
         self.line, self.shown = line, shown
         indent, row, self.box, head, time, name = found.group("indent", "row", "box", "head", "time", "name")
         self.time, self.row, self.head = time or "", row is not None, head or ""
@@ -76,7 +76,7 @@ class LabelParts:
 
     @classmethod
     def of(cls, line: TextLine, known: "re.Match[str] | None" = None) -> "LabelParts | None":
-        """The parts of the line; `known` is how it was found in the whole text."""
+        """The parts of the line; `known` is its match in the whole text."""
         has_tags = "~~" in line.shown or "</" in line.shown
         if known and known.start() == line.start and line.shown == line.text and not has_tags:
             return cls(line, line.text, known, line.start)
@@ -94,19 +94,19 @@ class LabelParts:
 
     @property
     def is_cited(self) -> bool:
-        """Whether label and value stand in quotes in a longer sentence."""
+        """Whether label and value are in quotes in a longer sentence."""
         if not self.at or self.shown[: self.at].rstrip("*_ ")[-1:] not in ('"', "“", "„"):
             return False
         return self.after[:1] not in ('"', "”", "“") and _CITED.search(self.value or "") is not None
 
     @property
     def is_alone(self) -> bool:
-        """Whether the name stands alone in its line: what it says may follow in the next one."""
+        """Whether the name is alone in its line: its value may follow in the next one."""
         return not (self.value if self.value is not None else self.after).strip("*_`\"' \t")
 
 
 def _is_in_code(text: str) -> bool:
-    """Whether a code span is open at the end of the text; as many backticks close it as opened it."""
+    """Whether a code span is open at the end of the text; the same number of backticks closes it."""
     opened = ""
     for run in re.findall("`+", text):
         opened = run if not opened else "" if run == opened else opened

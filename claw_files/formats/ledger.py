@@ -36,7 +36,7 @@ def entries(
     agents: Container[str] = (),
     path: str = "HEARTBEAT.md",
 ) -> tuple[Entry, ...]:
-    """The ledger's entries in their order; `unclear` of each is what in its line is not understood.
+    """The ledger's entries in order; `unclear` of each has the unclear part of its line.
 
     A line is an entry if it begins with a task id (behind bullet, box, bold or in a link) and says who has it or when
     to look. Lines in code fences and comments, struck lines and those whose box is "[-]" are none.
@@ -70,7 +70,7 @@ def entries(
 
 
 def _starts_naming(raw: bytes, task: TaskId, skipped: int) -> Iterator[int]:
-    """Where the lines begin that the id stands in, in any case, as places in the text without its first `skipped`."""
+    """The positions of lines that contain the id, in any case, in the text without its first `skipped`."""
     low, name = raw.lower(), task.lower().encode()
     at = low.find(name)
     while at >= 0:
@@ -89,7 +89,7 @@ def _text(raw: bytes) -> str:
 
 
 def _split_bom(raw: bytes) -> tuple[str, str]:
-    """The byte order mark or nothing, and the text behind it."""
+    """The byte order mark or nothing, and the text after it."""
     text = _text(raw)
     return (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
 
@@ -102,7 +102,7 @@ def _bytes(text: str) -> bytes:
 
 
 def render(entry: Entry, tz: tzinfo) -> str:
-    """The entry in our one form, without line ending: "- TC-89 delegated to peter, check at 2026-03-07 10:00"."""
+    """The entry in the standard form, without line break: "- TC-89 delegated to peter, check at 2026-03-07 10:00"."""
     who = f" delegated to {entry.agent}" if entry.agent else ""
     who += f" for {entry.spawner}" if entry.agent and entry.spawner else ""
     when = f"{_verb(entry)} {words.render_local(entry.at, tz)}" if entry.at else entry.verb.value
@@ -114,7 +114,7 @@ def _verb(entry: Entry) -> str:
 
 
 def add(raw: bytes, entry: Entry, tz: tzinfo) -> bytes:
-    """The ledger with one more line at the end of `## Delegations`, which is made where it is missing.
+    """The ledger with one more line at the end of `## Delegations`, which is created if missing.
 
     Every byte that was there stays, a missing final newline included.
     """
@@ -131,7 +131,7 @@ def _added(text: str, line: str) -> str:
 
 
 def _places(text: str, line: str) -> list[tuple[int, str]]:
-    """Where the line could go, best first: (index, what to put there). A fence left open spoils the first ones.
+    """The positions for a new line, best first: (index, text). An open fence rules out the first ones.
 
     It follows at once below a heading that is made, and behind a blank line below an empty one that was there: so
     `_removed` tells them apart.
@@ -151,7 +151,7 @@ def _places(text: str, line: str) -> list[tuple[int, str]]:
 
 
 def _below(text: str, used: int, line: str, is_next: bool) -> tuple[int, str]:
-    """The place below the line that ends behind `used`, with a blank line between unless it `is_next`."""
+    """The position below the line that ends at `used`, with a blank line between unless it `is_next`."""
     at = next_line(text, used)
     new = _newline(text, at)
     blank = "" if is_next else new
@@ -159,7 +159,7 @@ def _below(text: str, used: int, line: str, is_next: bool) -> tuple[int, str]:
 
 
 def _newline(text: str, at: int) -> str:
-    """How the last line before `at` ends; where there is none, the first one."""
+    """The line break of the last line before `at`; without one, of the first line."""
     end = text.rfind("\n", 0, at)
     end = end if end >= 0 else text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
@@ -173,7 +173,7 @@ def replace(
     path: str = "HEARTBEAT.md",
     agents: Container[str] = (),
 ) -> bytes:
-    """The ledger with `entry.line` edited for `new`, or without it (None). Every other byte stays.
+    """The ledger with `entry.line` edited to `new`, or removed (None). Every other byte is kept.
 
     The line is found by its text, never by a number; of several equal ones the first counts. Only what differs between
     the two entries is edited: the time (None: taken out), the agent's name, the verb, the box. Words that were not
@@ -191,7 +191,7 @@ def replace(
 
 
 def _removed(text: str, start: int, end: int) -> str:
-    """The text from before the line was added, if `add` added it; else the text without the line."""
+    """The text from before `add` added the line; else the text without the line."""
     line, ahead, rest = text[start:end], text[:start], text[next_line(text, end) :]
     if rest.startswith("- "):  # not the last one in its place: it came alone
         return ahead + rest
@@ -205,7 +205,7 @@ def _removed(text: str, start: int, end: int) -> str:
 
 
 def _shorter(text: str) -> Iterator[str]:
-    """The text without one to four of the line ends at its end."""
+    """The text without its last one to four line breaks."""
     for cut in range(1, 5):
         if text[-cut : len(text) - cut + 1] not in ("\r", "\n"):
             return

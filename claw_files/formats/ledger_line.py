@@ -76,7 +76,7 @@ Span = tuple[int, int]
 
 
 class LedgerLine(Value, frozen=True):
-    """A line that is an entry: where its parts stand in it, and what in it is not understood."""
+    """A line that is an entry: the positions of its parts, and its unclear parts."""
 
     entry: Entry
     places: dict[str, Span]  # lead, box, task, agent, spawner, verb, at; `behind` is the end of what tells who has it
@@ -85,7 +85,7 @@ class LedgerLine(Value, frozen=True):
 
 
 def read(line: str, file_time: datetime, tz: tzinfo, agents: Container[str] = ()) -> LedgerLine | None:
-    """The entry in a line without its line ending; None where it is none, struck out, or its box says "not wanted".
+    """The entry in a line without its line break; None if it is not an entry, struck out, or its box is `[-]`.
 
     Args:
         file_time: aware; a bare time is its first occurrence after one hour before it.
@@ -118,7 +118,7 @@ def _rest(
     tz: tzinfo,
     agents: Container[str],
 ) -> LedgerLine | None:
-    """What stands behind the task's id: who has it, when to look."""
+    """The text after the task's id: the agent and the check time."""
     agent = _AGENT.search(shown, end)
     if agent and _is_state(agent["agent"]):  # "TC-89 -> done" says where it stands, not who has it
         agent = None
@@ -147,7 +147,7 @@ def _rest(
 
 
 def _time(shown: str, verb: "re.Match[str]", has_agent: bool) -> tuple[int, int, bool] | None:
-    """Where the line says when to look, and whether that is one expression; None where it does not say."""
+    """The check time in the line, and whether it is one expression; None without one."""
     if plain := _PLAIN.match(shown, verb.end()):
         return (*plain.span(1), True)
     promises = verb[0].lower().endswith(PROMISING)
@@ -218,7 +218,7 @@ def _built(
 
 
 def _agents(line: str, places: dict[str, Span], entry: Entry, agents: Container[str]) -> Span | None:
-    """Where the line names somebody who is not known, or more than one."""
+    """The position of an unknown name, or of a second one."""
     if entry.agent is None:
         return None
     start, end = places["task"][0], places["agent"][1]
@@ -235,7 +235,7 @@ def _is_state(name: str) -> bool:
 
 @lru_cache(256)  # many lines, few times
 def _moment(text: str, file_time: datetime, tz: tzinfo) -> tuple[datetime | None, bool, str]:
-    """When to look, whether the text says it with its date, and otherwise what is wanted."""
+    """The check time, whether the text has its date, and otherwise what to write."""
     try:
         return (*instants.read(text, file_time, tz), "")
     except BadValue as error:
@@ -243,7 +243,7 @@ def _moment(text: str, file_time: datetime, tz: tzinfo) -> tuple[datetime | None
 
 
 def _shown(line: str) -> str:
-    """The line with blanks for its comments and for what is struck out, so that places in it are places in the line."""
+    """The line with comments and struck text blanked, so that positions are those of the line."""
     for opening, closing in _HIDING:
         at = line.find(opening)
         while at >= 0 and (end := line.find(closing, at + len(opening))) >= 0:

@@ -18,5 +18,5 @@ parse, render = _FORM.parse, _FORM.render
 
 
 def is_silent(text: str) -> bool:
-    """Whether the whole text is one of OpenClaw's words for "nothing to say". They are read, never written."""
+    """Whether the whole text is one of OpenClaw's words for "nothing to say", which are never written."""
     return text.strip().strip("*_`.\"'! ").upper().replace(" ", "_") in _SILENT

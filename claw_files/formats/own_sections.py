@@ -19,7 +19,7 @@ _INSTEAD = f"put the lines {BEGIN} and {END} there once each, in this order, or 
 
 
 def put(raw: bytes | None, inner: str, path: str) -> bytes:
-    """The file with `inner` between our marks: in place of what stands there, else at the end.
+    """The file with `inner` between the marks: replaces the section, or is added at the end.
 
     Args:
         raw: what is there; None where there is no file.
@@ -44,7 +44,7 @@ def put(raw: bytes | None, inner: str, path: str) -> bytes:
 
 
 def take(raw: bytes | None, path: str) -> bytes | None:
-    """The file without our section, as it was before `put`; None where there was no file. Raises as `put`."""
+    """The file without the section, as before `put`; None if there was no file. Raises as `put`."""
     parts = _cut(raw, path)
     if parts is None:
         return raw
@@ -58,7 +58,7 @@ def take(raw: bytes | None, path: str) -> bytes | None:
 
 
 def inside(raw: bytes | None, path: str) -> str | None:
-    """The text of our section, its lines ending with \\n; None where there is no section. Raises as `put`."""
+    """The text of the section, its lines ending with \n; None without a section. Raises as `put`."""
     parts = _cut(raw, path)
     return parts[1].replace("\r\n", "\n").removeprefix(f"{BEGIN}\n").removesuffix(END) if parts else None
 
@@ -68,7 +68,7 @@ def _section(inner: str, eol: str) -> str:
 
 
 def _cut(raw: bytes | None, path: str) -> tuple[str, str, str] | None:
-    """The text before our section, the section from mark to mark, and the text after it; None without a section."""
+    """The text before the section, the section from mark to mark, and the text after it; None without a section."""
     try:
         text = (raw or b"").decode()
     except UnicodeDecodeError:
@@ -89,5 +89,5 @@ def _begins_a_line(text: str, start: int) -> bool:
 
 
 def _eol(text: str) -> str:
-    """How the text ends its first line."""
+    """The line break of the text's first line."""
     return "\r\n" if text.partition("\n")[0].endswith("\r") and "\n" in text else "\n"

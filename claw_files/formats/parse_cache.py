@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def lately(reading: Callable[P, R]) -> Callable[P, R]:
-    """The same function, which remembers its last results by its arguments; errors are not remembered.
+    """The same function with a cache of its last results by its arguments; errors are not cached.
 
     Its arguments are hashable, the first is the text, and nobody changes what it returns.
     """

@@ -97,7 +97,7 @@ def tokens_of(text: str) -> list[Token]:
 
 
 def count_at(tokens: list[Token], at: int) -> tuple[bool, int] | None:
-    """Of "80%", "3/5", "3 of 5" at this place: whether it is less than all, and where it ends."""
+    """For "80%", "3/5", "3 of 5" at this position: whether it is incomplete, and its end."""
     word = tokens[at].text
     value = int(word[:6]) if word.isdecimal() and word.isascii() else _NUMBERS.get(word)
     if value is None:
@@ -114,7 +114,7 @@ def count_at(tokens: list[Token], at: int) -> tuple[bool, int] | None:
 
 
 def phrase_at(tokens: list[Token], at: int, vocabulary: Vocabulary) -> tuple[State | None, int, str]:
-    """The longest phrase of a state that begins here: the state, where it ends, and the phrase squashed."""
+    """The longest state phrase that begins here: the state, its end, and the phrase squashed."""
     found: tuple[State | None, int, str] = (None, at, "")
     word = ""
     for behind in range(at, min(at + LONGEST, len(tokens))):
@@ -125,7 +125,7 @@ def phrase_at(tokens: list[Token], at: int, vocabulary: Vocabulary) -> tuple[Sta
 
 
 def ended(state: State, word: str, text: str, tail: list[Token], vocabulary: Vocabulary) -> State | str:
-    """The state that is left after what follows it, or in a few words why nothing is."""
+    """The state after the rest of the phrase, or in a few words why there is none."""
     if not tail:
         return state
     first = tail[0].text
@@ -158,7 +158,7 @@ def ended(state: State, word: str, text: str, tail: list[Token], vocabulary: Voc
 
 
 def _begun(word: str, first: str, tail: list[Token], vocabulary: Vocabulary) -> State | str:
-    """Backlog takes a task away from its holder, so only what cannot mean anything else counts."""
+    """Backlog takes a task away from its holder, so only an unambiguous rest counts."""
     if _other_state(State.BACKLOG, tail, vocabulary, whole=True):
         return "it names several states"
     if first[0].isalnum() and first not in ("since", "by", "until", "for", "seit", "von"):
@@ -169,7 +169,7 @@ def _begun(word: str, first: str, tail: list[Token], vocabulary: Vocabulary) -> 
 
 
 def _with_reason(state: State, tail: list[Token], vocabulary: Vocabulary) -> State | str:
-    """Blocked, failed, cancelled: what follows is why, unless it says that it goes on."""
+    """Blocked, failed, cancelled: the rest is the reason, unless it says that the work continues."""
     texts = [token.text for token in tail]
     if state is not State.BLOCKED and (texts[-1] == "?" or "retrying" in texts or _goes_on(texts)):
         return "it is not over"
@@ -190,7 +190,7 @@ def _goes_on(texts: list[str]) -> bool:
 
 
 def _finished(state: State, text: str, tail: list[Token], vocabulary: Vocabulary) -> State | str:
-    """Done or review: only if nothing in the rest takes it back."""
+    """Done or review: only if nothing in the rest contradicts it."""
     low = text.lower()
     review = REVIEW.search(low) if _REVIEWS.search(low) else None
     if review and not re.search(r"\b(?:no|not|without|after|kein|nach)\b[^,;.]*$", low[: review.start() + 1]):
@@ -219,7 +219,7 @@ def _finished(state: State, text: str, tail: list[Token], vocabulary: Vocabulary
 
 
 def _is_link(texts: list[str], vocabulary: Vocabulary) -> bool:
-    """Whether the words right behind an ending leave it as it is: "in PR 142", "by peter", "and tested"."""
+    """Whether the words right after an end leave it unchanged: "in PR 142", "by peter", "and tested"."""
     first, after = texts[0], texts[1] if len(texts) > 1 else ""
     if first in ("and", "&", "+", "und"):
         return after.endswith(_DONE_TOO) or vocabulary.states.get(after) is State.DONE
@@ -290,7 +290,7 @@ def _is_harmless(texts: list[str]) -> bool:
 
 
 def _other_state(state: State, tail: list[Token], vocabulary: Vocabulary, whole: bool) -> bool:
-    """Whether a clause of the rest is another state, or ends with one; with `whole` only where it is nothing else."""
+    """Whether a clause of the rest is another state, or ends with one; with `whole` only an entire clause."""
     first = vocabulary.first
     for at, token in enumerate(tail):
         if token.text not in first:

@@ -33,7 +33,7 @@ WORDS: Final = "backlog, in_progress, review, done, blocked, failed or cancelled
 
 
 class PhrasePlace(IntEnum):
-    """How much a phrase is expected to be a state, by where it stands."""
+    """How likely a phrase is a state, by its place."""
 
     LABEL = 0  # behind "Status:": whatever stands there is meant as one
     LINE = 1  # behind the task's id: a state, or a title
@@ -41,7 +41,7 @@ class PhrasePlace(IntEnum):
 
 
 class StateStatement(Value, frozen=True):
-    """A state with what follows it; or, with `hint`, words that were not understood; or neither: nothing said."""
+    """A state with its rest; or, with `hint`, unclear words; or neither: no statement."""
 
     state: State | None = None
     rest: str = ""  # behind the state: "estimated done 11:00"
@@ -78,7 +78,7 @@ _SPLIT = pattern(r"\s[-–—|]+\s|[(\[✅✔☑❌🚧]")
 
 
 def cleaned(text: str) -> str:
-    """The text without what only decorates it: struck words, links' targets, tags, bold, quotes around it."""
+    """The text without decoration: struck words, links' targets, tags, bold, surrounding quotes."""
     text = text[:LIMIT]
     if "~~" in text:
         text = STRUCK.sub("", text)
@@ -96,7 +96,7 @@ def cleaned(text: str) -> str:
 
 @lru_cache(512)  # a file of 90,000 equal lines must not cost 90,000 readings
 def read(text: str, vocabulary: Vocabulary, place: PhrasePlace = PhrasePlace.LABEL) -> StateStatement:
-    """What the phrase says."""
+    """The meaning of the phrase."""
     text = cleaned(text)
     if place is PhrasePlace.TITLE and not _may_speak(text, vocabulary):  # most titles
         return NOTHING
@@ -143,12 +143,12 @@ NO_STATE: Final = f'it names no state; write "Status: " with one of {WORDS}'
 
 
 def hint(why: str) -> str:
-    """Why the words are not understood, and what to write."""
+    """Why the words are unclear, and what to write."""
     return f'{why}; write "Status: " with one of {WORDS}, and the rest on a separate line'
 
 
 def _lead(tokens: list[Token], vocabulary: Vocabulary) -> tuple[int, bool, State | None]:
-    """Where the state word should be, whether the words before it take it back, and a mark among them."""
+    """The position of the state word, whether the words before it negate it, and a mark among them."""
     at, is_hedged, mark = 0, False, None
     while at < min(len(tokens), 10):
         word = tokens[at].text
@@ -182,7 +182,7 @@ def _without_state(
     vocabulary: Vocabulary,
     place: PhrasePlace,
 ) -> StateStatement:
-    """No state word where one should be: a mark alone, a misspelt word, "all tests done", or none of ours."""
+    """A place for a state without a state word: only a mark, a misspelling, "all tests done", or other words."""
     if at >= len(tokens):
         if mark and not is_hedged:
             return StateStatement(state=mark)
@@ -235,7 +235,7 @@ def _begins_a_title(phrase: str, word: str, state: State, tail: list[Token], voc
 
 
 def _in_title(text: str, vocabulary: Vocabulary) -> StateStatement:
-    """A state at the beginning or at the end of a heading or a log line, if it cannot be part of a title."""
+    """A state at the beginning or end of a heading or a log line, if it cannot be part of a title."""
     cuts = list(_SPLIT.finditer(text))[:8]
     if said := _standing(text, vocabulary):
         return said
@@ -250,7 +250,7 @@ def _in_title(text: str, vocabulary: Vocabulary) -> StateStatement:
 
 
 def _may_speak(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether a title can hold a state at all: it begins with a word of one, or has something to cut it off."""
+    """Whether a title can contain a state at all: it begins with a state word, or has a separator."""
     found = _FIRST.match(text)
     if not found or _SPLIT.search(text):
         return True
@@ -294,7 +294,7 @@ def bare(line: str) -> str:
 
 
 def may_stand_alone(bare: str, vocabulary: Vocabulary) -> bool:
-    """Whether a bare line may be a state: it begins with a mark, or with a word of one."""
+    """Whether a bare line may be a state: it begins with a mark or a state word."""
     return not bare[0].isalnum() or re.split(r"[^\w']", bare, maxsplit=1)[0].lower() in vocabulary.first
 
 
@@ -312,7 +312,7 @@ def of_mark(mark: State) -> StateStatement:
 
 
 def of_box(box: str) -> StateStatement:
-    """What a box in front of the task says."""
+    """The meaning of a box in front of the task."""
     if box in "xX":
         return StateStatement(state=State.DONE)
     if box == "/":

@@ -36,7 +36,7 @@ class FrontMatterRecord:
         return self.document.body.replace("\r\n", "\n").rstrip("\n")
 
     def has(self, key: str) -> bool:
-        """Whether the key stands there with a value."""
+        """Whether the key exists with a value."""
         return not fields.is_empty(self.document.meta.get(key, ""))
 
     def read(self, key: str, convert: Callable[[Data], T]) -> T | None:
@@ -79,7 +79,7 @@ def as_instant(data: Data) -> datetime:
 
 
 def as_name(what: str) -> Read:
-    """A reader of keys, message ids and run ids; `what` is how its error calls them."""
+    """A reader of keys, message ids and run ids; `what` is their name in errors."""
     return lambda data: words.key(as_text(data), what)
 
 
@@ -124,7 +124,7 @@ _READS: Final[dict[object, Read]] = {
 
 
 class Form(Generic[V]):
-    """How values of one struct stand in their files: a key for each field, and one field as the text."""
+    """The file form of one struct: a key for each field, and one field as the text."""
 
     def __init__(self, struct: type[V], text: str, keys: Mapping[str, str] = {}, **reads: Read) -> None:
         """A form without reading the struct's fields yet.

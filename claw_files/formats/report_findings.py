@@ -41,7 +41,7 @@ _TOP = pattern(r"[-*\s]{0,6}[*_]{0,3}(?:status|state|eta|completed|assignee|outp
 
 
 def beginning(text: str, task: str, asked: Container[str] = ()) -> tuple[str, bool]:
-    """The first lines of the report in a status file's text, or a worker's, and whether there is more of it.
+    """The first lines of the report in the text of a status file or result, and whether there is more.
 
     Left out are the heading with the task's id, statements above the report, and lines that were `asked` for.
     """
@@ -61,7 +61,7 @@ def beginning(text: str, task: str, asked: Container[str] = ()) -> tuple[str, bo
 
 
 def critical(text: str, asked: Container[str] = ()) -> tuple[str, ...]:
-    """What the text calls critical, each as one line of at most 300 letters; the first five, each once.
+    """The critical findings of the text, each as one line of at most 300 letters; the first five, without repeats.
 
     That is a label ("CRITICAL: ...", "[critical] ..."), what stands below a heading ("## Critical issues"), a line
     "Severity: critical" with what stands above it, a row of a table with a cell "critical"; in German, too. Lines in
@@ -105,7 +105,7 @@ def _finding(lines: list[str], at: int) -> Iterator[str]:
 
 
 def _below(lines: list[str], at: int) -> str:
-    """What stands below a heading or label, up to the next heading: the first three lines."""
+    """The lines below a heading or label, up to the next heading: at most three."""
     below: list[str] = []
     for line in lines[at + 1 : at + 12]:
         if line.startswith("#") or (not line and below):

@@ -28,7 +28,7 @@ def parse(
     known: Callable[[TaskId], bool] = lambda _: False,
     vocabulary: Vocabulary = BUILT_IN,
 ) -> tuple[Report, ...]:
-    """What `author` says in this file, one report a task, in the order of the file.
+    """The reports of `author` in this file, one per task, in the order of the file.
 
     Args:
         file_time: aware; the reports' time, and what bare times are relative to.

@@ -37,7 +37,7 @@ OF_ANOTHER: Final = frozenset(("plan", "past", "step", "other"))
 
 
 def check_conflict(text: str, path: str) -> None:
-    """Raises InvalidFile("conflict-markers") for the marks of an unresolved merge; those in a fence are text."""
+    """Raises InvalidFile("conflict-markers") for merge conflict markers outside fences."""
     if "<<<<<<<" not in text or ">>>>>>>" not in text:
         return
     marks = [(line.text[0], line.start) for line in visible_at(text, (it.start() for it in _MARKERS.finditer(text)))]
@@ -70,7 +70,7 @@ def kinds_of(found: list[TextLine], task: str) -> list[tuple[int, str]]:
 
 @lru_cache(256)
 def kind_of(heading: str, task: str, level: int) -> str:
-    """What a heading makes of the lines below it: "top" speaks for the task, "?" may, the others do not."""
+    """The kind of the lines below a heading: "top" is about the task, "?" may be, others are not."""
     plain = heading.lstrip("*_`\"'✅✔☑❌🚧⏳\ufe0f ")
     others = [found[0].lower() for found in _OTHER_ID.finditer(plain)]
     if task in others or after_id(plain, task) is not None:
@@ -85,7 +85,7 @@ def kind_of(heading: str, task: str, level: int) -> str:
 
 
 def is_item_of_another(text: str, start: int, task: str) -> bool:
-    """Whether the line is in a list that a line like "Next steps:" leads in, which makes it a plan or an example."""
+    """Whether the line is in a list after a line like "Next steps:", which makes it a plan or an example."""
     if not _ITEM.match(text, start):
         return False
     for _ in range(40):
@@ -103,7 +103,7 @@ _TAG = pattern(r"<(?P<end>/?)(?P<tag>pre|code|del|s|strike)>|~~|\n[ \t]*\n", re.
 
 
 def struck_or_code(text: str) -> list[int]:
-    """Where what HTML tags or `~~` make code or struck text begins and ends, in turn; `~~` ends with its paragraph."""
+    """The starts and ends of text that HTML tags or `~~` make code or struck; `~~` ends with its paragraph."""
     spans, open_ = list[tuple[int, int]](), dict[str, int]()
     for found in _TAG.finditer(text) if "~~" in text or "</" in text else ():
         tag = (found["tag"] or found[0]).lower().strip(" \t\n")
@@ -123,7 +123,7 @@ def struck_or_code(text: str) -> list[int]:
 
 
 def after_id(heading: str, task: str) -> str | None:
-    """What stands behind the task's id with which the heading begins; None where it does not begin so."""
+    """The text after the task's id at the beginning of a heading; None without the id."""
     plain = heading.lstrip("*_`\"'[(✅✔☑❌🚧⏳\ufe0f ")
     if plain[: len(task)].lower() != task or (
         len(plain) > len(task)

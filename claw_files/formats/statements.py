@@ -36,7 +36,7 @@ MOST: Final = 20  # unclear statements of one text that are named
 
 
 class Statement(Value, frozen=True):
-    """One place that says how the task stands, understood (`saying.state`) or not (`saying.hint`)."""
+    """One statement, understood (`saying.state`) or unclear (`saying.hint`)."""
 
     start: int  # of its line in the text
     name: str  # as written: the label, or the id
@@ -54,7 +54,7 @@ class LabelPair(Value, frozen=True):
 
 
 class Statements(Value, frozen=True):
-    """What a text says, each in the order of its lines."""
+    """The statements of a text, in the order of its lines."""
 
     states: tuple[Statement, ...] = ()
     pairs: tuple[LabelPair, ...] = ()
@@ -62,7 +62,7 @@ class Statements(Value, frozen=True):
 
 
 def read(text: str, task: str, keys: Container[str], vocabulary: Vocabulary) -> Statements:
-    """What the text says about `task` (any case), and its lines whose name, in lower case, is one of `keys`."""
+    """The text's statements about `task` (any case), and its lines with a name (lower case) in `keys`."""
     return _Reader(text, task.lower(), keys, vocabulary).read()
 
 
@@ -101,7 +101,7 @@ class _Reader:
         return Statements(states=tuple(self._of_the_task()), pairs=tuple(self._pairs), title=title)
 
     def _starts(self) -> Iterator[int]:
-        """Where the lines begin that may speak; what a plan says is nothing, and need not be taken apart."""
+        """The starts of candidate lines; lines in plans are skipped without parsing."""
         keys, task, first = self._keys, self._task, self._words.first
         for found in CANDIDATE.finditer(self._text):
             name, head, time = found.group("name", "head", "time")
@@ -248,7 +248,7 @@ class _Reader:
     # --- headings
 
     def _titles(self) -> str | None:
-        """The first heading that is a title; on the way, what headings say of the task's state."""
+        """The first heading that is a title; and the states in headings before it."""
         title = None
         for number, line in enumerate(self._headings):
             shown = line.shown.lstrip("#").strip().strip("#").strip()
@@ -280,7 +280,7 @@ class _Reader:
     # --- the only line, the first, the last
 
     def _bare_lines(self) -> None:
-        """A state that stands alone as the first or the last line of the text: "DONE"."""
+        """A state alone on the first or last line of the text: "DONE"."""
         text = self._text
         first = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
         last = text.rfind("\n", 0, len(text.rstrip())) + 1
@@ -309,7 +309,7 @@ class _Reader:
     # --- what surrounds a line
 
     def _is_code(self, start: int) -> bool:
-        """Whether the line, indented by four or more, is code: nothing above it makes it part of a list."""
+        """Whether the line, indented by four or more, is code: no line above makes it part of a list."""
         at = start
         for _ in range(40):
             before = self._text.rfind("\n", 0, max(0, at - 1)) + 1
@@ -339,7 +339,7 @@ class _Reader:
         return bisect_right(self._struck, at) % 2 == 1
 
     def _kind(self, start: int) -> str:
-        """Of the section that the line at this place stands in; a heading stands in its own."""
+        """The kind of the section at this position; a heading is in its own section."""
         if not self._headings:
             return "top"
         if self._last[0] == start:
@@ -351,7 +351,7 @@ class _Reader:
         return self._last[1]
 
     def _of_the_task(self) -> Iterator[Statement]:
-        """Without what speaks for a section of its own, where the text says elsewhere how the whole task stands."""
+        """The statements without those about one section, if the text has one about the whole task."""
         whole = [it for it in self._states if not it.kind.startswith("?")]
         parts = [it for it in self._states if it.kind.startswith("?") and it.name.lower() != self._task]
         said = next((it.saying.state for it in reversed(whole) if it.saying.state), None)

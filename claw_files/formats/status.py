@@ -47,7 +47,7 @@ DEFINING: Final = tuple(key for key in BY_KEY if key not in _GOING.split())  # w
 
 
 class _Front(Value, frozen=True):
-    """What the key `status` says: a state with what follows it, or words that were not understood."""
+    """The meaning of the key `status`: a state with its rest, or unclear words."""
 
     saying: StateStatement = NOTHING
     line: int | None = None
@@ -112,7 +112,7 @@ def parse(raw: bytes, path: str, file_time: datetime, tz: tzinfo, vocabulary: Vo
 
 
 def line_of(raw: bytes, path: str, key: str) -> int | None:
-    """The line on which the front matter has the key, under any of its names, from 1; None where it has it not."""
+    """The line of the key in the front matter, under any of its names, from 1; None without it."""
     document = split(raw, path)
     spelled = _spelled(document).get(key)
     return document.lines[spelled] if spelled else None
@@ -129,7 +129,7 @@ def _front(document: Document, keys: Mapping[str, str], vocabulary: Vocabulary) 
 
 
 def _with_front(told: body.BodyStatements, saying: StateStatement) -> body.BodyStatements:
-    """The body's words with what follows the state in the front matter, where the body does not say that."""
+    """The body's statements, completed with the rest of the state in the front matter."""
     more = body.told(saying)
     outputs = (more.pop("outputs"),) if "outputs" in more else ()
     more = {key: text for key, text in more.items() if getattr(told, key) is None}
@@ -154,7 +154,7 @@ def _id(document: Document) -> TaskId:
 
 
 def _spelled(document: Document) -> dict[str, str]:
-    """Our key -> the key as the file spells it: case does not matter, and some have other names."""
+    """Standard key -> the key as the file spells it, in any case and with aliases."""
     exact: dict[str, str] = {}
     for key in document.meta:
         plain = _plain(key)
@@ -174,7 +174,7 @@ def _plain(key: str) -> str:
 
 
 def _keys(document: Document, keys: Mapping[str, str], reading: TimeContext) -> tuple[dict[str, Any], list[Unclear]]:
-    """The values of our keys, and those that are none, where that makes only the key unclear."""
+    """The values of known keys, and invalid ones that only make their key unclear."""
     found, unclear = dict[str, Any](), list[Unclear]()
     for key, spelled in keys.items():
         data = document.meta[spelled]
@@ -242,7 +242,7 @@ def _with_words(
 
 
 def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabulary: Vocabulary = BUILT_IN) -> bytes:
-    """The file's bytes with what differs between `before` and `after`; None for `raw` makes a new file.
+    """The file's bytes with the differences between `before` and `after`; with `raw` None, a new file.
 
     Writes only keys that differ. A state that differs, or a `recorded` that does (that is how a move by hand is
     accepted: `replace(task, recorded=task.state)`), is written with `recorded` and `said`: from then on it is no news.
@@ -280,13 +280,13 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabul
 
 
 def _kept(saying: StateStatement, after: Task) -> dict[str, Data | None]:
-    """What stood behind the state in the key `status`, in keys of its own: the key is about to be written anew."""
+    """The rest after the state in the key `status`, in separate keys, because the key is about to be rewritten."""
     more = body.told(saying)
     return {key: BY_KEY[key].show(getattr(after, key)) for key in more if getattr(after, key)}
 
 
 def _ordered(after: Task, changes: Mapping[str, Data | None]) -> dict[str, Data | None]:
-    """For a file that gets its first front matter: with its id, and in the order of a file that we made."""
+    """For a file that gets its first front matter: with its id, in the order of a new file."""
     first = ("id", "title", "status")
     rest = sorted(changes, key=lambda key: list(BY_KEY).index(key) if key in BY_KEY else len(BY_KEY))
     return {"id": after.id} | {key: changes[key] for key in dict.fromkeys((*first[1:], *rest)) if key in changes}
@@ -317,7 +317,7 @@ def _new(task: Task) -> bytes:
 
 
 def append(raw: bytes, text: str, path: str = "status file", vocabulary: Vocabulary = BUILT_IN) -> bytes:
-    """The file with `text` at its end, as a paragraph of its own; every byte before it stays.
+    """The file with `text` as a separate paragraph at its end; every byte before it is kept.
 
     A note never counts as the task's word: if it reads like one ("Status: DONE"), all its lines are quoted with ">".
     So are those of a note that could close what the text before it left open: what its fences hide would be seen.
@@ -334,7 +334,7 @@ def append(raw: bytes, text: str, path: str = "status file", vocabulary: Vocabul
 
 
 def _speaks(document: Document, note: str, vocabulary: Vocabulary) -> bool:
-    """Whether the note would change what the text says, or what a line below it would say."""
+    """Whether the note would change the text's statements, or those of a line below it."""
     stem = document.path.rpartition("/")[2].removesuffix(".md")
     for below in ("", "\n\nStatus: done\n"):
         texts = (f"{document.body}{below}", f"{document.body}\n\n{note}\n{below}")
@@ -349,13 +349,13 @@ def _speaks(document: Document, note: str, vocabulary: Vocabulary) -> bool:
 
 
 def definition(task: Task) -> dict[str, str]:
-    """What the task is, as opposed to how it goes: the keys that its message carries. Lists are one item a line."""
+    """The defining keys of the task, which its message contains. Lists are one item a line."""
     shown = {key: BY_KEY[key].show(getattr(task, key)) for key in DEFINING}
     return {key: "\n".join(data) if isinstance(data, list) else data for key, data in shown.items() if data}
 
 
 def restore(task: Task, definition: Mapping[str, str]) -> Task:
-    """The task with the keys filled in that vanished when an agent overwrote its file; what is there stays."""
+    """The task with lost keys restored after an agent overwrote its file; existing values are kept."""
     blank, lost = Task(id=task.id), {}
     for key in DEFINING:
         if definition.get(key) and getattr(task, key) == getattr(blank, key):

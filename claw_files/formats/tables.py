@@ -12,14 +12,14 @@ Below = Callable[[int], Iterator[TextLine]]  # the visible lines below the place
 
 
 def is_head(line: TextLine, text: str) -> bool:
-    """Whether the line is a table's header: the next one has nothing but dashes in its cells."""
+    """Whether the line is a table's header: the next one has only dashes in its cells."""
     start = text.find("\n", line.end) + 1
     following = text[start : line_end(text, start)] if start else ""
     return bool(following.strip()) and not following.strip("|:- \t\r")
 
 
 def read(line: TextLine, text: str, below: Below, vocabulary: Vocabulary) -> StateStatement:
-    """What the column named Status says: in the row of the task's id, or in the only row below this header."""
+    """The value in the column named Status: in the row of the task's id, or in the only row."""
     if is_head(line, text):
         rows = [it.shown for it in below(line.end)][1:3]
         if _cells(line.shown)[1:2]:

@@ -13,7 +13,7 @@ from claw_files.formats.frontmatter import Data
 
 
 class TimeContext(Value, frozen=True):
-    """What reading a time needs: the file's own time, and the zone people of this workspace mean."""
+    """The context for parsing a time: the file's time, and the workspace's time zone."""
 
     file_time: datetime
     tz: tzinfo
@@ -183,7 +183,7 @@ EMPTY: Final = frozenset({"", "~", "-", "null", "none", "n/a"})
 
 
 def is_empty(data: Data) -> bool:
-    """Whether the key stands there without a value."""
+    """Whether the key exists without a value."""
     return not data or (isinstance(data, str) and data.strip().lower() in EMPTY)
 
 

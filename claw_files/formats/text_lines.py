@@ -66,7 +66,7 @@ def hidden(text: str) -> list[tuple[int, int]]:
 
 
 def has_marks(text: str) -> bool:
-    """Whether the text holds what opens or closes a fence or comment; a cheap look, one letter first."""
+    """Whether the text has a mark of a fence or comment; a cheap check, one letter first."""
     return any(mark[-1] in text and mark in text for mark in ("<!--", "```", "~~~", "-->"))
 
 
@@ -85,12 +85,12 @@ def headings(text: str, spans: Spans | None = None) -> Iterator[TextLine]:
 
 
 def exactly(text: str, line: str) -> Iterator[TextLine]:
-    """The lines that are this one, letter for letter, outside fences and comments."""
+    """The lines equal to this one, outside fences and comments."""
     return (found for found in visible_at(text, _begun(text, line)) if found.text == line)
 
 
 def _begun(text: str, start: str) -> Iterator[int]:
-    """Where the lines begin that begin with `start`: found, not tried, so that long texts cost little."""
+    """The starts of lines that begin with `start`, found by search, so that long texts are cheap."""
     at = text.find(start)
     while start and at >= 0:
         if at == 0 or text[at - 1] == "\n":
@@ -132,11 +132,11 @@ def _without(line: str, start: int, spans: list[tuple[int, int]]) -> str:
 
 
 def line_end(text: str, at: int) -> int:
-    """Where the line that holds `at` ends, in front of its "\\n"."""
+    """The end of the line at `at`, before its "\n"."""
     end = text.find("\n", at)
     return len(text) if end < 0 else end
 
 
 def next_line(text: str, at: int) -> int:
-    """Where the line behind the one that holds `at` begins; the text's end behind the last one."""
+    """The start of the line after the one at `at`; the end of the text after the last one."""
     return min(line_end(text, at) + 1, len(text))

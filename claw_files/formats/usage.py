@@ -36,7 +36,7 @@ _NUMBER = pattern(
 
 
 def of_output(raw: bytes) -> Usage | None:
-    """What the end of a program's output reports: Claude Code, Codex and Gemini CLI with JSON; the last report counts.
+    """The usage in the end of a program's output: JSON of Claude Code, Codex, Gemini CLI; the last report counts.
 
     Args:
         raw: standard output; only its last `END_BYTES` are looked at.
@@ -50,12 +50,12 @@ def of_output(raw: bytes) -> Usage | None:
 
 
 def of_json(raw: bytes) -> Usage | None:
-    """What `runs/RUN-ID/usage.json` says: `{"input", "output", "cached", "cost", "model"}`."""
+    """The usage in `runs/RUN-ID/usage.json`: `{"input", "output", "cached", "cost", "model"}`."""
     return of_facts(_decoded(raw.decode("utf-8", "replace")))
 
 
 def of_front_matter(raw: bytes, path: str) -> Usage | None:
-    """What `usage:` in a file's front matter says: a status file's, a checkpoint's, a worker's result's."""
+    """The usage in a file's front matter: a status file's, a checkpoint's, a worker's result's."""
     try:
         return of_facts(frontmatter.parse(raw, path).meta.get("usage"))
     except InvalidFile:
@@ -63,12 +63,12 @@ def of_front_matter(raw: bytes, path: str) -> Usage | None:
 
 
 def of_facts(found: object) -> Usage | None:
-    """What a line of the journal says under `usage`; None where it says nothing."""
+    """The usage in a line of the journal; None without one."""
     return _plain(found) if isinstance(found, Mapping) else None
 
 
 def _decoded(text: str) -> Any:
-    """The first JSON document in the text; what follows it is somebody's talk."""
+    """The first JSON document in the text; the text after it is ignored."""
     try:
         return json.JSONDecoder().raw_decode(text.strip())[0]
     except (ValueError, RecursionError):
@@ -91,7 +91,7 @@ def _of_object(found: Mapping[str, Any]) -> Usage | None:
 
 
 def _of_claude(found: Mapping[str, Any]) -> Usage | None:
-    """Its `input_tokens` leave out what was written to and read from the cache."""
+    """Claude Code's usage, whose `input_tokens` exclude tokens written to and read from the cache."""
     usage, models = _mapping(found.get("usage")), _mapping(found.get("modelUsage"))
     cached = _tokens(usage.get("cache_read_input_tokens"))
     read = _tokens(usage.get("input_tokens")) + cached + _tokens(usage.get("cache_creation_input_tokens"))
@@ -100,7 +100,7 @@ def _of_claude(found: Mapping[str, Any]) -> Usage | None:
 
 
 def _of_gemini(models: Mapping[str, Any]) -> Usage | None:
-    """The sum of its models; what it thought counts as output."""
+    """The sum over Gemini's models; thoughts count as output."""
     tokens = [_mapping(_mapping(one).get("tokens")) for one in list(models.values())[:100]]
     read = sum(_tokens(one.get("prompt")) for one in tokens)
     written = sum(_tokens(one.get("candidates")) + _tokens(one.get("thoughts")) for one in tokens)
@@ -118,7 +118,7 @@ def _first(found: Mapping[str, Any], keys: Iterable[str]) -> Any:
 
 
 def _some(read: int, written: int, cached: int, cost: float | None, model: Any = None) -> Usage | None:
-    """The usage, or None where nothing of it was reported."""
+    """The usage, or None if no value was reported."""
     if not read and not written and cost is None:
         return None
     read, written = min(read, MOST_TOKENS), min(written, MOST_TOKENS)
@@ -131,7 +131,7 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 
 def _tokens(found: Any) -> int:
-    """A number of tokens; 0 for what is none."""
+    """A number of tokens; 0 if invalid."""
     number = _number(found)
     return int(number) if number is not None and number <= MOST_TOKENS else 0
 
@@ -142,7 +142,7 @@ def _money(found: Any) -> float | None:
 
 
 def _number(found: Any) -> float | None:
-    """A number, also as people write it: "12,345", "$0.42"; None for what is none, negative or not finite."""
+    """A number, also as people write it: "12,345", "$0.42"; None if invalid, negative or not finite."""
     if isinstance(found, str):
         written = _NUMBER.fullmatch(found.strip()[:64])
         found = float(re.sub("[,_]", "", written[1]) + written[2]) if written else None
@@ -158,7 +158,7 @@ def _number(found: Any) -> float | None:
 
 
 def priced(usage: Usage, input_price: float, output_price: float, cached_price: float | None) -> Usage:
-    """The usage with its cost by these prices of a million tokens, where none was reported and tokens were."""
+    """The usage with its cost by these prices per million tokens, if only tokens were reported."""
     if usage.cost is not None or not (usage.input or usage.output):
         return usage
     cached = input_price if cached_price is None else cached_price
@@ -167,7 +167,7 @@ def priced(usage: Usage, input_price: float, output_price: float, cached_price: 
 
 
 def model_name(configured: str | None, reported: str | None) -> str | None:
-    """The model that did the work: as reported, in the spelling of the configuration where that means the same.
+    """The reported model, in the spelling of the configuration if it means the same.
 
     "claude-sonnet-4-6-20260101", reported, is the configured "anthropic/claude-sonnet-4-6".
     """

@@ -63,7 +63,7 @@ def squash(text: str) -> str:
 
 
 class Vocabulary:
-    """Which words mean which state, and which agents there are (None: any name may be one's)."""
+    """The state words, and the agents (None: any name may be an agent's)."""
 
     def __init__(self, words: Words = (), agents: frozenset[AgentId] | None = None) -> None:
         self.agents = agents
@@ -87,11 +87,11 @@ class Vocabulary:
         return next((MARKS[letter] for letter in text if letter in MARKS), None)
 
     def is_weak(self, word: str) -> bool:
-        """Whether the phrase, squashed, is one that prose and titles use for other things, too."""
+        """Whether the squashed phrase also has other meanings in prose and titles."""
         return f" {word} " in _WEAK
 
     def near(self, word: str) -> str | None:
-        """The known phrase, squashed, that differs from the squashed word by one letter, or by two that changed places.
+        """The known squashed phrase that differs from the word by one letter, or by two swapped letters.
 
         Only for words of four letters or more.
         """
@@ -100,7 +100,7 @@ class Vocabulary:
         return next((known for known in self._near if _differs_by_one(word, known)), None)
 
     def suggestion(self, word: str) -> str:
-        """What to write instead, where the known phrase, squashed, was probably meant."""
+        """What to write instead, if the known squashed phrase was probably meant."""
         spelled = (one.strip() for text in (*_BUILT_IN.values(), *self._more) for one in text.split(","))
         meant = next((one for one in spelled if squash(one) == word), word)
         return f'did you mean "{meant}"? write "Status: {self.states[word].value}"'
@@ -132,7 +132,7 @@ def vocabulary(words: Words, agents: frozenset[AgentId] | None = None) -> Vocabu
 
 
 def problems(words: Words) -> list[tuple[str, str]]:
-    """What is wrong with words that a person adds, as (the state they stand under, a sentence)."""
+    """The problems of words that a person adds, as (their state, a sentence)."""
     found, seen = list[tuple[str, str]](), dict(BUILT_IN.states)
     for state_, more in words:
         for word in more:

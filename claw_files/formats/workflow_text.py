@@ -10,7 +10,7 @@ _NOT_IN_PATHS = pattern(r"[^A-Za-z0-9._-]+")
 
 
 def fill(text: str, value: Callable[[str, str], str | None]) -> str:
-    """The text with `value(name, part)` in each placeholder's place; one of which that is None stays as it is."""
+    """The text with each placeholder replaced by `value(name, part)`; a None leaves it unchanged."""
 
     def put(found: "re.Match[str]") -> str:
         if not found["name"]:
@@ -22,7 +22,7 @@ def fill(text: str, value: Callable[[str, str], str | None]) -> str:
 
 
 def path_part(text: str) -> str:
-    """A value as it may stand in a path: letters, digits, `.`, `_` and `-`, at most 64 of them, none at the front."""
+    """A value as a part of a path: letters, digits, `.`, `_` and `-`, at most 64, no mark at its beginning."""
     return _NOT_IN_PATHS.sub("-", text).strip(".-_")[:64] or "item"
 
 

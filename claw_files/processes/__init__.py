@@ -14,7 +14,7 @@ LOST = "lost"  # the reason of a run whose supervisor is gone and has not writte
 
 
 class Sandbox(Value, frozen=True):
-    """How a run is confined. Paths are relative to the workspace unless something else is said."""
+    """The sandbox of a run. Paths are relative to the workspace unless stated otherwise."""
 
     required: bool  # without one the run does not start; else it starts without
     network: bool = True
@@ -28,7 +28,7 @@ class Sandbox(Value, frozen=True):
 
 
 class StartOrder(Value, frozen=True):
-    """All it takes to start one run. Everything but `message` and the ids comes from the operator's configuration."""
+    """Everything needed to start one run. All but `message` and the ids comes from the operator's configuration."""
 
     run: Run  # id, agent, key, task, generation, epoch, timeout, started; the command is filled in from below
     workspace: str  # absolute; CLAWFILES_WORKSPACE, and {workspace} unless `base` says otherwise
@@ -46,7 +46,7 @@ class StartOrder(Value, frozen=True):
 
 
 class Surroundings(Value, frozen=True):
-    """What a runtime may know of the workspace."""
+    """The part of the workspace that a runtime may use."""
 
     settings: Settings
     base: str  # the folder of clawfiles.toml, absolute
@@ -55,14 +55,14 @@ class Surroundings(Value, frozen=True):
 
 
 class HandshakeResult(Value, frozen=True):
-    """What a first word with an agent found; `problem` is empty where the agent can be given work."""
+    """The result of a handshake; `problem` is empty if the agent can be given work."""
 
     problem: str = ""
     advice: tuple[str, ...] = ()
 
 
 class SetupProblem(Value, frozen=True):
-    """Something that the doctor tells of a runtime: a code of `doctor.codes`, and where it is in clawfiles.toml."""
+    """A problem of a runtime for the doctor: a code of `doctor.codes`, and its place in clawfiles.toml."""
 
     code: str
     detail: str = ""
@@ -71,7 +71,7 @@ class SetupProblem(Value, frozen=True):
 
 
 class AgentRuntime:
-    """One way to wake agents and to speak to them: what the setting `runtime` names. No method waits for a turn.
+    """One way to wake agents and to send to them: a value of the setting `runtime`. No method waits for a turn.
 
     `integrations.agent_runtimes` has the implementations by name, `config.RUNTIMES` what the rules know of them. These
     methods are enough for an agent whose runs start the command of their order, and that nobody can ask or correct.
@@ -81,7 +81,7 @@ class AgentRuntime:
         self._around = around
 
     def prepare(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
-        """The order as this runtime starts it; it comes as it would be for a plain command."""
+        """The order as this runtime starts it; the input is the order for a plain command."""
         return order
 
     def launch(self, order: StartOrder, start: Callable[[StartOrder], bool]) -> bool:
@@ -92,22 +92,22 @@ class AgentRuntime:
         return start(order)
 
     def steer(self, run: Run, message: Message) -> str | None:
-        """When the agent at work in `run` sees a correction; None where it finds it in steer.md by itself.
+        """When the agent of the live run sees a correction; None if it only reads steer.md.
 
         The correction stands in the run's steer.md already. Raises Refused where the run takes none any more.
         """
         return None
 
     def ping(self, agent: Agent, patience: timedelta) -> str | None:
-        """Why the agent could not be woken now, in one sentence; None where nothing is known against it."""
+        """Why the agent could not be woken now, in one sentence; None if no problem is known."""
         return None
 
     def probe(self, agent: Agent, say: Callable[[str], None]) -> HandshakeResult:
-        """Whether the agent can be given work, without a prompt; `say` hears each step. Raises NotInstalled."""
+        """Whether the agent can be given work, without a prompt; `say` gets each step. Raises NotInstalled."""
         return HandshakeResult()
 
     def doctor(self, agents: Sequence[Agent]) -> Iterable[SetupProblem]:
-        """What is wrong in the set-up of this runtime's agents; no agent's program is started, no file is written."""
+        """The problems in the set-up of this runtime's agents, without starting a program or writing a file."""
         return ()
 
 

@@ -13,7 +13,7 @@ _working = dict[str, tuple[str, ...]]()  # programs that have built one for this
 
 
 def problem(environ: Mapping[str, str]) -> str | None:
-    """Why no sandbox can be built here, and what helps, in one sentence; None where one can. Tries it, once."""
+    """Why no sandbox can be built here, and the fix, in one sentence; None if it can. Tries it, once."""
     try:
         program = resolved([PROGRAM], environ.get("PATH", os.defpath))
     except OSError:
@@ -40,5 +40,5 @@ def problem(environ: Mapping[str, str]) -> str | None:
 
 
 def options(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What it knows beyond the oldest version that will do, once `problem` has tried it. Raises OSError without it."""
+    """The optional features that this bubblewrap supports, after `problem`. Raises OSError without it."""
     return _working.get(resolved([PROGRAM], environ.get("PATH", os.defpath)), ())

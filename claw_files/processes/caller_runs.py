@@ -14,7 +14,7 @@ Told = Mapping[str, str]  # what a run was told when it began, as CLAWFILES_* va
 
 
 def told(env: Told, is_ours: Callable[[str], bool], agents: Callable[[], Mapping[AgentId, Agent]]) -> list[Told]:
-    """What the live runs of a workspace were told that the calling process is part of, the innermost first.
+    """The variables of the live runs of a workspace that the calling process belongs to, innermost first.
 
     Variables of its own count where the processes above it are no run's, and for two kinds of runs: what the daemon
     carries out for a sandbox, and what an agent does in the processes of OpenClaw.
@@ -30,7 +30,7 @@ def told(env: Told, is_ours: Callable[[str], bool], agents: Callable[[], Mapping
 
 
 def run_of(told: Told) -> Run:
-    """The live run that was told this."""
+    """The live run with these variables."""
     run, agent, task = told["CLAWFILES_RUN"], told.get("CLAWFILES_AGENT", ""), told.get("CLAWFILES_TASK")
     found = Run(id=RunId(run), agent=AgentId(agent), key=replace(Key.parse(run), send=None).render(), alive=True)
     return replace(found, task=TaskId(task)) if task else found

@@ -20,10 +20,10 @@ NPM: Final = {
 
 
 class CommandRuntime(AgentRuntime):
-    """Starts the command of an agent's configuration as it stands there."""
+    """Starts the command in an agent's configuration unchanged."""
 
     def ping(self, agent: Agent, patience: timedelta) -> str | None:
-        """Why its program could not be started. The program is not asked: each start of it is a run."""
+        """Why the program could not be started. The program itself is not started."""
         return next((f"{agent.name} cannot be woken: {wrong}" for _, wrong in self._missing([agent])), None)
 
     def probe(self, agent: Agent, say: Callable[[str], None]) -> HandshakeResult:
@@ -57,6 +57,6 @@ class CommandRuntime(AgentRuntime):
 
 
 def _how_to_install(agent: Agent) -> str:
-    """What to type so that its program is there; empty where we do not know it."""
+    """The command that installs the program; empty if unknown."""
     name = os.path.basename(agent.command[0]) if agent.command else ""
     return f"npm install -g {NPM[name]}" if name in NPM else ""

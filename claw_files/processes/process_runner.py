@@ -44,7 +44,7 @@ class ProcessRunner:
         closed: bool = False,
         read: Callable[[str], Content] | None = None,
     ) -> None:
-        """With `closed`, what agents make in their runs is for their owner alone, as what we make is.
+        """With `closed`, new files of agents' runs are private, as in a compartment.
 
         `read` finds runs of months ago, too.
         """
@@ -74,7 +74,7 @@ class ProcessRunner:
             raise CannotWrite(f"runs/{run_id}", error.strerror or str(error)) from error
 
     def _start(self, order: StartOrder, folder: str, lock: int) -> bool:
-        """Stage the folder, start its supervisor, move it into place; the supervisor goes on when `go` is closed."""
+        """Stage the folder, start its supervisor, move it into place; the supervisor continues when `go` is closed."""
         from claw_files.processes import run_staging
 
         staged = os.path.join(self._root, ".clawfiles", "runs-new", f"{order.run.id}.{token(4)}")
@@ -91,7 +91,7 @@ class ProcessRunner:
             os.close(go)
 
     def _confined(self, plan: "run_staging.RunPlan") -> list[tuple[str, str]]:
-        """The order's fields about the sandbox; without one, the command as it is."""
+        """The order's sandbox fields; without a sandbox, the plain command."""
         if plan.order.sandbox is None:
             return [("arg", item) for item in plan.command]
         from claw_files.processes import sandbox_builder
@@ -172,7 +172,7 @@ class ProcessRunner:
             return ended
 
     def _read(self, run_id: RunId) -> Run | None:
-        """The run as run.md tells it; one that cannot be read is a run all the same, with nothing known of it."""
+        """The run in run.md; for an unreadable one, a run without known facts."""
         from claw_files.processes import run_staging
 
         try:

@@ -26,7 +26,7 @@ def read_message() -> str:
 
 
 def read_settings(environ: Mapping[str, str]) -> tuple[str, config.Settings]:
-    """The folder of clawfiles.toml, and what stands in it. Raises KeyError, OSError, InvalidConfig."""
+    """The folder of clawfiles.toml, and its content. Raises KeyError, OSError, InvalidConfig."""
     base = environ.get("CLAWFILES_BASE") or environ["CLAWFILES_WORKSPACE"]
     with open(os.path.join(base, "clawfiles.toml"), "rb") as file:
         return base, config.parse(file.read(CONFIG_BYTES))
@@ -45,12 +45,12 @@ def failed(wrong: Exception) -> int:
 
 
 def write_record(folder: str, name: str, facts: object) -> None:
-    """Write a file of the run's folder so that it survives a power cut."""
+    """Write a file of the run's folder durably."""
     write_durably(folder, name, json.dumps(msgspec.to_builtins(facts)) + "\n")
 
 
 def read_record(folder: str, name: str, form: type[Record]) -> Record | None:
-    """What was written last; None before that, or where it cannot be read."""
+    """The last written record; None without one, or if it is unreadable."""
     with suppress(OSError, msgspec.MsgspecError, ValueError):
         return msgspec.json.decode(load_file(os.path.join(folder, name), RECORD_BYTES) or b"", type=form)
     return None

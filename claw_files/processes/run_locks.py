@@ -15,17 +15,17 @@ _SUFFIX = ".lock"
 
 
 class RunLocks:
-    """The lock files in `.clawfiles/runs/`; those of ended runs are gone, so listing them finds what is live."""
+    """The lock files in `.clawfiles/runs/`; those of ended runs are removed, so a listing gives the live ones."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def path(self, run_id: RunId) -> str:
-        """Where the run's lock file lies."""
+        """The path of the run's lock file."""
         return os.path.join(self._folder, run_id + _SUFFIX)
 
     def prepare(self, unended: Callable[[], list[RunId]]) -> None:
-        """Make the folder if it is gone, with a file for each run that has not ended, or `ids` would not name them."""
+        """Create a missing folder with a file for each run that has not ended, so that `ids` is complete."""
         if os.path.isdir(self._folder):
             return
         temporary = f"{self._folder}-{token(4)}"
@@ -52,7 +52,7 @@ class RunLocks:
 
     @contextlib.contextmanager
     def taking(self, run_id: RunId) -> Iterator[int | None]:
-        """The run's lock, held, as a descriptor that is closed at the end; None when somebody else holds it."""
+        """The run's held lock, as a descriptor that is closed at the end; None if it is held elsewhere."""
         fd = self._take(run_id)
         try:
             yield fd

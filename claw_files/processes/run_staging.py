@@ -36,7 +36,7 @@ class RunPlan:
         lock: str,
         closed: bool = False,
     ) -> None:
-        """With `closed`, what its agent makes is for its owner alone, as what we make is."""
+        """With `closed`, new files of the run's agent are private."""
         self.order, self.staged, self.folder, self.lock, self.closed = order, staged, folder, lock, closed
         self.message_file = os.path.join(folder, "message.md")
         self.cwd = os.path.join(order.workspace, order.cwd or "")
@@ -46,11 +46,11 @@ class RunPlan:
 
     @property
     def identity(self) -> dict[str, str]:
-        """Which run it is, as CLAWFILES_* variables; its message, which may be long, says nothing of that."""
+        """The run's identity as CLAWFILES_* variables, without its message, which may be long."""
         return {key: it for key, it in self.env.items() if key.startswith("CLAWFILES_") and key != "CLAWFILES_MESSAGE"}
 
     def _fill(self, item: str) -> str:
-        """Fill the placeholders in one pass: what is put in is never looked at again, whatever it holds."""
+        """Replace the placeholders in one pass: inserted text is never expanded again."""
         run = self.order.run
         values = {
             "workspace": self.order.base or self.order.workspace,
@@ -62,7 +62,7 @@ class RunPlan:
         return _PLACEHOLDER.sub(lambda found: values[found[1]] or "", item)
 
     def _own(self) -> dict[str, str]:
-        """What the commands of clawfiles read as their defaults when the agent calls them."""
+        """The variables that clawfiles' commands in the run use as defaults."""
         order, run = self.order, self.order.run
         own = {"WORKSPACE": order.workspace, "AGENT": run.agent, "RUN": run.id, "TASK": run.task, "LABEL": order.label}
         own["RUN_DIR"] = self.folder
@@ -90,7 +90,7 @@ def _texts(order: StartOrder) -> Iterator[tuple[str, str]]:
 
 
 def stage(plan: RunPlan) -> None:
-    """Write the folder where nobody looks, durably: message.md for its owner only, run.md as it starts."""
+    """Write the folder in a private place, durably: message.md with mode 0600, run.md with the start."""
     make_folders(os.path.dirname(plan.staged))
     make_folders(os.path.dirname(plan.folder))
     # Here, not in a tick: who starts runs pays for what dead starters left.
@@ -101,7 +101,7 @@ def stage(plan: RunPlan) -> None:
 
 
 def _sweep(folder: str, age_seconds: float = 3600) -> None:
-    """Delete what starters staged that were killed before there was a supervisor to tidy up after them."""
+    """Delete staged folders of starters that were killed before a supervisor existed."""
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):
             if time.time() - entry.stat().st_mtime > age_seconds:
@@ -109,7 +109,7 @@ def _sweep(folder: str, age_seconds: float = 3600) -> None:
 
 
 def fields(plan: RunPlan, grace: timedelta, cap_bytes: int) -> list[tuple[str, str]]:
-    """Return the supervisor's order as (name, value) pairs, but for the command; it reads no YAML, no value of ours."""
+    """Return the supervisor's order as (name, value) pairs, without the command; the supervisor reads no YAML."""
     limit = plan.run.timeout
     return [
         ("inode", str(os.stat(plan.staged).st_ino)),
@@ -130,7 +130,7 @@ def fields(plan: RunPlan, grace: timedelta, cap_bytes: int) -> list[tuple[str, s
 
 
 def handover(staged: str, pairs: list[tuple[str, str]]) -> int:
-    """Return a descriptor to read the order from: a file without a name, for it may hold secrets."""
+    """Return a descriptor of the order: an unnamed file, because the order may contain secrets."""
     path = os.path.join(staged, ".order")
     # Unlinked at once: from then on only the supervisor, which inherits the descriptor, can read the secrets.
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -143,7 +143,7 @@ def handover(staged: str, pairs: list[tuple[str, str]]) -> int:
 
 
 def place(staged: str, folder: str) -> bool:
-    """Move a staged folder to where it counts, durably; False when one is there."""
+    """Move a staged folder into runs/, durably; False if one exists there."""
     try:
         os.rename(staged, folder)  # the kernel never replaces a folder that holds something, and every run's does
     except OSError:
@@ -155,7 +155,7 @@ def place(staged: str, folder: str) -> bool:
 
 
 def discard(staged: str) -> None:
-    """Delete what was staged, if it still is."""
+    """Delete a folder that is still staged."""
     import shutil
 
     shutil.rmtree(staged, ignore_errors=True)
@@ -175,12 +175,12 @@ def read(folder: str, run_id: RunId) -> Run:
 
 
 def is_folder(path: str) -> bool:
-    """Whether a folder is there; a link to one is none: what we write there would lie outside of the workspace."""
+    """Whether the path is a folder; not a link, through which writes would leave the workspace."""
     return os.path.isdir(path) and not os.path.islink(path)
 
 
 def is_name(name: str) -> bool:
-    """Whether a name in runs/ can be a run's; what else lies there is somebody's, and left alone."""
+    """Whether a name in runs/ can be a run's; other names are ignored."""
     try:
         words.key(name, "run id")
     except BadId:
@@ -189,7 +189,7 @@ def is_name(name: str) -> bool:
 
 
 def write_end(folder: str, run: Run, told: str = "") -> None:
-    """Write the end of a run that nobody supervises any more, with the last lines of its logs and what is `told`."""
+    """Write the end of an unsupervised run, with the last lines of its logs and `told`."""
     make_folders(folder)
     _keep_foreign(folder)
     logs = b"".join(_end_of(os.path.join(folder, name)) for name in ("stdout.log", "stderr.log"))
@@ -198,7 +198,7 @@ def write_end(folder: str, run: Run, told: str = "") -> None:
 
 
 def _keep_foreign(folder: str) -> None:
-    """Move aside what lies in run.md's place and is no run.md: it is somebody's, and not written over."""
+    """Move aside a file in run.md's place that is not a run.md, instead of overwriting it."""
     path = os.path.join(folder, "run.md")
     if not os.path.lexists(path):
         return
@@ -223,7 +223,7 @@ def render(run: Run) -> str:
 
 
 def parse(data: bytes, path: str) -> Run:
-    """Return the run that run.md's bytes tell of, `tail` without its fence. Raises InvalidFile."""
+    """Return the run in run.md's bytes, `tail` without its fence. Raises InvalidFile."""
     from claw_files.formats import runs
 
     run = runs.parse(data, path)

@@ -25,7 +25,7 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc
 
 
 def fields(plan: RunPlan, sandbox: Sandbox, private: str) -> list[tuple[str, str]]:
-    """The supervisor's order as far as it is about the sandbox, the command included.
+    """The sandbox fields of the supervisor's order, including the command.
 
     Where none can be built, the command as it is, or, where one is required, the reason why the run must not start.
     Raises OSError.
@@ -62,7 +62,7 @@ def _fields(plan: RunPlan, sandbox: Sandbox, command: tuple[str, ...], private: 
 
 
 def _prepare(plan: RunPlan, sandbox: Sandbox, door: str) -> list[str]:
-    """Make what is bound and not there yet; the files among it. Raises OSError, Refused for a link in its place."""
+    """Create missing bound paths; returns the files among them. Raises OSError, Refused for a link in their place."""
     root = plan.order.workspace
     for folder in (*sandbox.hidden, os.path.join(root, sandbox.inbox)):
         make_folders(folder)
@@ -84,7 +84,7 @@ def _prepare(plan: RunPlan, sandbox: Sandbox, door: str) -> list[str]:
 
 
 def _check_plain(path: str, must_exist: bool = True) -> None:
-    """Raises Refused where the path leads through a link: what it then means could be changed by an agent."""
+    """Raises Refused if the path leads through a link, whose target an agent could change."""
     if os.path.realpath(path) != os.path.normpath(path):
         raise Refused("sandbox", f"{path} is or is below a link; a sandbox can only contain real folders")
     if must_exist and not os.path.isdir(path):
@@ -92,7 +92,7 @@ def _check_plain(path: str, must_exist: bool = True) -> None:
 
 
 def _make_file(path: str) -> bool:
-    """Whether the file was made; Raises Refused for one that is there and is no plain file."""
+    """Whether the file was created; raises Refused if one exists that is not a regular file."""
     make_folders(os.path.dirname(path))
     with suppress(FileExistsError):
         _write_new(path, b"")
@@ -104,7 +104,7 @@ def _make_file(path: str) -> bool:
 
 
 def _write_new(path: str, data: bytes) -> None:
-    """Raises FileExistsError where something is there."""
+    """Raises FileExistsError if the name exists."""
     fd = open_or_make(path, os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, "wb") as file:
         file.write(data)
@@ -151,7 +151,7 @@ def _walls(plan: RunPlan, sandbox: Sandbox, program: str, door: str) -> SandboxP
 
 
 def _ways_to(path: str) -> Iterator[str]:
-    """The path, which has no links, and every other one to the same place: through each mount that shows it."""
+    """The path, which has no links, and all other paths to it through other mounts."""
     with open("/proc/self/mountinfo", "rb") as file:
         words = [line.split(b" ")[2:5] for line in reversed(file.readlines())]
     lines = [[os.fsdecode(word.decode("unicode_escape").encode("latin-1")) for word in line] for line in words]
@@ -164,12 +164,12 @@ def _ways_to(path: str) -> Iterator[str]:
 
 
 def _is_extra(path: str) -> bool:
-    """Whether it is there, and not in the system's folders anyway."""
+    """Whether the path exists, and is not in the system's folders."""
     return os.path.exists(path) and not any(is_above(folder, path) for folder in _SYSTEM)
 
 
 def _programs(program: str, home: str, base: str) -> list[str]:
-    """What it takes to run the agent's program, and ours: the folders they lie in, unless those hold more than that."""
+    """The folders for the agent's program and clawfiles, unless they contain more than that."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     wanted = [package, sys.prefix, sys.base_prefix]
     for path in (program, os.path.realpath(program)):

@@ -35,7 +35,7 @@ GIVE_UP_SECONDS = 10.0  # after KILL: what still lives then hangs in the kernel 
 
 
 class SupervisorOrder:
-    """What to do, as `processes.process_runner` wrote it."""
+    """The order, as written by `processes.process_runner`."""
 
     def __init__(self, data: bytes) -> None:
         fields = [field.partition("=")[::2] for field in data.decode("utf-8", "surrogateescape").split("\0")]
@@ -74,7 +74,7 @@ class Supervision:
         self.kill_at = self.limit_at = float("inf")
 
     def run(self) -> None:
-        """Start the agent, watch it, end what is left, write the end."""
+        """Start the agent, supervise it, stop what is left, write the end."""
         try:
             self._start()
         except OSError as error:
@@ -133,7 +133,7 @@ class Supervision:
         return not left or time.monotonic() > self.kill_at + GIVE_UP_SECONDS
 
     def _why_it_ends(self) -> str:
-        """Return how the run ends, or nothing while it goes on."""
+        """Return the reason of the run's end, or nothing while it continues."""
         if self.exit is not None:
             return "exited" if self.exit >= 0 else f"ended by {signal_name(-self.exit)}"
         if self.asked_to_stop or os.path.lexists(os.path.join(self.order.folder, STOP)):
@@ -141,7 +141,7 @@ class Supervision:
         return "timed out" if time.monotonic() >= self.limit_at else ""
 
     def _end(self, left: set[int]) -> None:
-        """Ask whoever has not been asked; after the grace, kill."""
+        """Ask the processes that have not been asked; after the grace period, kill."""
         now = time.monotonic()
         if not self.told:
             self.kill_at = now + self.order.grace
@@ -177,7 +177,7 @@ class Supervision:
             os.unlink(self.order.lock)  # still held: whoever looks now finds the end written
 
     def _tidy(self) -> bytes:
-        """Take away what was made for this run and nobody filled; return what is to be told of what it left."""
+        """Remove empty folders created for this run; return the report about its protected names."""
         told = list[str]()
         for path in self.order.fresh:
             with contextlib.suppress(OSError):
@@ -199,14 +199,14 @@ class Supervision:
 
 
 def order_in(folder: str) -> bytes:
-    """Return the word in the request for the run's end; it never is more than one."""
+    """Return the word in the request to stop the run; there is at most one."""
     with contextlib.suppress(OSError):
         return (load_file(os.path.join(folder, STOP), 20) or b"").strip()
     return b""
 
 
 def resolved(command: list[str], path: str) -> str:
-    """Return the program as an absolute path; folders of `path` that depend on where one stands are skipped.
+    """Return the program as an absolute path; relative folders of `path` are skipped.
 
     Raises OSError for a program that is not found, or that is named relative to wherever the agent happens to run.
     """
@@ -223,7 +223,7 @@ def resolved(command: list[str], path: str) -> str:
 
 
 def spawn(order: SupervisorOrder, program: str, stdout: int, stderr: int) -> int:
-    """Return the pid of the agent, running; closes this process's copies. Raises OSError where it cannot run."""
+    """Return the pid of the started agent; closes this process's copies. Raises OSError if it cannot run."""
     with open(order.stdin or os.devnull, "rb", buffering=0) as stdin:
         # The exec closes the child's end: nothing to read means that the agent runs, anything else is the reason.
         report, told = os.pipe()
@@ -274,7 +274,7 @@ def reset_signals() -> None:
 
 
 def send(pids: set[int], number: int) -> None:
-    """Signal each process; one that has ended meanwhile is fine."""
+    """Signal each process; an ended one is ignored."""
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, number)
@@ -288,7 +288,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def signal_name(number: int) -> str:
-    """Return "SIGSEGV", or "signal 40" for one without a name."""
+    """Return "SIGSEGV", or "signal 40" for an unnamed one."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -296,7 +296,7 @@ def signal_name(number: int) -> str:
 
 
 def instant() -> str:
-    """Return the present as run.md spells it, UTC."""
+    """Return the current time as in run.md, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
@@ -322,7 +322,7 @@ def close_others() -> None:
 
 
 def is_in_place(order: SupervisorOrder) -> bool:
-    """Wait until the starter has moved the run folder into its place, or is gone; return whether it did.
+    """Wait until the starter has moved the run folder into place, or has ended; return whether it did.
 
     The folder, not the starter, says so: one killed after the move has started this run, one killed before has not.
     """
