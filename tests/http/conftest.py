@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.support import warm
+from tests.support.commands import typed
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 30.0
@@ -61,17 +63,17 @@ class Answer(NamedTuple):
 class Served:
     """A workspace, its server, and who asks it."""
 
-    def __init__(self, root: Path, config: str = CONFIG, *options: str) -> None:
+    def __init__(self, root: Path, config: str = CONFIG, *options: str, program: Sequence[str] = ()) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
         (root / "clawfiles.toml").write_text(config)
         self.stderr = root.parent / f"{root.name}.stderr"
-        self.process, self.told = self._start(options)
+        self.process, self.told = self._start(program or warm.command(), options)
         self.port = int(self.told["url"].rpartition(":")[2])
         self._tokens: dict[str, str] = {}
 
-    def _start(self, options: tuple[str, ...]) -> tuple["subprocess.Popen[bytes]", Any]:
-        command = [sys.executable, "-m", "claw_files", "-C", str(self.root), "serve", "--port", "0", "--json", *options]
+    def _start(self, program: Sequence[str], options: tuple[str, ...]) -> tuple["subprocess.Popen[bytes]", Any]:
+        command = [*program, "-C", str(self.root), "serve", "--port", "0", "--json", *options]
         with self.stderr.open("wb") as err:
             process = subprocess.Popen(
                 command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
@@ -131,8 +133,7 @@ class Served:
     def shell(self, *arguments: str, by: str | None = None, ok: bool = True) -> Any:
         """What the same program prints on a command line."""
         named = ["--agent", by] if by else []
-        command = [sys.executable, "-m", "claw_files", "-C", str(self.root), *named, *arguments, "--json"]
-        done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=WAIT_SECONDS)
+        done = typed(self.root, *named, *arguments, "--json", env=environment())
         assert not ok or done.returncode == 0, done.stderr
         return json.loads(done.stdout if done.returncode == 0 else done.stderr)
 
@@ -180,9 +181,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts a server; whatever it was asked, it must have no traceback to show at the end."""
     started: list[Served] = []
 
-    def start(more: str = "", *options: str) -> Served:
+    def start(more: str = "", *options: str, **named: Sequence[str]) -> Served:
         """With `more` in its configuration."""
-        started.append(Served(tmp_path / f"team{len(started)}", f"{CONFIG}\n{more}\n", *options))
+        started.append(Served(tmp_path / f"team{len(started)}", f"{CONFIG}\n{more}\n", *options, **named))
         return started[-1]
 
     yield start

@@ -289,7 +289,8 @@ def test_a_wrong_configuration_is_told_and_forgiven_when_it_is_mended(served) ->
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_the_server_ends_cleanly_on_a_signal(served, number: int, status: int) -> None:
+def test_the_server_ends_cleanly_on_a_signal(serve, number: int, status: int) -> None:
+    served = serve(program=[sys.executable, "-m", "claw_files"])
     with served.connect():  # one that says nothing keeps nobody
         assert served.end(number) == status
     assert served.complaints == ""

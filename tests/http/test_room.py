@@ -5,7 +5,6 @@ import json
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from claw_files.http.connection_limits import MOST_CONNECTIONS
 from claw_files.http.event_stream import MOST_STREAMS
 from claw_files.testing.patience import until
 from tests.proofs import some
+from tests.support import warm
 
 from .conftest import environment
 
@@ -229,7 +229,7 @@ def test_listeners_without_end_keep_nobody_out(serve) -> None:
 @contextmanager
 def mcp(served) -> Iterator[int]:
     """The port of a server of MCP over the same workspace."""
-    command = [sys.executable, "-m", "claw_files", "-C", str(served.root), "mcp", "--http", "--port", "0"]
+    command = [*warm.command(), "-C", str(served.root), "mcp", "--http", "--port", "0"]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
