@@ -36,7 +36,7 @@ OUTSIDE = AgentId("")  # in no compartment, whoever acts
 
 
 class Site:
-    """One workspace, or one compartment of it: its configuration, its files, the places beside it, and who acts."""
+    """One workspace, or one compartment of it: configuration, files, other places, and the caller."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Site:
         clock: Clock | None = None,
         home: AgentId | None = None,
     ) -> None:
-        """What lies at `base`, the folder of clawfiles.toml.
+        """A site at `base`, the folder of clawfiles.toml.
 
         Args:
             home: the agent whose compartment is meant; OUTSIDE for none; not given: who acts decides.
@@ -61,7 +61,7 @@ class Site:
         self.clock: Clock = clock or SystemClock()
 
     def close(self) -> None:
-        """Let go of everything that was opened here and beside; nothing of it may be used afterwards.
+        """Close everything that was opened here and in other places; nothing of it may be used afterwards.
 
         Only for who opens many: services know one another and the places beside them, so their descriptors would
         stay open until the garbage collector comes by.
@@ -81,7 +81,7 @@ class Site:
         return CommandNotes(self.root, self.clock)
 
     def begin(self, *call: object) -> Note:
-        """The note of a command that makes something, left before its first step; `call` is what tells it from others.
+        """The note of a command that creates something, written before its first step; `call` identifies the call.
 
         It is kept until `finish`, so that the same call goes on where this one failed. Raises CannotWrite, Busy.
         """
@@ -95,12 +95,12 @@ class Site:
         return [it for it in (self, *(it for it in self._known.values() if it is not self)) if part in vars(it)]
 
     def finish(self, is_over: bool = True) -> None:
-        """What was asked for is done and was told: typed once more, it is another. Raises CannotWrite."""
+        """Record that the command has answered: a repeat is a new command. Raises CannotWrite."""
         for place in self._known_with("pending"):
             place.pending.end(is_over)
 
     def failed(self, error: ClawError) -> None:
-        """Say in the error what stands of a command that failed, and keep its note where something does."""
+        """Add the completed steps of a failed command to the error, and keep its note if there are any."""
         made = dict.fromkeys(_told(line) for place in self._known_with("files") for line in place.files.made)
         if isinstance(error, RunFailed):  # what was waited for was accepted before
             made.clear()
@@ -114,7 +114,7 @@ class Site:
 
     @cached_property
     def settings(self) -> config.Settings:
-        """The checked configuration, as it holds here. Raises InvalidConfig, CannotRead."""
+        """The checked configuration for this place. Raises InvalidConfig, CannotRead."""
         if not self.home:
             return self._whole
         from claw_files.policy import visibility
@@ -122,11 +122,11 @@ class Site:
         return visibility.inside(self._whole, self.home)
 
     def check_settings(self) -> None:
-        """Raises InvalidConfig, CannotRead for a configuration that is wrong, also where nobody needs it yet."""
+        """Raises InvalidConfig, CannotRead for an invalid configuration, even if it is not needed yet."""
         _ = self.settings
 
     def check_trust(self) -> None:
-        """Raises Untrusted where somebody else than us decides what is started here."""
+        """Raises Untrusted if other users decide what is started here."""
         with self._around.opened() as fd:  # what is checked is what is read, whatever happens to the folder's name
             workspace_trust.check(self.base, self.base, fd)
 
@@ -138,7 +138,7 @@ class Site:
     # --- what who acts may do
 
     def check_use(self, command: str) -> None:
-        """Raises Refused where whoever acts may not use the command, or not from inside this run.
+        """Raises Refused if the caller may not use the command, or not from inside this run.
 
         Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
         """
@@ -150,7 +150,7 @@ class Site:
                 profiles.check_command(self._whole, agent, command)
 
     def check_run(self, agent: AgentId) -> None:
-        """Raises Refused where we are part of a run, and it is another agent's."""
+        """Raises Refused inside a run of another agent."""
         for run in self.runs_around()[:1]:
             from claw_files.policy import profiles
 
@@ -160,7 +160,7 @@ class Site:
 
     @cached_property
     def home(self) -> AgentId:
-        """The agent in whose compartment we are: who acts, or who spawned the worker that does; OUTSIDE for none."""
+        """The agent of this compartment: the caller, or the spawner of the calling worker; OUTSIDE for none."""
         if self._home is not None or not self.caller:
             return self._home or OUTSIDE
         known = self._whole.agents.get(self.caller)
@@ -172,14 +172,14 @@ class Site:
 
     @property
     def root(self) -> str:
-        """The folder in which everything lies but the configuration; under a wrong one, where that lies."""
+        """The folder of everything but the configuration; with an invalid configuration, its folder."""
         with suppress(InvalidFile):  # the doctor works all the same
             if self.home:
                 return os.path.join(self.base, FOLDER, self.home)
         return self.base
 
     def when(self, at: datetime) -> str:
-        """The instant as people of this workspace read it now; in UTC under a wrong configuration."""
+        """The instant in the workspace's time zone; in UTC with an invalid configuration."""
         zone: tzinfo = UTC
         with suppress(InvalidFile):
             zone = self.settings.workspace.zone
@@ -191,7 +191,7 @@ class Site:
 
     @cached_property
     def files(self) -> DiskFiles:
-        """Raises CannotRead where something else lies in the place of our own folder: we would lock and write there."""
+        """Raises CannotRead if something else is in the place of clawfiles' own folder, which it writes to."""
         if not self.home:
             return self._around
         for path in (FOLDER, f"{FOLDER}/{self.home}"):
@@ -217,7 +217,7 @@ class Site:
 
     @cached_property
     def locks(self) -> "Locks":
-        """Those that all places share."""
+        """The locks that all places share."""
         return Locks(self.base, self.clock)
 
     @cached_property
@@ -251,50 +251,50 @@ class Site:
 
     @property
     def _inner(self) -> Mapping[str, str]:
-        """The variables of the innermost run that we are part of, as it was started; empty outside of any."""
+        """The variables of the innermost current run, as it was started; empty outside of any run."""
         return self._ancestry[0] if self._ancestry else {}
 
     @cached_property
     def _named(self) -> str | None:
-        """Who is said to act: by name, else by the run that we are part of. No agent acts in a check's run."""
+        """The caller's name: the given one, else the current run's agent. No agent acts in a check's run."""
         whose = None if self._asked else self._inner.get("CLAWFILES_AGENT")
         return self._asked or (whose if whose and whose in self._whole.agents else None)
 
     @property
     def caller(self) -> AgentId | None:
-        """Who is said to act, whether or not the configuration knows the name."""
+        """The caller's name, whether or not it is configured."""
         return AgentId(self._named.lower()) if self._named else None
 
     def runs_around(self) -> "list[Run]":
-        """The live runs of this workspace that we are part of, the innermost first."""
+        """The live runs of this workspace that this process belongs to, innermost first."""
         return [caller_runs.run_of(told) for told in self._ancestry]
 
     @property
     def agent(self) -> AgentId | None:
-        """Who acts, if anybody was named. Raises NotFound for a name that the configuration does not know."""
+        """The calling agent, if one was named. Raises NotFound for an unknown name."""
         return self.settings.agent(self._named).name if self._named else None
 
     @property
     def actor(self) -> AgentId:
-        """Who acts. Raises NoAgentNamed, NotFound."""
+        """The calling agent. Raises NoAgentNamed, NotFound."""
         if agent := self.agent:
             return agent
         raise NoAgentNamed
 
     @property
     def coordinator_or_actor(self) -> AgentId:
-        """Who acts where the coordinator is meant unless somebody else was named."""
+        """The calling agent, by default the coordinator."""
         return self.agent or self.settings.coordinator
 
     @property
     def inside(self) -> TaskId | None:
-        """The task in whose run we are."""
+        """The task of the current run."""
         text = self._inner.get("CLAWFILES_TASK")
         return words.task_id(text) if text else None
 
     @property
     def woken_by(self) -> "Message | None":
-        """The message that woke the run we are part of, where it is the actor's."""
+        """The message that woke the current run, if it is the actor's."""
         name = self._inner.get("CLAWFILES_MESSAGE_ID")
         if not name:
             return None
@@ -304,7 +304,7 @@ class Site:
         return None
 
     def generation(self, task: TaskId, named: int | None) -> int | None:
-        """The generation that the caller says it holds of `task`: what it named, else its run's, for its task only."""
+        """The generation that the caller claims to hold of `task`: the given one, else its run's for this task."""
         text = self._inner.get("CLAWFILES_GENERATION")
         if named is not None or not text or self.inside != task:
             return named
@@ -312,7 +312,7 @@ class Site:
 
     @cached_property
     def tokens(self) -> "Tokens":
-        """What callers over HTTP and MCP show: of all agents, wherever we are."""
+        """The tokens for HTTP and MCP: those of all agents, in every place."""
         from claw_files.services.admin.tokens import Tokens
 
         return Tokens(self.base, self._whole)
@@ -330,7 +330,7 @@ class Site:
         return self.at(OUTSIDE)
 
     def at(self, home: AgentId) -> Self:
-        """The one of that home, made at the first look: all that were made from one know one another."""
+        """The site of that home, created once: all sites from one know each other."""
         if home == self.home:
             return self
         if self._original:
@@ -346,7 +346,7 @@ class Site:
 
     @cached_property
     def view(self) -> Self:
-        """The same to be read only, as are the places beside it: for services that only look."""
+        """The same site and other places, read-only: for services that only read."""
         from claw_files.storage.view import WorkspaceView
 
         made = self._beside(self._home)
@@ -356,15 +356,15 @@ class Site:
 
     @property
     def is_blind(self) -> bool:
-        """Whether who acts is not of this compartment: it may act by a task's id, and is shown nothing of it."""
+        """Whether the caller is outside of this compartment: it may act by a task's id, and sees nothing of it."""
         return bool(self.home) and self._home is not None and self.caller != self.home
 
     def _siblings(self) -> Siblings[Workspace]:
-        """What the workspace knows of its siblings."""
+        """The siblings for the workspace."""
         return Siblings()
 
 
 def _told(line: bytes) -> str:
-    """What a line of the journal says was done, in two words."""
+    """The action of a journal line, in two words."""
     facts = msgspec.json.decode(line)
     return f"{facts['action']} {facts['task'] or facts['agent'] or facts['key'] or ''}".rstrip()

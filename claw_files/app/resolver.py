@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Site)
 
 
 class Resolver(Siblings[Workspace], Generic[P]):
-    """Finds the workspace in which to act. Where no agent has a compartment, that is always this one."""
+    """Finds the workspace to act in. If no agent has a compartment, that is always this one."""
 
     def __init__(self, here: P, run_of: Callable[[Task, Entry | None], Run | None]) -> None:
         """`run_of` finds runs in the workspace around the compartments."""
@@ -70,7 +70,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return self._home_of(agent).workspace if self._leaves(agent) else None
 
     def _leaves(self, agent: AgentId) -> bool:
-        """Whether the work of the agent lies elsewhere; in a compartment lies that of its agent and of workers."""
+        """Whether the agent's files are elsewhere; a compartment has those of its agent and of workers."""
         if not self.is_closed:
             return agent in self._here.compartmental
         from claw_files.policy import visibility
@@ -88,7 +88,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
 
     @cached_property
     def moving(self) -> "MovingIn | None":
-        """What moves tasks into compartments; None where there are none."""
+        """Moves tasks into compartments; None without any."""
         here = self._here
         if not here.compartmental:
             return None
@@ -108,7 +108,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return here.outer if is_outside else here
 
     def to_see(self, task: TaskId, by_line: bool = False) -> P:
-        """The workspace in which to look at the task. Raises NotFound where the caller must not know of the task.
+        """The workspace for reading the task. Raises NotFound if the caller must not know of the task.
 
         With `by_line`, a ledger line that names a hidden agent is enough.
         """
@@ -118,7 +118,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return place
 
     def to_act(self, task: TaskId, by: AgentId | None = None) -> P:
-        """The workspace in which the caller, or `by`, acts on the task; where it `is_blind`, they are shown nothing.
+        """The workspace in which the caller, or `by`, acts on the task; if it `is_blind`, the answer has no details.
 
         Raises NotFound for a task in a compartment that is not the business of who acts.
         """
@@ -133,7 +133,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return place
 
     def to_take(self, task: TaskId, to: AgentId | None = None) -> P:
-        """As `to_act`, for a caller who wants to have the task, or to give it to an agent, and so to be shown it.
+        """As `to_act`, for a caller that takes the task or assigns it, and therefore may see it.
 
         Raises NotFound in a compartment of somebody else, unless the task is for that agent.
         """
@@ -143,7 +143,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return place
 
     def _may_decide(self, place: P, task: TaskId, by: AgentId | None) -> bool:
-        """Whether the task is the business of who acts, wherever it lies: a boss's, and that of who asked for it."""
+        """Whether the caller may decide about the task in any place: a boss or its requester."""
         by, found = by or self._here.actor, place.workspace.known(task)
         return authority.is_boss(self._here.settings, by) or (found is not None and found.requested_by == by)
 
@@ -157,7 +157,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
         return bool((found and self._hides(found, line)) or (by_line and line and line.agent in self._hidden))
 
     def _hides(self, task: Task, line: Entry | None) -> bool:
-        """Whether the task belongs to a hidden agent; where its file does not say whose it is, its line counts."""
+        """Whether the task belongs to a hidden agent; without an assignee, its line counts."""
         return bool(self._hidden & {task.assignee or (line and line.agent), task.spawner})
 
     @cached_property
@@ -178,7 +178,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
 
     @cached_property
     def _hidden_tasks(self) -> set[str]:
-        """The tasks of hidden agents: what lies in compartments, and what those agents were ever given."""
+        """The tasks of hidden agents: those in compartments, and those ever assigned to these agents."""
         ws = self._here.workspace
         found = {row.id for row in ws.rows() if not row.error and self._hides(row.task(), None)}
         names = {name.removesuffix(".md").upper() for it in self.others() for _, name in it.task_ids()}

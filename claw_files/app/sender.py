@@ -30,7 +30,7 @@ class Sender:
         self._app, self._ws, self._outbox = app, app.workspace, app.outbox
 
     def run(self) -> None:
-        """Deliver what is to be delivered now. What comes in while this ends is seen once more at the end."""
+        """Deliver the due posts. Posts that arrive meanwhile are checked once more at the end."""
         while self._outbox.ready(self._outbox.posts()):
             try:
                 with self._ws.locks.hold(LOCK, PATIENCE, "the sender"):
@@ -46,7 +46,7 @@ class Sender:
                 waiting[post.id] = after
 
     def _try(self, post: Post) -> Post | None:
-        """Deliver one post to every address that has not had it, and write down how it went; the post if it stays."""
+        """Deliver one post to the remaining addresses, and record the result; returns the post if it is kept."""
         post = self._outbox.begun(post)  # on a disk that is full nothing is sent, rather than again and again
         try:
             reason, post = self._deliver(post)
@@ -60,7 +60,7 @@ class Sender:
         return None
 
     def _deliver(self, post: Post) -> tuple[str, Post]:
-        """Why it failed, or "", and the post with the addresses that have it."""
+        """The reason of the failure, or "", and the post with the addresses that received it."""
         channel = channels_of(self._ws.settings, post.to)[post.channel]
         there, limit, reasons = addresses(channel, self._ws.base, os.environ), self._ws.settings.notify.timeout, []
         for number, address in enumerate(there, 1):
@@ -76,7 +76,7 @@ class Sender:
 
 
 def main(folder: str) -> int:
-    """Send, and end; 1 where the workspace cannot be read."""
+    """Send, then exit; 1 if the workspace cannot be read."""
     try:
         Sender(App(folder, {}, None)).run()
     except (ClawError, OSError):

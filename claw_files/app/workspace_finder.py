@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def set_up(root: str, template: str, program: str | None) -> "list[InitStep]":
-    """Make or complete the workspace in the folder `root`, which is made if need be; says what was made and kept.
+    """Create or complete the workspace in the folder `root`, created if missing; returns each step.
 
     Raises Untrusted for a folder in which others decide what is started.
     """
@@ -39,7 +39,7 @@ def set_up(root: str, template: str, program: str | None) -> "list[InitStep]":
 
 
 def take_out(root: str, program: str) -> "list[InitStep]":
-    """Take out of the folder `root` what `set_up` had put in for the program; says what was taken out and kept."""
+    """Remove from the folder `root` what `set_up` added for the program; returns each step."""
     check(root, root)
     return _setup(root).remove(program)
 
@@ -51,7 +51,7 @@ def _setup(root: str) -> "Setup":
 
 
 def find_root(start: str | None, env: Mapping[str, str]) -> str:
-    """The absolute path of the folder whose clawfiles.toml counts; `Site` checks whose it is. Raises NoWorkspace."""
+    """The absolute path of the workspace's folder; `Site` checks its owner. Raises NoWorkspace."""
     named = env.get("CLAWFILES_WORKSPACE")
     if not start and named:
         folder = os.path.abspath(named) if _is_workspace(named) else around_of(named)
@@ -68,7 +68,7 @@ def find_root(start: str | None, env: Mapping[str, str]) -> str:
 
 
 def counting(folder: str) -> str:
-    """Of the folder and the workspaces around it the one whose configuration counts; the folder where there is none.
+    """The folder whose configuration counts, of the folder and the workspaces around it; else the folder.
 
     A run writes into its working folder, so what lies inside a workspace of ours is none, unless somebody trusts it.
     A stranger's workspace around ours is passed by.
@@ -86,7 +86,7 @@ def counting(folder: str) -> str:
 
 
 def parsed(base: str, content: Content) -> config.Settings:
-    """The settings in a configuration's content; from the cache where they were checked by the same version of us.
+    """The settings of a configuration's content; from the cache if the same version checked them.
 
     Raises InvalidConfig.
     """
@@ -106,5 +106,5 @@ def around_of(folder: str) -> str:
 
 
 def _is_workspace(folder: str) -> bool:
-    """Whether clawfiles.toml is there, readable or not: what is wrong with it is told when it is read."""
+    """Whether clawfiles.toml exists, readable or not: reading it reports any error."""
     return os.path.lexists(os.path.join(folder, CONFIG))

@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def _keep(context: click.Context, option: click.Parameter, value: object) -> None:
-    """Remember a shared option for the whole call; the one nearest to the end of the line counts."""
+    """Store a shared option for the whole call; the last one on the line counts."""
     if value:
         context.meta[_META + (option.name or "")] = value
 
@@ -31,7 +31,7 @@ def _shared() -> list[click.Option]:
 
 
 def text(value: str) -> str:
-    """The type of a parameter that may stand in a file: no bytes that are not UTF-8, no NUL."""
+    """The type of a parameter that may be written to a file: valid UTF-8, no NUL."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -45,7 +45,7 @@ TEXT = text
 
 
 class CommandEnded(Exception):
-    """The command was ended from outside: by Ctrl-C, or because nobody reads its output any more."""
+    """The command was interrupted: by Ctrl-C, or because its output was closed."""
 
 
 class Interrupted(CommandEnded):
@@ -73,7 +73,7 @@ class Command(CommandShape):
     """One command."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What the command returns. Raises Refused for what the daemon does for nobody in a sandbox."""
+        """The command's result. Raises Refused for a command that the daemon runs for no sandbox."""
         if is_forwarded():
             from claw_files.policy.profiles import check_forwarded
 
@@ -97,13 +97,13 @@ def command(name: str, *, example: str, **attributes: Any) -> Callable[[Callable
 
 
 def shared(name: str) -> Any:
-    """The value of a shared option: "start", "agent" or "json"; None where it was not given."""
+    """The value of a shared option: "start", "agent" or "json"; None if it was not given."""
     context = click.get_current_context(silent=True)
     return context.meta.get(_META + name) if context else None
 
 
 def open_app(agent: str | None = None) -> "App":
-    """The workspace that the command is meant for; `agent` acts, where a command has an option of its own for that.
+    """The workspace of the command; `agent` is the caller, if a command has its own option for it.
 
     Raises Refused where whoever acts may not use the command that is being called: every command comes by here.
     """
@@ -128,7 +128,7 @@ def is_forwarded() -> bool:
 
 
 def _name_of(context: click.Context) -> str:
-    """The command's name as the profiles have it: "task list"."""
+    """The command's name in profiles: "task list"."""
     return context.command_path.partition(" ")[2]
 
 
@@ -189,7 +189,7 @@ def read_text(path: str | None) -> str:
 
 
 def task_ids(texts: Sequence[str]) -> tuple[Any, ...]:
-    """The task ids that the texts name, also several in one with commas between. Raises BadId."""
+    """The task ids in the texts, which may be separated by commas. Raises BadId."""
     from claw_files.core.text import task_id
 
     return tuple(task_id(part.strip()) for text in texts for part in text.split(",") if part.strip())

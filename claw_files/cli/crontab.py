@@ -26,7 +26,7 @@ def cron_block(root: str) -> str:
 
 
 def install(block: str) -> bool:
-    """Put the block into the user's crontab; False when it stands there already.
+    """Add the block to the user's crontab; False if it is already there.
 
     Raises NotFound, CannotWrite, RunFailed.
     """
@@ -39,7 +39,7 @@ def install(block: str) -> bool:
 
 
 def remove(root: str) -> str:
-    """Take the workspace's block out of the user's crontab, and return it; "" when there is none.
+    """Remove the workspace's block from the user's crontab, and return it; "" without one.
 
     A crontab that holds nothing else is removed. Raises as `install`.
     """
@@ -51,12 +51,12 @@ def remove(root: str) -> str:
 
 
 def block_of(root: str) -> str:
-    """The workspace's block as it stands in the user's crontab; "" when there is none. Raises as `install`."""
+    """The workspace's block in the user's crontab; "" without one. Raises as `install`."""
     return without_block(_crontab(), root)[1]
 
 
 def is_installed(root: str) -> bool:
-    """Whether the user's crontab, as far as it can be read, calls the heartbeat of the workspace at `root`."""
+    """Whether the user's crontab, if readable, runs the heartbeat of the workspace at `root`."""
     try:
         lines = _crontab().splitlines()
     except (NotFound, CannotWrite, RunFailed):
@@ -74,7 +74,7 @@ def with_block(crontab: str, block: str) -> str:
 
 
 def without_block(crontab: str, root: str) -> tuple[str, str]:
-    """The crontab without the workspace's block, and that block; "" where there is none."""
+    """The crontab without the workspace's block, and that block; "" without one."""
     there = crontab.splitlines()
     span = _span(there, *_marks(root))
     if span is None:
@@ -84,7 +84,7 @@ def without_block(crontab: str, root: str) -> tuple[str, str]:
 
 
 def _span(lines: list[str], begin: str, end: str) -> tuple[int, int] | None:
-    """Where the lines from one mark to the other stand: the first, and the one after the last."""
+    """The lines from one mark to the other: the index of the first, and of the one after the last."""
     if begin not in lines or end not in lines[lines.index(begin) :]:
         return None
     first = lines.index(begin)
@@ -96,7 +96,7 @@ def _marks(root: str) -> tuple[str, str]:
 
 
 def _crontab() -> str:
-    """The user's crontab as it is; empty when there is none. Anything else that goes wrong must not empty it."""
+    """The user's crontab; empty if there is none. Any other error must not empty it."""
     found = call(["crontab", "-l"], _HINT)
     if found.returncode == 0:
         return found.stdout

@@ -24,7 +24,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit status of the command that `arguments` call; prints what it prints."""
+    """The exit status of the command in `arguments`; prints its output."""
     wait_notice.say = None if _wants_json(arguments) else warn  # with --json an error is all that stands there
     try:
         if "CLAWFILES_SOCKET" in os.environ:
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether --json was said; looked up in the raw arguments, because reading them may be what went wrong."""
+    """Whether --json was given, in the raw arguments, because parsing them may have failed."""
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in before
 
@@ -76,7 +76,7 @@ def _tell(error: ClawError, arguments: Sequence[str]) -> None:
 
 
 def _broken_pipe() -> int:
-    """Whoever read our output has enough; nothing more is said, not at the end of the process either."""
+    """Discard further output after its reader has closed the pipe, also at the end of the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BROKEN_PIPE
 

@@ -63,7 +63,7 @@ def systemd(only_print: bool, removes: bool, now: bool, name: str | None) -> Non
 
 
 def _told(said: str, text: str, commands: Sequence[str] = ()) -> str:
-    """What was written, where, and what is left to type."""
+    """What was written, its path, and the remaining commands."""
     from claw_files.core.text import safe
 
     type_now = "\n".join(("now type:", *(f"  {command}" for command in commands))) if commands else ""

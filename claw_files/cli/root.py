@@ -26,7 +26,7 @@ class Group(CommandShape, click.Group):
         self._words = words
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What the command returns. Click itself would print on Ctrl-C, and exit 1 when the output is closed."""
+        """The command's result. Click itself would print on Ctrl-C, and exit 1 if the output is closed."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -161,7 +161,7 @@ def _perform(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _alone(perform: Callable[..., None]) -> Callable[..., None]:
-    """What a group does that is called without one of its commands."""
+    """The action of a group called without one of its commands."""
 
     def callback(**given: Any) -> None:
         if not click.get_current_context().invoked_subcommand:
@@ -180,7 +180,7 @@ def _read(argument: "Argument", value: Any) -> Any:
 
 
 def _reword(wrong: Any, options: dict[str, str]) -> None:
-    """Let the error name options where it names arguments."""
+    """Make the error name options instead of arguments."""
     if name := getattr(wrong, "name", None):
         wrong.name = options.get(name, name)
     elif wrong.args and isinstance(wrong.args[0], str):

@@ -23,13 +23,13 @@ _LOCAL = ("checkpoint",)
 
 
 def is_local(arguments: Sequence[str]) -> bool:
-    """Whether this process does it by itself: help, and what is about the one file that it may write."""
+    """Whether this process runs the command itself: help, and commands for the one writable file."""
     words = _words(arguments)
     return not words or words[0] in _LOCAL or not {"--help", "-h", "--version"}.isdisjoint(arguments)
 
 
 def _words(arguments: Sequence[str]) -> list[str]:
-    """The arguments without shared options that stand before the command."""
+    """The arguments before the command, without shared options."""
     rest = list(arguments)
     while rest and rest[0].startswith("-"):
         rest = rest[2:] if rest[0] in _VALUED else rest[1:]
@@ -37,7 +37,7 @@ def _words(arguments: Sequence[str]) -> list[str]:
 
 
 def call(path: str, arguments: Sequence[str]) -> int:
-    """The exit status of the command; prints what it printed. Raises DaemonNeeded, InvalidFile."""
+    """The exit status of the command; prints its output. Raises DaemonNeeded, InvalidFile."""
     words, text = _with_input(arguments)
     request = json.dumps({"argv": words, "input": text}).encode() + b"\n"
     with wait_notice.waiting("for the daemon, which carries the command out"):
@@ -48,7 +48,7 @@ def call(path: str, arguments: Sequence[str]) -> int:
 
 
 def _with_input(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The words with the text of the file that an option names: the daemon reads no file for us."""
+    """The arguments with the text of the file that an option names: the daemon reads no file for a sandbox."""
     words, text = list(arguments), None
     for number, word in enumerate(words):
         option, equals, value = word.partition("=")

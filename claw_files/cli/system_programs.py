@@ -12,7 +12,7 @@ WAIT_SECONDS = 20.0
 def call(
     command: list[str], hint: str, text: str = "", wait_seconds: float | None = WAIT_SECONDS
 ) -> "subprocess.CompletedProcess[str]":
-    """How the command ended; it speaks English.
+    """The result of the command, with output in English.
 
     Raises NotFound with the hint where there is no such program, and RunFailed when it does not end in time.
     """

@@ -53,7 +53,7 @@ WantedBy=default.target
 
 
 class UnitPlace(Value, frozen=True):
-    """Where a workspace's unit stands, or would."""
+    """The path of a workspace's unit, existing or not."""
 
     root: str
     name: str  # "clawfiles-team.service"
@@ -61,7 +61,7 @@ class UnitPlace(Value, frozen=True):
 
 
 class UnitChange(Value, frozen=True):
-    """What was done about a unit, and the lines that are left to type."""
+    """The change of a unit, and the remaining commands."""
 
     place: UnitPlace
     text: str  # of the unit: as it is to stand there, or stood there
@@ -70,7 +70,7 @@ class UnitChange(Value, frozen=True):
 
 
 def place_of(root: str, name: str | None) -> UnitPlace:
-    """Where the unit of the workspace at `root`, an absolute path, stands.
+    """The path of the unit of the workspace at `root`, an absolute path.
 
     Without a name it is the one that the workspace's unit has already, else the folder's own. Raises BadValue.
     """
@@ -79,7 +79,7 @@ def place_of(root: str, name: str | None) -> UnitPlace:
 
 
 def unit_text(root: str, drain: timedelta) -> str:
-    """The unit of the workspace's daemon, whose drain takes that long. Raises BadValue for what no unit can hold."""
+    """The unit of the workspace's daemon with this drain time. Raises BadValue for text that no unit can contain."""
     path = with_our_programs(os.environ.get("PATH", os.defpath))
     for what, text in (("workspace", root), ("PATH", path), ("program", this_program()[0])):
         _check(what, text)
@@ -94,7 +94,7 @@ def unit_text(root: str, drain: timedelta) -> str:
 
 
 def ends_at_logout() -> bool:
-    """Whether systemd ends what the user has there, with the last of the user's sessions."""
+    """Whether systemd stops the user's units with the user's last session."""
     import pwd
 
     return not os.path.exists(os.path.join(LINGERING, pwd.getpwuid(os.geteuid()).pw_name))
@@ -106,12 +106,12 @@ def is_installed(root: str) -> bool:
 
 
 def standing(place: UnitPlace) -> str:
-    """The workspace's unit as it stands there; "" when there is none. Raises Conflict."""
+    """The installed unit of the workspace; "" without one. Raises Conflict."""
     return _ours(place) or ""
 
 
 def install(place: UnitPlace, text: str, now: bool) -> UnitChange:
-    """Write the unit where it does not stand already; `now` types what makes systemd run it.
+    """Write the unit unless it is there; `now` also runs the commands that start it.
 
     Raises Conflict where something else stands in its place, CannotWrite, NotFound without a systemctl, RunFailed.
     """
@@ -143,13 +143,13 @@ def remove(place: UnitPlace, now: bool) -> UnitChange:
 
 
 def _check_manager(now: bool) -> None:
-    """Before anything is written: without a systemctl it would be half done."""
+    """Check for systemctl before anything is written."""
     if now:
         call(["systemctl", "--version"], _HINT)
 
 
 def _type(*commands: str) -> None:
-    """A start and a stop may take minutes: systemd has a limit for both, so there is none here. Raises RunFailed."""
+    """Run systemctl without a time limit, because systemd limits start and stop itself. Raises RunFailed."""
     for command in commands:
         done = call(command.split(), _HINT, wait_seconds=None)
         if done.returncode:
@@ -166,7 +166,7 @@ def _write(place: UnitPlace, text: str) -> None:
 
 
 def _delete(place: UnitPlace) -> None:
-    """The unit, and the link by which it was enabled: that would lead nowhere."""
+    """Delete the unit, and the link that enabled it, which would be dangling."""
     link = os.path.join(_folder(), "default.target.wants", place.name)
     try:
         os.unlink(place.path)
@@ -180,7 +180,7 @@ def _delete(place: UnitPlace) -> None:
 
 
 def _ours(place: UnitPlace) -> str | None:
-    """What stands at the place, if it is ours; None for nothing. Raises Conflict for everything else."""
+    """The content at the path, if clawfiles wrote it; None if missing. Raises Conflict for everything else."""
     try:
         raw = load_file(place.path, _CAP_BYTES)
     except OSError:
@@ -204,7 +204,7 @@ def _foreign(place: UnitPlace, why: str) -> Conflict:
 
 
 def _installed(root: str) -> str | None:
-    """The file name of the workspace's unit, whatever it is called."""
+    """The file name of the workspace's unit, whatever its name."""
     folder = _folder()
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     for name in names:
@@ -242,7 +242,7 @@ def _name_of(root: str) -> str:
 
 
 def _check(what: str, text: str) -> None:
-    """Refuse what no line of a unit can hold: it is UTF-8, and a line ends at a line break."""
+    """Refuse text that no line of a unit can contain: invalid UTF-8 and line breaks."""
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise BadValue(what, text, "a path without control characters, which a unit cannot hold")
     if what == "program" and _UNSTARTABLE.intersection(text):
@@ -254,7 +254,7 @@ def _check(what: str, text: str) -> None:
 
 
 def _literal(text: str) -> str:
-    """For a line that is read as it stands, but for "%", and for a space or a backslash at its very end."""
+    """Text for a literal setting, with "%" escaped, and a space or backslash at its end."""
     return text.replace("%", "%%")
 
 
@@ -265,6 +265,6 @@ def _word(text: str) -> str:
 
 
 def _command(words: list[str]) -> str:
-    """A command line; where it holds a "$", the colon says that it names no variable (systemd 244 and newer)."""
+    """A command line; if it contains a "$", a colon disables variables (systemd 244 and newer)."""
     line = " ".join(_word(word) for word in words)
     return f":{line}" if "$" in line else line

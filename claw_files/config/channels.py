@@ -16,7 +16,7 @@ def named(channels: Sequence[str]) -> dict[str, str]:
 
 
 def name_of(channel: str, place: int) -> str:
-    """How the channel at that place of its list, counted from 1, is called in files, logs and errors."""
+    """The channel's name in files, logs and errors, by its position in the list, counted from 1."""
     return channel if channel.startswith(FILE) else f"{channel.partition(':')[0].lower()}-{place}"
 
 

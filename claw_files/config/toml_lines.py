@@ -34,7 +34,7 @@ def locate(text: str) -> dict[Path, int]:
 
 
 def nearest(lines: dict[Path, int], path: Path) -> int | None:
-    """The line of `path`, else of the table it is in; None when nothing of it is written."""
+    """The line of `path`, else of the table around it; None if neither is written."""
     while path:
         if path in lines:
             return lines[path]

@@ -10,7 +10,7 @@ from claw_files.core.errors import BadId, BadValue, InvalidConfig, UsageError
 
 
 class TomlReading:
-    """What was read: `values` by path, the names of user-chosen tables, and the problems so far."""
+    """The state of reading: `values` by path, the names of user-chosen tables, and the problems so far."""
 
     def __init__(self, text: str) -> None:
         self.lines = locate(text)
@@ -20,11 +20,11 @@ class TomlReading:
         self.problems: list[tuple[int | None, str]] = []
 
     def problem(self, path: Path, sentence: str) -> None:
-        """Note what is wrong at `path`; the key is named in front, the line found."""
+        """Record a problem at `path`, with its key and line."""
         self.problems.append((nearest(self.lines, path), f"{_spell(path)}: {sentence}"))
 
     def section(self, path: Path, rows: str) -> dict[str, Any]:
-        """The values of the table at `path` by key, defaults included; `rows` names it as the table does."""
+        """The values of the table at `path` by key, with defaults; `rows` is the name in the table of settings."""
         return {
             row.path[-1]: self.values.get((*path, row.path[-1]), _default(row))
             for row in TABLE
@@ -32,7 +32,7 @@ class TomlReading:
         }
 
     def walk(self, table: dict[str, Any], path: Path = ()) -> None:
-        """Read `table` and what is in it."""
+        """Read `table` and its content."""
         known = children(path)
         for key, value in table.items():
             here = (*path, key)
@@ -65,7 +65,7 @@ class TomlReading:
 
 
 def read(data: bytes, path: str) -> TomlReading:
-    """Read the file's bytes. Raises InvalidConfig at once only where there is no TOML to go through."""
+    """Parse the file's bytes. Raises InvalidConfig immediately only for invalid TOML."""
     import tomllib
 
     try:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 class ChangeHints:
-    """A set that many threads fill and one empties, and that can be waited for.
+    """A set that many threads fill and one empties, with a wait.
 
     No lock is used, because signal handlers reach in here, too: each step is one operation on a dict, and the wait is
     on a pipe, which a signal can end.
@@ -29,7 +29,7 @@ class ChangeHints:
             os.write(self.wakeup, b"!")
 
     def take(self) -> set[str]:
-        """Everything that came since the last time; what comes meanwhile is in this answer or in the next."""
+        """All hints since the last call; a concurrent hint is in this answer or in the next."""
         found = set[str]()
         with suppress(KeyError):
             while True:
@@ -37,7 +37,7 @@ class ChangeHints:
         return found
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a hint or a signal, at most so long; whether one came."""
+        """Wait for a hint or a signal, up to a limit; True if one arrived."""
         poll = select.poll()  # not select, which knows no descriptor beyond 1023
         poll.register(self._read, select.POLLIN)
         ready = poll.poll(max(0.0, seconds) * 1000)

@@ -30,7 +30,7 @@ Make = Callable[[bool, Callable[[str], None]], Watcher]
 
 
 class ChangeWatch:
-    """The eyes of one daemon on one workspace."""
+    """Watches one workspace for its daemon."""
 
     def __init__(self, root: str, clock: Clock, hints: ChangeHints, log: DaemonLog, make: Make, polling: bool) -> None:
         """`polling`: never try events."""
@@ -54,7 +54,7 @@ class ChangeWatch:
         self._set()
 
     def turn(self) -> None:
-        """About once a second: follow folders that came and went, look for faults, keep the canary alive."""
+        """About once a second: follow new and removed folders, check for faults, update the canary."""
         now = self._clock.monotonic()
         if now < self._look_at:
             return
@@ -69,7 +69,7 @@ class ChangeWatch:
         self._keep_canary(now)
 
     def sort(self, hints: Iterable[str]) -> set[str]:
-        """Those of the hints that count, relative to the root."""
+        """The hints that count, relative to the root."""
         assert self._folders is not None
         paths = {self._folders.relative(hint) for hint in hints}
         if CANARY_PATH in paths and self._canary_since is not None:
@@ -82,7 +82,7 @@ class ChangeWatch:
         return counting
 
     def rescan(self) -> set[str]:
-        """What has changed since the last rescan, seen or not. The first one only learns what there is."""
+        """All changes since the last rescan, with or without an event. The first one only records the state."""
         assert self._folders is not None
         self.wants_rescan = False
         survey = self._folders.survey()
@@ -100,7 +100,7 @@ class ChangeWatch:
     # --- how it is watched
 
     def _set(self) -> None:
-        """Watch what is there now; poll it where the system has no watches left."""
+        """Watch the current folders; poll them if the system has no watches left."""
         assert self._folders is not None
         try:
             if self._watcher is None:
@@ -164,7 +164,7 @@ class ChangeWatch:
                 self._canary_since = None
 
     def _count_missed(self, unseen: set[str]) -> set[str]:
-        """Count what no event tells, once the events that are still on their way have come; returns what they told.
+        """Count changes without an event, after pending events have arrived; returns those.
 
         It is now or never: the tick that follows writes to the same files, and that makes events, too.
         """

@@ -26,7 +26,7 @@ _USAGE, _BUSY, _BUG = 2, 7, 70
 
 
 def serve(connection: socket.socket, root: str, identity: Mapping[str, str], is_over: Callable[[], bool]) -> None:
-    """Answer one request. Raises OSError when the client went away."""
+    """Answer one request. Raises OSError if the client disconnected."""
     try:
         words, text = _request(_line(connection))
     except ValueError as wrong:
@@ -37,7 +37,7 @@ def serve(connection: socket.socket, root: str, identity: Mapping[str, str], is_
 
 
 def _line(connection: socket.socket) -> bytes:
-    """What comes before the first end of a line. Raises ValueError, and OSError where it does not come."""
+    """The bytes before the first line break. Raises ValueError, and OSError if they do not arrive."""
     until, data = time.monotonic() + READ_SECONDS, bytearray()
     while b"\n" not in data[-65536:]:
         if len(data) > REQUEST_BYTES:
@@ -52,7 +52,7 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def _drain(connection: socket.socket) -> None:
-    """Take what still comes, for a moment: closed with words unread, a socket would take our answer back."""
+    """Read the remaining input for a moment: closing a socket with unread bytes would discard the answer."""
     connection.shutdown(socket.SHUT_WR)
     until = time.monotonic() + DRAIN_SECONDS
     while (left := until - time.monotonic()) > 0:
@@ -86,7 +86,7 @@ def _carry_out(
     identity: Mapping[str, str],
     is_over: Callable[[], bool],
 ) -> tuple[int, bytes, bytes]:
-    """How the command ended, and what it printed; it is ended when the client goes away. Raises OSError then."""
+    """The command's exit status and output; it is stopped if the client disconnects. Raises OSError then."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
     env |= {**identity, "CLAWFILES_SANDBOX": "1", "CLAWFILES_FORWARDED": "1"}
     with tempfile.TemporaryFile() as given:

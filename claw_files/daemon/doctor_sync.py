@@ -21,7 +21,7 @@ LIMIT_SECONDS: Final = 600.0
 
 
 def sync(app: App, log: DaemonLog) -> None:
-    """Look, mend, tell. A heartbeat that is at work comes first: then the next visit does it."""
+    """Check, repair, report. A running heartbeat goes first: then the next check does it."""
     findings = _examine(app)
     if any(one.repairable for one in findings):
         try:
@@ -36,7 +36,7 @@ def sync(app: App, log: DaemonLog) -> None:
 
 
 def _examine(app: App) -> list[Finding]:
-    """What the doctor finds, in a process of its own with low priority. Raises OSError where it does not end well."""
+    """The doctor's findings, from a separate process with low priority. Raises OSError if it fails."""
     # -P: nothing is imported from wherever the daemon stands, which may be a folder that agents write to.
     command = [sys.executable, "-P", "-m", "claw_files.daemon.doctor_visit", app.root, str(app.clock.now().timestamp())]
     try:
@@ -52,7 +52,7 @@ def _examine(app: App) -> list[Finding]:
 
 
 def _tell(app: App, findings: list[Finding]) -> None:
-    """Tell the monitor, unless it was told the very same."""
+    """Notify the monitor, unless the same findings were reported."""
     content = "\n".join(sorted({f"{one.code} {one.file}" for one in findings}))
     key, to = f"sync.{digest(content.encode())}", app.settings.monitor
     if app.workspace.find_message(to, key) is not None:

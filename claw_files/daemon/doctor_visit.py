@@ -18,7 +18,7 @@ NICE = 10
 
 
 def main() -> None:
-    """Look at the workspace at ROOT, with SECONDS since 1970 as the present; end with whoever asked."""
+    """Check the workspace at ROOT, with SECONDS since 1970 as the current time; exit with the parent."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(NICE)
     findings = examine(sys.argv[1], float(sys.argv[2]))

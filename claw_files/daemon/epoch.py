@@ -30,7 +30,7 @@ def _copy(files: Files) -> int:
 
 
 def _in_journal(files: Files) -> int:
-    """The highest of the newest day that tells of a start: they only rise."""
+    """The highest epoch of the newest day with a start: epochs only rise."""
     for path in reversed(journal_files.days(files)):
         lines, _ = journal.lines_of(journal_files.read(files, path), [E.DAEMON_START.encode()])
         starts = (line for line in lines if line.action == E.DAEMON_START)

@@ -26,7 +26,7 @@ class HealthChecks:
     """The pings of one daemon."""
 
     def __init__(self, app: App, log: DaemonLog, silent: Mapping[AgentId, Silence] | None = None) -> None:
-        """`silent` is what was known before, where somebody has kept it."""
+        """`silent` are the known silences, if they were saved."""
         self._app, self._log, self._clock = app, log, app.clock
         self._silent = dict(silent or {})
         self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
@@ -44,7 +44,7 @@ class HealthChecks:
                 del known[agent]
 
     def ask(self) -> None:
-        """Ask everybody once."""
+        """Ping every agent once."""
         self._remember()
         app = self._app
         snap = app.snapshots.snapshot(app.workspace.entries())
@@ -60,7 +60,7 @@ class HealthChecks:
         self._alert()
 
     def turn(self) -> None:
-        """About once a second: answers that came or did not, alerts that lie unread."""
+        """About once a second: answers that arrived or are overdue, and unread alerts."""
         self._hear()
         for agent, late in list(self._late.items()):
             if self._has_answered(late):
@@ -95,7 +95,7 @@ class HealthChecks:
                 raise ValueError(ping.how)  # a turn and a gateway answer later
 
     def _begin_asking(self, agent: AgentId) -> None:
-        """Ask the agent's gateway in a thread: the heartbeat does not wait for one that hangs."""
+        """Ask the agent's gateway in a thread, so that the heartbeat does not wait for one that hangs."""
         if agent in self._asking:
             return
         app, answers = self._app, self._answers
@@ -110,7 +110,7 @@ class HealthChecks:
         threading.Thread(target=ask, daemon=True).start()
 
     def _hear(self) -> None:
-        """Judge what gateways have answered since."""
+        """Process the answers of gateways."""
         while not self._answers.empty():
             agent, silence = self._answers.get()
             self._asking.discard(agent)
@@ -125,19 +125,19 @@ class HealthChecks:
 
     @property
     def silent(self) -> Mapping[AgentId, Silence]:
-        """Whose silence is known."""
+        """The known silences."""
         return self._silent
 
     def _waits_for_answer(self, agent: AgentId) -> bool:
         return agent in self._silent and self._app.settings.agents[agent].ping == "turn"
 
     def _questions(self, agent: AgentId) -> list[tuple[str, Box]]:
-        """Our questions in the agent's inbox, the newest last, and where each lies."""
+        """The pings in the agent's inbox, newest last, with their boxes."""
         ws, boxes = self._app.workspace.mailbox(agent), (Box.NEW, Box.CUR, Box.DONE)
         return sorted((id, box) for box in boxes for id in ws.message_ids(agent, box) if Key.parse(id).topic == "ping")
 
     def _is_answered(self, agent: AgentId, box: Box) -> bool:
-        """Answered, with or without words; of an agent that looks for itself, reading it is enough."""
+        """Whether a ping was answered; for an agent that polls, reading it is enough."""
         return box is Box.DONE or (box is Box.CUR and not self._app.settings.is_woken(agent))
 
     def _begin_turn(self, agent: AgentId) -> None:
@@ -170,7 +170,7 @@ class HealthChecks:
     # --- what follows
 
     def _remember(self) -> None:
-        """Alerts that an earlier daemon raised and nobody has finished are still the same silence."""
+        """Load unfinished alerts of an earlier daemon as the same silences."""
         if self._known:
             return
         self._known = True

@@ -11,14 +11,14 @@ Write = Callable[[bytes], None]
 
 
 class DaemonLog:
-    """Lines with a time, a word for what happened, a sentence, and facts. No control character leaves here raw."""
+    """Lines with time, event, sentence and facts. Control characters are always escaped."""
 
     def __init__(self, clock: Clock, write: Write, as_json: bool = False) -> None:
         self._clock, self._write, self._as_json = clock, write, as_json
         self._last: dict[str, str] = {}
 
     def say(self, event: str, sentence: str = "", **facts: object) -> None:
-        """Write one line. A log that cannot be written keeps nobody from working."""
+        """Write one line. A log that cannot be written stops nothing."""
         now = render_instant(self._clock.now())
         if self._as_json:
             line = json_line({"at": now, "event": event, "text": sentence} | facts)
@@ -29,7 +29,7 @@ class DaemonLog:
             self._write(line)
 
     def catch_threads(self) -> None:
-        """Make an error that ends a thread one line of this log, not a traceback on standard error."""
+        """Log an error that ends a thread as one line, instead of a traceback on standard error."""
         import threading
 
         def told(args: "threading.ExceptHookArgs") -> None:
@@ -38,7 +38,7 @@ class DaemonLog:
         threading.excepthook = told
 
     def news(self, event: str, sentence: str, **facts: object) -> None:
-        """The same, but not again while it stays the same; "" is the end of it, and is not said."""
+        """As `say`, but not again while the text is unchanged; "" ends it, and is not logged."""
         if self._last.get(event, "") != sentence:
             self._last[event] = sentence
             if sentence:

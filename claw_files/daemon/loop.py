@@ -32,7 +32,7 @@ _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 1.0
 
 
 class DaemonLoop:
-    """The heartbeat of one workspace between a start and a stop."""
+    """The heartbeat of one workspace from start to stop."""
 
     def __init__(self, app: App, watch: ChangeWatch, hints: ChangeHints, log: DaemonLog) -> None:
         self.app, self.watch, self.hints, self.log = app, watch, hints, log
@@ -62,7 +62,7 @@ class DaemonLoop:
         self._again = True
 
     def turn(self) -> None:
-        """One pass: what was heard, what a rescan finds, a tick if there is a reason for one."""
+        """One pass: hints, changes of a rescan, and a tick if there is a reason."""
         now, mono = self._clock.now(), self._clock.monotonic()
         heard, again = self.watch.sort(self.hints.take()), self._again
         self.watch.turn()
@@ -79,13 +79,13 @@ class DaemonLoop:
         self._tell_waits(now)
 
     def _has_lost_run(self) -> bool:
-        """Whether a run's supervisor was killed: it leaves no file that would tell."""
+        """Whether a run's supervisor was killed, which leaves no file that would show it."""
         if not self._has_runs:
             return False
         return any(run.reason == LOST for place in self.app.resolver.everywhere() for run in place.runtime.live())
 
     def pause(self) -> float:
-        """How long nothing has to be done, in seconds; at most one."""
+        """The seconds until the next work, at most one."""
         now, mono = self._clock.now(), self._clock.monotonic()
         if self._again:
             return max(0.0, min(STRETCH_SECONDS, self._not_before - mono))
@@ -95,7 +95,7 @@ class DaemonLoop:
         return max(0.0, min(ends))
 
     def tell(self, state: DaemonState) -> DaemonState:
-        """`state` with what this loop knows."""
+        """`state` with this loop's numbers."""
         return replace(
             state,
             watch=self.watch.health,
@@ -111,7 +111,7 @@ class DaemonLoop:
     # --- the tick
 
     def _tick(self, message: bool) -> None:
-        """Tick; whatever goes wrong is told and tried again, within a second."""
+        """Tick; any error is reported, and the tick is repeated within a second."""
         self._again = False
         try:
             ticked = self.app.heartbeat.tick_after_message() if message else self.app.heartbeat.tick()
@@ -152,7 +152,7 @@ class DaemonLoop:
             self._follow(ticked)
 
     def _follow(self, ticked: TickResult) -> None:
-        """A tick that acted is followed by another: what it did may be what the next thing waited for.
+        """A tick that acted is followed by another, because its actions may enable others.
 
         What is decided again in tick after tick is a fault somewhere; it must not keep the machine busy.
         """
@@ -167,7 +167,7 @@ class DaemonLoop:
             self._not_before = self._clock.monotonic() + STRETCH_SECONDS
 
     def _learn(self, snap: Snapshot | None, seen: list[Snapshot]) -> None:
-        """What comes next, in compartments, too; of what is there only what lies outside of them is told."""
+        """The next due times, including compartments; only facts outside of compartments are shown."""
         self.due = min((at for one in seen if (at := next_due(one, self._clock.now()))), default=None)
         self._has_runs = any(one.live for one in seen)
         if snap is None:
@@ -176,7 +176,7 @@ class DaemonLoop:
         self._queue = replace(snap, looks=(), told={}, tried={}, ready=(), held={})  # all that waits depend on
 
     def _tell_waits(self, now: datetime) -> None:
-        """Say once of each message that it waits, and for what."""
+        """Log once for each message that it waits, and the reason."""
         if self._queue is None or not self._queue.waiting:
             self._noted.clear()
             return
@@ -189,6 +189,6 @@ class DaemonLoop:
 
 
 def are_messages(paths: set[str]) -> bool:
-    """Whether these are names in boxes for new messages, at least one and nothing else."""
+    """Whether these are only names in boxes for new messages, and at least one."""
     parts = [path.split("/") for path in paths]
     return bool(parts) and all(len(names) == 4 and names[::2] == ["inbox", Box.NEW] for names in parts)

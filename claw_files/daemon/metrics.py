@@ -10,7 +10,7 @@ from claw_files.system.private_files import replace_file
 
 
 class Metrics:
-    """Counts what a loop does."""
+    """Counters of a loop."""
 
     def __init__(self, loop: DaemonLoop) -> None:
         self._loop = loop
@@ -19,7 +19,7 @@ class Metrics:
         loop.on_tick = self._count
 
     def _count(self, ticked: TickResult | None) -> None:
-        """One tick; None: it failed."""
+        """Count one tick; None: it failed."""
         self._ticks += 1
         if ticked is None or ticked.problems:
             self._errors += 1

@@ -28,7 +28,7 @@ Identity = tuple[int, int]
 
 
 class WatchFault(StrEnum):
-    """How watching can go wrong."""
+    """The kinds of watch faults."""
 
     DEAD = "dead"  # a thread that has ended
     OVERFLOW = "overflow"  # events were lost
@@ -39,26 +39,26 @@ class WatchFault(StrEnum):
 
 
 class Watcher(Protocol):
-    """Tells of changes in folders. Not in what is below them: each folder is named by itself."""
+    """Reports changes in folders, not in their subfolders: each folder is given separately."""
 
     backend: str
 
     def watch(self, folders: Iterable[str]) -> None:
-        """Watch these folders (absolute) from now on, and no others. One that is not there is left out.
+        """Watch exactly these folders (absolute) from now on. Missing ones are skipped.
 
         A folder that is new, or another one than before, is itself told as a hint: something may have come before the
         watch. Raises OSError when the system has no watches left.
         """
 
     def look(self) -> list[WatchFault]:
-        """What is wrong now; called about once a second. A watcher that has to look for changes does it here."""
+        """The current faults; called about once a second. A polling watcher polls here."""
 
     def close(self) -> None:
         """Watch nothing any more."""
 
 
 def identity(path: str) -> Identity | None:
-    """Which folder that is; None where there is none."""
+    """The identity of the folder; None without one."""
     try:
         found = os.stat(path)
     except OSError:
@@ -137,7 +137,7 @@ class KernelObserver:
 
 
 class _Handler:
-    """Puts the path of every event into the set, and does nothing else: it runs in watchdog's own thread."""
+    """Adds the path of every event to the set, and nothing else: it runs in watchdog's thread."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -150,7 +150,7 @@ class _Handler:
 
 
 def _pair_no_moves() -> None:
-    """Let watchdog tell a move out of a folder at once, and with it whatever comes after.
+    """Make watchdog report a move out of a folder immediately, and later events without delay.
 
     It would keep it for half a second, and everything behind it in the same folder, to tell of both ends in one event.
     Here each end is a path at which something happened; and who reads a message moves it out of new/.
@@ -162,7 +162,7 @@ def _pair_no_moves() -> None:
 
 
 def _wanted_events() -> list[Any]:
-    """All but the opening and closing of what was only read: our own looks would wake us for ever."""
+    """All events except opening and closing for reading: the daemon's own reads would wake it forever."""
     from watchdog import events
 
     files = (events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent, events.FileDeletedEvent)
@@ -171,7 +171,7 @@ def _wanted_events() -> list[Any]:
 
 
 class _Overflow(logging.Handler):
-    """Notices that the kernel dropped events: watchdog only logs it."""
+    """Detects that the kernel dropped events, which watchdog only logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -186,7 +186,7 @@ class _Overflow(logging.Handler):
             self._happened = True
 
     def happened(self) -> bool:
-        """Whether it happened since the last time."""
+        """Whether it occurred since the last call."""
         happened, self._happened = self._happened, False
         return happened
 
@@ -197,7 +197,7 @@ class _Overflow(logging.Handler):
 
 
 class PollingObserver:
-    """By listing the folders again and again: for file systems without events, and when there are no watches left."""
+    """Polls the folders: for file systems without events, and when no watches are left."""
 
     backend = "polling"
 
@@ -234,7 +234,7 @@ class PollingObserver:
 
 
 def watcher(polling: bool, tell: Tell) -> Watcher:
-    """The one to use on this machine. Raises OSError when it has to hear of events and cannot."""
+    """The watcher for this machine. Raises OSError if events are required and unavailable."""
     return PollingObserver(tell) if polling else KernelObserver(tell)
 
 

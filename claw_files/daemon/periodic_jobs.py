@@ -18,7 +18,7 @@ CLOSE_SECONDS = 5.0
 
 
 class PeriodicJobs:
-    """The regular work around one loop."""
+    """The periodic jobs of one loop."""
 
     def __init__(self, loop: DaemonLoop, log: DaemonLog, open_app: Callable[[], App]) -> None:
         self._loop, self._log, self._clock, self._open = loop, log, loop.app.clock, open_app
@@ -30,7 +30,7 @@ class PeriodicJobs:
         self._at = dict.fromkeys(("health", "sync", "metrics"), start + FIRST_SECONDS) | {"metrics": start}
 
     def turn(self) -> None:
-        """Do what is due."""
+        """Run the due jobs."""
         if self._app is not self._loop.app:  # the configuration was read anew
             self._app = self._loop.app
             self._health.take_over(self._app)
@@ -42,12 +42,12 @@ class PeriodicJobs:
             self._if_due("metrics", timedelta(seconds=METRICS_SECONDS), self._metrics.write)
 
     def close(self) -> None:
-        """Wait for a visit of the doctor to end; what it is cut off in, the next one finishes."""
+        """Wait for a running check of the doctor; the next one completes an interrupted one."""
         if self._visit is not None:
             self._visit.join(CLOSE_SECONDS)
 
     def _begin_visit(self) -> None:
-        """In a thread, with an app of its own: agents do not wait for it."""
+        """Start the check in a thread with its own app, so that agents do not wait for it."""
         if self._visit is not None and self._visit.is_alive():
             return
         app = self._open()

@@ -22,7 +22,7 @@ AT_ONCE, LOOK_SECONDS = timedelta(0), 0.2
 
 
 def go_round(app: App, log: DaemonLog) -> None:
-    """Do what is due. What comes next is written down first: what does not end well is not begun again at once."""
+    """Run the due jobs. The next times are written first, so that a failing job is not repeated at once."""
     every, now = health_rules.rounds(app.settings), app.clock.now().timestamp()
     kept = cron_rounds.load(app.root) or Rounds()
     due = {name for name, pause in every.items() if health_rules.is_due(kept.at.get(name, 0.0), pause, now)}
@@ -41,7 +41,7 @@ def go_round(app: App, log: DaemonLog) -> None:
 
 
 def main(root: str) -> int:
-    """One round; 1 where it did not end well, which is noted in the journal."""
+    """Run one round; 1 if it failed, which is journalled."""
     app = App(root, {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}, None)
     log = DaemonLog(app.clock, to_stderr)
     try:

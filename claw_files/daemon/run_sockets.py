@@ -27,7 +27,7 @@ _PAUSE_SECONDS = 0.2
 
 
 class RunSockets:
-    """All doors that one daemon listens at."""
+    """All doors of one daemon."""
 
     def __init__(self, log: DaemonLog) -> None:
         self._log = log
@@ -35,7 +35,7 @@ class RunSockets:
         self._slots = threading.BoundedSemaphore(IN_ALL)
 
     def refresh(self, roots: Iterable[str]) -> None:
-        """Listen for each run in a sandbox below these folders, and for no other; two listings where there are none."""
+        """Listen for exactly the sandboxed runs below these folders; two listings if there are none."""
         wanted = {os.path.join(root, ".clawfiles", DOORS, run): root for root in roots for run in _runs(root)}
         for folder in self._open.keys() - wanted.keys():
             self._open.pop(folder).close()
@@ -53,7 +53,7 @@ class RunSockets:
             self._log.news(f"door {os.path.basename(folder)}", str(wrong))
 
     def close(self) -> None:
-        """Listen no more, and end what is being carried out."""
+        """Stop listening, and stop running commands."""
         doors, self._open = list(self._open.values()), {}
         for door in doors:
             door.close()
@@ -65,7 +65,7 @@ class RunSocket:
     """The socket of one run, and the threads that serve it."""
 
     def __init__(self, folder: str, root: str, slots: threading.BoundedSemaphore) -> None:
-        """Raises OSError where the socket cannot be made."""
+        """Raises OSError if the socket cannot be created."""
         self._path, self._root, self._slots = os.path.join(folder, SOCKET_NAME), root, slots
         self._own = threading.BoundedSemaphore(PER_DOOR)
         self._closed = threading.Event()
@@ -83,7 +83,7 @@ class RunSocket:
             return False
 
     def close(self) -> None:
-        """Take nobody in any more."""
+        """Accept no more connections."""
         self._closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # ends an accept
@@ -140,7 +140,7 @@ class RunSocket:
 
 
 def _runs(root: str) -> list[str]:
-    """The runs below this folder that have a door and have not ended; what an ended one left is taken away."""
+    """The live runs below this folder with a door; remains of ended ones are removed."""
     private = os.path.join(root, ".clawfiles")
     try:
         names = os.listdir(os.path.join(private, DOORS))
@@ -163,7 +163,7 @@ def _remove(folder: str) -> None:
 
 
 def _identity(path: str) -> dict[str, str]:
-    """Who the run is, as CLAWFILES_* variables. It was written before the run began, where the sandbox does not reach.
+    """The run's identity, as CLAWFILES_* variables, recorded before the run outside of its sandbox.
 
     Raises OSError, ValueError.
     """

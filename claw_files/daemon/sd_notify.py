@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class ServiceNotifier:
-    """Sends to the socket in NOTIFY_SOCKET; does nothing where there is none."""
+    """Sends to the socket in NOTIFY_SOCKET; does nothing without one."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._address = env.get("NOTIFY_SOCKET", "")

@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.05
 
 
 class Shutdown:
-    """The way out of one loop."""
+    """The shutdown of one loop."""
 
     def __init__(self, loop: DaemonLoop, log: DaemonLog) -> None:
         self._loop, self._log = loop, log
@@ -43,7 +43,7 @@ class Shutdown:
         self._give_up = float("inf")
 
     def begin(self, limit: timedelta) -> None:
-        """From now on no run is started."""
+        """Start no more runs."""
         self._loop.app.heartbeat.starts = False
         self.until = (self._clock.now() + limit).replace(microsecond=0)
         self._give_up = self._clock.monotonic() + limit.total_seconds()
@@ -54,7 +54,7 @@ class Shutdown:
         return not self._live() or self._clock.monotonic() >= self._give_up
 
     def finish(self) -> None:
-        """Save what is left of the runs that are still there, end them, and wait until they are gone."""
+        """Save the partial work of the remaining runs, stop them, and wait for their end."""
         for app, run in self._live():
             self._save(app, run)
             self._log.say("ended", "its time to finish is over", run=_named(app, run))
@@ -68,7 +68,7 @@ class Shutdown:
             self._log.say("left", "it is stuck in the kernel and cannot be stopped", run=_named(app, run))
 
     def _live(self) -> list[tuple[App, Run]]:
-        """What runs, in compartments, too, and where."""
+        """The live runs, including compartments, with their places."""
         everywhere = self._loop.app.resolver.everywhere()
         return [(place, run) for place in everywhere for run in place.runtime.live()]
 
@@ -82,7 +82,7 @@ class Shutdown:
 
 
 def _named(app: App, run: Run) -> str:
-    """How the log, which others read, calls the run."""
+    """The run's name in the log, which other users may read."""
     return f"one in {os.path.relpath(app.root, app.base)}" if app.home else run.id
 
 
@@ -98,7 +98,7 @@ class ConfigReload:
         self.error: str | None = None
 
     def turn(self, signals: Signals) -> None:
-        """Reload if there is a reason to."""
+        """Reload if there is a reason."""
         clock = self._loop.app.clock
         if not (signals.reload or self._loop.config_changed or clock.monotonic() >= self._again_at):
             return
@@ -151,7 +151,7 @@ LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is he
 
 
 class Service:
-    """What `daemon run` runs."""
+    """The service of `daemon run`."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class Service:
         hints: ChangeHints,
         env: Mapping[str, str],
     ) -> None:
-        """`open_app` opens the workspace at `root` as it is now; `env` is for the service manager's socket."""
+        """`open_app` opens the current workspace at `root`; `env` has the service manager's socket."""
         self.root, self.open, self.clock, self.log = root, open_app, clock, log
         self.make, self.signals, self.hints = make, signals, hints
         self.notify = ServiceNotifier(env)
@@ -184,7 +184,7 @@ class Service:
             app = back
 
     def _wait_for_workspace(self) -> App | None:
-        """The workspace, once it is back and can be read; None when the end is asked for first."""
+        """The workspace, once it is back and readable; None if a stop is requested first."""
         self.log.say("no workspace", f"{self.root} is missing or was replaced; waiting for it")
         while not self.signals.ends:
             self.hints.wait(STRETCH_SECONDS)
@@ -305,7 +305,7 @@ class WorkspaceService:
         return self._now() != self._saved
 
     def _save(self, at_once: bool = False) -> None:
-        """Write the state when it has changed, at most once a second."""
+        """Write the state if it has changed, at most once a second."""
         now = self._clock.monotonic()
         if (at_once or now >= self._save_at) and (news := self._now()) != self._saved:
             daemon_state.save(self._root, news)
@@ -314,7 +314,7 @@ class WorkspaceService:
     # --- the end
 
     def _end(self) -> None:
-        """Drain; a second signal skips what is left of the wait."""
+        """Drain; a second signal skips the rest of the wait."""
         limit = daemon_state.stop_order(self._root, self._epoch)
         limit = self.loop.app.settings.daemon.drain if limit is None else limit
         self._drain.begin(limit)

@@ -7,7 +7,7 @@ from claw_files.daemon.change_hints import ChangeHints
 
 
 class Signals:
-    """SIGTERM and SIGINT ask for the end (a second one for the end at once), SIGHUP for the configuration anew."""
+    """SIGTERM and SIGINT request a stop (a second one an immediate stop), SIGHUP a reload."""
 
     def __init__(self) -> None:
         self.ends = 0

@@ -24,7 +24,7 @@ _INNER = ("archive", "old")  # status/archive, checkpoints/old
 
 
 class Folders:
-    """The watched folders of one workspace under one configuration; paths in answers are relative to its root."""
+    """The watched folders of one workspace and configuration; returned paths are relative to its root."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class Folders:
         self._outside = sorted({agent.workspace for agent in agents if agent.workspace})
 
     def all(self) -> list[str]:
-        """Absolute paths; a folder of ours that is a link is none."""
+        """Absolute paths, without folders that are links."""
         ledgers = [f"{home}/{self._ledger}".rpartition("/")[0] for home in self._homes]
         papers = [path.rpartition("/")[0] for path in self._papers]
         own = ["", OWN, *self._fixed, *self._inboxes, self._ledger.rpartition("/")[0], *self._homes, *ledgers, *papers]
@@ -50,7 +50,7 @@ class Folders:
         ]
 
     def relative(self, path: str) -> str:
-        """How a hint is called here: relative to the root, also when it lies outside of it."""
+        """The hint as a path relative to the root, even outside of it."""
         return os.path.relpath(path, self._app.root)
 
     def counts(self, path: str) -> bool:
@@ -66,12 +66,12 @@ class Folders:
         return home is not None or not folder.startswith(COMPARTMENTS)
 
     def survey(self) -> dict[str, frozenset[Survey]]:
-        """Everything that counts, by (relative) folder: one stat a name."""
+        """Everything that counts, by (relative) folder: one stat per name."""
         outside = [os.path.normpath(f"{folder}/status") for folder in self._outside]
         return {folder: self.survey_of(folder) for folder in ("", *self._fixed, *self._inboxes, *outside)}
 
     def survey_of(self, folder: str) -> frozenset[Survey]:
-        """What one (relative) folder holds; of the root only what counts."""
+        """The content of one (relative) folder; for the root only names that count."""
         if not folder:
             return frozenset(self._single())
         for other in self._outside:
@@ -87,7 +87,7 @@ class Folders:
 
 
 def _survey(files: Files, folder: str) -> frozenset[Survey]:
-    """What a folder holds; of folders in it only the names, because what happens in them changes their times."""
+    """The content of a folder; of its subfolders only the names, because their content changes their times."""
     with suppress(ClawError):  # something else lies in its place: the tick tells
         inner = _IN_COMPARTMENT.sub("", folder)
         if inner in ("inbox", "events") or (inner.startswith("inbox/") and inner.count("/") == 1):
@@ -97,7 +97,7 @@ def _survey(files: Files, folder: str) -> frozenset[Survey]:
 
 
 def differing(before: dict[str, frozenset[Survey]], now: dict[str, frozenset[Survey]]) -> set[str]:
-    """The (relative) paths that are new, gone or changed from one survey to the next."""
+    """The (relative) paths that are new, missing or changed between two surveys."""
     found = set[str]()
     for folder in before.keys() | now.keys():
         # The same object, or equal: one comparison of hashes for a folder in which nothing happened.

@@ -9,7 +9,7 @@ Say = Callable[[str, str, str], None]  # what the demo's clock reads, who, what 
 
 
 def run(say: Say, keep: str | None = None) -> None:
-    """Live through the day and tell about it; its folder is removed at the end, unless `keep` names one.
+    """Run the day and report on it; its folder is removed at the end, unless `keep` names one.
 
     Raises Refused when `keep` holds something already, RunFailed when the day did not end as it should: then its folder
     stays, whatever was asked. No process is left behind, also after Ctrl-C.

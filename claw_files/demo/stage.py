@@ -56,7 +56,7 @@ def compress(text: str, changes: Mapping[str, str]) -> str:
 
 @contextmanager
 def commands() -> Iterator[str]:
-    """A folder for PATH with `clawfiles`, this very one, and `python3`, wherever they are installed."""
+    """A folder for PATH with this `clawfiles` and `python3`."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     python = shlex.quote(sys.executable)
     with tempfile.TemporaryDirectory(prefix="clawfiles-bin-") as path:
@@ -72,14 +72,14 @@ def _script(path: str, name: str, line: str) -> None:
 
 
 def environment(root: str, path: str) -> dict[str, str]:
-    """What the commands of the demo see: nothing of a workspace or agent that the caller may be in."""
+    """The environment of the demo's commands: without the caller's workspace or agent."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("CLAWFILES_")}
     return outer | {"PATH": os.pathsep.join([path, outer.get("PATH", os.defpath)]), "CLAWFILES_WORKSPACE": root}
 
 
 @contextmanager
 def everything_ended(root: str) -> Iterator[None]:
-    """Whatever happens inside, Ctrl-C and TERM included: afterwards no process of the workspace lives."""
+    """Ensure that no process of the workspace is left afterwards, even after Ctrl-C and TERM."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
@@ -93,7 +93,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def end_all(root: str) -> None:
-    """Ask every run of the workspace to end, and wait until it has."""
+    """Ask every run of the workspace to stop, and wait for its end."""
     from claw_files.processes.process_runner import ProcessRunner
     from claw_files.system.clock import SystemClock
     from claw_files.system.processes import SystemProcesses

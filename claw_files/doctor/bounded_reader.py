@@ -23,7 +23,7 @@ _CODES: Final = {"symlink": "link", "permission": "no-permission", "hardlink": "
 
 
 class DiskNode(Value, frozen=True):
-    """What lstat says of one name."""
+    """The lstat of one name."""
 
     path: str
     name: str
@@ -35,7 +35,7 @@ class DiskNode(Value, frozen=True):
 
 
 class DiskFolder(Value, frozen=True):
-    """One folder: all names there are, and the nodes of the first 20,000 in order of their bytes."""
+    """One folder: all names, and the nodes of the first 20,000 in byte order."""
 
     path: str
     names: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class DiskFolder(Value, frozen=True):
 
 
 class UnreadableFile(Exception):
-    """The file is not what it should be. The code is a finding's."""
+    """The file is not as expected. The code is a finding's."""
 
     def __init__(self, code: str, detail: str = "", line: int | None = None) -> None:
         super().__init__(code, detail, line)
@@ -63,7 +63,7 @@ class DiskTree:
         self.files, self._gate = DiskFiles(self.root), PathGate(self.root)
 
     def node(self, path: str) -> DiskNode | None:
-        """What is at the path; None when there is nothing, or the way there is barred."""
+        """The node at the path; None if it is missing or inaccessible."""
         with suppress(NotFound, CannotRead, OSError):
             folder, name = split(path)
             with self._gate.folder(folder) as fd:
@@ -71,7 +71,7 @@ class DiskTree:
         return None
 
     def folder(self, path: str) -> DiskFolder:
-        """The names of a folder; an absent one is empty."""
+        """The names of a folder; empty if it is missing."""
         try:
             with self._gate.folder(path) as fd:
                 names = [name for name in os.listdir(fd) if not _IGNORED.search(name)]
@@ -84,7 +84,7 @@ class DiskTree:
         return DiskFolder(path=path, names=frozenset(names), nodes=nodes)
 
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> bytes:
-        """The bytes of a plain file with one name, at most `cap_bytes`; a journal may lie in its month's archive.
+        """The bytes of a regular file with one name, at most `cap_bytes`; a journal may be in its monthly archive.
 
         Raises Unread, FileNotFoundError.
         """

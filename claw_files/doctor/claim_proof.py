@@ -34,7 +34,7 @@ _FORK = multiprocessing.get_context("fork")
 
 
 class ClaimProof(Value, frozen=True):
-    """What the race showed."""
+    """The result of the race."""
 
     claims: int
     processes: int
@@ -75,21 +75,21 @@ def _prove(place: str, tasks: int) -> ClaimProof:
 
 
 def race(place: str, ids: Sequence[TaskId], durable: bool = True) -> list[tuple[TaskId, AgentId]]:
-    """Let all processes claim all tasks: who was told to have which."""
+    """Let all processes claim all tasks; returns which process was told to have which."""
     with _FORK.Pool(PROCESSES, _bind) as pool:
         told = pool.map(partial(_compete, place, ids, durable), range(PROCESSES), chunksize=1)
     return [one for each in told for one in each]
 
 
 def _compete(place: str, ids: Sequence[TaskId], durable: bool, number: int) -> list[tuple[TaskId, AgentId]]:
-    """Claim every task, in an order that is almost everybody's, so that they meet at each: those that were won."""
+    """Claim every task, in nearly the same order in all processes, so that they collide; returns the claims won."""
     files, claims, agent = DiskFiles(place, durable=durable), Claims(place, durable=durable), AgentId(f"agent-{number}")
     order = sorted(range(len(ids)), key=lambda at: (at // PROCESSES, (at + number) % PROCESSES))
     return [(task, agent) for task in map(ids.__getitem__, order) if claim(files, claims, task, agent)]
 
 
 def claim(files: DiskFiles, claims: Claims, task: TaskId, agent: AgentId) -> bool:
-    """As `services.tasks.claims` does it: take the claim file, then write the status if it still is what it was."""
+    """As in `services.tasks.claims`: take the claim file, then write the status file if it is unchanged."""
 
     def change(raw: bytes | None) -> bytes:
         if raw != BACKLOG:
@@ -125,14 +125,14 @@ def _weak(place: str) -> Iterator[str]:
 
 
 def _bind() -> None:
-    """Ctrl-C is for the first process, which ends the others; they end with it, whatever kills it."""
+    """Leave Ctrl-C to the first process, which ends the others; they end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
 def tidied(root: str, folders: Sequence[str] = TIDIED) -> Iterator[None]:
-    """An agent that keeps things clean: inside the block a process deletes these folders as fast as it can."""
+    """Simulates an agent that deletes files: inside the block a process deletes these folders continuously."""
     process = _FORK.Process(target=_tidy, args=(os.path.join(root, ".clawfiles"), folders), daemon=True)
     process.start()
     try:

@@ -7,7 +7,7 @@ from claw_files.doctor.codes import CODES
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something wrong or odd. `path` is the name as it is, for those who mend; `file` is how it may be shown."""
+    """One finding. `path` is the raw name, for repairs; `file` is escaped for display."""
 
     code: str
     path: str = ""
@@ -36,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
         return CODES[self.code].do.format(task=self.task or "TASK", agent=self.agent or "NAME")
 
     def as_json(self) -> dict[str, object]:
-        """What `--json` promises of one finding."""
+        """The promised `--json` form of one finding."""
         return {
             "code": self.code,
             "file": self.file,
@@ -47,6 +47,6 @@ class Finding(msgspec.Struct, frozen=True):
         }
 
     def as_text(self) -> str:
-        """Two lines for a terminal: where and what, then what to do."""
+        """Two lines for a terminal: place and problem, then what to do."""
         where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.path else ""
         return f"{self.code}: {where}{self.meaning}\n    {self.do}"

@@ -48,7 +48,7 @@ class RepairStep(Value, frozen=True):
 
 
 class Repair:
-    """Mends one workspace. Each step looks again before it acts, under the lock that the commands take."""
+    """Repairs one workspace. Each step checks again before it acts, under the lock of the commands."""
 
     def __init__(self, workspace: Workspace, files: DiskFiles, runtime: ProcessRunner, actor: AgentId) -> None:
         self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
@@ -61,7 +61,7 @@ class Repair:
         }
 
     def mend(self) -> list[RepairStep]:
-        """What was done, in order. Raises Busy while a heartbeat is at work."""
+        """The repairs, in order. Raises Busy during a heartbeat."""
         with self._ws.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
             # A crash's leavings first, each step on what the one before left.
             done = [*self._recover(), *self._runs()]
@@ -106,7 +106,7 @@ class Repair:
         return Survey(self._ws.root, self._ws.clock.now().timestamp(), base)
 
     def _runs(self) -> list[RepairStep]:
-        """End runs that have neither supervisor nor process, those without a lock file included."""
+        """Mark runs without supervisor and process as ended, including those without a lock file."""
         ids = {run.id for run in self._runtime.live()} if self._files.names("runs") else set[RunId]()
         named = (one.path.split("/")[1] for one in leftovers.runs(self._survey()) if one.code == "run-lost")
         ids |= {RunId(name) for name in named}
@@ -126,7 +126,7 @@ class Repair:
     # --- files in the wrong place
 
     def _end_line(self, one: Finding) -> Iterator[RepairStep]:
-        """Keep the torn line aside; the journal's next line ends it, and names it as known."""
+        """Save the truncated line separately; the journal's next line ends it, and marks it as known."""
         raw = self._files.read(one.path, leftovers.JOURNAL_BYTES).data
         tail = raw.rpartition(b"\n")[2]
         if not tail:
@@ -143,7 +143,7 @@ class Repair:
         self._files.commit(f"{target}.reason", lambda _: f"{text.safe(reason)}\n".encode(), None)
 
     def _part(self, one: Finding) -> Iterator[RepairStep]:
-        """Move the twin that does not count, if it is the same to the byte."""
+        """Move the duplicate that does not count, if its bytes are the same."""
         folder, _, name = one.path.rpartition("/")
         if folder not in ("status", "dead-letter") or not (task := _id(name)):
             return
@@ -155,7 +155,7 @@ class Repair:
                 yield self._moved(one, "conflicts", f"it is the same as {found[0]}, which counts")
 
     def _moved(self, one: Finding, folder: str, why: str) -> RepairStep:
-        """Move a file to conflicts/ or quarantine/ under a name that nobody has, its reason before it."""
+        """Move a file to conflicts/ or quarantine/ under a free name, its reason first."""
         target = f"{folder}/{one.path.replace('/', '-')[-150:]}~{os.urandom(4).hex()}"
         self._put_aside(target, f"{one.path}: {why}")
         self._files.move(one.path, target, self._ws.line(self._audit(why, one.task, text.safe(one.path))))
@@ -186,7 +186,7 @@ class Repair:
         return self._safely("ledger", self._write, wanted, "ledger-lost" if is_lost else "no-line") if wanted else []
 
     def _wanted(self, task_id: str, is_lost: bool) -> list[tuple[Entry, str]]:
-        """The line that a task lacks and how its check time came about; none where it lacks none."""
+        """The missing line of a task and the origin of its check time; None if it has one."""
         try:
             task = self._ws.in_force(self._ws.load(TaskId(task_id)).task)
             sent = self._sent(task)
@@ -202,7 +202,7 @@ class Repair:
         return [(entry, said)]
 
     def _write(self, wanted: list[tuple[Entry, str]], code: str) -> Iterator[RepairStep]:
-        """All lines in one write: half a ledger would not look lost any more."""
+        """Write all lines at once: half a ledger would not look lost any more."""
         path, zone, done = self._ws.settings.workspace.ledger, self._ws.zone, list[tuple[Entry, str]]()
 
         def change(raw: bytes | None) -> bytes:
@@ -220,12 +220,12 @@ class Repair:
             yield RepairStep(code=code, path=path, did=f"a line for {entry.task}, {entry.agent}: {said}")
 
     def _sent(self, task: Task) -> datetime | None:
-        """When the task's message of this attempt was sent, if there is one."""
+        """The time at which the task's message of this attempt was sent, if any."""
         found = self._ws.find_message(task.assignee, task_key(task)) if task.assignee else None
         return (found[0].sent or self._ws.clock.now()) if found else None
 
     def _entry(self, task: Task, sent: datetime | None) -> tuple[Entry, str]:
-        """The line, and how its check time came about. What only the lost line knew is looked at by the next tick."""
+        """The line, and the origin of its check time. The next tick checks a task whose time is lost."""
         now = self._ws.clock.now().replace(second=0, microsecond=0)
         given = self._ws.claims.given(task.id)
         agent = task.assignee or given.owner(given.highest)

@@ -15,14 +15,14 @@ PATIENCE = timedelta(seconds=5)
 
 
 class CompartmentRepair:
-    """Mends the compartments of one workspace. What is in one is not named in what was done."""
+    """Repairs the compartments of one workspace, without naming their content."""
 
     def __init__(self, outer: Workspace, moving: MovingIn, inner: Iterable[tuple[Workspace, Repair]]) -> None:
         self._outer, self._moving, self._inner = outer, moving, inner
         self.failed: list[str] = []
 
     def mend(self) -> list[RepairStep]:
-        """What was done, in order. Raises Busy while a heartbeat is at work."""
+        """The repairs, in order. Raises Busy during a heartbeat."""
         with self._outer.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
             done = [*self._moved(), *self._closed()]
         for workspace, repair in self._inner:

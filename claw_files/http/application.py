@@ -61,7 +61,7 @@ class HttpApplication:
         self._closing.set()
 
     def join(self) -> None:
-        """Wait for what is still being done."""
+        """Wait for running requests."""
         self._pool.shutdown()
 
     def _route(self, path: str) -> Route:
@@ -98,7 +98,7 @@ class HttpApplication:
         return await self._in_turn(asked)
 
     async def _opened(self, asked: HttpRequest) -> HttpAnswer:
-        """What anybody may ask, worked out once in a moment: however many ask, admitted callers have the threads."""
+        """Public responses, computed at most once in a moment, so that admitted callers have the threads."""
         name, loop = asked.row.name, asyncio.get_running_loop()
         turn = self._turns.setdefault(f"/{name}", asyncio.Lock())
         async with turn:
@@ -110,7 +110,7 @@ class HttpApplication:
             return answer
 
     async def _in_turn(self, asked: HttpRequest) -> HttpAnswer:
-        """What changes one task comes one after the other: nothing between the look at its revision and the move."""
+        """Serialize changes of one task, so that nothing happens between the check of its revision and the move."""
         if not asked.row.changes or "task" not in asked.path:
             return await self._plain(asked)
         turn = self._turns.setdefault(asked.path["task"].lower(), asyncio.Lock())
@@ -148,7 +148,7 @@ def _response(answer: HttpAnswer) -> Response:
 
 
 def _answer_of(error: Exception) -> HttpAnswer:
-    """What is answered to an error, in the shell's form."""
+    """The response to an error, in the shell's form."""
     if isinstance(error, Refusal):
         return HttpAnswer(error.status, error.document(), error.headers)
     if isinstance(error, NoAgentNamed):  # which names the shell's ways

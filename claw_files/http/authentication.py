@@ -12,7 +12,7 @@ _SCHEME = "bearer "
 
 
 class RequestAuthenticator:
-    """Opens the workspace anew for each request, as a command does: services are made for one caller at a time."""
+    """Opens the workspace for each request, as a command does: services are made for one caller."""
 
     def __init__(self, root: str, env: Mapping[str, str], believes: bool) -> None:
         """Args:
@@ -23,11 +23,11 @@ class RequestAuthenticator:
         self._env = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
 
     def app(self, agent: AgentId | None) -> App:
-        """The workspace with `agent` acting; None is nobody, who sees what is no compartment's."""
+        """The workspace with `agent` as the caller; None sees nothing of compartments."""
         return App(self._root, self._env, agent)
 
     def agent_of(self, authorization: str | None, is_near: bool) -> AgentId | None:
-        """The agent whose token is shown; None where none is and none has to be.
+        """The agent of the request's token; None without a token, if none is required.
 
         Args:
             authorization: the header's value, `Bearer TOKEN`.
@@ -47,7 +47,7 @@ class RequestAuthenticator:
         return agent
 
     def named(self, agent: AgentId | None, name: object) -> AgentId | None:
-        """Who asks, where the request itself says so: without a token it is taken at its word.
+        """The caller's name in the request, which is trusted without a token.
 
         Raises Refusal "not-you" for a name that is not the token's agent, Usage, and NotFound.
         """

@@ -14,7 +14,7 @@ _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class HttpAnswer(NamedTuple):
-    """What is answered: no document for 304."""
+    """A response: no document for 304."""
 
     status: int
     document: Any = None
@@ -36,12 +36,12 @@ class Conditions(NamedTuple):
         return bool(self.match or self.none_match)
 
     def check(self, tag: str) -> None:
-        """Raises Refusal "outdated" where a change is not wanted of what has this tag now."""
+        """Raises Refusal "outdated" if the request's conditions exclude a change at this tag."""
         if (self.match and not _names(self.match, tag)) or _names(self.none_match, tag, weakly=True):
             raise Refusal("outdated", "its revision has changed; read the task again", ETag=tag)
 
     def met(self, answer: HttpAnswer) -> HttpAnswer:
-        """What is answered to who looks: 304 where they have it already. Raises Refusal "outdated"."""
+        """The response to a conditional read: 304 if unchanged. Raises Refusal "outdated"."""
         if answer.status != 200:
             return answer
         tag = answer.headers.get("ETag") or tag_of(answer.body)
@@ -52,7 +52,7 @@ class Conditions(NamedTuple):
 
 
 class HttpRequest(NamedTuple):
-    """A request, as it came."""
+    """A request."""
 
     row: HttpRoute
     path: dict[str, str]
@@ -65,11 +65,11 @@ class HttpRequest(NamedTuple):
 
 
 def tag_of(raw: bytes) -> str:
-    """The tag of what has these bytes."""
+    """The tag of these bytes."""
     return f'"{digest(raw)}"'
 
 
 def _names(lines: Sequence[str], tag: str, weakly: bool = False) -> bool:
-    """Whether the lines name the tag. Only where they are compared weakly does `W/"x"` name it, too."""
+    """Whether the lines contain the tag. `W/"x"` matches only in a weak comparison."""
     text = ",".join(lines)
     return text.strip() == "*" or any(it == tag and (weakly or not weak) for weak, it in _TAG.findall(text))

@@ -36,7 +36,7 @@ class Protocol(H11Protocol):
         self._watch_head()
 
     def _has_room(self) -> bool:
-        """Whether there is room for one more, made where need be: the oldest goes that nobody admitted waits for.
+        """Whether there is room for one more, if necessary by closing the oldest connection that may be closed.
 
         Strangers and idle holders have half of the room each before one of them makes room for the other.
         """
@@ -51,12 +51,12 @@ class Protocol(H11Protocol):
 
     @property
     def _counts(self) -> bool:
-        """Whether it takes room; one that has just asked does not: in a moment it is known whether it is admitted."""
+        """Whether the connection takes room; not just after a request, until its admission is known."""
         return not self.transport.is_closing() and not (self._is_asking and "admitted" not in self.scope["state"])
 
     @property
     def _is_admitted(self) -> bool:
-        """Whether who asked last was known: what serves the request says so in its state."""
+        """Whether the last request was admitted, as recorded in its state."""
         return bool(self.scope and self.scope["state"].get("admitted"))
 
     @property
@@ -108,7 +108,7 @@ class Protocol(H11Protocol):
         self._stuck = None
 
     def send_400_response(self, msg: str) -> None:
-        """Called while the error is handled that says what is wrong."""
+        """Called while the specific error is being handled."""
         error: Any = sys.exc_info()[1]
         if getattr(error, "error_status_hint", 400) == 431:
             code = "too-many-headers" if b"\n" in self.conn.trailing_data[0] else "url-too-long"
@@ -117,7 +117,7 @@ class Protocol(H11Protocol):
             self._end(Refusal("bad-request", "the HTTP request is malformed"))
 
     def _end(self, refusal: Refusal) -> None:
-        """Refuse what is no request yet; an answer that is under way is broken off instead."""
+        """Refuse an invalid request; a response in progress is aborted instead."""
         if self.transport.is_closing():
             return
         if self.cycle and not self.cycle.response_complete:

@@ -32,11 +32,11 @@ InThread = Callable[..., Awaitable[Any]]
 
 
 def lines(app: "App", *, task: Name | None = None) -> None:
-    """Declares what is asked of the stream: only lines on one task."""
+    """Declares the parameters of the stream: only lines about one task."""
 
 
 class _Listening(NamedTuple):
-    """Who listens, to what, and where they are in the journal."""
+    """One listener: the caller, its filter, and its position in the journal."""
 
     app: "App"
     task: "TaskId | None"
@@ -94,7 +94,7 @@ class EventStreams:
                 await self._rest()
 
     def _look(self, asked: HttpRequest, listening: _Listening, anew: bool) -> tuple[_Listening, list[bytes]]:
-        """What came since; whoever listens is admitted anew for it, as for any other request."""
+        """The new lines; the listener is authenticated again each time, as for any request."""
         app, task, at = listening
         if not anew and app.journal.end() == at:
             return listening, []
@@ -113,14 +113,14 @@ class EventStreams:
 
 
 def _check(app: "App") -> None:
-    """Raises Refused where who listens may not read the journal, InvalidConfig."""
+    """Raises Refused if the caller may not read the journal, InvalidConfig."""
     app.check_settings()
     if app.agent is not None:
         app.check_use("log")
 
 
 class _Stream(StreamingResponse):
-    """Says when it is over, however it ends."""
+    """Signals its end, however it ends."""
 
     def __init__(self, content: AsyncIterator[bytes], closed: Callable[[], None]) -> None:
         super().__init__(content, media_type=_KIND)
@@ -134,5 +134,5 @@ class _Stream(StreamingResponse):
 
 
 def _event(at: Position, line: dict[str, Any]) -> bytes:
-    """JSON is one line of ASCII: nothing in it ends the event."""
+    """The event as text: JSON is one line of ASCII, which cannot end the event."""
     return f"id: {at}\nevent: journal\ndata: {views.to_json(line)}\n\n".encode()

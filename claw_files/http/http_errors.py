@@ -45,12 +45,12 @@ class Refusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def document(self) -> dict[str, Any]:
-        """As the shell's errors look."""
+        """The error in the shell's form."""
         return {"error": {"code": self.code, "message": self.message}}
 
 
 def status_of(error: ClawError) -> int:
-    """The HTTP status of what a service raised."""
+    """The HTTP status of a service's error."""
     for kind, status in STATUSES:
         if isinstance(error, kind):
             return status

@@ -21,7 +21,7 @@ class _StoredAnswer(NamedTuple):
 
 
 class IdempotencyStore:
-    """The answers of this server's life, the newest `KEPT` of them; only what worked is kept."""
+    """The newest `KEPT` successful responses since the server's start."""
 
     def __init__(self) -> None:
         self._kept = OrderedDict[tuple[str, ...], _StoredAnswer]()
@@ -29,7 +29,7 @@ class IdempotencyStore:
     async def answer(
         self, key: str, asked: HttpRequest, who: AgentId | None, act: Callable[[], Awaitable[HttpAnswer]]
     ) -> HttpAnswer:
-        """The answer of `act`, or the one that was given to the same request of `who` under this key.
+        """The response of `act`, or the stored one for the same request of `who` with this key.
 
         Raises Refusal "key-reused" where it was another request, and BadValue for a key that is none.
         """

@@ -41,7 +41,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def _check_texts(found: object) -> None:
-    """Raises Usage for text, keys included, that could not stand in a file."""
+    """Raises Usage for text, including keys, that cannot be written to a file."""
     if isinstance(found, str):
         if "\0" in found:
             raise UsageError("the body contains a NUL character")
@@ -59,7 +59,7 @@ def _check_texts(found: object) -> None:
 
 
 def query(raw: bytes) -> dict[str, str]:
-    """What stands in the address behind the question mark. Raises Usage for a name twice, and what is not UTF-8."""
+    """The parameters of the query string. Raises Usage for a repeated name or invalid UTF-8."""
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
     except ValueError:

@@ -16,7 +16,7 @@ _DEFER = getattr(socket, "TCP_DEFER_ACCEPT", None)  # Linux: who has said nothin
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket. Raises Refused for an address that others can reach, PortTaken, and BadValue for what is none."""
+    """The socket. Raises Refused for a non-loopback address, PortTaken, and BadValue for an invalid one."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
@@ -49,7 +49,7 @@ def names(listening: socket.socket) -> list[str]:
 
 
 def config(app: Any, ending_seconds: int) -> uvicorn.Config:
-    """How uvicorn serves the application."""
+    """The uvicorn configuration for the application."""
     return uvicorn.Config(
         app,
         http=Protocol,
@@ -67,7 +67,7 @@ def config(app: Any, ending_seconds: int) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Keeps the kernel's queue long, which asyncio makes as short as it takes connections at once."""
+    """Keeps the kernel's backlog long, which asyncio would shorten."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -37,7 +37,7 @@ def describe() -> dict[str, Any]:
 
 
 def arguments(row: HttpRoute) -> Schema:
-    """What the row takes beside its path: the call's arguments, and who asks. A null is as if it were not there."""
+    """The parameters of the row besides its path: the call's arguments, and the caller. A null counts as missing."""
     found = schema(OPERATION_OF[row.name], without=row.hidden)
     required = set(found.get("required", ()))
     fields = dict(found["properties"])

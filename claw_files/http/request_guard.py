@@ -31,11 +31,11 @@ _FORWARDED_HEADS = (b"x-forwarded", b"x-original-", b"x-envoy-", b"cf-", b"fastl
 
 
 class CallerDisconnected(Exception):
-    """Who asked is not there any more."""
+    """The caller has disconnected."""
 
 
 class RequestGuard:
-    """An ASGI application around another one, which finds in `scope["state"]["body"]` what reads the body."""
+    """ASGI middleware: the wrapped application gets the body reader in `scope["state"]["body"]`."""
 
     def __init__(self, app: App, hosts: Iterable[str], is_hook: Callable[[str, str], bool]) -> None:
         """Args:
@@ -95,7 +95,7 @@ def spellings(host: str) -> Iterator[tuple[str, str]]:
 
 
 def is_near(scope: Scope) -> bool:
-    """Whether nothing says that a proxy passed the request on. HTTP/1.0 is what those speak that say nothing."""
+    """Whether nothing indicates a proxy. HTTP/1.0 counts as one, because simple proxies use it."""
     told = (name for name, _ in scope["headers"] if name in _FORWARDED or name.startswith(_FORWARDED_HEADS))
     return scope["http_version"] != "1.0" and not any(told)
 
@@ -116,7 +116,7 @@ class _Exchange:
         self._is_read = length in ([], [b"0"]) and not _all(self._headers, b"transfer-encoding")
 
     async def body(self) -> bytes:
-        """The whole body. Raises Refusal for one that there should not be, or not so, and Gone."""
+        """The whole body. Raises Refusal for an unexpected or invalid one, and Gone."""
         self._check()
         if not self._changes:
             return b""
@@ -168,7 +168,7 @@ class _Exchange:
             await self._send({**message, "body": b""})
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Answer what is not even looked at."""
+        """Refuse the request without reading it."""
         body = b"" if self._is_hook else views.to_json(refusal.document()).encode()
         headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
         headers += [] if self._is_hook else [(b"content-type", b"application/json")]

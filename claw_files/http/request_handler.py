@@ -21,13 +21,13 @@ _WHOLE_NUMBERS = ("limit",)  # in a query everything is text
 
 
 class RequestHandler:
-    """Answers what rows of the table ask for, all but events."""
+    """Handles the requests for rows of the table, except events."""
 
     def __init__(self, callers: RequestAuthenticator) -> None:
         self._callers = callers
 
     def caller(self, asked: HttpRequest) -> "AgentId | None":
-        """Whose token is shown. Raises Refusal and InvalidConfig."""
+        """The agent of the token. Raises Refusal and InvalidConfig."""
         return self._callers.agent_of(asked.authorization, asked.is_near)
 
     def admit(self, asked: HttpRequest) -> "tuple[App, dict[str, Any]]":
@@ -46,7 +46,7 @@ class RequestHandler:
         return self._callers.app(agent), raw
 
     def answer(self, asked: HttpRequest) -> HttpAnswer:
-        """What is answered. Raises Refusal and ClawError."""
+        """The response. Raises Refusal and ClawError."""
         row = asked.row
         if row.name == "health":
             return health(self._callers.app(None))
@@ -66,7 +66,7 @@ class RequestHandler:
     # --- tasks
 
     def _task(self, app: "App", asked: HttpRequest, found: Any) -> HttpAnswer:
-        """A task, with its revision where who asks may see it."""
+        """A task, with its revision if the caller may see it."""
         headers = dict[str, str]()
         with suppress(ClawError):
             headers["ETag"] = _revision(self._shown(app, found["id"]))
@@ -100,7 +100,7 @@ def health(app: "App") -> HttpAnswer:
 
 
 def _numbers(raw: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with whole numbers where a query has their digits."""
+    """The arguments with digits converted to whole numbers, for a query."""
 
     def value(name: str, text: Any) -> Any:
         is_number = name in _WHOLE_NUMBERS and isinstance(text, str) and text.isascii() and text.isdigit()
@@ -110,6 +110,6 @@ def _numbers(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _revision(shown: dict[str, Any]) -> str:
-    """What changes when the task does."""
+    """A value that changes with the task."""
     facts = {key: value for key, value in shown.items() if key != "liveness"}  # the clock alone changes that
     return tag_of(views.to_json(facts).encode())

@@ -16,7 +16,7 @@ ENDING_SECONDS = 15  # for what is being answered when the end is asked for; a l
 
 
 class _Server(listener.Server):
-    """Ends on SIGINT and SIGTERM, streams included, and says which it was."""
+    """Stops on SIGINT and SIGTERM, streams included, and records the signal."""
 
     ended_by: int | None = None
 
@@ -46,7 +46,7 @@ class _Server(listener.Server):
 
 
 def run(callers: RequestAuthenticator, socket: socket.socket, hosts: Iterable[str], ready: Callable[[], None]) -> None:
-    """Answer until a signal ends it; `ready` is called once both are listened for.
+    """Serve until a signal; `ready` is called once both sockets are open.
 
     Args:
         hosts: names of this server beside those of the socket, with their port.

@@ -19,7 +19,7 @@ REACHED = tuple(state for state in State if state is not S.DEAD)
 
 
 class Needed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whose answer a task waits for."""
+    """The agent whose answer a task needs."""
 
     agent: Annotated[str, msgspec.Meta(max_length=512)]
     question: Annotated[str, msgspec.Meta(max_length=1 << 20)]
@@ -35,11 +35,11 @@ def patch(
     generation: Generation = None,
     need: Annotated[Needed | None, ArgumentType(Needed)] = None,
 ) -> None:
-    """Declares what a change of a task takes; which of it goes with which status, `WAYS` says."""
+    """Declares the fields of a task change; `WAYS` assigns them to statuses."""
 
 
 class StatusWay(NamedTuple):
-    """An operation, and under which name it gets the fields that go with it."""
+    """An operation, and the names of its fields."""
 
     operation: str
     fields: dict[str, str]

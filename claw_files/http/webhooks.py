@@ -89,7 +89,7 @@ class WebhookDoor:
         return _keep(EventStore(app.workspace), hook, headers, body)
 
     def _refuse(self, app: App, hook: Webhook) -> Taken:
-        """Count it; the monitor hears of many."""
+        """Count the refusal; many of them are reported to the monitor."""
         now = app.clock.now()
         with self._counting:
             times = self._refused[hook.name]

@@ -15,7 +15,7 @@ IMPLEMENTATIONS: Final = {
 
 
 def runtime_of(name: str, around: Surroundings) -> AgentRuntime:
-    """The runtime of that name, one of `config.RUNTIMES`, for the workspace `around`."""
+    """The runtime with that name, one of `config.RUNTIMES`, for the workspace `around`."""
     module, _, implementation = IMPLEMENTATIONS[name].partition(":")
     found: AgentRuntime = getattr(import_module(module), implementation)(around)
     return found

@@ -24,7 +24,7 @@ _OPTION = pattern(r"--([a-z][a-z-]{1,20})\b")
 
 
 def reworded(sentence: str) -> str:
-    """The sentence with tools for `clawfiles COMMAND ...`, where there is one, and arguments for options."""
+    """The sentence with tools instead of `clawfiles COMMAND ...`, and arguments instead of options."""
     return _OPTION.sub(_argument, _QUOTED.sub(_tool, sentence))
 
 

@@ -31,7 +31,7 @@ Served = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class TokenGate:
-    """An ASGI application around another one, which only sees requests of agents."""
+    """ASGI middleware that only passes on requests with an agent's token."""
 
     def __init__(self, app: Served, agent_of: Callable[[str], AgentId | None]) -> None:
         """`agent_of` says whose a token is."""
@@ -74,14 +74,14 @@ async def _answer(send: Send, status: int, body: str) -> None:
 
 
 def _caller(context: Context) -> AgentId:
-    """Who the request is from. Without a request there is nobody, and nothing is done."""
+    """The agent of the request, which every call over HTTP has."""
     assert context.request is not None, "over HTTP each call has its request"
     found: AgentId = context.request.scope[_AGENT]
     return found
 
 
 def application(base: str, env: Mapping[str, str], port: int) -> Served:
-    """What a server of HTTP serves.
+    """The ASGI application of the HTTP server.
 
     Args:
         env: of this process; what it says of agents and runs is not its callers'.
@@ -99,7 +99,7 @@ def application(base: str, env: Mapping[str, str], port: int) -> Served:
 
 
 def serve(base: str, env: Mapping[str, str], port: int) -> None:
-    """Serve until SIGINT or SIGTERM. Raises PortTaken where another process has the port."""
+    """Serve until SIGINT or SIGTERM. Raises PortTaken if another process has the port."""
     socket = listener.listen(HOST, port)
     port = socket.getsockname()[1]
     sys.stderr.write(f"clawfiles: MCP at http://{HOST}:{port}{PATH}\n")

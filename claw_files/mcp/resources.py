@@ -16,7 +16,7 @@ URI_LETTERS = 200
 
 
 class Found(NamedTuple):
-    """What lies at an address, and the operation that shows it."""
+    """The resource at an address, and the operation that shows it."""
 
     name: str
     says: str
@@ -33,7 +33,7 @@ TEMPLATE = f"{TASK}{{id}}"
 
 
 def found(uri: str) -> Found:
-    """What lies at the address. Raises NotFound, BadId."""
+    """The resource at the address. Raises NotFound, BadId."""
     if resource := RESOURCES.get(uri):
         return resource
     if uri.startswith(TASK) and len(uri) <= URI_LETTERS:
@@ -43,7 +43,7 @@ def found(uri: str) -> Found:
 
 
 def stamp(app: "App", uri: str) -> object:
-    """A value that changes when the resource may have; costs a stat for each file. None where it cannot be told."""
+    """A value that changes when the resource may have changed; one stat per file. None if unknown."""
     try:
         return _stamp(app, found(uri))
     except (ClawError, OSError):

@@ -32,7 +32,7 @@ _MOST_LISTENING = 16  # at once: over HTTP each keeps a connection
 
 
 class McpHandlers:
-    """The handlers of one server. `caller` says which agent a request is from."""
+    """The handlers of one server. `caller` returns the agent of a request."""
 
     def __init__(self, performing: OperationWorkers, caller: Caller) -> None:
         self._performing, self._caller = performing, caller
@@ -156,7 +156,7 @@ class McpHandlers:
 
 
 class _Listens:
-    """Those who listen as one agent."""
+    """The subscribers of one agent."""
 
     def __init__(self) -> None:
         self.bus = InMemorySubscriptionBus()

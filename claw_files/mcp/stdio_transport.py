@@ -38,7 +38,7 @@ Receiving = MemoryObjectReceiveStream[SessionMessage]
 
 
 def message(line: bytes) -> types.JSONRPCMessage:
-    """The message that the line is; for a line that is none, the error that answers it."""
+    """The message in the line; for an invalid line, the error response."""
     try:
         found = json_bodies.parse(line)
         if "method" in found and "id" in found and type(found["id"]) not in (int, str):
@@ -75,7 +75,7 @@ class _Wire:
         self._unanswered = set[Any]()
 
     async def read(self, requests: Sending, answers: Sending) -> None:
-        """Hand on what the client sends, until it closes the pipe."""
+        """Pass on the client's messages, until it closes the pipe."""
         async with requests, answers:
             while line := await to_thread.run_sync(self._line, abandon_on_cancel=True):
                 found = message(line)
@@ -87,7 +87,7 @@ class _Wire:
             await self._answered()
 
     def _line(self) -> bytes:
-        """The next line; of one that is too long, the beginning and the end."""
+        """The next line; for one that is too long, its beginning and end."""
         line = self._in.readline(LINE_BYTES)
         if len(line) < LINE_BYTES or line.endswith(b"\n"):
             return line
@@ -97,7 +97,7 @@ class _Wire:
         return line[:_ENDS_BYTES] + _CUT + end[-_ENDS_BYTES:]
 
     async def write(self, answers: Receiving) -> None:
-        """Send what is answered, a line each."""
+        """Write the responses, one per line."""
         async with answers:
             async for one in answers:
                 text = one.message.model_dump_json(by_alias=True, exclude_unset=True)
@@ -115,7 +115,7 @@ class _Wire:
                 await anyio.sleep(0.02)
 
     async def end_with_parent(self) -> None:
-        """End this process when its parent is not there any more, whoever else holds the pipe open.
+        """End this process when its parent has ended, even if another process holds the pipe.
 
         The kernel's own signal for it would come when the thread ends that started us, and so too early.
         """
@@ -126,7 +126,7 @@ class _Wire:
 
 
 def serve(base: str, env: Mapping[str, str], agent: AgentId) -> None:
-    """Serve the client at the other end of our pipes, with `agent` acting, until it is gone."""
+    """Serve the client on standard input and output as `agent`, until it has ended."""
     # What reads standard input cannot be interrupted; and no signal needs more than what a crash would need.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

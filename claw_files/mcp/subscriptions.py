@@ -17,7 +17,7 @@ Tell = Callable[[AgentId, str], Awaitable[None]]
 
 
 class Changes:
-    """Counts who watches what, and tells when the stamp of it is another one."""
+    """Counts the watchers of each resource, and reports changed stamps."""
 
     def __init__(self, performing: OperationWorkers, tell: Tell) -> None:
         self._performing, self._tell = performing, tell
@@ -26,7 +26,7 @@ class Changes:
         self._somebody = anyio.Event()
 
     async def watch(self, agent: AgentId, uri: str) -> None:
-        """Somebody watches it from now on; changes from after this are told."""
+        """Add a watcher; later changes are reported."""
         self._watched[agent, uri] += 1
         self._somebody.set()
         if (agent, uri) not in self._seen:
@@ -35,7 +35,7 @@ class Changes:
                     self._seen.setdefault(watched, stamp)
 
     def leave(self, agent: AgentId, uri: str) -> None:
-        """One fewer watches it."""
+        """Remove a watcher."""
         if self._watched[agent, uri] <= 1:
             del self._watched[agent, uri]
             self._seen.pop((agent, uri), None)

@@ -19,7 +19,7 @@ outside of marks; all else that answers hold is data, no orders."""
 
 
 def listed() -> list[dict[str, Any]]:
-    """What `tools/list` answers, a dict for each tool."""
+    """The answer to `tools/list`, a dict for each tool."""
     return [_tool(row) for row in TOOLS.values()]
 
 
@@ -29,7 +29,7 @@ def _tool(row: Operation) -> dict[str, Any]:
 
 
 def listed_json() -> str:
-    """`{"tools": [...]}` as it goes over the wire."""
+    """The JSON text of `{"tools": [...]}`."""
     return json.dumps({"tools": listed()}, separators=(",", ":"))
 
 
@@ -39,7 +39,7 @@ def tokens(text: str) -> int:
 
 
 def lean(answer: Any, texts: str = "") -> Any:
-    """The answer without what says nothing: nulls, and empty values below the first level.
+    """The answer without nulls, and without empty values below the first level.
 
     Args:
         texts: the key of texts that others wrote or printed; each is marked as data.

@@ -27,11 +27,11 @@ WAITS_AT_ONCE = 64  # of those that sleep most of the time
 
 
 class CallerGone(Exception):
-    """Whoever waited for the answer does not any more: so nobody is told."""
+    """The caller no longer waits for the answer."""
 
 
 class CallClock(SystemClock):
-    """The machine's clock; a sleep in it ends when nobody waits for the answer any more."""
+    """The machine's clock; a sleep ends when the caller no longer waits."""
 
     def __init__(self) -> None:
         self.gone = threading.Event()
@@ -42,7 +42,7 @@ class CallClock(SystemClock):
 
 
 class OperationWorkers:
-    """Makes calls for agents in one workspace, at most so many at once; those that wait are counted by themselves."""
+    """Makes calls for agents in one workspace, up to a limit at once; waiting calls are counted separately."""
 
     def __init__(self, base: str, env: Mapping[str, str]) -> None:
         """Args:
@@ -54,7 +54,7 @@ class OperationWorkers:
         self._waits = anyio.CapacityLimiter(WAITS_AT_ONCE)
 
     async def perform(self, agent: AgentId, name: str, raw: Mapping[str, object]) -> Any:
-        """What the call answers, as JSON has it, without what says nothing. Raises ClawError."""
+        """The call's answer as JSON, without empty values. Raises ClawError."""
 
         def make(app: App) -> Any:
             answer = json.loads(views.to_json(perform(app, name, raw)))
@@ -66,7 +66,7 @@ class OperationWorkers:
     async def run(
         self, agent: AgentId | None, work: Callable[[App], T], limiter: anyio.CapacityLimiter | None = None
     ) -> T:
-        """What `work` makes of the workspace, with `agent` acting, in a thread of its own."""
+        """The result of `work` on the workspace with `agent` as the caller, in a separate thread."""
         clock = CallClock()
 
         def call() -> T:

@@ -26,7 +26,7 @@ NOT_REPORTED = "not reported"
 
 
 def bill_json(billed: "BillReport", settings: "Settings") -> dict[str, Any]:
-    """The bill: `rows`, named by what `by` says, and `total`; `cost` is null where nobody reported any money."""
+    """The bill: `rows`, named by the key in `by`, and `total`; `cost` is null if none was reported."""
     bill = billed.bill
     total = {key: value for key, value in _row_json(bill.total, "name").items() if key != "name"}
     return {
@@ -47,7 +47,7 @@ def _row_json(row: "BillRow", name: str) -> dict[str, Any]:
 
 
 def bill_text(billed: "BillReport", settings: "Settings") -> str:
-    """A table, its total, and what it does not know."""
+    """A table, its total, and what is unknown."""
     bill, currency = billed.bill, settings.budgets.currency
     head = (bill.by, "runs", "tokens in", "tokens out", "spent", "budget", "share")
     rows = [head, *(_row_cells(row, currency) for row in bill.rows), _row_cells(bill.total, currency)]
@@ -63,7 +63,7 @@ def _row_cells(row: "BillRow", currency: str) -> tuple[str, ...]:
 
 
 def _spent(row: "BillRow", currency: str) -> str:
-    """The money, never 0.00 as if it were free: less than a cent is shown as it is."""
+    """The money, never 0.00 for unknown; less than a cent is shown in full."""
     if row.cost is None:
         return NOT_REPORTED if row.runs else "-"
     shown = f"{row.cost:.2f}" if row.cost >= 0.005 or not row.cost else amount(row.cost)
@@ -78,7 +78,7 @@ def _unsure(billed: "BillReport") -> list[str]:
 
 
 def _unreadable(broken: int, unread: Iterable[str]) -> list[str]:
-    """What stands in the journal and was left out."""
+    """The number of unreadable journal lines that were skipped."""
     lines = [f"{broken} line{'s' if broken > 1 else ''} of the journal cannot be read"] if broken else []
     return lines + [f"the journal of {day} cannot be read" for day in unread]
 
@@ -122,7 +122,7 @@ def _acting_json(one: "WakeRate", acted: str) -> dict[str, Any]:
 
 
 def stats_text(told: "StatisticsReport", when: "When") -> str:
-    """A section for each question; what nothing is known of is left out."""
+    """One section per question; sections without data are omitted."""
     found = told.stats
     agents = [(e.agent, str(e.done), str(e.failed), _share(e.success), f"{e.attempts or '-'}") for e in found.ends]
     sections = [
@@ -170,7 +170,7 @@ def _share(share: float | None) -> str:
 
 
 def probe_json(found: "ProbeResult") -> dict[str, Any]:
-    """What a probe found out; lengths in seconds."""
+    """The result of a probe; durations in seconds."""
     return {
         "agent": found.agent,
         "acts": found.acts,
@@ -190,7 +190,7 @@ def step_text(step: "ProbeStep") -> str:
 
 
 def probe_text(found: "ProbeResult") -> str:
-    """The steps, what it said instead, and what to change."""
+    """The steps, the agent's output instead, and what to change."""
     said = ["", "it said:", *(f"  {line}" for line in safe(found.said, limit=2000, lines=True).split("\n"))]
     advice = ["", *(f"- {safe(line)}" for line in found.advice)]
     parts = [*map(step_text, found.steps), *(said if found.said else []), *(advice if found.advice else [])]
@@ -201,7 +201,7 @@ def probe_text(found: "ProbeResult") -> str:
 
 
 def explain_json(found: "Explanation") -> dict[str, Any]:
-    """What one screen shows, with stable keys."""
+    """The explanation, with stable keys."""
     task, entry = found.task, found.entry
     return {
         "id": task.id,
@@ -242,7 +242,7 @@ def _run_json(run: Run) -> dict[str, Any]:
 
 
 def explain_text(found: "Explanation", when: "When") -> str:
-    """One screen, with what is waited for and until when."""
+    """The explanation on one screen, with waits and their ends."""
     from claw_files.policy import acknowledgement
     from claw_files.policy.dispatch_queue import sentence
 

@@ -95,7 +95,7 @@ def lease_text(lease: Lease, when: When) -> str:
 
 
 def task_text(shown: "Shown", when: When) -> str:
-    """One task as a person reads it: what it is, how it stands, its text."""
+    """One task for a person: facts, state, text."""
     facts = msgspec.structs.asdict(shown.task)
     left_out = {*_HEAD, *(() if shown.task.session else ("turn",)), *(() if shown.verified else ("verified",))}
     rows = [f"{key + ':':<14}{_cell(value, when)}" for key, value in facts.items() if value and key not in left_out]
@@ -128,7 +128,7 @@ def _cell(value: object, when: When) -> str:
 
 
 def move_text(task: Task, when: When) -> str:
-    """What a move ended in, in one line."""
+    """The result of a move, in one line."""
     stands = {State.BACKLOG: "in the backlog", State.REVIEW: "in review"}.get(task.state, task.state.replace("_", " "))
     told = f"{task.id} is {stands}"
     if task.state is State.IN_PROGRESS and task.assignee:
@@ -138,7 +138,7 @@ def move_text(task: Task, when: When) -> str:
 
 
 def journal_text(line: dict[str, Any], zone: tzinfo) -> str:
-    """One line of the journal as a person reads it: when, what, on which task, by whom, why."""
+    """One line of the journal for a person: time, action, task, actor, reason."""
     who = line.get("actor") or line.get("agent") or "-"
     at = _local(str(line.get("timestamp", "?")), zone)
     head = f"{at}  {line.get('action', '?'):<12}  {line.get('task') or '-':<8}  {who}"
@@ -146,7 +146,7 @@ def journal_text(line: dict[str, Any], zone: tzinfo) -> str:
 
 
 def _local(stamp: str, zone: tzinfo) -> str:
-    """A line's own time in the zone; no distance, which would be wrong when it is read later."""
+    """A line's time in the zone, without a distance, which would be wrong later."""
     try:
         return datetime.fromisoformat(stamp).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):
@@ -154,7 +154,7 @@ def _local(stamp: str, zone: tzinfo) -> str:
 
 
 def rows_text(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows as aligned columns; the last column is as long as it is."""
+    """Rows as aligned columns; the last column is not padded."""
     table = [tuple(safe(cell, limit=200) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)] if table else []
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
@@ -178,7 +178,7 @@ def _mark(shown: "Shown") -> str:
 
 
 def board_text(listing: "TaskListing") -> str:
-    """The board where there is no terminal: a section for each state that has tasks."""
+    """The board without a terminal: a section for each state with tasks."""
     sections = []
     for state in State:
         rows = [s for s in listing.tasks if s.task.state is state]
@@ -198,7 +198,7 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def inbox_text(messages: Iterable[Message]) -> str:
-    """Each message with a head line; what it says is indented, so that no text can look like another head."""
+    """Each message with a head line; its text is indented, so that it cannot imitate a head line."""
     blocks = []
     for message in messages:
         about = f", {message.task}" if message.task else ""
@@ -230,7 +230,7 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
 
 
 def tick_json(ticked: "TickResult") -> dict[str, Any]:
-    """What `heartbeat --json` promises, and `busy`, `problems` and, in a dry run, how much is `unclear`."""
+    """The promised form of `heartbeat --json`, with `busy`, `problems` and, in a dry run, the number `unclear`."""
     return {
         "tick": {"at": ticked.at, "coordinator": ticked.coordinator, "epoch": ticked.epoch},
         "actions": [action.as_json() for action in ticked.actions],
@@ -243,7 +243,7 @@ def tick_json(ticked: "TickResult") -> dict[str, Any]:
 
 
 def tick_text(ticked: "TickResult") -> str:
-    """A line for each action; one line when there was nothing to do."""
+    """A line for each action; one line without any."""
     rows = [(a.act, a.task or "-", a.agent or "-", a.why) for a in ticked.actions]
     unclear = f"; unclear files: {ticked.unclear} (see `clawfiles board`)" if ticked.unclear else ""
     nothing = "nothing was done" if ticked.problems else "nothing to do"
@@ -254,7 +254,7 @@ def tick_text(ticked: "TickResult") -> str:
 
 
 def session_json(session: "Session") -> dict[str, Any]:
-    """The session's fields; `wait` as `wait_json` has it."""
+    """The session's fields, with `wait` from `wait_json`."""
     facts = msgspec.structs.asdict(session)
     spoken = [
         {"id": m.id, "kind": m.kind, "from": m.sender, "to": m.to, "at": m.at, "text": m.text} for m in session.messages
@@ -263,7 +263,7 @@ def session_json(session: "Session") -> dict[str, Any]:
 
 
 def sessions_text(found: Iterable["Session"], when: When, numbered: bool = False) -> str:
-    """A line for each session, its last messages indented below it; with `numbered`, as `subagents` shows them."""
+    """A line for each session, its last messages indented; with `numbered`, in the form of `subagents`."""
     shown = list(found)
     table = rows_text(_session_row(it, when, numbered) for it in shown).split("\n") if shown else []
     blocks = []
@@ -293,7 +293,7 @@ def history_json(history: "History") -> dict[str, Any]:
 
 
 def history_text(history: "History", when: When) -> str:
-    """Each record with a head line; what it says is indented, so that no text can look like another head."""
+    """Each record with a head line; its text is indented, so that it cannot imitate a head line."""
     blocks = [f"{safe(history.session.key)} [{history.session.status or '-'}]"]
     blocks += [f"({history.left_out} older left out)"] if history.left_out else []
     for record in history.records:
@@ -305,7 +305,7 @@ def history_text(history: "History", when: When) -> str:
 
 
 def wait_json(wait: "QueuedMessage") -> dict[str, Any]:
-    """What is ahead of a waiting message: ids of runs and of the first messages, how many messages, what holds it."""
+    """The queue ahead of a message: ids of runs and first messages, number of messages, limit."""
     keys = ("since", "held_by", "until", "runs", "ahead", "messages")
     return {key: getattr(wait, key) for key in keys}
 

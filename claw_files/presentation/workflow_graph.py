@@ -5,7 +5,7 @@ from claw_files.core.workflow import Condition, Step, Workflow
 
 
 def who(step: Step) -> str:
-    """Who does the step, in a few words."""
+    """The agent of the step, in a few words."""
     if step.again:
         return f"again from {step.again.step}, at most {step.again.most}"
     if step.workflow:
@@ -16,7 +16,7 @@ def who(step: Step) -> str:
 
 
 def text(workflow: Workflow) -> str:
-    """A line for each step, in the order of the file: what it waits for, its name, who does it, how it ends."""
+    """A line for each step, in the order of the file: predecessors, name, agent, endings."""
     rows = []
     for step in workflow.steps:
         after = (" or " if step.is_any else ", ").join(map(_condition, step.after))

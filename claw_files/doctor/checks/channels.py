@@ -14,7 +14,7 @@ from claw_files.integrations.notify.sending import library, service
 
 
 def channels(s: Survey) -> Iterator[Finding]:
-    """What keeps people from hearing something."""
+    """Problems that prevent notifications."""
     if s.settings is None or s.is_inner:
         return
     people = [agent for agent in s.settings.agents.values() if agent.channels]
@@ -29,7 +29,7 @@ def channels(s: Survey) -> Iterator[Finding]:
 
 
 def given_up(s: Survey) -> Iterator[Finding]:
-    """What no channel took for so long that it is tried no more."""
+    """Posts that were abandoned because no channel accepted them."""
     posts = [node for node in s.folder("outbox/failed").nodes if node.kind == "file"]
     if posts:
         yield Finding("post-given-up", "outbox/failed", detail=f"{len(posts)} of them")
@@ -44,7 +44,7 @@ def _is_installed() -> bool:
 
 
 def _wrong(s: Survey, person: Agent, is_installed: bool) -> Iterator[str]:
-    """What is wrong with each channel of the person, by its name."""
+    """The problem of each channel of the person, by its name."""
     for name, channel in named(person.channels).items():
         if channel.startswith(FILE):
             parts = channel.removeprefix(FILE).split("/")

@@ -19,7 +19,7 @@ def agents_of(s: Survey) -> list[str]:
 
 
 def modes(s: Survey) -> Iterator[Finding]:
-    """Compartments that others may enter, or in which something is open to them: told with how much, not what."""
+    """Compartments with open modes: reported with the number of files, not their names."""
     if s.is_inner:
         return
     top = s.tree.node(FOLDER)
@@ -40,7 +40,7 @@ def _open(s: Survey, node: DiskNode, depth: int) -> int:
 
 
 def outside(s: Survey) -> Iterator[Finding]:
-    """What belongs to an agent with a compartment and lies where others read it."""
+    """Files of an agent with a compartment that are outside, where others can read them."""
     agents = agents_of(s)
     for it in s.tasks:
         if it.task and it.task.assignee in agents:

@@ -32,7 +32,7 @@ def missing(s: Survey) -> Iterator[Finding]:
 
 
 def orphans(s: Survey) -> Iterator[Finding]:
-    """Task messages about tasks that there are not."""
+    """Task messages about tasks that do not exist."""
     for letter in s.letters:
         task = letter.message.task
         if letter.message.kind is Kind.TASK and letter.box != "done" and task and task not in s:
@@ -40,7 +40,7 @@ def orphans(s: Survey) -> Iterator[Finding]:
 
 
 def unsent(s: Survey) -> Iterator[Finding]:
-    """Messages that the journal does not know as they stand, read or unread, of whatever day."""
+    """Messages that the journal does not have in this form, read or unread, of any day."""
     reader = MessageReader(lambda _, path: journal_of(s, path), datetime.fromtimestamp(s.now, UTC))
     for letter in s.letters:
         message = replace(letter.message, to=AgentId(letter.agent))
@@ -49,7 +49,7 @@ def unsent(s: Survey) -> Iterator[Finding]:
 
 
 def doubles(s: Survey) -> Iterator[Finding]:
-    """Messages of one key in one inbox."""
+    """Messages with the same key in one inbox."""
     groups = defaultdict[tuple[str, str], list[InboxMessage]](list)
     for letter in s.letters:
         groups[letter.agent, letter.message.key.lower()].append(letter)
@@ -59,7 +59,7 @@ def doubles(s: Survey) -> Iterator[Finding]:
 
 
 def strangers(s: Survey) -> Iterator[Finding]:
-    """Inboxes of nobody."""
+    """Inboxes of unknown agents."""
     for agent in s.inboxes if s.agents else ():
         waiting = sum(letter.agent == agent and letter.box == "new" for letter in s.letters)
         if agent not in s.agents and waiting:

@@ -18,7 +18,7 @@ HOUR_SECONDS: Final = 3_600
 
 
 def lines(s: Survey) -> Iterator[Finding]:
-    """Lines that name what there is not, or stand there twice, or are left over."""
+    """Lines about unknown tasks or agents, duplicates, and lines of ended tasks."""
     seen: set[str] = set()
     given = {letter.message.task for letter in s.letters if letter.message.kind is Kind.TASK}
     is_empty = not any(it.folder == "status" for it in s.tasks)
@@ -45,7 +45,7 @@ def lines(s: Survey) -> Iterator[Finding]:
 
 
 def _plan(s: Survey, entry: Entry) -> str:
-    """What a heartbeat makes of a line alone, in the words of its plan."""
+    """The heartbeat's decision about a line alone, in the words of its plan."""
     if s.settings is None:
         return "no heartbeat runs under a wrong configuration"
     now = datetime.fromtimestamp(s.now, UTC)
@@ -65,7 +65,7 @@ def is_lost(s: Survey) -> bool:
 
 
 def unwatched(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
-    """Open tasks that were given to somebody and have no line."""
+    """Open tasks that were assigned and have no line."""
     watched = {entry.task for _, entry in s.lines}
     told = {(letter.agent, letter.message.key.lower()) for letter in s.letters}
     for it in s.tasks:
@@ -80,7 +80,7 @@ def unwatched(s: Survey) -> Iterator[tuple[TaskFile, Task]]:
 
 
 def watching(s: Survey) -> Iterator[Finding]:
-    """Open tasks that no heartbeat looks at."""
+    """Open tasks that no heartbeat checks."""
     if is_lost(s):
         lost = [task.id for _, task in unwatched(s)]
         yield Finding("ledger-lost", s.ledger_path, detail=", ".join(lost[:20]) + (" ..." if len(lost) > 20 else ""))
@@ -91,7 +91,7 @@ def watching(s: Survey) -> Iterator[Finding]:
 
 
 def unseen(s: Survey) -> Iterator[Finding]:
-    """Tasks that were closed or overwritten by hand, where no line lets a heartbeat see it."""
+    """Tasks that were closed or overwritten by hand, without a line that would let a heartbeat see it."""
     watched = {entry.task for _, entry in s.lines}
     sent = (letter.message for letter in s.letters if letter.box != "done")
     waiting = {message.task for message in sent if message.kind is Kind.TASK}

@@ -10,7 +10,7 @@ from claw_files.system.workspace_trust import ENTER, READ, SHARED, WRITE, is_mod
 
 
 def modes(s: Survey) -> Iterator[Finding]:
-    """What is open to others, the first of it named; and a git repository that would take what no one else may have."""
+    """Files open to other users, the first one named; and a git repository that would add private files."""
     root = os.path.realpath(s.tree.root)
     if is_modeless(root):
         yield Finding("no-modes", ".")
@@ -26,7 +26,7 @@ def modes(s: Survey) -> Iterator[Finding]:
 
 
 def _reached(s: Survey, root: str, node: DiskNode, depth: int) -> Iterator[DiskNode]:
-    """The node, and what others find below it."""
+    """The node, and everything below it that other users can reach."""
     if node.kind in ("file", "folder"):
         yield node
     if node.kind == "folder" and depth <= DEEPEST and _is_open(root, node.path, ENTER):

@@ -52,7 +52,7 @@ def nodes(s: Survey) -> Iterator[Finding]:
 
 
 def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
-    """The folder and what is in it, at most four levels deep: the recursion is as deep as that."""
+    """The folder and its content, at most four levels deep, which bounds the recursion."""
     folder = s.folder(path)
     if folder.odd and depth > 1:
         yield Finding(folder.odd, path)
@@ -68,7 +68,7 @@ def _below(s: Survey, path: str, depth: int) -> Iterator[Finding]:
 
 
 def _foreign(node: DiskNode) -> Iterator[Finding]:
-    """What has no place where it lies: a folder beside our files, a file beside our folders."""
+    """Misplaced names: a folder among files, a file among folders."""
     is_folder, is_moved = node.kind == "folder", ARCHIVE.fullmatch(node.name) or node.name.endswith((".kept", ".md"))
     if (is_folder and not _OUR_FOLDERS.fullmatch(node.path) and not node.name.endswith(".md")) or (
         node.kind == "file" and not is_moved and _NO_FILES.fullmatch(node.path)
@@ -108,7 +108,7 @@ def _size(node: DiskNode) -> Iterator[Finding]:
 
 
 def names(s: Survey) -> Iterator[Finding]:
-    """Names in folders where a name has a meaning."""
+    """Problems of names in folders in which a name has a meaning."""
     for folder in ("status", "dead-letter", *s.archives):
         yield from _task_names(s.folder(folder))
     boxes = [f"inbox/{agent}/{box}" for agent in s.inboxes for box in BOXES]

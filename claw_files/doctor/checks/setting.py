@@ -21,7 +21,7 @@ WEAK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vfat", "
 
 
 def openclaw(s: Survey) -> Iterator[Finding]:
-    """OpenClaw's workspace with our ledger in its root, under the name that its doctor tidies away."""
+    """An OpenClaw workspace with the ledger in its root, under the name that its doctor removes."""
     path = s.ledger_path.removeprefix("./")
     beside = [name for name in ("AGENTS.md", *_OPENCLAW) if s.tree.node(name)]
     woken = s.settings and any(agent.traits.tidies_ledger for agent in s.settings.agents.values())
@@ -31,7 +31,7 @@ def openclaw(s: Survey) -> Iterator[Finding]:
 
 
 def runtimes(s: Survey) -> Iterator[Finding]:
-    """What each runtime in use says of its agents' set-up. No agent is started: `agents probe NAME` does that."""
+    """The set-up problems of each runtime in use. No agent is started: `agents probe NAME` does that."""
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
@@ -44,7 +44,7 @@ def runtimes(s: Survey) -> Iterator[Finding]:
 
 
 def sandboxes(s: Survey) -> Iterator[Finding]:
-    """Agents that must run in a sandbox on a machine that cannot build one, or only a weak one."""
+    """Agents that require a sandbox on a machine with none, or only a weak one."""
     if s.settings is None or s.is_inner:
         return
     raw = s.tree.read(CONFIG).decode("utf-8", "replace")
@@ -57,7 +57,7 @@ def sandboxes(s: Survey) -> Iterator[Finding]:
 
 
 def line_of(raw: str, agent: str, key: str) -> int | None:
-    """The line of the key in the agent's table; that of the table where the key is written otherwise."""
+    """The line of the key in the agent's table; else that of the table."""
     table = None
     for number, line in enumerate(raw.splitlines(), 1):
         if re.match(r"\s*\[", line):
@@ -78,7 +78,7 @@ def filesystem(s: Survey) -> Iterator[Finding]:
 
 
 def writable(s: Survey) -> Iterator[Finding]:
-    """What this user may not write: a command of somebody else, mostly of root, has made it."""
+    """Files that this user may not write: usually a command of another user, often root, created them."""
     agents = s.settings.agents if s.settings else ()
     closed = unwritable(s.tree.root, agents, datetime.fromtimestamp(s.now, UTC))
     for path in dict.fromkeys((*closed, *unwritable_locks(s.tree.root))):

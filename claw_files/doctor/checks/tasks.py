@@ -41,14 +41,14 @@ def names_in_tasks(s: Survey) -> Iterator[Finding]:
 
 
 def unclear(s: Survey) -> Iterator[Finding]:
-    """Words about a task that nobody understood."""
+    """Unclear statements about tasks."""
     for _, task in _read(s):
         for one in task.unclear:
             yield Finding("unclear", one.path, one.line, f"{words.said(one.text)}; {one.hint}", task.id)
 
 
 def circles(s: Survey) -> Iterator[Finding]:
-    """Circles in `after`, each told once with its path."""
+    """Cycles in `after`, each reported once with its path."""
     after = {task.id: task.after[:1000] for _, task in _read(s)}
     done: set[str] = set()
     left = MOST_EDGES
@@ -83,7 +83,7 @@ def _circle(s: Survey, circle: Sequence[str], code: str = "cycle") -> Finding:
 
 
 def parent_circles(s: Survey) -> Iterator[Finding]:
-    """Circles of `parent`, each told once with its path."""
+    """Cycles of `parent`, each reported once with its path."""
     up = {it.id: task.parent for it, task in _read(s)}
     done: set[str] = set()
     for start in up:
@@ -98,7 +98,7 @@ def parent_circles(s: Survey) -> Iterator[Finding]:
 
 
 def places(s: Survey) -> Iterator[Finding]:
-    """The same task in two folders; dead ones outside of dead-letter/ and the other way round."""
+    """Tasks in two folders; dead ones outside of dead-letter/ and vice versa."""
     archived = {name.lower() for folder in s.archives for name in s.folder(folder).names}
     seen: dict[str, str] = {}
     for it in s.tasks:
@@ -112,7 +112,7 @@ def places(s: Survey) -> Iterator[Finding]:
 
 
 def definitions(s: Survey) -> Iterator[Finding]:
-    """Definitions of open tasks that belong to no task, or that cannot be read."""
+    """Definitions of open tasks without a task, or that cannot be read."""
     for node in s.folder("definitions").nodes:
         if node.kind != "file" or not node.name.endswith(".md") or s.is_young(node):
             continue
@@ -129,7 +129,7 @@ def definitions(s: Survey) -> Iterator[Finding]:
 
 
 def moves(s: Survey) -> Iterator[Finding]:
-    """Moves by hand that nobody may make, and old copies written over what counts."""
+    """Moves by hand that nobody may make, and older copies over newer files."""
     for it, task in _read(s):
         newest, at = s.generations(task.id)
         if 0 < task.generation < newest and s.now - at > _CLAIM_SECONDS and it is s.file_of(task.id):
@@ -140,7 +140,7 @@ def moves(s: Survey) -> Iterator[Finding]:
 
 
 def leases(s: Survey) -> Iterator[Finding]:
-    """Holders that should have been looked at a day ago."""
+    """Holders whose lease ended over a day ago."""
     for it, task in _read(s):
         if task.state is State.IN_PROGRESS and task.lease and s.now - task.lease.timestamp() > DAY_SECONDS:
             yield Finding("lease-over", it.node.path, s.line(it, "lease"), s.local(task.lease.timestamp()), task.id)
@@ -156,7 +156,7 @@ def outputs(s: Survey) -> Iterator[Finding]:
 
 
 def reports(s: Survey) -> Iterator[Finding]:
-    """Reports on tasks that there are not."""
+    """Reports on tasks that do not exist."""
     for node, line, task in s.reports():
         if task not in s:
             yield Finding("report-unknown-task", node.path, line, task, task)

@@ -15,7 +15,7 @@ from claw_files.processes import run_client
 
 
 def main(argv: list[str]) -> int:
-    """Live through one run; the exit code."""
+    """Execute one run; returns the exit code."""
     message = run_client.read_message()
     command = argv[argv.index("--") + 1 :] if "--" in argv else []
     try:

@@ -34,7 +34,7 @@ Note = Callable[[JournalEvent, str], None]
 
 
 class AgentRequests:
-    """Answers for one session. `broken` hears, in one sentence, why it cannot go on."""
+    """Answers the requests of one session. `broken` gets the reason why it cannot continue, in one sentence."""
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class AgentRequests:
         self._costs: list[float] = []  # of the session so far: when we began, and as it was told last
 
     def on_connect(self, conn: Any) -> None:
-        """Nothing: what we ask goes by the connection itself."""
+        """No-op: requests go through the connection itself."""
 
     def forget(self) -> None:
-        """No session is ours yet."""
+        """Forget the session."""
         self._session, self._is_new = None, True
         self._early.clear()
 
     def begin(self, session: str) -> None:
-        """From now on only this session counts."""
+        """Accept only this session from now on."""
         self._session = session
         for other in sorted(self._early - {session}):
             self._is_ours(other)
@@ -91,7 +91,7 @@ class AgentRequests:
     # --- what it tells
 
     async def session_update(self, session_id: str, update: Any, told: Any = None, **_: Any) -> None:
-        """Show it, and remember what a tool call is about: a request names it by its id."""
+        """Show the update, and remember the tool call: a request names it by its id."""
         if not self._is_ours(session_id):
             return
         call = self._remembered(told)
@@ -103,7 +103,7 @@ class AgentRequests:
 
     @property
     def cost_of_run(self) -> float | None:
-        """In US dollars; None where it is not told, or nobody knows what an old session had cost before."""
+        """In US dollars; None if unknown, or if the earlier cost of a resumed session is unknown."""
         before = 0.0 if self._is_new else None
         if len(self._costs) > 1 and not self._is_new:
             before = self._costs[0]
@@ -125,7 +125,7 @@ class AgentRequests:
     async def request_permission(
         self, session_id: str, tool_call: Any, options: list[Any], told: Any = None, **_: Any
     ) -> RequestPermissionResponse:
-        """Our answer, which stands in the journal before it is given; `told` is the tool call as the agent sent it."""
+        """The answer, journalled before it is sent; `told` is the tool call as the agent sent it."""
         call = self._remembered(told)
         offered = tuple(Option(id=option.option_id, kind=option.kind) for option in options)
         if not self._is_ours(session_id) or self._session is None:
@@ -159,12 +159,12 @@ class AgentRequests:
         return not acp_permissions.leads_out(path) and self._within.has(path)
 
     def _is_report(self, path: str) -> bool:
-        """Whether it is one of the agent's own reports, and no link to something else."""
+        """Whether the path is one of the agent's own reports, and not a link."""
         real = os.path.realpath(os.path.join(self._within.root, path))
         return self._team.has(real) and self._team.relative(real) in self._reports
 
     def _noted(self, decision: Decision, what: str) -> Decision:
-        """The decision, once it is written down: what cannot be written down is not allowed."""
+        """The decision, once it is journalled: a decision that cannot be journalled is a refusal."""
         self._decided += 1
         if self._decided > MOST_DECISIONS:
             self._broken(f"the agent asked for more than {MOST_DECISIONS} permissions")
@@ -183,7 +183,7 @@ class AgentRequests:
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_: Any
     ) -> ReadTextFileResponse:
-        """A text file of the working folder, or `limit` lines of it from `line` on, which begins with 1."""
+        """A text file of the working folder, or `limit` lines of it from `line` on, counted from 1."""
         self._check(session_id, path, PermissionRequest(kind="read", outside=self._outside(path), options=_ANY))
         try:
             text = self._within.read(path)
@@ -215,7 +215,7 @@ class AgentRequests:
         return None if self._has(path) else words.safe(path, 200)
 
     def _check(self, session_id: str, path: str, asked: PermissionRequest) -> None:
-        """Raise what the agent is answered when it may not. A file that is only read leaves no line in the journal."""
+        """Raise the refusal for the agent. Reading a file leaves no line in the journal."""
         if not self._is_ours(session_id):
             raise _refused("this is another session")
         decision = acp_permissions.decide(self._mode, asked)
@@ -229,7 +229,7 @@ class AgentRequests:
     # --- what we do not offer
 
     async def create_terminal(self, **_: Any) -> Any:
-        """Refused: an agent runs its commands itself, where its run is watched."""
+        """Refused: an agent runs its commands itself, under the supervision of its run."""
         raise RequestError.method_not_found("terminal/create")
 
     async def terminal_output(self, **_: Any) -> Any:
@@ -249,7 +249,7 @@ def _refused(why: str) -> RequestError:
 
 
 def _given(call: dict[str, Any]) -> list[Any]:
-    """What a tool call says that it is about: where it is, what it would change, and what it is called with."""
+    """The facts of a tool call: its paths, its changes, and its arguments."""
     return [call.get(key) for key in ("locations", "content", "rawInput")]
 
 
@@ -259,7 +259,7 @@ def _places(call: dict[str, Any]) -> list[str]:
 
 
 def _types(call: dict[str, Any]) -> list[Any]:
-    """What it shows: `diff` is a change, and so is for us what we do not know."""
+    """The content types: `diff` is a change, and so is an unknown type."""
     content = call.get("content")
     return [part.get("type") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
@@ -274,7 +274,7 @@ def _command(call: dict[str, Any]) -> str | list[str] | None:
 
 
 def _what(call: dict[str, Any]) -> str:
-    """What is asked for, in a few words of the agent's."""
+    """The request in a few words of the agent."""
     command = _command(call)
     shown = command if isinstance(command, str) else " ".join(command or ()) or str(call.get("title") or "")
     places = ", ".join(_places(call)[:3])

@@ -26,7 +26,7 @@ LAST_WORDS: Final = 0.5  # seconds in which an answer may come after its program
 
 
 class ConversationFailed(Exception):
-    """It cannot go on; one sentence says why."""
+    """The conversation cannot continue; one sentence says why."""
 
 
 class SignIn(ConversationFailed):
@@ -34,11 +34,11 @@ class SignIn(ConversationFailed):
 
 
 class RunEnded(Exception):
-    """The run was told to end."""
+    """The run was asked to stop."""
 
 
 class AnswerLimits(Value, frozen=True):
-    """How long an agent may take to answer. A turn has no limit but the run's."""
+    """Time limits for an agent's answers. A turn is limited only by the run."""
 
     hello: timedelta = timedelta(seconds=60)
     session: timedelta = timedelta(seconds=120)
@@ -47,7 +47,7 @@ class AnswerLimits(Value, frozen=True):
 
 
 class AcpHello(Value, frozen=True):
-    """What the program said of itself."""
+    """The program's description of itself."""
 
     name: str = ""
     version: str = ""
@@ -60,7 +60,7 @@ class AcpHello(Value, frozen=True):
 
 
 class Conversation:
-    """With one program. Every method raises Failed with the sentence that the run ends with, or Ended."""
+    """A conversation with one program. Every method raises Failed with the run's final sentence, or Ended."""
 
     def __init__(self, client: Any, tell: Callable[[str], None], limits: AnswerLimits | None = None) -> None:
         self._client, self._tell, self._limits = client, tell, limits or AnswerLimits()
@@ -74,14 +74,14 @@ class Conversation:
         self.hello = AcpHello()
 
     def broken(self, why: str) -> None:
-        """What the client met: nothing can follow."""
+        """Record an error of the client: the conversation cannot continue."""
         self._why = self._why or why
         self._broken.set()
 
     # --- beginning
 
     async def start(self, command: Sequence[str], environ: Mapping[str, str], alone_in: str | None = None) -> None:
-        """Start the program where we are; what it says on standard error goes where ours goes.
+        """Start the program in the current folder; its standard error is that of this process.
 
         Args:
             alone_in: a folder to start it in, as a group of its own that nobody else looks after, its errors unheard.
@@ -105,7 +105,7 @@ class Conversation:
         self._agent = connect_to_agent(self._client, self._lines)
 
     async def greet(self, files: bool = True) -> AcpHello:
-        """What the program says of itself.
+        """Initialize the program and return its description.
 
         Args:
             files: offer it the files of the working folder.
@@ -133,7 +133,7 @@ class Conversation:
         return self.hello
 
     async def open(self, folder: str, last: str | None, mode: str) -> str:
-        """The id of the session: the `last` one where the program still has it, else a new one.
+        """The session's id: the `last` one if the program still has it, else a new one.
 
         Where the program wants its user to sign in, it is asked once to use the key in its environment.
         """
@@ -173,7 +173,7 @@ class Conversation:
         return opened
 
     async def _be_careful(self, mode: str, modes: Any) -> None:
-        """Have the program ask before it acts, where it has a mode in which it does."""
+        """Switch the program to a mode in which it asks before it acts, if it has one."""
         offered = [one.id for one in modes.available_modes] if modes else []
         wanted = acp_permissions.pick_mode(mode, offered, modes.current_mode_id if modes else None)
         if wanted is not None:
@@ -183,7 +183,7 @@ class Conversation:
     # --- turns
 
     async def turn(self, text: str, corrected: Callable[[], Awaitable[str]]) -> tuple[Any, str]:
-        """The answer to a prompt, and what `corrected` brought meanwhile: for that the turn is ended unanswered."""
+        """The answer to a prompt, and the text from `corrected` meanwhile, for which the turn is cancelled."""
         self._client.is_cancelled = False
         answer = asyncio.ensure_future(self._agent.prompt(session_id=self.session, prompt=[text_block(text)]))
         correction = asyncio.ensure_future(corrected())
@@ -205,7 +205,7 @@ class Conversation:
             await asyncio.gather(answer, correction, return_exceptions=True)
 
     async def _cancel(self, answer: "asyncio.Future[Any]", listens: bool = True) -> None:
-        """Have the turn ended, by one word; from then on everything it asks for is refused."""
+        """Cancel the turn once; from then on all its requests are refused."""
         self._client.is_cancelled = True
         with suppress(ConnectionError, OSError):
             await self._agent.cancel(session_id=self.session)
@@ -229,7 +229,7 @@ class Conversation:
             await asyncio.gather(answer, return_exceptions=True)
 
     async def _wait(self, answers: "set[asyncio.Future[Any]]", limit: timedelta | None) -> None:
-        """Wait for one of the answers. Raises Failed when none can or does come, Ended when we are told to end."""
+        """Wait for one of the answers. Raises Failed if none arrives, Ended if the run is asked to stop."""
         events = {
             asyncio.ensure_future(one)
             for one in (self.told_to_end.wait(), self._broken.wait(), self._exited(LAST_WORDS))
@@ -298,7 +298,7 @@ class Conversation:
     # --- the end
 
     async def leave(self) -> None:
-        """Let the program end by itself, for a moment; then end it, and its own group where it has one."""
+        """Let the program exit by itself for a moment; then stop it, with its own group if it has one."""
         if self._process is None:
             return
         process, patience = self._process, self._limits.leave.total_seconds()
@@ -316,11 +316,11 @@ class Conversation:
 
 
 class _Closed:
-    """In place of what another Python may not have."""
+    """Stands in for an exception that another Python may lack."""
 
     @staticmethod
     def close() -> None:
-        """Nothing."""
+        """No-op."""
 
 
 class _Refusal(ConversationFailed):
@@ -328,7 +328,7 @@ class _Refusal(ConversationFailed):
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Signal the program, with its group where that is its own."""
+    """Signal the program, with its group if it has its own."""
     with suppress(OSError):
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)

@@ -20,7 +20,7 @@ SIGN_IN: Final = {
 async def meet(
     agent: Agent, command: list[str], around: Surroundings, say: Callable[[str], None], patience: timedelta
 ) -> HandshakeResult:
-    """What the program of `command` answers, which is started, asked for a session and ended. `say` hears each step."""
+    """The result of a handshake with the program of `command`: start, session, stop. `say` gets each step."""
     env = agent_environment(around.environ, agent.env)
     folder = os.path.realpath(os.path.join(around.base, agent.workspace or ""))
     from claw_files.integrations.acp.conversation import AnswerLimits, Conversation, ConversationFailed, SignIn
@@ -44,7 +44,7 @@ async def meet(
 
 
 def _signed_in(agent: Agent, env: Mapping[str, str]) -> str:
-    """What a session that was opened tells of whether the program knows its user: many ask at the first prompt only."""
+    """Whether an opened session shows that the program is logged in: many ask only at the first prompt."""
     if key := next((name for name in agent.env if name.endswith(("_KEY", "_TOKEN")) and env.get(name)), None):
         return f"it opens a session, and has {key}"
     how = how_to_sign_in(agent)
@@ -52,24 +52,24 @@ def _signed_in(agent: Agent, env: Mapping[str, str]) -> str:
 
 
 def how_to_sign_in(agent: Agent) -> str:
-    """What to type so that its program knows its user."""
+    """The command that logs in to the program."""
     name = os.path.basename(agent.command[0]) if agent.command else ""
     return SIGN_IN.get(name, f"{name}, and what it asks for; or name its key in `env` of [agents.{agent.name}]")
 
 
 class _Deaf:
-    """A client that wants to hear nothing."""
+    """A client that ignores everything."""
 
     is_quiet = is_cancelled = False
 
     def on_connect(self, conn: Any) -> None:
-        """Nothing."""
+        """No-op."""
 
     def begin(self, session: str) -> None:
-        """Nothing: it speaks for no session."""
+        """No-op: this client has no session."""
 
     def forget(self) -> None:
-        """Nothing."""
+        """No-op."""
 
     async def session_update(self, **_: Any) -> None:
         """Not listened to."""

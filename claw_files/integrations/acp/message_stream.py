@@ -16,7 +16,7 @@ _KINDS: Final = get_args(PermissionOptionKind)
 
 
 class MessageStream:
-    """What the library sends and receives by. It ends like a closed stream where the agent breaks its bounds.
+    """The library's transport. It ends like a closed stream if the agent exceeds its limits.
 
     The library's own reader takes lines of any length into memory and gives up at the first that is no object.
     """
@@ -51,7 +51,7 @@ class MessageStream:
         return None
 
     def _understood(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The message without words that only a newer agent knows, which are told, and with the agent's own beside."""
+        """The message with unknown values replaced, which are reported, and the agent's own values kept aside."""
         result, params = message.get("result"), message.get("params")
         if isinstance(result, dict) and result.get("stopReason") not in (None, *get_args(StopReason)):
             self._name(f"its turn ended with {text.said(str(result['stopReason']), 60)}, which counts as its end")

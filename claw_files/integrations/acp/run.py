@@ -33,7 +33,7 @@ from claw_files.system.disk_files import DiskFiles
 
 
 class SessionFiles:
-    """One run of one agent, told by its environment. Raises KeyError where that lacks something, and ClawError."""
+    """One run of one agent, described by its environment. Raises KeyError if a variable is missing, and ClawError."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.root, self.folder = environ["CLAWFILES_WORKSPACE"], environ["CLAWFILES_RUN_DIR"]
@@ -49,7 +49,7 @@ class SessionFiles:
 
     @property
     def reports(self) -> frozenset[str]:
-        """The files in which the agent says how its task goes: a worker's result, or its status file and checkpoint."""
+        """The report files of the agent: a worker's result, or its status file and checkpoint."""
         if self.label:
             paths = [f"checkpoints/subagent-{text.label(self.label)}.md"]
         else:
@@ -73,7 +73,7 @@ class SessionFiles:
 
     @property
     def is_kept(self) -> bool:
-        """Whether its next run goes on with the session: not where several runs would share it.
+        """Whether the next run continues the session: not if several runs would share it.
 
         Of what is spawned, only a worker that stays goes on with it, in each turn.
         """
@@ -88,7 +88,7 @@ class SessionFiles:
         return acp_sessions.path_of(self.agent.name, self.label)
 
     def last_session(self, folder: str) -> str | None:
-        """The session to go on with; None where there is none, or it was another folder's."""
+        """The session to continue; None without one, or if it had another folder."""
         path = self._kept_in
         with suppress(NotFound, InvalidFile):
             found = acp_sessions.parse(self._ws.files.read(path).data, path)
@@ -97,7 +97,7 @@ class SessionFiles:
         return None
 
     def keep_session(self, session: str, program: str, folder: str) -> None:
-        """Let the next run go on with it. A disk that refuses only costs what the session remembers."""
+        """Save the session for the next run. If writing fails, only the session's memory is lost."""
         if not self.is_kept:
             return
         found = AcpSession(
@@ -124,7 +124,7 @@ _WHY: Final = {
 
 
 class AcpRun:
-    """The run that an environment describes. Raises ClawError, OSError, KeyError for one that cannot begin."""
+    """The run described by an environment. Raises ClawError, OSError, KeyError if it cannot begin."""
 
     def __init__(self, environ: Mapping[str, str], command: list[str], message: str) -> None:
         self._environ, self._command, self._message = environ, command, message
@@ -174,7 +174,7 @@ class AcpRun:
         return 1 if why else 0
 
     async def _lived(self) -> str:
-        """Live through all turns; why the last one did not go well, or nothing."""
+        """Execute all turns; returns why the last one failed, or nothing."""
         talk, folder = self._talk, self._within.root
         await talk.start(self._command, self._environ)
         hello = await talk.greet()
@@ -205,7 +205,7 @@ class AcpRun:
         self._write()
 
     def _correction(self) -> str:
-        """What came since the last look, and is about to be taken."""
+        """The new corrections, which are about to be sent."""
         text, size = corrections(self._desk.folder, self._record.taken)
         self._record = replace(self._record, taken=size)
         return text
@@ -218,7 +218,7 @@ class AcpRun:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _last_correction(self) -> str:
-        """What came before the door was closed: who looks for `ENDING` after writing knows what became of it."""
+        """Corrections from before the end: a sender checks for `ENDING` after writing."""
         self._stage(Stage.ENDING)
         if text := self._correction():
             self._stage(Stage.READY)
@@ -233,7 +233,7 @@ class AcpRun:
         write_record(self._desk.folder, NAME, self._record)
 
     def _remark(self, sentence: str) -> None:
-        """Say it in the run's log and in the journal."""
+        """Write it to the run's log and the journal."""
         tell(sentence)
         with suppress(ClawError):
             self._desk.note(JournalEvent.ACP, sentence)
@@ -241,7 +241,7 @@ class AcpRun:
     # --- what it used
 
     def _count(self, answer: Any) -> None:
-        """Add what a turn used, where the agent tells."""
+        """Add the usage of a turn, if the agent reports it."""
         if (usage := answer.usage) is None:
             return
         output = usage.output_tokens + (usage.thought_tokens or 0)
@@ -253,7 +253,7 @@ class AcpRun:
         self._used = {key: self._used.get(key, 0) + number for key, number in turn.items()}
 
     def _write_usage(self) -> None:
-        """Every key, also what is not known; no file where nothing is."""
+        """Write every key, with nulls for unknown values; no file if none is known."""
         cost = self._client.cost_of_run
         if self._used or cost is not None:
             used = self._used | {"cost": cost, "model": self._desk.agent.model}
@@ -262,7 +262,7 @@ class AcpRun:
 
 
 class _Remarks(logging.Handler):
-    """What the library has to say about messages that are no ACP: a line each, and not for ever."""
+    """The library's remarks about invalid messages: one line each, up to a limit."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -19,7 +19,7 @@ BETWEEN_SECONDS = 0.05
 
 
 class Stage(StrEnum):
-    """How far a run is."""
+    """The stages of a run."""
 
     STARTING = "starting"  # no session yet: a correction waits until there is one
     READY = "ready"
@@ -27,7 +27,7 @@ class Stage(StrEnum):
 
 
 class AcpRecord(Value, frozen=True):
-    """The run's session, for people and for those who correct it."""
+    """The run's session, for people and for corrections."""
 
     stage: Stage = Stage.STARTING
     session: str = ""
@@ -41,7 +41,7 @@ def correct(
     patience: timedelta = timedelta(seconds=3),
     pause: Callable[[float], None] = sleep,
 ) -> str | None:
-    """When the run's session sees what was written into its steer.md just now; None where it does not say in time.
+    """When the run's session sees the text just written to its steer.md; None if it does not answer in time.
 
     Args:
         root: where the run's folder lies, absolute.
@@ -67,7 +67,7 @@ def correct(
 
 
 def corrections(folder: str, taken: int) -> tuple[str, int]:
-    """What stands in steer.md behind the first `taken` bytes, and how many bytes it holds now."""
+    """The text of steer.md after its first `taken` bytes, and its size in bytes."""
     try:
         raw = load_file(os.path.join(folder, STEER), STEER_BYTES) or b""
     except OSError:

@@ -21,7 +21,7 @@ PATIENCE: Final = timedelta(seconds=60)
 
 
 class AcpRuntime(CommandRuntime):
-    """Starts a command, too: what differs is who speaks to the program, and that one may speak back."""
+    """A command runtime with a client that talks to the program and can send corrections."""
 
     def prepare(self, order: StartOrder, agent: Agent, message: Message) -> StartOrder:
         # Our client stays outside of the sandbox: it writes the run's folder, and builds the walls around the program.

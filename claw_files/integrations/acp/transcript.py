@@ -9,7 +9,7 @@ _MARKS = {"completed": "done", "failed": "failed"}
 
 
 class Transcript:
-    """Writes to `out` what comes, words as they are said, everything else as a line of its own."""
+    """Writes updates to `out`: text as it arrives, everything else as separate lines."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -17,7 +17,7 @@ class Transcript:
         self.said = False  # whether the agent has said anything
 
     def words(self, text: str) -> None:
-        """A piece of what the agent says."""
+        """Write a piece of the agent's text."""
         shown = words.safe(text, _CHUNK, lines=True)
         if shown:
             self._out.write(shown)
@@ -38,7 +38,7 @@ class Transcript:
         self._in_a_line = False
 
     def update(self, update: Any, title: str) -> None:
-        """What one `session/update` tells; `title` is what its tool call is called."""
+        """Write one `session/update`; `title` is the name of its tool call."""
         kind = getattr(update, "session_update", "")
         if kind == "agent_message_chunk":
             self.words(getattr(update.content, "text", None) or f"[{update.content.type}]")

@@ -30,7 +30,7 @@ def library() -> Any:
 
 
 def service(address: str) -> Any:
-    """What apprise makes of the address; None where it does not understand it. Raises NotInstalled.
+    """apprise's object for the address; None if apprise does not accept it. Raises NotInstalled.
 
     The first time in a process it takes a second or so: apprise reads all its plugins.
     """
@@ -48,7 +48,7 @@ def service(address: str) -> Any:
 
 
 def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
-    """Deliver; "" when the service took it, else why not, without a word of the address. Raises NotInstalled, OSError.
+    """Deliver; "" on success, else the reason, without the address. Raises NotInstalled, OSError.
 
     This process must have one thread: it forks.
     """
@@ -74,7 +74,7 @@ def deliver(address: str, title: str, body: str, limit: timedelta) -> str:
 
 
 def _in_child(plugin: Any, title: str, body: str, tell: int) -> None:
-    """Deliver and say how it went; never returns."""
+    """Deliver and report the result; never returns."""
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a sender that is killed is begun anew, and delivers all again
         os.write(tell, _said(plugin, title, body).encode() or _DELIVERED)
@@ -92,7 +92,7 @@ def _said(plugin: Any, title: str, body: str) -> str:
 
 
 class _Heard(logging.Handler):
-    """What apprise says while it delivers: of it only what holds nothing of the address."""
+    """Collects apprise's log messages that contain no part of the address."""
 
     reason = "the message was not accepted"
 

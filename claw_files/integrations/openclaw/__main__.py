@@ -29,7 +29,7 @@ class BridgeStopped(BaseException):
 
 
 def job(environ: Mapping[str, str], message: str, settings: config.Settings) -> BridgeJob:
-    """What this run is to deliver."""
+    """The job of this run."""
     agent = settings.agent(environ["CLAWFILES_AGENT"])
     return BridgeJob(
         folder=environ["CLAWFILES_RUN_DIR"],
@@ -44,7 +44,7 @@ def job(environ: Mapping[str, str], message: str, settings: config.Settings) -> 
 
 
 def main(environ: Mapping[str, str]) -> int:
-    """Live through one run; the exit code."""
+    """Execute one run; returns the exit code."""
     try:
         root, settings = read_settings(environ)
         way = access(settings.openclaw, root, environ)

@@ -32,7 +32,7 @@ PAUSES: Final = (0.5, 1, 2, 4, 8, 15)
 
 
 class BridgeJob(Value, frozen=True):
-    """What a bridge is started with."""
+    """The job of a bridge."""
 
     folder: str  # the run's, absolute
     workspace: str
@@ -67,7 +67,7 @@ class Bridge:
         return self.sent.key if self.sent else delivery_check.key_of(self.job.run, self._mark)
 
     def run(self) -> TurnOutcome:
-        """What came of the message; goes on for as long as the run may last. Raises GatewayRefused, NotInstalled."""
+        """The outcome of the message, within the run's time limit. Raises GatewayRefused, NotInstalled."""
         tries = 0
         while True:
             try:
@@ -81,7 +81,7 @@ class Bridge:
                 tries += 1
 
     def give_up(self, gateway: Gateway) -> None:
-        """Ask the gateway to end the turn: whoever ends our run means the agent's.
+        """Ask the gateway to stop the turn, because the run is being stopped.
 
         The gateway lets only the connection that began a turn end it, or one opened with `protocol.ADMIN`.
         """
@@ -107,7 +107,7 @@ class Bridge:
                 return self._done(outcome)
 
     def _adopt(self, gateway: Gateway) -> None:
-        """Take over an earlier send of this message, or a turn of an earlier attempt that still goes on."""
+        """Take over an earlier send of this message, or a running turn of an earlier attempt."""
         for earlier in self._earlier():
             seen, _ = self._look(gateway, earlier.key)
             step = delivery_check.plan(earlier, seen)
@@ -133,7 +133,7 @@ class Bridge:
         return delivery_check.seen(key, gateway.hello.boot, waited, history, refusal), history
 
     def _send(self, gateway: Gateway, step: DeliveryStep) -> TurnOutcome | None:
-        """Write down, then send; the outcome, or None when the gateway has to be looked at again."""
+        """Record, then send; the outcome, or None if the gateway must be checked again."""
         renewal = (self.sent.renewal if self.sent else 1) + (step is DeliveryStep.RENEW)
         key = delivery_check.key_of(self.job.run, self._mark, renewal)
         session, boot = self.job.session, gateway.hello.boot
@@ -161,7 +161,7 @@ class Bridge:
         return self._wait(gateway, number if status == "accepted" else None)
 
     def _wait(self, gateway: Gateway, number: str | None = None) -> TurnOutcome | None:
-        """Wait for the turn's end; None when it is time to look again."""
+        """Wait for the turn's end; None when it is time to check again."""
         milliseconds, begin = int(LOOK.total_seconds() * 1000), monotonic()
         answer = gateway.call("agent.wait", {"runId": self.key, "timeoutMs": milliseconds}, LOOK + SLACK)
         if answer.get("status") in ("ok", "error"):
@@ -171,7 +171,7 @@ class Bridge:
         return None
 
     def _final(self, gateway: Gateway, number: str) -> TurnOutcome | None:
-        """The turn's final answer, which comes a moment after its end is known; None when it does not come."""
+        """The turn's final answer, which arrives shortly after its end; None if it does not arrive."""
         try:
             return self._ended(gateway.answer(number, "agent", timedelta(seconds=5)))
         except GatewayAway as away:
@@ -190,7 +190,7 @@ class Bridge:
             self._say(f"the gateway ended the turn with {status!r}, which we do not know")
 
     def _over(self, gateway: Gateway, history: dict[str, Any]) -> TurnOutcome:
-        """The outcome of a turn that is over: what the gateway remembers of it, and the transcript for what it used."""
+        """The outcome of a finished turn, from the gateway, with the usage from the transcript."""
         told = turn_result.transcript(history.get("messages") or [], self.key)
         waited = gateway.call("agent.wait", {"runId": self.key, "timeoutMs": 0})
         if waited.get("status") in ("ok", "error"):

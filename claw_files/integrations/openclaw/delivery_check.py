@@ -18,7 +18,7 @@ NEVER_BEGUN = ("SESSION_WORK_START_CHANGED", "Pending input ownership ended")
 
 
 class DeliveryStep(StrEnum):
-    """What is to be done about one message."""
+    """The next step for one message."""
 
     SEND = "send"  # under its key; the gateway answers a key that it remembers with what became of it
     RENEW = "renew"  # under a new key: the gateway took it, has not begun, and never will
@@ -28,7 +28,7 @@ class DeliveryStep(StrEnum):
 
 
 class SendRecord(Value, frozen=True):
-    """What stands in the run's folder before anything is sent: `runs/RUN-ID/openclaw.json`."""
+    """The record in the run's folder, written before the send: `runs/RUN-ID/openclaw.json`."""
 
     key: str
     session: str
@@ -38,7 +38,7 @@ class SendRecord(Value, frozen=True):
 
 
 class GatewayEvidence(Value, frozen=True):
-    """What the gateway shows of one key."""
+    """The gateway's state of one key."""
 
     boot: str
     waited: str = ""  # what `agent.wait` says: ok, error, timeout, pending
@@ -50,7 +50,7 @@ class GatewayEvidence(Value, frozen=True):
 
 
 def plan(sent: SendRecord | None, seen: GatewayEvidence) -> DeliveryStep:
-    """What to do about the message.
+    """The next step for the message.
 
     Args:
         sent: what was written down before it was last sent; None when nothing was.
@@ -79,7 +79,7 @@ def _begun(seen: GatewayEvidence) -> DeliveryStep:
 
 
 def seen(key: str, boot: str, waited: dict[str, Any], history: dict[str, Any], refusal: str = "") -> GatewayEvidence:
-    """What the answers to `agent.wait` and `chat.history` say about `key`; `refusal` is what its final answer said."""
+    """The state of `key` in the answers to `agent.wait` and `chat.history`; `refusal` is from its final answer."""
     error = refusal + protocol.text(waited, "error") + protocol.text(protocol.record(waited, "error"), "message")
     found = segment(protocol.records(history, "messages"), key)
     items = protocol.records(protocol.record(history, "pendingInputs"), "items")
@@ -96,5 +96,5 @@ def seen(key: str, boot: str, waited: dict[str, Any], history: dict[str, Any], r
 
 
 def key_of(run: str, mark: str, renewal: int = 1) -> str:
-    """The key of one send: the same whoever makes it. `mark` tells one workspace and one text from another."""
+    """The key of one send, the same for every sender. `mark` identifies the workspace and the text."""
     return f"cf:{run}:{mark}" + (f":{renewal}" if renewal > 1 else "")

@@ -13,7 +13,7 @@ TOKEN_BYTES = 4096
 
 
 class GatewayAccess(Value, frozen=True):
-    """An address and what opens it."""
+    """An address and its token."""
 
     url: str
     token: str
@@ -23,7 +23,7 @@ class GatewayAccess(Value, frozen=True):
 
 
 def access(settings: OpenClaw, root: str, environ: Mapping[str, str]) -> GatewayAccess:
-    """How the gateway is reached.
+    """The address and token of the gateway.
 
     The token stands in the variable that `token_env` names, else in `token_file`, else in OpenClaw's own configuration
     on this machine. Raises GatewayRefused where it is nowhere, or in a file that others may read.

@@ -53,7 +53,7 @@ class Gateway:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; what the gateway is doing goes on."""
+        """Close the connection; the gateway's turns continue."""
         with suppress(OSError):
             self._opened.close()
 
@@ -80,7 +80,7 @@ class Gateway:
         return protocol.payload(self._kept[number].pop(0), self.url, method)
 
     def _read(self, until: float) -> None:
-        """Take one frame off the wire; an answer is kept, anything else is passed over."""
+        """Read one frame; answers are kept, other frames are ignored."""
         from websockets.exceptions import WebSocketException
 
         try:

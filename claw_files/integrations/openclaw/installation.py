@@ -23,25 +23,25 @@ Agents = dict[
 
 
 def agents(environ: Mapping[str, str]) -> Agents | None:
-    """The agents of the OpenClaw on this machine; None where neither its command nor its configuration tells."""
+    """The agents of the OpenClaw installation; None if neither its command nor its configuration shows them."""
     found = _by_command(environ)
     return found if found is not None else _by_file(environ)
 
 
 def listed(rows: object) -> Agents:
-    """The agents in what `openclaw agents list --json`, or the gateway's `agents.list`, answers."""
+    """The agents in the answer to `openclaw agents list --json`, or to the gateway's `agents.list`."""
     found = rows if isinstance(rows, list) else []
     named = [(text(one, "id", 100), text(one, "workspace", 4096)) for one in found if isinstance(one, dict)]
     return {name.lower(): folder for name, folder in named if name}
 
 
 def differs(told: str, ours: str, root: str) -> bool:
-    """Whether an agent's workspace as OpenClaw has it is another folder than the one that we read."""
+    """Whether the agent's workspace in OpenClaw is another folder than the configured one."""
     return bool(told) and os.path.realpath(told) != os.path.realpath(os.path.join(root, ours))
 
 
 def configured(config: dict[str, Any], home: str) -> Agents:
-    """The agents that a configuration names, in either layout; without any it is the one called main."""
+    """The agents in a configuration, in either layout; without any, the one called main."""
     section = record(config, "agents")
     entries = record(section, "entries")
     rows = [{**one, "id": name} for name, one in entries.items() if isinstance(one, dict)] or records(section, "list")
@@ -52,14 +52,14 @@ def configured(config: dict[str, Any], home: str) -> Agents:
 
 
 def token(environ: Mapping[str, str]) -> str:
-    """The gateway's token as it stands in the configuration; empty where it stands elsewhere, or others may read it."""
+    """The gateway's token in the configuration; empty if it is elsewhere, or others may read the file."""
     config = _config(environ, is_secret=True)
     found = text(record(record(config or {}, "gateway"), "auth"), "token", CONFIG_BYTES)
     return "" if "${" in found else found.strip()
 
 
 def config_path(environ: Mapping[str, str]) -> str:
-    """Where the configuration lies."""
+    """The path of the configuration."""
     home = environ.get("HOME") or os.path.expanduser("~")
     state = environ.get("OPENCLAW_STATE_DIR") or os.path.join(home, ".openclaw")
     return environ.get("OPENCLAW_CONFIG_PATH") or os.path.join(state, "openclaw.json")
@@ -91,7 +91,7 @@ def _config(environ: Mapping[str, str], is_secret: bool = False) -> dict[str, An
 
 
 def _folder(row: dict[str, Any], shared: str, is_alone: bool, home: str) -> str:
-    """Where the agent works: its own setting, else below the shared one; empty where the version decides."""
+    """The agent's folder: its own setting, else below the shared one; empty if it depends on the version."""
     own = text(row, "workspace", 4096)
     if not own and shared:
         own = shared if is_alone else os.path.join(shared, text(row, "id", 100))

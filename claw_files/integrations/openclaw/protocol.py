@@ -24,7 +24,7 @@ _HELP = {
 
 
 class GatewayHello(Value, frozen=True):
-    """What the gateway says of itself at the start."""
+    """The gateway's description of itself at the start."""
 
     version: str  # "2026.9.6"
     boot: str  # another one after each start: what it kept in memory is gone with the old one
@@ -46,12 +46,12 @@ def connect(token: str, version: str, scopes: tuple[str, ...] = READ) -> dict[st
 
 
 def request(number: str, method: str, params: dict[str, Any]) -> str:
-    """A request as it goes over the wire."""
+    """The text of a request."""
     return json.dumps({"type": "req", "id": number, "method": method, "params": params})
 
 
 def frame(text: str | bytes) -> dict[str, Any]:
-    """The frame that `text` is; empty for what is none, which is passed over."""
+    """The frame in `text`; empty for an invalid one, which is ignored."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -60,7 +60,7 @@ def frame(text: str | bytes) -> dict[str, Any]:
 
 
 def hello(payload: dict[str, Any], url: str) -> GatewayHello:
-    """What the answer to `connect` tells. Raises GatewayRefused for a protocol that we do not speak."""
+    """The facts in the answer to `connect`. Raises GatewayRefused for an unsupported protocol."""
     server = record(payload, "server")
     spoken = payload.get("protocol")
     if spoken != VERSION:
@@ -69,7 +69,7 @@ def hello(payload: dict[str, Any], url: str) -> GatewayHello:
 
 
 def payload(answer: dict[str, Any], url: str, method: str) -> dict[str, Any]:
-    """What a response holds. Raises GatewayAway where trying again may help, GatewayRefused where it does not."""
+    """The payload of a response. Raises GatewayAway if a retry may help, else GatewayRefused."""
     if answer.get("ok") is True:
         return record(answer, "payload")
     error = record(answer, "error")
@@ -81,7 +81,7 @@ def payload(answer: dict[str, Any], url: str, method: str) -> dict[str, Any]:
 
 
 def record(found: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object at `key`; empty where there is none."""
+    """The object at `key`; empty without one."""
     value = found.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -93,7 +93,7 @@ def records(found: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def text(found: dict[str, Any], key: str, limit: int = 100_000) -> str:
-    """The text at `key`, at most `limit` letters; empty where there is none."""
+    """The text at `key`, at most `limit` letters; empty without one."""
     value = found.get(key)
     return value[:limit] if isinstance(value, str) else ""
 

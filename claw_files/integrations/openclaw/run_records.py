@@ -13,12 +13,12 @@ MOST = 50  # runs of a task that are looked through
 
 
 def read(folder: str) -> SendRecord | None:
-    """What was written before the run's message was sent; None where nothing was, or it cannot be read."""
+    """The record from before the send of the run's message; None without one, or if it is unreadable."""
     return read_record(folder, NAME, SendRecord)
 
 
 def recorded(runs: str, task: str, but: str, session: str) -> Iterator[SendRecord]:
-    """What earlier runs of the task sent into the session and did not see the end of, newest first."""
+    """The sends of earlier runs of the task into the session, without a known end, newest first."""
     with suppress(OSError):
         names = sorted(
             (name for name in os.listdir(runs) if Key.parse(name).name == task.lower() and name != but), reverse=True

@@ -76,7 +76,7 @@ class OpenClawRuntime(AgentRuntime):
                 yield SetupProblem(code="openclaw-workspace", detail=told, agent=agent.name)
 
     def _ask(self, patience: timedelta) -> dict[str, str]:
-        """The workspace of each agent that the gateway knows, "" where it is not told."""
+        """The workspace of each agent that the gateway knows, "" if unknown."""
         from claw_files.integrations.openclaw import installation
         from claw_files.integrations.openclaw.gateway_access import access
         from claw_files.integrations.openclaw.gateway_client import Gateway
@@ -87,7 +87,7 @@ class OpenClawRuntime(AgentRuntime):
 
 
 def _addressed(order: StartOrder, agent: Agent, message: Message) -> str:
-    """What an agent of another program has to be told beside its message: where the team's files are, and who it is.
+    """The text for an agent of another program besides its message: the team's folder, and its name.
 
     Its commands have nothing of ours in their environment: what a command that we start is given stands here instead.
     """
@@ -102,6 +102,6 @@ def _addressed(order: StartOrder, agent: Agent, message: Message) -> str:
 
 
 def _our_command() -> str:
-    """Our command for a shell that another program starts: by its path, where it lies beside this Python."""
+    """The `clawfiles` command for another program's shell: by its path, if it is beside this Python."""
     beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "clawfiles")
     return beside if os.path.exists(beside) else "clawfiles"

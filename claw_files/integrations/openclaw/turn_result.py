@@ -12,7 +12,7 @@ SAID_LETTERS = 20_000
 
 
 class TurnOutcome(Value, frozen=True):
-    """How a turn ended."""
+    """The outcome of a turn."""
 
     is_good: bool
     said: str = ""
@@ -20,7 +20,7 @@ class TurnOutcome(Value, frozen=True):
 
 
 class Segment(Value, frozen=True):
-    """A turn as the transcript has it."""
+    """A turn in the transcript."""
 
     said: str
     is_complete: bool
@@ -31,7 +31,7 @@ KNOWN = ("ok", "error", "timeout")  # how a turn ends; with another word, one th
 
 
 def final(payload: dict[str, Any]) -> TurnOutcome:
-    """The outcome that the second answer to `agent` tells."""
+    """The outcome in the second answer to `agent`."""
     result = record(payload, "result")
     said = "\n".join(filter(None, (text(one, "text") for one in records(result, "payloads"))))
     meta = record(record(result, "meta"), "agentMeta")
@@ -41,13 +41,13 @@ def final(payload: dict[str, Any]) -> TurnOutcome:
 
 
 def waited(payload: dict[str, Any]) -> TurnOutcome:
-    """The outcome that `agent.wait` tells; what was used does not stand there."""
+    """The outcome in the answer to `agent.wait`, which has no usage."""
     said = text(record(payload, "terminalReply"), "text")
     return TurnOutcome(is_good=payload.get("status") == "ok", said=_cut(said or _error(payload)))
 
 
 def transcript(messages: list[dict[str, Any]], key: str) -> TurnOutcome:
-    """The outcome that the session's transcript tells."""
+    """The outcome in the session's transcript."""
     found = segment(messages, key)
     if found is None:
         return TurnOutcome(is_good=False, said="the session's transcript does not hold the turn")
@@ -56,7 +56,7 @@ def transcript(messages: list[dict[str, Any]], key: str) -> TurnOutcome:
 
 
 def segment(messages: list[dict[str, Any]], key: str) -> Segment | None:
-    """What stands in the transcript from the message with `key` to the next message of somebody; None without it."""
+    """The transcript from the message with `key` to the next incoming message; None without it."""
     first = next((n for n, one in enumerate(messages) if one.get("idempotencyKey") == f"{key}:user"), None)
     if first is None:
         return None
@@ -88,7 +88,7 @@ def _part(message: dict[str, Any]) -> Usage:
 
 
 def _used(usage: dict[str, Any], about: dict[str, Any]) -> Usage:
-    """The figures as OpenClaw has them; the cost is in dollars, None where it knows no price."""
+    """The usage from OpenClaw; the cost is in dollars, None without a price."""
     return Usage(
         input=_tokens(usage, "input", "cacheRead", "cacheWrite"),
         output=_tokens(usage, "output"),
@@ -110,7 +110,7 @@ def _added(one: Usage, other: Usage) -> Usage:
 
 
 def _tokens(usage: dict[str, Any], *keys: str) -> int:
-    """The sum of what stands at the keys; what is read from and written to a cache is input, too."""
+    """The sum of the values at the keys; tokens read from and written to a cache are input, too."""
     found = (usage.get(key) for key in keys)
     return sum(
         int(one) for one in found if isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one < 1e12

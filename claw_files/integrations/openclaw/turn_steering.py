@@ -26,7 +26,7 @@ _ALLOW = 'add "sessions_send" to gateway.tools.allow in OpenClaw\'s configuratio
 
 
 def steer(way: GatewayAccess, root: str, run: RunId, text: str, patience: timedelta = timedelta(seconds=20)) -> bool:
-    """Put `text` into the turn that the run is waiting for; whether the turn took it and sees it before its next step.
+    """Insert `text` into the turn of the run; True if the turn accepted it and sees it before its next step.
 
     It is not sent where the turn is over, or has not begun.
 
