@@ -130,6 +130,8 @@ class Workflow(Value, frozen=True):
     at_once: int = 4
     within: timedelta | None = None
     starts_on: tuple[str, ...] = ()  # types of events that begin a run
+    spend: float | None = None  # in the currency of the budgets
+    lines: dict[str, int] = msgspec.field(default_factory=dict)  # where each key of the file stands
     steps: tuple[Step, ...] = ()
 
     def step(self, name: str) -> Step | None:
@@ -176,6 +178,9 @@ class RunRecord(Value, frozen=True):
     stops: str = ""  # why nothing new begins any more
     is_over: bool = False  # its time is used up: what is at work is cancelled
     version: int | None = None  # of the workflow
+    made: int = 0  # tasks that it has begun
+    grants: int = 0  # how often a person let it spend as much once more
+    is_out: bool = False  # its money is used up, and a person is asked
     ended: datetime | None = None
     outcome: State | None = None  # in which state it ended
     first: dict[str, str] = msgspec.field(default_factory=dict)  # answers of the first pass, where a loop went back

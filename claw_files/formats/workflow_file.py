@@ -3,6 +3,7 @@
 All problems of a file are found at once, each with its line. Prose in front of the first step is for people.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -116,6 +117,7 @@ class _WorkflowReader:
                 self._wrong(line, f"`{name}` is a text or a list")
             else:
                 self._take(found, _OF_FILE, name, text, line)
+                found.setdefault("lines", {})[name] = line
         return found, defaults
 
     def _take(self, found: dict[str, Any], keys: dict[str, "_Key"], name: str, text: str, line: int) -> None:
@@ -310,6 +312,12 @@ def _event_type(text: str) -> str:
     return text
 
 
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text, re.ASCII) or not float(text):
+        raise _Wrong(f"an amount in the currency of the budgets, such as 2.50, not `{safe(text, 40)}`")
+    return float(text)
+
+
 def _length(text: str) -> Any:
     return duration(text, "within")
 
@@ -322,6 +330,7 @@ _OF_FILE: Final[dict[str, _Key]] = {
     "at once": ("at_once", _number(1, 1000)),
     "within": ("within", _length),
     "starts on": ("starts_on", _each(_event_type)),
+    "spend": ("spend", _amount),
 }
 _KEYS: Final[dict[str, _Key]] = {
     "to": ("to", _hand_off),

@@ -24,6 +24,7 @@ _NUMBERS: Final = {
     "failed": "failed",
     "row": "in_a_row",
 }
+_COUNTS: Final = ("version", "made", "grants")
 _FLAGS: Final = {"asked": "is_asked", "forgiven": "is_forgiven"}
 _FRESH: Final = {field.name: field.default for field in fields_of(StepState)}
 _STEP: Final = "step "
@@ -36,7 +37,8 @@ def render(record: RunRecord, workflow: Workflow) -> bytes:
         "started": render_instant(record.started) if record.started else None,
         "stops": safe(record.stops, 400) or None,
         "over": "yes" if record.is_over else None,
-        "version": str(record.version) if record.version else None,
+        "out": "yes" if record.is_out else None,
+        **{key: str(value) for key in _COUNTS if (value := getattr(record, key))},
         "ended": render_instant(record.ended) if record.ended else None,
         "outcome": record.outcome,
         "passes": [f"{it.number} from {it.step} by {it.by}" for it in record.passes] or None,
@@ -86,7 +88,8 @@ def parse(raw: bytes, path: str) -> RunRecord:
             is_over=meta.get("over") == "yes",
             passes=tuple(_pass(str(it)) for it in meta.get("passes", ())),
             steps=steps,
-            version=int(meta["version"]) if meta.get("version") else None,
+            is_out=meta.get("out") == "yes",
+            **{key: int(meta[key]) for key in _COUNTS if key in meta},
             ended=parse_instant(meta.get("ended")),
             outcome=State(meta["outcome"]) if meta.get("outcome") else None,
             first={key.removeprefix("first "): str(it) for key, it in meta.items() if key.startswith("first ")},

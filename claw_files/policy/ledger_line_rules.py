@@ -225,6 +225,8 @@ def carried_out(case: RuleContext) -> Decision | None:
     is_over = case.task.state.is_closed and not any(it.task and it.task.flow == case.task.id for it in case.snap.looks)
     if case.task.workflow is None or is_over:
         return None
+    if case.task.state is State.BACKLOG:
+        return WaitReason(f"it begins when fewer than {case.snap.settings.workflows.runs} runs of workflows are open")
     return WaitReason(f"the heartbeat carries out the workflow {words.safe(case.task.workflow, 60)}")
 
 

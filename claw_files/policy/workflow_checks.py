@@ -13,7 +13,6 @@ from claw_files.core.text import safe
 from claw_files.core.workflow import ENDED, FAILED, MOST_PROBLEMS, SKIPPED, Condition, Problem, Step, Workflow
 from claw_files.formats.workflow_file import placeholders
 
-MOST_NESTED: Final = 3
 _OF_ITEM: Final = {("item", ""), ("item", "name"), ("item", "stem"), ("number", "")}
 _OF_RUN: Final = {("run", ""), ("run", "version")}
 _OF_STEP: Final = ("files", "says", "failed", "choice")
@@ -69,6 +68,9 @@ class _Check:
         for step in self._workflow.steps:
             if (first := self._steps[step.name]) is not step:
                 yield self._at(step, "", f"there is a step `{step.name}` in line {first.line} already")
+        if self._workflow.at_once > (most := self._settings.workflows.at_once):
+            line = self._workflow.lines.get("at once", 1)
+            yield Problem(line=line, text=f"`at once` is at most {most}: workflows.at_once in clawfiles.toml")
         names = [it.name for it in self._workflow.inputs]
         for name in dict.fromkeys(names):
             if names.count(name) > 1 or name in ("item", "number", "run"):
@@ -77,12 +79,13 @@ class _Check:
     def _nesting(self) -> Iterator[Problem]:
         for step in self._workflow.steps:
             if step.workflow and (chain := self._chain(self._workflow.name, step.workflow, ())):
-                yield self._at(step, "workflow", f"workflows nest in a circle, or deeper than {MOST_NESTED}: {chain}")
+                most = self._settings.workflows.depth
+                yield self._at(step, "workflow", f"workflows nest in a circle, or deeper than {most}: {chain}")
 
     def _chain(self, top: str, name: str, passed: tuple[str, ...]) -> str:
         """The names from the top to where nesting goes wrong; "" where it does not."""
         way = (*passed, name)
-        if name == top or name in passed or len(way) >= MOST_NESTED:
+        if name == top or name in passed or len(way) >= self._settings.workflows.depth:
             return " > ".join((top, *way))
         inner = (step.workflow for step in (self._others[name].steps if name in self._others else ()) if step.workflow)
         return next((found for it in inner if (found := self._chain(top, it, way))), "")

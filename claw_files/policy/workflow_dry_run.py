@@ -75,9 +75,9 @@ class _Play:
 
     def _do(self, action: RunAction) -> None:
         tasks, step = dict(self._run.tasks), self._run.workflow.step(action.step)
-        if action.act is not RunAct.CLOSE:
+        if action.act not in (RunAct.CLOSE, RunAct.MOVE):
             self._played.append(Played(at=self._now, action=action))
-        if action.act is RunAct.FINISH:
+        if action.act in (RunAct.FINISH, RunAct.MOVE):
             self._run = replace(self._run, state=action.state or State.DONE)
         elif action.act in (RunAct.CANCEL, RunAct.CLOSE) and action.task:
             tasks.pop(action.task, None)

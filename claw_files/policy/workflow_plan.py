@@ -32,6 +32,7 @@ from claw_files.policy.workflow_checks import before
 
 MOST_IN_A_ROW: Final = 10  # items of a map that fail before the rest is given up
 ASK_WORDS: Final = ("again", "go on", "stop")
+GO_ON: Final = "go on"
 
 
 class StepTask(Value, frozen=True):
@@ -59,6 +60,8 @@ class WorkflowRun(Value, frozen=True):
     state: State = State.IN_PROGRESS  # of the run's own task
     people: frozenset[AgentId] = frozenset()
     version: int | None = None
+    spent: float = 0.0  # by its tasks, as far as it was looked up
+    most_tasks: int = 20_000
     look_at: datetime | None = None  # when it is looked at again, as its ledger line says
 
 
@@ -68,6 +71,7 @@ class RunAct(StrEnum):
     ASK = "ask"  # a person decides how to go on after a failure
     CANCEL = "cancel"  # a task that nobody needs any more
     CLOSE = "close"  # take the line of a counted task out
+    MOVE = "move"  # the run's own task begins, is blocked, or goes on
     FINISH = "finish"  # the run's own task ends
 
 
@@ -97,6 +101,11 @@ def task_of(run: TaskId, step: str, state: StepState, number: int = 0, suffix: s
     return TaskId(f"{run}-{hashlib.sha256(step.encode()).hexdigest()[:12].upper()}{tail}")
 
 
+def money_task(run: TaskId, record: RunRecord) -> TaskId:
+    """The question to a person whose answer lets the run spend more; no step's name begins with a digit."""
+    return TaskId(f"{run}-{record.grants + 1}-ASK")
+
+
 def open_tasks(run: TaskId, step: Step, state: StepState) -> list[TaskId]:
     """The tasks of a step that are at work, or have to be."""
     if state.is_asked:
@@ -124,6 +133,11 @@ class _Advance:
         limit, started = self._workflow.within, self._record.started
         if limit and started and self._now >= started + limit and not self._record.is_over:
             self._record = replace(self._record, is_over=True, stops="its time is over")
+        asked = self._run.tasks.get(money_task(self._run.id, self._record)) if self._record.is_out else None
+        if asked and asked.is_final:
+            grants = self._record.grants + (asked.answer == GO_ON)
+            stops = "" if grants > self._record.grants else "its money is used up"
+            self._record = replace(self._record, is_out=False, grants=grants, stops=self._record.stops or stops)
         while not self._record.is_over:
             was = self._record
             for step in self._workflow.steps:
@@ -193,7 +207,7 @@ class _Advance:
         elif step.is_map:
             total = len(step.to_each) if step.to_each else self._run.totals.get(step.name)
             self._put(step.name, total=total, since=self._now)
-        elif self._has_room(step):
+        elif self._takes_room(step):
             self._put(step.name, since=self._now)
 
     def _may_begin(self, step: Step) -> str | None:
@@ -217,6 +231,19 @@ class _Advance:
         if state.word == SKIPPED:
             return "left out"
         return "no" if state.word == FAILED and not state.is_forgiven else "yes"
+
+    def _takes_room(self, step: Step) -> bool:
+        """Whether one more task may begin, which counts it."""
+        spend, record = self._workflow.spend, self._record
+        if not self._has_room(step):
+            return False
+        if record.made >= self._run.most_tasks:
+            self._record = replace(record, stops=f"it has made {record.made} tasks, the most there may be of one run")
+        elif spend is not None and self._run.spent >= spend * (1 + record.grants):
+            self._record = replace(record, is_out=True)
+        else:
+            self._record = replace(record, made=record.made + 1)
+        return self._record.made > record.made
 
     def _has_room(self, step: Step) -> bool:
         """Whether one more task may be open; people hold no room."""
@@ -283,7 +310,7 @@ class _Advance:
                     state = replace(state, open=left, failed=state.failed + 1, in_a_row=state.in_a_row + 1)
         self._record = replace(self._record, steps=self._record.steps | {step.name: state})
         is_hopeless = total - state.failed < enough or state.in_a_row >= MOST_IN_A_ROW
-        while not is_hopeless and not self._record.stops and state.next <= total and self._has_room(step):
+        while not is_hopeless and not self._record.stops and state.next <= total and self._takes_room(step):
             state = replace(state, open=(*state.open, state.next), next=state.next + 1)
             self._record = replace(self._record, steps=self._record.steps | {step.name: state})
         if step.deadline and state.since and self._now >= state.since + step.deadline.length:
@@ -319,10 +346,17 @@ def wanted(run: WorkflowRun, record: RunRecord) -> Iterator[RunAction]:
     if not needed and not any(True for _ in _open(run, record)):
         state = State.DEAD if record.stops else State.DONE
         yield RunAction(act=RunAct.FINISH, task=run.id, state=state, why=record.stops or outcome(run.workflow, record))
+        return
+    is_asked = record.is_out or any(it.is_asked for it in record.steps.values())
+    state = State.BLOCKED if is_asked else State.IN_PROGRESS
+    if run.state is not state:
+        yield RunAction(act=RunAct.MOVE, task=run.id, state=state, why="a person is asked" if is_asked else "")
 
 
 def _open(run: WorkflowRun, record: RunRecord) -> Iterator[RunAction]:
     """What is at work, or has to be."""
+    if record.is_out:
+        yield RunAction(act=RunAct.ASK, task=money_task(run.id, record), why=f"{run.spent:.2f} are spent")
     for step in run.workflow.steps:
         state = record.steps.get(step.name) or StepState()
         if state.is_asked:

@@ -32,7 +32,7 @@ def pick(pin: WorkflowPin | None, workflow: str, key: str) -> int | None:
 def changes(old: Workflow, new: Workflow) -> Iterator[str]:
     """What became another, in words: "+look" a step that is new, "-look" one that is gone, "~look" one that changed."""
     before, after = ({step.name: _bare(step) for step in flow.steps} for flow in (old, new))
-    if replace(old, steps=(), name="") != replace(new, steps=(), name=""):
+    if replace(old, steps=(), lines={}) != replace(new, steps=(), lines={}):
         yield "~head"
     yield from (f"-{name}" for name in before if name not in after)
     for name, step in after.items():

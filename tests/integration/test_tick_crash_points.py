@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from claw_files.app.wiring import App
-from claw_files.core.model import AgentId, State, TaskId
+from claw_files.core.journal_events import JournalEvent
+from claw_files.core.model import AgentId, Audit, State, TaskId, Usage
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.services.people.notifications import Outbox
@@ -424,6 +425,28 @@ def schedule_emits(office: Office) -> None:
     office.clock.advance(HOUR)
 
 
+def workflow_out_of_money(office: Office) -> None:
+    """Money is used up while items are left."""
+    workflow(office)
+    for name in ("workflows/outer.md", "flows/tc-1/workflow.md"):
+        office.write(name, FLOW.replace("---\n", "---\nspend: 1\n", 1))
+    for _ in range(3):
+        office.tick()
+    used = Usage(input=1, output=1, cost=2.0)
+    office.app().workspace.note(
+        Audit(JournalEvent.USAGE, task=TaskId("TC-1-READ-1"), key="tc-1-read-1.1-s1", usage=used)
+    )
+    office.write("status/tc-1-read-1.md", "TC-1-READ-1: DONE\n")
+
+
+def workflow_gets_money(office: Office) -> None:
+    """A person lets a run go on that has none."""
+    workflow_out_of_money(office)
+    for _ in range(3):
+        office.tick()
+    office.app("dimitrios").tasks.done(TaskId("TC-1-1-ASK"), AgentId("dimitrios"), answer="go on")
+
+
 @pytest.fixture(autouse=True)
 def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sender does with the outbox is not the tick's."""
@@ -435,6 +458,7 @@ SCENES: list[Callable[[Office], None]] = [
     ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
     outside, gone, chosen, workflow, workflow_items, workflow_nests, workflow_ends, workflow_cancelled,
     event_starts, schedule_runs, schedule_emits,
+    workflow_out_of_money, workflow_gets_money,
 ]  # fmt: skip
 
 

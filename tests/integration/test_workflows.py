@@ -510,3 +510,44 @@ def test_cost_and_statistics_are_shown_for_each_workflow(office: Office) -> None
         "content": (3, 3, 1.5),  # as a run of its own, the nested one counts here
         "outer": (1, 1, 0.5),
     }
+
+
+def test_a_run_beyond_the_most_waits_in_backlog_and_begins_when_there_is_room(office: Office) -> None:
+    office.write("clawfiles.toml", office.read("clawfiles.toml") + "\n[workflows]\nruns = 1\n")
+    first, second = (start(office, "sequential", topic=it) for it in "ab")
+    assert office.state(first) is State.BACKLOG
+    office.tick(SECOND)
+    assert (office.state(first), office.state(second)) == (State.IN_PROGRESS, State.BACKLOG)
+    assert "begins when fewer than 1 runs" in office.app("sam").explaining.explain(TaskId(second)).waiting
+    assert carried(office, second) is State.DONE
+    assert begun(office) == [*("research", "draft", "edit"), *(f"tc-2-{it}" for it in ("research", "draft", "edit"))]
+
+
+def test_a_run_whose_money_is_used_up_is_blocked_until_a_person_answers(office: Office) -> None:
+    office.write("costs.json", '{"input": 10, "output": 10, "cost": 0.25}')
+    office.write("workflows/poor.md", office.read("workflows/sequential.md").replace("---\n", "---\nspend: 0.4\n", 1))
+    run = start(office, "poor", topic="solar")
+    assert carried(office, run) is State.BLOCKED
+    assert begun(office) == ["research", "draft"]
+    assert "TC-1-1-ASK: go on" in office.read("announcements.md")
+    assert "0.50 are spent" in office.read("status/tc-1-1-ask.md")
+    office.app("dimitrios").tasks.done(TaskId("TC-1-1-ASK"), AgentId("dimitrios"), answer="go on")
+    left = [line for line in office.read("HEARTBEAT.md").splitlines(True) if "TC-1-1-ASK" not in line]
+    office.write("HEARTBEAT.md", "".join(left))  # somebody takes its line out
+    office.tick(3600 * SECOND)
+    assert carried(office, run) is State.DONE
+    assert begun(office) == ["research", "draft", "edit"]
+
+
+def test_the_usage_that_an_agent_without_a_run_reports_counts_for_its_step(office: Office) -> None:
+    office.write("clawfiles.toml", office.read("clawfiles.toml") + "\n[agents.reader]\n")
+    office.write(
+        "workflows/poor.md", "---\nspend: 1\n---\n## a\n- to: reader\n\nx\n## b\n- to: reader; after: a\n\ny\n"
+    )
+    run = start(office, "poor")
+    for _ in range(3):
+        office.tick(SECOND)
+    text = office.read("status/tc-1-a.md").replace("---\n", "---\nusage: {cost: 1.5}\n", 1)
+    office.write("status/tc-1-a.md", f"{text}\nStatus: DONE\n")
+    assert carried(office, run) is State.BLOCKED
+    assert "tc-1-b.md" not in office.names("status")

@@ -189,6 +189,7 @@ class Heartbeat:
         """One tick under its lock, step by step."""
         # Before the plan is made: a half-done write or a lost run would be taken for the truth.
         self.recover()
+        self._note_usage()
         done = [*woken, *self._take_choices()]
         snap, planned = self._plan(only)
         if why := emptied(self._ws, snap.looks):
@@ -336,6 +337,13 @@ class Heartbeat:
         from claw_files.services.accounting.usage_recorder import UsageRecorder
 
         return UsageRecorder(self._ws, self._runtime)
+
+    def _note_usage(self) -> None:
+        """Before the plan is made: a run of a workflow looks at what its steps have cost when it counts them."""
+        self._safely("usage", self._usages.note_ended)
+        for look in self.seen.looks if self.seen else ():
+            if look.task and look.task.flow and look.task.state.is_closed:
+                self._safely(f"usage of {look.task.id}", self._usages.note_task, look)
 
     # --- waking
 

@@ -18,8 +18,10 @@ from claw_files.core.workflow import BUILT_IN, RunRecord, Step, StepState, Workf
 from claw_files.policy.flow_tree import above
 from claw_files.policy.snapshot import Action, FilePlace, TaskEvidence
 from claw_files.policy.verification import chosen, verified
-from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun, open_tasks
+from claw_files.policy.workflow_plan import ASK_WORDS, RunAct, RunAction, StepTask, WorkflowRun, money_task, open_tasks
 from claw_files.policy.workflow_versions import content_hash
+from claw_files.services.accounting.run_history import RunHistory
+from claw_files.services.accounting.spend import Spending
 from claw_files.services.delegation.delegation import Delegations
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.services.workflows.run_files import RunFiles
@@ -62,7 +64,7 @@ def begin(
     task = Task(
         id=TaskId(""), title=title[:200], requested_by=by, parent=inside, workflow=workflow.name, assignee=BUILT_IN
     )
-    task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, created=now, updated=now)
+    task = replace(task, recorded=State.BACKLOG, created=now, updated=now)
     task = replace(task, workflow_key=key, event=event, workflow_hash=content_hash(copies[workflow.name]))
     audit = Audit(JournalEvent.TASK_NEW, actor=by, key=ws.pending.nonce, why=f"a run of {workflow.name}")
     line = Entry(task=task.id, agent=BUILT_IN, at=now.replace(microsecond=0))
@@ -97,7 +99,13 @@ class RunLoader:
         for id in steps.keys() - lines.keys():  # somebody took the line of the run out
             if task := self._ws.known(id):
                 lines[id] = (task, None)
+        outer = [task.state for task, _ in lines.values() if not task.flow and not task.state.is_closed]
+        room = self._ws.settings.workflows.runs - sum(state is not State.BACKLOG for state in outer)
         for id, (task, at) in lines.items():
+            if task.state is State.BACKLOG and not task.flow:
+                room -= 1
+                if room < 0:
+                    continue
             tasks = steps.get(id, {})
             is_due = (at is not None and at <= now) or (task.state.is_closed and tasks)
             if is_due or any(it.is_final for it in tasks.values()):
@@ -118,15 +126,17 @@ class RunLoader:
     def _run(self, task: Task, tasks: Mapping[TaskId, StepTask], look_at: datetime | None) -> WorkflowRun:
         files, agents = RunFiles(self._ws, task.id), self._ws.settings.agents.values()
         workflow, record = files.workflow(task.workflow or ""), files.record()
+        limits, ids = self._ws.settings.workflows, [money_task(task.id, record)] * record.is_out
+        workflow, tasks = replace(workflow, at_once=min(workflow.at_once, limits.at_once)), dict(tasks)
         tops = (it for it in (task, *above(task, self._ws.known)) if it.workflow and not it.flow)
         if next((it.parent for it in tops), None):  # it hangs below an agent's task, and is bounded like its spawns
             workflow = replace(workflow, at_once=min(workflow.at_once, self._ws.settings.limits.children))
-        tasks = dict(tasks)
         for step in workflow.steps:  # whose line or record was lost: what has ended counts
-            for id in open_tasks(task.id, step, record.steps.get(step.name) or StepState()):
-                known = self._ws.known(id) if id not in tasks else None
-                if known and known.state.is_closed:
-                    tasks[id] = self._as_step(known)
+            ids += open_tasks(task.id, step, record.steps.get(step.name) or StepState())
+        for id in ids:
+            known = self._ws.known(id) if id not in tasks else None
+            if known and known.state.is_closed:
+                tasks[id] = self._as_step(known)
         open_steps = {name for name, state in record.steps.items() if state.total is None}
         maps = [it for it in workflow.steps if it.items and it.name in open_steps]
         found = {it.name: items for it in maps if (items := files.items(it.name)) is not None}
@@ -138,9 +148,15 @@ class RunLoader:
             totals={it.name: -(-len(found[it.name]) // it.batch) for it in maps if it.name in found},
             people=frozenset(it.name for it in agents if it.kind is AgentKind.HUMAN),
             version=task.workflow_version,
+            spent=self._spent(task) if workflow.spend is not None else 0.0,
+            most_tasks=limits.tasks,
             look_at=look_at,
             state=task.state,
         )
+
+    def _spent(self, run: Task) -> float:
+        spending, history = Spending(self._ws), RunHistory(self._ws)
+        return spending.by_group(history.runs_of, run.created).get(run.id.lower(), 0.0)
 
 
 class RunCarrier:
@@ -175,7 +191,7 @@ class RunCarrier:
         known, now = self._ws.definition(id), self._ws.clock.now()
         if known is None or known.task.workflow is None:
             raise NotFound("run of a workflow", id, "`clawfiles workflow run NAME` begins one")
-        task = replace(known.task, assignee=BUILT_IN, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS, updated=now)
+        task = replace(known.task, assignee=BUILT_IN, recorded=State.BACKLOG, updated=now)
         self._ws.create(task, replace(audit, action=JournalEvent.TASK_NEW), known.text)
 
     def _look_at(self, run: WorkflowRun, at: datetime | None) -> None:
@@ -194,15 +210,15 @@ class RunCarrier:
             files.freeze(step.name, text.items(step), audit)
         elif one.act is RunAct.BEGIN and step and one.task:
             self._begin(run, step, one, text, audit)
-        elif one.act is RunAct.ASK and step and one.task:
+        elif one.act is RunAct.ASK and one.task:
             self._ask(run, step, one, audit)
         elif one.act is RunAct.CANCEL and one.task:
             self._tasks().cancel(one.task, self._me, f"{run.id} needs it no more")
         elif one.act is RunAct.CLOSE and one.task:
             if entry := self._ws.entry(one.task):
                 self._ws.replace_entry(entry, None, replace(audit, action=JournalEvent.STEP_COUNTED))
-        elif one.act is RunAct.FINISH:
-            self._finish(run, one)
+        elif one.act in (RunAct.MOVE, RunAct.FINISH):
+            self._move(run, one)
 
     def _begin(self, run: WorkflowRun, step: Step, one: RunAction, text: StepText, audit: Audit) -> None:
         assert one.task
@@ -236,18 +252,18 @@ class RunCarrier:
         task = replace(task, state=State.IN_PROGRESS, recorded=State.IN_PROGRESS)
         self._ws.create(task, audit, line=Entry(task=id, agent=BUILT_IN, at=now.replace(microsecond=0)))
 
-    def _ask(self, run: WorkflowRun, step: Step, one: RunAction, audit: Audit) -> None:
-        """A person decides how a run goes on after a failure."""
+    def _ask(self, run: WorkflowRun, step: Step | None, one: RunAction, audit: Audit) -> None:
+        """A person decides how a run goes on after the failure of a step, or without money."""
         assert one.task
         settings = self._ws.settings
         chain = (self._me, *settings.above(self._me), *settings.agents)
         person = next((it for it in chain if settings.is_human(it)), self._me)
         task = replace(
-            self._draft(run, one.task, step.name),
-            title=f"{step.name} of {run.id} failed: how to go on?",
-            choices=ASK_WORDS,
+            self._draft(run, one.task, one.step),
+            title=f"{f'{step.name} of {run.id} failed' if step else f'{run.id} has no money left'}: how to go on?",
+            choices=ASK_WORDS if step else ASK_WORDS[1:],
         )
-        self._hand_out(task, f"{words.said(one.why)}\n\nAnswer: {', '.join(ASK_WORDS)}.", person, audit)
+        self._hand_out(task, f"{words.said(one.why)}\n\nAnswer: {', '.join(task.choices)}.", person, audit)
 
     def _draft(self, run: WorkflowRun, id: TaskId, step: str) -> Task:
         now = self._ws.clock.now()
@@ -265,15 +281,16 @@ class RunCarrier:
         found = self._ws.known(id)
         return found is not None and found.state.is_closed
 
-    def _finish(self, run: WorkflowRun, one: RunAction) -> None:
+    def _move(self, run: WorkflowRun, one: RunAction) -> None:
         now, state = self._ws.clock.now(), one.state or State.DONE
-        audit = Audit(JournalEvent.WORKFLOW_END, task=run.id, actor=self._me, why=one.why)
+        event = JournalEvent.WORKFLOW_END if state.is_closed else JournalEvent.WORKFLOW
+        audit = Audit(event, task=run.id, actor=self._me, why=one.why)
 
         def rule(task: Task) -> Task:
             task = replace(task, state=state, recorded=state, updated=now, lease=None)
             if state is State.DONE:
                 made = "; ".join(filter(None, (f"results in flows/{run.id.lower()}/", one.why)))
                 return replace(task, completed=now, summary=made)
-            return replace(task, reason=one.why)
+            return replace(task, reason=one.why or None)
 
         self._ws.update(run.id, rule, audit)

@@ -152,6 +152,62 @@ def test_a_map_ends_when_its_time_is_over() -> None:
     assert run.record.stops == "m failed: its time is over: 0 of 2 succeeded"
 
 
+SPENDS = "---\nspend: 5\nat once: 2\n---\n## read\n- to: peter; for each: a, b, c, d\n\n{item}\n"
+
+
+def looked_at(run: WorkflowRun, spent: float, **answers: str) -> tuple[WorkflowRun, list[str]]:
+    """The run after a look at which these of its tasks are done, and what is to be done then."""
+    done = {TaskId(f"TC-1-{it}"): word for it, word in answers.items()}
+    tasks = {id: StepTask(id=id, state=State.DONE, answer=word) for id, word in done.items()}
+    run = replace(run, spent=spent, tasks={**run.tasks, **tasks})
+    run = replace(run, record=advance(run, START))
+    acts = list(wanted(run, run.record))
+    begun = {it.task: StepTask(id=it.task, state=State.IN_PROGRESS) for it in acts if it.task != run.id and it.task}
+    moves = (it.state for it in acts if it.act in (RunAct.MOVE, RunAct.FINISH))
+    run = replace(run, tasks={**begun, **run.tasks}, state=next((it for it in moves if it), run.state))
+    return run, [f"{it.act} {it.task}" for it in acts if it.act is not RunAct.CLOSE]
+
+
+def test_nothing_begins_when_the_money_is_used_up_until_a_person_lets_it() -> None:
+    run = not_begun(workflow(SPENDS), PEOPLE, {"read": 4})
+    run, acts = looked_at(run, 0)
+    assert acts == ["begin TC-1-READ-1", "begin TC-1-READ-2"]
+    run, acts = looked_at(run, 5, **{"READ-1": ""})
+    assert (acts, run.state) == (["ask TC-1-1-ASK", "move TC-1"], State.BLOCKED)
+    run, acts = looked_at(run, 6, **{"READ-2": ""})
+    assert (acts, run.state) == ([], State.BLOCKED)
+    run, acts = looked_at(run, 6, **{"1-ASK": "go on"})
+    assert (acts, run.state) == (["begin TC-1-READ-3", "begin TC-1-READ-4", "move TC-1"], State.IN_PROGRESS)
+    run, acts = looked_at(run, 99, **{"READ-3": "", "READ-4": ""})
+    assert (acts, run.state) == (["finish TC-1"], State.DONE), "all has begun: nobody is asked"
+
+
+def test_a_run_without_money_that_a_person_stops_is_dead_and_says_why() -> None:
+    run, _ = looked_at(not_begun(workflow(SPENDS), PEOPLE, {"read": 4}), 0)
+    run, _ = looked_at(run, 5, **{"READ-1": "", "READ-2": ""})
+    run, acts = looked_at(run, 5, **{"1-ASK": "stop"})
+    assert run.state is State.DEAD
+    assert run.record.stops == "its money is used up"
+    assert "finish TC-1" in acts
+
+
+def test_a_run_that_asks_for_money_a_second_time_asks_with_another_task() -> None:
+    run, _ = looked_at(not_begun(workflow(SPENDS), PEOPLE, {"read": 4}), 0)
+    run, _ = looked_at(run, 5, **{"READ-1": "", "READ-2": ""})
+    run, acts = looked_at(run, 10, **{"1-ASK": "go on"})
+    assert acts == ["ask TC-1-2-ASK"]
+
+
+def test_a_run_makes_no_more_tasks_than_it_may() -> None:
+    run = replace(not_begun(workflow(SPENDS), PEOPLE, {"read": 4}), most_tasks=3)
+    run, _ = looked_at(run, 0)
+    run, acts = looked_at(run, 0, **{"READ-1": "", "READ-2": ""})
+    assert acts == ["begin TC-1-READ-3"]
+    run, _ = looked_at(run, 0, **{"READ-3": ""})
+    assert run.state is State.DEAD
+    assert "it has made 3 tasks" in run.record.stops
+
+
 def test_the_id_of_a_task_is_a_file_name_however_long_the_step_is() -> None:
     run = play(workflow(f"## {'long' * 8}\n- to: peter; for each: {{run}}\n\nx {{number}}\n"), **{"long" * 8: 9})
     assert len(set(begun(run))) == 9
