@@ -107,7 +107,8 @@ class RunLoader:
                 if room < 0:
                     continue
             tasks = steps.get(id, {})
-            is_due = (at is not None and at <= now) or (task.state.is_closed and tasks)
+            # Without any line of its steps it would wait for ever: somebody has taken them out.
+            is_due = not tasks or task.state.is_closed or (at is not None and at <= now)
             if is_due or any(it.is_final for it in tasks.values()):
                 with suppress(NotFound):  # its files are gone, or a command is writing them
                     yield self._run(task, tasks, at)
