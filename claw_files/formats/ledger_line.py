@@ -11,6 +11,7 @@ from claw_files.core import text as words
 from claw_files.core.errors import BadId, BadValue
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Entry, Value, Verb
+from claw_files.core.workflow import BUILT_IN
 from claw_files.formats.vocabulary import state as state_of
 
 # What Obsidian Tasks, GitHub and other tools mean by a box. "[~]" is in use for "not wanted" and for "half done".
@@ -225,7 +226,7 @@ def _agents(line: str, places: dict[str, Span], entry: Entry, agents: Container[
     second = _SECOND.match(_shown(line), end)
     if second and not (second["comma"] and second["agent"].lower() not in agents):
         return start, second.end()
-    return (start, end) if agents and entry.agent not in agents else None
+    return (start, end) if agents and entry.agent not in agents and entry.agent != BUILT_IN else None
 
 
 @lru_cache(256)

@@ -515,7 +515,8 @@ def test_cost_and_statistics_are_shown_for_each_workflow(office: Office) -> None
 def test_a_run_beyond_the_most_waits_in_backlog_and_begins_when_there_is_room(office: Office) -> None:
     office.write("clawfiles.toml", office.read("clawfiles.toml") + "\n[workflows]\nruns = 1\n")
     first, second = (start(office, "sequential", topic=it) for it in "ab")
-    assert office.state(first) is State.BACKLOG
+    shown = office.app("sam").board.show(TaskId(first)).task
+    assert (shown.state, shown.unclear) == (State.BACKLOG, ())
     office.tick(SECOND)
     assert (office.state(first), office.state(second)) == (State.IN_PROGRESS, State.BACKLOG)
     assert "begins when fewer than 1 runs" in office.app("sam").explaining.explain(TaskId(second)).waiting
