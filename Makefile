@@ -63,7 +63,7 @@ $(RUNS): pyproject.toml uv.lock
 $(STAMP): $(RUNS)
 	@echo "installing what the tests and the checkers need; this takes a minute"
 	@$(PIP) --upgrade "pip>=25.1"
-	@$(PIP) --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,web]' --group dev
+	@$(PIP) --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
 	@touch $(STAMP)
 
 clean:

@@ -13,6 +13,11 @@ need nginx nginx-light /usr/sbin/nginx
 need node nodejs
 need systemd-analyze systemd /lib/systemd/systemd
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+  missing+=(postgresql)
+  mkdir -p /etc/postgresql-common  # the tests start servers of their own; Debian would start one, too
+  echo "create_main_cluster = false" >>/etc/postgresql-common/createcluster.conf
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Options::=--force-confold --no-install-recommends "${missing[@]}" >/dev/null

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from claw_files.config.event_settings import EventHandler, EventSettings
+from claw_files.config.event_settings import EventHandler, EventSettings, Source, Webhook
 from claw_files.config.settings import (
     RUNTIMES,
     Agent,
@@ -24,7 +24,6 @@ from claw_files.config.settings import (
     Schedule,
     ServeSettings,
     Settings,
-    Webhook,
     Window,
     WorkflowPin,
     WorkflowSettings,
@@ -60,6 +59,7 @@ __all__ = [
     "ServeSettings",
     "Setting",
     "Settings",
+    "Source",
     "Webhook",
     "Window",
     "WorkflowPin",
@@ -112,6 +112,10 @@ def _build(found: "TomlReading") -> Settings:
         openclaw=OpenClaw(**found.section(("openclaw",), "openclaw")),
         serve=ServeSettings(**found.section(("serve",), "serve")),
         profiles=profiles,
+        sources={
+            name: Source(**{**found.section(("sources", name), "sources.*"), "name": name})
+            for name in found.names["sources"]
+        },
         webhooks={name: _webhook(found, name) for name in found.names["webhooks"]},
         events=EventSettings(
             **found.section(("events",), "events"),

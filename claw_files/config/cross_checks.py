@@ -1,9 +1,10 @@
 """Checks across settings: whether the parts of the configuration fit together."""
 
 import re
+from datetime import timedelta
 
-from claw_files.config.event_settings import EventHandler
-from claw_files.config.settings import Agent, Route, Schedule, Settings, Webhook, Window
+from claw_files.config.event_settings import EventHandler, Source, Webhook
+from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
 from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
 from claw_files.core.event import is_type
@@ -33,6 +34,8 @@ def check(settings: Settings, found: TomlReading) -> None:
             found.problem(("routes", route.type), 'names no agent; set to = ["NAME", ..., "self"]')
     for schedule in settings.schedules.values():
         _check_schedule(settings, schedule, found)
+    for source in settings.sources.values():
+        _check_source(source, found)
     for hook in settings.webhooks.values():
         _check_webhook(hook, found)
     for handler in settings.events.handlers.values():
@@ -203,9 +206,32 @@ def _check_workers(
             found.problem(path, f"{name!r} is neither a worker nor a type under [routes]{said}")
 
 
+_IN_PATH = r"[a-z0-9][a-z0-9-]{0,39}"
+# Which keys go with which kind of source.
+_SOURCE_KEYS = {"command": ("env",), "sql": ("url_env", "cursor", "start", "overlap"), "files": ("by",)}
+
+
+def _check_source(source: Source, found: TomlReading) -> None:
+    path = ("sources", source.name)
+    if not re.fullmatch(_IN_PATH, source.name, re.ASCII):
+        found.problem(path, "wants up to 40 small letters, digits and hyphens: it is part of names of files")
+    kinds = [kind for kind in _SOURCE_KEYS if getattr(source, kind)]
+    if len(kinds) != 1:
+        found.problem(path, "wants exactly one of command, sql and files")
+    for kind, keys in _SOURCE_KEYS.items():
+        for key in (key for key in keys if kind not in kinds and (*path, key) in found.given):
+            found.problem((*path, key), f"goes with {kind}")
+    if source.every < timedelta(seconds=1):
+        found.problem((*path, "every"), "wants a second or more")
+    if source.sql and not source.url_env:
+        found.problem((*path, "sql"), "wants url_env, the variable with the address of the database")
+    if len(source.start) != len(source.cursor):
+        found.problem((*path, "start"), "wants one value for each column of cursor")
+
+
 def _check_webhook(hook: Webhook, found: TomlReading) -> None:
     path = ("webhooks", hook.name)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", hook.name, re.ASCII):
+    if not re.fullmatch(_IN_PATH, hook.name, re.ASCII):
         found.problem(path, "wants up to 40 small letters, digits and hyphens: it is part of an address")
     for key in ("scheme", "secret_env"):
         if (*path, key) not in found.given:

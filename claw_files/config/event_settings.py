@@ -1,7 +1,8 @@
-"""What `clawfiles.toml` says of events: what starts by their types, and for how long their keys are remembered."""
+"""The settings of events: where they come from, what they start, and how long their keys are remembered."""
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final, Literal
 
 from claw_files.core.model import Value
 
@@ -25,3 +26,36 @@ class EventSettings(Value, frozen=True):
 
     keep: timedelta = timedelta(days=30)  # so long, at least, the key of one is remembered
     handlers: Mapping[str, EventHandler] = {}
+
+
+class Source(Value, frozen=True):
+    """Where events are fetched from: exactly one of `command`, `sql` and `files` is set."""
+
+    name: str
+    key: tuple[str, ...]  # fields of a record that together make it count once
+    every: timedelta = timedelta(minutes=5)
+    type: str | None = None  # of its events; None: its name
+    limit: timedelta = timedelta(minutes=2)
+    env: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    sql: str | None = None
+    url_env: str | None = None
+    cursor: tuple[str, ...] = ()  # columns
+    start: tuple[str | int | float, ...] = ()  # the cursor of the first poll
+    overlap: timedelta = timedelta(minutes=10)
+    files: str | None = None  # a pattern
+    by: Literal["time", "content"] = "time"
+
+
+class Webhook(Value, frozen=True):
+    """Who may send events to `POST /hooks/NAME`, and how it signs them."""
+
+    name: str
+    scheme: str  # a name in WEBHOOK_SCHEMES
+    secret_env: tuple[str, ...]  # variables of the server; two while the secret is changed
+    type: str | None = None  # of its events; None: as the request says
+    header: str = ""  # of the signature, with scheme hmac
+    key: str | None = None  # the field that makes an event count once; None: as the scheme has it
+
+
+WEBHOOK_SCHEMES: Final = ("github", "stripe", "slack", "standard", "zendesk", "hmac")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from claw_files.config.event_settings import EventSettings
+from claw_files.config.event_settings import EventSettings, Source, Webhook
 from claw_files.core.errors import NotFound
 from claw_files.core.model import AgentId, AgentKind, Size, Value
 
@@ -258,20 +258,6 @@ class Schedule(Value, frozen=True):
     catch_up: Literal["once", "skip"] = "once"
 
 
-class Webhook(Value, frozen=True):
-    """Who may send events to `POST /hooks/NAME`, and how it signs them."""
-
-    name: str
-    scheme: str  # a name in WEBHOOK_SCHEMES
-    secret_env: tuple[str, ...]  # variables of the server; two while the secret is changed
-    type: str | None = None  # of its events; None: as the request says
-    header: str = ""  # of the signature, with scheme hmac
-    key: str | None = None  # the field that makes an event count once; None: as the scheme has it
-
-
-WEBHOOK_SCHEMES: Final = ("github", "stripe", "slack", "standard", "zendesk", "hmac")
-
-
 _GATEWAYS_OWN = "OPENCLAW_GATEWAY_TOKEN"  # the variable in which OpenClaw itself looks for it
 
 
@@ -305,6 +291,7 @@ class Settings(Value, frozen=True):
     health: HealthSettings
     schedules: dict[str, Schedule]
     profiles: dict[str, Profile]
+    sources: dict[str, Source]
     webhooks: dict[str, Webhook]
     openclaw: OpenClaw = OpenClaw()
     serve: ServeSettings = ServeSettings()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from claw_files.config.settings import RUNTIMES, WEBHOOK_SCHEMES, Rate, Window
+from claw_files.config.event_settings import WEBHOOK_SCHEMES
+from claw_files.config.settings import RUNTIMES, Rate, Window
 from claw_files.core import text as words
 from claw_files.core.event import is_type
 from claw_files.core.lazy_regex import pattern
@@ -19,7 +20,7 @@ Read = Callable[[Any], Any]
 OWN_FOLDERS = frozenset(
     (
         *("status", "inbox", "checkpoints", "runs", "audit", "events", "dead-letter", "compartments", "quarantine"),
-        *("conflicts", "briefs", "outbox", "sessions", "definitions", "wakes", ".clawfiles"),
+        *("conflicts", "briefs", "outbox", "sessions", "definitions", "wakes", "sources", ".clawfiles"),
     )
 )
 """In which the workspace keeps its own files: no run in a sandbox works there."""
@@ -248,6 +249,10 @@ def _variable(value: Any) -> str:
     return str(value)
 
 
+def _scalar(value: Any) -> str | int | float:
+    return value if isinstance(value, str | int | float) else _text(value)
+
+
 def _event_type(value: Any) -> str:
     if not is_type(_text(value)):
         raise ValueError("wants letters, digits, '_', '-' and dots between them, such as \"order.paid\"")
@@ -345,6 +350,8 @@ FORMS = {
     "variable": ValueForm("name of a variable", _variable),
     "gateway": ValueForm("address", _gateway),
     "variables": ValueForm("list of names", _each(_variable, "names")),
+    "scalars": ValueForm("list of texts and numbers", _each(_scalar, "values")),
+    "by": _one_of(("time", "content")),
     "event_type": ValueForm("type of events", _event_type),
     "secrets": ValueForm("name of a variable, or a list of two", _secrets),
     "scheme": _one_of(WEBHOOK_SCHEMES),

@@ -367,6 +367,7 @@ INSTALL = {
     "acp": "pip install 'agent-client-protocol>=0.12,<0.13'",
     "notify": "pip install 'apprise>=1.9'",
     "openclaw": "pip install 'websockets>=15'",
+    "sql": "pip install 'SQLAlchemy>=2.0.36'",
     "web": "pip install 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
     "mcp": "pip install 'mcp>=2.3' 'mcp-types>=2.3' 'anyio>=4.9' 'starlette>=1.0.1' 'uvicorn>=0.35' 'h11>=0.16'",
 }

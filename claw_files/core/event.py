@@ -50,6 +50,17 @@ class EventName(Value, frozen=True):
         return f"{self.mark}.{self.type}.{self.ending}"
 
 
+class SourceMark(Value, frozen=True):
+    """How far a source was read, and how its polls went: `sources/NAME.md`. Instants are aware, UTC."""
+
+    polled: datetime | None = None  # when the newest poll began
+    good: datetime | None = None  # when the newest one that went well ended
+    failures: int = 0  # polls, since then; one that is running counts, until it has said how it ended
+    since: datetime | None = None  # when the first of them began
+    problem: str = ""
+    cursor: str = ""  # JSON
+
+
 class EmitReceipt(Value, frozen=True):
     """Where an event lies; `is_known`: it was there before, and starts nothing."""
 
@@ -100,3 +111,11 @@ class EventsFull(Busy):
 def is_type(text: str) -> bool:
     """Whether the text can be the type of an event: letters, digits, `_`, `-`, and dots between them."""
     return _TYPE.fullmatch(text) is not None
+
+
+def value_at(fields: Mapping[str, Any], path: str) -> object:
+    """What stands at a path such as "data.id"; None for nothing."""
+    found: object = fields
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

@@ -116,6 +116,7 @@ class JournalEvent(StrEnum):
     EVENT_ACCEPT = "event accept"  # A file in events/ was accepted as an event.
     EVENT_START = "event start"  # What handles the type of an event was started.
     EVENT_AGAIN = "event again"  # An event whose key is known arrived again; it starts nothing.
+    POLL = "poll"  # A source was read, and had something new, or could not be read.
     EVENT_DONE = "event done"  # An event was handled.
     EVENT_FAILED = "event failed"  # An event could not be handled.
     # workflows

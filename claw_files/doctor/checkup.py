@@ -38,7 +38,15 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
     workflows.workflows,
     *(ledger.lines, ledger.watching, ledger.unseen),
     *(inboxes.missing, inboxes.orphans, inboxes.unsent, inboxes.doubles, inboxes.strangers, inboxes.stale),
-    *(leftovers.kept_aside, leftovers.journal, leftovers.private, leftovers.runs, leftovers.events, leftovers.briefs),
+    *(
+        leftovers.kept_aside,
+        leftovers.journal,
+        leftovers.private,
+        leftovers.runs,
+        leftovers.events,
+        leftovers.sources,
+        leftovers.briefs,
+    ),
     channels.given_up,
 )
 

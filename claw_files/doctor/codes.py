@@ -312,6 +312,11 @@ GROUPS: Final = (
         ("run-lock-stray", "a lock of a run that has ended or never existed", "run `clawfiles heartbeat`"),
         ("event-failed", "an event, or a due time, that could not be handled", "see `clawfiles event list --failed`"),
         (
+            "source-failing",
+            "a source of events that could not be read at its last polls",
+            "see the last lines of its newest run in runs/; it is polled again by itself",
+        ),
+        (
             "brief-undelivered",
             "items of a brief that a channel did not receive",
             "read them with `clawfiles brief`; then check that the channel is writable",

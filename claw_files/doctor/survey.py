@@ -28,7 +28,7 @@ CONFIG: Final = "clawfiles.toml"
 PRIVATE: Final = ".clawfiles"
 TOP: Final = (
     *("status", "dead-letter", "checkpoints", "inbox", "events", "briefs", "outbox", "conflicts", "quarantine"),
-    *("workflows", "audit", "sessions", "definitions", "wakes"),
+    *("workflows", "audit", "sessions", "definitions", "wakes", "sources"),
 )
 BOXES: Final = ("new", "cur", "done")
 BEING_WRITTEN_SECONDS: Final = 2

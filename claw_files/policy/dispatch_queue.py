@@ -17,6 +17,7 @@ from claw_files.policy import budgets, resilience, routing
 from claw_files.policy.line_planner import breakers_due
 from claw_files.policy.rule_context import breaker_of, lane
 from claw_files.policy.snapshot import Act, Action, Snapshot
+from claw_files.policy.source_rules import is_poll
 
 MINUTE = timedelta(minutes=1)
 LONG = timedelta(seconds=2)  # whoever waits longer is worth a line in the log
@@ -59,7 +60,7 @@ class _Room:
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
         self.snap, self.settings, self.now = snap, snap.settings, now
-        live = (*snap.live, *snap.elsewhere)
+        live = [run for run in (*snap.live, *snap.elsewhere) if not is_poll(run)]
         self.left = snap.settings.limits.runs - len(live)
         self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in live)
         self.agents = Counter(run.agent for run in live)

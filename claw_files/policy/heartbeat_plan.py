@@ -27,6 +27,7 @@ from claw_files.policy.line_planner import (
 )
 from claw_files.policy.schedule_planner import plan_schedules, schedules_due
 from claw_files.policy.snapshot import LINES, Act, Action, NotedMarks, Snapshot, tell_once
+from claw_files.policy.source_rules import plan_sources, sources_due
 from claw_files.policy.workflow_planner import plan_workflows, workflows_due
 
 
@@ -122,6 +123,7 @@ PLANNERS: tuple[Planner, ...] = (
     Planner(name="auto delegation", plan=plan_ready, due=never),
     Planner(name="events", plan=plan_events, due=events_due),
     Planner(name="schedules", plan=plan_schedules, due=schedules_due),
+    Planner(name="sources", plan=plan_sources, due=sources_due),
     Planner(name="budgets", plan=budgets.plan_budgets, due=never),
     Planner(name="wake limits", plan=budgets.plan_wake_limits, due=never),
     Planner(name="dispatch queue", plan=dispatch_queue.plan_wakes, due=dispatch_queue.dispatch_due),

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from claw_files.config import Settings
-from claw_files.core.event import EventQueue
+from claw_files.core.event import EventQueue, SourceMark
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import (
     AgentId,
@@ -171,6 +171,8 @@ class Snapshot(Value, frozen=True):
     spent: MonthSpending | None = None  # where there are budgets and something waits; else nobody asks
     events: EventQueue = EventQueue()
     runs: tuple[WorkflowRun, ...] = ()  # of workflows, those of which something may have ended
+    sources: Mapping[str, SourceMark] = {}  # of those that are configured, by name
+    events_full: bool = False  # where there are sources; else nobody asks
     planned: "tuple[Action, ...]" = ()  # by the planners before; empty in what is read
     caused: Mapping[str, int] = {}  # the runs that each root message of what waits has led to
 

@@ -17,7 +17,7 @@ def inside(settings: Settings, home: AgentId) -> Settings:
     }
     heartbeat = replace(settings.heartbeat, auto=False)
     none = EventSettings()
-    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={}, webhooks={}, events=none)
+    return replace(settings, routes=routes, heartbeat=heartbeat, schedules={}, sources={}, webhooks={}, events=none)
 
 
 def is_inside(settings: Settings, home: AgentId, agent: AgentId) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from claw_files.config import Webhook
 from claw_files.core.errors import BadValue
-from claw_files.core.event import KEY_LETTERS, is_type
+from claw_files.core.event import KEY_LETTERS, is_type, value_at
 from claw_files.core.model import Value
 from claw_files.core.text import parse_instant
 
@@ -75,7 +75,7 @@ def event(hook: Webhook, headers: Mapping[str, str], body: bytes) -> WebhookEven
     said = fields.get("event") if hook.scheme == "slack" else None
     kind = said.get("type") if isinstance(said, dict) else fields.get("type")
     given = headers.get(_IDS.get(hook.scheme, ""), "") or fields.get("event_id" if hook.scheme == "slack" else "id")
-    key = _at(fields, hook.key) if hook.key else given if hook.scheme != "hmac" else None
+    key = value_at(fields, hook.key) if hook.key else given if hook.scheme != "hmac" else None
     named = f"github.{headers.get('x-github-event')}" if hook.scheme == "github" else f"{hook.name}.{kind}"
     is_challenge = hook.scheme == "slack" and kind == "url_verification" and isinstance(fields.get("challenge"), str)
     return WebhookEvent(
@@ -103,14 +103,6 @@ def _object(text: str) -> dict[str, Any] | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _at(fields: Mapping[str, Any], path: str) -> object:
-    """What stands at "data.id"; None for nothing."""
-    found: object = fields
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
 
 
 def _key_of(scheme: str, secret: str) -> bytes:
@@ -165,20 +157,10 @@ def _hmac(hook: Webhook, header: _Header) -> SignatureClaim:
     return SignatureClaim([header(hook.header.lower()).removeprefix("sha256=")])
 
 
-_SCHEMES = {
-    "github": _github,
-    "stripe": _stripe,
-    "slack": _slack,
-    "standard": _standard,
-    "zendesk": _zendesk,
-    "hmac": _hmac,
-}
+_SCHEMES = {it.__name__[1:]: it for it in (_github, _stripe, _slack, _standard, _zendesk, _hmac)}
 _TIMED = ("stripe", "slack", "standard", "zendesk")
-_IDS = {  # the header that names a delivery
-    "github": "x-github-delivery",
-    "standard": "webhook-id",
-    "zendesk": "x-zendesk-webhook-invocation-id",
-}
+# The header that names a delivery.
+_IDS = {"github": "x-github-delivery", "standard": "webhook-id", "zendesk": "x-zendesk-webhook-invocation-id"}
 
 
 def _after(text: str, prefix: str) -> str:

@@ -714,6 +714,16 @@ def due_time_without_a_task(clinic) -> None:
     clinic.write("events/failed/schedule.x.20260307T074500Z.md", "x")
 
 
+SOURCE = f'{SAM}[sources.orders]\ncommand = ["true"]\n'
+
+
+@case("source-failing", "sources/orders.md")
+def source_that_fails(clinic) -> None:
+    clinic.write("clawfiles.toml", SOURCE)
+    text = "---\npolled: 2026-03-07T07:00:00Z\nfailures: 3\nsince: 2026-03-07T06:00:00Z\nproblem: no\n---\n"
+    clinic.write("sources/orders.md", text)
+
+
 @case("brief-undelivered", "briefs/2026-03-07.md", 3)
 def half_delivered_brief(clinic) -> None:
     had = "- a <!-- key: k1 file:announcements.md=2026-03-07T07:00:03Z -->"

@@ -26,6 +26,7 @@ ROOMS = {
     "notify": "notify",
     "openclaw": "openclaw",
     "http": "web",
+    "sources": "sql",
     "mcp": "mcp",
 }
 

@@ -11,11 +11,12 @@ from claw_files.core.errors import InvalidFile
 from claw_files.core.model import Run, RunId
 from claw_files.doctor.bounded_reader import DiskNode, UnreadableFile
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.survey import PRIVATE, Survey, code_of
+from claw_files.doctor.survey import PRIVATE, Survey, code_of, reason_of
 from claw_files.formats import briefs as documents
 from claw_files.formats.journal import decode
 from claw_files.formats.runs import parse
 from claw_files.processes.run_locks import RunLocks
+from claw_files.services.events.source_runs import FORM
 from claw_files.system import procfs
 
 OLD_SECONDS: Final = 600
@@ -144,6 +145,22 @@ def events(s: Survey) -> Iterator[Finding]:
     for node in s.folder("events/failed").nodes:
         if not node.name.endswith(".reason"):
             yield Finding("event-failed", node.path)
+
+
+def sources(s: Survey) -> Iterator[Finding]:
+    """Sources that cannot be read, and since when; a poll counts as failed until it ends."""
+    for source in s.settings.sources.values() if s.settings and not s.is_inner else ():
+        try:
+            mark = FORM.parse(s.tree.read(path := f"sources/{source.name}.md"), path)
+        except FileNotFoundError:
+            continue
+        except (InvalidFile, UnreadableFile) as wrong:
+            yield Finding(code_of(wrong), path, wrong.line, reason_of(wrong))
+            continue
+        is_running = mark.polled is not None and s.now - mark.polled.timestamp() < source.limit.total_seconds()
+        if mark.since and mark.failures > is_running:
+            since = s.local(mark.since.timestamp())
+            yield Finding("source-failing", path, detail=f"{mark.failures} times since {since}: {mark.problem}")
 
 
 def briefs(s: Survey) -> Iterator[Finding]:

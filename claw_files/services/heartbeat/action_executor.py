@@ -15,6 +15,7 @@ from claw_files.policy.authority import may_give_work
 from claw_files.policy.snapshot import TELLS, Act, Action, TaskEvidence
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import Delegations
+from claw_files.services.events import source_runs
 from claw_files.services.events.event_carrier import EventCarrier
 from claw_files.services.heartbeat.attempt_outcomes import Outcomes, audit_of
 from claw_files.services.heartbeat.run_launcher import RunLauncher
@@ -98,6 +99,7 @@ class ActionExecutor:
             Act.WORKFLOW: workflows.carry,
             Act.EVENT_ACCEPT: events.accept,
             Act.EVENT_START: events.start,
+            Act.POLL: lambda action, _: source_runs.start(workspace, runtime, action),
         } | dict.fromkeys(TELLS, self._tell)
 
     def act(self, action: Action, look: TaskEvidence | None) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = timedelta(0)
 ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
-STARTS = (Act.WAKE, Act.VERIFY, Act.EVENT_START)
+STARTS = (Act.WAKE, Act.VERIFY, Act.EVENT_START, Act.POLL)
 Done = TypeVar("Done")
 
 

@@ -13,7 +13,9 @@ from claw_files.formats.journal import Line
 from claw_files.policy.dispatch_queue import QueuedMessage, plan_waits
 from claw_files.policy.resilience import RunOutcome
 from claw_files.policy.snapshot import MonthSpending, Snapshot, TaskEvidence
+from claw_files.services.events import source_runs
 from claw_files.services.events.event_queue import queue
+from claw_files.services.events.event_store import EventStore
 from claw_files.services.evidence import agent_load, schedule_events
 from claw_files.services.evidence.run_outcomes import Endings, outcomes, started
 from claw_files.services.evidence.task_evidence import EvidenceReader
@@ -94,6 +96,8 @@ class SnapshotLoader:
             faults=(*self._listed(lambda: schedule_events.faults(self._ws, names, events)), *self._evidence.problems)
             if shared
             else (),
+            events_full=bool(shared and settings.sources) and EventStore(self._ws).is_full(),
+            sources=source_runs.marks(self._ws) if shared else {},
             runs=tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else (),
         )
 

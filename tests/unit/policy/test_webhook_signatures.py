@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from claw_files.config import Webhook
-from claw_files.config.settings import WEBHOOK_SCHEMES
+from claw_files.config.event_settings import WEBHOOK_SCHEMES
 from claw_files.core.errors import BadValue
 from claw_files.policy import webhook_signatures as rules
 from tests.each import each
