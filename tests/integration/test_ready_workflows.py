@@ -61,12 +61,12 @@ def is_failed(office: Office, task: str) -> bool:
     return office.state(task) is State.FAILED
 
 
-def answer(office: Office, task: str, word: str, why: str = "") -> None:
+def answer(office: Office, task: str, word: str, why: str = "", who: str = "me") -> None:
     """What the person says, who was told of the choices, and of the time."""
     assert f"answer {task}: {word} <!-- choice:" in office.read("announcements.md")
-    app = office.app("me")
-    app.claims.claim(TaskId(task), AgentId("me"))
-    app.tasks.done(TaskId(task), AgentId("me"), why, answer=word)
+    app = office.app(who)
+    app.claims.claim(TaskId(task), AgentId(who))
+    app.tasks.done(TaskId(task), AgentId(who), why, answer=word)
     office.settle()
 
 
