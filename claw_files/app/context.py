@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from claw_files.system.command_notes import CommandNotes
 
 PRIVATE = ".clawfiles"
-OUTSIDE = AgentId("")  # in no compartment, whoever acts
+OUTSIDE = AgentId("")  # in no compartment, for any caller
 
 
 class Site:
@@ -57,7 +57,7 @@ class Site:
         self._home = home
         self._known: dict[AgentId, Self] = {}
         self._original: Self | None = None  # of a view
-        self.remarks: list[str] = []  # what went wrong beside a command that succeeded
+        self.remarks: list[str] = []  # problems of a command that succeeded
         self.clock: Clock = clock or SystemClock()
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Site:
 
     def check_trust(self) -> None:
         """Raises Untrusted if other users decide what is started here."""
-        with self._around.opened() as fd:  # what is checked is what is read, whatever happens to the folder's name
+        with self._around.opened() as fd:  # check and read the same descriptor, even if the folder is renamed
             workspace_trust.check(self.base, self.base, fd)
 
     @cached_property

@@ -167,7 +167,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
     def shows(self, row: IndexRow) -> bool:
         if not self._hidden:
             return True
-        # The name of an unreadable file says which task it is.
+        # The name of an unreadable file identifies its task.
         task = Task(id=TaskId(row.name.removesuffix(".md").upper())) if row.error else row.task()
         return not self._hides(task, self._lines.get(task.id))
 

@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import timedelta
 
-if __name__ == "__main__":  # -I leaves out the folders where somebody could put another package of this name
+if __name__ == "__main__":  # -I ignores folders in which another package of this name could be planted
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from msgspec.structs import replace

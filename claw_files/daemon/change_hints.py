@@ -14,7 +14,7 @@ class ChangeHints:
 
     def __init__(self) -> None:
         self._paths: dict[str, None] = {}
-        self._read, self.wakeup = os.pipe()  # `wakeup` is also what signals write to
+        self._read, self.wakeup = os.pipe()  # signals also write to `wakeup`
         os.set_blocking(self._read, False)
         os.set_blocking(self.wakeup, False)
 

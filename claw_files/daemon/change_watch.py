@@ -88,7 +88,7 @@ class ChangeWatch:
         survey = self._folders.survey()
         changed = differing(self._survey, survey) if self._survey is not None else set()
         unseen = changed - self._told
-        self._survey, self._told = survey, set()  # first: what comes from now on is for the next one
+        self._survey, self._told = survey, set()  # first: later hints are for the next rescan
         changed |= self._count_missed(unseen)
         self.health = replace(self.health, rescans=self.health.rescans + 1)
         return changed
@@ -160,7 +160,7 @@ class ChangeWatch:
             song = token(8).encode()
             self._canary_since = now
             private(self._root).save(CANARY, song)
-            if private(self._root).load(CANARY) != song:  # the disk refuses: nobody could have seen it
+            if private(self._root).load(CANARY) != song:  # the disk refused the write, so no event was possible
                 self._canary_since = None
 
     def _count_missed(self, unseen: set[str]) -> set[str]:

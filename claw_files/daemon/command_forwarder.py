@@ -94,7 +94,7 @@ def _carry_out(
         given.seek(0)
         try:
             process = subprocess.Popen(  # noqa: S603 - this Python, a module of ours, no shell
-                # -P: nothing is imported from the workspace, which agents write to.
+                # -P: import nothing from the workspace, which agents write to.
                 [sys.executable, "-P", "-m", "claw_files", *words],
                 stdin=given,
                 stdout=subprocess.PIPE,
@@ -111,7 +111,7 @@ def _carry_out(
         finally:
             if process.poll() is None:
                 with suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)  # what it was writing, the next command recovers
+                    os.killpg(process.pid, signal.SIGKILL)  # the next command recovers an unfinished write
 
 
 def _watched(

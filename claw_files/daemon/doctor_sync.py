@@ -37,7 +37,7 @@ def sync(app: App, log: DaemonLog) -> None:
 
 def _examine(app: App) -> list[Finding]:
     """The doctor's findings, from a separate process with low priority. Raises OSError if it fails."""
-    # -P: nothing is imported from wherever the daemon stands, which may be a folder that agents write to.
+    # -P: import nothing from the current folder, which agents may write to.
     command = [sys.executable, "-P", "-m", "claw_files.daemon.doctor_visit", app.root, str(app.clock.now().timestamp())]
     try:
         done = subprocess.run(  # noqa: S603 - this Python and a module of ours, no shell

@@ -19,7 +19,7 @@ from claw_files.policy.health_rules import Ping, PingMethod, Silence
 from claw_files.policy.snapshot import Snapshot
 from claw_files.processes import LOST
 
-CLIMB_SECONDS = 10.0  # how often is looked whether an alert lies unread
+CLIMB_SECONDS = 10.0  # interval of the check for unread alerts
 
 
 class HealthChecks:
@@ -30,7 +30,7 @@ class HealthChecks:
         self._app, self._log, self._clock = app, log, app.clock
         self._silent = dict(silent or {})
         self._asked: dict[AgentId, tuple[Message, datetime]] = {}  # turns that wait for their answer, and until when
-        self._late: dict[AgentId, Message] = {}  # turns whose answer did not come in time: it ends the silence
+        self._late: dict[AgentId, Message] = {}  # overdue turns, whose late answer ends the silence
         self._asking: set[AgentId] = set()  # whose gateways are being asked now
         self._answers: SimpleQueue[tuple[AgentId, str | None]] = SimpleQueue()
         self._climb_at = 0.0
@@ -50,7 +50,7 @@ class HealthChecks:
         snap = app.snapshots.snapshot(app.workspace.entries())
         for ping in health_rules.plan_pings(app.settings, snap.live):
             if ping.how is PingMethod.RUN and self._waits_for_answer(ping.agent):
-                continue  # that it is at work does not answer what it was asked
+                continue  # other work is not an answer to the ping
             if ping.how is PingMethod.TURN:
                 self._begin_turn(ping.agent)
             elif ping.how is PingMethod.HOOK:

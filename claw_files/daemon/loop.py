@@ -41,7 +41,7 @@ class DaemonLoop:
         self.runs: tuple[Run, ...] = ()
         self.waiting: tuple[Message, ...] = ()
         self.last: LastTick | None = None
-        self.config_changed = False  # the configuration was saved; whoever owns this loop reloads it
+        self.config_changed = False  # the configuration was saved; the owner of this loop reloads it
         self.on_tick: Callable[[TickResult | None], None] = lambda ticked: None  # None: it failed
         self.lag_seconds = 0.0  # from hearing of something to the end of the tick about it, the last time
         self._again = True  # tick in this turn, whatever else

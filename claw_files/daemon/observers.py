@@ -109,7 +109,7 @@ class KernelObserver:
 
     def look(self) -> list[WatchFault]:
         faults = []
-        # A folder that was deleted ends its thread; that is no fault, and the next `watch` leaves it out.
+        # A deleted folder ends its thread; this is not a fault, and the next `watch` skips it.
         there = {folder for folder, (was, _) in self._watched.items() if identity(folder) == was}
         reader = getattr(self._observer, "_inotify_fd", None)
         alive = self._observer.is_alive() and (reader is None or reader.is_alive())
@@ -125,7 +125,7 @@ class KernelObserver:
 
     def close(self) -> None:
         self._overflow.close()
-        # A broken observer may never come to its end; what it holds then goes with this process.
+        # A broken observer may never end; the process's exit frees its resources.
         ending = threading.Thread(target=self._end, daemon=True)
         ending.start()
         ending.join(_JOIN_SECONDS)
@@ -143,7 +143,7 @@ class _Handler:
         self._tell = tell
 
     def dispatch(self, event: "FileSystemEvent") -> None:
-        with suppress(Exception):  # whatever it is, it must not end the thread that tells all the others
+        with suppress(Exception):  # no error may end the thread that reports all other folders
             for path in (event.src_path, event.dest_path):
                 if path:
                     self._tell(os.fsdecode(path))

@@ -127,7 +127,7 @@ class RunSocket:
                     finally:
                         self._slots.release()
         except (OSError, ValueError):
-            pass  # the client is gone, or nobody knows who the run is
+            pass  # the client has disconnected, or the run is unknown
         finally:
             self._own.release()
 
@@ -179,7 +179,7 @@ def _listening(folder: str) -> socket.socket:
         with suppress(FileNotFoundError):
             os.unlink(SOCKET_NAME, dir_fd=fd)  # of a daemon that was killed
         listener.bind(f"/proc/self/fd/{fd}/{SOCKET_NAME}")  # the path itself may be longer than a socket's can be
-        os.chmod(SOCKET_NAME, 0o600, dir_fd=fd)  # before listen: until then nobody can connect
+        os.chmod(SOCKET_NAME, 0o600, dir_fd=fd)  # before listen, while no client can connect
         listener.listen(BACKLOG)
     except BaseException:
         listener.close()

@@ -94,7 +94,7 @@ class ConfigReload:
 
     def __init__(self, loop: DaemonLoop, open_app: Callable[[], App], log: DaemonLog, notify: ServiceNotifier) -> None:
         self._loop, self._open, self._log, self._notify = loop, open_app, log, notify
-        self._again_at = float("inf")  # a file that was being saved is looked at once more
+        self._again_at = float("inf")  # a file in a save is read once more
         self.error: str | None = None
 
     def turn(self, signals: Signals) -> None:
@@ -103,7 +103,7 @@ class ConfigReload:
         if not (signals.reload or self._loop.config_changed or clock.monotonic() >= self._again_at):
             return
         signals.reload, self._loop.config_changed, self._again_at = False, False, float("inf")
-        # The service manager wants to know since when, by the clock that never steps.
+        # The service manager expects the start time of the reload on the monotonic clock.
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={int(clock.monotonic() * 1e6)}")
         self._read(clock)
         self._notify("READY=1")
@@ -147,7 +147,7 @@ class ConfigReload:
 
 
 MISSING_SECONDS = 2.0  # an editor may take the configuration away for a moment
-LOCK_PATIENCE = timedelta(seconds=1)  # whoever only asks whether the lock is held takes it for an instant
+LOCK_PATIENCE = timedelta(seconds=1)  # a check of the lock holds it for an instant
 
 
 class Service:
@@ -223,7 +223,7 @@ class WorkspaceService:
     def _begin(self, app: App, number: int) -> None:
         since, health = self._clock.now().replace(microsecond=0), WatchHealth(faults=dict(self._service.faults))
         self._state = DaemonState(pid=os.getpid(), epoch=self._epoch, since=since, watch=health)
-        daemon_state.save(self._root, self._state)  # what a daemon killed in its drain has left must not speak for us
+        daemon_state.save(self._root, self._state)  # replaces the state of a daemon killed in its drain
         app.workspace.epoch, app.heartbeat.starts = self._epoch, True
         self._note(app, JournalEvent.DAEMON_START, f"process {os.getpid()}")
         epoch.keep(app.files, number)
@@ -319,7 +319,7 @@ class WorkspaceService:
         limit = self.loop.app.settings.daemon.drain if limit is None else limit
         self._drain.begin(limit)
         self._notify("STOPPING=1")
-        # A unit knows the drain of the day it was written; now it may be a longer one.
+        # The unit has the drain time of its installation; the current one may be longer.
         self._notify(f"EXTEND_TIMEOUT_USEC={int((limit + daemon_state.ENDING).total_seconds() * 1e6)}")
         self._save(at_once=True)
         while not self._drain.is_over() and self._signals.ends < 2 and identity(self._root) == self._identity:
@@ -328,7 +328,7 @@ class WorkspaceService:
         if identity(self._root) == self._identity:
             self._drain.finish()
             self._chores.close()
-            with suppress(ClawError, OSError):  # a full disk keeps nobody from ending
+            with suppress(ClawError, OSError):  # a full disk must not prevent the stop
                 self._note(self.loop.app, JournalEvent.DAEMON_STOP, "asked to")
 
     def _leave(self) -> None:

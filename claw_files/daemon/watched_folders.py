@@ -35,7 +35,7 @@ class Folders:
         self._fixed = [*_FIXED, *(f"{home}/{path}" for home in self._homes for path in _FIXED)]
         self._inboxes = [*inboxes, *(f"{home}/{path}" for home in self._homes for path in inboxes)]
         channels = (channel for agent in agents for channel in agent.channels if channel.startswith(FILE))
-        # In these people tick boxes.
+        # People tick boxes in these files.
         self._papers = list(dict.fromkeys(channel.removeprefix(FILE) for channel in channels))
         self._outside = sorted({agent.workspace for agent in agents if agent.workspace})
 
@@ -88,7 +88,7 @@ class Folders:
 
 def _survey(files: Files, folder: str) -> frozenset[Survey]:
     """The content of a folder; of its subfolders only the names, because their content changes their times."""
-    with suppress(ClawError):  # something else lies in its place: the tick tells
+    with suppress(ClawError):  # not a folder: the tick reports it
         inner = _IN_COMPARTMENT.sub("", folder)
         if inner in ("inbox", "events") or (inner.startswith("inbox/") and inner.count("/") == 1):
             return frozenset((name, 0, 0, 0) for name in files.names(folder))

@@ -16,7 +16,7 @@ from claw_files.system.paths import split
 MOST_NAMES: Final = 20_000
 FULL_BYTES: Final = FILE_BYTES * 3 // 4  # a file as large as this will soon be refused
 DEEPEST: Final = 4
-# What editors leave; and every other hidden file is somebody's business that is not ours.
+# Temporary files of editors; all other hidden files belong to other programs.
 _IGNORED = re.compile(r"^\.|~$|^#.*#$|^4913$")
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 _CODES: Final = {"symlink": "link", "permission": "no-permission", "hardlink": "hard-link", "too-large": "too-large"}

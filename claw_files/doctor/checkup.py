@@ -71,7 +71,7 @@ def examine(root: str, now: float, base: str | None = None) -> list[Finding]:
         path = f"{compartments.FOLDER}/{agent}"
         if survey.tree.node(path) and (inside := examine(os.path.join(root, path), now, root)):
             findings.append(Finding("compartment-ill", path, detail=f"{len(inside)} findings", agent=agent))
-    # What reading met comes first. The same thing said of one file by two checks is said once.
+    # Findings of reading come first. If two checks report the same about one file, it is reported once.
     return list(dict.fromkeys((*survey.odd, *(one for one in findings if (one.code, one.path) not in _told(survey)))))
 
 

@@ -39,10 +39,10 @@ class ClaimProof(Value, frozen=True):
     claims: int
     processes: int
     seconds: float
-    doubled: int  # tasks that more than one process was told to have
-    lost: int  # tasks whose file does not name the one process that was told to have it
+    doubled: int  # tasks that more than one process won
+    lost: int  # tasks whose file does not name the process that won
     filesystem: str | None
-    weak: tuple[str, ...]  # what holds less on this file system than the promises say
+    weak: tuple[str, ...]  # promises that this file system does not keep
 
 
 def prove(root: str, tasks: int) -> ClaimProof:

@@ -52,7 +52,7 @@ class Repair:
 
     def __init__(self, workspace: Workspace, files: DiskFiles, runtime: ProcessRunner, actor: AgentId) -> None:
         self._ws, self._files, self._runtime, self._actor = workspace, files, runtime, actor
-        self.failed: list[str] = []  # what could not be mended now, as sentences
+        self.failed: list[str] = []  # problems that could not be repaired now, as sentences
         self._steps: dict[str, Callable[[Finding], Iterator[RepairStep]]] = {
             "journal-torn": self._end_line,
             "case-twins": self._part,
@@ -63,7 +63,7 @@ class Repair:
     def mend(self) -> list[RepairStep]:
         """The repairs, in order. Raises Busy during a heartbeat."""
         with self._ws.ticking.hold("tick", PATIENCE, "clawfiles doctor --repair"):
-            # A crash's leavings first, each step on what the one before left.
+            # Crash recovery first; each step works on the result of the one before.
             done = [*self._recover(), *self._runs()]
             for code, step in self._steps.items():
                 found = (one for one in self._findings() if one.code == code)

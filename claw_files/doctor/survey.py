@@ -41,8 +41,8 @@ class TaskFile(Value, frozen=True):
     folder: str
     node: DiskNode
     task: Task | None = None
-    said: State = State.BACKLOG  # what the file says
-    is_refused: bool = False  # ... by a move that nobody may make by hand
+    said: State = State.BACKLOG  # the file's state
+    is_refused: bool = False  # ... by an edit that is not allowed
 
 
 class InboxMessage(Value, frozen=True):
@@ -220,7 +220,7 @@ class Survey:
             try:
                 task = words.task_id(node.name.removesuffix(".md"))
             except BadId:
-                continue  # its name is told by the look at names
+                continue  # the check of names reports it
             files.append(self._task(node, task, folder))
         return sorted(files, key=lambda it: (it.folder != "status", it.id, it.node.name != f"{it.id.lower()}.md"))
 

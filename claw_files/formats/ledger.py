@@ -19,7 +19,7 @@ from claw_files.core.model import Entry, TaskId, Unclear, Verb
 from claw_files.formats.ledger_line import HINT, PROMISING, Span, read
 from claw_files.formats.text_lines import exactly, headings, next_line, visible, visible_at
 
-_BOM: Final = "\ufeff"  # what editors on Windows put before the first line
+_BOM: Final = "\ufeff"  # the byte order mark of Windows editors
 HEADING: Final = "## Delegations"
 _OURS = pattern(r"#{1,6}[ \t]+Delegations\b", re.IGNORECASE)
 _LIST = pattern(r"(?:\r?\n)??(?=\r?\n- )")  # behind a heading
@@ -61,7 +61,7 @@ def entries(
         entry = it.entry
         if it.odd:
             number, counted = number + text.count("\n", counted, line.start), line.start
-            # What is not understood, from the task's id on.
+            # The unclear part, from the task's id on.
             odd = line.text[min(start for start, _ in it.odd) : max(end for _, end in it.odd)][-200:]
             unclear = Unclear(path=path, line=number, text=odd, hint=it.hint)
             entry = replaced(entry, unclear=unclear)
@@ -200,7 +200,7 @@ def _removed(text: str, start: int, end: int) -> str:
     if made.endswith(HEADING) and len(ahead) - len(made) <= 2:
         befores += [made[: -len(HEADING)].removesuffix(it) for it in ("", "\n", "\r\n", "\n\n", "\r\n\r\n") if not rest]
         befores += [rest[rest.find("\n") + 1 :]] if made == HEADING else []
-    # An empty file would look as if it were being written: there the heading stays.
+    # An empty file would look like an unfinished save, so the heading is kept.
     return next((it for it in befores if it.strip() and _added(it, line) == text), ahead + rest)
 
 

@@ -56,7 +56,7 @@ _VERB = pattern(
     r"|due|fällig|(?:prüfen|nachsehen)(?:[ \t]+(?:um|am))?)\b",
     re.IGNORECASE,
 )
-PROMISING: Final = ("at", "until", "bis", "um")  # what ends so says when
+PROMISING: Final = ("at", "until", "bis", "um")  # words with this ending are a time
 _ALONE = pattern(r"[\s,:–—-]*(?:check|wait|prüfen)[\s.]*", re.IGNORECASE)
 _SAID = pattern(r"[ \t]*([^,;(<\n]{0,80})")
 _BARE_NUMBER = pattern(r"[ \t]*([0-9]{1,4})[ \t]*(?:$|[,;.)])")
@@ -82,7 +82,7 @@ class LedgerLine(Value, frozen=True):
     entry: Entry
     places: dict[str, Span]  # lead, box, task, agent, spawner, verb, at; `behind` is the end of what tells who has it
     odd: tuple[Span, ...] = ()
-    hint: str = ""  # what to write instead
+    hint: str = ""  # the suggested wording
 
 
 def read(line: str, file_time: datetime, tz: tzinfo, agents: Container[str] = ()) -> LedgerLine | None:

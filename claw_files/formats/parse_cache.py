@@ -5,7 +5,7 @@ from functools import lru_cache, wraps
 from typing import Final, ParamSpec, TypeVar, cast
 
 KEPT: Final = 32
-LONGEST: Final = 1 << 14  # bytes or characters; what is longer is read anew, so that little memory is held
+LONGEST: Final = 1 << 14  # bytes or characters; longer texts are parsed again, to limit memory
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Value
 from claw_files.formats.parse_cache import lately
 
-LINE_LIMIT: Final = 2_000  # characters; nobody writes a state or an entry in a longer line
+LINE_LIMIT: Final = 2_000  # characters; longer lines contain no state or entry
 
 _MARK = pattern(r"```|~~~|<!--|-->")
 _LEAD = pattern(r"[ \t]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)?+")  # in front of a fence or comment that begins its line

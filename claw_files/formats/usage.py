@@ -19,7 +19,7 @@ from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import Usage
 from claw_files.formats import frontmatter
 
-END_BYTES: Final = 1 << 16  # of a run's output that are looked at
+END_BYTES: Final = 1 << 16  # of a run's output that are read
 MOST_TOKENS: Final = 1_000_000_000_000
 MOST_MONEY: Final = 1_000_000.0
 
@@ -76,7 +76,7 @@ def _decoded(text: str) -> Any:
 
 
 def _of_any(found: Any) -> Usage | None:
-    # A list is of Claude Code with --verbose: every message, the result last.
+    # Claude Code with --verbose prints a list: every message, the result last.
     objects = map(_mapping, reversed(found[-100:]) if isinstance(found, list) else [found])
     return next((usage for one in objects if (usage := _of_object(one))), None)
 

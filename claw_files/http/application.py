@@ -75,7 +75,7 @@ class HttpApplication:
     async def _respond(self, row: HttpRoute, request: Request) -> Response:
         try:
             asked, who, request.state.admitted = _asked(row, request), None, False
-            if not row.is_open:  # before the body is read and a thread taken: whoever is nobody costs and keeps nothing
+            if not row.is_open:  # before reading the body or using a thread: strangers cost nothing
                 who = self._answering.caller(asked)
                 request.state.admitted = True
             asked = asked._replace(body=await request.state.body())

@@ -72,7 +72,7 @@ class Protocol(H11Protocol):
         if self.transport.is_closing():
             return
         self._has_place = self._has_place or self._has_room()
-        if not self._has_place:  # told only now: an answer before its question is read would be lost
+        if not self._has_place:  # only now: a response before the request is read would be lost
             self._end(Refusal("too-many-connections", f"all {MOST_CONNECTIONS} connections are in use"))
             return
         super().data_received(data)

@@ -84,7 +84,7 @@ class EventStreams:
             try:
                 listening, found = await self._in_thread(self._look, asked, listening, quiet_seconds >= PING_SECONDS)
             except (ClawError, Refusal):
-                return  # whoever asks again is told why
+                return  # the client gets the reason when it reconnects
             for line in found:
                 yield line
             if not found and quiet_seconds >= PING_SECONDS:

@@ -25,14 +25,14 @@ def listen(host: str, port: int) -> socket.socket:
         instead = "listen on 127.0.0.1 and put a proxy or tunnel in front: see docs/how-to/http.md"
         raise Refused("loopback only", f"{host} can be reached from other machines", instead)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    # Named, because asyncio turns Nagle's algorithm off only where it is: else each answer waits 40 ms.
+    # The protocol is named, because asyncio disables Nagle's algorithm only then; else each answer waits 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if _DEFER is not None:
             listening.setsockopt(socket.IPPROTO_TCP, _DEFER, 1)
         listening.bind((str(address), port))
-        listening.listen(_WAITING)  # before the address is told: who connects from now on is answered
+        listening.listen(_WAITING)  # before the address is printed: connections are answered from now on
     except OSError as wrong:
         listening.close()
         if wrong.errno == errno.EADDRINUSE:

@@ -58,7 +58,7 @@ class RequestHandler:
         operation = OPERATION_OF[row.name]
         arguments = {**_numbers(raw), **asked.path, **row.fixed, **({"key": asked.key} if row.is_keyed else {})}
         if app.agent is None and not row.takes_agent:
-            found = look(app, operation, checked(operation, arguments))  # reading, where nobody has to say who they are
+            found = look(app, operation, checked(operation, arguments))  # reading, if no token is required
         else:
             found = make(app, operation, arguments)
         return self._task(app, asked, found) if row.is_task else HttpAnswer(row.status, found)

@@ -12,7 +12,7 @@ from claw_files.http import listener
 from claw_files.http.application import HttpApplication
 from claw_files.http.authentication import RequestAuthenticator
 
-ENDING_SECONDS = 15  # for what is being answered when the end is asked for; a lock is waited for ten at most
+ENDING_SECONDS = 15  # for responses in progress at a stop; a lock wait takes at most ten
 
 
 class _Server(listener.Server):

@@ -56,7 +56,7 @@ class WebhookDoor:
         try:
             name = request.path_params["name"]
             headers = {key: ", ".join(request.headers.getlist(key)) for key in request.headers}
-            # Before the body is read: whoever shows no signature of now costs nothing.
+            # Before the body is read, so that a request without a current signature costs nothing.
             refused = await self._in_thread(self._look, name, headers)
             status, text = refused or await self._in_thread(self._take, name, headers, await request.state.body())
         except (Refusal, CallerDisconnected) as gone:

@@ -130,5 +130,5 @@ def is_answer(report: Report, message: Message | None) -> bool:
 
 
 def _is_since(report: Report, sent: datetime | None) -> bool:
-    # A file's time may be cut to whole seconds: what is as old as the message within a second is its answer.
+    # A file's time may have whole seconds: a file as old as the message, within a second, is an answer.
     return sent is None or report.at >= sent.replace(microsecond=0)

@@ -16,14 +16,14 @@ READS: Final = frozenset({"read", "search", "think"})
 APPROVE_READS, APPROVE_ALL, DENY_ALL = "approve-reads", "approve-all", "deny-all"
 # What an agent says with a command of ours about the task it was started for, which comes first behind the word.
 OF_ITS_TASK: Final = frozenset({"claim", "progress", "beat", "done", "review", "fail", "block", "need", "release"})
-# What it reads there, and what is its own anyway. None of all these starts an agent or acts for somebody else.
+# Reads, and the agent's own files. None of these starts an agent or acts for another one.
 OF_ITS_OWN: Final = frozenset(
     {"answer", "inbox", "checkpoint", "task list", "task show", "board", "explain", "prime"},
 )
-# A program's own modes in which it asks before it changes anything: Codex's; Claude Code's and Gemini CLI's.
+# The programs' own modes that ask before changes: Codex's; Claude Code's and Gemini CLI's.
 CAREFUL: Final = ("read-only", "default")
-# Words without anything that a shell would expand: bare, 'so', or "so".
-# Possessive (`++`): what does not match is told at once, however long it is.
+# Arguments that no shell would expand: bare, 'quoted' or "quoted".
+# Possessive (`++`): a mismatch is found without backtracking, however long the text.
 _WORD = r"(?:[\w./:=@%+,-]++|'[^'\n]*'|\"[^\"$`\\!\n]*\")++"
 _PLAIN = pattern(rf"clawfiles(?: ++{_WORD})++")
 _NOT_ITS_OWN = ("-C", "--agent", "--body")  # another workspace, another agent, a file from anywhere
@@ -44,7 +44,7 @@ class PermissionRequest(Value, frozen=True):
 
     kind: str | None = None  # as the agent calls it: read, edit, execute, ...
     outside: str | None = None  # a place of it that is not in the working folder
-    address: str | None = None  # what it would fetch from a network, this machine's own included
+    address: str | None = None  # an address to fetch, including this machine's
     changes: bool = False  # it shows a change of a file, or runs a command, whatever it calls it
     is_report: bool = False  # it only says something about its own task
     options: tuple[Option, ...] = ()

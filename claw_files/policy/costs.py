@@ -64,7 +64,7 @@ def bill(
         groups.setdefault(name, []).append(one)
     rows = [_row(name, found, _budget(name, by, budgets)) for name, found in groups.items()]
     unused = [it for it in budgets.agents.items() if by == "agent" and it[0] not in groups]
-    rows += [BillRow(name=name, budget=limit) for name, limit in unused]  # to show what is left of it
+    rows += [BillRow(name=name, budget=limit) for name, limit in unused]  # to show the remaining budget
     rows.sort(key=lambda row: (0.0 if by == "month" else -(row.cost or 0.0), row.name))
     total = _row("total", [one for found in groups.values() for one in found], budgets.month if month else None)
     return Bill(by=by, rows=tuple(rows), total=total, month=month)

@@ -37,7 +37,7 @@ def reason(lost: Sequence[Predecessor]) -> str:
 def question(task: Task, lost: Sequence[Predecessor]) -> str:
     """The question to the requester of a blocked task."""
     first, name = lost[0], text.file_name(task.id)
-    # Once it was delivered, its definition binds whoever has it.
+    # After the delivery, the definition binds the holder.
     where = f"status/{name}" + (f" and definitions/{name}" if task.generation else "")
     back = f", or retry it: `clawfiles requeue {first.task}`" if first.state is State.DEAD else ""
     return (

@@ -25,7 +25,7 @@ class EventMarks(Value, frozen=True):
     A mark that is more than a day ahead was made by a clock that was wrong: it counts for nothing.
     """
 
-    # Due times that became an event; and, with a digest of `rule` or GONE, when counting began or ended.
+    # Due times with an event; and, with a digest of `rule` or GONE, the start or end of counting.
     found: tuple[tuple[datetime, str | None], ...] = ()
 
     def last(self, now: datetime) -> datetime | None:
@@ -103,7 +103,7 @@ def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     by_real_time = any(field.startswith("*") for field in cron.split()[:2])
     if first.astimezone(zone).replace(tzinfo=None) == wall:
         return (first, second) if by_real_time and second != first else (first,)
-    # The reading is skipped. PEP 495 puts the two guesses on either side of the change.
+    # The clock skips this time. PEP 495's two folds are on either side of the change.
     return () if by_real_time else tuple(changes(second - SECOND, first, zone))[:1]
 
 

@@ -50,7 +50,7 @@ def plan_pings(settings: Settings, live: Sequence[Run]) -> tuple[Ping, ...]:
 
 
 def _ping(agent: Agent, live: Sequence[Run]) -> Ping:
-    if live:  # at work: nobody is asked a question in the middle of it
+    if live:  # busy: a running agent is not pinged
         return Ping(agent=agent.name, how=PingMethod.RUN, run=live[0])
     if agent.ping == "turn" and agent.kind is not AgentKind.WORKER:
         return Ping(agent=agent.name, how=PingMethod.TURN)
@@ -94,7 +94,7 @@ def plan_alerts(
     found = []
     for agent, one in silent.items():
         to = next_to_tell(settings, told, one.key, settings.monitor, now)
-        if to == agent:  # nobody is told of their own silence
+        if to == agent:  # agents are not notified of their own silence
             above = settings.reports_to(agent)
             to = next_to_tell(settings, told, one.key, above, now) if above else None
         if to is not None:

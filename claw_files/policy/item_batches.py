@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from claw_files.core.lazy_regex import pattern
 
-USUAL = 10  # items in one message, where nobody says otherwise
+USUAL = 10  # default number of items in one message
 _ITEM = pattern(r"(?:[-*+]|[0-9]{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(?P<text>\S.*)")
 
 

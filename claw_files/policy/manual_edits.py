@@ -57,7 +57,7 @@ def stand(task: Task, reviewed: bool, waits_for: str = "") -> ManualEdit:
         return ManualEdit(state=now, moved=task.recorded is None and now is not State.BACKLOG)
     if task.recorded is None and now is State.DEAD:
         return ManualEdit(state=now)
-    # Out of blocked by hand, to the end of the work: unblocking and finishing in one, both the holder's moves.
+    # From blocked to an end by hand: two moves of the holder in one, unblocking and finishing.
     start = State.IN_PROGRESS if before is State.BLOCKED and now in (State.REVIEW, State.DONE, State.FAILED) else before
     target = State.REVIEW if now is State.DONE and reviewed and start in (State.BACKLOG, State.IN_PROGRESS) else now
     if now is State.CANCELLED and before in OPEN:

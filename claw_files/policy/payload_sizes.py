@@ -10,7 +10,7 @@ from typing import Final
 from claw_files.core.errors import BadValue, Refused
 from claw_files.core.text import FILE_BYTES
 
-ROOM_BYTES: Final = 32 * 1024  # in a full file, for what must still be written: that a task is done, when to look again
+ROOM_BYTES: Final = 32 * 1024  # reserved in a full file for required writes: a task's end, a new check time
 IN_MESSAGE_BYTES: Final = 10 * 1024
 ACCEPTED_BYTES: Final = 1024 * 1024
 LINE_LETTERS: Final = 1_000  # of one value in front matter, which holds 16 KiB in all

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from claw_files.config import Route, Settings
 from claw_files.core.model import AgentId, AgentKind, Entry, Message, Run, State, Task, TaskId, Value
 
-AT_IT = (State.BACKLOG, State.IN_PROGRESS)  # what is blocked, in review or failed waits for somebody else, or for time
+AT_IT = (State.BACKLOG, State.IN_PROGRESS)  # blocked, reviewed and failed tasks wait for other agents, or for time
 
 
 class AgentLoad(Value, frozen=True):

@@ -56,7 +56,7 @@ def unclear(case: RuleContext) -> Decision | None:
     task, look, ack = case.task, case.look, case.snap.settings.heartbeat.ack
     if not task.unclear or task.label or task.state not in _ASKED or _is_only_a_draft(case):
         return None
-    # In progress without a run: its row goes on with what was understood.
+    # In progress without a run: its own row continues with the clear statements.
     wait = None if task.state is State.IN_PROGRESS and (case.run is None or case.run.alive) else WAIT
     if case.is_running or (look.last_word and case.now - look.last_word < ack):
         return wait

@@ -22,7 +22,7 @@ class AgentChoice(Value, frozen=True):
     agent: AgentId
     how: How
     size: Size | None = None  # of a spawn; None: the caller says, or M
-    review: AgentId | None = None  # who approves; None: nobody needs to
+    review: AgentId | None = None  # the reviewer; None: no review
     verify: tuple[str, ...] = ()
     model: str | None = None
     why: str = ""

@@ -36,7 +36,7 @@ class RuleContext(Value, frozen=True):
     look: TaskEvidence
     snap: Snapshot
     now: datetime
-    task: Task  # in the state that is in force; a line without a file stands for a task in backlog
+    task: Task  # in its effective state; a line without a file means a task in backlog
     standing: manual_edits.ManualEdit
 
     @property
@@ -70,7 +70,7 @@ class RuleContext(Value, frozen=True):
         return bool(run and run.alive) or any(self._is_at_it(run) for run in self.snap.live)
 
     def _is_at_it(self, run: Run) -> bool:
-        # A run that reviews the task, or answers a question on it, names it too, but does not do its work.
+        # A review run, or a run that answers a question, also names the task, but does not do its work.
         return run.task == self.task.id and (run.agent == self.agent or Key.parse(run.key).is_attempt)
 
     @property
@@ -151,7 +151,7 @@ class RuleContext(Value, frozen=True):
         first = start or self.first_boss
         to = escalation.next_to_tell(self.snap.settings, self.snap.told, self.key(what), first, self.now)
         if to is None or (to == self.agent and self.snap.settings.is_human(to)):
-            return WaitReason(f"{to or first} knows: {text}")  # nobody has to hear what they themselves do not do
+            return WaitReason(f"{to or first} knows: {text}")  # agents are not notified of their own inaction
         return (self.act(Act.ESCALATE, text, to, what, text=text, kind=Kind.QUESTION),)
 
     @property

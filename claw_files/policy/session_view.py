@@ -64,8 +64,8 @@ class Session(Value, frozen=True):
     task: TaskId | None = None
     title: str | None = None  # the task's
     spawner: AgentId | None = None
-    said: str | None = None  # what it said last, in one line
-    usage: dict[str, str] = msgspec.field(default_factory=dict)  # tokens and cost, as far as it told them
+    said: str | None = None  # the last output, in one line
+    usage: dict[str, str] = msgspec.field(default_factory=dict)  # tokens and cost, as reported
     messages: tuple[Spoken, ...] = ()  # the last ones, oldest first
     stays: Stay | None = None  # of a worker that stays: whether it takes messages
     parent: TaskId | None = None  # the task in whose run it was spawned
@@ -82,7 +82,7 @@ class SessionEvidence(Value, frozen=True):
     tasks: tuple[Task, ...] = ()
     runs: tuple[Run, ...] = ()
     waits: tuple[QueuedMessage, ...] = ()
-    result: Result | None = None  # what a worker's newest run left, while its task does not tell of it yet
+    result: Result | None = None  # the result of a worker's newest run, until its task has it
 
 
 # --- one session

@@ -221,7 +221,7 @@ def failed(case: RuleContext) -> Decision | None:
     if case.task.state is not State.FAILED:
         return None
     if case.is_running:
-        return WaitReason("its last run is still active")  # whatever it wrote; the run's time limit ends it
+        return WaitReason("its last run is still active")  # whatever it wrote; the time limit ends the run
     # Before the breaker's rows: an agent whose failures opened it must not keep the task from becoming a dead letter.
     is_over = not may_try_again(case.task, case.snap.settings)
     if is_over or reminders.is_person(case):  # who says that it cannot be done is not asked again
@@ -239,7 +239,7 @@ def failed(case: RuleContext) -> Decision | None:
 
 def _retry(case: RuleContext) -> Decision:
     pause = resilience.retry_pause(case.snap.settings.heartbeat.backoff, case.task)
-    # A failure further ahead than the pause is from before the clock was set back; it holds nothing up.
+    # A failure further ahead than the pause is from before the clock was set back; it delays nothing.
     if case.task.updated and abs(case.now - case.task.updated) < pause:
         return WaitReason(f"the next attempt begins at {case.when(case.task.updated + pause)}")
     return (case.act(Act.RETRY, f"failure {case.task.failures}, {pause.total_seconds():.1f} s of backoff are over"),)

@@ -62,7 +62,7 @@ class Move(Value, frozen=True):
     sources: tuple[State, ...]
     target: State
     who: tuple[Role, ...]
-    by: str  # the command, or what happens
+    by: str  # the command, or the event
 
 
 S = State
@@ -130,7 +130,7 @@ def check(task: Task, target: State, actor: Actor, *letters: str) -> Move:
         letters: the rows that the command stands for, or none for any. Without them `approve` would find the holder's
             way to done, and `release` the person's way out of dead-letter/.
     """
-    # The state first, then the role: "already done" helps more than "not yours".
+    # Check the state before the role: "already done" helps more than "not yours".
     rows = tuple(move for move in moves_between(task.state, target) if not letters or move.letter in letters)
     if not rows:
         why = f"{task.id} is {_spoken(task.state)}, so it cannot become {_spoken(target)}"
@@ -228,7 +228,7 @@ def finish(
 ) -> Task:
     """`task` done, or in review if the route requires it (`reviewed`); `answer` is one of its choices."""
     target = S.REVIEW if reviewed else S.DONE
-    # Promised outputs stay: the next tick looks for each of them, also for those that were not named again.
+    # Promised outputs are kept: the next tick checks all of them, even if they were not named again.
     outputs = tuple(dict.fromkeys((*task.outputs, *outputs)))
     ends = {
         "completed": now if target is S.DONE else None,
@@ -248,7 +248,7 @@ def fail(task: Task, actor: Actor, now: datetime, reason: str) -> Task:
 
 def block(task: Task, actor: Actor, now: datetime, note: str, need: Need | None = None) -> Task:
     """`task` blocked, with a note of what is missing; the note is required."""
-    # The move is checked before the note: who may not block the task should not be asked for a reason.
+    # Check the move before the note, so that an agent without the right is not asked for a reason.
     blocked = _moved(task, S.BLOCKED, actor, "J", now, reason=note, need=need, eta=None)
     if not note.strip():
         right = f'`clawfiles block {task.id} "what is missing"`'

@@ -136,7 +136,7 @@ class _Fold:
             self._drained(story, key)
         if line.action in (E.RESEND, E.FAIL, E.NEXT_AGENT):
             story.first = None
-        # The outputs were not there. The line about the message to the agent moves nothing, and does not count.
+        # The outputs were missing. The line about the agent's message is not a move, and does not count.
         is_redo = line.action == E.REOPEN and key.what.endswith("redo") and line.after is not None
         if (line.action == E.FAIL or is_redo) and line.at >= self.since:
             self.failed[str((story.agent if is_redo else line.agent) or "-")] += 1

@@ -301,5 +301,5 @@ def _sent(found: "Explanation", message: Message, when: "When") -> str:
 
 def _next(found: "Explanation", when: "When") -> str | None:
     if found.now:
-        return None  # what follows from it is seen when it is done
+        return None  # its consequences appear when it is done
     return (f"at {when(found.next_at)}: " if found.next_at else "") + found.next_rule

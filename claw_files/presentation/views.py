@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from claw_files.services.sessions.session_history import History
     from claw_files.services.tasks.board import Shown, TaskListing
 
-When = Callable[[datetime], str]  # how an instant is told to people: local, and how far away
+When = Callable[[datetime], str]  # formats an instant for people: local time and distance
 _NOT_SHOWN = {"state", "recorded", "state_line"}
 COLOURS = {
     State.BACKLOG: "white",
@@ -207,7 +207,7 @@ def inbox_text(messages: Iterable[Message]) -> str:
         how = ""
         if message.kind is Kind.QUESTION:
             how = f'\n(answer with: clawfiles answer {safe(message.id)} "TEXT")'
-        elif message.kind is Kind.ANNOUNCE and is_sent_by(message.id, message.sender):  # somebody's own words
+        elif message.kind is Kind.ANNOUNCE and is_sent_by(message.id, message.sender):  # the agent's own words
             how = f'\n(reply with: clawfiles send {message.sender} "TEXT")'
         blocks.append(f"{head}\n  {body}".rstrip() + how)
     return "\n\n".join(blocks) or "no new messages"

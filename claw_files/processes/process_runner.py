@@ -49,7 +49,7 @@ class ProcessRunner:
         `read` finds runs of months ago, too.
         """
         self._read_old = read
-        # One spelling whoever asks: a run's processes are found by the path of its folder.
+        # One spelling for all callers: a run's processes are found by the path of its folder.
         root = os.path.realpath(root)
         self._root, self._processes, self._clock, self._environ = root, processes, clock, environ
         self._grace, self._cap_bytes, self._closed = grace, cap_bytes, closed
@@ -101,7 +101,7 @@ class ProcessRunner:
     def _supervise(self, plan: "run_staging.RunPlan", given: tuple[int, int, int]) -> None:
         argv = [sys.executable, "-I", "-S", "-X", "utf8", SUPERVISOR, plan.run.id]
         env = plan.identity | {"CLAWFILES_SUPERVISES": plan.folder}
-        del env["CLAWFILES_RUN_DIR"]  # the mark of what its agent started
+        del env["CLAWFILES_RUN_DIR"]  # the mark of its agent's processes
         try:
             self._processes.detach(argv, env, given)
         finally:
@@ -109,12 +109,12 @@ class ProcessRunner:
             os.close(given[2])
 
     def look(self, run_id: RunId) -> Run | None:
-        # In this order: the supervisor writes the end before it lets go, so a free lock and no end means it is gone.
+        # In this order: the supervisor writes the end before it releases the lock, so neither means that it died.
         held = self._locks.is_held(run_id)
         run = self._read(run_id)
         if run is None or held or run.ended:
             return run and replace(run, alive=held)
-        # Somebody may have deleted .clawfiles: then the lock is still held, but has no name.
+        # .clawfiles may have been deleted: then the lock is still held, but has no name.
         if self._processes.is_supervised(self._folder(run_id)):
             return replace(run, alive=True)
         run = self._read(run_id)
@@ -140,7 +140,7 @@ class ProcessRunner:
             return False
         if run.reason == LOST:
             return self.end_lost(run_id) is not None
-        # The file is the request, and stays if the supervisor is just starting; the signal only saves its next look.
+        # The file is the request, and persists if the supervisor is just starting; the signal only speeds it up.
         if not os.path.lexists(os.path.join(self._folder(run_id), STOP)):
             write_durably(self._folder(run_id), STOP, f"{DRAINED}\n" if drained else "")
         self._processes.ask_to_end(self._folder(run_id))
@@ -160,7 +160,7 @@ class ProcessRunner:
             return run
         self._locks.prepare(self._unended)
         with self._locks.taking(run_id) as lock:
-            # Looked at again under the lock: another process may have ended it meanwhile.
+            # Check again under the lock: another process may have ended it meanwhile.
             run = self._read(run_id)
             if lock is None or run is None or run.ended or not self._processes.kill_left(self._folder(run_id)):
                 return self.look(run_id)
@@ -197,7 +197,7 @@ class ProcessRunner:
         names = sorted(os.listdir(self._runs))
         runs = [self._read(RunId(name)) for name in names if run_staging.is_name(name)]
         unended = [run for run in runs if run is not None and run.ended is None]
-        # A folder whose run.md tells nothing, and for which nothing lives, is somebody's.
+        # A folder with an unreadable run.md and no live process is foreign.
         unknown = not all(run.key for run in unended)
         living = self._processes.run_folders() if unknown else set[str]()
         return [run.id for run in unended if run.key or self._folder(run.id) in living]

@@ -61,7 +61,7 @@ class RunLocks:
                 os.close(fd)
 
     def _take(self, run_id: RunId) -> int | None:
-        for _ in range(5):  # `is_held` takes it for an instant, and that is not "somebody else"
+        for _ in range(5):  # `is_held` holds it for an instant, which does not count as held
             fd = open_or_make(self.path(run_id), os.O_RDWR | os.O_NOFOLLOW)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -93,7 +93,7 @@ def stage(plan: RunPlan) -> None:
     """Write the folder in a private place, durably: message.md with mode 0600, run.md with the start."""
     make_folders(os.path.dirname(plan.staged))
     make_folders(os.path.dirname(plan.folder))
-    # Here, not in a tick: who starts runs pays for what dead starters left.
+    # Here, not in a tick: starting a run pays for cleaning up after dead starters.
     _sweep(os.path.dirname(plan.staged))
     make_folder(plan.staged)
     write_durably(plan.staged, "message.md", plan.order.message)

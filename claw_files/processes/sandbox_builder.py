@@ -139,7 +139,7 @@ def _walls(plan: RunPlan, sandbox: Sandbox, program: str, door: str) -> SandboxP
         base=base,
         root=root,
         hidden=tuple(dict.fromkeys((*sandbox.hidden, *aliases))),
-        # Read only: what lies in an inbox is believed outside, and starts runs. A command moves what is done there.
+        # Read-only: programs outside trust an inbox's messages, which start runs. Commands move messages.
         visible=(plan.folder, os.path.join(root, sandbox.inbox)),
         writable=(*(os.path.join(root, path) for path in sandbox.own), plan.cwd),
         protected=tuple(sorted(protect(plan.cwd, door, os.path.join(root, "quarantine")).items())),

@@ -25,13 +25,13 @@ from claw_files.system.output_capture import Capture, OutputTail, fenced, last_l
 from claw_files.system.private_files import load_file, replace_file
 
 LOCK, ORDER, GO = procfs.LOCK, 4, 5
-STOP = "stop"  # in the run's folder: somebody asks for its end
+STOP = "stop"  # in the run's folder: a request to stop the run
 DRAINED = "drained"  # as in claw_files.core.model, which would cost every run its import
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOOK_SECONDS = 1.0  # how often a stop request is looked for; the one who asks also sends a signal
 REAP_SECONDS = 1.0
 POLL_SECONDS = 0.02  # while ending
-GIVE_UP_SECONDS = 10.0  # after KILL: what still lives then hangs in the kernel and cannot be waited for
+GIVE_UP_SECONDS = 10.0  # after KILL: a process that is still alive hangs in the kernel
 
 
 class SupervisorOrder:
@@ -104,7 +104,7 @@ class Supervision:
             self._write_run(self.facts, "")
 
     def _wait(self) -> None:
-        # Once the run ends nobody sends a signal for each process that goes: then it is asked often.
+        # While the run ends, not every exit sends a signal, so poll often.
         pause = POLL_SECONDS if self.reason else min(LOOK_SECONDS, max(0.0, self.limit_at - time.monotonic()))
         for fd, _ in self.poll.poll(pause * 1000):
             if fd == self.wakeup:
@@ -149,22 +149,22 @@ class Supervision:
             send(left, signal.SIGKILL)
             return
         if self.order.alone and self.agent in left and now < self.kill_at - self.order.grace / 2:
-            left = {self.agent}  # it has something to say to those that it started
-        # Bubblewrap would die of TERM, and take what is in the sandbox with it at once.
+            left = {self.agent}  # it must still cancel the turn in the program it started
+        # bubblewrap would die of TERM, and kill everything in the sandbox at once.
         asked = left - self.told - ({self.agent} if self.order.sandboxed else set())
         send(asked, signal.SIGTERM)
         send(asked, signal.SIGCONT)  # one that has stopped itself would not see TERM
         self.told |= left
 
     def _finish(self) -> None:
-        # A program of many threads can be dead and not yet collectable; without its exit code half the story is gone.
+        # A program with many threads can be dead and not yet collectable; wait for its exit code.
         until = time.monotonic() + REAP_SECONDS
         self._reap()
         while self.agent and self.exit is None and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
             self._reap()
         told = self._tidy()
-        # What an agent wrote last is still in the pipes, and is what people need most.
+        # The agent's last output is still in the pipes, and people need it most.
         for capture in reversed(self.captures.values()):  # of standard error first
             capture.drain(reads=1024)
             capture.keep(told)
@@ -174,7 +174,7 @@ class Supervision:
         facts["reason"] = quoted(self.reason)
         self._write_run({key: value for key, value in facts.items() if value}, fenced(last_lines(self.tail.bytes())))
         with contextlib.suppress(OSError):
-            os.unlink(self.order.lock)  # still held: whoever looks now finds the end written
+            os.unlink(self.order.lock)  # still held, so that other processes find the end written
 
     def _tidy(self) -> bytes:
         """Remove empty folders created for this run; return the report about its protected names."""
@@ -282,7 +282,7 @@ def send(pids: set[int], number: int) -> None:
 
 def prctl(option: int, value: int) -> None:
     """Set a property of this process."""
-    import ctypes  # here: whoever imports this module for its file writing does not need it
+    import ctypes  # here, because importers of this module's file writing do not need it
 
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
@@ -347,7 +347,7 @@ def main() -> None:
     with open(ORDER, "rb") as file:
         order = SupervisorOrder(file.read())
     if order.umask is not None:
-        os.umask(order.umask)  # for what we write, and for what the agent does
+        os.umask(order.umask)  # for the supervisor's files, and for the agent
     wakeup, woken = os.pipe()
     os.set_blocking(woken, False)
     supervision = Supervision(order, wakeup)

@@ -22,7 +22,7 @@ _MAY_BE_LARGE: Final = ("audit", "conflicts", "quarantine")
 # Cyrillic and Greek letters that look like Latin ones, and the Latin ones.
 _LIKE: Final = str.maketrans("авеікмнорстухјѕԁԛԝАВЕІКМНОРСТУХЈЅαεικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ‐‑‒–—−",
                              "abeikmhopctyxjsdqwABEIKMHOPCTYXJSaeiknoptuxABEZHIKMNOPTYX------")  # fmt: skip
-# Where else than in these a folder is somebody's, and where a file is.
+# Folders in which a subfolder, or a file, is expected; elsewhere it is foreign.
 _OUR_FOLDERS: Final = re.compile(
     r"status/archive(/[0-9]{4}-[0-9]{2})?|inbox/[^/]+(/(tmp|new|cur|done|bodies))?|events/(new|cur|done|failed)|runs/[^/]+"
     r"|outbox/(sent|failed)|definitions/archive|checkpoints/old|(conflicts|quarantine|workflows|wakes)/.*"

@@ -15,7 +15,7 @@ from claw_files.services.admin.unwritable_files import unwritable, unwritable_lo
 from claw_files.system.inotify_info import filesystem_of
 
 _OPENCLAW: Final = ("SOUL.md", "IDENTITY.md", "BOOTSTRAP.md")  # AGENTS.md alone is other programs', too
-# They refuse to swap two names in one step, or promise it for one machine only.
+# These refuse to exchange two names, or guarantee it for one machine only.
 WEAK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vfat", "msdos", "exfat", "ntfs", "ntfs3",
                          "fuseblk", "hfsplus", "hfs"})  # fmt: skip
 

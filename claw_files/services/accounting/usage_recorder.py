@@ -24,7 +24,7 @@ from claw_files.services.evidence.run_logs import LOG_BYTES
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.workspace import Workspace
 
-LONGEST = timedelta(days=31)  # how far back the journal is searched for what may have been noted
+LONGEST = timedelta(days=31)  # how far back the journal is searched for earlier records
 
 
 class ReportedUsage(Value, frozen=True):
@@ -132,7 +132,7 @@ class UsageRecorder:
         priced = self._priced(found.usage, model)
         key = str(run.id) if found.own and run else self._key(found)
         if not found.own and key in Spending(self._ws).keys(self._ws.clock.now() - LONGEST):
-            return  # it was noted when the attempt before ended, and stands there still
+            return  # it was recorded at the end of the previous attempt, and is still in the file
         audit = Audit(
             JournalEvent.USAGE,
             task=task.id if task else None,

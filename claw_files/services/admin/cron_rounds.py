@@ -39,8 +39,8 @@ def begin(root: str, settings: Settings, now: datetime) -> None:
         return
     import subprocess  # most ticks begin nothing
 
-    with suppress(OSError):  # a machine that starts no process does not wake agents either, and that is told
-        # -P: nothing is imported from wherever we stand, which may be a folder that agents write to.
+    with suppress(OSError):  # if no process can be started, agents cannot be woken either, which is reported
+        # -P: import nothing from the current folder, which agents may write to.
         subprocess.Popen(  # noqa: S603 - this Python and a module of ours, no shell
             [sys.executable, "-P", "-m", "claw_files.daemon.rounds", root],
             stdin=subprocess.DEVNULL,

@@ -25,7 +25,7 @@ FOLDERS = (
     "audit",
 )
 CONFIG = "clawfiles.toml"
-# Where each program looks for instructions, and for skills.
+# The paths at which each program reads instructions and skills.
 INSTRUCTIONS = {"openclaw": "AGENTS.md", "claude": "CLAUDE.md", "codex": "AGENTS.md", "gemini": "GEMINI.md"}
 _SHARED_SKILL = f".agents/{SKILL}"
 SKILLS = {"openclaw": _SHARED_SKILL, "claude": f".claude/{SKILL}", "codex": _SHARED_SKILL, "gemini": _SHARED_SKILL}
@@ -39,7 +39,7 @@ class InitStep(Value, frozen=True):
 
     what: str
     path: str
-    text: str = ""  # what to add by hand
+    text: str = ""  # settings to add by hand
 
 
 class Setup:
@@ -120,7 +120,7 @@ class Setup:
         try:
             return own_sections.inside(self._read(path), path) is not None
         except InvalidFile:
-            return True  # what cannot be read may be in use
+            return True  # an unreadable file may be in use
 
     def _put(self, path: str, inner: str) -> InitStep:
         before = self._read(path)

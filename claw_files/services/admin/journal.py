@@ -96,7 +96,7 @@ class Journal:
         if stamp and stamp.size_bytes == start.offset:
             return
         raw = journal_files.read(self._files, f"audit/{name}")
-        offset = start.offset if len(raw) >= start.offset else 0  # shorter: another file lies there now
+        offset = start.offset if len(raw) >= start.offset else 0  # shorter: the file was replaced
         for part in raw[offset : raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
             offset += len(part) + 1
             line = decode(part)

@@ -63,7 +63,7 @@ class MonthMover:
         keep += [*busy, *newest(self._names("events/done"), now), *self._names("audit")[-1:], "tasks."]
         keep = [name.lower() for name in keep]
         for folder in (*_FOLDERS, *(f"inbox/{it}/{box}" for it in self._names("inbox") for box in ("done", "bodies"))):
-            with suppress(ClawError):  # the doctor names what lies in a folder's place
+            with suppress(ClawError):  # the doctor reports anything in a folder's place
                 kept = (
                     max(times.compress_after, ws.settings.events.keep)
                     if folder == "events/done"
@@ -78,7 +78,7 @@ class MonthMover:
             files.commit(f"{_DONE}/{self._today}", lambda _: b"", None)
 
     def _names(self, folder: str) -> list[str]:
-        with suppress(ClawError):  # the doctor names what lies in a folder's place
+        with suppress(ClawError):  # the doctor reports anything in a folder's place
             return self._files.names(folder)
         return []
 
@@ -86,7 +86,7 @@ class MonthMover:
         months = defaultdict[str, dict[str, Content]](dict)
         for month, name in self._old(folder, before):
             if not any(it in f"{name.lower()}." for it in keep):
-                # A link, what nobody may read, a name that is no text: it stays, and the doctor names it.
+                # A link, an unreadable file or an invalid name is left alone; the doctor reports it.
                 with suppress(ClawError, UnicodeEncodeError):
                     for path in self._below(f"{folder}/{name}"):
                         if self._room <= 0 or self._bytes <= 0:
@@ -144,7 +144,7 @@ class MonthMover:
                 if not stamp or (stamp.size_bytes < FILE_BYTES and not names & {*opened(self._files, path).names()}):
                     break
             except (CannotRead, NotFound):
-                continue  # somebody's: the doctor names it
+                continue  # a foreign name: the doctor reports it
         return path
 
     def _delete(self, folder: str, before: str) -> None:

@@ -16,7 +16,7 @@ from claw_files.system.secret_files import SecretFiles
 
 FOLDER = ".clawfiles/tokens"
 RANDOM_BYTES = 32
-_MOST = 256  # characters that are looked at of what a caller shows
+_MOST = 256  # characters of a shown token that are compared
 
 
 class Tokens:
@@ -36,7 +36,7 @@ class Tokens:
         if _is_proven(agent, found):
             return False
         if found is not None:
-            self._files.remove(agent)  # what was copied here, or is empty, opens nothing
+            self._files.remove(agent)  # a copied or empty token is refused
         token = secrets.token_urlsafe(RANDOM_BYTES)
         if not (proof := _proof(agent, token)):
             raise CannotWrite("~", "no folder for the token key; set HOME or XDG_STATE_HOME")

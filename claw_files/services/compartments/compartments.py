@@ -75,7 +75,7 @@ class MovingIn:
             if line and (found or line.agent == agent):
                 outer.replace_entry(line, None, audit)
             if found:
-                with suppress(NotFound, Conflict):  # first: a task inside with a definition outside would be told of
+                with suppress(NotFound, Conflict):  # first: an outer definition would disclose the inner task
                     self._move(definitions.path_of(task), definitions.path_of(task), agent, None)
                 self._move(found[0], f"{found[0].rpartition('/')[0]}/{text.file_name(task)}", agent, audit)
                 outer.claims.forget(task)

@@ -54,7 +54,7 @@ from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import LEDGER_PATIENCE, Workspace
 
-if TYPE_CHECKING:  # read when somebody is chosen, or asked again
+if TYPE_CHECKING:  # read when an agent is chosen, or asked again
     from claw_files.services.delegation.agent_selection import AgentSelection
 
 __all__ = ["DelegationResult", "Delegations", "SpawnOrder"]
@@ -353,7 +353,7 @@ class Delegations:
         delegation.check_spawn(ws.settings, worker, order, by)
         delegation.check_sandbox(ws.settings, worker, order.sandbox == "require", self._lacks_sandbox)
         terms = terms_of(ws, order, worker, self._choosing)
-        # Two spawns at once must not both find room, or the label free.
+        # Two concurrent spawns must not both find room, or the same label free.
         with ws.locks.hold("spawn", LEDGER_PATIENCE, f"{by}: spawn {label}"):
             now, made = ws.clock.now(), task_recall.made_under(ws, ws.pending.key(label))
             caller = self.admit(by, inside, 0 if made else 1)

@@ -35,7 +35,7 @@ from claw_files.policy.snapshot import FilePlace, Predecessor
 from claw_files.services.evidence.predecessors import check_no_circle
 from claw_files.storage.workspace import Loaded, Workspace
 
-if TYPE_CHECKING:  # read when somebody is chosen
+if TYPE_CHECKING:  # read when an agent is chosen
     from claw_files.services.delegation.agent_selection import AgentSelection
 
 

@@ -39,7 +39,7 @@ from claw_files.system.randomness import token
 PATIENCE = timedelta(seconds=10)
 TOLD = 10  # earlier messages, and as many results, that a turn is told of
 LETTERS = 4_000  # of each
-ASKED_LETTERS = 100_000  # of what is asked now
+ASKED_LETTERS = 100_000  # of the current message
 
 
 class ClosedSession(Value, frozen=True):
@@ -80,7 +80,7 @@ class WorkerSessions:
             number = max([task.turn, *(n for box in Box for n in numbers(ws, worker, task.id, box))]) + 1
             key = turn_key(task.id, number)
             audit = Audit(JournalEvent.SEND, task=task.id, agent=worker, actor=by, key=key, why=f"message {number}")
-            if ws.entry(task.id) is None:  # the line first: without it nobody would look for the message
+            if ws.entry(task.id) is None:  # the line first: without it no tick would look for the message
                 spawner = task.spawner if task.spawner != ws.settings.coordinator else None
                 at = words.next_look(now, (task.timeout or timedelta()) + AFTER_LIMIT)
                 line = Entry(task=task.id, agent=worker, spawner=spawner, at=at)

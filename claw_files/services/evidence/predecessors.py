@@ -23,7 +23,7 @@ def check_no_circle(ws: Workspace, task: Task) -> None:
         if it == task.id:
             why = f"{task.id} comes after itself: {' -> '.join((task.id, *way[it]))}, so that none becomes ready"
             raise Refused("after", why, "take one of them out of `after`")
-        with suppress(ClawError):  # what cannot be read comes after nothing
+        with suppress(ClawError):  # an unreadable task has no predecessors
             new = [before for before in ws.load_anywhere(it).task.after[:MOST_BEFORE] if before not in way]
             way |= {before: (*way[it], before) for before in new}
             left += new
@@ -38,7 +38,7 @@ def told(ws: Workspace, task: Task) -> str:
 def _told(ws: Workspace, task: Task) -> Iterator[str]:
     for before in task.after[:MOST_TOLD]:
         try:
-            found = ws.load(before).task  # a sibling tells nothing
+            found = ws.load(before).task  # a sibling discloses nothing
         except ClawError:
             continue
         said = [found.summary or "(no summary)", *(f"output: {it}" for it in found.outputs[:MOST_TOLD])]

@@ -45,7 +45,7 @@ class Endings:
     def _day(self, path: str) -> _Day:
         raw = journal_files.read(self._ws.files, path)
         before, view, end = self._days.get(path, _Day()), memoryview(raw), raw.rfind(b"\n") + 1
-        if crc32(view[: before.size_bytes]) != before.checksum:  # somebody changed what was only to grow
+        if crc32(view[: before.size_bytes]) != before.checksum:  # the append-only journal was edited
             before = _Day()
         fresh = view[before.size_bytes : end]
         lines, _ = journal.lines_of(bytes(fresh), _NEEDLES)
@@ -56,7 +56,7 @@ def outcomes(lines: list[Line]) -> dict[AgentId, tuple[RunOutcome, ...]]:
     """How each agent's work ended, oldest first: what its breaker is derived from."""
     found: dict[AgentId, list[RunOutcome]] = {}
     for line in lines:
-        # A line without a state is about a message: who is asked for a review has not finished anything.
+        # A line without a state is about a message: a review request does not finish anything.
         if line.agent and line.after and not is_probe(line.task) and line.action in WENT_WELL | WENT_WRONG:
             outcome = RunOutcome(at=line.at, is_good=line.action in WENT_WELL, task=line.task)
             found.setdefault(line.agent, []).append(outcome)

@@ -45,7 +45,7 @@ def asker_of(ws: Workspace, runtime: ProcessRunner, task: Task, entry: Entry) ->
         runs = (run for run in runtime.live() if run.alive and run.task == name and Key.parse(run.key).is_attempt)
         return next((run.id for run in runs), None)
 
-    # The line counts, as wherever it says whose it is.
+    # The line counts, as everywhere for the assignee.
     return flow_tree.asker(ws.settings, replace(task, spawner=entry.spawner or task.spawner), ws.known, live)
 
 
@@ -114,7 +114,7 @@ class EvidenceReader:
         self._others = others
         self._runs: list[str] | None = None
         self._of_others = Reporters(workspace).on
-        self.problems: dict[str, str] = {}  # what could not be read in this tick: path -> sentence
+        self.problems: dict[str, str] = {}  # unreadable folders of this tick: path -> sentence
 
     def renew(self) -> None:
         """Read the list of runs and the reports of other agents anew: a tick begins."""
@@ -133,7 +133,7 @@ class EvidenceReader:
         except (
             InvalidFile,
             UsageError,
-        ) as wrong:  # one task whose files cannot be read must not keep the others waiting
+        ) as wrong:  # one task with unreadable files must not delay the others
             if isinstance(wrong, CannotRead) and wrong.problem == "root-changed":
                 raise
             return unreadable_files.broken(self._ws, entry, wrong)
@@ -221,7 +221,7 @@ class EvidenceReader:
             return self._ws.find_message(agent, key)
         except NotFound:
             return self._ws.find_message(agent, key)  # it was moved between listing and reading
-        except InvalidFile as wrong:  # it is missing then, and delivered anew from what is known of the task
+        except InvalidFile as wrong:  # it counts as missing, and is delivered again from the task's facts
             self._ws.set_aside(wrong)
             return None
 
@@ -231,7 +231,7 @@ class EvidenceReader:
         # By name, not by content: a thousand old runs must not be read for each line.
         runs = [self._runtime.look(RunId(name)) for name in self._run_names(key) if _is_run_of(name, task)]
         found = [run for run in runs if run and (run.key == key or task.state is not State.BACKLOG)]
-        # Of a reviewer or an answerer there are runs on the task, too; the holder's are the ones that speak for it.
+        # Reviewers and answering agents also have runs on the task; only the holder's runs count for it.
         first = datetime.min.replace(tzinfo=UTC)
         return max(found, key=lambda r: (r.agent == task.assignee, r.alive, r.started or first), default=None)
 

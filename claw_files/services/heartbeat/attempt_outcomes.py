@@ -111,7 +111,7 @@ class Outcomes:
         if task.state is not State.DEAD:
             story = task_history.of_task(self._ws, task)
             task = self._move(action, lambda found, now: transitions.die(found, self._tick, now), story)
-        if task.flow:  # its run goes on without it, or ends and says why
+        if task.flow:  # its run continues without it, or ends with a reason
             self._ws.move(self._ws.load(task.id), "dead-letter", self._audit(action))
             return
         person, asker = self._person(), task.requested_by
@@ -123,7 +123,7 @@ class Outcomes:
             f"See dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
         key = task_key(task, "dead")
-        if task.group:  # a person is told of the first; its report names the others
+        if task.group:  # a person is notified of the first; its report names the others
             key = KeyText(f"group.{task.group}.dead")
             text += f" The report of group {task.group} names all that failed."
         self._messages.tell(
@@ -175,7 +175,7 @@ class Outcomes:
 
 def _own(result: Result | None, task: TaskId) -> Result | None:
     """The result, unless it names another task, whose run had the label later."""
-    if result is None or not result.run or result.cached_from:  # what is copied names the run that found it
+    if result is None or not result.run or result.cached_from:  # the copy names the run that produced it
         return result if result and result.task in (None, task) else None
     return result if Key.parse(result.run).name == task.lower() else None
 

@@ -26,7 +26,7 @@ class Explanation(Value, frozen=True):
     conflict: str | None = None  # a word in the file that does not count, and why
     liveness: Liveness | None = None
     waits_for: tuple[Predecessor, ...] = ()  # tasks that must be done first
-    not_ready: str | None = None  # why nobody may claim it now
+    not_ready: str | None = None  # why it cannot be claimed now
     entry: Entry | None = None
     message: Message | None = None
     box: Box | None = None
@@ -34,8 +34,8 @@ class Explanation(Value, frozen=True):
     wait: dispatch_queue.QueuedMessage | None = (
         None  # of its message, where its agent is woken by us and has not been yet
     )
-    traces: tuple[Trace, ...] = ()  # what shows that its agent has this attempt, the newest first
-    now: tuple[Action, ...] = ()  # what a tick would do at this moment
+    traces: tuple[Trace, ...] = ()  # traces of this attempt, newest first
+    now: tuple[Action, ...] = ()  # the actions of a tick now
     waiting: str = ""  # why it would do nothing
     next_at: datetime | None = None  # when it does something next, if nothing changes before; never a past time
     coming: tuple[Action, ...] = ()  # what that is
@@ -45,7 +45,7 @@ class Explanation(Value, frozen=True):
     told_at: datetime | None = None  # when the quiet hours end that hold `brief` back
     reviewer: str | None = None
     budget: str | None = None  # why the agent that has it gets no new work this month
-    brief: tuple[str, ...] = ()  # what people will be told about it when their quiet hours end
+    brief: tuple[str, ...] = ()  # announcements that quiet hours hold back
 
 
 class Explainer:
@@ -59,7 +59,7 @@ class Explainer:
         """The facts about the task. Raises NotFound, InvalidFile, CannotRead."""
         entry = self._ws.entry(task_id)
         try:
-            self._ws.load(task_id)  # for its errors, too: a look tells of them in another way
+            self._ws.load(task_id)  # for its errors, which evidence reports in another way
         except NotFound:
             if entry and (gone := self._evidence.look(entry)).gone:
                 raise InvalidFile(gone.path, "gone", "it is missing; put it back, or remove its ledger line") from None

@@ -33,7 +33,7 @@ from claw_files.system.randomness import token
 POLL_SECONDS = 0.2
 WAKE_SECONDS = 1.0  # between two tries to wake it
 LAST_LINES = 5  # of what it said instead
-TO_END = timedelta(seconds=10)  # how long a run that was told to stop may take
+TO_END = timedelta(seconds=10)  # time limit for a run that was asked to stop
 TITLE = "Probe: show that you act when you are woken"
 BODY = (
     "This is a probe, not real work. First report that it is in progress, then immediately that it is done, both in\n"
@@ -108,7 +108,7 @@ class Prober:
         try:
             found = self._watch(agent, task, patience)
         finally:
-            # One that acted ends by itself, and only then says what it used.
+            # An agent that acted ends by itself, and reports its usage only then.
             self._close(task, TO_END if found and found.acts else timedelta(0))
         why = f"{'acts' if found.acts else 'does not act'}: {self._steps[-1].what}"
         audit = Audit(JournalEvent.PROBE, task=task, agent=agent.name, model=agent.model, key=task.lower(), why=why)

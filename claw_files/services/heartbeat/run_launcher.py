@@ -47,7 +47,7 @@ class RunLauncher:
         ws, agent = self._ws, self._ws.settings.agents[message.to]
         task = ws.known(message.task) if message.task else None
         if task is None and message.task and message.generation is not None and not ws.find(message.task):
-            return False  # its status file is gone: what it asks for may have been done
+            return False  # its status file is missing: the work may have been done
         if self._is_settled(message, task):
             return False
         # A worker never claims: before its run starts, the task is claimed in its name, with the generation it gets.
@@ -79,7 +79,7 @@ class RunLauncher:
         """The order of a message's run, as for an agent that is a plain command."""
         ws = self._ws
         # A reviewer also gets messages about the task; its limits and folder are those of the holder alone.
-        # Whoever is only told of a worker's task is not bound by its contract.
+        # The contract applies only to the worker, not to agents that are notified of its task.
         contract = task if task and _is_for(message, task) else None
         limit = contract.timeout if contract and contract.label else None
         run = Run(
@@ -184,7 +184,7 @@ class RunLauncher:
             return os.path.normpath(os.path.join(ws.base, agent.workspace))
         folder = profiles.folder_of(ws.settings, agent.name, task)
         if folder and not os.path.isabs(folder):
-            with suppress(InvalidFile, CannotWrite):  # the run's own end says what is wrong with it
+            with suppress(InvalidFile, CannotWrite):  # the run's end records the problem
                 ws.files.folder(folder)
         return folder
 

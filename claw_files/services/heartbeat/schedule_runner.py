@@ -57,7 +57,7 @@ class Schedules:
             handled.append(name)
             try:
                 self._handle(name, schedule, found.at)
-            except ClawError as wrong:  # it stays, and is tried again at the next tick; those behind it must not wait
+            except ClawError as wrong:  # kept for the next tick; later events must not wait
                 failed.append(wrong)
         if failed:
             raise failed[0]
@@ -89,7 +89,7 @@ class Schedules:
             order = SpawnOrder(text=job.text or job.title, label=job.label, group=group, group_size=len(jobs))
             try:
                 self._starter.spawn(task, order, job.worker or "", by, "schedule")
-            except ClawError as refused:  # one whose label is in use keeps nobody from the other items
+            except ClawError as refused:  # an item whose label is in use does not block the others
                 wrong.append(refused)
                 self._starter.drop(task.id, f"its due time was dropped: {refused}", by)
         if wrong:

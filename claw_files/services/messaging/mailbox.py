@@ -18,7 +18,7 @@ from claw_files.services.messaging.message_reader import reader_of
 from claw_files.storage.workspace import Workspace
 from claw_files.system.randomness import token
 
-POLL = 0.2  # seconds between two looks while somebody waits for an answer
+POLL = 0.2  # seconds between two checks while a caller waits for an answer
 
 
 class SendResult(Value, frozen=True):
@@ -135,7 +135,7 @@ class Mailbox:
             in_reply_to=in_reply_to,
             root=root,
         )
-        if run:  # first: once the message is there, nobody comes back to this
+        if run:  # first: after the delivery nothing would repeat this step
             self.into_run(run, message, audit)
         return ws.deliver(message, audit)
 

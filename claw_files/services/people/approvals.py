@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # each tick looks for boxes, and hardly ever finds one
     from claw_files.services.tasks.lifecycle import TaskService
 
 NAME = "choices"  # in the cache
-BRIEFS = 7  # so many of a person's newest briefs are looked at
+BRIEFS = 7  # number of newest briefs per person that are read
 YOUNG = timedelta(seconds=2)  # a file may change again without its time showing it
 _BRIEF = pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-(?P<person>.+))?\.md")
 
@@ -138,7 +138,7 @@ class Choices:
         except AlreadyDecided as late:
             mark, said = forms.over, str(late)
         except Busy:
-            raise  # somebody is at it; the next tick tries again
+            raise  # the task is locked; the next tick tries again
         except ClawError as wrong:
             mark, said = forms.refused, str(wrong)
         why = f"{choice.verb} {choice.what}: {mark.__name__}, {said}"

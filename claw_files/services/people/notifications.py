@@ -97,7 +97,7 @@ def post_of(item: ChannelItem, person: AgentId, id: str, channel: str) -> Post:
 
 FOLDER, SENT, FAILED = "outbox", "outbox/sent", "outbox/failed"
 LOCK = "outbox"
-MOST = 1_000  # posts that are looked at in one pass
+MOST = 1_000  # posts that one pass processes
 
 
 class Outbox:
@@ -129,7 +129,7 @@ class Outbox:
             try:
                 found.append(forms.parse(self._ws.files.read(f"{FOLDER}/{name}").data, f"{FOLDER}/{name}"))
             except ClawError:
-                continue  # gone meanwhile, or somebody's
+                continue  # removed meanwhile, or foreign
         return found
 
     def ready(self, all_posts: Sequence[Post]) -> list[Post]:
@@ -141,7 +141,7 @@ class Outbox:
         try:
             if self.is_used and self.ready(self.posts()) and not self._ws.locks.is_held(LOCK):
                 program = os.path.join(os.path.dirname(os.path.abspath(claw_files.__file__)), "app", "sender.py")
-                # Not as a part of the run in which somebody may have typed `heartbeat`: that would end it.
+                # Detached from a run that may have started this heartbeat, because its end would stop the sender.
                 mine = {name: value for name, value in env.items() if not name.startswith("CLAWFILES_")}
                 processes.detach([sys.executable, "-I", "-X", "utf8", program, self._ws.base], mine, ())
         except (ClawError, OSError) as wrong:
@@ -163,7 +163,7 @@ class Outbox:
     def failed(self, post: Post, reason: str) -> Post:
         """Count the failure, and return the post."""
         after = replace(post, tries=post.tries + 1, tried=self._now(), reason=reason)
-        # The first of them is news; the others stand in the post, and are told when it takes too long.
+        # Journal only the first failure; the post counts the others, and `alert` reports them.
         news = self._audit(JournalEvent.NOT_DELIVERED, post, f"{post.channel}: {reason}")
         self.save(after, None if post.tries else news)
         return after

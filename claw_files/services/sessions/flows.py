@@ -21,7 +21,7 @@ from claw_files.system import wait_notice
 PATIENCE = timedelta(seconds=10)
 RUN_SECONDS = 15.0  # until a run that was asked to end is killed and gone
 POLL_SECONDS = 0.05
-ROUNDS = 10  # what a run spawned just before its end is found at the next look
+ROUNDS = 10  # the next pass finds tasks that a run spawned just before its end
 
 
 class FlowNode(Value, frozen=True):
@@ -65,7 +65,7 @@ class Cancelled(Value, frozen=True):
     stopped: tuple[RunId, ...] = ()
     cancelled: tuple[TaskId, ...] = ()
     closed: tuple[TaskId, ...] = ()  # sessions that had nothing to do
-    finished: tuple[TaskId, ...] = ()  # whose result lies there already: the next tick takes it
+    finished: tuple[TaskId, ...] = ()  # with an existing result, which the next tick takes
     withdrawn: tuple[str, ...] = ()  # messages of sessions that were still waiting for their turn
 
 
@@ -211,10 +211,10 @@ class Flows:
                 return replace(self._withdraw(done, task, audit), finished=(*done.finished, task_id))
             stopped = self._stop(task, by, ours)
             generation = ws.next_generation(task)
-            actor = transitions.Actor(id=by, coordinator=True)  # whose the top is, may end all below it
+            actor = transitions.Actor(id=by, coordinator=True)  # the owner of the top may cancel everything below it
             why, now = f"its flow was cancelled by {by}", ws.clock.now()
             ws.update(task_id, lambda it: transitions.cancel(it, actor, generation, now, why), audit)
-            stopped += self._stop(task, by, ours)  # woken meanwhile; from now on nobody wakes it any more
+            stopped += self._stop(task, by, ours)  # woken meanwhile; it cannot be woken again
             done = self._withdraw(done, task, audit)
             return replace(done, stopped=(*done.stopped, *stopped), cancelled=(*done.cancelled, task_id))
 
@@ -234,7 +234,7 @@ class Flows:
     def _stop(self, task: Task, by: AgentId, ours: frozenset[RunId]) -> list[RunId]:
         """Stop the task's run, and wait for its end. Raises Busy."""
         runs = [run for run in self._runtime.live() if run.task == task.id and run.id not in ours]
-        # A run that reviews the task, or hears of it, names it too, and is part of another tree.
+        # The run of a reviewer or requester also names the task, but belongs to another tree.
         runs = [run for run in runs if run.agent == task.assignee or Key.parse(run.key).is_attempt]
         for run in runs:
             if self._runtime.stop(run.id):

@@ -24,7 +24,7 @@ from claw_files.storage.workspace import Workspace
 
 RUNS = 1000  # the newest that are read for a list; live ones besides
 TEXT = 400  # characters of a message in a list
-Key = tuple[AgentId, str | None]  # agent and label: what tells one session from another
+Key = tuple[AgentId, str | None]  # agent and label, which identify a session
 
 
 class SessionListing(Value, frozen=True):
@@ -163,7 +163,7 @@ class Sessions:
             names = [name for _, name in nlargest(RUNS, ((stamp.mtime_ns, name) for stamp, name in stamps if stamp))]
         found = {run.id: run for run in self._runtime.live()}
         for name in names:
-            if name not in found and (run := self._looked(name)) and run.agent:  # else it is somebody's folder
+            if name not in found and (run := self._looked(name)) and run.agent:  # else the folder is foreign
                 found[run.id] = run
         return list(found.values())
 

@@ -79,10 +79,10 @@ class ClaimService:
         if given.is_taken(kept) and not given.is_spent(kept):
             if given.at is None or ws.clock.now() - given.at < TAKEN_FOR:
                 raise AlreadyClaimed(task.id, given.owner(kept), kept)
-            return following  # whoever took it never wrote the status; should it come back, its number is over
+            return following  # its claimant never wrote the status file; if it returns, its number is superseded
         owner = given.reserved(kept)
         is_free = owner == agent or (owner is None and kept > task.generation)
-        # Spent when the agent wrote its file back to backlog by hand: never given twice.
+        # Spent when the agent moved its file back to backlog by hand: never assigned twice.
         return kept if is_free and not given.is_spent(kept) else following
 
     @staticmethod
@@ -128,7 +128,7 @@ class ClaimService:
         if old and old.agent in (None, agent):
             return
         new = Entry(task=task, agent=agent, at=text.next_look(ws.clock.now(), ws.settings.heartbeat.check[0]))
-        # Over the line of a claimant that died before its claim.
+        # Replace the line of a claimant that died before its claim.
         ws.put_entry(new, replace(audit, action=JournalEvent.WATCH))
 
     def _renew(self, task: Task, agent: AgentId, generation: int | None) -> Lease:

@@ -198,7 +198,7 @@ class TaskService:
 
         audit = Audit(E.UNWATCH, task=task, actor=by, why="released")
         self._checked(E.RELEASE, rule, self._ws.in_force(self._ws.load(task).task), by, generation)
-        # Ticked first: if we die before the line is gone, a tick must not send the released task out again.
+        # Tick the box first: if this process dies before the line is removed, no tick may send the released task again.
         if entry := self._ws.entry(task):
             self._ws.replace_entry(entry, replace(entry, ticked=True), replace(audit, action=E.HOLD))
         released = self._move(E.RELEASE, task, by, rule, why or "released", generation)
@@ -285,7 +285,7 @@ class TaskService:
                 continue
             why = f"{task.state} since {words.render_instant(ended)}"
             audit = Audit(E.ARCHIVE, task=task.id, actor=by, why=why)
-            ws.claims.forget(task.id)  # first: what is in the archive is not looked at again
+            ws.claims.forget(task.id)  # first: archived tasks are not checked again
             ws.move(loaded, f"status/archive/{ended.astimezone(ws.zone):%Y-%m}", audit)
             moved.append(task.id)
             if len(moved) == most:
@@ -329,7 +329,7 @@ class TaskService:
         check_no_worker(settings, by, task.id)
         if task.assignee == by or generation is not None:
             transitions.check_generation(task, by, generation)
-        # A person need not claim what was given to them before they say that it is done.
+        # A person need not claim an assigned task before finishing it.
         given = command in (E.DONE, E.FAIL) and task.state is State.BACKLOG and task.assignee == by
         if task.state not in _FROM.get(command, tuple(State)) and not (given and settings.is_human(by)):
             raise MoveRefused(
@@ -378,7 +378,7 @@ def actor_for(settings: Settings, agent: AgentId, task: Task) -> transitions.Act
         kind=settings.agent(agent).kind,
         coordinator=agent == settings.coordinator,
         may_take=routing.may_take(settings, agent, task.type),
-        reviewer=agent == (reviewer or (task.state is State.REVIEW and task.assignee)),  # with nobody else there
+        reviewer=agent == (reviewer or (task.state is State.REVIEW and task.assignee)),  # without another reviewer
     )
 
 

@@ -15,7 +15,7 @@ from claw_files.services.tasks import task_history
 from claw_files.storage import task_recall
 from claw_files.storage.workspace import Workspace
 
-# What a cache answers was approved when it was found.
+# A cached answer was approved when it was created.
 _APPROVED = (E.APPROVE, E.NO_REVIEWER, E.FROM_CACHE, E.RECORD, E.CLOSE)
 
 
@@ -66,5 +66,5 @@ def put_away(ws: Workspace, task: Task, attempt: int, audit: Audit) -> None:
     told = ws.told().get(f"{reviewer}/{key}")
     if told and told.box is not Box.DONE:
         done = replace(audit, action=E.INBOX_DONE, agent=reviewer, key=key, why="reviewed")
-        with suppress(ClawError):  # the move is made, whatever lies in the inbox
+        with suppress(ClawError):  # the move is made, whatever the inbox contains
             ws.shift(reviewer, key, told.box, Box.DONE, done)
