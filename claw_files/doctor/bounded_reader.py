@@ -47,14 +47,6 @@ class DiskFolder(Value, frozen=True):
         return len(self.names) > len(self.nodes) and len(self.nodes) >= MOST_NAMES
 
 
-class UnreadableFile(Exception):
-    """The file is not as expected. The code is a finding's."""
-
-    def __init__(self, code: str, detail: str = "", line: int | None = None) -> None:
-        super().__init__(code, detail, line)
-        self.code, self.detail, self.line = code, detail, line
-
-
 class DiskTree:
     """Everything the check sees of the disk."""
 
@@ -86,19 +78,18 @@ class DiskTree:
     def read(self, path: str, cap_bytes: int = FILE_BYTES) -> bytes:
         """The bytes of a regular file with one name, at most `cap_bytes`; a journal may be in its monthly archive.
 
-        Raises Unread, FileNotFoundError.
+        Raises NotFound, and CannotRead, whose problem is the code of a finding.
         """
         try:
             return self.files.read(path, cap_bytes).data
-        except NotFound:
-            raise FileNotFoundError(path) from None
         except CannotRead as wrong:
             if wrong.problem == "root-changed":
-                raise FileNotFoundError(path) from None
+                raise NotFound("file", path) from None
             node, code = self.node(path), _CODES.get(wrong.problem, "special-file")
             if node and node.kind == "folder":
                 code = "folder-as-file"
-            raise UnreadableFile(code, f"{node.size_bytes} bytes" if node and code == "too-large" else "") from None
+            detail = f"{node.size_bytes} bytes" if node and code == "too-large" else ""
+            raise CannotRead(path, code, detail) from None
 
 
 def _stat(fd: int, folder: str, name: str) -> DiskNode | None:

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from claw_files import config
 from claw_files.core import text as words
-from claw_files.core.errors import BadId, ClawError, InvalidConfig, InvalidFile, Untrusted
+from claw_files.core.errors import BadId, CannotRead, ClawError, InvalidConfig, InvalidFile, NotFound, Untrusted
 from claw_files.core.model import AgentId, Entry, Message, Report, State, Task, TaskId, Value
 from claw_files.core.text import FILE_BYTES
-from claw_files.doctor.bounded_reader import DiskFolder, DiskNode, DiskTree, UnreadableFile
+from claw_files.doctor.bounded_reader import DiskFolder, DiskNode, DiskTree
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.findings import Finding
 from claw_files.formats import ledger, messages, reports, status
@@ -124,7 +124,7 @@ class Survey:
         """Where the task's front matter has the key; None where it has it not any more."""
         try:
             return status.line_of(self.tree.read(it.node.path), it.node.path, key)
-        except (UnreadableFile, InvalidFile, FileNotFoundError):
+        except (InvalidFile, NotFound):
             return None
 
     def state_line(self, it: TaskFile) -> int | None:
@@ -193,16 +193,16 @@ class Survey:
         """The bytes of a file; None where there is none, or it cannot be read, which is noted."""
         try:
             return (tree or self.tree).read(path, cap_bytes)
-        except FileNotFoundError:
+        except NotFound:
             return None
-        except UnreadableFile as wrong:
-            self.odd.append(Finding(wrong.code, path, wrong.line, wrong.detail))
+        except CannotRead as wrong:
+            self.odd.append(Finding(wrong.problem, path, wrong.line, wrong.reason))
         return None
 
-    def _note(self, node: DiskNode, wrong: InvalidFile | UnreadableFile, code: str = "") -> None:
+    def _note(self, node: DiskNode, wrong: InvalidFile, code: str = "") -> None:
         """Note a file that cannot be read, unless somebody may be in the middle of writing it."""
         if not self.is_young(node):
-            self.odd.append(Finding(code or code_of(wrong), node.path, wrong.line, reason_of(wrong)))
+            self.odd.append(Finding(code or code_of(wrong), node.path, wrong.line, wrong.reason))
 
     def _time(self, node: DiskNode) -> datetime:
         """The file's time as the program takes it: one that lies ahead counts as now."""
@@ -229,11 +229,11 @@ class Survey:
         try:
             raw = self.tree.read(node.path)
             if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
-                raise UnreadableFile("empty-file")
+                raise CannotRead(node.path, "empty-file", "")
             task = status.parse(raw, node.path, self._time(node), self.zone, self.words)
-        except FileNotFoundError:
+        except NotFound:
             return plain
-        except (UnreadableFile, InvalidFile) as wrong:
+        except InvalidFile as wrong:
             self._note(node, wrong)
             return plain
         except Exception as wrong:  # noqa: BLE001 - a fault of ours in one file must not hide the others
@@ -265,9 +265,9 @@ class Survey:
     def _letter(self, agent: str, box: str, node: DiskNode) -> InboxMessage | None:
         try:
             message = messages.parse(self.tree.read(node.path), node.path)
-        except FileNotFoundError:
+        except NotFound:
             return None
-        except (UnreadableFile, InvalidFile) as wrong:
+        except InvalidFile as wrong:
             self._note(node, wrong, "unreadable-message")
             return None
         return InboxMessage(agent=agent, box=box, node=node, message=message)
@@ -299,12 +299,7 @@ _CODES: Final = {
 }
 
 
-def code_of(wrong: InvalidFile | UnreadableFile) -> str:
+def code_of(wrong: InvalidFile) -> str:
     """The finding for a file that cannot be read."""
-    code = wrong.code if isinstance(wrong, UnreadableFile) else _CODES.get(wrong.problem, wrong.problem)
+    code = wrong.problem if isinstance(wrong, CannotRead) else _CODES.get(wrong.problem, wrong.problem)
     return code if code in CODES else "bad-value"
-
-
-def reason_of(wrong: InvalidFile | UnreadableFile) -> str:
-    """Why it cannot be read, in the words of whoever reads it."""
-    return wrong.reason if isinstance(wrong, InvalidFile) else wrong.detail

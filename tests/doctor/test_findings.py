@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from claw_files.core.errors import INSTALL, InvalidFile
+from claw_files.core.errors import INSTALL, CannotRead, InvalidFile
 from claw_files.core.model import Task, TaskId, Unclear
 from claw_files.core.operation_table import RIGHTS
-from claw_files.doctor.bounded_reader import DiskNode, DiskTree, UnreadableFile
+from claw_files.doctor.bounded_reader import DiskNode, DiskTree
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.survey import Survey, TaskFile
@@ -929,9 +929,9 @@ def test_the_reader_itself_follows_no_link_and_reads_no_second_name(clinic) -> N
 
     assert tree.read("status/plain.md") == b"x"
     for path, code in (wanted | {"status/pipe.md": "special-file"}).items():
-        with pytest.raises(UnreadableFile) as refused:
+        with pytest.raises(CannotRead) as refused:
             tree.read(path)
-        assert refused.value.code == code, path
+        assert refused.value.problem == code, path
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """Compartments, from outside: modes, and files outside that belong inside. No content is named."""
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
-from claw_files.doctor.bounded_reader import DiskNode
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import BOXES, Survey
+from claw_files.system.access_modes import opened
 
 FOLDER: Final = "compartments"
-_DEEPEST: Final = 8
 
 
 def agents_of(s: Survey) -> list[str]:
@@ -28,15 +28,8 @@ def modes(s: Survey) -> Iterator[Finding]:
     for node in s.folder(FOLDER).nodes:
         if node.kind != "folder":
             yield Finding("link" if node.kind == "link" else "special-file", node.path)
-        elif number := _open(s, node, 1):
+        elif number := len(opened(os.path.join(s.tree.root, node.path))):
             yield Finding("compartment-open", node.path, detail=f"{number} of its folders and files")
-
-
-def _open(s: Survey, node: DiskNode, depth: int) -> int:
-    own = int(bool(node.mode & 0o077) and node.kind in ("file", "folder"))
-    if node.kind != "folder" or depth > _DEEPEST:
-        return own
-    return own + sum(_open(s, below, depth + 1) for below in s.folder(node.path).nodes)
 
 
 def outside(s: Survey) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from hashlib import blake2b
 from typing import Final
 
 from claw_files.config.channels import named
-from claw_files.core.errors import InvalidFile
+from claw_files.core.errors import CannotRead, InvalidFile, NotFound
 from claw_files.core.model import Run, RunId
-from claw_files.doctor.bounded_reader import DiskNode, UnreadableFile
+from claw_files.doctor.bounded_reader import DiskNode
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import PRIVATE, Survey, code_of, reason_of
 from claw_files.formats import briefs as documents
@@ -37,7 +37,7 @@ def kept_aside(s: Survey) -> Iterator[Finding]:
 def _reason(s: Survey, node: DiskNode) -> str:
     try:
         return s.tree.read(f"{node.path}.reason", 4096).decode("utf-8", "replace").strip()
-    except (UnreadableFile, FileNotFoundError):
+    except (CannotRead, NotFound):
         return ""
 
 
@@ -54,8 +54,10 @@ def journal(s: Survey) -> Iterator[Finding]:
 def _journal(s: Survey, node: DiskNode, known: set[str]) -> list[Finding]:
     try:
         raw = s.tree.read(node.path, JOURNAL_BYTES)
-    except (UnreadableFile, FileNotFoundError) as wrong:
-        return [Finding(wrong.code, node.path, detail=wrong.detail)] if isinstance(wrong, UnreadableFile) else []
+    except NotFound:
+        return []
+    except CannotRead as wrong:
+        return [Finding(wrong.problem, node.path, detail=wrong.reason)]
     bad: list[Finding] = []
     *lines, tail = raw.split(b"\n")
     for number, line in enumerate(lines, 1):
@@ -76,7 +78,7 @@ def journal_of(s: Survey, path: str) -> bytes:
     """The journal at the path; empty where there is none, or it cannot be read."""
     try:
         return s.tree.read(path, JOURNAL_BYTES)
-    except (UnreadableFile, FileNotFoundError):
+    except (CannotRead, NotFound):
         return b""
 
 
@@ -119,8 +121,8 @@ def runs(s: Survey) -> Iterator[Finding]:
             continue
         try:
             run = parse(s.tree.read(f"{node.path}/run.md"), f"{node.path}/run.md")
-        except (UnreadableFile, InvalidFile, FileNotFoundError) as wrong:
-            why = "missing" if isinstance(wrong, FileNotFoundError) else code_of(wrong)
+        except (InvalidFile, NotFound) as wrong:
+            why = "missing" if isinstance(wrong, NotFound) else code_of(wrong)
             yield Finding("run-lost", node.path, detail=f"run.md: {why}")
             continue
         if run.ended:
@@ -173,7 +175,7 @@ def briefs(s: Survey) -> Iterator[Finding]:
             continue
         try:
             raw = s.tree.read(node.path)
-        except (UnreadableFile, FileNotFoundError):
+        except (CannotRead, NotFound):
             continue
         late = {key for channel in named(person.channels) for key in documents.undelivered(raw, channel)}
         if late:

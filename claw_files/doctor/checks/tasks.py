@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from claw_files.core import text as words
-from claw_files.core.errors import InvalidFile
+from claw_files.core.errors import CannotRead, InvalidFile
 from claw_files.core.model import State, Task, TaskId
 from claw_files.core.workflow import BUILT_IN
-from claw_files.doctor.bounded_reader import UnreadableFile
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey, TaskFile
 from claw_files.formats.definitions import parse
@@ -119,10 +118,8 @@ def definitions(s: Survey) -> Iterator[Finding]:
         try:
             task = parse(s.tree.read(node.path), node.path).task.id
         except InvalidFile as wrong:
-            yield Finding("definition-unreadable", node.path, wrong.line, str(wrong))
-            continue
-        except UnreadableFile as wrong:
-            yield Finding("definition-unreadable", node.path, wrong.line, wrong.code)
+            why = wrong.problem if isinstance(wrong, CannotRead) else str(wrong)
+            yield Finding("definition-unreadable", node.path, wrong.line, why)
             continue
         if task not in s:
             yield Finding("definition-alone", node.path, task=task)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from claw_files.core.errors import InvalidFile
+from claw_files.core.errors import CannotRead, InvalidFile, NotFound
 from claw_files.core.workflow import Problem, Workflow
-from claw_files.doctor.bounded_reader import UnreadableFile
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
 from claw_files.formats.workflow_file import parse
@@ -21,10 +20,10 @@ def workflows(s: Survey) -> Iterator[Finding]:
         name = node.name.removesuffix(".md")
         try:
             found[name] = (node.path, *parse(s.tree.read(node.path), node.path, name))
+        except (CannotRead, NotFound):
+            continue  # told of among the names
         except InvalidFile as wrong:
             yield Finding("invalid-workflow", node.path, wrong.line, str(wrong))
-        except (UnreadableFile, FileNotFoundError):
-            continue  # told of among the names
     others = {name: workflow for name, (_, workflow, _) in found.items()}
     for path, workflow, problems in found.values():
         for one in sorted((*problems, *check(workflow, s.settings, others)), key=lambda it: it.line):
