@@ -28,7 +28,7 @@ LONGEST = 400
 DOORS = {
     "open": {
         *("system", "storage", "processes", "integrations"),
-        *("cli/base.py", "cli/sandbox_client.py", "demo", "testing"),
+        *("cli/base.py", "demo", "testing"),
     },
     "print": {"demo"},
     "input": {"cli"},

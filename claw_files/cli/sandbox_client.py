@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import click
 
-from claw_files.core.errors import DaemonNeeded, InvalidFile
+from claw_files.cli.base import read_text
+from claw_files.core.errors import DaemonNeeded
 from claw_files.system import wait_notice
 
 PATIENCE_SECONDS = 3.0  # a daemon that just started listens for us within a second
-_MOST_BYTES = 1 << 20
 _ANSWER_BYTES = 8 << 20
 _VALUED = ("-C", "--agent")  # shared options that are followed by a value
 _LOCAL = ("checkpoint",)
@@ -37,7 +37,7 @@ def _words(arguments: Sequence[str]) -> list[str]:
 
 
 def call(path: str, arguments: Sequence[str]) -> int:
-    """The exit status of the command; prints its output. Raises DaemonNeeded, InvalidFile."""
+    """The exit status of the command; prints what it printed. Raises DaemonNeeded, and as `read_text`."""
     words, text = _with_input(arguments)
     request = json.dumps({"argv": words, "input": text}).encode() + b"\n"
     with wait_notice.waiting("for the daemon, which carries the command out"):
@@ -55,21 +55,10 @@ def _with_input(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         if option not in ("--body", "--items"):
             continue
         if not equals and number + 1 < len(words):
-            words[number + 1], text = "-", _text(words[number + 1])
+            words[number + 1], text = "-", read_text(words[number + 1])
         elif equals:
-            words[number], text = f"{option}=-", _text(value)
+            words[number], text = f"{option}=-", read_text(value)
     return words, text
-
-
-def _text(path: str) -> str:
-    """Raises InvalidFile."""
-    try:
-        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
-            return file.read(_MOST_BYTES).decode()
-    except UnicodeDecodeError:
-        raise InvalidFile(path, "not-utf8", "it is not UTF-8 text") from None
-    except OSError as error:
-        raise InvalidFile(path, "cannot-read", error.strerror or str(error)) from None
 
 
 def ask(path: str, request: bytes) -> dict[str, str]:

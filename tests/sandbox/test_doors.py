@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from claw_files.cli import sandbox_client
+from claw_files.core.errors import Refused
 from claw_files.daemon.run_sockets import RunSocket
 from tests.sandbox.conftest import TEAM, Yard, agent
 
@@ -292,3 +293,11 @@ def test_the_file_that_an_option_names_is_read_inside(
 
     assert [one["input"] for one in asked] == ["one\ntwo\n"]
     assert str(file) not in json.dumps(asked)
+
+
+def test_a_text_that_is_too_large_is_refused_inside_and_not_cut(tmp_path: Path) -> None:
+    file = tmp_path / "long.md"
+    file.write_text("x" * ((1 << 20) + 1))
+
+    with pytest.raises(Refused, match="over 1 MB"):
+        sandbox_client.call("no socket", ["spawn", "x", "--body", str(file)])

@@ -11,7 +11,7 @@ from claw_files.core.errors import CannotRead, InvalidFile, NotFound
 from claw_files.core.model import Run, RunId
 from claw_files.doctor.bounded_reader import DiskNode
 from claw_files.doctor.findings import Finding
-from claw_files.doctor.survey import PRIVATE, Survey, code_of, reason_of
+from claw_files.doctor.survey import PRIVATE, Survey, code_of
 from claw_files.formats import briefs as documents
 from claw_files.formats.journal import decode
 from claw_files.formats.runs import parse
@@ -154,10 +154,10 @@ def sources(s: Survey) -> Iterator[Finding]:
     for source in s.settings.sources.values() if s.settings and not s.is_inner else ():
         try:
             mark = FORM.parse(s.tree.read(path := f"sources/{source.name}.md"), path)
-        except FileNotFoundError:
+        except NotFound:
             continue
-        except (InvalidFile, UnreadableFile) as wrong:
-            yield Finding(code_of(wrong), path, wrong.line, reason_of(wrong))
+        except InvalidFile as wrong:
+            yield Finding(code_of(wrong), path, wrong.line, wrong.reason)
             continue
         is_running = mark.polled is not None and s.now - mark.polled.timestamp() < source.limit.total_seconds()
         if mark.since and mark.failures > is_running:
