@@ -58,6 +58,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min((os.cpu_count() or 1) + 2, 8) if folders else 0
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: let no collection of garbage look through it."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_logreport(report: Any) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
