@@ -27,7 +27,7 @@ def cron(only_print: bool, removes: bool) -> None:
         facts = {"block": block, "installed": False, "changed": bool(block) and not only_print}
         show(facts, _told("" if only_print and block else said, block))
         return
-    app.check_settings()  # a heartbeat that could not read its configuration helps nobody
+    app.check_settings()  # refuse to install a heartbeat that cannot read its configuration
     block = crontab.cron_block(app.base)
     changed = False if only_print else crontab.install(block)
     said = "added to your crontab" if changed else "already in your crontab"

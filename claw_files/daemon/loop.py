@@ -66,6 +66,7 @@ class DaemonLoop:
         now, mono = self._clock.now(), self._clock.monotonic()
         heard, again = self.watch.sort(self.hints.take()), self._again
         self.watch.turn()
+        # The last condition: a reload may have shortened the interval.
         if self.watch.wants_rescan or mono >= self._rescan_at or self._rescan_at - mono > self._rescan_every():
             heard |= self.watch.rescan()
             self._rescan_at = mono + self._rescan_every()

@@ -33,7 +33,7 @@ class TickedChoice(Value, frozen=True):
     text: str  # why, or the answer; "" where nothing was written
     key: str
     line: str  # as it stands, without its line ending
-    is_whole: bool  # it ends with a newline: nobody is in the middle of writing it
+    is_whole: bool  # it ends with a newline, so it is not being written
 
 
 def is_review(message: Message) -> bool:

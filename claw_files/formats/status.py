@@ -265,7 +265,7 @@ def edit(raw: bytes | None, before: Task | None, after: Task, path: str, vocabul
     is_move = after.state != before.state or (after.recorded == before.recorded and after.lease != before.lease)
     if after.state != before.state or after.recorded != before.recorded:
         front = _front(document, keys, vocabulary)
-        if after.state != before.state or not front.saying.hint:  # else it is somebody's word, and not understood
+        if after.state != before.state or not front.saying.hint:  # else it is an unclear word, which is kept
             changes |= _kept(front.saying, after) | {"status": after.state.value}
         changes["recorded"] = after.state.value
         changes["said"] = body.remembered(told, _said(document, keys), is_move)

@@ -85,7 +85,7 @@ class HttpApplication:
             answer = await self._answer(asked, who)
             return _response(answer if row.changes else asked.conditions.met(answer))
         except CallerDisconnected:
-            return Response(status_code=400)  # to nobody
+            return Response(status_code=400)  # the client has disconnected
         except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
             request.state.admitted &= not isinstance(error, Refusal)
             return _response(_answer_of(error))

@@ -20,8 +20,8 @@ from claw_files.policy.snapshot import Act, Action, Snapshot
 from claw_files.policy.source_rules import is_poll
 
 MINUTE = timedelta(minutes=1)
-LONG = timedelta(seconds=2)  # whoever waits longer is worth a line in the log
-FIRST = 20  # ids of those ahead
+LONG = timedelta(seconds=2)  # longer waits are logged
+FIRST = 20  # ids of messages ahead
 SHOWN = 3  # ids in a sentence; the rest is a number
 
 
@@ -44,10 +44,10 @@ class QueuedMessage(Value, frozen=True):
     message: Message
     since: datetime | None = None  # when it was sent
     lane: str = ""
-    model: str | None = None  # what its run would work with
+    model: str | None = None  # the model of its run
     held_by: HoldReason | None = None
     until: datetime | None = None  # when that ends by the clock alone; None: when something ends
-    runs: tuple[RunId, ...] = ()  # alive, and before it in what holds it
+    runs: tuple[RunId, ...] = ()  # live runs that hold it back
     ahead: int = 0  # messages sent earlier that wait for the same, or start now
     messages: tuple[str, ...] = ()  # the ids of the first of them
 
@@ -60,6 +60,7 @@ class _Room:
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
         self.snap, self.settings, self.now = snap, snap.settings, now
+        # Limits are shared with the compartments, or with the workspace around one.
         live = [run for run in (*snap.live, *snap.elsewhere) if not is_poll(run)]
         self.left = snap.settings.limits.runs - len(live)
         self.lanes = Counter(lane(snap.settings, run.agent, run.key) for run in live)
@@ -71,10 +72,10 @@ class _Room:
     def hold(self, wait: QueuedMessage) -> Held | None:
         """What holds the message, the first in the order of `HoldReason`; None when there is room, which it takes."""
         held = next(self._holds(wait), None)
-        # Messages are asked in the order in which they were sent, so that taking room here decides who goes first.
+        # Messages are processed in the order of sending, so that taking room here decides which goes first.
         if held is None:
             self._take(wait)
-        # A lane behind one of these three is not blocked by order: its agent is asleep as a whole.
+        # These three hold back the whole agent, so they do not block its lane for other agents.
         elif held[0] not in (HoldReason.BREAKER, HoldReason.BUDGET, HoldReason.WAKES):
             self.kept.add(wait.lane)
         return held

@@ -89,6 +89,7 @@ def _nearest(cron: str, zone: tzinfo, start: datetime, reverse: bool) -> datetim
     first, found = None, list[datetime]()
     reading = start.astimezone(zone).replace(tzinfo=None, microsecond=0)
     for wall in CronSim(cron, reading - away * (shift + SECOND), reverse=reverse):  # they know of no daylight saving
+        # A clock change reorders readings by at most its shift, so a later reading cannot be nearer.
         if first is not None and (wall - first) * away > shift:
             break
         here = [at for at in _instants(cron, wall, zone) if (at <= start) is reverse]
@@ -100,6 +101,7 @@ def _nearest(cron: str, zone: tzinfo, start: datetime, reverse: bool) -> datetim
 def _instants(cron: str, wall: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     """When that reading is due: an instant, or two, or none (UTC)."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    # As in Vixie cron: wildcard schedules follow real time, fixed times run exactly once on such a day.
     by_real_time = any(field.startswith("*") for field in cron.split()[:2])
     if first.astimezone(zone).replace(tzinfo=None) == wall:
         return (first, second) if by_real_time and second != first else (first,)

@@ -62,7 +62,7 @@ def timed(look: TaskEvidence, snap: Snapshot, now: datetime) -> TaskEvidence:
     if not look.entry.unread:
         return look
     told, last = NotedMarks(snap.told), look.message.sent if look.message else None
-    while True:  # each time round a later mark: what is told at one look is asked about at the next
+    while True:  # each round has a later mark: a report at one check is asked about at the next
         look = replace(look, entry=replace(look.entry, at=last and last + snap.settings.heartbeat.check[0]))
         case = case_of(look, replace(snap, told=told), now)
         if case.due:
@@ -103,7 +103,7 @@ def conflict(case: RuleContext) -> Decision | None:
     """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
     if (why := case.standing.conflict) is None:
         return None
-    is_overruling = why == manual_edits.overruling(case.task)  # whoever writes next tells it under the same key
+    is_overruling = why == manual_edits.overruling(case.task)  # the next write reports it under the same key
     return _tell_conflict(case, why, mark(why) if is_overruling else (case.look.digest or "")[:8])
 
 
@@ -164,7 +164,7 @@ def recorded(case: RuleContext) -> Decision | None:
     if not standing.moved or case.look.place is not FilePlace.STATUS:
         return None
     record = case.act(Act.RECORD, f"edited by hand: {case.task.recorded or 'new'} -> {standing.state}")
-    # Released: as with the command, the line goes.
+    # Released: the line is removed, as with the command.
     return (record, case.act(Act.UNWATCH, "released by hand")) if standing.state is State.BACKLOG else (record,)
 
 

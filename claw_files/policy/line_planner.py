@@ -80,7 +80,7 @@ def groups_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
 
 
 AT_ONCE = (timedelta(0),)
-FEW = 20  # unclear lines that are told of in one tick; the others wait for the next
+FEW = 20  # unclear lines that one tick reports; the others wait for the next
 HALF_SAVED = timedelta(seconds=2)  # so long a file that does not parse is taken for one that is being written
 _REWRITES = {Act.EXTEND, Act.WAIT_UNTIL, Act.CLOSE, Act.UNWATCH, Act.NEXT_AGENT}
 
@@ -118,7 +118,7 @@ def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
         if one is None or (look.task and look.task.state.is_closed):
             continue
         if agent is not None and agent not in known and not look.entry.unread:
-            continue  # clear but for an agent that nobody knows: a row of the table tells of that
+            continue  # clear except for an unknown agent, which a row of the table reports
         key = wide_key(look.entry.task, f"unclear-line.{mark(one.text)}")
         text = (
             f"{words.safe(one.path)}, line {one.line}, is not understood: {words.said(one.text)}; {one.hint}. "
@@ -132,11 +132,11 @@ def plan_unclear(snap: Snapshot, now: datetime) -> list[Action]:
 def plan_line(look: TaskEvidence, snap: Snapshot, now: datetime) -> tuple[Action, ...]:
     """The actions for one ledger line; a bare time gets its date, unless the line is rewritten anyway."""
     entry = look.entry
-    if is_probe(entry.task):  # whoever probes follows it; its line, left by a claim, goes when nobody does any more
+    if is_probe(entry.task):  # the probe watches it; remove a line that a killed probe left
         is_left = entry.at is None or entry.at <= now
         return (Action(act=Act.UNWATCH, task=entry.task, key=entry.task.lower(), why="a probe"),) if is_left else ()
     planned = plan_entry(look, snap, now)
-    if entry.unread:  # words that were not understood are somebody's: they are told of, and stay
+    if entry.unread:  # unclear words are reported and kept
         planned = tuple(action for action in planned if action.act not in (Act.EXTEND, Act.WAIT_UNTIL))
     if entry.dated or entry.at is None or look.pending or any(action.act in _REWRITES for action in planned):
         return planned
@@ -174,7 +174,7 @@ def _line_due(look: TaskEvidence, settings: Settings, now: datetime) -> Iterator
         word = liveness.last_word(look, now)  # after it the holder becomes quiet, and then suspect
         counted += [(word, (beat.silent, beat.lease))]
         counted += [(at, AT_ONCE) for at in (task.not_before, task.eta, task.lease)]
-        if task.unclear or State.BACKLOG in (task.state, task.recorded):  # its agent is asked how it stands
+        if task.unclear or State.BACKLOG in (task.state, task.recorded):  # its agent is asked for its state
             counted += [(look.last_word, (beat.ack,)), (word, (beat.ack,))]
         if task.state is State.FAILED:
             counted += [(task.updated, (resilience.retry_pause(beat.backoff, task),))]

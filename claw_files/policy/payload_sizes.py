@@ -23,7 +23,7 @@ class PayloadWay(StrEnum):
 
     MESSAGE = "message"
     FILE = "file"  # the message names its path
-    REFERENCE = "reference"  # not accepted: whoever has it puts it into a file and sends the path
+    REFERENCE = "reference"  # not accepted: write it to a file and send the path
 
 
 def way(text: str) -> PayloadWay:

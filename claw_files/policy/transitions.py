@@ -35,7 +35,7 @@ class Role(StrEnum):
     ANYONE = "anyone"
     ASSIGNEE = "assignee"  # of an open delegation that is not yet in progress
     HOLDER = "holder"  # who claimed it
-    TAKER = "taker"  # an agent that may take its type, where it is delegated to nobody
+    TAKER = "taker"  # an agent that may take its type, if it is unassigned
     AGENT = "agent"  # any agent of the workspace
     COORDINATOR = "coordinator"
     TICK = "tick"
@@ -336,7 +336,7 @@ def _new_attempt(task: Task, generation: int, now: datetime, **changes: Any) -> 
     """`task` in backlog for one attempt more, held by nobody, with these changes."""
     attempt: dict[str, Any] = {"attempt": task.attempt + 1, "generation": generation, "verified": None}
     attempt["cached_from"] = None  # it has a run of its own
-    attempt["answer"] = None if task.choices or task.flow else task.answer  # else the key is somebody's own
+    attempt["answer"] = None if task.choices or task.flow else task.answer  # else the key is an agent's own
     return replace(task, state=S.BACKLOG, lease=None, eta=None, updated=now, **attempt, **changes)
 
 

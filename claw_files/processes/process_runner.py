@@ -67,6 +67,7 @@ class ProcessRunner:
         if os.path.lexists(folder):
             return False
         try:
+            # Before the first new lock: a created folder must list all live runs, or they would not count as live.
             self._locks.prepare(self._unended)
             with self._locks.taking(run_id) as lock:
                 return lock is not None and self._start(order, folder, lock)
@@ -85,9 +86,11 @@ class ProcessRunner:
             confined = self._confined(plan)
             fields = [*run_staging.fields(plan, self._grace, self._cap_bytes), *confined]
             self._supervise(plan, (lock, run_staging.handover(staged, fields), waits))
+            # The rename decides between starters, even if the lock files were deleted: it never replaces a folder.
             return run_staging.place(staged, folder)
         finally:
             run_staging.discard(staged)
+            # The pipe also closes if this process dies; then the supervisor checks whether its folder is in place.
             os.close(go)
 
     def _confined(self, plan: "run_staging.RunPlan") -> list[tuple[str, str]]:
@@ -117,6 +120,7 @@ class ProcessRunner:
         # .clawfiles may have been deleted: then the lock is still held, but has no name.
         if self._processes.is_supervised(self._folder(run_id)):
             return replace(run, alive=True)
+        # Read again: the supervisor may have written the end and exited since the first read.
         run = self._read(run_id)
         if run is None or run.ended:
             return run
@@ -124,7 +128,7 @@ class ProcessRunner:
 
     def live(self) -> list[Run]:
         ids = self._locks.ids()
-        if ids is not None:  # of these somebody may have deleted one; who counts usage remembers its run, too
+        if ids is not None:  # a lock file may have been deleted; the marks of uncounted runs complete the list
             ids = sorted({*ids, *map(RunId, TodoMarks(self._root, UNCOUNTED).names() or ())})
         found = [self.look(run_id) for run_id in (self._unended() if ids is None else ids)]
         for run in found:

@@ -120,7 +120,7 @@ class Inboxes(WakeCauses):
         # All boxes at once: a program that watches the inbox sees cur/ and done/ before the first message moves.
         for name in MAILDIR:
             self.files.folder(f"inbox/{message.to}/{name}")
-        # People open the file in an editor that may load images or follow links; nothing in it may do so.
+        # People open the file in an editor that may load images or follow links.
         if self.settings.is_human(message.to) and not self.settings.is_human(message.sender):
             message = replace(message, body=words.inert(message.body))
         if message.body_file is None and payload_sizes.way(message.body) is not payload_sizes.PayloadWay.MESSAGE:
@@ -134,7 +134,7 @@ class Inboxes(WakeCauses):
         """Deliver into another workspace. The journal outside a compartment gets only the message's key."""
         if not self.siblings.is_closed:
             return there.deliver(message, audit)
-        # The reason stays inside: the outer journal may be read by agents that must not know of the compartment.
+        # The reason stays inside: agents outside may read the outer journal.
         if there.files.stamp(f"inbox/{message.to}/{Box.NEW}/{message.id}.md") is None:
             self.note(audit)
         told = Audit(audit.action, task=message.task, agent=message.to, key=message.key)
@@ -155,7 +155,7 @@ class Inboxes(WakeCauses):
         is_ours = fingerprint(self.read_message(message.to, box, message.id)) != fingerprint(message)
 
         def change(raw: bytes | None) -> bytes:
-            if raw is None:  # written anew it would be there twice
+            if raw is None:  # writing it again would duplicate it
                 raise NotFound("message", message.id)
             return messages.render(message)
 
@@ -197,7 +197,7 @@ class Inboxes(WakeCauses):
             try:
                 found.append(self.read_message(agent, box, id))
             except NotFound:
-                continue  # somebody moved it meanwhile
+                continue  # it was moved meanwhile
             except InvalidFile as wrong:
                 aside += 1  # of a flood, so many each time: each is made durable, and good messages wait behind it
                 if aside <= ASIDE_AT_ONCE and self.mailbox(agent) is self:

@@ -71,7 +71,7 @@ class Locks:
         path, fds = os.path.join(self._gate.root, self._private, f"{_checked(name, 'lock')}.lock"), list[int]()
         deadline = time.monotonic() + patience.total_seconds()
         for _ in _tries():
-            # Somebody deletes the folder between its making and our opening the file in it: then once more.
+            # Try again if the folder is deleted between its creation and the opening of the file.
             with (
                 writing(path),
                 suppress(FileNotFoundError, NotFound),
@@ -86,7 +86,7 @@ class Locks:
                     on_acquired=fds.append,
                 )
                 try:
-                    os.close(open_or_make(path, _FLAGS))  # its own would stay root's
+                    os.close(open_or_make(path, _FLAGS))  # created by filelock it would belong to root
                     held.enter_context(lock.acquire())
                 except Timeout:
                     raise Busy(name, self.holder(name)) from None
@@ -102,7 +102,7 @@ class Locks:
                     fd = os.open(name, _FLAGS, dir_fd=folder)
                     opened.callback(os.close, fd)
                     is_old = abs(now.timestamp() - os.fstat(fd).st_mtime) > 86_400
-                    if is_old and "-" in name and try_lock(fd):  # not those that last: of tick, daemon and sender
+                    if is_old and "-" in name and try_lock(fd):  # not the long-lived ones: tick, daemon and sender
                         os.unlink(name, dir_fd=folder)
 
     def drop_notes(self) -> None:
@@ -137,7 +137,7 @@ class Locks:
         file = f"{name}.lock"
         for _ in _tries():
             left = deadline - time.monotonic()
-            # Somebody deletes the folder between its making and our opening the file in it: then once more.
+            # Try again if the folder is deleted between its creation and the opening of the file.
             with (
                 writing(f"{self._private}/{file}"),
                 suppress(FileNotFoundError, NotFound),
@@ -202,7 +202,7 @@ class ClaimRecord:
         self._by: dict[int, AgentId] = {}
         self._taken: dict[int, AgentId] = {}
         self._written: set[int] = set()
-        self.last: AgentId | None = None  # who began a claim last, if it was not made since
+        self.last: AgentId | None = None  # the last claimant, if its claim was not completed
         for line in data[: data.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines():
             self._read(line.split(" "))
 
@@ -214,10 +214,10 @@ class ClaimRecord:
             self._written.add(number)
             self.last = None
         elif verb == "for" and len(words) == 3 and number not in self._taken:
-            self._for.setdefault(number, AgentId(words[2]))  # of two at once the first has it
+            self._for.setdefault(number, AgentId(words[2]))  # of two concurrent lines the first counts
         elif verb == "by" and len(words) == 4:
             if number not in self._taken:  # the first line about a number wins
-                self._by[number] = AgentId(words[2])  # who takes it over from a dead claimant comes last
+                self._by[number] = AgentId(words[2])  # a claimant that takes over from a dead one comes last
                 self.last = AgentId(words[2])
         elif verb == "taken" and len(words) == 4 and number not in self._by and self._may_take(number, words[2]):
             self._taken.setdefault(number, AgentId(words[2]))
@@ -284,7 +284,7 @@ class Claims:
             fd = self._seize(task, generation, agent)
         try:
             yield
-            with suppress(OSError):  # without the mark the status file alone refuses the next claimant
+            with suppress(OSError):  # without this line the status file alone refuses the next claimant
                 write_all(fd, b"%d written\n" % generation)
         finally:
             os.close(fd)
@@ -294,16 +294,16 @@ class Claims:
         for _ in _tries():
             with suppress(FileNotFoundError, NotFound), ExitStack() as unless_ours:
                 folder, fd = self._opened(task, unless_ours)
-                # The order matters: what is read under the lock cannot be added to by our own kind any more.
+                # The order matters: no other clawfiles process can add to what is read under the lock.
                 free, given, torn = try_lock(fd), *_read(fd)
                 given.check(task, generation, agent, free)
                 if not _is_at(fd, _name(task), folder):
                     continue
                 # Durable before the status file: after a power cut the number is spent even if the claim is not seen.
                 self._add(fd, folder, torn + b"%d by %s %d\n" % (generation, agent.encode(), os.getpid()))
-                if (again := _read(fd)[0]).is_taken(generation):  # somebody without our lock was faster by a line
+                if (again := _read(fd)[0]).is_taken(generation):  # a program without this lock was faster by a line
                     raise AlreadyClaimed(task, again.owner(generation), generation)
-                return os.dup(fd)  # it shares the lock; our own goes with the block
+                return os.dup(fd)  # the copy shares the lock; the original is closed with the block
         raise Busy(f"the claim of {task}", _TIDIER)
 
     def reserve(self, task: TaskId, generation: int, agent: AgentId) -> None:
@@ -318,7 +318,7 @@ class Claims:
                 # No lock here: lines are appended whole, and of two reservations the first line counts.
                 if given.reserved(generation) is None and not given.is_taken(generation):
                     self._add(fd, folder, torn + b"%d for %s\n" % (generation, agent.encode()))
-                    given, _ = _read(fd)  # somebody may have been faster by a line
+                    given, _ = _read(fd)  # another process may have been faster by a line
                 if given.reserved(generation) != agent:
                     raise NotYours(task, given.owner(generation))
                 if _is_at(fd, _name(task), folder):
@@ -380,7 +380,7 @@ def _tries() -> Iterator[None]:
 def _read(fd: int) -> tuple[ClaimRecord, bytes]:
     """The record in the claim file, and the text to put before the next line: it ends a truncated line."""
     data = os.pread(fd, FILE_BYTES, 0)
-    # Ended as it is, "3 for pet" would be a reservation for somebody else.
+    # A line break alone would make "3 for pet" a reservation for another agent.
     return ClaimRecord(data), b"" if data[-1:] in (b"", b"\n") else b" - cut off -\n"
 
 

@@ -53,6 +53,7 @@ class TaskCreation(DefinitionStore):
             made: the task that an earlier try has begun, where the caller knows.
         """
         made = made or task_recall.made_under(self, audit.key)
+        # All places share one series of numbers: an id must not exist in a compartment as well.
         with self.siblings.numbering():
             for number in range(self.next_number(), 1 << 31):
                 id = made or text.task_id(f"{self.settings.workspace.prefix}-{number}")
@@ -63,9 +64,9 @@ class TaskCreation(DefinitionStore):
                     if made and self.find(made):
                         return self.in_force(self.load(made).task)
                     if not made and (self.find(id) or self.definition(id)):
-                        continue  # drawn by another process: what it has prepared is not written over
+                        continue  # taken by another process, whose files must not be overwritten
                     prepare(id)
-                    with suppress(Conflict):  # somebody took the number meanwhile
+                    with suppress(Conflict):  # another process took the number meanwhile
                         return self.create(task, audit, body, is_new=made is None, line=entry)
         raise Conflict("no task number is free")
 
@@ -78,7 +79,7 @@ class TaskCreation(DefinitionStore):
             is_new: False goes on where a crash came between them: what is defined already is made.
         """
         path = f"status/{text.file_name(task.id)}"
-        _new_file(task, body, path, self.vocabulary)  # what cannot be written is refused before it is defined
+        _new_file(task, body, path, self.vocabulary)  # refuse an unwritable task before it is defined
         if self.files.stamp(path):
             raise Conflict(f"{task.id} exists already")
         task, body = self.define(task, body, is_new)
@@ -94,7 +95,7 @@ class TaskCreation(DefinitionStore):
                 told = replace(audit, action=JournalEvent.DELEGATE, agent=line.agent, why=f"delegated to {line.agent}")
                 self.put_entry(line, told)
             self.files.commit(path, fresh, self.line(replace(audit, after=task.state)))
-        except ClawError as error:  # a Conflict: somebody made the file by hand meanwhile, it is not what we defined
+        except ClawError as error:  # a Conflict: the file was created by hand meanwhile, and is not the defined task
             entry = self.entry(task.id) if line else None
             if is_new and (isinstance(error, Conflict) or not (entry or getattr(error, "unknown", False))):
                 self.files.remove(definitions.path_of(task.id), None)

@@ -121,7 +121,7 @@ def fenced(ws: Inboxes, task: Task) -> Task:
     owner = given.owner(newest)
     message = ws.latest_message(owner, task.id) if owner and is_lower else None
     if owner is None or not (is_claimed or (message and message.generation == newest)):
-        return task  # a claim or a delivery that was cut short; nobody has it yet
+        return task  # an interrupted claim or delivery; the task has no holder yet
     known = last_recorded(ws.files, task.id)
     if task.recorded is State.BACKLOG and is_claimed and known and known.after is State.BACKLOG:
         return task  # given back
@@ -152,7 +152,7 @@ def _disowned(ws: Inboxes, task: Task, given: ClaimRecord) -> Task | None:
     if holder is None or number < given.highest or (task.assignee, named) == (holder, number):
         return None
     if holder not in ws.settings.agents and task.generation == number:
-        return None  # it has left the configuration: whoever is named instead has it
+        return None  # it is no longer configured: the named agent has the task
     if task.assignee is None:
         return None if is_free else replace(task, assignee=holder)
     known = journalled(ws, task.id) if is_free else None

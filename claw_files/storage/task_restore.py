@@ -100,7 +100,7 @@ class DefinitionStore(Inboxes):
 
     def _bind(self, task: Task, known: Definition) -> Task:
         bound = definitions.bind(task, known)
-        # Whoever has edited the definition since is no holder who changes terms.
+        # An edit of the definition since then is not a change of terms by the holder.
         return replace(bound, overruled=()) if bound.overruled and self._is_newer(task) else bound
 
     def _is_newer(self, task: Task) -> bool:

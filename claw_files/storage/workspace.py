@@ -284,7 +284,7 @@ class Workspace(TaskCreation):
             saved[:] = [after, found]
             if (found.overruled or found.stranger) and found.superseded is None:
                 self.tell_overruled(found, audit)
-            if asked:
+            if asked:  # first: a crash in between must not lose terms that only the definition will keep
                 self.redefine(known, asked, found, after)
             if (after.state, after.assignee) != (found.state, found.assignee):
                 self.mark(after)
@@ -314,7 +314,7 @@ class Workspace(TaskCreation):
         """Move a task's file into another folder. A crash leaves it in one of the two."""
         if self.files.stamp(loaded.path) is None:  # it lies in the archive of a month
             self.files.commit(loaded.path, lambda raw: raw or loaded.content.data, None, keep_mtime=True)
-        if is_archive := folder.startswith("status/archive"):
+        if is_archive := folder.startswith("status/archive"):  # a definition alone looks like an unfinished creation
             self.move_definition(loaded.task.id, is_archive)
         self.files.move(loaded.path, f"{folder}/{text.file_name(loaded.task.id)}", self.line(audit))
         if loaded.place is FilePlace.ARCHIVE:

@@ -38,6 +38,7 @@ class CommandNotes:
             self._gate.making(self._folder, sync=False) as folder,
             locked(folder, self._folder),
         ):
+            # The same call before: its process has ended if its note can be locked.
             for name in sorted(os.listdir(folder)):
                 if name.startswith(head) and (fd := self._free(folder, name, old=False)) is not None:
                     self._held = (name, fd)
@@ -54,6 +55,7 @@ class CommandNotes:
             return
         try:
             with writing(self._folder), suppress(NotFound, FileNotFoundError):
+                # Before the lock is released: a repeat must not take over the note of a finished command.
                 if is_over:
                     with self._gate.folder(self._folder) as folder:
                         os.unlink(held[0], dir_fd=folder)

@@ -42,7 +42,7 @@ class Recovery:
         """Implements `Files.recover`."""
         try:
             with writing("swap"), self._private.existing("swap") as bench:
-                # A shared lock on swap/ is held by everybody who writes: only what nobody works on is left over.
+                # Every writer holds a shared lock on swap/, so the remaining files belong to no live writer.
                 if not os.listdir(bench):
                     return []
                 if lock_within(bench, seconds):
@@ -71,7 +71,7 @@ class Recovery:
             self._to_conflicts(bench, name, "a file in swap/ that was copied here, or that another user left")
             return self._tell(name, name, "not ours")
         content = content_in(bench, name)
-        # Our own bytes are still here, so they are not in the live file: the exchange never happened.
+        # The new bytes are still here, so they are not in the live file: the exchange never happened.
         if content and content.digest == intent.new:
             return self._drop(bench, name, intent, "never swapped in")
         return self._finish_swapped(bench, intent, content)
@@ -143,9 +143,9 @@ class Recovery:
     def _look(self, kept: int, name: str) -> tuple[str, str] | None:
         intent = Intent.parse(name)
         if intent is None:
-            return None  # not ours: a person keeps something here
+            return None  # not clawfiles': a person put the file here
         over = abs(self._clock.now() - intent.at) >= KEPT  # a clock that was put back must not keep it for ever
-        with suppress(FileNotFoundError):  # nobody could write into it any more, and a write forgot it meanwhile
+        with suppress(FileNotFoundError):  # removed meanwhile by a write, because it could not change any more
             if not over and self._is_untouched(kept, name, intent):
                 return None
             content = content_in(kept, name)
@@ -177,13 +177,14 @@ class Recovery:
         self, kept: int, name: str, intent: Intent, content: Content | None, over: bool
     ) -> tuple[str, str] | None:
         path = self._path(intent)
+        # Unproven: the version may have come with a copied folder; its lines must not get into a live file.
         tail = _tail(content.data, intent) if content and intent.is_proven else None
         if content and tail is not None:
             # Whole lines only, until the time is over: an editor may be in the middle of the last one.
             tail = tail if over else tail[: tail.rfind(b"\n") + 1]
             return self._adopt_tail(kept, name, intent, content.data[: intent.base_bytes + len(tail)], tail)
         if content and not over and abs(self._clock.now() - content.stamp.mtime) < _SETTLED:
-            return None  # an editor is in the middle of it
+            return None  # an editor is saving it
         self._to_conflicts(kept, name, f"another process changed a version of {path} that was being replaced")
         return self._tell(name, path, "the other version is in conflicts/")
 
@@ -196,7 +197,7 @@ class Recovery:
         def joined(live: bytes | None) -> bytes:
             stamp, ours = self._files.stamp(path), {it.new for it in map(Intent.parse, os.listdir(kept)) if it}
             is_young = stamp is not None and abs(self._clock.now() - stamp.mtime) < _SETTLED
-            if is_young and digest(live or b"") not in ours:  # any bytes may be half of what an editor saves
+            if is_young and digest(live or b"") not in ours:  # the bytes may be half of an editor's save
                 raise Busy(path, "another process that may be saving it")
             return _joined(live, tail, path)
 
@@ -208,7 +209,7 @@ class Recovery:
             self._to_conflicts(kept, name, f"lines were added to {path}, which is not there any more")
             return self._tell(name, path, "late lines are in conflicts/")
         late = intent.new if intent.new.startswith(LATE) else f"{LATE}{intent.base_bytes}"
-        # The name remembers how far the version was taken, so that the next look adds only what is new.
+        # The name records how far the version was taken, so that the next pass adds only new lines.
         further = msgspec.structs.replace(intent, base=mark(taken), new=late).signed()
         os.rename(name, further.name, src_dir_fd=kept, dst_dir_fd=kept)
         return path, "late lines added"
@@ -223,7 +224,7 @@ class Recovery:
         intent = Intent.parse(name)
         to = f"{intent.target}~{intent.nonce}" if intent else name
         with self._gate.making("conflicts") as fd:
-            # One of an earlier try, which a crash ended before the file itself was moved.
+            # A reason from an earlier try that crashed before the file was moved.
             forget(fd, to + ".reason")
             new_file(fd, to + ".reason", reason.encode() + b"\n", sync=True)
             os.rename(name, to, src_dir_fd=source_fd, dst_dir_fd=fd)

@@ -26,7 +26,7 @@ from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap_folder import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.system.write_decision import decide
 
-_RETRY_SECONDS = 30.0  # somebody else's edits in between, again and again
+_RETRY_SECONDS = 30.0  # for repeated concurrent edits
 
 
 class DiskFiles(ArchivedFiles):
@@ -247,7 +247,7 @@ class DiskFiles(ArchivedFiles):
             if not swapped:
                 self._private.discard(bench, intent)
                 return None
-            # Whoever waits for the turn may go on now: the name is ours, only its durability is still missing.
+            # The next writer may start now: the new content is in place, only its durability is missing.
             step.on_swapped()
             self._private.sync(target, bench)
             self._journal(bench, intent, note)
@@ -292,7 +292,7 @@ class DiskFiles(ArchivedFiles):
         now = content_in(target, name)
         if now is None or now.data != base.data:
             return False
-        # From here on swap/ may hold somebody's bytes: whatever interrupts us, Ctrl-C too, must leave them to recovery.
+        # From here on swap/ may hold an editor's bytes: any interruption, even Ctrl-C, must leave them to recovery.
         step.unknown = True
         try:
             kernel.exchange(bench, intent.name, target, name)
@@ -305,7 +305,7 @@ class DiskFiles(ArchivedFiles):
             os.rename(intent.name, name, src_dir_fd=bench, dst_dir_fd=target)  # the weaker promise
             step.unknown = True
             return True
-        # The lock keeps our own kind out, not editors: what was displaced proves whether one came in between.
+        # The lock excludes clawfiles, not editors: the displaced version shows whether one wrote in between.
         displaced = content_in(bench, intent.name)
         if displaced is not None and displaced.data == base.data:
             return True
@@ -319,7 +319,7 @@ class DiskFiles(ArchivedFiles):
         """Give the name back to the foreign version. A third writer's version is kept, and checked by `adopt`."""
         try:
             kernel.exchange(bench, intent.name, target, name)
-        except FileNotFoundError:  # ours was deleted at once: theirs still is the newest
+        except FileNotFoundError:  # ours was deleted meanwhile: the editor's version is the newest
             with suppress(FileExistsError):
                 kernel.place(bench, intent.name, target, name)
         back = content_in(bench, intent.name)
@@ -365,7 +365,7 @@ class DiskFiles(ArchivedFiles):
         if found is None or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
             return
         kept = f"{name}.{time.time_ns()}.kept"
-        with suppress(FileNotFoundError):  # somebody was faster
+        with suppress(FileNotFoundError):  # another process was faster
             os.rename(name, kept, src_dir_fd=fd, dst_dir_fd=fd)
             why = f"{name} was no plain file; it is {kept} now"
             line = render(Audit(JournalEvent.RECOVER, why=why), self._clock.now())

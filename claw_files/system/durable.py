@@ -88,6 +88,7 @@ class _Waiting:
         try:
             with suppress(OSError):
                 fcntl.flock(self._copy, self._how)
+                # The lock may arrive just as the waiter gives up; exactly one of the two sides decides.
                 with self._deciding:
                     self._has_it = not self._is_given_up
         finally:
@@ -167,11 +168,13 @@ def append_line(folder_fd: int, name: str, line: bytes, path: str, sync: bool, s
             try:
                 write_all(fd, b"\n" * torn + line.rstrip(b"\n") + b"\n")
             except OSError:
+                # A part of the line, written to a full disk, would be read as a line of its own.
                 os.ftruncate(fd, size_bytes)
                 raise
             step.unknown = True
         if sync:
             os.fsync(fd)
+            # The name of a new file must be durable, too.
             if size_bytes == 0:
                 os.fsync(folder_fd)
     finally:

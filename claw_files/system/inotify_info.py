@@ -4,7 +4,7 @@ import os
 
 MOUNTS = "/proc/self/mountinfo"
 
-# No events come for what somebody else changes there; FUSE names come as "fuse.sshfs".
+# Changes by other machines cause no events there; FUSE names look like "fuse.sshfs".
 WITHOUT_EVENTS = frozenset(
     (
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "drvfs", "afs", "ceph", "glusterfs", "lustre", "gpfs"),

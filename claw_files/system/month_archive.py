@@ -34,7 +34,7 @@ class Archive:
             raise self._bad("it is not an archive of clawfiles")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(raw))
-        except Exception as error:  # zipfile raises nearly anything for bytes that somebody made up
+        except Exception as error:  # zipfile raises nearly anything for malformed bytes
             raise self._bad(error) from error
 
     def _bad(self, why: object) -> CannotRead:

@@ -31,7 +31,7 @@ from claw_files.system.paths import HAND_BYTES
 PART, NOTE = ".part", ".note"
 NONE, MOVED, GONE = "none", "moved", "gone"  # instead of a base: a new file, a rename, a deletion
 LATE = "late-"  # and the length before them: in place of the new content's hash, once late lines were added
-KEPT_VERSIONS, KEPT_UNTOLD = 16, 256  # so many stay whoever has them open, and where the kernel does not tell
+KEPT_VERSIONS, KEPT_UNTOLD = 16, 256  # always kept; and kept if the kernel grants no leases
 _LONGEST_BYTES = 160  # what is left of 255 for the target, beside two hashes, a length, a nonce and an ending
 
 
@@ -109,7 +109,7 @@ def _thin(kept: int, names: list[str]) -> None:
             is_free = _is_free(kept, name)
             if is_free or (is_free is None and place < len(mine) - KEPT_UNTOLD):
                 found, intent = read_in(kept, name, HAND_BYTES), Intent.parse(name)
-                is_late = intent is None or intent.new.startswith(LATE)  # whether its lines stayed is asked later
+                is_late = intent is None or intent.new.startswith(LATE)  # its lines are checked later
                 if found and intent and not is_late and found.digest == intent.base_digest:
                     forget(kept, name)
 

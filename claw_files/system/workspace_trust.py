@@ -81,7 +81,7 @@ def others_may(found: os.stat_result, right: int, path: str) -> bool:
         return False
     if found.st_mode & right or not found.st_mode & right << 3:
         return bool(found.st_mode & right)
-    # Where there is an access control list, the bits of the group are those of everybody whom it names.
+    # With an access control list, the group bits are the maximum for everybody that it names.
     return _has_acl(path) or not _is_private(found.st_gid, found.st_uid)
 
 

@@ -7,7 +7,7 @@ standard output. It exits with 0 when the last turn went well, and with 1, and o
 import os
 import sys
 
-if __name__ == "__main__":  # -I leaves out the folders where somebody could put another package of this name
+if __name__ == "__main__":  # -I ignores folders in which another package of this name could be planted
     sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
 
 from claw_files.core.errors import ClawError, NotInstalled

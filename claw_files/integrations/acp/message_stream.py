@@ -44,7 +44,7 @@ class MessageStream:
             except (ValueError, RecursionError):
                 message = None
             if isinstance(message, dict):
-                await asyncio.sleep(0)  # whoever waits for the last one goes first: a flood must not pile up
+                await asyncio.sleep(0)  # let the reader of the last message run first, so that a flood cannot pile up
                 return self._understood(message)
             if line.strip() and not self._may_go_on():
                 return None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import FrameType
 
-if __name__ == "__main__":  # -I leaves out the folders where somebody could put another package of this name
+if __name__ == "__main__":  # -I ignores folders in which another package of this name could be planted
     sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
 
 from claw_files import config

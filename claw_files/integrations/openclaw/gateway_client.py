@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OPEN = timedelta(seconds=10)
 ANSWER = timedelta(seconds=30)
-KEPT = 64  # answers that nobody has asked for yet
+KEPT = 64  # answers that were not requested yet
 
 
 class Gateway:

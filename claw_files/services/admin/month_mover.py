@@ -96,6 +96,7 @@ class MonthMover:
                         months[month][path[len(folder) + 1 :]] = content
                         self._room, self._bytes = self._room - 1, self._bytes - len(content.data)
         for month, found in months.items():
+            # Durable in the archive first; a file that was changed since then is kept for the next tick.
             self._store(folder, month, found)
             for name, content in found.items():
                 if self._files.read_live(f"{folder}/{name}", JOURNAL_BYTES).data == content.data:

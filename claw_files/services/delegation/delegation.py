@@ -183,17 +183,20 @@ class Delegations:
         if task.assignee == agent and (found := ws.find_message(agent, key)):
             return found[0]
         generation = ws.next_generation(task)
+        # Reserve first: a crash before the status file has the number only skips a number.
         ws.claims.reserve(task_id, generation, agent)
         now, model = ws.clock.now(), routing.model_for(ws.settings, agent, task.type, task.model)
         audit = Audit(
             JournalEvent.DELIVER, task=task_id, agent=agent, actor=by, key=key, model=model, why="reserved for it"
         )
+        # keep_mtime: a newer file time means that the agent edited the file, which is a trace of the attempt.
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
         self._retire(task, agent, audit)
         message = self._message(task, agent, by, chain or (by,), now)
         if found := ws.find_message(agent, key):  # it gave the task back, and is given it again
             message = replace(message, id=found[0].id, sends=found[0].sends + 1)
             return self._put_back(message, found[1], replace(audit, action=JournalEvent.RESEND, why="delegated again"))
+        # Last: as soon as the message is in new/ the agent may claim, and must find its generation in the file.
         return ws.deliver(message, replace(audit, action=JournalEvent.SEND, why=f"attempt {task.attempt}"))
 
     def _receive(
@@ -285,6 +288,7 @@ class Delegations:
         if found is None:
             raise NotFound("message", f"{task_id} for {agent}")
         message, box = found
+        # A polling agent has taken the message and may be working on it; a woken one has lost its run.
         if box is Box.CUR and not ws.settings.is_woken(agent):
             raise Conflict(f"{agent} has read the message on {task_id}", agent)
         now = ws.clock.now().replace(microsecond=0)

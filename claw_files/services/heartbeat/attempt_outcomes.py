@@ -84,6 +84,7 @@ class Outcomes:
         assert action.task and look and look.task
         generation = self._ws.next_generation(look.task, look.message)
         self._move(action, lambda task, now: rule(task, generation, now))
+        # After the move: a crash in between leaves a check time in the past, so the next tick sees the attempt.
         at = words.next_look(self._ws.clock.now(), after or self._ws.settings.heartbeat.check[0])
         entry = self._ws.entry(action.task)
         if entry is not None:
@@ -101,6 +102,7 @@ class Outcomes:
     def _move(self, action: Action, rule: Callable[[Task, datetime], Task], note: str = "") -> Task:
         """The action's task after the rule; the file keeps its time."""
         assert action.task
+        # keep_mtime: the file's time must show only the agent's own edits.
         now, audit = self._ws.clock.now(), self._audit(action)
         return self._ws.update(action.task, lambda task: rule(task, now), audit, keep_mtime=True, note=note)
 
@@ -126,6 +128,7 @@ class Outcomes:
         if task.group:  # a person is notified of the first; its report names the others
             key = KeyText(f"group.{task.group}.dead")
             text += f" The report of group {task.group} names all that failed."
+        # Before the move: the key prevents a second notice, but nothing would look at a moved file again.
         self._messages.tell(
             key,
             person,

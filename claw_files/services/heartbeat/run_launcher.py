@@ -57,13 +57,14 @@ class RunLauncher:
         # As the agent would read it: text that its sender may not give as an order is marked as data here.
         read = reader_of(ws).as_read(message)
         order = runtime.prepare(self._order(read, agent, task), agent, message)
-        # Marked before the start: a crash in between leaves a mark without a run, never a run that nobody counts.
+        # Marked before the start: a crash in between leaves a mark without a run, never an uncounted run.
         unbilled_runs.begin(ws, order.run.id)
         ws.count(message, order.run.id)
         started = runtime.launch(order, self._runtime.start)
         if started:
             self._note_start(order, read, self._model(read, task))
         self._put_away(agent.name)  # not before the start: the agent need not wait for it
+        # Last: after a crash before it, the run's folder prevents a second start, and the next tick moves the message.
         self.read(message)
         return started
 
@@ -199,7 +200,7 @@ class RunLauncher:
         for message in self._ws.messages_in(agent, Box.CUR):
             if message.kind is Kind.QUESTION or (message.kind is Kind.TASK and message.generation is not None):
                 continue
-            # Without a run nobody has read the message: it stays until one has ended.
+            # Without a run the message is unread: it is kept until a run has ended.
             run = self._runtime.look(run_for(message))
             if run is not None and run.ended is not None:
                 self._ws.finish(message, Box.CUR, self._me, "its run ended")

@@ -115,6 +115,7 @@ class Outbox:
         """Write the item's post for the channel, unless it exists."""
         name = digest(f"{person} {channel} {item.key}".encode())
         id = f"{person}.{channel}.{name}"
+        # A tick may repeat the item after a crash: a post that was sent or abandoned keeps its name.
         if any(self._ws.files.stamp(f"{folder}/{id}.md") for folder in (FOLDER, SENT, FAILED)):
             return
         raw = forms.render(replace(post_of(item, person, id, channel), queued=self._now()))

@@ -146,6 +146,7 @@ class Flows:
         for flow in wanted:
             self._check(by, flow)
         done = Cancelled(flows=tuple(flow.id for flow in wanted))
+        # In rounds: a run may have spawned further tasks just before it was stopped.
         for _ in range(ROUNDS):
             left = [task.id for flow in wanted for task in flows.plan_end(flow) if task.id not in done.finished]
             if not left:

@@ -102,12 +102,14 @@ class ClaimService:
 
         holder: AgentId | None = None
         try:
+            # Two guards: the claim file excludes other claimants, and the update refuses if the task left backlog.
             with ws.claims.take(task.id, number, agent):
                 return _lease(ws.update(task.id, rule, audit), agent)
         except AlreadyClaimed as lost:
             holder = AgentId(lost.holder) if lost.holder else None
             raise
         finally:
+            # Also after a lost claim: the last claimant is the one that must leave a single line.
             self._settle(task.id, holder, agent)
 
     def _settle(self, task: TaskId, holder: AgentId | None, agent: AgentId) -> None:
@@ -158,6 +160,7 @@ class ClaimService:
             try:
                 return self.claim(task.id, agent)
             except (Conflict, Refused, NotFound, Busy):
+                # Another claimant was faster, or is claiming the task now.
                 continue
         return None
 
