@@ -194,6 +194,31 @@ def _rate(acts: Sequence[Act]) -> float:
     return len(acts) / (time.perf_counter() - start)
 
 
+# --- events
+
+
+def events() -> None:
+    """1,000 files dropped into events/ at once, in memory: what one of them costs until it is accepted."""
+    with office(100, 5, in_memory=True) as app:
+        os.makedirs(f"{app.root}/events/new")
+        with open(f"{app.root}/clawfiles.toml", "a", encoding="utf-8") as config:
+            config.write('[events.order]\ndo = { task = "Pack it" }\n')
+        quiet = median(app.heartbeat.tick)
+        app = App(app.root, dict(os.environ), None)
+        for number in range(1_000):
+            with open(f"{app.root}/events/new/{number}.json", "w", encoding="utf-8") as file:
+                file.write(f'{{"type": "order", "key": "{number}"}}')
+        start, each = time.perf_counter(), list[float]()
+        while os.listdir(f"{app.root}/events/new"):
+            each += taken(app.heartbeat.tick, 1)
+        longest, all_of_them = max(each), time.perf_counter() - start
+        raw = median(lambda: raw_durable_write(app.root), 200)
+        rows = [("raw write", raw), ("one of 1,000 events, dropped to accepted", all_of_them / 1_000)]
+        rows += [("a tick in which nothing happens", quiet), ("the longest tick while they are accepted", longest)]
+    table("1,000 events at once, in memory", "raw write", rows)
+    print(f"  {1_000 / all_of_them:,.0f} accepted a second")
+
+
 # --- ticks, in one process
 
 
@@ -321,6 +346,7 @@ def main() -> None:
     starts()
     writes()
     rates()
+    events()
     ticks()
     reading()
     year()

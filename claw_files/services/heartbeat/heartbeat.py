@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = timedelta(0)
 ENDS = (Act.CLOSE, Act.UNWATCH, Act.TURN, Act.FAIL, Act.AGAIN, Act.DEAD_LETTER)  # an attempt, or the look at it
 PATIENCE = timedelta(seconds=5)
+EVENTS = (Act.EVENT_ACCEPT, Act.EVENT_START)
 STARTS = (Act.WAKE, Act.VERIFY, Act.EVENT_START, Act.POLL)
 Done = TypeVar("Done")
 
@@ -225,12 +226,11 @@ class Heartbeat:
 
     def _act_around_lines(self, planned: Sequence[Action], only: TaskId | None, done: list[Action]) -> None:
         """Carry out what the other planners decided, apart from wakes. What arrived in events/ is accepted first."""
-        accepts = [it for it in planned if it.act is Act.EVENT_ACCEPT]
-        self._carry_out(accepts, done)
-        planned = self._plan(only)[1] if accepts else planned  # an event starts in the tick that accepts it
-        self._carry_out(
-            (it for it in planned if not it.is_of_line and it.act not in (Act.WAKE, Act.EVENT_ACCEPT)), done
-        )
+        for act in EVENTS:  # each is followed by a new plan: a run that an event begins has its first step in this tick
+            found = [it for it in planned if it.act is act]
+            self._carry_out(found, done)
+            planned = self._plan(only)[1] if found else planned
+        self._carry_out((it for it in planned if not it.is_of_line and it.act not in (Act.WAKE, *EVENTS)), done)
 
     def _carry_out(self, actions: Iterable[Action], done: list[Action]) -> None:
         for action in actions:
