@@ -31,7 +31,7 @@ def queue(ws: Workspace, names: Names, types: Callable[[], frozenset[str]]) -> E
 
 def _arriving(ws: Workspace, names: Names, types: Callable[[], frozenset[str]]) -> Iterator[str]:
     for folder in ("events", NEW):
-        for name in names(folder):
+        for name in names(folder) if folder == "events" or "new" in names("events") else ():
             if not name.endswith((".json", ".md")):
                 continue
             scheduled = schedule_events.parse(name)

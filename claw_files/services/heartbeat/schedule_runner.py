@@ -103,10 +103,10 @@ class Schedules:
     def _workflow(self, schedule: Schedule, at: datetime, name: str) -> None:
         flow = self._workflows.sound(name)
         for job in rules.jobs(schedule):
-            given = {"text": job.text} if schedule.text else {}
-            given |= {name_of(key): value.replace("{item}", job.item) for key, value in schedule.given}
+            given = (("text", schedule.text[0]), *schedule.given) if schedule.text else schedule.given
+            values = {name_of(key): value.replace("{item}", job.item) for key, value in given}
             id = self._id(schedule, at, job.label)
-            begin(self._ws, flow, self._workflows.copies(flow, name), given, self._ws.settings.coordinator, id=id)
+            begin(self._ws, flow, self._workflows.copies(flow, name), values, self._ws.settings.coordinator, id=id)
 
     def _id(self, schedule: Schedule, at: datetime, label: str) -> TaskId:
         prefix = self._ws.settings.workspace.prefix
