@@ -18,6 +18,10 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
 def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -57,7 +61,7 @@ _TASK = _without(
         need=_or_null(_object(agent=TEXT, question=TEXT)),
         path=TEXT,
         liveness=_or_null({"enum": [*Liveness]}),
-        conflicts={"type": "array", "items": TEXT},
+        conflicts=_list(TEXT),
         verified=_or_null({"type": "boolean"}),
         unreviewed=_or_null(TEXT),
     ),
@@ -75,14 +79,14 @@ _BLIND = {
     "required": ["id", "status"],
     "additionalProperties": False,
 }
+_OF_MAP = {"total": _or_null(COUNT), "tasks": _list(TEXT)}
+_WORKFLOW = _object(name=TEXT, title=TEXT, steps=COUNT, problems=COUNT, error=_or_null(TEXT))
+_STEP = _object(step=TEXT, word=_or_null(TEXT), since=_or_null(INSTANT), why=_or_null(TEXT), done=COUNT, **_OF_MAP)
 
 SCHEMAS: dict[str, Schema] = {
     "Task": {"anyOf": [_TASK, _BLIND]},
     "WholeTask": _object(**_TASK["properties"], body=TEXT),
-    "Tasks": _object(
-        tasks={"type": "array", "items": _TASK},
-        unreadable={"type": "array", "items": _object(path=TEXT, why=TEXT)},
-    ),
+    "Tasks": _object(tasks=_list(_TASK), unreadable=_list(_object(path=TEXT, why=TEXT))),
     "Lease": _object(task=TASK_ID, agent=TEXT, generation=COUNT, until=INSTANT),
     "Delegated": _object(
         status={"const": "accepted"},
@@ -94,37 +98,16 @@ SCHEMAS: dict[str, Schema] = {
         run=_or_null(TEXT),
     ),
     "Message": _MESSAGE,
-    "Messages": _object(messages={"type": "array", "items": _ref("Message")}),
+    "Messages": _object(messages=_list(_ref("Message"))),
     "Finished": _object(done=_ref("Message")),
     "Sent": {
         "type": "object",
         "properties": {"status": {"enum": ["accepted", "deferred", "silent"]}, "id": TEXT, "until": INSTANT},
         "required": ["status"],
     },
-    "Workflows": _object(
-        workflows={
-            "type": "array",
-            "items": _object(name=TEXT, title=TEXT, steps=COUNT, problems=COUNT, error=_or_null(TEXT)),
-        }
-    ),
-    "Checked": _object(checked={"type": "array", "items": TEXT}, problems={"type": "array", "maxItems": 0}),
-    "WorkflowRun": _object(
-        id=TASK_ID,
-        workflow=TEXT,
-        status=_STATE,
-        steps={
-            "type": "array",
-            "items": _object(
-                step=TEXT,
-                word=_or_null(TEXT),
-                since=_or_null(INSTANT),
-                why=_or_null(TEXT),
-                done=COUNT,
-                total=_or_null(COUNT),
-                tasks={"type": "array", "items": TEXT},
-            ),
-        },
-    ),
+    "Workflows": _object(workflows=_list(_WORKFLOW)),
+    "Checked": _object(checked=_list(TEXT), problems=_list(TEXT)),
+    "WorkflowRun": _object(id=TASK_ID, workflow=TEXT, status=_STATE, steps=_list(_STEP)),
     "Event": {"type": "string", "description": "`id`, `event: journal`, and a line of the journal as `data`."},
     "Emitted": _object(id=TEXT, known={"type": "boolean"}),
     "Health": _object(status={"const": "ok"}, daemon={"type": "boolean"}),

@@ -169,6 +169,7 @@ def run(
     from claw_files.operations.worker_result import wait_for_run
     from claw_files.policy.delegation import check_wait
     from claw_files.presentation import views
+    from claw_files.services.workflows.run_keys import RunKey
     from claw_files.services.workflows.runs import begin
 
     if key == "":
@@ -184,7 +185,8 @@ def run(
         raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
     given = {name_of(name): value for name, _, value in pairs}
     app.check_takes_work()
-    caller = app.delegations.admit(app.actor, app.inside)
+    is_begun = bool(key and RunKey(app.workspace, workflow.name, key).run())
+    caller = app.delegations.admit(app.actor, app.inside, 0 if is_begun else 1)
     for agent in app.workflows.agents(workflow, known):  # a run hands out nothing that whoever begins it could not
         app.check_use("spawn" if app.settings.is_worker(agent) else "delegate")
         if not app.settings.is_worker(agent):

@@ -12,6 +12,7 @@ from claw_files.config.settings import Settings
 from claw_files.core.text import safe
 from claw_files.core.workflow import ENDED, FAILED, MOST_PROBLEMS, SKIPPED, Condition, Problem, Step, Workflow
 from claw_files.formats.workflow_file import placeholders
+from claw_files.policy.profiles import is_work
 
 _OF_ITEM: Final = {("item", ""), ("item", "name"), ("item", "stem"), ("number", "")}
 _OF_RUN: Final = {("run", ""), ("run", "version")}
@@ -164,6 +165,9 @@ class _Check:
         for key, is_set in (("batch", step.batch > 1), ("enough", "enough" in step.lines)):
             if is_set and not step.is_map:
                 yield self._at(step, key, f"`{key}` goes with `for each`")
+        read, is_read = (step.items or "").removeprefix("lines of "), (step.items or "").startswith("lines of ")
+        if (is_read or "*" in read) and "{" not in read and not is_work(self._settings, read.replace("*", "x")):
+            yield self._at(step, "for each", f"`{safe(read, 60)}` is the workspace's own, and no work to go through")
         late = step.deadline.word if step.deadline else None
         if late and step.choices and late not in step.choices:
             yield self._at(step, "within", f"`{safe(late, 40)}` is none of its choices: {', '.join(step.choices)}")

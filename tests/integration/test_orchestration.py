@@ -109,12 +109,15 @@ def team(tmp_path: Path) -> Iterator[Team]:
 
 def test_a_run_hangs_below_the_task_counts_as_one_child_and_has_no_more_open_at_once_than_an_agent(team: Team) -> None:
     task = team.given("peter")
-    (code, first), (_, second) = team.runs(task), team.runs(task)
+    code, first = team.runs(task)
+    keyed = ("workflow", "run", "plan", "--file", f"{task}.txt", "--key", "order-7")
+    _, second = team.in_run_of(task, *keyed)
     assert (code, team.task(first).parent, team.task(first).requested_by) == (0, task, "peter")
     code, said = team.runs(task)
     assert (code, f"{task} has 2 open spawns, and limits.children is 2" in said) == (5, True)
     code, said = team.in_run_of(task, "spawn", "look", "--label", "x", "--size", "S")
     assert (code, "limits.children is 2" in said) == (5, True)
+    assert team.in_run_of(task, *keyed) == (0, second), "what has begun already is told, whatever else is full"
     team.beat(3)
     assert {name for name in team.names("status") if first.lower() in name} == {
         f"{first.lower()}{end}.md" for end in ("", "-read-1", "-read-2")
@@ -201,13 +204,17 @@ def test_a_workflow_hands_on_no_token_no_message_and_no_setting(team: Team) -> N
     team.write("inbox/iris/new/x.md", "secret\n")
     team.write("work.txt", "one\ntwo\n")
     secret = ("lines of .clawfiles/tokens/iris", "lines of inbox/iris/new/x.md", "lines of ./clawfiles.toml")
-    for items in (*secret, "inbox/iris/new/*", ".clawfiles/tokens/*", "lines of {path}", "lines of work.txt"):
+    for items in (*secret, "inbox/iris/new/*", ".clawfiles/tokens/*"):
+        team.write("x.txt", f"## a\n- to: iris; for each: {items}\n\nx {{item}}\n")
+        team.type("peter", "workflow", "check", "x", "--file", str(team.root / "x.txt"), code=6)
+    wanted = {"lines of {path}": "", "claw*": "", "wor*": "work.txt\n", "lines of work.txt": "one\ntwo\n"}
+    for items, found in wanted.items():
         head = "---\ninputs: [path = .clawfiles/tokens/iris]\n---\n"
         team.write("x.txt", f"{head}## a\n- to: iris; for each: {items}\n\nx {{item}}\n")
         team.type("peter", "workflow", "run", "x", "--file", str(team.root / "x.txt"))
         team.beat(2)
         path = sorted(team.root.glob("flows/*/a.items"), key=lambda path: path.stat().st_mtime)[-1]
-        assert path.read_text() == ("one\ntwo\n" if items == "lines of work.txt" else ""), items
+        assert path.read_text() == found, items
         path.unlink()
         for number in range(1, 9):
             if team.exists(f"status/tc-{number}.md") and not team.state(f"TC-{number}").is_closed:
