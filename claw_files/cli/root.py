@@ -47,14 +47,11 @@ class Group(CommandShape, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in self.list_commands(ctx):
-            ctx.fail(f"no command {name[:80]!r}{self._nearest(ctx, name)}; see `{ctx.command_path} --help`")
+            from claw_files.core.text import did_you_mean
+
+            near = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"no command {name[:80]!r}{near}; see `{ctx.command_path} --help`")
         return super().resolve_command(ctx, args)
-
-    def _nearest(self, ctx: click.Context, name: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name[:80], self.list_commands(ctx), n=1)
-        return f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands by the parts of the help, from the table alone."""

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from claw_files.config.event_settings import EventHandler, Source, Webhook
 from claw_files.config.settings import Agent, Route, Schedule, Settings, Window
-from claw_files.config.table import nearest_key
 from claw_files.config.toml_reader import TomlReading
 from claw_files.core.event import is_type
 from claw_files.core.model import AgentId, AgentKind
+from claw_files.core.text import did_you_mean
 from claw_files.core.workflow import BUILT_IN
 from claw_files.formats import vocabulary
 
@@ -68,8 +68,7 @@ def _check_workspace(settings: Settings, found: TomlReading) -> None:
 def _check_names(settings: Settings, path: tuple[str, ...], names: tuple[AgentId, ...], found: TomlReading) -> bool:
     strangers = [name for name in names if name not in settings.agents and name]
     for name in strangers:
-        near = nearest_key(name, list(settings.agents))
-        found.problem(path, f"there is no [agents.{name}]" + (f"; did you mean {near!r}?" if near else ""))
+        found.problem(path, f"there is no [agents.{name}]{did_you_mean(name, settings.agents)}")
     return not strangers
 
 
@@ -111,8 +110,8 @@ def _check_profile(settings: Settings, agent: Agent, found: TomlReading) -> None
         return
     profile = settings.profiles.get(agent.profile)
     if profile is None:
-        near = nearest_key(agent.profile, list(settings.profiles))
-        found.problem(path, f"there is no [profiles.{agent.profile}]" + (f"; did you mean {near!r}?" if near else ""))
+        near = did_you_mean(agent.profile, settings.profiles)
+        found.problem(path, f"there is no [profiles.{agent.profile}]{near}")
     elif profile.sandbox == "require" and not agent.traits.has_command:
         found.problem(path, f"requires a sandbox, which {agent.runtime}, the runtime of {agent.name}, cannot provide")
 
@@ -201,9 +200,8 @@ def _check_workers(
         return
     for name in dict.fromkeys(spawn):
         if name not in known and len(workers) != 1:
-            near = nearest_key(name, sorted(known))
-            said = f"; did you mean {near!r}?" if near else ""
-            found.problem(path, f"{name!r} is neither a worker nor a type under [routes]{said}")
+            near = did_you_mean(name, sorted(known))
+            found.problem(path, f"{name!r} is neither a worker nor a type under [routes]{near}")
 
 
 _IN_PATH = r"[a-z0-9][a-z0-9-]{0,39}"

@@ -266,11 +266,3 @@ def children(path: Path) -> dict[str, Setting | None]:
         if row[: len(here)] == here and len(row) > len(here):
             found[row[len(here)]] = setting if len(row) == len(here) + 1 else None
     return found
-
-
-def nearest_key(name: str, known: list[str]) -> str | None:
-    """The known name that was probably meant, or None."""
-    import difflib
-
-    same = [key for key in known if key.replace("_", "") == name.lower().replace("-", "").replace("_", "")]
-    return next(iter(same or difflib.get_close_matches(name.lower(), known, 1)), None)

@@ -3,10 +3,11 @@
 import re
 from typing import Any
 
-from claw_files.config.table import NAMED, TABLE, Setting, children, nearest_key
+from claw_files.config.table import NAMED, TABLE, Setting, children
 from claw_files.config.toml_lines import Path, locate, nearest
 from claw_files.config.value_forms import FORMS
 from claw_files.core.errors import BadId, BadValue, InvalidConfig, UsageError
+from claw_files.core.text import did_you_mean
 
 
 class TomlReading:
@@ -58,10 +59,7 @@ class TomlReading:
             self.problem(path, str(wrong) if FORMS[setting.form].secret else _sentence(wrong, value))
 
     def _unknown(self, path: Path, known: list[str]) -> None:
-        near = nearest_key(path[-1], known)
-        self.problem(
-            path, f"unknown key; did you mean {near!r}?" if near else f"unknown key; known: {', '.join(known)}"
-        )
+        self.problem(path, "unknown key" + did_you_mean(path[-1], known, f"; known: {', '.join(known)}"))
 
 
 def read(data: bytes, path: str) -> TomlReading:

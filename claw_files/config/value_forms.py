@@ -135,16 +135,9 @@ def _zone(value: Any) -> str:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(_no_zone(name)) from None
+        near = words.did_you_mean(name, sorted(zoneinfo.available_timezones()), ', such as "Europe/Berlin"')
+        raise ValueError(f"is not a known time zone{near}") from None
     return name
-
-
-def _no_zone(name: str) -> str:
-    import difflib
-    import zoneinfo
-
-    near = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), 1, 0.5)
-    return "is not a known time zone" + (f"; did you mean {near[0]!r}?" if near else ', such as "Europe/Berlin"')
 
 
 def inside(value: Any) -> str:
@@ -198,10 +191,7 @@ def _command_name(value: Any) -> str:
     """A command's name, or the word that several begin with."""
     name = " ".join(_text(value).removeprefix("clawfiles ").split())
     if not is_command(name):
-        import difflib
-
-        near = difflib.get_close_matches(name, RIGHTS, 1)
-        raise ValueError("is no command" + (f"; did you mean {near[0]!r}?" if near else ', such as "task list"'))
+        raise ValueError("is no command" + words.did_you_mean(name, RIGHTS, ', such as "task list"'))
     return name
 
 
@@ -318,10 +308,7 @@ _SOME, _NONE = timedelta(milliseconds=1), timedelta(0)
 def _one_of(choices: Iterable[str]) -> ValueForm:
     def read(value: Any) -> str:
         if value not in choices:
-            import difflib
-
-            near = difflib.get_close_matches(str(value), choices, 1)
-            raise ValueError(f"must be {' | '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise ValueError(f"must be {' | '.join(choices)}{words.did_you_mean(str(value), choices)}")
         return str(value)
 
     return ValueForm(" \\| ".join(choices), read)

@@ -5,7 +5,7 @@ Forms are matched in ASCII: a digit or letter of another script never passes for
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -312,3 +312,13 @@ def quote(
     data = safe(text.replace("\r\n", "\n"), limit, lines=True).replace(fence, "[fence]")
     body = "\n".join(f"> {line}" for line in data.split("\n"))
     return f"[{kind} {fence} from {safe(source, 200)}; {rule}]\n{body}\n[end of {kind} {fence}]"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a sentence about an unknown name: the known one that was probably meant, or `otherwise`."""
+    from difflib import get_close_matches
+
+    names, plain = {it.lower(): it for it in known}, name[:80].lower()
+    same = [it for it in names if it.replace("_", "") == plain.replace("-", "").replace("_", "")]
+    near = same or get_close_matches(plain, names, n=1)
+    return f"; did you mean `{names[near[0]]}`?" if near else otherwise

@@ -1,6 +1,6 @@
 """The one way to call an operation: checks the arguments and the right, then calls the function."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,7 +8,7 @@ import msgspec
 
 from claw_files.core.errors import ClawError, UsageError
 from claw_files.core.operation_table import OPERATIONS, Operation
-from claw_files.core.text import safe
+from claw_files.core.text import did_you_mean, safe
 from claw_files.operations import load
 from claw_files.operations.fields import TEXT_BYTES, Argument, ArgumentType, arguments, parsed
 from claw_files.policy import payload_sizes
@@ -29,7 +29,7 @@ def perform(app: "App", name: str, raw: Mapping[str, object]) -> object:
     """
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise UsageError(f"no call {safe(name, 80)!r}{_nearest(name, OPERATIONS)}")
+        raise UsageError(f"no call {safe(name, 80)!r}{did_you_mean(name, OPERATIONS)}")
     return make(app, operation, raw)
 
 
@@ -140,16 +140,9 @@ def _sentence(operation: Operation, problem: str) -> str:
     argument, what = place.strip(".`"), what.replace(" | null", "")
     if what.startswith("Object contains unknown field"):
         unknown = what.partition("`")[2].rstrip("`")
-        near = _nearest(unknown, known) or f"; it takes {', '.join(known)}"
+        near = did_you_mean(unknown, known, f"; it takes {', '.join(known)}")
         return f"{name} has no argument `{safe(unknown, 80)}`{near}"
     if what.startswith("Object missing required field"):
         return f"{name} needs {what.partition('field ')[2]}"
     told = f"{name}: `{safe(argument, 80)}`: {safe(what[:1].lower() + what[1:], 200)}"
     return f"{told}; one of {', '.join(known[argument].type.choices)}" if what.startswith("Invalid enum") else told
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name[:80], list(known), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""

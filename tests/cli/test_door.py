@@ -156,7 +156,7 @@ def test_an_unknown_command_suggests_the_nearest(desk) -> None:
     answer = desk("clam", "TC-1")
 
     assert answer.status == 2
-    assert "did you mean `clawfiles claim`?" in answer.err
+    assert "did you mean `claim`?" in answer.err
 
 
 def test_a_wrong_command_line_with_json_is_one_json_object(desk) -> None:

@@ -203,7 +203,7 @@ SETTINGS = [
     ('scheme = "github"\nsecret_env = "A"\nheader = "X"', "header: goes with"),
     ('scheme = "github"\nsecret_env = []', "must be one name"),
     ('scheme = "github"\nsecret_env = ["A", "B", "C"]', "must be one name"),
-    ('scheme = "githup"\nsecret_env = "A"', "did you mean 'github'?"),
+    ('scheme = "githup"\nsecret_env = "A"', "did you mean `github`?"),
     ('scheme = "github"\nsecret_env = "A"\ntype = "a b"', "type: 'a b' wants letters"),
     ('scheme = "github"\nsecret_env = "A B"', "secret_env"),
 ]

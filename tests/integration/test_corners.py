@@ -100,7 +100,7 @@ def test_a_misspelt_worker_of_a_schedule_is_told_when_the_configuration_is_read(
     with pytest.raises(InvalidConfig) as wrong:
         parse(f"{TEAM}{workers}{schedule}".encode(), "clawfiles.toml")
 
-    assert "'emial' is neither a worker nor a type under [routes]; did you mean 'email'?" in str(wrong.value)
+    assert "'emial' is neither a worker nor a type under [routes]; did you mean `email`?" in str(wrong.value)
     parse(f"{TEAM}{workers}{schedule.replace('emial', 'email')}".encode(), "clawfiles.toml")
 
 

@@ -154,14 +154,14 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
 
     assert [line for line, _ in found] == [1, 2, 3, 6, 7, 9, 9, 10]
     said = "\n".join(sentence for _, sentence in found)
-    for hint in ("'coordinator'", "'Europe/Berlin'", "'worker'", "'peter'", "'L'", "'limits'", "needs one: command"):
+    for hint in ("`coordinator`", "`Europe/Berlin`", "`worker`", "`peter`", "`L`", "`limits`", "needs one: command"):
         assert hint in said
 
 
 def test_a_problem_in_an_inline_table_is_found_on_its_line() -> None:
     text = LEAST.decode() + '[schedules.a]\ncron = "@daily"\n# evnt = 1\ndo = { task = "x", evnt = "y" }\n'
 
-    assert problems(text) == [(7, "schedules.a.do.evnt: unknown key; did you mean 'event'?")]
+    assert problems(text) == [(7, "schedules.a.do.evnt: unknown key; did you mean `event`?")]
 
 
 def test_text_that_is_no_toml_is_one_problem_with_its_line() -> None:
@@ -193,7 +193,7 @@ def test_the_error_says_path_and_line_of_each_problem() -> None:
         ('permissions = "approve-all"', 'is only for runtime = "acp"'),
         ('permissions = "approve-writes"', "must be approve-reads | approve-all | deny-all"),
         ('kind = "worker"', "cannot coordinate"),
-        ('runtime = "comand"', "did you mean 'command'"),
+        ('runtime = "comand"', "did you mean `command`"),
         ("compartment = 1", "true or false"),
         ("takes = [1]", "must be a text"),
         ('takes = "bug"', "in square brackets"),

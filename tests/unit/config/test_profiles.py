@@ -87,14 +87,14 @@ PEER = '[agents.peter]\ncommand = ["true"]\n'
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
-        ('[profiles.p]\ncomands = ["inbox"]', 2, "did you mean 'commands'?"),
-        ('[profiles.p]\ncommands = ["taks list"]', 2, "did you mean 'task list'?"),
+        ('[profiles.p]\ncomands = ["inbox"]', 2, "did you mean `commands`?"),
+        ('[profiles.p]\ncommands = ["taks list"]', 2, "did you mean `task list`?"),
         ('[profiles.p]\ncommands = "inbox"', 2, "in square brackets"),
         ('[profiles.p]\ncommands = ["inbox; rm -rf /"]', 2, "is no command"),
         ('[profiles.p]\nmemory = "2"', 2, '"2GiB"'),
         ('[profiles.p]\nmemory = "1MiB"', 2, '"64MiB"'),
         ("[profiles.p]\nmemory = 2000000000", 2, "text"),
-        ('[profiles.p]\nsandbox = "required"', 2, "did you mean 'require'?"),
+        ('[profiles.p]\nsandbox = "required"', 2, "did you mean `require`?"),
         ("[profiles.p]\nnetwork = false", 2, 'set sandbox = "require"'),
         ('[profiles.p]\ncwd = "status"', 2, "is reserved for the workspace"),
         ('[profiles.p]\ncwd = "work/../status"', 2, "inside the workspace"),
@@ -103,7 +103,7 @@ PEER = '[agents.peter]\ncommand = ["true"]\n'
         ('[profiles.p]\nread = ["secrets"]', 2, '"~/"'),
         ('[profiles.p]\nread = ["/"]', 2, '"~/"'),
         ('[profiles.p]\nenv = ["KEY=value"]', 2, "without their values"),
-        (f'[profiles.readonly]\n{PEER}profile = "redonly"', 4, "did you mean 'readonly'?"),
+        (f'[profiles.readonly]\n{PEER}profile = "redonly"', 4, "did you mean `readonly`?"),
         ('[profiles.p]\nsandbox = "require"\n[agents.peter]\nprofile = "p"', 4, "inbox, the runtime of peter"),
     ],
 )

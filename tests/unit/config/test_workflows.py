@@ -32,7 +32,7 @@ def test_pins_stand_beside_the_limits() -> None:
         ("[workflows.x]\nsplit = 7", "wants versions with whole numbers of percent"),
         ("[workflows.x]\nuse = 0", "must be a whole number, 1 or more"),
         ("[workflows.x]\nuse = 2\nsplit = { 2 = 100 }", "has `use` and `split`; they exclude each other"),
-        ("[workflows.x]\nuze = 2", "unknown key; did you mean 'use'"),
+        ("[workflows.x]\nuze = 2", "unknown key; did you mean `use`"),
         ("[workflows]\nruns = 0", "must be a whole number, 1 or more"),
     ],
 )

@@ -165,7 +165,7 @@ BAD = [
     ('files = "../x"', "inside the workspace"),
     ('files = "/x"', "inside the workspace"),
     ('command = "x"', "never a shell line"),
-    ('command = ["x"]\nlimt = "1m"', "did you mean 'limit'?"),
+    ('command = ["x"]\nlimt = "1m"', "did you mean `limit`?"),
 ]
 
 
