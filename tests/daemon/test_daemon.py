@@ -43,6 +43,23 @@ def test_a_due_time_wakes_the_daemon_without_a_file_change(home: Home) -> None:
     home.until(lambda: home.audit(action="resend", task=task), "the message is sent again", AT_ONCE_SECONDS)
 
 
+def test_a_dropped_event_is_handled_at_once_also_what_was_dropped_while_no_daemon_ran(home: Home) -> None:
+    home.add("clawfiles.toml", '[events.alarm]\ndo = { task = "Look" }\n')
+    home.write("events/alarm.early.json", '{"key": 1}')
+    home.start()
+    home.until(lambda: home.names("events/done"), "what lay there is handled", AT_ONCE_SECONDS)
+    home.write("events/new/alarm.late.json", '{"key": 2}')
+    home.until(lambda: len(home.names("events/done")) == 2, "what is dropped is handled", AT_ONCE_SECONDS)
+
+    home.kill()
+    home.write("events/again.json", '{"type": "alarm", "key": 1}')
+    home.write("events/more.json", '{"type": "alarm", "key": 3}')
+    home.start()
+    home.until(lambda: len(home.names("events/done")) == 4, "the next one goes on", AT_ONCE_SECONDS)
+
+    assert sum(name.startswith("tc-alarm-") for name in home.names("status")) == 3
+
+
 def test_a_second_daemon_says_who_has_the_workspace_and_exits_7(home: Home) -> None:
     pid = home.start()
 
