@@ -243,6 +243,14 @@ def test_an_event_that_arrives_again_starts_nothing_and_is_not_lost(busy: Office
     assert store(busy).emit(Event(type="bug_found", key="17")).is_known
 
 
+def test_a_task_and_a_workflow_of_one_name_are_both_started(busy: Office) -> None:
+    busy.write("workflows/alarm.md", FLOW.replace("on: order", "on: alarm").replace("[sum,", "[sum = 1,"))
+    drop(busy, "alarm.json")
+    busy.tick(SECONDS)
+    made = [busy.task(name.removesuffix(".md").upper()) for name in tasks(busy) if "look" not in name]
+    assert {task.workflow for task in made} == {None, "alarm"}
+
+
 def test_the_same_key_of_another_type_is_another_event(busy: Office) -> None:
     drop(busy, "a.json", '{"type": "bug_found", "key": 1}')
     drop(busy, "b.json", '{"type": "alarm", "key": 1}')

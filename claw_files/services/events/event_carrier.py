@@ -131,7 +131,8 @@ class EventCarrier:
             yield partial(self._starter.spawn, one, order, worker, self._me, f"event {about}")
         key = event.key or about.mark  # which version of the workflow it meets follows from it
         for flow in self._flows(handler, event.type, key):
-            id = self._id(flow.name, about, 2 if flow.name == event.type and (handler.task or handler.spawn) else 1)
+            id = self._id(flow.name, about)
+            id = self._id(flow.name, about, len(handler.spawn) + 2) if id == task.id else id
             values = inputs_of(event, flow.inputs, {name_of(name): where for name, where in handler.given}, file)
             copies = self._workflows.copies(flow, flow.name, key=key)
             yield partial(begin, self._ws, flow, copies, values, self._me, id=id, event=own)
