@@ -265,10 +265,14 @@ _ROWS = (
         _workflow("run", "run", "Begin a run of a workflow."),
         _workflow("show", "show", "Show how far a run is."),
     ), http=_WORKFLOWS, quoted="why", rights={"action": {
-        "check": "workflow check", "run": "workflow run", "show": "workflow show", "cancel": "cancel"}}),
+        "check": "workflow check", "run": "workflow run", "show": "workflow show", "cancel": "cancel",
+        "resume": "workflow resume"}}),
     Operation("", "workflow_operations:new", "", (
         _workflow("new", "new", "Write a new workflow, from a ready one if you want."),)),
     Operation("", "workflow_operations:graph", "", (_workflow("graph", "graph", "Show the steps of a workflow."),)),
+    Operation("", "workflow_operations:resume", "", (
+        _workflow("resume", "resume", "Let a run that has ended go on."),
+        CommandRow("workflow cancel", BOARD, "", "Cancel a run.", "workflow_operations:cancel_run"))),
     Operation("", "workflow_operations:versions", "", (
         _workflow("versions", "versions", "List the versions of a workflow."),)),
     Operation("", "workflow_operations:compare", "", (

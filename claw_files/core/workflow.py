@@ -155,6 +155,7 @@ class StepState(Value, frozen=True):
     failed: int = 0
     in_a_row: int = 0  # failures
     open: tuple[int, ...] = ()  # items at work
+    left: tuple[int, ...] = ()  # items before `next` that are to begin once more
 
     @property
     def is_open(self) -> bool:
@@ -180,6 +181,7 @@ class RunRecord(Value, frozen=True):
     version: int | None = None  # of the workflow
     made: int = 0  # tasks that it has begun
     grants: int = 0  # how often a person let it spend as much once more
+    is_resumed: bool = False  # it had ended, and goes on at the next look
     is_out: bool = False  # its money is used up, and a person is asked
     ended: datetime | None = None
     outcome: State | None = None  # in which state it ended

@@ -24,6 +24,7 @@ _NUMBERS: Final = {
     "failed": "failed",
     "row": "in_a_row",
 }
+_LISTS: Final = ("open", "left")
 _COUNTS: Final = ("version", "made", "grants")
 _FLAGS: Final = {"asked": "is_asked", "forgiven": "is_forgiven"}
 _FRESH: Final = {field.name: field.default for field in fields_of(StepState)}
@@ -38,6 +39,7 @@ def render(record: RunRecord, workflow: Workflow) -> bytes:
         "stops": safe(record.stops, 400) or None,
         "over": "yes" if record.is_over else None,
         "out": "yes" if record.is_out else None,
+        "resumed": "yes" if record.is_resumed else None,
         **{key: str(value) for key in _COUNTS if (value := getattr(record, key))},
         "ended": render_instant(record.ended) if record.ended else None,
         "outcome": record.outcome,
@@ -56,7 +58,7 @@ def _facts(state: StepState) -> str:
     words += [f"at={render_instant(state.since)}"] if state.since else []
     words += [f"began={render_instant(state.began)}"] if state.began else []
     words += [key for key, field in _FLAGS.items() if getattr(state, field)]
-    words += [f"open={','.join(map(str, state.open))}"] if state.open else []
+    words += [f"{key}={','.join(map(str, items))}" for key in _LISTS if (items := getattr(state, key))]
     words += [f"word={state.word.replace(' ', '_')}"] if state.word else []  # a word has no underscore
     return " ".join(words) or "fresh"
 
@@ -89,6 +91,7 @@ def parse(raw: bytes, path: str) -> RunRecord:
             passes=tuple(_pass(str(it)) for it in meta.get("passes", ())),
             steps=steps,
             is_out=meta.get("out") == "yes",
+            is_resumed=meta.get("resumed") == "yes",
             **{key: int(meta[key]) for key in _COUNTS if key in meta},
             ended=parse_instant(meta.get("ended")),
             outcome=State(meta["outcome"]) if meta.get("outcome") else None,
@@ -111,8 +114,8 @@ def _state(text: str, why: str) -> StepState:
             continue
         if not equals:
             found[_FLAGS[key]] = True
-        elif key == "open":
-            found["open"] = tuple(map(int, value.split(",")))
+        elif key in _LISTS:
+            found[key] = tuple(map(int, value.split(",")))
         elif key in ("at", "began"):
             found["since" if key == "at" else key] = parse_instant(value)
         elif key == "word":

@@ -277,7 +277,14 @@ def requeue(app: "App", task: Task) -> Reply:
     Example:
         clawfiles requeue TC-12 --agent dimitrios
     """
-    return _moved(app, task, lambda place: place.tasks.requeue(task, app.actor))
+
+    def move(place: "App") -> "TaskValue":
+        from claw_files.services.workflows.resume import resume
+
+        is_run = place.workspace.load(task).task.workflow
+        return resume(place.workspace, task, app.actor) if is_run else place.tasks.requeue(task, app.actor)
+
+    return _moved(app, task, move)
 
 
 def archive(

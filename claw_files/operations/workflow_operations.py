@@ -28,19 +28,21 @@ Version = Annotated[int, ArgumentType(int, 1, 999_999)]
 
 def workflow(
     app: "App",
-    action: Literal["list", "check", "run", "show", "cancel"] = "list",
+    action: Literal["list", "check", "run", "show", "cancel", "resume"] = "list",
     name: Name | None = None,
     text: Text = "",
     inputs: Texts = (),
     task: Annotated[Task | None, Json("run")] = None,
     key: Annotated[Name | None, UNLISTED] = None,
 ) -> Reply:
-    """List workflows; check or run one, by its name or as a whole text; show or cancel a run."""
+    """List workflows; check or run one, by its name or as a whole text; show, cancel or resume a run."""
     from claw_files.operations.move_operations import cancel
 
-    if action in ("show", "cancel"):
+    if action in ("show", "cancel", "resume"):
         if task is None:
             raise UsageError(f"workflow: `{action}` needs `run`, such as TC-1")
+        if action == "resume":
+            return resume(app, task)
         return show(app, task) if action == "show" else cancel(app, task)
     if action == "run":
         if not name and not text:
@@ -268,6 +270,48 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
     document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
     return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")
+
+
+def resume(
+    app: "App",
+    run: Annotated[Task, Shell("RUN")],
+    *,
+    step: Annotated[Name | None, Shell("--from")] = None,
+    current: Flag = False,
+) -> Reply:
+    """Let a run that has ended go on: what failed or was not begun. What ended well keeps its result.
+
+    Args:
+        step: Begin a new pass at this step.
+        current: Follow the workflow as its file is now, instead of the copy; its finished steps must be as they were.
+
+    Example:
+        clawfiles workflow resume TC-1 --from draft --agent sam
+    """
+    from claw_files.formats.workflow_file import name_of
+    from claw_files.presentation import views
+    from claw_files.services.workflows.resume import resume
+
+    place, now = app.resolver.to_act(run), None
+    app.check_takes_work()
+    if current:
+        name = place.workspace.load(run).task.workflow or ""
+        flow = place.workflows.sound(name, key=None)
+        now = (flow, place.workflows.copies(flow, name, key=None))
+    moved = resume(place.workspace, run, app.actor, name_of(step) if step else None, now)
+    app.wake()
+    return Reply(lambda: views.task_json(place.board.show(run)), lambda: views.move_text(moved, app.when))
+
+
+def cancel_run(app: "App", run: Annotated[Task, Shell("RUN")], why: Text = "") -> Reply:
+    """Cancel a run; the next heartbeat cancels its steps.
+
+    Example:
+        clawfiles workflow cancel TC-1 "not needed any more" --agent sam
+    """
+    from claw_files.operations.move_operations import cancel
+
+    return cancel(app, run, why)
 
 
 def versions(app: "App", name: Workflow) -> Reply:

@@ -126,7 +126,8 @@ def advance(run: WorkflowRun, now: datetime) -> RunRecord:
 class _Advance:
     def __init__(self, run: WorkflowRun, now: datetime) -> None:
         self._run, self._now, self._workflow = run, now, run.workflow
-        self._record = run.record if run.record.started else replace(run.record, started=now, version=run.version)
+        started = run.record.started or now
+        self._record = replace(run.record, started=started, version=run.version, is_resumed=False)
         self._before = before(run.workflow)
 
     def record(self) -> RunRecord:
@@ -257,10 +258,11 @@ class _Advance:
         return held < self._workflow.at_once
 
     def _loop(self, step: Step) -> None:
-        again = step.again
-        if again is None:
+        if (again := step.again) is None:
             return
-        if sum(it.by == step.name for it in self._record.passes) >= again.most:
+        passes = [it.by for it in self._record.passes]
+        since = max((at for at, by in enumerate(passes) if by == "-"), default=0)  # when it was resumed
+        if passes[since:].count(step.name) >= again.most:
             self._end(step, FAILED, f"it went back {again.most} times already")
         else:
             self._go_back(again.step, step.name)
@@ -310,15 +312,18 @@ class _Advance:
                     state = replace(state, open=left, failed=state.failed + 1, in_a_row=state.in_a_row + 1)
         self._record = replace(self._record, steps=self._record.steps | {step.name: state})
         is_hopeless = total - state.failed < enough or state.in_a_row >= MOST_IN_A_ROW
-        while not is_hopeless and not self._record.stops and state.next <= total and self._takes_room(step):
-            state = replace(state, open=(*state.open, state.next), next=state.next + 1)
+        rest = total - state.next + 1 + len(state.left)
+        while not is_hopeless and not self._record.stops and rest > 0 and self._takes_room(step):
+            number, rest = state.left[0] if state.left else state.next, rest - 1
+            fresh = {"left": state.left[1:], "next": max(state.next, number + 1)}
+            state = replace(state, open=(*state.open, number), **fresh)
             self._record = replace(self._record, steps=self._record.steps | {step.name: state})
         if step.deadline and state.since and self._now >= state.since + step.deadline.length:
             self._end(step, step.deadline.word or FAILED, f"its time is over: {state.done} of {total} succeeded")
-        elif not state.open and (is_hopeless or self._record.stops or state.next > total):
+        elif not state.open and (is_hopeless or self._record.stops or rest <= 0):
             is_good = state.done >= enough and (total > 0 or "enough" in step.lines)
-            rest = f", {total - state.next + 1} not begun" if state.next <= total else ""
-            self._end(step, DONE if is_good else FAILED, f"{state.done} of {total} succeeded{rest}")
+            more = f", {rest} not begun" if rest > 0 else ""
+            self._end(step, DONE if is_good else FAILED, f"{state.done} of {total} succeeded{more}")
 
 
 # --- which tasks there have to be

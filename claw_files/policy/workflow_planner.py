@@ -15,10 +15,10 @@ MOST_BEGINS = 20  # steps and items that begin in one tick, so that nothing else
 def plan_workflows(snap: Snapshot, now: datetime) -> Iterator[Action]:
     """What each run does: its new record, what follows from it, and when it is looked at again."""
     for run in snap.runs:
-        record = advance(run, now)
+        record = run.record if run.state.is_closed else advance(run, now)
         todo = list(wanted(run, record))
         ends = next((it.state for it in todo if it.act is RunAct.FINISH), run.state if run.state.is_closed else None)
-        if ends and record.outcome is None:
+        if ends and record.outcome is None and not record.is_resumed:
             record = replace(record, ended=now, outcome=ends)
         begins = [it for it in todo if it.act is RunAct.BEGIN][MOST_BEGINS:]
         todo = [it for it in todo if it not in begins]

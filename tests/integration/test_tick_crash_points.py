@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 from claw_files.app.wiring import App
+from claw_files.core.errors import Refused
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, TaskId, Usage
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.services.delegation.delegation import SpawnOrder
 from claw_files.services.people.notifications import Outbox
 from claw_files.services.tasks.lifecycle import NewTask
+from claw_files.services.workflows.resume import resume
 from claw_files.services.workflows.runs import begin
 from claw_files.storage.locks import Claims
 from claw_files.system.disk_files import DiskFiles
@@ -447,6 +449,22 @@ def workflow_gets_money(office: Office) -> None:
     office.app("dimitrios").tasks.done(TaskId("TC-1-1-ASK"), AgentId("dimitrios"), answer="go on")
 
 
+def workflow_resumed(office: Office) -> None:
+    """A run with a failed map was resumed by a command, and nothing else."""
+    workflow(office)
+    for _ in range(3):
+        office.tick()
+    for number in (1, 2, 3):
+        office.app("sam").tasks.cancel(TaskId(f"TC-1-READ-{number}"), AgentId("sam"), "not wanted")
+    for _ in range(4):
+        office.tick()
+    office.app("sam").tasks.cancel(TaskId("TC-1-READ-4"), AgentId("sam"), "not wanted")
+    for _ in range(4):
+        office.tick()
+    assert office.state("TC-1") is State.DEAD
+    resume(office.app("sam").workspace, TaskId("TC-1"), AgentId("sam"))
+
+
 @pytest.fixture(autouse=True)
 def nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sender does with the outbox is not the tick's."""
@@ -458,7 +476,7 @@ SCENES: list[Callable[[Office], None]] = [
     ask, escalate, nudge, woken, announce, brief, spawned, finished, turn, schedule, many,
     outside, gone, chosen, workflow, workflow_items, workflow_nests, workflow_ends, workflow_cancelled,
     event_starts, schedule_runs, schedule_emits,
-    workflow_out_of_money, workflow_gets_money,
+    workflow_out_of_money, workflow_gets_money, workflow_resumed,
 ]  # fmt: skip
 
 
@@ -580,6 +598,57 @@ def test_a_run_with_a_key_whose_command_dies_at_any_step_is_begun_once(tmp_path:
         assert runs == [f"{again.lower()}.md"], where
         assert office.state(f"{again}-ONLY") is State.BACKLOG, where
         assert len(office.names("flows")) <= 2
+        if fuse.where == "":
+            break
+    assert last > 5
+
+
+def dead_run(office: Office) -> None:
+    """A run whose second step failed for good, with no line any more."""
+    office.write("clawfiles.toml", office.read("clawfiles.toml") + "\n[agents.ann]\n")
+    text = "## a\n- to: peter\n\nx\n\n## b\n- to: ann; after: a\n\ny\n"
+    office.write("workflows/two.md", text)
+    app = office.app("sam")
+    flow = app.workflows.sound("two")
+    begin(app.workspace, flow, app.workflows.copies(flow, "two"), {}, AgentId("sam"))
+    go_on(office, 2)
+    office.write("status/tc-1-a.md", "TC-1-A: DONE\n")
+    go_on(office, 2)
+    office.app("sam").tasks.cancel(TaskId("TC-1-B"), AgentId("sam"), "no")
+    go_on(office, 3)
+    assert (office.state("TC-1"), office.lines) == (State.DEAD, [])
+
+
+@pytest.mark.parametrize("ticks", [0, 2])
+@pytest.mark.parametrize("current", [False, True])
+def test_a_resume_that_dies_at_any_step_is_finished_when_it_is_typed_again(
+    tmp_path: Path, ticks: int, current: bool
+) -> None:
+    def resumes(app: App) -> None:
+        flow = app.workflows.sound("two")
+        now = (flow, app.workflows.copies(flow, "two")) if current else None
+        with suppress(Refused):  # it goes on by itself
+            resume(app.workspace, TaskId("TC-1"), AgentId("sam"), None, now)
+
+    before = Office(tmp_path / "before" / "sam", CONFIG)
+    dead_run(before)
+    before.write("workflows/two.md", before.read("workflows/two.md").replace("\ny\n", "\nz\n"))
+    start = before.clock.now()
+    for last in count(1):
+        shutil.copytree(tmp_path / "before", tmp_path / f"crash-{last}")
+        office = Office(tmp_path / f"crash-{last}" / "sam")
+        office.clock.set(start)
+        fuse = crashed(office, last, resumes)
+        where = f"step {last}: {fuse.where}"
+        go_on(office, ticks)
+        resumes(office.app("sam"))
+        go_on(office, 3)
+        assert office.state("TC-1") is State.IN_PROGRESS, where
+        steps = [name for name in (*office.names("status"), *office.names("dead-letter")) if name.startswith("tc-1-")]
+        assert sorted(steps) == ["tc-1-a.md", "tc-1-b-p2.md", "tc-1-b.md"], where
+        assert ("z" if current else "y") in office.read("status/tc-1-b-p2.md").split("\n"), where
+        assert office.task("TC-1").attempt == 2, where
+        check(office)
         if fuse.where == "":
             break
     assert last > 5

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from claw_files.core.errors import UsageError
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, Audit, State, Task, TaskId
 from claw_files.services.tasks.lifecycle import NewTask
+from claw_files.services.workflows.resume import resume
 from claw_files.services.workflows.runs import begin
 from tests.support.office import Office, python
 
@@ -552,3 +554,107 @@ def test_the_usage_that_an_agent_without_a_run_reports_counts_for_its_step(offic
     office.write("status/tc-1-a.md", f"{text}\nStatus: DONE\n")
     assert carried(office, run) is State.BLOCKED
     assert "tc-1-b.md" not in office.names("status")
+
+
+def answers(office: Office, **words: str) -> None:
+    office.write("says.json", json.dumps({f"tc-1-{step.replace('_', '-')}": word for step, word in words.items()}))
+
+
+def test_a_resumed_run_begins_what_failed_anew_and_keeps_the_rest(office: Office) -> None:
+    answers(office, draft="fail")
+    run = start(office, "sequential", topic="solar")
+    assert carried(office, run) is State.DEAD
+    assert cli(office, "resume", run, "--agent", "peter").returncode == 3
+    assert cli(office, "resume", run, "--agent", "writer").returncode == 5
+    assert cli(office, "resume", run, "--agent", "sam").stdout.startswith("TC-1")
+    assert (office.state(run), office.task(run).reason) == (State.BACKLOG, None)
+    assert office.names("dead-letter") == ["tc-1-draft.md"]
+    office.settle()
+    assert carried(office, run) is State.DONE
+    assert begun(office) == ["research", "draft", "draft-p2", "edit-p2"]
+    assert office.box("sam") == ["tc-1.1.dead", "tc-1.2.done"] or office.box("sam")[-1] == "tc-1.2.done"
+    refused = cli(office, "resume", run, "--agent", "sam")
+    assert (refused.returncode, "nothing of TC-1 failed" in refused.stderr) == (5, True)
+
+
+def test_a_resumed_map_begins_only_the_items_that_failed_or_were_not_begun(office: Office) -> None:
+    office.write(
+        "workflows/map.md", "---\nat once: 1\n---\n## read\n- to: worker; for each: a, b, c, d; enough: 3\n\n{item}\n"
+    )
+    answers(office, read_1="fail", read_3="fail")
+    run = start(office, "map")
+    assert carried(office, run) is State.DEAD
+    assert begun(office) == ["read-1", "read-2", "read-3"]
+    answers(office)
+    resume(office.app("sam").workspace, TaskId(run), AgentId("sam"))
+    office.settle()
+    assert carried(office, run) is State.DONE
+    assert begun(office)[3:] == ["read-1-p2", "read-3-p2", "read-4-p2"]
+    assert "4 of 4 succeeded" in office.read("flows/tc-1/record.md")
+
+
+def test_resume_from_a_step_begins_a_pass_there_also_of_a_run_that_is_done_or_cancelled(office: Office) -> None:
+    run = start(office, "sequential", topic="solar")
+    assert carried(office, run) is State.DONE
+    assert cli(office, "resume", run, "--from", "nothing", "--agent", "sam").returncode == 3
+    cli(office, "resume", run, "--from", "Edit", "--agent", "sam")
+    office.settle()
+    office.tick(3600 * SECOND)
+    office.app("sam").tasks.cancel(TaskId(run), AgentId("sam"), "not now")
+    assert carried(office, run) is State.CANCELLED
+    cli(office, "resume", run, "--from", "draft", "--agent", "sam")
+    office.settle()
+    assert carried(office, run) is State.DONE
+    assert begun(office)[:3] == ["research", "draft", "edit"]
+    assert begun(office)[-2:] == ["draft-p3", "edit-p3"]
+    assert "research-p2" not in begun(office)
+
+
+def test_resume_follows_the_file_as_it_is_now_only_if_what_is_finished_fits(office: Office) -> None:
+    answers(office, draft="fail")
+    run = start(office, "sequential", topic="solar")
+    assert carried(office, run) is State.DEAD
+    text = office.read("workflows/sequential.md")
+    office.write("workflows/sequential.md", re.sub(r"(## |after: |\{)research", r"\1search", text))
+    refused = cli(office, "resume", run, "--current", "--agent", "sam")
+    assert (refused.returncode, "`research` keeps its result and is gone" in refused.stderr) == (5, True)
+    office.write("workflows/sequential.md", text.replace("notes.md", "other.md"))
+    assert (
+        "`research` keeps its result and makes something else"
+        in cli(office, "resume", run, "--current", "--agent", "sam").stderr
+    )
+    assert office.state(run) is State.DEAD
+    office.write(
+        "workflows/sequential.md", text.replace("## edit", "## check\n- to: editor; after: draft\n\nx\n\n## edit")
+    )
+    assert cli(office, "resume", run, "--current", "--agent", "sam").returncode == 0
+    assert office.task(run).workflow_version == 2
+    office.settle()
+    assert carried(office, run) is State.DONE
+    assert sorted(begun(office)[2:]) == ["check-p2", "draft-p2", "edit-p2"]
+
+
+def test_requeue_of_a_dead_run_resumes_it_and_cancel_ends_it(office: Office) -> None:
+    answers(office, draft="fail")
+    run = start(office, "sequential", topic="solar")
+    assert carried(office, run) is State.DEAD
+    env = {**os.environ, "CLAWFILES_WORKSPACE": str(office.root)}
+    words = [sys.executable, "-m", "claw_files", "requeue", run, "--agent", "sam"]
+    subprocess.run(words, env=env, check=True, capture_output=True)
+    office.settle()
+    office.tick(3600 * SECOND)
+    assert office.exists("status/tc-1-draft-p2.md")
+    assert cli(office, "resume", run, "--agent", "sam").returncode == 5, "it goes on by itself"
+    assert cli(office, "cancel", run, "--agent", "sam").returncode == 0
+    assert carried(office, run) is State.CANCELLED
+    assert office.lines == []
+
+
+def test_a_loop_that_is_used_up_may_go_back_again_after_a_resume(office: Office) -> None:
+    answers(office, review="redo", review_p2="redo", review_p3="redo", review_p4="redo", review_p5="send")
+    run = start(office, "review-loop", customer="ann", text="help")
+    assert carried(office, run) is State.DEAD
+    resume(office.app("sam").workspace, TaskId(run), AgentId("sam"), "answer")
+    office.settle()
+    assert carried(office, run) is State.DONE
+    assert begun(office)[-1] == "send-p5"

@@ -36,10 +36,14 @@ class RunFiles:
     def _write(self, path: str, content: bytes, audit: Audit) -> None:
         self._ws.files.commit(f"{self.folder}/{path}", lambda _: content, self._ws.line(audit))
 
+    def copy(self) -> bytes:
+        """The workflow that the run follows, byte for byte."""
+        return self._ws.files.read(f"{self.folder}/workflow.md", FILE_BYTES).data
+
     def workflow(self, name: str) -> Workflow:
         """The run's own copy, whatever has become of the file. Raises NotFound, InvalidFile, CannotRead."""
         path = f"{self.folder}/workflow.md"
-        return workflow_file.parse(self._ws.files.read(path, FILE_BYTES).data, path, name)[0]
+        return workflow_file.parse(self.copy(), path, name)[0]
 
     def inputs(self) -> dict[str, str]:
         """What the run was given, by the names of the inputs."""
