@@ -52,18 +52,18 @@ __all__ = ["PRIVATE", "App", "find_root", "open_workspace", "set_up", "take_out"
 
 
 class App(Site):
-    """One workspace, or one compartment of it, and who acts in it. Services are made when they are first asked for."""
+    """One workspace, or one compartment of it, and the caller. Services are created on first use."""
 
     @cached_property
     def resolver(self) -> "Resolver[App]":
-        """Where tasks and inboxes lie, and what the caller may see of them."""
+        """Finds the workspaces of tasks and inboxes, and what the caller may see."""
         return Resolver(self, lambda task, line: self.outer.evidence.run_of(task, line))
 
     def _siblings(self) -> "Resolver[App]":
         return self.resolver
 
     def repairs(self, by: AgentId) -> "list[Repair | CompartmentRepair]":
-        """What mends this workspace, then the compartments in it, in the name of `by`."""
+        """The repairs of this workspace, then of its compartments, in the name of `by`."""
         from claw_files.doctor.repair import Repair
 
         there = [(it.workspace, Repair(it.workspace, it.files, it.runtime, by)) for it in self.resolver.everywhere()]
@@ -74,11 +74,11 @@ class App(Site):
         return [there[0][1], CompartmentRepair(self.workspace, moving, there[1:])]
 
     def wake(self) -> None:
-        """Wake whoever has a message waiting, wherever it lies. Where that fails, the heartbeat does it."""
+        """Wake agents with waiting messages, in all places. If that fails, the heartbeat does it."""
         self.afterwards(self.outer.heartbeat.wake)
 
     def afterwards(self, step: "Callable[[], object]") -> None:
-        """Do what comes after a command that is done: should it fail, that is only said."""
+        """Run the follow-up of a finished command: a failure is only reported."""
         try:
             step()
         except (ClawError, OSError) as wrong:
@@ -121,7 +121,7 @@ class App(Site):
 
     @cached_property
     def _tick_delegations(self) -> "Delegations":
-        """Those of the tick: in whose process it runs is chance."""
+        """The tick's delegations must not inherit the caller's runs: any process may happen to run the tick."""
         from claw_files.services.delegation.delegation import Delegations
 
         return Delegations(self.workspace, tuple, self._lacks_sandbox, lambda: self.choosing, self._blockers)
@@ -203,7 +203,7 @@ class App(Site):
         return [app.heartbeat for app in self.resolver.inner()]
 
     def check_takes_work(self, to: AgentId | None = None) -> None:
-        """Raises Draining for new work while the daemon is stopping; words to an agent that looks for itself are none.
+        """Raises Draining for new work during a stop; a message to an agent that polls is not new work.
 
         Args:
             to: whom words are for; None where it is work, whoever is to do it.
@@ -214,18 +214,18 @@ class App(Site):
             daemon_state.check_takes_work(self.base, self.clock.now())
 
     def _afterwards(self) -> str | None:
-        """What follows a tick, without its lock; what went wrong, in one sentence."""
+        """The follow-up of a tick, without its lock; returns the error, in one sentence."""
         from claw_files.system.processes import SystemProcesses
 
         return self.outbox.start(SystemProcesses(), self._env)
 
     def ping(self, agent: AgentId, patience: timedelta) -> str | None:
-        """Why the agent could not be woken now, in one sentence; None where nothing is known against it."""
+        """Why the agent could not be woken now, in one sentence; None if no problem is known."""
         known = self.settings.agent(agent)
         return self.runtime_of(known).ping(known, patience)
 
     def runtime_of(self, agent: "Agent") -> "AgentRuntime":
-        """What wakes the agent and speaks to it."""
+        """The runtime of the agent."""
         from claw_files.integrations import agent_runtimes
 
         around = Surroundings(settings=self.settings, base=self.base, root=self.root, environ=self._env)
@@ -320,7 +320,7 @@ class App(Site):
 
     @cached_property
     def runtime(self) -> "ProcessRunner":
-        """What starts agents as commands, and looks after their runs."""
+        """The process runner for agents' commands."""
         from claw_files.processes.process_runner import ProcessRunner
         from claw_files.system.processes import SystemProcesses
 

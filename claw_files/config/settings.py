@@ -33,7 +33,7 @@ class WorkspaceSettings(Value, frozen=True):
 
 
 class RuntimeTraits(Value, frozen=True):
-    """What the rules have to know of a runtime. How it starts and asks agents is in its `processes.AgentRuntime`."""
+    """The facts about a runtime for the rules. Its behaviour is in its `processes.AgentRuntime`."""
 
     briefing: str  # how messages reach the agent, one or two sentences for `prime`; {name} is the agent's
     is_woken: bool = True  # False: the agent reads its inbox itself, and nothing is started for its messages
@@ -87,12 +87,12 @@ class Agent(Value, frozen=True):
 
     @property
     def own_folder(self) -> str | None:
-        """The folder of the workspace in which alone its work lies, unseen by others; None for the workspace itself."""
+        """The private folder of its files, hidden from other agents; None for the workspace itself."""
         return f"compartments/{self.name}" if self.compartment else None
 
     @property
     def traits(self) -> RuntimeTraits:
-        """What the rules have to know of its runtime."""
+        """The facts about its runtime for the rules."""
         return RUNTIMES[self.runtime]
 
     @property
@@ -303,7 +303,7 @@ class Settings(Value, frozen=True):
 
     @property
     def vocabulary(self) -> "Vocabulary":
-        """Which words mean which state here, and who there is."""
+        """The state words and the agents of this workspace."""
         from claw_files.formats.vocabulary import vocabulary
 
         return vocabulary(self.words, frozenset(self.agents))
@@ -317,19 +317,19 @@ class Settings(Value, frozen=True):
         return self.workspace.monitor
 
     def agent(self, name: str) -> Agent:
-        """The agent of that name, in any case. Raises NotFound with the names there are."""
+        """The agent with that name, in any case. Raises NotFound with the known names."""
         if found := self.agents.get(AgentId(name.lower())):
             return found
         known = (agent.name for agent in self.agents.values() if not agent.compartment)
         raise NotFound("agent", name[:80], f"clawfiles.toml knows {', '.join(known)}")
 
     def may_know(self, viewer: AgentId | None, agent: AgentId | None) -> bool:
-        """Whether there is work of `agent` for `viewer`, who is None for a person at a terminal who gave no name."""
+        """Whether `viewer` may know of `agent`'s work; None is a person at a terminal without a name."""
         known = self.agents.get(agent) if agent else None
         return known is None or not known.compartment or agent == viewer
 
     def profile(self, agent: str) -> Profile | None:
-        """The profile of an agent; None where it has none, and for a name that is nobody's."""
+        """The profile of an agent; None without one, and for an unknown name."""
         found = self.agents.get(AgentId(agent))
         return self.profiles.get(found.profile) if found and found.profile else None
 
@@ -338,7 +338,7 @@ class Settings(Value, frozen=True):
         return self.routes.get(task_type) if task_type else None
 
     def reports_to(self, agent: str) -> AgentId | None:
-        """One step up; None at the top, and for a name that is nobody's."""
+        """The next manager; None at the top, and for an unknown name."""
         found = self.agents.get(AgentId(agent))
         return found.reports_to if found else None
 
@@ -351,17 +351,17 @@ class Settings(Value, frozen=True):
         return tuple(way)
 
     def is_human(self, agent: str) -> bool:
-        """Whether it is a person; a name that is nobody's is not."""
+        """Whether it is a person; not for an unknown name."""
         found = self.agents.get(AgentId(agent))
         return found is not None and found.kind is AgentKind.HUMAN
 
     def is_worker(self, agent: str | None) -> bool:
-        """Whether it is spawned for one task at a time; a name that is nobody's is not."""
+        """Whether it is spawned for one task at a time; not for an unknown name."""
         found = self.agents.get(AgentId(agent or ""))
         return found is not None and found.kind is AgentKind.WORKER
 
     def is_woken(self, agent: str | None) -> bool:
-        """Whether we start its runs; not for a name that is nobody's."""
+        """Whether clawfiles starts its runs; not for an unknown name."""
         found = self.agents.get(AgentId(agent or ""))
         return found is not None and found.traits.is_woken
 

@@ -107,7 +107,7 @@ class Need(Value, frozen=True):
 
 
 class Task(Value, frozen=True):
-    """One status file as it was understood. `formats.status` reads and renders it; unknown keys stay in the file."""
+    """One parsed status file. `formats.status` reads and renders it; unknown keys stay in the file."""
 
     id: TaskId
     title: str = ""

@@ -26,7 +26,7 @@ SHOWN = 3  # ids in a sentence; the rest is a number
 
 
 class HoldReason(StrEnum):
-    """What keeps a message waiting: its lane, or the setting of that name."""
+    """Why a message waits: its lane, or the setting with that name."""
 
     WAKES = "limits.wakes"
     LANE = "lane"
@@ -39,7 +39,7 @@ class HoldReason(StrEnum):
 
 
 class QueuedMessage(Value, frozen=True):
-    """One waiting message and what is ahead of it; where nothing holds it, its run may start now."""
+    """One waiting message and the queue ahead of it; without a hold, its run may start now."""
 
     message: Message
     since: datetime | None = None  # when it was sent
@@ -56,7 +56,7 @@ Held = tuple[HoldReason, datetime | None]
 
 
 class _Room:
-    """What is taken while the messages are gone through in their order; it never leaves `plan_waits`."""
+    """The used capacity while the messages are processed in order; private to `plan_waits`."""
 
     def __init__(self, snap: Snapshot, now: datetime) -> None:
         self.snap, self.settings, self.now = snap, snap.settings, now
@@ -70,7 +70,7 @@ class _Room:
         self.spawned, self.caused = list(snap.spawned), dict(snap.caused)
 
     def hold(self, wait: QueuedMessage) -> Held | None:
-        """What holds the message, the first in the order of `HoldReason`; None when there is room, which it takes."""
+        """The first hold of the message, in the order of `HoldReason`; None if there is capacity, which it takes."""
         held = next(self._holds(wait), None)
         # Messages are processed in the order of sending, so that taking room here decides which goes first.
         if held is None:
@@ -93,7 +93,7 @@ class _Room:
             self.started.setdefault(wait.model, []).append(self.now)
 
     def _holds(self, wait: QueuedMessage) -> Iterator[Held]:
-        """What holds the message, in the order of `HoldReason`; nobody asks further than the first."""
+        """The holds of the message, in the order of `HoldReason`, evaluated lazily."""
         to, settings, limits = wait.message.to, self.settings, self.settings.limits
         is_worker, most = settings.is_worker(to), settings.agents[to].runs
         if budgets.wakes_are_used_up(settings, self.caused, wait.message):
@@ -124,7 +124,7 @@ class _Room:
 
 
 def plan_waits(snap: Snapshot, now: datetime) -> tuple[QueuedMessage, ...]:
-    """Every waiting message, oldest first, with what is ahead of it; those that nothing holds may start now.
+    """Every waiting message, oldest first, with the queue ahead of it; unheld ones may start now.
 
     Args:
         snap: `live`, `waiting`, `spawned`, `started` and `outcomes` count, and what is `elsewhere`, which takes its
@@ -147,7 +147,7 @@ def plan_waits(snap: Snapshot, now: datetime) -> tuple[QueuedMessage, ...]:
 
 
 def _behind(wait: QueuedMessage, held: Held, queue: Mapping[object, list[str]], snap: Snapshot) -> QueuedMessage:
-    """`wait` with what holds it, and those that have or want the same: of its lane, its agent, its model, or all."""
+    """`wait` with its hold, and the runs and messages ahead: in its lane, of its agent, its model, or all."""
     hold, to = held[0], wait.message.to
     group: object
     runs: tuple[Run, ...] = ()
@@ -169,7 +169,7 @@ def model_of(settings: Settings, message: Message) -> str | None:
 
 
 def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:
-    """Whom to wake with which message: those of `plan_waits` that nothing holds, oldest first.
+    """The agents to wake with their messages: the unheld ones of `plan_waits`, oldest first.
 
     Messages that the planners before put into inboxes wait with the others.
     """
@@ -179,7 +179,7 @@ def plan_wakes(snap: Snapshot, now: datetime) -> list[Action]:
 
 
 def dispatch_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When a rate, a breaker or a budget lets a message go, and when one of a clock ahead counts as sent."""
+    """When a rate, a breaker or a budget releases a message, and when one dated ahead counts as sent."""
     # Both edges: after a clock was put back a spawn lies ahead, and counts from a minute before its time.
     yield from (edge for at in snap.spawned for edge in (at - MINUTE, at + MINUTE))
     yield from (message.sent for message in snap.waiting if message.sent)
@@ -191,7 +191,7 @@ _ARRIVES = (Act.DELIVER, Act.RESEND, Act.NEXT_AGENT, Act.DELEGATE)
 
 
 def _about_to_arrive(snap: Snapshot) -> list[Message]:
-    """The messages that the planned actions will put into inboxes of agents woken by us."""
+    """The messages that planned actions will deliver to agents that clawfiles wakes."""
     settings, found = snap.settings, []
     tasks = {task.id: task for task in (*snap.ready, *(look.task for look in snap.looks if look.task))}
     for action in snap.planned:
@@ -213,12 +213,12 @@ def _wake(message: Message) -> Action:
 
 
 def long_waits(waits: Sequence[QueuedMessage], now: datetime, over: timedelta = LONG) -> tuple[QueuedMessage, ...]:
-    """Those that have waited longer than `over` and still do."""
+    """The messages that have waited longer than `over`."""
     return tuple(wait for wait in waits if wait.held_by and wait.since and now - wait.since > over)
 
 
 def sentence(wait: QueuedMessage, when: Callable[[datetime], str]) -> str:
-    """What a wait is, in one line: "waits for limits.runs since 10:00 (12 s ago), behind 4 runs (tc-1.1-s1, ...)".
+    """A wait in one line: "waits for limits.runs since 10:00 (12 s ago), behind 4 runs (tc-1.1-s1, ...)".
 
     Args:
         when: how an instant is told to whoever reads it.

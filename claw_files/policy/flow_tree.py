@@ -17,7 +17,7 @@ MOST = 1000  # steps up: what is longer was made by hand
 
 
 def above(task: Task, find: Find) -> Iterator[Task]:
-    """The tasks in whose runs it was made, nearest first; it ends at one that is gone, or that was named before."""
+    """The tasks in whose runs it was created, nearest first; ends at a missing task or a cycle."""
     seen = {task.id}
     while task.parent and task.parent not in seen and len(seen) < MOST:
         seen.add(task.parent)
@@ -29,7 +29,7 @@ def above(task: Task, find: Find) -> Iterator[Task]:
 
 
 def depth(task: Task, find: Find) -> int:
-    """How many spawns lead to it, its own included: 0 for what was delegated, 1 for a worker of that."""
+    """The number of spawns above it, including its own: 0 for a delegated task, 1 for its worker."""
     found, is_below = 0, False
     for it in reversed((task, *above(task, find))):
         found += bool(it.label or (it.flow and is_below and not it.workflow))
@@ -42,7 +42,7 @@ def depth(task: Task, find: Find) -> int:
 
 
 class Caller(Value, frozen=True):
-    """Who wants to spawn, as far as it can be known."""
+    """The caller of a spawn, as far as it is known."""
 
     by: AgentId  # the name it gave
     within: TaskId | None = None  # the task in whose run it is
@@ -52,7 +52,7 @@ class Caller(Value, frozen=True):
 
 
 def check_spawn(settings: Settings, caller: Caller, children: int, more: int = 1) -> None:
-    """Raises Refused where the caller may not spawn so many more.
+    """Raises Refused if the caller may not spawn so many more.
 
     Args:
         children: how many of its own are open.
@@ -79,7 +79,7 @@ def is_bounded(settings: Settings, caller: Caller) -> bool:
 
 
 def is_child(task: Task, caller: Caller) -> bool:
-    """Whether it is an open spawn or run of the caller's task; of one without a task, of its session."""
+    """Whether it is an open spawn or run of the caller's task; for one without a task, of its session."""
     if not (task.label or task.workflow) or task.state.is_closed:
         return False
     asked = task.spawner or task.requested_by
@@ -98,7 +98,7 @@ class Member(Value, frozen=True):
 
 
 class Flow(Value, frozen=True):
-    """One tree of spawned work. Members in order: each before what was spawned in it, oldest first."""
+    """One tree of spawned work. Members in order: parents before children, oldest first."""
 
     id: str  # the task at its top; or the group's name, where several stand there
     members: tuple[Member, ...] = ()
@@ -107,17 +107,17 @@ class Flow(Value, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether something of it can still happen by itself, or takes messages."""
+        """Whether something can still happen to it automatically, or it accepts messages."""
         return any(is_open(member.task) for member in self.members)
 
 
 def is_open(task: Task) -> bool:
-    """Whether there is something to end: it is not closed, or its session still takes messages."""
+    """Whether it can be ended: not closed, or its session still accepts messages."""
     return not task.state.is_closed or (task.session is Stay.OPEN and task.state is State.DONE)
 
 
 def is_stillborn(task: Task, has_line: bool) -> bool:
-    """Whether a spawn died before the task's line was in the ledger: nothing comes of it, and it holds nothing."""
+    """Whether a spawn crashed before its ledger line: it has no effect and counts towards no limit."""
     return task.state is State.BACKLOG and task.assignee is None and not has_line
 
 
@@ -127,7 +127,7 @@ def order(task: TaskId) -> tuple[int, str]:
 
 
 def forest(tasks: Iterable[Task]) -> tuple[Flow, ...]:
-    """The trees of spawned work among these tasks, in the order of what stands at their top.
+    """The trees of spawned work among these tasks, in the order of their tops.
 
     A group that nobody's task is above is one flow. A task without spawned work is none.
     """
@@ -159,7 +159,7 @@ def _flow(tops: list[TaskId], known: Mapping[TaskId, Task], below: Mapping[TaskI
 
 
 def _ups(known: Mapping[TaskId, Task]) -> dict[TaskId, TaskId | None]:
-    """Each task with the one it was spawned in, where that is known; a circle is cut above its first task."""
+    """Each task with its parent, if known; a cycle is cut above its first task."""
     ups: dict[TaskId, TaskId | None] = {
         it.id: it.parent if _hangs(it) and it.parent in known and it.parent != it.id else None for it in known.values()
     }
@@ -177,12 +177,12 @@ def _ups(known: Mapping[TaskId, Task]) -> dict[TaskId, TaskId | None]:
 
 
 def _hangs(task: Task) -> bool:
-    """Whether it belongs to what its parent names: spawned work, runs of workflows and their steps do."""
+    """Whether it belongs to its parent's flow: spawned work, runs of workflows and their steps do."""
     return bool(task.label or task.workflow or task.flow)
 
 
 def branch(flow: Flow, top: TaskId) -> Flow:
-    """The part of a flow that hangs on one of its tasks."""
+    """The part of a flow below one of its tasks."""
     kept = dict[TaskId, Member]()
     for member in flow.members:
         if member.task.id == top or member.parent in kept:
@@ -192,7 +192,7 @@ def branch(flow: Flow, top: TaskId) -> Flow:
 
 
 def plan_end(flow: Flow) -> tuple[Task, ...]:
-    """What is to be ended, leaves first: nothing ends before all that was spawned in it. What is closed stays so.
+    """The tasks to end, leaves first: children before parents. Closed ones are skipped.
 
     Runs of workflows come before all that, from the top: one that goes on would take a step that was ended for failed.
     """
@@ -204,7 +204,7 @@ def plan_end(flow: Flow) -> tuple[Task, ...]:
 
 
 class Asker(Value, frozen=True):
-    """Who hears what became of something that a worker spawned."""
+    """The receiver of a result that a worker requested."""
 
     agent: AgentId
     run: RunId | None = None  # into this run, which is at work; else as a message
@@ -214,7 +214,7 @@ class Asker(Value, frozen=True):
 
 
 def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | None:
-    """Who hears of a task that a worker asked for; None where it was a named agent or a person.
+    """The receiver of a task's result if a worker requested it; None for a named agent or a person.
 
     One level up, as long as somebody is there: a run at work hears at once, one that is tried again when it is at
     work, and where all is over it goes to whoever asked for that, up to the first that is no worker.

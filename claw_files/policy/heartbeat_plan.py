@@ -32,7 +32,7 @@ from claw_files.policy.workflow_planner import plan_workflows, workflows_due
 
 
 def plan_people(snap: Snapshot, now: datetime) -> list[Action]:
-    """What lies in people's inboxes: handed over at once, or held for the brief when the quiet hours end."""
+    """Messages in people's inboxes: announced now, or held for the brief at the end of quiet hours."""
     return [action for person, held in snap.held.items() for action in _plan_person(snap, person, held, now)]
 
 
@@ -69,7 +69,7 @@ _OTHER = ("not-looked-at", "it cannot be read; work that needs it waits until it
 
 
 def plan_faults(snap: Snapshot, now: datetime) -> list[Action]:
-    """Messages about failures that the monitor has not been told of."""
+    """Messages about failures that were not reported to the monitor yet."""
     monitor, found = snap.settings.monitor, list[Action]()
     for path in snap.faults:
         folder, _, name = path.rpartition("/")
@@ -81,7 +81,7 @@ def plan_faults(snap: Snapshot, now: datetime) -> list[Action]:
 
 
 def plan_ready(snap: Snapshot, now: datetime) -> list[Action]:
-    """With `auto`, tasks that are ready are delegated, best first, while there are free runs."""
+    """With `auto`, ready tasks are delegated, best first, while runs are free."""
     if not snap.settings.heartbeat.auto:
         return []
     free = snap.settings.limits.runs - sum(1 for look in snap.looks if look.task and not look.task.state.is_closed)
@@ -97,7 +97,7 @@ def plan_ready(snap: Snapshot, now: datetime) -> list[Action]:
 
 
 class Planner(Value, frozen=True):
-    """One kind of decision: what is to be done at a time, and when that may change although no file does.
+    """One kind of decision: its actions at a time, and when they may change although no file does.
 
     How long a message has lain unread or without effect needs no due time: that is noted while the planner decides.
     """

@@ -20,7 +20,7 @@ from claw_files.policy.task_state_rules import audience
 
 
 def critical(case: RuleContext) -> Decision:
-    """Tell the coordinator of the findings that it was not told of, at most once in `announce_gap`.
+    """Report new critical findings to the coordinator, at most once in `announce_gap`.
 
     One message for all of them, whose key has a mark for each: so each is told once, whatever the attempt. The news
     that a task is done brings them along, where the coordinator gets that.
@@ -82,7 +82,7 @@ def pending(case: RuleContext) -> Decision | None:
 
 
 def unreadable(case: RuleContext) -> Decision | None:
-    """Leave it, report once for each content, escalate if it is still so at the next check."""
+    """Leave the file alone, report it once per content, escalate if it is unchanged at the next check."""
     if case.look.unreadable is None:
         return None
     what = f"unreadable.{(case.look.digest or '')[:8]}"
@@ -100,7 +100,7 @@ def unreadable(case: RuleContext) -> Decision | None:
 
 
 def conflict(case: RuleContext) -> Decision | None:
-    """A move by hand that nobody may make: report it once; the recorded state goes on being in force."""
+    """A move by hand that nobody may make: report it once; the recorded state stays in effect."""
     if (why := case.standing.conflict) is None:
         return None
     is_overruling = why == manual_edits.overruling(case.task)  # the next write reports it under the same key
@@ -108,7 +108,7 @@ def conflict(case: RuleContext) -> Decision | None:
 
 
 def _tell_conflict(case: RuleContext, why: str, content: str) -> Decision | None:
-    """Told once; what somebody else wrote is put right each time."""
+    """Report it once; an edit by another agent is corrected each time."""
     monitor, what = case.snap.settings.monitor, f"conflict.{content}"
     is_told, text = case.was_told(monitor, case.key(what)), f"{case.task.id}: {why}"
     if is_told and not case.task.stranger:
@@ -117,7 +117,7 @@ def _tell_conflict(case: RuleContext, why: str, content: str) -> Decision | None
 
 
 def carried(case: RuleContext) -> Decision | None:
-    """A report says more than the status file: carry it over, if its author may make that move; else tell once."""
+    """A report is further than the status file: carry it over if its author may make the move; else report it once."""
     for report in case.look.reports:
         if case.agent and report.author != case.agent and report.state in _ENDS and _says_more(case, report):
             why = f"{report.author} reports {report.state} in {report.path}, but {case.agent} has it"
@@ -137,7 +137,7 @@ _ENDS = (State.REVIEW, State.DONE, State.FAILED, State.CANCELLED, State.DEAD)
 
 
 def _says_more(case: RuleContext, report: Report) -> bool:
-    """A further state than the file's, said in this attempt: what an earlier attempt left behind is old news.
+    """Whether the report has a further state than the file, in this attempt: earlier reports are out of date.
 
     Back and forth between in progress and blocked counts only if it was said after the status file was written.
     """
@@ -152,14 +152,14 @@ def _says_more(case: RuleContext, report: Report) -> bool:
 
 
 def _may_say(case: RuleContext, said: State) -> bool:
-    """Whether the assignee may make that move by hand, as `by_hand.stand` sees it."""
+    """Whether the assignee may make that move by hand, by the rules of `manual_edits.stand`."""
     said_by_hand = replace(case.task, recorded=case.task.state, state=said)
     waits_for = standing_of(case.look.before)
     return manual_edits.stand(said_by_hand, case.reviewer is not None, waits_for).conflict is None
 
 
 def recorded(case: RuleContext) -> Decision | None:
-    """An allowed move was made by hand: write it down, so that everybody reads the same state."""
+    """An allowed move by hand: record it, so that every reader finds the same state."""
     standing = case.standing
     if not standing.moved or case.look.place is not FilePlace.STATUS:
         return None
@@ -172,7 +172,7 @@ def recorded(case: RuleContext) -> Decision | None:
 
 
 def closed(case: RuleContext) -> Decision | None:
-    """Cancelled or dead: end what still runs, remove the line; a group waits for its last member."""
+    """Cancelled or dead: stop the live run, remove the line; a group waits for its last member."""
     if case.task.state not in (State.CANCELLED, State.DEAD):
         return None
     if case.is_running:
@@ -216,7 +216,7 @@ def ticked(case: RuleContext) -> Decision | None:
 
 
 def carried_out(case: RuleContext) -> Decision | None:
-    """A run of a workflow, until it ends: the planner of workflows decides what it does.
+    """An open run of a workflow: the workflow planner decides about it.
 
     A line without a file is left by a command or a tick that died before it made the file.
     """
@@ -231,7 +231,7 @@ def carried_out(case: RuleContext) -> Decision | None:
 
 
 def unknown_agent(case: RuleContext) -> Decision | None:
-    """The line or the file names an agent that the configuration does not know: told at each check until it is settled.
+    """An unknown agent in the line or the file: report it at each check until it is corrected.
 
     The coordinator hears of it each time, and who is above it as long as the first word lies unread.
     """
@@ -301,13 +301,13 @@ def run_ended(case: RuleContext) -> Decision | None:
 
 
 def _may_have_changed_the_file(case: RuleContext) -> bool:
-    """Whether somebody changed the status file since the run began; of an older change it is known that others did."""
+    """Whether the status file was edited since the run began; earlier edits are not the run's."""
     began, changed = case.run.started if case.run else None, case.look.modified
     return acknowledgement.is_changed(case.look) and (began is None or changed is None or changed >= began)
 
 
 def _is_over(case: RuleContext) -> bool:
-    """Whether the run ended while the file says neither how it ended nor what is missing."""
+    """Whether the run ended while the file gives neither an end nor a block."""
     over = case.run is not None and not case.run.alive and case.run.ended is not None
     return over and not has_ended(case.task) and case.task.state is not State.BLOCKED
 

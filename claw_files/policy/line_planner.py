@@ -55,7 +55,7 @@ def _plan_group(who: AgentId, name: str, cases: list[RuleContext]) -> list[Actio
 
 
 def _is_final(case: RuleContext) -> bool:
-    """Whether nothing more will come of the task by itself, and nothing of it still runs."""
+    """Whether the task's state is final, and no run of it is alive."""
     if case.is_running or case.look.pending or case.look.unreadable:
         return False
     if case.task.state is State.DEAD:
@@ -99,7 +99,7 @@ def plan_lines(snap: Snapshot, now: datetime) -> list[Action]:
 
 
 def plan_repeats(snap: Snapshot, now: datetime) -> list[Action]:
-    """One message to the coordinator for each task that has a second line; none where the first goes in this tick."""
+    """One message to the coordinator per task with a second line; none if the first is removed in this tick."""
     first = set(map(id, first_lines(snap)))
     going = {action.task for action in snap.planned if action.act in (Act.CLOSE, Act.UNWATCH)}
     found = list[Action]()
@@ -182,7 +182,7 @@ def _line_due(look: TaskEvidence, settings: Settings, now: datetime) -> Iterator
 
 
 def breakers_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
-    """When a breaker becomes half-open; and when a failure that was dated ahead of a clock set back opens one."""
+    """When a breaker becomes half-open; and when a failure dated ahead of a clock set back opens one."""
     pause = snap.settings.limits.breaker_pause
     yield from (at for ends in snap.outcomes.values() if ends for at in (ends[-1].at - pause, ends[-1].at + pause))
 

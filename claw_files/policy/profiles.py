@@ -16,7 +16,7 @@ WORK = "work"  # the folder in which runs in a sandbox work, each agent and each
 
 
 def check_command(settings: Settings, agent: AgentId, command: str) -> None:
-    """Raises Refused where the agent may not use the command; passes for a name that is nobody's.
+    """Raises Refused if the agent may not use the command; passes for an unknown name.
 
     Args:
         command: as it is typed without its arguments: "task list". MCP tools and HTTP calls go by the same names.
@@ -36,7 +36,7 @@ def check_command(settings: Settings, agent: AgentId, command: str) -> None:
 
 
 def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> None:
-    """Raises Refused where somebody else than its own agent acts inside a run; in that of a route's check nobody does.
+    """Raises Refused if another agent acts inside a run; in a check's run no agent may act.
 
     Args:
         of: whose run it is, as its starter said.
@@ -48,21 +48,21 @@ def check_run(settings: Settings, run: RunId, of: AgentId, agent: AgentId) -> No
 
 
 def check_forwarded(command: str) -> None:
-    """Raises Refused for a command that the daemon carries out for nobody in a sandbox."""
+    """Raises Refused for a command that the daemon runs for no sandbox."""
     if RIGHTS.get(command) == MACHINE:
         message = f"`{command}` changes this machine, so a run in a sandbox may not use it"
         raise Refused("sandbox", message, "run it outside the sandbox")
 
 
 def timeout_of(settings: Settings, agent: AgentId, asked: timedelta | None) -> timedelta:
-    """How long a run may last: what was asked for or the agent's own limit, and no longer than its profile lets."""
+    """The time limit of a run: the requested one or the agent's own, within its profile's limit."""
     limit = asked or settings.agents[agent].timeout
     profile = settings.profile(agent)
     return min(limit, profile.timeout) if profile and profile.timeout else limit
 
 
 def confined(settings: Settings, agent: AgentId, task: Task | None) -> Profile | None:
-    """The profile by which a run goes into a sandbox; None where it does not.
+    """The profile with the sandbox of a run; None without one.
 
     The stricter one counts of what the agent's profile and the spawn's own contract say.
     """
@@ -89,7 +89,7 @@ def is_work(settings: Settings, path: str) -> bool:
 
 
 def folder_of(settings: Settings, agent: AgentId, task: Task | None) -> str | None:
-    """Where a run works for which neither a spawn's contract nor the agent's `workspace` says it.
+    """The working folder of a run without one from a spawn's contract or the agent's `workspace`.
 
     Absolute, or relative to the workspace, in a compartment to that; None: in the workspace itself.
     """

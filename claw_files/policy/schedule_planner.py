@@ -37,7 +37,7 @@ def _plan_schedule(schedule: Schedule, marks: due_times.EventMarks, snap: Snapsh
 
 
 def _counting(name: str, word: str, marks: due_times.EventMarks, now: datetime, why: str) -> Action:
-    """From now on, or after the last mark: one that a clock put back left ahead would count as the newer one."""
+    """Start to count now, or after the last mark: a mark ahead of a clock set back would count as newer."""
     last = marks.last(now)
     at = max(now, last + due_times.SECOND) if last else now
     key = topic_key("schedule", name, at, word)
@@ -45,7 +45,7 @@ def _counting(name: str, word: str, marks: due_times.EventMarks, now: datetime, 
 
 
 def _implausible(name: str, marks: due_times.EventMarks, snap: Snapshot, now: datetime) -> list[Action]:
-    """An event from a clock that was far ahead is named once; without this it would silence the schedule until then."""
+    """Report an event from a clock far ahead once; otherwise it would suppress the schedule until then."""
     ahead = marks.ahead(now)
     if ahead is None:
         return []

@@ -35,7 +35,7 @@ LINES = "ledger lines"  # the planner whose actions are planned anew under the l
 
 
 class FilePlace(StrEnum):
-    """Where a task's file lies."""
+    """The folders of a task's file."""
 
     STATUS = "status"
     ARCHIVE = "archive"
@@ -43,14 +43,14 @@ class FilePlace(StrEnum):
 
 
 class ToldMark(Value, frozen=True):
-    """That somebody was told something already: the message with that key, wherever it lies now."""
+    """The record that an agent has a notice: the message with that key, in any box."""
 
     box: Box
     sent: datetime | None = None
 
 
 class ToldMarks(Protocol):
-    """What agents were told, by "agent/key". Only what is asked for is looked up, so nobody can go through it."""
+    """The notices that agents have, by "agent/key". Only requested keys are looked up, so it cannot be iterated."""
 
     def get(self, name: str, /) -> ToldMark | None:
         """The mark, or None where the agent was not told of the key."""
@@ -58,7 +58,7 @@ class ToldMarks(Protocol):
 
 
 class NotedMarks:
-    """What was told, with a note of what was asked about and found; what is put into the note counts as told."""
+    """The notices, with a record of the requested and found ones; recorded ones count as sent."""
 
     def __init__(self, told: ToldMarks) -> None:
         self._told = told
@@ -76,7 +76,7 @@ MOST_BEFORE = 1000  # of the tasks that one task names in its `after`
 
 
 class Predecessor(Value, frozen=True):
-    """A task that another one comes after, and that is not done; without a state its file cannot be read."""
+    """An unfinished predecessor of a task; without a state its file cannot be read."""
 
     task: TaskId
     state: State | None = None
@@ -84,31 +84,31 @@ class Predecessor(Value, frozen=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended without being done."""
+        """Whether the task ended without being done."""
         return self.state in (State.CANCELLED, State.DEAD)
 
     @property
     def stands(self) -> str:
-        """How it stands, in a few words."""
+        """The task's state, in a few words."""
         if self.state is None:
             return "missing" if self.is_missing else "cannot be read"
         return self.state.value.replace("_", " ") + (", not verified" if self.state is State.DONE else "")
 
 
 def standing_of(unmet: Iterable[Predecessor]) -> str:
-    """Each task with how it stands: "TC-1 (in progress), TC-2 (missing)"."""
+    """Each task with its state: "TC-1 (in progress), TC-2 (missing)"."""
     return ", ".join(f"{it.task} ({it.stands})" for it in unmet)
 
 
 class ReadMark(Value, frozen=True):
-    """What the journal has of a message that was read and is gone since."""
+    """The journal's record of a message that was read and is missing since."""
 
     path: str  # of the journal's file
     at: datetime
 
 
 class TaskEvidence(Value, frozen=True):
-    """Everything the tick read for one line of the ledger. The run was read before the files it may have written."""
+    """Everything that a tick read for one ledger line. The run is read before the files it may have written."""
 
     entry: Entry
     held: bool = False  # a command that died has ticked its box, and nobody has changed the line since
@@ -140,7 +140,7 @@ class TaskEvidence(Value, frozen=True):
 
 
 class MonthSpending(Value, frozen=True):
-    """What the present month has cost so far, as far as money was reported."""
+    """The reported cost of the current month so far."""
 
     month: str  # "2026-03", in the workspace's zone
     total: float = 0.0
@@ -201,7 +201,7 @@ class Action(Value, frozen=True):
 
     @property
     def is_of_line(self) -> bool:
-        """Whether it follows from one ledger line, which is planned anew before each of its actions is carried out."""
+        """Whether the action belongs to one ledger line, which is planned again before each of its actions."""
         return self.planner == LINES
 
     def as_json(self) -> dict[str, str | None]:
@@ -210,7 +210,7 @@ class Action(Value, frozen=True):
 
 
 def tell_once(snap: Snapshot, to: AgentId, key: str, why: str, text: str, task: TaskId | None = None) -> list[Action]:
-    """The message to `to` that has this key; nothing where it was sent already."""
+    """The message to `to` with this key; empty if it was sent already."""
     if snap.told.get(f"{to}/{key}") is not None:
         return []
     return [Action(act=Act.ESCALATE, task=task, agent=to, key=key, why=why, text=text, kind=Kind.ANNOUNCE)]

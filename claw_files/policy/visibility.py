@@ -7,7 +7,7 @@ from claw_files.core.model import AgentId
 
 
 def inside(settings: Settings, home: AgentId) -> Settings:
-    """The configuration as it holds in the compartment of `home`: nothing in it goes to anybody outside by itself.
+    """The configuration inside the compartment of `home`: nothing is sent outside automatically.
 
     Routes end with the agent and the workers; schedules, events and `auto` are for what lies outside.
     """

@@ -20,7 +20,7 @@ _NEEDLES = tuple(f'"action":"{event}"'.encode() for event in (JournalEvent.USAGE
 
 
 class DaySpending(Value, frozen=True):
-    """What one day's journal tells about runs and their cost."""
+    """The runs and costs in one day's journal."""
 
     stamp: tuple[int, int, int]  # of the file: time, size, inode
     lines: tuple[Line, ...] = ()
@@ -28,7 +28,7 @@ class DaySpending(Value, frozen=True):
 
 
 class BillReport(Value, frozen=True):
-    """A bill, and what it is not sure of."""
+    """A bill, and its uncertainties."""
 
     bill: costs.Bill
     broken: int = 0  # lines of the journal that could not be read
@@ -36,14 +36,14 @@ class BillReport(Value, frozen=True):
 
 
 class Spending:
-    """Reads the journal; never writes, but for what is kept in the cache."""
+    """Reads the journal; writes only its cache."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._unread: list[str] = []
 
     def now(self) -> MonthSpending | None:
-        """What this month has cost so far, here and in siblings; None where there is no budget."""
+        """The cost of this month so far, here and in siblings; None without a budget."""
         if not self._ws.settings.budgets.is_set:
             return None
         month = costs.month_of(self._ws.clock.now(), self._ws.zone)
@@ -58,7 +58,7 @@ class Spending:
     def billed(
         self, by: By, month: str | None, workflow_of: Callable[[TaskId], str | None] = lambda _: None
     ) -> BillReport:
-        """The bill of a month ("2026-03", in the workspace's zone), or of all months there are."""
+        """The bill of a month ("2026-03", in the workspace's zone), or of all months."""
         self._unread = []
         days = list(self._days_of(month))
         lines = [line for day in days for line in day.lines]
@@ -66,7 +66,7 @@ class Spending:
         return BillReport(bill=bill, broken=sum(day.broken for day in days), unread=tuple(self._unread))
 
     def by_group(self, groups: Callable[[TaskId], Collection[str]], since: datetime | None = None) -> dict[str, float]:
-        """What the tasks of each group have cost, of those about which money was reported."""
+        """The reported cost of the tasks of each group."""
         first = since.astimezone(UTC).date() if since else date.min
         days = self._read(first)
         found = dict[str, float]()
@@ -81,7 +81,7 @@ class Spending:
         return {line.key for day in days for line in day.lines if line.usage}
 
     def _days_of(self, month: str | None) -> list[DaySpending]:
-        """The days that may hold something of the month: those of UTC, a day more at each end."""
+        """The days that may belong to the month: those of UTC, and one more at each end."""
         if month is None:
             return list(self._read(date.min))
         first = date(int(month[:4]), int(month[5:7]), 1)
@@ -114,7 +114,7 @@ class Spending:
 
 
 def read_day(raw: bytes, stamp: tuple[int, int, int]) -> DaySpending:
-    """What a day's journal says; lines that are broken are counted, the others of interest are understood."""
+    """The costs in a day's journal; broken lines are counted."""
     lines, broken = journal.lines_of(raw, _NEEDLES)
     mine = tuple(line for line in lines if line.key and (line.usage or line.action == JournalEvent.WAKE))
     return DaySpending(stamp=stamp, lines=mine, broken=broken)

@@ -19,7 +19,7 @@ MOST_RUNS = 5000  # whose end is looked up
 
 
 class StatisticsReport(Value, frozen=True):
-    """The statistics, and what they rest on."""
+    """The statistics, and their basis."""
 
     since: datetime
     until: datetime

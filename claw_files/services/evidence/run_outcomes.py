@@ -21,7 +21,7 @@ _NEEDLES = tuple(f'"{event}"'.encode() for event in STARTED | WENT_WELL | WENT_W
 
 
 class _Day(Value, frozen=True):
-    """What was read of one day's journal: its first bytes, and the lines in them that matter."""
+    """The state of reading one day's journal: its first bytes, and its relevant lines."""
 
     size_bytes: int = 0
     checksum: int = 0
@@ -29,7 +29,7 @@ class _Day(Value, frozen=True):
 
 
 class Endings:
-    """Reads the journal of one workspace; who asks again has only what is new parsed."""
+    """Reads the journal of one workspace; a repeated call parses only new lines."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
@@ -53,7 +53,7 @@ class Endings:
 
 
 def outcomes(lines: list[Line]) -> dict[AgentId, tuple[RunOutcome, ...]]:
-    """How each agent's work ended, oldest first: what its breaker is derived from."""
+    """The ends of each agent's work, oldest first, for its breaker."""
     found: dict[AgentId, list[RunOutcome]] = {}
     for line in lines:
         # A line without a state is about a message: a review request does not finish anything.
@@ -64,7 +64,7 @@ def outcomes(lines: list[Line]) -> dict[AgentId, tuple[RunOutcome, ...]]:
 
 
 def started(lines: list[Line]) -> dict[str, tuple[datetime, ...]]:
-    """When runs were started with each model: what its rate is derived from."""
+    """The starts of runs per model, for its rate."""
     found: dict[str, list[datetime]] = {}
     for line in lines:
         if line.action in STARTED and line.model:

@@ -56,7 +56,7 @@ class ActionExecutor:
         workflows: RunCarrier,
         events: EventCarrier,
     ) -> None:
-        """`follow` looks after what comes after a task, and has no line of its own."""
+        """`follow` handles the successors of a task without a line of their own."""
         self._ws, self._follow = workspace, follow
         self._runtime = runtime
         self.launcher = launcher  # of the runs of messages: those follow from no action
@@ -103,7 +103,7 @@ class ActionExecutor:
         } | dict.fromkeys(TELLS, self._tell)
 
     def act(self, action: Action, look: TaskEvidence | None) -> bool:
-        """Carry out one decision. False when somebody else's move meanwhile made it pointless."""
+        """Execute one action. False if another move made it pointless meanwhile."""
         try:
             self._hands[action.act](action, look)
         except (Changed, Conflict, MoveRefused, NoSandbox, NotFound):
@@ -123,14 +123,14 @@ class ActionExecutor:
         self._ws.replace_entry(old, replace(old, at=at, verb=verb, dated=True, ticked=is_ticked), self._audit(action))
 
     def _entry(self, action: Action) -> Entry:
-        """The line as it stands now: an action before this one may have rewritten it."""
+        """The current line: an earlier action may have rewritten it."""
         entry = self._ws.entry(action.task) if action.task else None
         if entry is None:
             raise NotFound("ledger line", action.task or "")
         return entry
 
     def _close(self, action: Action, look: TaskEvidence | None) -> None:
-        """Take the line out; the task's message is finished with it, first: without a line nobody would look again."""
+        """Remove the line; finish the task's message first, because without a line nothing would look for it."""
         entry = self._entry(action)
         if action.act is Act.CLOSE:
             self._follow(entry.task)
@@ -144,7 +144,7 @@ class ActionExecutor:
         self._ws.replace_entry(entry, None, replace(self._audit(action), after=closed))
 
     def _message_of(self, entry: Entry) -> tuple[Message, Box] | tuple[None, None]:
-        """The message of the entry's task, where no look came with the action: it was the group's."""
+        """The message of the entry's task, if the action came without evidence: it was the group's."""
         task = self._ws.load(entry.task).task
         agent = task.assignee or entry.agent
         return (self._ws.find_message(agent, task_key(task)) if agent else None) or (None, None)
@@ -175,13 +175,13 @@ class ActionExecutor:
             self._ws.update(action.task, rule, self._audit(action), keep_mtime=True)
 
     def _claim(self, task: Task, generation: int, agent: AgentId | None) -> AbstractContextManager[None]:
-        """The mark in the claim log that the generation was claimed: a move by hand claims it, as the command does."""
+        """Mark the generation as claimed in the claim log: a move by hand claims it, as the command does."""
         given = self._ws.claims.given(task.id)
         is_free = agent == given.reserved(generation) and not (given.is_spent(generation) or given.is_taken(generation))
         return self._ws.claims.take(task.id, generation, agent) if agent and is_free else nullcontext()
 
     def _reserved(self, task: Task, agent: AgentId | None, sent: int) -> int:
-        """The generation with which `agent` has the task from now on; the claim log knows it before the file does."""
+        """The new generation of `agent` for the task, in the claim log before it is in the file."""
         given, number = self._ws.claims.given(task.id), max(task.generation, sent)
         if not sent and agent and (number == 0 or given.holder(number) not in (None, agent)):
             number = self._ws.next_generation(task)
@@ -190,14 +190,14 @@ class ActionExecutor:
         return number
 
     def _conflict(self, action: Action, look: TaskEvidence | None) -> None:
-        """Tell of it; where somebody else wrote over the file than its holder, what is in force is written again."""
+        """Report the conflict; if another agent than the holder wrote the file, restore the effective state."""
         if not action.details.get("told"):
             self._tell(action, look)
         if action.task and look and look.task and (look.task.superseded is not None or look.task.stranger):
             self._bring_forward(action.task, self._audit(action))
 
     def _bring_forward(self, task: TaskId, audit: Audit) -> None:
-        """Write what is in force over an older copy; our own write, as `updated` says."""
+        """Write the effective state over an older copy, marked in `updated` as clawfiles' own write."""
 
         def rule(found: Task) -> Task:
             found = task_recall.recalled(self._ws, recorded_ends.checked(self._ws, found))
@@ -255,7 +255,7 @@ class ActionExecutor:
         self._delegations.delegate(action.task, self._me, action.agent)
 
     def _tell(self, action: Action, look: TaskEvidence | None) -> None:
-        """Tell somebody something once: the message's file name is its key."""
+        """Send a notice once: its file name is its key."""
         assert action.agent is not None and action.kind is not None
         text = action.text
         if action.act is Act.INFORM and look:

@@ -47,7 +47,7 @@ Done = TypeVar("Done")
 
 
 class TickResult(Value, frozen=True):
-    """What one tick did."""
+    """The result of one tick."""
 
     at: datetime
     coordinator: AgentId
@@ -78,7 +78,7 @@ class Heartbeat:
         inner: "Callable[[], Sequence[Heartbeat]]" = tuple,
         choices: "Choices | None" = None,
     ) -> None:
-        """One workspace, and after it its compartments.
+        """One workspace, followed by its compartments.
 
         Args:
             afterwards: what follows a tick without its lock; it answers with what went wrong.
@@ -98,14 +98,14 @@ class Heartbeat:
         self.seen: Snapshot | None = None  # what the last tick saw, for whoever asks what comes next
 
     def _followers(self) -> "list[Heartbeat]":
-        """The heartbeats of the compartments, with what holds for this one."""
+        """The heartbeats of the compartments, with the same options."""
         found = list(self._inner())
         for one in found:
             one.starts, one._ws.epoch = self.starts, self._ws.epoch
         return found
 
     def take_seen(self) -> "list[Snapshot]":
-        """What the last tick saw, here first, then in the compartments; a second time nothing."""
+        """The snapshots of the last tick, this place first, then the compartments; empty the second time."""
         beats = [self, *self._inner()]
         found = [beat.seen for beat in beats if beat.seen is not None]
         for beat in beats:
@@ -119,7 +119,7 @@ class Heartbeat:
 
     @cached_property
     def _acting(self) -> "ActionExecutor":
-        """Made when there is something to do: most ticks find nothing, and cron starts us every minute."""
+        """Created on demand: most ticks find nothing, and cron starts one every minute."""
         return self._make_acting()
 
     def tick(self) -> TickResult:
@@ -131,15 +131,15 @@ class Heartbeat:
         return self._guarded(lambda: self._and_inside(self._act(None, self._wake_at_once), Heartbeat.tick))
 
     def tick_task(self, task: TaskId) -> TickResult:
-        """Decide and act for one task's line alone, and wake whoever waits."""
+        """Decide and act for one task's line alone, and wake waiting agents."""
         return self._guarded(lambda: self._act(task))
 
     def preview(self) -> TickResult:
-        """What `tick` would do; nothing is written, not even what a crash left is finished."""
+        """The actions of `tick`, without any write, not even crash recovery."""
         return self._guarded(lambda: self._and_inside(self._foresee(), Heartbeat.preview))
 
     def _guarded(self, walk: Callable[[], TickResult]) -> TickResult:
-        """What `walk` did; nothing where no lock can be taken, because nobody knows then what runs."""
+        """The result of `walk`; empty if no lock can be taken, because the live runs are unknown then."""
         self._evidence.problems.clear()
         self._ws.cause = None  # in whose run it ticks is chance
         closed = unwritable(self._ws.root, self._ws.settings.agents, self._ws.clock.now())
@@ -149,7 +149,7 @@ class Heartbeat:
         return ticked
 
     def _and_inside(self, ticked: TickResult, walk: "Callable[[Heartbeat], TickResult]") -> TickResult:
-        """`ticked` with what the same walk says of the compartments, without their tasks."""
+        """`ticked` with the results of the compartments, without their tasks."""
         inside = [(one, walk(one)) for one in self._followers()]
         hidden = any(it.actions or it.hidden for _, it in inside)
         problems = [_hidden_problem(one, it) for one, it in inside if it.problems]
@@ -204,7 +204,7 @@ class Heartbeat:
         return self._ticked(tuple(done), len(snap.looks), *dict.fromkeys(self._problems))
 
     def _take_choices(self) -> list[Action]:
-        """Carry out what people ticked. First: what follows from an approval belongs into this tick."""
+        """Carry out ticked choices. First, because the effects of an approval belong to this tick."""
         return (self._safely("choices", self._choices.take) or []) if self._choices else []
 
     def _act_on_lines(
@@ -275,7 +275,7 @@ class Heartbeat:
         return bool(self._snapshots.begun()) or schedule_events.has_begun(self._ws)
 
     def recover(self) -> None:
-        """Finish what a crash left: half-done writes, runs whose supervisor is gone."""
+        """Complete writes after a crash, and end runs without a supervisor."""
         self._safely("recover", self._ws.files.recover)
         self._safely("adopt", self._ws.files.adopt)
         self._safely("pending", self._ws.locks.drop_notes)
@@ -339,7 +339,7 @@ class Heartbeat:
         return UsageRecorder(self._ws, self._runtime)
 
     def _note_usage(self) -> None:
-        """Before the plan is made: a run of a workflow looks at what its steps have cost when it counts them."""
+        """Before the plan, because a workflow's run reads the cost of its steps when it counts them."""
         self._safely("usage", self._usages.note_ended)
         for look in self.seen.looks if self.seen else ():
             if look.task and look.task.flow and look.task.state.is_closed:
@@ -348,7 +348,7 @@ class Heartbeat:
     # --- waking
 
     def wake(self) -> tuple[AgentId, ...]:
-        """Wake whoever has a message waiting, unless a tick is at it: for commands that have just sent one.
+        """Wake agents with waiting messages, unless a tick is running: for commands that have just sent one.
 
         In compartments, too; who was woken there is not in the answer.
         """

@@ -28,7 +28,7 @@ from claw_files.storage.workspace import Workspace
 
 
 class SnapshotLoader:
-    """Reads the workspace for one tick; writes nothing, but sets inbox files aside that cannot be read."""
+    """Reads the workspace for one tick; writes nothing, except for quarantining unreadable inbox files."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class SnapshotLoader:
         others: "Callable[[], Sequence[SnapshotLoader]]" = tuple,
         outbox: "Outbox | None" = None,
     ) -> None:
-        """`others` load the workspaces that share our limits: compartments, or the workspace around a compartment."""
+        """`others` load the workspaces under the same limits: compartments, or the outer workspace."""
         self._ws = workspace
         self._evidence = evidence
         self._others = others
@@ -106,11 +106,11 @@ class SnapshotLoader:
         return found[0] if found else EventQueue()
 
     def waits(self) -> tuple[QueuedMessage, ...]:
-        """What waits to be woken now, oldest first, with what is ahead of it."""
+        """The messages that wait for a wake now, oldest first, with the queue ahead."""
         return plan_waits(self.around(()), self._ws.clock.now())
 
     def _spent(self, looks: tuple[TaskEvidence, ...], waiting: tuple[Message, ...]) -> MonthSpending | None:
-        """What the month has cost, where something waits that would cost more; else nobody asks."""
+        """The cost of the month, if work waits that would cost more; otherwise nothing is read."""
         waits = any(
             (look.box is Box.NEW and look.message and self._ws.settings.is_woken(look.message.to))
             or (look.task and look.task.state is State.FAILED)
@@ -128,14 +128,14 @@ class SnapshotLoader:
         return tuple(message for message in found if not self._is_too_early(message))
 
     def _is_too_early(self, message: Message) -> bool:
-        """Whether what its task comes after was reopened after the message had been sent."""
+        """Whether a predecessor of its task was reopened after the message was sent."""
         if message.task is None or message.kind is not Kind.TASK or not message.definition.get("after"):
             return False
         task = self._ws.known(message.task)
         return task is not None and bool(self._evidence.blockers(task))
 
     def begun(self) -> tuple[Message, ...]:
-        """Messages in new/ whose run was started by a tick that died before it could move them."""
+        """Messages in new/ whose run was started by a tick that died before moving them."""
         return tuple(message for message, is_begun in self._new_messages() if is_begun)
 
     def _new_messages(self) -> Iterable[tuple[Message, bool]]:
@@ -167,7 +167,7 @@ class SnapshotLoader:
         return self._listed(lambda: self._ws.messages_in(agent, Box.NEW))
 
     def _ready(self, looks: tuple[TaskEvidence, ...]) -> tuple[Task, ...]:
-        """Tasks for `auto`: in backlog, nobody's, routed, with everything before them done; best first."""
+        """Tasks for `auto`: unassigned in backlog, routed, with all predecessors done; best first."""
         watched = {look.entry.task for look in looks}
         found = []
         for row in self._ws.rows():
@@ -181,7 +181,7 @@ class SnapshotLoader:
         return tuple(sorted(found, key=lambda t: (text.rank(t.priority), t.created or oldest, t.id)))
 
     def outcomes(self) -> dict[AgentId, tuple[RunOutcome, ...]]:
-        """How each agent's work ended in the last two days, oldest first; True: it went well."""
+        """The ends of each agent's work in the last two days, oldest first; True: success."""
         return outcomes(self._journals())
 
     def _journals(self) -> list[Line]:

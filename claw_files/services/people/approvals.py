@@ -37,7 +37,7 @@ _BRIEF = pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-(?P<person>.+))?\.md")
 
 
 class ChoicePlace(Protocol):
-    """Where a task lies, and who moves it there."""
+    """The workspace of a task, and its services."""
 
     @property
     def workspace(self) -> Workspace: ...
@@ -54,21 +54,21 @@ Find = Callable[[TaskId, AgentId], ChoicePlace]
 
 
 class AlreadyDecided(Exception):
-    """What was to be decided is decided."""
+    """The decision was already made."""
 
 
 class Choices:
-    """Takes ticked boxes as commands of the person whose file it is."""
+    """Carries out ticked boxes as commands of the file's person."""
 
     def __init__(self, workspace: Workspace, messages: "Callable[[], Mailbox]", find: Find) -> None:
         self._ws, self._messages, self._find = workspace, messages, find
 
     def is_due(self) -> bool:
-        """Whether a box was ticked that was not looked at: a stat of each file, which is read when it has changed."""
+        """Whether an unprocessed box is ticked: one stat per file; changed files are read."""
         return bool(self._ticked_now())
 
     def take(self) -> list[Action]:
-        """Carry out what is ticked; what that was. Raises Busy, and what kept a file from being marked."""
+        """Carry out the ticked choices and return them. Raises Busy, and errors of marking a file."""
         taken: list[Action] = []
         wrong: ClawError | None = None
         for person, path, choice in self._ticked_now():
@@ -81,7 +81,7 @@ class Choices:
         return taken
 
     def _ticked_now(self) -> list[tuple[AgentId, str, TickedChoice]]:
-        """What is ticked in files that have changed; those in which nothing is are remembered."""
+        """The ticked choices in changed files; files without any are remembered."""
         seen = before = self._ws.cache.known(NAME, dict[str, Stamp]) or {}
         found: list[tuple[AgentId, str, TickedChoice]] = []
         for person, path in self._files():
@@ -99,7 +99,7 @@ class Choices:
     # --- where
 
     def _files(self) -> Iterator[tuple[AgentId, str]]:
-        """Each file in which a person may tick something, with the person; one that two share is nobody's."""
+        """Each file in which a person may tick boxes, with the person; a file shared by two has none."""
         settings = self._ws.settings
         people = [agent for agent in settings.agents.values() if agent.kind is AgentKind.HUMAN]
         names = list(reversed(self._ws.files.names("briefs"))) if people else []
@@ -120,7 +120,7 @@ class Choices:
         return None
 
     def _ticked(self, path: str) -> list[TickedChoice]:
-        """What is ticked in a file; not a last line that somebody is writing."""
+        """The ticked choices in a file, except for an unfinished last line."""
         try:
             content = self._ws.files.read(path, cap_bytes=CAP_BYTES)
         except ClawError:
@@ -148,7 +148,7 @@ class Choices:
         return Action(act=Act.CHOICE, task=task, agent=person, key=choice.key, why=why)
 
     def _carry_out(self, person: AgentId, choice: TickedChoice) -> None:
-        """Do what was chosen. Raises Over, and what the command would raise."""
+        """Carry out the choice. Raises Over, and the command's errors."""
         found = self._ws.find_message(person, choice.key)
         if found is None or choice.what.lower() not in (found[0].id.lower(), str(found[0].task).lower()):
             raise NotFound("message", choice.key, f"nobody asked {person} for this")
@@ -173,7 +173,7 @@ class Choices:
             raise AlreadyDecided("it has another answer")
 
     def _decide(self, person: AgentId, message: Message, choice: TickedChoice) -> None:
-        """End the person's task with the word that was chosen; what is written behind it is the summary."""
+        """End the person's task with the chosen word; the text after it is the summary."""
         assert message.task is not None
         words_there = sorted(forms.words_of(message), key=len, reverse=True)
         word = next((it for it in words_there if f"{choice.text} ".lower().startswith(f"{it} ")), None)
@@ -208,7 +208,7 @@ class Choices:
 
 
 def _is_so(task: Task, choice: TickedChoice) -> bool:
-    """Whether the task stands as the choice wanted it, for the attempt that it is about."""
+    """Whether the task is in the state for the choice, in the same attempt."""
     if choice.verb == "approve":
         return task.state is State.DONE and task_key(task, "review") == choice.key
     before = replace(task, attempt=task.attempt - 1)

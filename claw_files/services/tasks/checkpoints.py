@@ -24,7 +24,7 @@ class Checkpoints:
     """The files in checkpoints/: each belongs to one agent or to one run of a worker."""
 
     def __init__(self, workspace: Workspace, in_place: bool = False) -> None:
-        """With `in_place` for a run in a sandbox: it sees the one file that was bound for it, never a new one."""
+        """With `in_place` for a sandboxed run, which sees only the one file that was bound for it."""
         self._ws, self._in_place = workspace, in_place
 
     def save(
@@ -35,7 +35,7 @@ class Checkpoints:
         pending: tuple[str, ...],
         body: str,
     ) -> Checkpoint:
-        """Write the agent's checkpoint; what is completed now is in none of the other lists.
+        """Write the agent's checkpoint; completed tasks are removed from the other lists.
 
         Raises Refused for a text over 1 MB, InvalidFile for lists that are too long for front matter.
         """
@@ -69,11 +69,11 @@ class Checkpoints:
 
     @staticmethod
     def resume(checkpoint: Checkpoint) -> tuple[str, ...]:
-        """What to do, in order: what was begun is begun again, then what is pending; what is completed is skipped."""
+        """The tasks to do, in order: first those in progress again, then pending ones; completed ones are skipped."""
         return tuple(dict.fromkeys((*checkpoint.in_progress, *checkpoint.pending)))
 
     def result(self, label: str, run: RunId | None = None, is_over: bool = False) -> Result | None:
-        """What the worker left, or None when there is nothing of this run. Raises InvalidFile, CannotRead.
+        """The worker's result, or None without one of this run. Raises InvalidFile, CannotRead.
 
         An empty file is none while the run lives: it was made for it. Once it `is_over`, "empty" is raised.
         """
@@ -88,7 +88,7 @@ class Checkpoints:
         return found if run is None or found.run in (None, run) else None
 
     def left(self, label: str, run: Run | None) -> Result | None:
-        """What the run left. A file that cannot be used is a failed result that says why, and stays where it is."""
+        """The run's result. An invalid file is a failed result with the reason, and is kept."""
         name, is_over = run.id if run else None, run is not None and not run.alive
         try:
             return self.result(label, name, is_over)
@@ -120,7 +120,7 @@ class Checkpoints:
         return found[::-1]
 
     def stamp(self, task: Task) -> Stamp | None:
-        """When the checkpoint that belongs to a task's work was written last."""
+        """The time of the last write of the checkpoint for a task's work."""
         path = self.worker_path(task.label) if task.label else self.path(task.assignee) if task.assignee else None
         return self._ws.files.stamp(path) if path else None
 
@@ -138,7 +138,7 @@ class Checkpoints:
 
     @staticmethod
     def aside_path(label: str, stamp: Stamp) -> str:
-        """Where the result that was written then lies once a new run of the label has begun."""
+        """The path of that result after a new run of the label has begun."""
         return f"checkpoints/old/subagent-{label}-{stamp.mtime:%Y%m%dT%H%M%SZ}-{stamp.mtime_ns % 1_000_000_000:09d}.md"
 
     @staticmethod
@@ -147,7 +147,7 @@ class Checkpoints:
 
     @staticmethod
     def worker_path(label: str) -> str:
-        """Where the worker with that label writes: its name comes from the contract, never from the file's content."""
+        """The path for the worker with that label, from its contract, never from a file's content."""
         return f"checkpoints/subagent-{text.label(label)}.md"
 
 
