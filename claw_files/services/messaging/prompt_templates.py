@@ -51,7 +51,8 @@ def task_text(
         findings: the status file, where it holds what others wrote since the task was given.
     """
     resume = _resume(task, checkpoint, findings)
-    name = "person" if is_person else "worker" if task.label else "task"
+    for_whom = "worker" if task.label else "task"
+    name = for_whom if not is_person else "choice" if task.choices else "person"
     text = _task_text(name, task, body.strip(), run, resume, before, is_whole=True)
     if payload_sizes.way(text) is not payload_sizes.PayloadWay.MESSAGE:
         text = _task_text(name, task, body.strip(), run, resume, before, is_whole=False)

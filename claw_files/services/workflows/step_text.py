@@ -204,8 +204,7 @@ def _how_to_answer(step: Step, task: TaskId, kind: AgentKind) -> list[str]:
     late = step.deadline
     over = f" Without an answer in {render_duration(late.length)}: {late.word or 'it has failed'}." if late else ""
     if kind is AgentKind.HUMAN:
-        how = f"Tick a box below, or type `clawfiles done {task} --answer {choices[0]}`." if choices else ""
-        return [f"{how}{over}".strip()] if choices or late else []
+        return [over.strip()] if late else []
     if not choices:
         return []
     place = "the front matter of your result" if kind is AgentKind.WORKER else "the front matter of its status file"
