@@ -10,7 +10,7 @@ from claw_files import config
 from claw_files.core.errors import InvalidConfig
 from claw_files.core.event import SourceMark
 from claw_files.core.keys import topic_key
-from claw_files.core.model import AgentId, Run, RunId
+from claw_files.core.model import AgentId, KeyText, Kind, Message, Run, RunId
 from claw_files.policy import source_rules as rules
 from claw_files.policy.dispatch_queue import plan_waits
 from claw_files.policy.snapshot import Snapshot
@@ -24,6 +24,8 @@ coordinator = "sam"
 monitor = "sentry"
 [agents.sam]
 [agents.sentry]
+[agents.coder]
+command = ["coder"]
 [limits]
 runs = 1
 [sources.orders]
@@ -65,7 +67,11 @@ def test_a_running_poll_is_alone_and_a_full_house_has_none() -> None:
 def test_a_poll_takes_no_place_from_agents() -> None:
     assert rules.is_poll(run("orders"))
     assert not rules.is_poll(replace(run("orders"), key=topic_key("health", "orders", NOW)))
-    assert plan_waits(replace(snap(), live=(run("orders"),)), NOW) == ()
+    words = Message(id="m", key=KeyText("m"), kind=Kind.ANNOUNCE, sender=AgentId("sam"), to=AgentId("coder"), sent=NOW)
+    waiting = replace(snap(), live=(run("orders"),), waiting=(words,))
+    assert [it.held_by for it in plan_waits(waiting, NOW)] == [None]
+    other = replace(run("orders"), agent=AgentId("peter"), key=KeyText("tc-1.1"))
+    assert [it.held_by for it in plan_waits(replace(waiting, live=(other,)), NOW)] == ["limits.runs"]
 
 
 def test_the_pause_doubles_up_to_an_hour_and_is_never_shorter_than_the_interval() -> None:
