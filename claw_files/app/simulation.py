@@ -3,8 +3,11 @@
 from datetime import datetime
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from claw_files.app.resolver import Resolver
 from claw_files.app.wiring import App
+from claw_files.config import Settings
 from claw_files.policy.forecast import NextAction, Simulation
 from claw_files.policy.heartbeat_plan import next_due
 from claw_files.processes.silent_runner import SilentRunner, end_of
@@ -19,6 +22,10 @@ MOST_ROUNDS = 3  # ticks on end that decide the same: that is a fault somewhere,
 
 class _SimulatedApp(App):
     """A workspace in which a write stays in memory, a run says nothing, and nothing is sent."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        return replace(super().settings, sources={})  # what they would bring, nobody knows
 
     @cached_property
     def files(self) -> DiskFiles:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from claw_files.app.simulation import simulate
 from claw_files.core.event import MOST_WAITING
 from claw_files.testing.patience import until
 from tests.support.office import TEAM, Office
@@ -375,3 +376,10 @@ def test_an_address_that_is_wrong_is_not_shown(offices: Any, monkeypatch: pytest
         assert "failures: 1" in mark(office)
         told = "".join(path.read_text() for path in office.root.rglob("*") if path.is_file() and path.suffix != ".toml")
         assert "hunter2" not in told
+
+
+def test_a_simulation_polls_nothing(offices: Any) -> None:
+    office = offices(source(PRINT))
+    before = office.tree()
+    assert simulate(office.app(), office.clock.now() + timedelta(hours=1)).ticks == ()
+    assert office.tree() == before
