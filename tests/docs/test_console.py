@@ -8,12 +8,14 @@ or `<!-- append: PATH -->` above a block whose text goes into that file.
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.support import warm
 
 ROOT = Path(__file__).parents[2]
 HOW_TOS, TUTORIALS = (sorted((ROOT / "docs" / folder).glob("*.md")) for folder in ("how-to", "tutorial"))
@@ -64,7 +66,7 @@ def terminal(tmp_path: Path) -> Terminal:
     programs, scratch = tmp_path / "bin", tmp_path / "scratch"
     programs.mkdir(), scratch.mkdir()
     program = programs / "clawfiles"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m claw_files "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {shlex.join(warm.command())} "$@"\n')
     program.chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "NO_COLOR": "1", "REPOSITORY": str(ROOT)}

@@ -22,6 +22,7 @@ import pytest
 from claw_files.core.operation_table import OPERATIONS
 from claw_files.operations.argument_schemas import schema
 from claw_files.testing.patience import until
+from tests.support import warm
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -49,6 +50,10 @@ class Team:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def words(self, *arguments: str) -> list[str]:
+        return [*warm.command(), "-C", str(self.root), *arguments]
+
+    def real(self, *arguments: str) -> list[str]:
+        """The same by a real start, where process ids are looked at."""
         return [sys.executable, "-m", "claw_files", "-C", str(self.root), *arguments]
 
     def run(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -61,7 +66,8 @@ class Team:
 
     def start(self, *arguments: str, **env: str) -> "subprocess.Popen[bytes]":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.started.append(subprocess.Popen(self.words(*arguments), env=ENV | env, **pipes))
+        words = self.real if "daemon" in arguments else self.words
+        self.started.append(subprocess.Popen(words(*arguments), env=ENV | env, **pipes))
         return self.started[-1]
 
     def stop(self) -> None:
@@ -173,7 +179,7 @@ def test_a_server_does_not_outlive_the_client_that_started_it(team: Team) -> Non
         'os.write(writing, b\'{"jsonrpc":"2.0","id":1,"method":"ping"}\\n\'); server.stdout.readline()\n'
         "print(server.pid, other.pid, flush=True); time.sleep(600)\n"
     )
-    words = [sys.executable, "-c", script, *team.words("mcp", "--agent", "peter")]
+    words = [sys.executable, "-c", script, *team.real("mcp", "--agent", "peter")]
     client = subprocess.Popen(words, env=ENV, stdout=subprocess.PIPE)
     assert client.stdout
     server, other = map(int, client.stdout.readline().split())

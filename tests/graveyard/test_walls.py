@@ -86,6 +86,8 @@ def test_a_request_that_is_cancelled_is_over_and_its_server_goes_on(wire: Wire) 
     wire.begin()
     wire.say("tools/call", 2, name="inbox", arguments={"timeoutSeconds": 50})
     wire.say("notifications/cancelled", requestId=2, reason="enough")
+    wire.say("tools/call", 9, name="task_list", arguments={})
+    wire.hears(9)  # so both were heard before there is a message
     wire.board.type("send", "peter", "Which host?", "--agent", "sam")
 
     wire.say("tools/call", 3, name="inbox", arguments={})
