@@ -45,7 +45,6 @@ class RunHistory:
 
     def workflow_of(self, task: TaskId) -> str | None:
         """The workflow of the outermost run of the task."""
-        for run in self.runs_of(task)[:1]:
-            with suppress(ClawError):
-                return self._ws.load(TaskId(run.upper())).task.workflow
-        return None
+        runs = self.runs_of(task)
+        known = self._ws.known(TaskId(runs[0].upper())) if runs else None
+        return known.workflow if known else None

@@ -1,7 +1,6 @@
 """Statistics of some days of the journal (`policy.work_statistics`), with facts of tasks and runs."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from claw_files.core.errors import ClawError, NotFound
@@ -76,15 +75,10 @@ class Statistics:
         rows = {row.id: row.type for row in self._ws.rows() if not row.error}
         found: dict[TaskId, str] = {}
         for task in tasks:
-            kind = rows[task] if task in rows else self._type(task)
-            if kind:
+            known = None if task in rows else self._ws.known(task)
+            if kind := known.type if known else rows.get(task):
                 found[task] = kind
         return found
-
-    def _type(self, task: TaskId) -> str | None:
-        with suppress(ClawError):
-            return self._ws.load(task).task.type
-        return None
 
     def _reasons(self, runs: tuple[str, ...]) -> dict[str, int]:
         counts: dict[str, int] = {}

@@ -181,10 +181,7 @@ class UsageRecorder:
         return forms.priced(usage, price.input, price.output, price.cached)
 
     def _task(self, run: Run) -> Task | None:
-        try:
-            return self._ws.load(run.task).task if run.task else None
-        except ClawError:
-            return Task(id=text.task_id(run.task)) if run.task else None
+        return (self._ws.known(run.task) or Task(id=text.task_id(run.task))) if run.task else None
 
     def _read(self, path: str) -> bytes | None:
         try:

@@ -1,7 +1,5 @@
 """Saves the partial work of a run before it is stopped, where its agent will find it."""
 
-from contextlib import suppress
-
 from msgspec.structs import replace
 
 from claw_files.core import text
@@ -29,13 +27,8 @@ class PartialResults:
 
         What a worker has written for this run itself stays. Doing it again changes nothing.
         """
-        task = self._task(run)
+        task = self._ws.known(run.task) if run.task else None
         return self._as_result(run, task, task.label) if task and task.label else self._as_checkpoint(run)
-
-    def _task(self, run: Run) -> Task | None:
-        with suppress(ClawError):
-            return self._ws.load(run.task).task if run.task else None
-        return None
 
     def _as_result(self, run: Run, task: Task, label: str) -> str:
         path = self._checkpoints.worker_path(label)

@@ -191,10 +191,7 @@ class Sessions:
         """The label of a worker's contract, from its task; for a missing task, the name in the key."""
         if agent.kind is not AgentKind.WORKER:
             return None
-        found = tasks.get(task) if task else None
-        if found is None and task:
-            with suppress(ClawError):
-                found = self._ws.load(task).task
+        found = (tasks.get(task) or self._ws.known(task)) if task else None
         return (found.label if found else None) or key
 
     # --- what is looked up only for those that are shown
