@@ -6,27 +6,21 @@ from claw_files.core.errors import ClawError
 from claw_files.core.journal_events import JournalEvent as E
 from claw_files.formats import journal
 from claw_files.system import journal_files
-from claw_files.system.files import Files
+from claw_files.system.files import Files, read_or_empty
 
 PATH = ".clawfiles/epoch"
 
 
 def next_epoch(files: Files) -> int:
     """One more than the highest that was."""
-    return max(_copy(files), _in_journal(files)) + 1
+    copy = read_or_empty(files, PATH, 100).decode("ascii", "replace").strip()
+    return max(_number(copy), _in_journal(files)) + 1
 
 
 def keep(files: Files, epoch: int) -> None:
     """Write the copy: so the journal need not be kept for ever."""
     with suppress(ClawError):
         files.commit(PATH, lambda _: f"{epoch}\n".encode(), None)
-
-
-def _copy(files: Files) -> int:
-    try:
-        return _number(files.read(PATH, 100).data.decode("ascii", "replace").strip())
-    except ClawError:
-        return 0
 
 
 def _in_journal(files: Files) -> int:

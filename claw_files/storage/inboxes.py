@@ -23,7 +23,7 @@ from claw_files.policy.snapshot import ToldMark, ToldMarks
 from claw_files.storage.locks import Claims
 from claw_files.storage.places import Siblings
 from claw_files.system.clock import Clock
-from claw_files.system.files import Files
+from claw_files.system.files import Files, read_or_empty
 from claw_files.system.paths import journal_path
 
 FOLDER, MARKS = "wakes", "wakes/tasks"
@@ -60,9 +60,7 @@ class WakeCauses:
 
     def caused(self, root: str) -> int:
         """The number of runs that the root message has caused, including its own."""
-        with suppress(ClawError):
-            return 1 + len(set(self._shared.read(f"{FOLDER}/{root}").data.splitlines()))
-        return 1
+        return 1 + len(set(read_or_empty(self._shared, f"{FOLDER}/{root}").splitlines()))
 
     def count(self, message: Message, run: RunId) -> None:
         """Record the run that a message is about to cause, if it is not the first of its root."""

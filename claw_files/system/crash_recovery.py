@@ -17,7 +17,7 @@ from claw_files.core.model import Audit
 from claw_files.formats.journal import render
 from claw_files.system.clock import Clock
 from claw_files.system.durable import forget, lock_within, new_file, try_lock, writing
-from claw_files.system.files import Content, Files
+from claw_files.system.files import Content, Files, read_or_empty
 from claw_files.system.path_gate import PathGate, content_in
 from claw_files.system.paths import HAND_BYTES, journal_path
 from claw_files.system.swap_folder import GONE, LATE, MOVED, NOTE, PART, Intent, Private, mark
@@ -120,10 +120,7 @@ class Recovery:
 
     def _is_journalled(self, line: bytes, at: datetime) -> bool:
         for day in (at, at + timedelta(days=1)):  # planned before midnight, written after
-            try:
-                data = self._files.read(journal_path(day), 1 << 30).data
-            except (NotFound, CannotRead):
-                continue
+            data = read_or_empty(self._files, journal_path(day), 1 << 30)
             if b"\n" + line.rstrip(b"\n") + b"\n" in b"\n" + data:
                 return True
         return False

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from claw_files.core.digest import digest
+from claw_files.core.errors import CannotRead, NotFound
 from claw_files.core.text import FILE_BYTES
 
 _LATEST: Final = 253402300799 * 10**6  # microseconds: the end of the year 9999
@@ -133,3 +134,11 @@ class Files(Protocol):
 
     def folder(self, path: str) -> None:
         """Make sure that the folder is there, and durable."""
+
+
+def read_or_empty(files: Files, path: str, cap_bytes: int = FILE_BYTES) -> bytes:
+    """The bytes of a file; empty if it is missing or unreadable."""
+    try:
+        return files.read(path, cap_bytes).data
+    except (NotFound, CannotRead):
+        return b""

@@ -1,7 +1,6 @@
 """The journal's files, one for each day: `audit/2026-03-07.jsonl`."""
 
-from claw_files.core.errors import ClawError
-from claw_files.system.files import Files
+from claw_files.system.files import Files, read_or_empty
 from claw_files.system.paths import JOURNAL_BYTES
 
 
@@ -12,7 +11,4 @@ def days(files: Files) -> list[str]:
 
 def read(files: Files, path: str) -> bytes:
     """The journal at the path; empty if it is missing or unreadable, which the doctor reports."""
-    try:
-        return files.read(path, JOURNAL_BYTES).data
-    except ClawError:
-        return b""
+    return read_or_empty(files, path, JOURNAL_BYTES)

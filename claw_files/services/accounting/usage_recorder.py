@@ -23,6 +23,7 @@ from claw_files.services.accounting.spend import Spending
 from claw_files.services.evidence.run_logs import LOG_BYTES
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.workspace import Workspace
+from claw_files.system.files import read_or_empty
 
 LONGEST = timedelta(days=31)  # how far back the journal is searched for earlier records
 
@@ -72,7 +73,7 @@ class UsageRecorder:
         """The run, read from its run.md."""
         path = f"runs/{name}/run.md"
         try:
-            run = runs.parse(self._read(path) or b"", path)
+            run = runs.parse(self._read(path), path)
         except InvalidFile:
             return None
         return run if run.id == name else None
@@ -98,7 +99,7 @@ class UsageRecorder:
         task = self._task(run)
         if task and task.label:
             path = Checkpoints.worker_path(task.label)
-            claimed = forms.of_front_matter(self._read(path) or b"", path)
+            claimed = forms.of_front_matter(self._read(path), path)
             return ReportedUsage(usage=claimed, source=path) if claimed else None
         return self._claimed(task, run.agent)
 
@@ -183,11 +184,8 @@ class UsageRecorder:
     def _task(self, run: Run) -> Task | None:
         return (self._ws.known(run.task) or Task(id=text.task_id(run.task))) if run.task else None
 
-    def _read(self, path: str) -> bytes | None:
-        try:
-            return self._ws.files.read(path, LOG_BYTES).data
-        except ClawError:
-            return None
+    def _read(self, path: str) -> bytes:
+        return read_or_empty(self._ws.files, path, LOG_BYTES)
 
 
 def _is_check(run: str) -> bool:

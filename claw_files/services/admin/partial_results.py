@@ -11,6 +11,7 @@ from claw_files.services.evidence.run_logs import last_bytes
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.storage.workspace import Workspace
+from claw_files.system.files import read_or_empty
 from claw_files.system.output_capture import last_lines
 
 PARTIAL_CHARACTERS = 20_000
@@ -75,17 +76,12 @@ class PartialResults:
     def _left(self, run: Run) -> str:
         """The partial work of the run, as quoted data."""
         parts = [f"The daemon stopped, and ended it on {text.render_instant(self._ws.clock.now())}."]
-        if partial := self._text(f"runs/{run.id}/partial.md"):
+        partial = read_or_empty(self._ws.files, f"runs/{run.id}/partial.md").decode("utf-8", "replace").strip()
+        if partial:
             parts.append(prompt_templates.quoted(partial[:PARTIAL_CHARACTERS], run.agent))
         if tail := self._tail(run):
             parts.append("The last lines of its output:\n\n" + prompt_templates.quoted(tail, run.agent))
         return "\n\n".join(parts) + "\n"
-
-    def _text(self, path: str) -> str:
-        try:
-            return self._ws.files.read(path).data.decode("utf-8", "replace").strip()
-        except ClawError:
-            return ""
 
     def _tail(self, run: Run) -> str:
         return last_lines(b"".join(last_bytes(self._ws, run.id, log) for log in ("stdout.log", "stderr.log")))
