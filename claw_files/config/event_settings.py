@@ -27,6 +27,10 @@ class EventSettings(Value, frozen=True):
     keep: timedelta = timedelta(days=30)  # so long, at least, the key of one is remembered
     handlers: Mapping[str, EventHandler] = {}
 
+    def of(self, type: str) -> EventHandler:
+        """What the configuration says of the type, also where that is nothing."""
+        return self.handlers.get(type) or EventHandler(event=type)
+
 
 class Source(Value, frozen=True):
     """Where events are fetched from: exactly one of `command`, `sql` and `files` is set."""

@@ -1,6 +1,6 @@
 """The operations on events."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from claw_files.operations.fields import JSON_ONLY, SHELL_ONLY, Count, File, Flag, Name, Names, Object, Shell, Text
 from claw_files.operations.reply import Reply
@@ -64,12 +64,9 @@ def list_events(app: "App", *, failed: Flag = False, done: Flag = False, limit: 
     from claw_files.presentation.views import rows_text
 
     found = app.events.listed("failed" if failed else "done" if done else "waiting", limit)
-    facts: list[dict[str, Any]] = [
-        {"id": it.mark, "type": it.type, "key": it.key, "status": it.status, "at": it.at, "reason": it.reason}
-        for it in found
-    ]
-    rows = [(it.mark, it.type, it.key or "", it.status, app.when(it.at), it.reason or "") for it in found]
-    return Reply(lambda: {"events": facts}, lambda: rows_text(rows) or "no events")
+    keys = ("id", "type", "key", "status")
+    rows = [(*(it[key] or "" for key in keys), app.when(it["at"]), it["reason"] or "") for it in found]
+    return Reply(lambda: {"events": found}, lambda: rows_text(rows) or "no events")
 
 
 def replay(app: "App", id: Name) -> Reply:

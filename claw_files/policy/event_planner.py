@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from claw_files.config import Settings
 from claw_files.core.errors import UsageError
 from claw_files.core.event import Event, EventQueue
 from claw_files.core.text import rank, safe
 from claw_files.core.workflow import Input
+from claw_files.formats.workflow_file import name_of
 from claw_files.policy.snapshot import Act, Action, Snapshot
 
 MOST_ACCEPTED = 250  # in one tick, so that nothing else waits long; the next tick goes on
@@ -33,11 +33,11 @@ def plan_events(snap: Snapshot, now: datetime) -> Iterator[Action]:
 
 def _starts(queue: EventQueue, snap: Snapshot) -> Iterator[Action]:
     at_work = Counter(event.partition(".")[2] for event in _open(snap))
-    begun = 0
-    for event in sorted(queue.accepted, key=lambda it: (_rank(snap.settings, it.type), it.since, it.name)):
+    known, begun = {it.type: snap.settings.events.of(it.type) for it in queue.accepted}, 0
+    for event in sorted(queue.accepted, key=lambda it: (rank(known[it.type].priority), it.since, it.name)):
         if begun == MOST_STARTED:
             return
-        if at_work[event.type] < at_once(snap.settings, event.type):
+        if at_work[event.type] < known[event.type].at_once:
             at_work[event.type] += 1
             begun += 1
             yield Action(act=Act.EVENT_START, key=event.name, why=f"an event of type {event.type}")
@@ -47,17 +47,6 @@ def _open(snap: Snapshot) -> set[str]:
     """The events whose work is not over, each once."""
     tasks = (look.task for look in snap.looks)
     return {task.event for task in tasks if task and task.event and not task.state.is_closed}
-
-
-def _rank(settings: Settings, type: str) -> int:
-    handler = settings.events.handlers.get(type)
-    return rank(handler.priority if handler else None)
-
-
-def at_once(settings: Settings, type: str) -> int:
-    """How many events of the type may be at work."""
-    handler = settings.events.handlers.get(type)
-    return handler.at_once if handler else 5
 
 
 def events_due(snap: Snapshot, now: datetime) -> Iterable[datetime]:
@@ -76,7 +65,7 @@ def inputs_of(event: Event, inputs: Iterable[Input], given: Mapping[str, str], p
 
     Raises UsageError for an input that has neither value nor default.
     """
-    found, named = dict[str, str](), {_name(key): key for key in event.fields}
+    found, named = dict[str, str](), {name_of(key): key for key in event.fields}
     for it in inputs:
         where = given.get(it.name)
         value = data_of(event, where) if where else _own(event, it.name, named, path)
@@ -93,10 +82,6 @@ def _own(event: Event, name: str, named: Mapping[str, str], path: str) -> Any:
     if name in named:
         return event.fields[named[name]]
     return {"text": event.text or None, "key": event.key, "type": event.type, "event": path}.get(name)
-
-
-def _name(key: str) -> str:
-    return "-".join(key.strip().lower().replace("_", " ").split())
 
 
 def data_of(event: Event, where: str) -> Any:

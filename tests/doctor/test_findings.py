@@ -66,6 +66,13 @@ def a_workflow_that_cannot_be_read(clinic) -> None:
     clinic.write("workflows/draft.md", b"\xff## a\n")
 
 
+@case("invalid-workflow", "clawfiles.toml")
+def a_handler_whose_workflow_there_is_not(clinic) -> None:
+    clinic.write("workflows/other.md", "## a\n- to: sam\n\nWrite\n")
+    events = '[events.order]\ndo = { workflow = "othr" }\n[events.query]\ndo = { workflow = "other" }\n'
+    clinic.write("clawfiles.toml", f"{SAM}{events}")
+
+
 @case("openclaw-ledger", "HEARTBEAT.md")
 def soul_beside_the_ledger(clinic) -> None:
     clinic.write("HEARTBEAT.md", "# Heartbeat\n")

@@ -383,15 +383,15 @@ def test_an_event_that_failed_is_replayed_once_its_cause_is_mended(busy: Office)
     drop(busy, "noise.json", '{"key": "a", "sum": 4}')
     busy.tick(SECONDS)
     (failed,) = busy.app("sam").events.listed("failed", 10)
-    assert (failed.type, failed.key) == ("noise", "a") and "nothing handles" in (failed.reason or "")
+    assert (failed["type"], failed["key"]) == ("noise", "a") and "nothing handles" in failed["reason"]
 
     busy.add("clawfiles.toml", '[events.noise]\ndo = { task = "Listen" }\n')
-    receipt = busy.app("sam").events.replay(failed.mark)
+    receipt = busy.app("sam").events.replay(failed["id"])
     busy.tick(SECONDS)
 
     assert tasks(busy) == [f"tc-noise-{receipt.mark}.md"]
     assert busy.names("events/failed") == []
-    assert [it.key for it in busy.app("sam").events.listed("done", 10)] in (["a", "a.r1"], ["a.r1", "a"])
+    assert [it["key"] for it in busy.app("sam").events.listed("done", 10)] in (["a", "a.r1"], ["a.r1", "a"])
     assert store(busy).emit(Event(type="noise", key="a")).is_known
     with pytest.raises(NotFound):
         busy.app("sam").events.replay("0" * 16)

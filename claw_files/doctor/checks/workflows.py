@@ -24,6 +24,11 @@ def workflows(s: Survey) -> Iterator[Finding]:
             continue  # told of among the names
         except InvalidFile as wrong:
             yield Finding("invalid-workflow", node.path, wrong.line, str(wrong))
+    asked = [(f"events.{it.event}", it.workflow) for it in s.settings.events.handlers.values()]
+    asked += [(f"schedules.{it.name}", it.workflow) for it in s.settings.schedules.values()]
+    for section, wanted in asked:
+        if wanted and wanted not in {node.name.removesuffix(".md") for node in nodes}:
+            yield Finding("invalid-workflow", "clawfiles.toml", None, f"[{section}] names {wanted!r}: there is none")
     others = {name: workflow for name, (_, workflow, _) in found.items()}
     for path, workflow, problems in found.values():
         for one in sorted((*problems, *check(workflow, s.settings, others)), key=lambda it: it.line):

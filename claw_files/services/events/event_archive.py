@@ -1,58 +1,49 @@
 """Events as commands see them: listed with what became of them, and handled once more."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from msgspec.structs import replace
 
 from claw_files.core.errors import ClawError, Conflict, NotFound
 from claw_files.core.event import FILE_BYTES, EmitReceipt, Event, EventName
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import Audit, Value
+from claw_files.core.model import Audit
 from claw_files.core.text import safe
 from claw_files.formats import event_file
-from claw_files.services.events.event_store import EventPlace, EventStore
+from claw_files.services.events.event_store import DONE, FAILED, EventStore
+from claw_files.system.files import Survey
 
 _BOXES = {"waiting": ("cur", "new"), "failed": ("failed",), "done": ("done",)}
-
-
-class ListedEvent(Value, frozen=True):
-    """An event, and what became of it."""
-
-    mark: str  # or the whole name of a file that was not accepted
-    type: str
-    key: str | None
-    status: str
-    at: datetime
-    reason: str | None
 
 
 class EventArchive(EventStore):
     """The store, with what only commands need."""
 
-    def listed(self, status: str, limit: int) -> list[ListedEvent]:
-        """The newest events of that status, oldest first."""
-        found = [(stat[1], box, stat[0]) for box in _BOXES[status] for stat in self._ws.files.survey(f"events/{box}")]
-        kept = [(at, EventPlace(box=box, name=name)) for at, box, name in sorted(found) if _is_event(name, status)]
-        return [self._listed(place, status) for _, place in kept[-limit:]]
+    def listed(self, status: str, limit: int) -> list[dict[str, Any]]:
+        """The newest events of that status, oldest first: id, type, key, status, at and reason of each."""
+        found = [(mtime, f"events/{box}/{name}") for box in _BOXES[status] for name, mtime, *_ in self._survey(box)]
+        kept = [(mtime, path) for mtime, path in sorted(found) if _is_event(path, status)]
+        return [self._listed(path, mtime, status) for mtime, path in kept[-limit:]]
 
-    def _listed(self, place: EventPlace, status: str) -> ListedEvent:
-        name, stamp = EventName.parse(place.name), self._ws.files.stamp(place.path)
-        event, reason = Event(type=name.type if name else ""), None
-        with suppress(ClawError):
-            event = self._read(place)
-        with suppress(ClawError):
-            raw = self._ws.files.read(f"{place.path}.reason").data if place.box == "failed" else b""
-            reason = raw.decode("utf-8", "replace").strip() or None
-        at = stamp.mtime if stamp else self._ws.clock.now()
-        mark = name.mark if name else place.name
-        return ListedEvent(mark=mark, type=event.type, key=event.key, status=status, at=at, reason=reason)
+    def _survey(self, box: str) -> list[Survey]:
+        return self._ws.files.survey(f"events/{box}")
 
-    def _read(self, place: EventPlace) -> Event:
-        name = EventName.parse(place.name)
-        event = event_file.parse(self._ws.files.read_live(place.path, FILE_BYTES).data, place.name)
+    def _listed(self, path: str, mtime_ns: int, status: str) -> dict[str, Any]:
+        name, reason = EventName.parse(path.rpartition("/")[2]), None
+        event = Event(type=name.type if name else "")
+        with suppress(ClawError):
+            event = self._read(path)
+        with suppress(ClawError):
+            reason = self._ws.files.read(f"{path}.reason").data.decode("utf-8", "replace").strip()
+        facts = {"id": name.mark if name else path.rpartition("/")[2], "type": event.type, "key": event.key}
+        return facts | {"status": status, "at": datetime.fromtimestamp(mtime_ns / 10**9, UTC), "reason": reason}
+
+    def _read(self, path: str) -> Event:
+        name = EventName.parse(path.rpartition("/")[2])
+        event = event_file.parse(self._ws.files.read_live(path, FILE_BYTES).data, path)
         return replace(event, type=name.type) if name else event
 
     def replay(self, id: str) -> EmitReceipt:
@@ -60,33 +51,27 @@ class EventArchive(EventStore):
 
         Raises NotFound, Conflict where several are called so, InvalidFile for what is no event, EventsFull.
         """
-        place = self._place(id)
-        event = self._read(place)
-        base = event.key or place.name.partition(".")[0]
-        again = (replace(event, key=f"{base}.r{number}") for number in count(1))
-        fresh = next(it for it in again if not self.known(EventName(mark=it.mark, type=it.type)))
-        receipt = self.emit(fresh)
-        if place.box == "failed":
-            audit = Audit(JournalEvent.EVENT_DONE, key=place.name, why=f"replayed as {receipt.name}")
-            self.put_away(place.path, place.name, audit)
-            self._ws.files.remove(f"{place.path}.reason", None)
+        path = self._path(id)
+        event, name = self._read(path), path.rpartition("/")[2]
+        again = (replace(event, key=f"{event.key or name.partition('.')[0]}.r{number}") for number in count(1))
+        receipt = self.emit(next(it for it in again if not self.known(EventName(mark=it.mark, type=it.type))))
+        if path.startswith(FAILED):
+            self.put_away(path, name, Audit(JournalEvent.EVENT_DONE, key=name, why=f"replayed as {receipt.name}"))
+            self._ws.files.remove(f"{path}.reason", None)
         return receipt
 
-    def _place(self, id: str) -> EventPlace:
-        found = [it for it in self._over() if it.name == id or (len(id) > 3 and it.name.startswith(id))]
+    def _path(self, id: str) -> str:
+        over = ((box, name) for box in (FAILED, DONE) for name in self._ws.files.names(box) if _is_event(name))
+        found = {name: f"{box}/{name}" for box, name in over if id in (name, name.partition(".")[0])}
         if not found:
             raise NotFound("event", id[:80], "`clawfiles event list --failed` and `--done` list those that are over")
-        if len({it.name for it in found}) > 1:
-            names = ", ".join(safe(it.name, 80) for it in found[:5])
+        if len(found) > 1:
+            names = ", ".join(safe(name, 80) for name in list(found)[:5])
             raise Conflict(f"{len(found)} events are called {id[:80]!r}: name one of {names}")
-        return found[0]
-
-    def _over(self) -> Iterator[EventPlace]:
-        for box in ("failed", "done"):
-            names = self._ws.files.names(f"events/{box}")
-            yield from (EventPlace(box=box, name=name) for name in names if _is_event(name))
+        return next(iter(found.values()))
 
 
-def _is_event(name: str, status: str = "") -> bool:
+def _is_event(path: str, status: str = "") -> bool:
     """Whether it is an event's file; of due times only those that failed are told of, and none is emitted again."""
-    return name.endswith((".json", ".md", ".refused")) and (status == "failed" or not name.startswith("schedule."))
+    is_due_time = path.rpartition("/")[2].startswith("schedule.")
+    return path.endswith((".json", ".md", ".refused")) and (status == "failed" or not is_due_time)

@@ -117,7 +117,7 @@ class EventCarrier:
 
     def _steps(self, event: Event, about: EventName) -> Iterator[Callable[[], object]]:
         """What handles the event, each as something to do: the configuration's, then workflows that name the type."""
-        handler = self._ws.settings.events.handlers.get(event.type) or EventHandler(event=event.type)
+        handler = self._ws.settings.events.of(event.type)
         file, own = f"{DONE}/{about}", f"{about.mark}.{about.type}"
         task = Task(id=self._id(event.type, about), type=handler.type, event=own, priority=handler.priority)
         if handler.task or handler.spawn:

@@ -11,7 +11,7 @@ from claw_files.core.digest import digest
 from claw_files.core.errors import CannotWrite, Conflict, NotFound, UsageError
 from claw_files.core.event import FILE_BYTES, MOST_WAITING, EmitReceipt, Event, EventName, EventsFull, is_type
 from claw_files.core.journal_events import JournalEvent
-from claw_files.core.model import Audit, Value
+from claw_files.core.model import Audit
 from claw_files.core.text import safe
 from claw_files.formats import event_file
 from claw_files.storage.workspace import Workspace
@@ -19,17 +19,6 @@ from claw_files.system.randomness import token
 
 BOXES = ("new", "cur", "done", "failed")
 NEW, CUR, DONE, FAILED = (f"events/{box}" for box in BOXES)
-
-
-class EventPlace(Value, frozen=True):
-    """A file of an event: the box that it lies in, and its name there."""
-
-    box: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        return f"events/{self.box}/{self.name}"
 
 
 class EventStore:
@@ -75,19 +64,16 @@ class EventStore:
 
     def known(self, name: EventName) -> str | None:
         """The name of a file that has this event already, in any box; None for a new one."""
-        return next((there.name for there in self.find(name)), None)
+        return next((path.rpartition("/")[2] for path in self.find(name)), None)
 
     def is_taken(self, name: EventName) -> bool:
         """Whether the event was accepted before, whatever became of it."""
-        return any(there.box != "new" for there in self.find(name))
+        return any(not path.startswith(NEW) for path in self.find(name))
 
-    def find(self, name: EventName) -> Iterator[EventPlace]:
-        """Where files of this event lie."""
-        for box in BOXES:
-            for ending in ("json", "md"):
-                there = str(replace(name, ending=ending))
-                if self._ws.files.stamp(f"events/{box}/{there}"):
-                    yield EventPlace(box=box, name=there)
+    def find(self, name: EventName) -> Iterator[str]:
+        """The paths of files with this event."""
+        names = [str(replace(name, ending=ending)) for ending in ("json", "md")]
+        return (path for box in BOXES for it in names if self._ws.files.stamp(path := f"events/{box}/{it}"))
 
     def waiting(self) -> int:
         """How many events wait to be handled: two listings. Those of schedules are few, and others may keep them."""
