@@ -20,6 +20,7 @@ from claw_files.operations.reply import Reply
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
+    from claw_files.core.model import AgentId
     from claw_files.core.workflow import Workflow as WorkflowFile
 
 Workflow = Annotated[Name, Shell("NAME|FILE")]
@@ -189,12 +190,10 @@ def run(
     app.check_takes_work()
     is_begun = bool(key and RunKey(app.workspace, workflow.name, key).run())
     caller = app.delegations.admit(app.actor, app.inside, 0 if is_begun else 1)
-    for agent in app.workflows.agents(workflow, known):  # a run hands out nothing that whoever begins it could not
-        app.check_use("spawn" if app.settings.is_worker(agent) else "delegate")
-        if not app.settings.is_worker(agent):
-            app.delegations.check(app.actor, agent, app.inside)
-        if wait:
-            check_wait(app.settings, app.actor, agent, app.lanes_held())
+    agents = app.workflows.agents(workflow, known)
+    _check_hands(app, agents)
+    for agent in agents if wait else ():
+        check_wait(app.settings, app.actor, agent, app.lanes_held())
     app.begin("workflow run", workflow.name, key, version, tuple(sorted(given.items())))
     copies = app.workflows.copies(workflow, name, file, known, version)
     made = begin(app.workspace, workflow, copies, given, app.actor, caller.within, key)
@@ -272,6 +271,14 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")
 
 
+def _check_hands(app: "App", agents: "list[AgentId]") -> None:
+    """Raises Refused where a run would hand work to somebody to whom whoever begins it could not."""
+    for agent in agents:
+        app.check_use("spawn" if app.settings.is_worker(agent) else "delegate")
+        if not app.settings.is_worker(agent):
+            app.delegations.check(app.actor, agent, app.inside)
+
+
 def resume(
     app: "App",
     run: Annotated[Task, Shell("RUN")],
@@ -297,6 +304,7 @@ def resume(
     if current:
         name = place.workspace.load(run).task.workflow or ""
         flow = place.workflows.sound(name, key=None)
+        _check_hands(app, place.workflows.agents(flow, None))
         now = (flow, place.workflows.copies(flow, name, key=None))
     moved = resume(place.workspace, run, app.actor, name_of(step) if step else None, now)
     app.wake()

@@ -162,6 +162,17 @@ def test_a_run_hands_nothing_to_whom_the_agent_may_not(team: Team, agent: str, t
     assert not team.exists("flows")
 
 
+def test_a_run_that_is_resumed_with_another_text_gains_no_rights_either(team: Team) -> None:
+    task = team.given("peter")
+    team.write("workflows/mine.md", "## look\n- to: research; tries: 1\n\nLook.\n")
+    _, mine = team.in_run_of(task, "workflow", "run", "mine")
+    team.type("sam", "cancel", mine)
+    team.write("workflows/mine.md", "## look\n- to: iris\n\nLook.\n")
+    code, said = team.in_run_of(task, "workflow", "resume", mine, "--current")
+    assert (code, "cannot be passed on to iris" in said) == (5, True), said
+    team.type("sam", "workflow", "resume", mine, "--current")
+
+
 def test_a_flow_shows_its_runs_and_is_cancelled_whole_without_a_dead_letter(team: Team, capsys: Any) -> None:
     task = team.given("peter")
     _, mine = team.runs(task, WORK + "\n## then\n- to: peter; after: read\n\nTell.\n")
