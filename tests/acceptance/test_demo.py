@@ -152,7 +152,7 @@ def test_news_inside_the_quiet_hours_wait_for_the_brief_which_is_delivered_once(
     assert told.index(day.NIGHT_NEWS) < told.index(day.REPORT[0])
 
 
-def test_nothing_is_handed_over_inside_the_quiet_hours(workday: Workday) -> None:
+def test_nothing_is_announced_in_quiet_hours(workday: Workday) -> None:
     window = tomllib.loads(workday.text("clawfiles.toml"))["quiet_hours"]["windows"][0]
     first = at(workday.journal()[0]["timestamp"]).astimezone(day.ZONE)
     end = datetime.combine(first.date(), time.fromisoformat(window.partition("-")[2]), day.ZONE)

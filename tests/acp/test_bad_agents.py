@@ -26,7 +26,7 @@ def check(team: Team, run: Run, sentence: str) -> None:
         ("long-id", "the agent's session has an id that cannot be kept"),
     ],
 )
-def test_one_that_cannot_begin(team: Team, words: str, sentence: str) -> None:
+def test_an_acp_program_that_cannot_start_fails_the_run(team: Team, words: str, sentence: str) -> None:
     team.script(words)
 
     check(team, team.work("!say hello"), sentence)
@@ -43,7 +43,7 @@ def test_one_that_cannot_begin(team: Team, words: str, sentence: str) -> None:
         (["!many 1001"], "the agent asked for more than 1000 permissions"),
     ],
 )
-def test_one_that_breaks_in_the_middle(team: Team, acts: list[str], sentence: str) -> None:
+def test_an_acp_program_that_breaks_in_the_middle_fails_the_run(team: Team, acts: list[str], sentence: str) -> None:
     check(team, team.work("!say hello", *acts), sentence)
 
 
@@ -77,7 +77,7 @@ def test_one_that_hangs_at_the_start_ends_with_its_run_and_says_so(team: Team) -
     assert team.said == ["clawfiles: the run was asked to end, and so was the agent"]
 
 
-def test_one_that_does_not_end_a_cancelled_turn_is_ended_with_its_run(team: Team) -> None:
+def test_an_acp_program_that_ignores_cancel_is_stopped_with_its_run(team: Team) -> None:
     team.begin("!child", "!say deaf", "!block")
     until(lambda: "deaf" in team.log(), "the turn")
 
@@ -94,7 +94,7 @@ OUTSIDE = ("/etc/hostname", "{root}/../outside", "{desk}/../clawfiles.toml", "{d
 
 
 @pytest.mark.parametrize("mode", ["approve-reads", "approve-all", "deny-all"])
-def test_each_request_is_answered_by_the_mode_and_stands_in_the_journal(team: Team, mode: str) -> None:
+def test_each_request_is_answered_by_the_mode_and_journalled(team: Team, mode: str) -> None:
     team.configure(f'permissions = "{mode}"')
     may_read, may_edit = mode != "deny-all", mode == "approve-all"
     team.work(
@@ -171,7 +171,7 @@ def test_its_own_reports_are_written_in_every_mode_but_one_and_by_no_link(team: 
     assert "hacked" not in (team.root / "clawfiles.toml").read_text()
 
 
-def test_what_cannot_be_written_down_is_not_allowed(tmp_path: Path) -> None:
+def test_a_permission_that_cannot_be_journalled_is_refused(tmp_path: Path) -> None:
     import asyncio
     import io
 

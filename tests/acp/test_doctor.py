@@ -61,7 +61,7 @@ def test_one_that_cannot_work_is_sent_nothing(team: Team, script: str, problem: 
     assert not any((team.root / "status").glob("*"))
 
 
-def test_one_that_never_answers_is_left_when_the_patience_is_over_and_nothing_of_it_lives(team: Team) -> None:
+def test_an_acp_program_that_never_answers_is_stopped_at_the_limit(team: Team) -> None:
     team.script("hang-at-initialize")
     around = Surroundings(settings=team.app.settings, base=str(team.root), root=str(team.root), environ=team.env)
 

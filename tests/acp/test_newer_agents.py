@@ -87,9 +87,7 @@ CALLS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_what_is_no_read_of_its_folder_is_refused_where_only_reads_are_allowed(
-    team: Team, call: dict[str, object]
-) -> None:
+def test_only_reads_of_the_own_folder_are_allowed_in_read_mode(team: Team, call: dict[str, object]) -> None:
     (team.desk / "a.txt").write_text("a")
     (team.desk / "out").symlink_to("/etc")
 

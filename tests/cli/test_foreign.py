@@ -35,7 +35,7 @@ LISTS = (
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_what_somebody_puts_into_a_folder_of_ours_hides_nothing_beside_it(desk, folder: str) -> None:
+def test_a_foreign_file_in_a_workspace_folder_hides_no_other_file(desk, folder: str) -> None:
     desk.ok("task", "new", "A bug", "--to", "peter", by="sam")
     desk.ok("claim", "TC-1", by="peter")
     desk.ok("heartbeat")

@@ -98,7 +98,7 @@ def test_a_run_binds_nobody_in_another_workspace(office, tmp_path: Path) -> None
     assert subprocess.run(runs.within(other, "research", command), capture_output=True).returncode == 0
 
 
-def test_in_the_run_of_a_check_nobody_acts_and_everybody_may_look(office) -> None:
+def test_in_the_run_of_a_check_no_agent_acts_and_reading_is_allowed(office) -> None:
     task = office.task()
 
     for by in ("sam", "peter", "dimitrios"):
@@ -120,7 +120,7 @@ def test_variables_make_no_run(office, monkeypatch: pytest.MonkeyPatch) -> None:
     assert office("task", "new", "x", "--json", by="peter").json["parent"] is None
 
 
-def test_what_calls_itself_a_supervisor_is_none_without_the_lock(office) -> None:
+def test_a_process_without_the_lock_is_no_supervisor(office) -> None:
     words = [sys.executable, "-m", "claw_files", "-C", str(office.root), "task", "new", "x", "--agent", "dimitrios"]
     says = [f"CLAWFILES_SUPERVISES={office.root}/runs/x-s1", "CLAWFILES_AGENT=dimitrios"]
     opens = f"exec 3>{office.root}/.clawfiles/runs/x-s1.lock; {shlex.join(words)}; true"

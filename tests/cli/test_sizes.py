@@ -21,7 +21,7 @@ def bodies(desk, agent: str) -> list[Path]:
     return sorted((desk.root / f"inbox/{agent}/bodies").iterdir())
 
 
-def test_a_long_text_between_agents_lies_whole_in_a_file_that_the_message_names(desk) -> None:
+def test_a_long_text_between_agents_is_stored_in_a_file_named_by_the_message(desk) -> None:
     app = _app(desk)
 
     app.messages.send("sam", "peter", LONG)

@@ -214,7 +214,7 @@ def rounds_of(office: Office) -> Rounds | None:
     return cron_rounds.load(str(office.root))
 
 
-def test_where_no_daemon_runs_the_heartbeat_pings_and_has_the_doctor_look(office: Office) -> None:
+def test_without_a_daemon_the_heartbeat_starts_pings_and_the_doctor(office: Office) -> None:
     """Not at its first tick, from which it counts; then at each interval, in a process that it does not wait for."""
     office.write("status/no-task.txt", "what is this?")
     root, settings = str(office.root), office.app().settings

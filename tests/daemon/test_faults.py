@@ -191,7 +191,7 @@ def test_a_folder_that_is_deleted_and_made_again_is_seen_again(home: Home) -> No
     sees(home)
 
 
-def test_a_second_daemon_is_refused_though_somebody_deletes_the_lock_files(home: Home) -> None:
+def test_a_second_daemon_is_refused_even_if_lock_files_are_deleted(home: Home) -> None:
     home.start()
 
     with tidied(str(home.root), ("locks",)):
@@ -199,7 +199,7 @@ def test_a_second_daemon_is_refused_though_somebody_deletes_the_lock_files(home:
     assert home.run("daemon", "run").returncode == 7
 
 
-def test_what_no_event_tells_is_found_by_the_rescan_and_counted(home: Home) -> None:
+def test_a_change_without_an_event_is_found_by_the_rescan_and_counted(home: Home) -> None:
     """A write through a memory mapping is told to nobody who watches the folder, before the file is closed."""
     home.write("clawfiles.toml", home.read("clawfiles.toml") + '\n[daemon]\nrescan = "2s"\n')
     task = home.new("iris")

@@ -64,7 +64,7 @@ def restart(home: Home) -> None:
     home.start()
 
 
-def test_a_busy_asker_hears_once_after_its_run_though_the_daemon_was_killed_in_between(home: Home) -> None:
+def test_a_busy_requester_is_notified_once_after_its_run_though_the_daemon_was_killed(home: Home) -> None:
     home.start()
     home.new("asker")
     is_there(home, "busy-tc-2.1-s1")
@@ -125,7 +125,7 @@ def test_a_flow_that_is_cancelled_under_a_daemon_stays_ended(home: Home) -> None
     assert home.names("runs") == ["tc-1.1-s1", "tc-2.1-s1", "tc-3.1-s1"]
 
 
-def test_a_message_to_a_session_is_answered_once_though_nobody_was_there_when_it_came(home: Home) -> None:
+def test_a_message_to_an_idle_session_is_answered_once(home: Home) -> None:
     home.write("go", "")
     home.start()
     home.ok("spawn", "look", "--worker", "reader", "--label", "below", "--size", "S", "--mode", "session")

@@ -39,9 +39,7 @@ def test_a_workspace_that_may_not_be_written_is_refused_in_one_sentence(home: Ho
 
 
 @pytest.mark.skipif(BOUND and not shutil.which("setpriv"), reason="needs setpriv: nothing is read-only for root")
-def test_a_folder_that_becomes_read_only_is_told_once_and_written_again_when_it_may(
-    home: Home, locked_up: list[Path]
-) -> None:
+def test_a_read_only_folder_is_reported_once_and_written_again_when_writable(home: Home, locked_up: list[Path]) -> None:
     first, second = home.new("iris"), home.new("iris")
     home.start(before=BOUND)
     (home.root / "status").chmod(0o555)
@@ -69,7 +67,7 @@ def mounting() -> tuple[str, ...]:
 
 
 @pytest.mark.skipif(not mounting(), reason="needs mounts of its own: unshare -m, and a user who may")
-def test_a_full_disk_is_told_and_got_over_without_a_restart(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_survived_without_a_restart(tmp_path: Path) -> None:
     """On a small file system that only the processes of this test see."""
     (tmp_path / "team").mkdir()
     script = 'mount -t tmpfs -o size=2m,mode=700 none "$1/team" && exec "$2" -m tests.daemon.full_disk "$1/team"'
@@ -154,7 +152,7 @@ def at_the_same_instant(home: Home, times: int) -> None:
     assert [line["epoch"] for line in home.audit(action="daemon start")] == [str(n) for n in range(1, times + 1)]
 
 
-def test_of_two_daemons_started_at_the_same_instant_one_lives(home: Home) -> None:
+def test_one_of_two_daemons_started_at_the_same_instant_continues(home: Home) -> None:
     at_the_same_instant(home, 2)
 
 

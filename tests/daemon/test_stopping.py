@@ -200,7 +200,7 @@ def test_a_run_that_somebody_killed_before_the_drain_has_failed(busy: Home) -> N
     assert home.audit(action="fail")
 
 
-def test_nothing_is_left_of_agents_that_do_not_want_to_end(busy: Home) -> None:
+def test_no_process_is_left_of_agents_that_do_not_end(busy: Home) -> None:
     home = busy
     home.start()
     for name in STUBBORN:

@@ -25,7 +25,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
-def test_a_message_that_nobody_sent_is_named_by_the_doctor(site) -> None:
+def test_a_forged_message_is_reported_by_the_doctor(site) -> None:
     """91: files cannot prove who wrote them; the journal knows what was sent."""
     site.ok("send", "peter", "hello", by="sam")
     path = site.write("inbox/peter/new/20260307T084500Z-forged.md", FORGED.format(key="forged"))
@@ -60,7 +60,7 @@ def test_no_agent_moves_another_s_task(site) -> None:
         assert "assignee: peter" in path.read_text()
 
 
-def test_what_an_agent_deletes_of_our_own_is_made_again(site) -> None:
+def test_deleted_private_files_are_created_again(site) -> None:
     """94: claims and locks in .clawfiles: counting goes on where the status file stands."""
     site.good(1)
     generation = site.ok("claim", "TC-1", "--json", by="peter").json["generation"]

@@ -120,7 +120,7 @@ def test_a_program_of_the_workspace_is_not_found_by_a_relative_name(site, name: 
     assert not list(site.root.rglob("PWNED"))
 
 
-def test_a_run_s_folder_that_is_a_link_is_written_into_by_nobody(site) -> None:
+def test_a_run_folder_that_is_a_link_is_never_written_to(site) -> None:
     outside = site.root.parent / "outside"
     outside.mkdir()
     (outside / "run.md").write_text("theirs")

@@ -57,7 +57,7 @@ def test_a_file_with_hostile_content_is_refused_by_name_or_read_as_text(site, pr
 
 
 @nodes
-def test_what_is_no_plain_file_is_refused_by_every_command(site, prints: Prints, node: Node) -> None:
+def test_a_file_that_is_not_regular_is_refused_by_every_command(site, prints: Prints, node: Node) -> None:
     site.good(1)
     site.put(node, "status/tc-9.md")
     before = prints(site.root, "status")
@@ -188,7 +188,7 @@ def test_commands_that_only_look_quarantine_nothing(site, prints: Prints, lookin
     assert prints(site.root) == before
 
 
-def test_what_somebody_is_writing_is_waited_for_wherever_it_lies(site, prints: Prints) -> None:
+def test_a_file_in_a_save_is_waited_for_in_every_folder(site, prints: Prints) -> None:
     site.good(1)
     site.delegated(9, 1)
     site.write("status/tc-9.md", b"---\ntitle: ha", young=True)
@@ -251,7 +251,7 @@ def test_hostile_names_stop_nothing_and_are_shown_escaped(site, prints: Prints, 
 
 
 @pytest.mark.parametrize("name", DROPPINGS)
-def test_what_editors_leave_is_nobodys_work(site, prints: Prints, name: str) -> None:
+def test_temporary_files_of_editors_are_ignored(site, prints: Prints, name: str) -> None:
     site.good(1)
     site.delegated(1)
     site.write(f"status/{name}", "# TC-1: other\n\nStatus: DONE\n")
@@ -406,7 +406,7 @@ def test_a_folder_of_ours_that_was_replaced_stops_only_what_needs_it_and_leads_n
 
 
 @pytest.mark.parametrize("folder", ["events", "runs", "quarantine", "inbox/dimitrios/new"])
-def test_a_folder_that_no_decision_needs_is_told_once_and_no_failure_of_the_heartbeat(site, folder: str) -> None:
+def test_an_unneeded_bad_folder_is_reported_once_without_failing_the_heartbeat(site, folder: str) -> None:
     site.good(1)
     site.delegated(1)
     site.place(folder).write_text("theirs")
@@ -425,7 +425,7 @@ def test_a_folder_that_no_decision_needs_is_told_once_and_no_failure_of_the_hear
 
 
 @pytest.mark.parametrize("node", [n for n in NODES if n.number != 11], ids=lambda node: node.id)
-def test_what_lies_in_the_journals_place_is_moved_aside_and_said(site, prints: Prints, node: Node) -> None:
+def test_a_foreign_file_in_the_journals_place_is_moved_aside_and_reported(site, prints: Prints, node: Node) -> None:
     from datetime import UTC, datetime
 
     site.good(1)
@@ -497,7 +497,7 @@ def test_a_ledger_or_a_configuration_that_is_no_plain_file_is_one_clear_error(
     ],
     ids=["deep", "5,000 digits", "not UTF-8", "NUL", "dots", "escape", "0s", "negative", "zone", "900 KB"],
 )
-def test_a_hostile_configuration_is_told_and_nothing_is_done(site, prints: Prints, text: bytes) -> None:
+def test_a_hostile_configuration_is_reported_without_any_effect(site, prints: Prints, text: bytes) -> None:
     site.good(1)
     site.write("clawfiles.toml", text)
     before = prints(site.root)

@@ -88,7 +88,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_an_agent_writes_about_its_task_is_in_marks_when_others_are_told(site, way: str) -> None:
+def test_an_agents_text_about_its_task_is_quoted_in_notices(site, way: str) -> None:
     delegated(site, f"---\n{WAYS[way]}\n---\n".encode())
 
     for _ in range(3):

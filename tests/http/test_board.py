@@ -138,7 +138,7 @@ def test_a_field_that_does_not_go_with_the_status_is_wrong_use(served) -> None:
     assert served("GET", f"/api/tasks/{task}").json["status"] == "backlog"
 
 
-def test_nobody_acts_in_another_agents_name(served) -> None:
+def test_no_caller_acts_as_another_agent(served) -> None:
     task = served.task(type="bug")
     before = served.tree()
 

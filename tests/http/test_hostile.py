@@ -188,7 +188,7 @@ def head_of(board, by: str = "peter", method: str = "POST", path: str = "/api/ta
     )
 
 
-def test_whoever_is_slow_is_sent_away_and_nothing_is_done(board, read) -> None:
+def test_a_slow_client_is_disconnected_without_any_effect(board, read) -> None:
     """71: all at once, so that the test waits only once."""
     head = head_of(board)
     slow = {
@@ -244,7 +244,7 @@ def test_rubbish_behind_a_request_leaves_no_traceback(board) -> None:
 
 
 @pytest.mark.parametrize("how", ["after the request", "in the middle of the body", "with a reset"])
-def test_whoever_leaves_is_not_missed(serve, how: str) -> None:
+def test_a_client_that_disconnects_causes_no_error(serve, how: str) -> None:
     """78: no traceback, which `serve` looks for at the end; what was asked whole is done whole."""
     served = serve()
     body = json.dumps({"title": "Gone"}).encode()
@@ -279,14 +279,14 @@ def test_a_claim_or_an_end_that_is_sent_twice_has_one_effect(served) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "169.254.1.1"])
-def test_nothing_but_loopback_is_listened_on(board, host: str) -> None:
+def test_the_server_listens_only_on_loopback(board, host: str) -> None:
     """75."""
     found = board.shell("serve", "--port", "0", "--host", host, ok=False)
 
     assert (found["error"]["code"], "proxy" in found["error"]["message"]) == ("refused", True)
 
 
-def test_what_files_say_comes_back_as_json_and_as_nothing_else(served) -> None:
+def test_file_content_is_returned_only_as_json(served) -> None:
     """79: a title ends no header and is no page."""
     title = "x\r\nSet-Cookie: a=b\r\n\r\n<script>alert(1)</script>\u2028\u0085"
     made = served("POST", "/api/tasks", {"title": title})

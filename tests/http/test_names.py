@@ -19,7 +19,7 @@ BELIEVING = '[serve]\nauth = "loopback"'
 PAGE = Path(__file__).parents[2] / "docs/how-to/http.md"
 
 
-def test_nobody_is_believed_beside_other_names(board, tmp_path: Path) -> None:
+def test_loopback_trust_is_refused_together_with_hosts(board, tmp_path: Path) -> None:
     config = (board.root / "clawfiles.toml").read_text()
     (tmp_path / "clawfiles.toml").write_text(f'{config}\n{BELIEVING}\nhosts = ["board.example:443"]\n')
     found = board.shell("-C", str(tmp_path), "serve", "--port", "0", ok=False)["error"]
@@ -57,7 +57,7 @@ FORWARDED = [
 
 
 @pytest.mark.parametrize("line", FORWARDED)
-def test_who_comes_through_a_proxy_needs_a_token_also_where_this_machine_is_believed(serve, line: str) -> None:
+def test_a_proxied_request_needs_a_token_even_with_loopback_trust(serve, line: str) -> None:
     served = serve(BELIEVING)
     name, _, value = line.partition(":")
     more = {name: value.strip()}

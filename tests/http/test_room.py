@@ -184,7 +184,7 @@ def test_an_idle_holder_goes_after_all_strangers(serve, read) -> None:
         assert read(holder).status == 200
 
 
-def test_what_is_being_answered_is_never_broken_off_and_one_too_many_is_told(serve, read) -> None:
+def test_responses_in_progress_are_never_aborted_and_excess_callers_are_refused(serve, read) -> None:
     """Sixteen listen, 48 are in the middle of their bodies: all hold tokens. One more is told, and none is missed."""
     served = serve()
     token = f"Authorization: Bearer {served.token('peter')}\r\n"
@@ -213,7 +213,7 @@ def test_what_is_being_answered_is_never_broken_off_and_one_too_many_is_told(ser
         assert b"HTTP" not in b"".join(wire.recv(1 << 20, socket.MSG_PEEK) for wire in listening)
 
 
-def test_listeners_without_end_keep_nobody_out(serve) -> None:
+def test_endless_listeners_do_not_block_other_callers(serve) -> None:
     """As many as may listen do, more ask for it all the time, and others that hold a token work on."""
     served = serve()
     token = f"Authorization: Bearer {served.token('iris')}\r\n"

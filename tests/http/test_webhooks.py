@@ -167,7 +167,7 @@ def _is_after(second: int) -> bool:
     return int(time.time()) > second
 
 
-def test_the_monitor_hears_once_of_ten_refusals(hooks: Served) -> None:
+def test_ten_refusals_are_reported_to_the_monitor_once(hooks: Served) -> None:
     inbox, hour = hooks.root / "inbox" / "sam" / "new", int(time.time()) // 3600
     for _ in range(9):
         post(hooks, "github", b"{}", {})

@@ -330,7 +330,7 @@ def conflicts(office: Office) -> list[str]:
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.name.replace(" ", "-"))
-def test_what_is_done_by_hand_counts_as_the_pages_say(row: Row, office: Office) -> None:
+def test_edits_by_hand_count_as_documented(row: Row, office: Office) -> None:
     row.before(office)
     office.settle()
     office.clock.advance(MINUTE)
@@ -353,7 +353,7 @@ def test_what_is_done_by_hand_counts_as_the_pages_say(row: Row, office: Office) 
 
 @pytest.mark.parametrize("before", [claimed, acknowledged, claimed_and_claims_lost])
 @pytest.mark.parametrize("ticks", [0, 1])
-def test_the_winner_finishes_and_the_thief_is_refused_whatever_name_stands_in_the_file(
+def test_the_winner_finishes_and_the_thief_is_refused_whatever_name_the_file_has(
     before: Step, ticks: int, office: Office
 ) -> None:
     before(office)

@@ -382,7 +382,9 @@ def test_a_call_and_its_command_refuse_alike(office: Office, ask: Ask, capsys: p
         ("inbox", {"action": "done"}, "`done` needs `id`"),
     ],
 )
-def test_what_is_asked_wrongly_is_one_sentence_that_names_it(ask: Ask, name: str, arguments: Any, said: str) -> None:
+def test_an_invalid_argument_is_refused_in_one_sentence_that_names_it(
+    ask: Ask, name: str, arguments: Any, said: str
+) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         ask("sam", name, **arguments)
     assert len(str(refused.value)) < 500
@@ -417,7 +419,7 @@ ANYTHING = st.recursive(
 @pytest.mark.proof
 @settings(max_examples=examples(600), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_asked_ends_in_an_answer_or_an_error_of_ours(office: Office, data: st.DataObject) -> None:
+def test_every_call_ends_in_an_answer_or_a_clawfiles_error(office: Office, data: st.DataObject) -> None:
     from msgspec.structs import fields
 
     name = data.draw(st.sampled_from(sorted(OPERATIONS)))

@@ -134,7 +134,7 @@ def test_the_commands_of_a_copied_cache_are_not_started(tmp_path: Path, ours: Ma
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o022])
-def test_a_copied_token_is_nobodys(ours: Machine, theirs: Machine, made: Path, umask: int) -> None:
+def test_a_copied_token_is_refused(ours: Machine, theirs: Machine, made: Path, umask: int) -> None:
     token = (made / ".clawfiles/tokens/dimitrios").read_text().strip()
     theirs.publish(made)
     ws = cloned(ours, made, umask)

@@ -389,7 +389,7 @@ def test_a_command_that_is_killed_anywhere_was_never_typed_or_once(scene: str, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
-def test_a_command_that_is_refused_a_step_anywhere_says_what_stands(scene: str, tmp_path: Path) -> None:
+def test_a_command_that_fails_at_any_step_lists_the_completed_steps(scene: str, tmp_path: Path) -> None:
     fails(tmp_path, scene, how=errno.ENOSPC, every=1)
 
 

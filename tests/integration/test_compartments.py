@@ -107,7 +107,7 @@ def lies_outside(office: Office, word: str) -> list[str]:
 # --- nothing gets out
 
 
-def test_nothing_of_a_life_in_a_compartment_is_in_a_file_or_an_output_outside(
+def test_nothing_from_a_compartment_is_in_a_file_or_an_output_outside(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def act(agent: str, *arguments: str, status: int = 0) -> str:

@@ -157,7 +157,7 @@ def test_a_killed_write_leaves_the_old_or_the_new_and_the_journal_tells_which(
     assert len(seen) == 2
 
 
-def test_a_killed_write_that_had_to_start_again_on_somebodys_edit_does_not_claim_to_be_made(tmp_path: Path) -> None:
+def test_a_killed_write_that_restarted_on_an_edit_is_not_journalled_as_made(tmp_path: Path) -> None:
     def interrupted(world: World) -> None:
         def slow(data: bytes | None) -> bytes:
             if data == OLD:

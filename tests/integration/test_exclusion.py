@@ -146,7 +146,7 @@ def read_all(office: Office, number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("tidy", [False, True], ids=["undisturbed", "lock files deleted"])
-def test_of_several_readers_of_one_inbox_each_message_has_one(office: Office, tidy: bool, tried: Tell) -> None:
+def test_each_message_goes_to_one_of_several_inbox_readers(office: Office, tidy: bool, tried: Tell) -> None:
     for number in range(60):
         office.clock.advance(timedelta(microseconds=7))  # a message's name is when it was sent
         office.app("sam").messages.send(AgentId("sam"), AgentId("peter"), f"number {number}")

@@ -201,9 +201,7 @@ def test_a_line_that_its_own_editor_saves_over_after_reading_ours_is_in_conflict
     assert b"line 1\n" in world.everything() and b"line 2\n" in world.everything()
 
 
-def test_an_interrupt_right_after_the_exchange_loses_nobodys_bytes(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_right_after_the_exchange_loses_no_bytes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the worst moment: theirs is displaced, not yet looked at."""
     exchange = kernel.exchange
 

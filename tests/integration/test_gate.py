@@ -89,7 +89,7 @@ HOSTILE: list[tuple[Callable[[Path], None], str]] = [
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(("put", "problem"), HOSTILE, ids=[put.__name__ for put, _ in HOSTILE])
-def test_what_is_no_plain_file_is_refused_with_its_reason(
+def test_a_file_that_is_not_regular_is_refused_with_its_reason(
     root: Path, put: Callable[[Path], None], problem: str
 ) -> None:
     put(root / PATH)
@@ -121,7 +121,7 @@ def test_a_private_folder_that_was_made_a_link_is_not_followed(root: Path) -> No
     assert list((root.parent / "outside").iterdir()) == []
 
 
-def test_what_is_hostile_hides_nothing_beside_it(root: Path) -> None:
+def test_a_hostile_file_hides_no_other_file(root: Path) -> None:
     fifo(root / PATH)
     (root / "status/tc-2.md").write_bytes(b"x")
 

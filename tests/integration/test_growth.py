@@ -26,7 +26,7 @@ def kept(root: Path) -> list[Path]:
 # --- one limit
 
 
-def test_what_a_write_accepts_a_read_accepts_and_one_byte_more_is_refused(files: DiskFiles, tmp_path: Path) -> None:
+def test_reads_accept_the_largest_write_and_one_byte_more_is_refused(files: DiskFiles, tmp_path: Path) -> None:
     files.commit(LEDGER, lambda _: b"x" * FILE_BYTES, None)
     assert len(files.read(LEDGER).data) == FILE_BYTES
 

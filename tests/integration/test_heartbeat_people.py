@@ -139,7 +139,7 @@ def test_a_decided_review_ends_the_wait_for_it(tmp_path: Path, how: str) -> None
 
 
 @pytest.mark.parametrize("step", ["before", "after", "marked"])
-def test_a_brief_is_told_once_though_a_tick_dies_in_the_middle_of_it(
+def test_a_brief_is_delivered_once_though_a_tick_dies_in_the_middle(
     office: Office, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(office, 4)
@@ -223,7 +223,7 @@ CLOSED = {
 
 
 @pytest.mark.parametrize("how", CLOSED)
-def test_a_file_that_takes_nothing_is_told_up_the_chain_and_delivered_once_it_does(tmp_path: Path, how: str) -> None:
+def test_a_failing_file_channel_is_escalated_and_delivered_to_once_it_works(tmp_path: Path, how: str) -> None:
     channel = "far/announcements.md" if how == "behind a link" else "announcements.md"
     office = Office(tmp_path / "sam", TEAM.replace("announcements.md", channel))
     close_file(office, how)
@@ -293,7 +293,7 @@ def test_a_schedule_fires_once_for_each_due_time_and_for_the_last_one_after_a_pa
     assert Counter(office.box("sam")).total() == 2
 
 
-def test_one_tick_with_a_clock_far_ahead_silences_no_schedule_and_is_told_once(tmp_path: Path) -> None:
+def test_a_tick_with_a_clock_far_ahead_suppresses_no_schedule_and_is_reported_once(tmp_path: Path) -> None:
     office = Office(tmp_path / "sam", TEAM + HOURLY)
     office.tick()
     office.clock.set(office.clock.now() + 366 * 24 * HOUR)

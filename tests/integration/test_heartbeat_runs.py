@@ -362,7 +362,7 @@ class Halting(DiskFiles):
         return super().commit(*args, **more)
 
 
-def test_of_two_ticks_at_once_the_second_says_who_is_at_it_and_does_nothing(office: Office) -> None:
+def test_the_second_of_two_concurrent_ticks_names_the_first_and_does_nothing(office: Office) -> None:
     office.new()
     office.write("HEARTBEAT.md", "- TC-1 delegated to peter, check at 2026-03-07 10:00\n")
     halted, go = os.pipe(), os.pipe()

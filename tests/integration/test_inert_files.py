@@ -66,7 +66,7 @@ def files(office: Office, *folders: str) -> list[str]:
     return [path for path in office.tree() if path.startswith(folders) and path.endswith(".md")]
 
 
-def test_what_an_agent_sends_to_a_person_is_inert_wherever_it_lands(office: Office) -> None:
+def test_text_from_an_agent_to_a_person_is_inert_in_every_file(office: Office) -> None:
     for kind in ("send", "ask"):
         for to in (BOSS, OTHER):
             getattr(office.app().messages, kind)(PETER, to, BLOCK)
@@ -106,7 +106,7 @@ def test_a_brief_is_inert_with_what_was_held_back_and_what_still_waits(office: O
     check(office, "announcements.md")
 
 
-def test_what_the_tick_tells_people_of_titles_notes_and_reasons_is_inert(office: Office) -> None:
+def test_titles_notes_and_reasons_in_notices_to_people_are_inert(office: Office) -> None:
     """Reviews, blocks, failures and endings, each told up the chain or to who asked."""
     for number in range(1, 6):
         perform(office.app(BOSS if number == 5 else SAM), "task_new", {"title": f"{number} {HOSTILE}", "to": "peter"})

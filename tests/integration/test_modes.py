@@ -124,7 +124,7 @@ def test_in_a_folder_that_a_group_shares_all_is_for_the_group_but_tokens_and_com
 
 
 @only_root
-def test_what_was_there_keeps_its_mode_when_we_write_it(house: House) -> None:
+def test_an_existing_file_keeps_its_mode_when_written(house: House) -> None:
     ws = house.workspace("ws", ALICE, TEAM)
     (ws / "HEARTBEAT.md").write_text("# Ledger\n")
     give(ws / "HEARTBEAT.md", ALICE, 0o644)

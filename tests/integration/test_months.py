@@ -68,7 +68,7 @@ def tidied(office: Office) -> None:
 # --- what moves, and how it is found
 
 
-def test_a_month_that_is_over_lies_in_archives_and_every_command_finds_it(
+def test_a_finished_month_is_archived_and_found_by_every_command(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (task,) = works(office)
@@ -102,7 +102,7 @@ def test_a_month_that_is_over_lies_in_archives_and_every_command_finds_it(
         assert (status, err) == (0, "") and said in out, (words, out)
 
 
-def test_who_sent_a_message_is_known_from_a_journal_of_months_ago(office: Office) -> None:
+def test_a_messages_sender_is_found_in_an_archived_journal(office: Office) -> None:
     office.app("sam").messages.send(SAM, PETER, "please read this some day")
     office.clock.advance(DAY)
     office.new()
@@ -158,7 +158,7 @@ def test_archives_can_be_read_without_clawfiles_and_put_back(office: Office) -> 
 # --- what stays
 
 
-def test_what_something_open_may_still_ask_for_stays(office: Office) -> None:
+def test_files_that_open_tasks_may_need_are_not_archived(office: Office) -> None:
     first, second = works(office, 2)
     third = office.new(after=(TaskId(first),))
     held = office.delegated("peter")
@@ -406,7 +406,7 @@ def test_a_damaged_member_is_refused_and_not_taken_for_what_it_was() -> None:
 # --- a year
 
 
-def test_in_its_twelfth_month_an_office_is_as_flat_as_in_its_third(
+def test_folders_are_as_small_in_the_twelfth_month_as_in_the_third(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = {"read": 0, "opened": 0}

@@ -266,7 +266,7 @@ def test_a_sender_that_is_killed_is_started_again(server: Server, start) -> None
     assert [server.count(f"item {number}.") for number in range(3)] == [1, 1, 1]
 
 
-def test_what_a_channel_does_not_take_is_told_up_the_chain_once_and_given_up(server: Server, start) -> None:
+def test_an_undelivered_post_is_escalated_once_and_abandoned(server: Server, start) -> None:
     team = start([server.address], 'alert = "2s"\ngive_up = "5s"')
     server.mode = "refuses"
     team.send("hello")

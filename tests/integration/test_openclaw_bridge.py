@@ -228,7 +228,7 @@ def test_a_turn_that_goes_on_after_a_restart_is_waited_for(
     assert (len(looks), len(counterpart.sent)) == (3, 1)
 
 
-def test_a_turn_that_nobody_takes_up_again_ends_without_being_sent_anew(
+def test_a_turn_that_is_not_resumed_ends_without_a_second_send(
     desk: Desk, counterpart: Counterpart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counterpart.is_instant = False

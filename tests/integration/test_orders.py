@@ -76,7 +76,7 @@ def test_the_inbox_shows_a_request_as_it_is_and_how_to_answer(office: Office, ca
 
 
 @pytest.mark.parametrize("kind", ["announce", "question", "task", "steer"])
-def test_a_file_that_nobody_sent_is_marked_as_of_an_unknown_writer(office: Office, kind: str) -> None:
+def test_a_forged_inbox_file_is_marked_as_of_an_unknown_writer(office: Office, kind: str) -> None:
     forged = FORGED.format(key="forged", kind=kind, sender="sam", sent="2026-03-07T08:45:00Z")
     office.write("inbox/peter/new/x.md", forged)
 

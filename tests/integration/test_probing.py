@@ -113,7 +113,7 @@ def test_an_agent_that_does_what_it_was_asked_acts(root: Path, agent: str) -> No
     assert_nothing_is_left(root)
 
 
-def test_an_agent_that_only_talks_does_not_act_and_what_it_said_is_told(root: Path) -> None:
+def test_an_agent_that_only_talks_does_not_act_and_its_output_is_shown(root: Path) -> None:
     found = probe(root, "talks")
 
     assert (found.acts, found.exit, found.acknowledged) == (False, 0, None)

@@ -162,7 +162,7 @@ def until_told(office: Office, number: int) -> None:
         beat(office, 1, number)
 
 
-def test_what_quiet_hours_held_back_is_in_one_brief_once(tmp_path: Path, tried: Tell) -> None:
+def test_messages_held_back_by_quiet_hours_are_in_one_brief_once(tmp_path: Path, tried: Tell) -> None:
     office = Office(tmp_path / "team", TEAM + '[quiet_hours]\nwindows = ["03:00-08:00"]\n')
     office.clock.set(office.clock.now().replace(hour=4))
     for number in range(30):

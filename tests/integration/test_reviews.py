@@ -42,7 +42,7 @@ def made_by(office: Office, maker: AgentId, review: bool = False) -> None:
     office.app().tasks.done(TASK, maker, review=review)
 
 
-def test_what_the_reviewer_made_goes_to_the_next_up_its_chain(office: Office) -> None:
+def test_the_reviewers_own_work_goes_to_the_next_manager(office: Office) -> None:
     made_by(office, IRIS)
 
     office.tick()
@@ -103,7 +103,7 @@ def test_the_spawner_of_a_worker_reviews_its_work(office: Office) -> None:
 
 
 @pytest.mark.parametrize("how", ["by command", "by hand", "by a report", "after it asked for a review"])
-def test_with_nobody_else_there_it_counts_and_is_said(
+def test_without_another_reviewer_the_work_counts_and_this_is_shown(
     office: Office, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     office.write("clawfiles.toml", ALONE)

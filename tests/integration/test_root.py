@@ -58,7 +58,7 @@ def of_root(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.lstat().st_uid == 0)
 
 
-def test_what_root_makes_in_a_workspace_belongs_to_the_owner_of_its_folder(theirs: Path) -> None:
+def test_files_created_by_root_belong_to_the_owner_of_their_folder(theirs: Path) -> None:
     def ours(*command: str) -> None:
         done = run(theirs, *command)
         assert done.returncode == 0, done.stderr
@@ -112,7 +112,7 @@ def spoiled(folder: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [".clawfiles", "audit/{day}.jsonl", "inbox/peter/new", "status"])
-def test_what_the_heartbeat_may_not_write_is_named_by_it_and_by_the_doctor(theirs: Path, path: str) -> None:
+def test_unwritable_files_are_reported_by_heartbeat_and_doctor(theirs: Path, path: str) -> None:
     for command in (("init",), ("task", "new", "Read it", "--to", "peter", "--agent", "sam"), ("heartbeat",)):
         assert run(theirs, *command, as_owner=True).returncode == 0
     path = path.format(day=next((theirs / "audit").iterdir()).stem)

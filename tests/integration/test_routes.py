@@ -296,7 +296,7 @@ def test_a_task_reopened_after_a_cached_answer_gets_its_own_result(office: Offic
     assert "found by tc-2.2-s1" in office.message("sam", "tc-2.2.done")
 
 
-def test_what_is_too_old_or_failed_or_not_verified_or_gone_answers_nobody(office: Office) -> None:
+def test_old_failed_unverified_or_missing_results_are_not_reused(office: Office) -> None:
     spawn(office, "first")
     ended(office)
     office.clock.advance(61 * MINUTE)
@@ -361,7 +361,7 @@ def test_a_group_is_reported_with_what_came_from_a_cache(office: Office) -> None
     assert "found by tc-3.1-s1" in report
 
 
-def test_nothing_is_answered_across_the_wall_of_a_compartment(office: Office) -> None:
+def test_no_cached_answer_crosses_a_compartment(office: Office) -> None:
     spawn(office, "inside", by="shield")
     inside = TaskId("TC-1")
 

@@ -107,7 +107,7 @@ def test_its_run_md_says_what_it_used_and_keeps_all_else(office: Office) -> None
     assert after.replace("usage:\n  input: 100\n  output: 7\n  cost: 0.5\n", "") == before
 
 
-def test_it_is_noted_once_however_many_ticks_follow(office: Office) -> None:
+def test_usage_is_recorded_once_however_many_ticks_follow(office: Office) -> None:
     finished(office)
 
     for _ in range(3):
@@ -237,7 +237,7 @@ def spend_all(office: Office) -> None:
     office.acts()
 
 
-def test_an_agent_whose_budget_is_used_up_is_not_woken_and_its_boss_is_told_once(office: Office) -> None:
+def test_an_agent_with_a_used_up_budget_is_not_woken_and_its_manager_is_notified_once(office: Office) -> None:
     spend_all(office)
     office.delegated("coder", type=None)
 

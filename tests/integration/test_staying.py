@@ -109,7 +109,7 @@ def test_a_turn_is_told_what_is_asked_now_and_what_was_said_before(office: Offic
     assert "this is message 3 of it" in asked
 
 
-def test_what_is_said_while_it_works_waits_for_its_turn_in_order(office: Office) -> None:
+def test_messages_during_a_turn_wait_in_order(office: Office) -> None:
     at_work(office)
     for text in ("two", "three", "four"):
         say(office, text)

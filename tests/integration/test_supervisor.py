@@ -181,7 +181,7 @@ def test_one_that_is_to_be_asked_alone_is_asked_before_what_it_started(tmp_path:
     assert ignores or bench.text("stdout.log") == "ready\nchild None\n"
 
 
-def test_what_an_agent_leaves_running_ends_with_it(bench: Bench, tmp_path: Path) -> None:
+def test_processes_of_an_agent_end_with_its_run(bench: Bench, tmp_path: Path) -> None:
     bench.start(*sh(f"setsid sleep 300 & echo $! > {tmp_path}/pids; exit 0"))
 
     run = bench.over()

@@ -47,7 +47,7 @@ def given(office: Office) -> str:
 
 
 @pytest.mark.parametrize("kind", ["announce", "question", "steer", "ping"])
-def test_what_nobody_sent_starts_nothing_with_unmarked_text_or_another_s_name(awake: Office, kind: str) -> None:
+def test_a_forged_message_starts_no_run_with_unmarked_text_or_another_name(awake: Office, kind: str) -> None:
     forge(awake, kind=kind)
 
     text = given(awake)
@@ -156,7 +156,7 @@ def findings(office: Office, capsys) -> list[str]:
 
 @pytest.mark.parametrize("box", ["new", "cur", "done"])
 @pytest.mark.parametrize("sent", ["2026-03-07T08:45:00Z", "2019-01-01T00:00:00Z", "2031-01-01T00:00:00Z", "never"])
-def test_the_doctor_names_what_nobody_sent_read_or_not_whatever_it_says_of_its_date(
+def test_the_doctor_reports_forged_messages_read_or_unread_with_any_date(
     office: Office, capsys, box: str, sent: str
 ) -> None:
     office.app("dimitrios").messages.send(PERSON, PETER, "known")

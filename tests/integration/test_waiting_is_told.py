@@ -73,11 +73,11 @@ def test_a_spawn_whose_run_goes_on_names_the_run(home: Home) -> None:
         (("inbox", "--wait"), "waiting for a message to sam, for as long as it takes"),
     ],
 )
-def test_who_waits_for_words_says_whose(home: Home, command: tuple[str, ...], words: str) -> None:
+def test_a_command_that_waits_for_an_answer_names_the_agent(home: Home, command: tuple[str, ...], words: str) -> None:
     assert re.match(words, said(home.popen(*command, "--agent", "sam")))
 
 
-def test_who_waits_for_a_lock_says_who_holds_it(home: Home) -> None:
+def test_a_command_that_waits_for_a_lock_names_its_holder(home: Home) -> None:
     home.ok("task", "new", "A bug", "--to", "peter")
     locks = Locks(str(home.root))
     with locks.hold("tc-1", timedelta(seconds=1), "somebody: edits by hand"):

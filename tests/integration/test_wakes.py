@@ -84,7 +84,7 @@ def settles(office: Office, after: timedelta = MINUTE) -> int:
     ],
     ids=["messages", "questions", "tasks", "workers", "groups"],
 )
-def test_what_one_message_leads_to_ends_at_the_limit_and_is_told_once(office: Office, does: list[str]) -> None:
+def test_the_runs_of_one_message_stop_at_the_limit_which_is_reported_once(office: Office, does: list[str]) -> None:
     office.write("does.txt", "\n".join(does))
     office.app().messages.send(ME, PING, "begin")
 
@@ -119,7 +119,7 @@ def test_the_count_outlives_lock_files_and_the_messages_themselves(office: Offic
     assert len(office.names("runs")) == LIMIT
 
 
-def test_what_a_review_sends_back_again_and_again_ends_at_the_limit(office: Office) -> None:
+def test_repeated_reopening_by_a_review_stops_at_the_limit(office: Office) -> None:
     office.write("clawfiles.toml", CONFIG + '[routes.checked]\nto = ["ping"]\nreview = "pong"\n')
     office.write("does.txt", "claim {task}\ndone {task}\nreopen {task} again")
     office.delegated("ping", type="checked")
@@ -153,7 +153,7 @@ def test_only_what_waits_for_the_limit_is_held_and_it_is_said(office: Office) ->
     assert {str(wait.held_by) for wait in office.app().snapshots.waits()} == {"limits.wakes"}
 
 
-def test_where_nobody_is_above_the_monitor_is_woken_once_and_wakes_nobody(
+def test_without_a_manager_the_monitor_is_woken_once_and_wakes_no_agent(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare = CONFIG.partition("[agents.sam]")[0].replace('"sam"', '"ping"').replace('"sentry"', '"ping"')

@@ -75,7 +75,7 @@ def test_a_strangers_configuration_in_a_shared_folder_is_obeyed_at_no_door(
 
 
 @pytest.mark.parametrize("way", ["-C", "CLAWFILES_WORKSPACE", "compartment"])
-def test_naming_the_folder_is_no_way_round(house: House, way: str) -> None:
+def test_naming_the_folder_does_not_bypass_the_trust_check(house: House, way: str) -> None:
     shared = house.workspace("shared", MALLORY, team(house))
     named = house.folder("shared/compartments", MALLORY) / "peter" if way == "compartment" else shared
     start = ("-C", str(shared)) if way == "-C" else ()
@@ -90,7 +90,9 @@ def test_naming_the_folder_is_no_way_round(house: House, way: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "clawfiles.toml", ".clawfiles"])
 @pytest.mark.parametrize("mode", some([0o1777, 0o702, 0o775, 0o777, 0o722], 3))
-def test_what_others_can_write_is_refused_and_named_by_the_doctor(house: House, name: str, mode: int) -> None:
+def test_a_workspace_that_others_can_write_is_refused_and_reported_by_the_doctor(
+    house: House, name: str, mode: int
+) -> None:
     ws = house.workspace("ws", ALICE, team(house))
     house.folder("ws/.clawfiles", ALICE, 0o700)
     give(ws / name, ALICE, mode, NOGROUP)
@@ -163,7 +165,7 @@ def test_trusting_a_folder_is_remembered_outside_of_it_for_one_user(house: House
 
 
 @pytest.mark.parametrize("spoiled", ["file", "folder", "owner"])
-def test_a_list_that_others_can_write_trusts_nobody(house: House, spoiled: str) -> None:
+def test_a_trust_list_that_others_can_write_is_ignored(house: House, spoiled: str) -> None:
     shared = house.workspace("shared", MALLORY, team(house))
     house.type(ALICE, "trust", str(shared), cwd=shared)
     path = house.home(ALICE) / ".config/clawfiles/trusted"
@@ -246,7 +248,7 @@ def test_a_stranger_who_writes_into_a_folder_of_ours_does_not_take_what_lies_in_
     until(lambda: marks(house) == ["ours"], "our agent was started")
 
 
-def test_opening_the_mode_of_a_workspace_does_not_make_what_lies_in_it_count(house: House) -> None:
+def test_opening_the_mode_of_a_workspace_does_not_select_an_inner_configuration(house: House) -> None:
     ws = house.workspace("ws", ALICE, team(house, "outer"), 0o777)
     box = house.workspace("ws/box", ALICE, team(house, "inner"))
 

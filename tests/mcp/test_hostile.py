@@ -62,7 +62,7 @@ def test_wrong_types_unknown_tools_and_claims_to_be_another_are_told_in_a_senten
     assert "assignee: peter" in (team.root / "status/tc-1.md").read_text()
 
 
-def test_a_worker_can_spawn_nobody(team: Team) -> None:
+def test_a_worker_cannot_spawn(team: Team) -> None:
     async def story() -> None:
         async with team.client("research") as worker:
             code, sentence = await refused(worker, "sessions_spawn", task="more", label="a", size="S")

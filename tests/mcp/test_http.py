@@ -44,7 +44,7 @@ def test_two_agents_work_through_one_server(team: Team, mode: str) -> None:
     live(story())
 
 
-def test_without_a_token_or_with_nobodys_nothing_is_answered(team: Team) -> None:
+def test_a_request_without_a_valid_token_is_refused(team: Team) -> None:
     address, token = team.serve(), team.token("peter")
     good = {"Authorization": f"Bearer {token}"}
 
@@ -78,7 +78,7 @@ def test_only_this_machine_can_reach_it(team: Team) -> None:
     assert [line[1] for line in lines if line[1].endswith(hexed) and line[3] == "0A"] == [f"0100007F{hexed}"]
 
 
-def test_who_is_shown_a_task_is_up_to_the_token(team: Team) -> None:
+def test_the_token_decides_which_tasks_are_shown(team: Team) -> None:
     team.type("task", "new", "secret", "--to", "shield", "--agent", "shield")
     address = team.serve()
 

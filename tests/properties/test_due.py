@@ -161,7 +161,7 @@ def decided(snap: Snapshot, at: datetime) -> set[tuple[object, ...]]:
 @pytest.mark.proof
 @given(snapshots(), near)
 @settings(max_examples=examples(300), deadline=None)
-def test_until_it_is_due_nothing_is_decided_that_is_not_decided_now(snap: Snapshot, now: datetime) -> None:
+def test_no_new_decision_is_made_before_the_next_due_time(snap: Snapshot, now: datetime) -> None:
     """Walked from one due time to the next, for days: each must come before anything is new."""
     end = now + timedelta(hours=14)
     while now < end:

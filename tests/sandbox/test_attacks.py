@@ -116,7 +116,7 @@ while not os.path.exists("go"): time.sleep(0.02)
 """
 
 
-def test_what_is_tried_in_a_sandbox_fails_and_what_is_its_own_works(yard: Yard, tmp_path: Path) -> None:
+def test_attacks_in_a_sandbox_fail_and_own_files_are_writable(yard: Yard, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "secret").write_text("the home's")
@@ -245,7 +245,7 @@ def test_a_working_folder_that_is_a_link_or_the_boards_own_is_not_bound(yard: Ya
         (yard.root / "work/peter").unlink(missing_ok=True)
 
 
-def test_where_none_can_be_built_require_refuses_and_prefer_goes_without_and_says_so(
+def test_without_bubblewrap_require_refuses_and_prefer_runs_unsandboxed_with_a_journal_line(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     yard.team(
@@ -289,7 +289,7 @@ def test_a_run_that_finds_no_bubblewrap_ends_with_one_sentence(
     assert "could not start: its profile requires a sandbox, and bubblewrap is not installed" in said
 
 
-def test_it_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
+def test_the_sandbox_works_for_an_ordinary_user_too(tmp_path: Path) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:  # which that user can reach

@@ -89,7 +89,7 @@ tell({{f"{{do.__name__}} {{name}}": outcome(lambda: do(name)) for name in {sorte
     assert not (yard.root / "quarantine").exists()
 
 
-def test_what_is_there_of_them_can_be_read_and_not_changed(yard: Yard) -> None:
+def test_existing_protected_files_are_readable_and_unchangeable(yard: Yard) -> None:
     work = yard.root / "work/peter"
     for name in NAMES - {".git"}:
         yard.write(f"work/peter/sub/{name}/settings" if name[1] in "ci" else f"work/peter/sub/{name}", name)
@@ -241,7 +241,7 @@ EVERY = (
 )
 
 
-def test_what_is_new_below_is_set_aside_when_the_run_is_over(yard: Yard, tmp_path: Path) -> None:
+def test_new_protected_files_below_are_quarantined_after_the_run(yard: Yard, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     work = yard.root / "work/peter"
     repository(work / "user")
@@ -341,7 +341,7 @@ def test_a_file_that_cannot_be_protected_refuses_the_run(yard: Yard, case: str) 
     assert set(os.listdir(work)) == before
 
 
-def test_it_holds_for_an_ordinary_user_too() -> None:
+def test_the_sandbox_works_for_an_ordinary_user_too() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:  # which that user can reach

@@ -44,7 +44,7 @@ WAYS = ("a link", "a link to a link", "a link above", "home", "home is a link", 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_secret_is_hidden_where_it_really_lies(
+def test_a_secret_is_hidden_at_its_real_path(
     yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     open_folder = tmp_path / "open"

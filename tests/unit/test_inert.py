@@ -147,7 +147,7 @@ def test_nothing_hostile_is_live_in_what_people_read(text: str) -> None:
 
 @given(st.lists(PIECES, max_size=40).map("".join))
 @example("[](<")
-def test_nothing_is_live_however_it_is_put_together(text: str) -> None:
+def test_no_random_combination_of_markup_is_live(text: str) -> None:
     check(text)
 
 

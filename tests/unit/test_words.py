@@ -203,7 +203,7 @@ def test_a_priority_that_is_none_is_refused(text: str) -> None:
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_cannot_be_seen_is_shown_as_an_escape(text: str, shown: str) -> None:
+def test_invisible_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     assert words.safe(text) == shown
 
 

@@ -95,7 +95,7 @@ def test_rules_in_the_body_and_in_a_block_scalar_are_no_fences() -> None:
         (b"---\na: b: c\n---\n", "yaml", 2),
     ],
 )
-def test_what_cannot_be_trusted_is_refused_with_its_word_and_line(raw: bytes, word: str, line: int) -> None:
+def test_unsafe_front_matter_is_refused_with_code_and_line(raw: bytes, word: str, line: int) -> None:
     found, where = problem(raw)
     assert found == word
     assert where == line or word in ("yaml", "bad-frontmatter")

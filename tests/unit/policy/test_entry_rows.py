@@ -46,7 +46,7 @@ def acts(*args: object, **kwargs: object) -> list[Act]:
 # --- pending, unreadable
 
 
-def test_a_file_that_somebody_is_writing_is_waited_for() -> None:
+def test_a_file_that_is_being_written_is_waited_for() -> None:
     look = a.look(a.task(state=State.DONE), pending=True, unreadable="empty")
 
     assert acts(look, HOUR) == []
@@ -69,7 +69,7 @@ def test_an_unreadable_file_is_reported_once_for_each_content() -> None:
     assert acts(other, told=told) == [Act.ESCALATE, Act.EXTEND]
 
 
-def test_what_is_unreadable_at_the_next_check_too_is_escalated() -> None:
+def test_a_file_still_unreadable_at_the_next_check_is_escalated() -> None:
     look = TaskEvidence(entry=a.entry(a.task()), unreadable="no UTF-8", digest="aaaaaaaabbbb")
     first, later = plan(look)
 
@@ -93,7 +93,7 @@ def test_a_status_file_that_is_gone_is_reported_once_and_nothing_is_made() -> No
 # --- said by hand
 
 
-def test_a_move_by_hand_that_nobody_may_make_is_reported_once_and_the_state_before_stays() -> None:
+def test_a_forbidden_move_by_hand_is_reported_once_and_the_recorded_state_stays_in_effect() -> None:
     look = a.look(a.task(state=State.DONE, recorded=State.REVIEW, type="code-review"))
     (told,) = plan(look)
 
@@ -102,7 +102,7 @@ def test_a_move_by_hand_that_nobody_may_make_is_reported_once_and_the_state_befo
     assert acts(look, told=(f"sentry/{told.key}",)) == [Act.REVIEW]
 
 
-def test_what_somebody_else_wrote_is_told_once_and_put_right_each_time() -> None:
+def test_an_edit_by_another_agent_is_reported_once_and_corrected_each_time() -> None:
     look = a.look(a.task(state=State.DONE, recorded=State.IN_PROGRESS, stranger="names iris"))
     (first,) = plan(look)
     (again,) = plan(look, told=(f"sentry/{first.key}",))
@@ -162,7 +162,7 @@ def test_a_report_that_its_author_may_not_make_is_reported_once_as_a_conflict() 
     assert acts(look, 2 * MINUTE, told=(f"sentry/{told.key}",)) == [Act.ESCALATE]
 
 
-def test_a_report_of_anyone_but_the_assignee_is_not_carried_and_told_once_where_it_says_an_end() -> None:
+def test_a_final_state_reported_by_another_agent_is_reported_once_and_not_carried() -> None:
     task = a.task(state=State.IN_PROGRESS, updated=START)
     ended, goes_on = (
         a.look(task, sent=True, reports=(a.report(task, state, START + MINUTE, author=IRIS),))
@@ -225,7 +225,7 @@ def test_the_line_of_a_dead_task_is_removed() -> None:
     assert acts(a.look(a.task(state=State.DEAD), place=FilePlace.DEAD_LETTER)) == [Act.CLOSE]
 
 
-def test_whoever_spawned_what_is_dead_hears_of_it_once() -> None:
+def test_the_spawner_of_a_dead_task_is_notified_once() -> None:
     task = a.worker_task(state=State.DEAD, spawner=PETER, reason="no such table")
     look = a.look(task, place=FilePlace.DEAD_LETTER)
 
@@ -262,9 +262,7 @@ def test_a_line_for_an_agent_that_nobody_knows_is_told_to_the_coordinator_once()
 
 
 @pytest.mark.parametrize(("of_file", "of_line"), [("bob", "peter"), ("peter", "bob")])
-def test_a_line_or_a_file_alone_that_names_somebody_unknown_is_told_until_both_are_settled(
-    of_file: str, of_line: str
-) -> None:
+def test_an_unknown_agent_in_line_or_file_is_reported_until_both_are_corrected(of_file: str, of_line: str) -> None:
     task = a.task(assignee=AgentId(of_file), title="A bug")
     look = replace(a.look(task), entry=a.entry(task, agent=AgentId(of_line)))
 
@@ -275,7 +273,7 @@ def test_a_line_or_a_file_alone_that_names_somebody_unknown_is_told_until_both_a
     assert acts(a.look(a.task())) == [Act.DELIVER], "settled, it goes on by itself"
 
 
-def test_what_nobody_knows_climbs_while_it_lies_unread() -> None:
+def test_an_unread_report_of_an_unknown_agent_is_escalated() -> None:
     look = a.look(a.task(assignee=AgentId("bob")), at=START + HOUR)
     unread = {"sam/tc-47.1.unknown-agent": ToldMark(box=Box.NEW, sent=START)}
 
@@ -299,7 +297,7 @@ def unclear(state: State = State.BACKLOG, agent: AgentId = IRIS, **fields: Any) 
 
 
 @pytest.mark.parametrize("state", [State.BACKLOG, State.IN_PROGRESS])
-def test_whoever_wrote_unclear_words_is_asked_once_naming_the_line(state: State) -> None:
+def test_the_author_of_unclear_words_is_asked_once_with_the_line(state: State) -> None:
     asked, later = plan(unclear(state), HOUR)
 
     assert (asked.act, asked.agent, asked.key, later.act) == (Act.NUDGE, IRIS, "tc-47.1.unclear", Act.EXTEND)
@@ -364,7 +362,7 @@ def test_the_coordinator_is_asked_about_words_from_before_the_message_and_nothin
     assert acts(before, HOUR, told=("sam/tc-47.1.unclear",)) == [Act.ESCALATE, Act.EXTEND]
 
 
-def test_what_is_understood_beside_unclear_words_goes_on_counting() -> None:
+def test_clear_statements_count_beside_unclear_ones() -> None:
     look = unclear(State.IN_PROGRESS, task={"eta": START + 5 * HOUR, "lease": START + 5 * HOUR})
 
     assert acts(look, 2 * MINUTE) == [Act.WAIT_UNTIL]
@@ -392,7 +390,7 @@ def with_boss(state: State = State.BACKLOG, **fields: Any) -> TaskEvidence:
     return a.look(task, sent=a.message(task, sends=2, status_hash="as it was"), **{"box": Box.NEW, **fields})
 
 
-def test_a_person_is_told_once_and_reminded_once_and_then_it_stands() -> None:
+def test_a_person_is_notified_once_and_reminded_once() -> None:
     assert acts(a.look(a.task(assignee=BOSS))) == [Act.DELIVER]
     for box in Box:
         look = with_boss(box=box, at=START + CHECK)
@@ -415,7 +413,7 @@ def test_a_person_is_reminded_outside_quiet_hours() -> None:
     assert acts(told_before, 15 * MINUTE, more=more) == [Act.NUDGE]
 
 
-def test_a_person_who_was_told_by_a_brief_is_reminded_an_interval_after_it() -> None:
+def test_a_person_notified_by_a_brief_is_reminded_one_interval_later() -> None:
     more = '[quiet_hours]\nwindows = ["03:00-10:00"]\ntimezone = "Europe/Berlin"\n'
     end = 15 * MINUTE
 
@@ -644,7 +642,7 @@ def before(state: State | None, **fields: object) -> tuple[Predecessor, ...]:
     return (Predecessor(task=TaskId("TC-1"), state=state, **fields),)
 
 
-def test_what_comes_after_an_open_task_is_not_sent() -> None:
+def test_the_successor_of_an_open_task_is_not_sent() -> None:
     waiting = a.look(a.task(after=("TC-1",)), before=before(State.IN_PROGRESS))
     sent = a.look(a.task(after=("TC-1",)), sent=True, box=Box.NEW, before=before(State.DONE))
 
@@ -655,7 +653,7 @@ def test_what_comes_after_an_open_task_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.DEAD])
-def test_what_comes_after_a_task_that_ended_otherwise_is_blocked(state: State) -> None:
+def test_the_successor_of_a_task_that_ended_otherwise_is_blocked(state: State) -> None:
     look = a.look(a.task(after=("TC-1",)), before=before(state), at=START + HOUR)
     gone = replace(look, before=before(None, is_missing=True))
     (block,) = plan(look)
@@ -676,7 +674,7 @@ def test_the_requester_is_asked_once_about_what_waits_in_vain() -> None:
     assert acts(look, 9 * HOUR, told=(f"iris/{ask.key}",)) == []
 
 
-def test_what_waited_in_vain_goes_on_when_nothing_stands_in_its_way() -> None:
+def test_a_task_blocked_by_a_predecessor_continues_when_it_can() -> None:
     task = a.task(state=State.BLOCKED, after=("TC-1",), reason="it depends on TC-1 (dead)")
 
     assert acts(a.look(task, before=before(State.BACKLOG))) == [Act.UNBLOCK], "it was requeued"
@@ -820,7 +818,7 @@ def test_a_message_that_was_read_is_escalated_never_handed_to_another() -> None:
             assert "inbox/iris/" in told.text, "with the trace that is the evidence"
 
 
-def test_a_line_that_names_nobody_goes_to_the_first_of_the_route() -> None:
+def test_a_line_without_an_agent_goes_to_the_first_of_the_route() -> None:
     look = TaskEvidence(
         entry=a.entry(a.task(assignee=None)), task=a.task(assignee=None, type="bug"), place=FilePlace.STATUS
     )
@@ -843,7 +841,7 @@ def test_times_matter_only_when_due() -> None:
     assert acts(a.look(a.task(state=State.IN_PROGRESS), sent=True, at=START + 9 * HOUR), 8 * HOUR) == []
 
 
-def test_what_was_written_to_since_the_last_check_is_looked_at_after_the_interval() -> None:
+def test_a_task_with_progress_since_the_last_check_is_checked_after_the_interval() -> None:
     (later,) = plan(a.look(a.task(state=State.IN_PROGRESS), sent=True, last_word=START + 20 * MINUTE), HOUR)
 
     assert (later.act, later.at) == (Act.EXTEND, START + HOUR + CHECK)
@@ -951,7 +949,7 @@ def test_an_agent_that_stays_blocked_with_its_answer_is_escalated() -> None:
     assert acts(needy(), HOUR, told=told) == [Act.ESCALATE, Act.EXTEND]
 
 
-def test_a_need_that_nobody_answers_is_escalated_at_the_check() -> None:
+def test_an_unanswered_need_is_escalated_at_the_check() -> None:
     ask, _ = plan(needy())
     waiting = a.look(needy().task, sent=True, at=START + CHECK)
 
@@ -959,7 +957,7 @@ def test_a_need_that_nobody_answers_is_escalated_at_the_check() -> None:
     assert acts(waiting, CHECK, told=(f"iris/{ask.key}",)) == [Act.ESCALATE, Act.EXTEND]
 
 
-def test_a_person_who_has_not_answered_is_reminded_not_told_about_themselves() -> None:
+def test_a_person_who_has_not_answered_is_reminded_instead_of_escalated_to() -> None:
     look = a.look(needy(need=Need(agent=BOSS, question="which region?")).task, sent=True, at=START + CHECK)
     (ask, _) = plan(look)
     told = {
@@ -974,7 +972,7 @@ def test_a_person_who_has_not_answered_is_reminded_not_told_about_themselves() -
     assert "dimitrios" not in reminder.text
 
 
-def test_what_is_blocked_otherwise_is_escalated_with_its_note_once() -> None:
+def test_any_other_block_is_escalated_once_with_its_note() -> None:
     look = a.look(a.task(state=State.BLOCKED, reason="the disk is full"), sent=True)
     (told,) = plan(look)
 
@@ -997,7 +995,7 @@ def test_a_need_of_a_worker_or_of_a_stranger_is_escalated_instead() -> None:
 # --- review
 
 
-def test_the_reviewer_is_told_once_with_the_outputs() -> None:
+def test_the_reviewer_is_notified_once_with_the_outputs() -> None:
     look = a.look(a.task(state=State.REVIEW, type="code-review", outputs=("PR #142",)), sent=True)
     (told,) = plan(look)
 
@@ -1006,7 +1004,7 @@ def test_the_reviewer_is_told_once_with_the_outputs() -> None:
     assert acts(look, 9 * HOUR, told=("sam/tc-47.1.review",)) == []
 
 
-def test_what_its_reviewer_has_made_goes_to_somebody_else() -> None:
+def test_the_reviewers_own_work_is_reviewed_by_another_agent() -> None:
     look = a.look(a.task(state=State.REVIEW, type="code-review", assignee=SAM), sent=True)
 
     assert [(told.act, told.agent) for told in plan(look)] == [(Act.REVIEW, BOSS)]
@@ -1019,7 +1017,7 @@ def test_done_becomes_review_where_the_route_wants_one() -> None:
     assert acts(look) == [Act.RECORD]
 
 
-def test_a_review_that_misses_outputs_goes_back_once_before_the_reviewer_hears_of_it() -> None:
+def test_a_review_without_outputs_is_reopened_once_before_the_reviewer_is_notified() -> None:
     look = a.look(a.task(state=State.REVIEW, type="code-review"), missing=("./report.md",))
     (back,) = plan(look)
 
@@ -1123,7 +1121,7 @@ RUN = RunId("tc-1.1-s1")
 NEAR = Asker(agent=WORKER, boss=PETER, passed=(WORKER,))
 
 
-def test_what_a_worker_asked_for_goes_into_its_run() -> None:
+def test_a_result_for_a_running_worker_goes_into_its_run() -> None:
     look = a.look(a.worker_task(state=State.DONE), asker=replace(NEAR, run=RUN))
 
     told, close = plan(look)
@@ -1134,7 +1132,7 @@ def test_what_a_worker_asked_for_goes_into_its_run() -> None:
     assert acts(ended, told=("research/tc-60.1.done",)) == [Act.CLOSE], "told before the worker ended: told once"
 
 
-def test_what_a_worker_asked_for_waits_while_it_is_between_two_attempts() -> None:
+def test_a_result_waits_while_its_worker_is_between_two_attempts() -> None:
     for state, place in ((State.DONE, FilePlace.STATUS), (State.DEAD, FilePlace.DEAD_LETTER)):
         look = a.look(a.worker_task(state=state), asker=replace(NEAR, waits=True), place=place)
 
@@ -1178,7 +1176,7 @@ def test_done_without_the_promised_outputs_is_reopened_once_then_failed() -> Non
     assert acts(third, told=(f"sam/{back.key}", "sam/tc-47.2.redo2")) == [Act.FAIL], "escalated once"
 
 
-def test_what_keeps_its_promise_is_marked_before_anybody_is_told() -> None:
+def test_a_verified_task_is_marked_before_anyone_is_notified() -> None:
     task = a.task(state=State.DONE, outputs=("./report.md",))
     seen = replace(task, verified=START)
     grouped = a.worker_task(state=State.DONE, outputs=("./report.md",), group="morning", group_size=2)

@@ -222,7 +222,7 @@ def test_a_home_a_variable_and_an_address_lead_out() -> None:
         "clawfiles checkpoint save --body /etc/passwd",
     ],
 )
-def test_anything_else_is_none(command: str | list[str]) -> None:
+def test_any_other_command_is_not_a_report(command: str | list[str]) -> None:
     assert not is_report(command, TASK)
 
 

@@ -33,7 +33,7 @@ def acts(*looks: TaskEvidence, **kwargs: object) -> list[Act]:
 # --- lines
 
 
-def test_with_nothing_to_do_nothing_is_planned() -> None:
+def test_without_changes_no_action_is_planned() -> None:
     assert plan(a.look(a.task(state=State.IN_PROGRESS), sent=True, at=START + HOUR)) == []
 
 
@@ -414,7 +414,7 @@ def test_every_plan_keeps_the_promises_of_a_tick(snap: Snapshot, now: datetime) 
 @pytest.mark.proof
 @settings(max_examples=examples(200), deadline=None)
 @given(snap=snapshots(), now=NOWS)
-def test_nobody_is_told_the_same_thing_twice(snap: Snapshot, now: datetime) -> None:
+def test_no_agent_gets_the_same_notice_twice(snap: Snapshot, now: datetime) -> None:
     once = {Act.NUDGE, Act.ASK, Act.REVIEW, Act.ESCALATE, Act.CONFLICT, Act.INFORM, Act.REPORT}
     said = [action for action in plan_tick(snap, now) if action.act in once]
     told = {f"{action.agent}/{action.key}": ToldMark(box=Box.DONE, sent=now) for action in said}

@@ -54,7 +54,7 @@ def test_a_delegated_task_is_claimed_by_nobody_else() -> None:
             t.claim(task(State.BACKLOG), actor, 2, START, LEASE)
 
 
-def test_an_expired_lease_alone_gives_the_task_to_nobody() -> None:
+def test_an_expired_lease_alone_does_not_release_the_task() -> None:
     held = t.claim(task(State.BACKLOG), peter, 1, START, LEASE)
 
     with pytest.raises(AlreadyClaimed):

@@ -147,7 +147,7 @@ def test_a_holder_that_was_superseded_finishes_nothing(app: App) -> None:
     app.tasks.done(task, PETER, generation=second)
 
 
-def test_an_expired_lease_alone_gives_the_task_to_nobody(app: App) -> None:
+def test_an_expired_lease_alone_does_not_release_the_task(app: App) -> None:
     task = new(app)
     app.claims.claim(task, PETER)
 
