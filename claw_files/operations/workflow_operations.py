@@ -253,6 +253,7 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     from claw_files.core.text import safe
     from claw_files.core.workflow import StepState
     from claw_files.policy.workflow_plan import open_tasks
+    from claw_files.policy.workflow_planner import waits_for
     from claw_files.presentation.views import rows_text
 
     task, workflow, record = app.resolver.to_see(run).workflows.run(run)
@@ -261,11 +262,12 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     for step in workflow.steps:
         state = record.steps.get(step.name) or StepState()
         tasks, at = open_tasks(run, step, state), state.since
-        facts = {"word": state.word, "since": at, "why": state.why or None, "done": state.done, "total": state.total}
+        why = state.why or ("" if tasks or state.word else waits_for(workflow, record, step))
+        facts = {"word": state.word, "since": at, "why": why or None, "done": state.done, "total": state.total}
         steps.append({"step": step.name, **facts, "tasks": tasks})
         how = state.word or ("open" if tasks else "waits")
         items = f"{state.done} of {state.total}" if state.total else ""
-        rows.append((step.name, how, items, app.when(at) if at else "", ", ".join(tasks[:3]) or safe(state.why, 200)))
+        rows.append((step.name, how, items, app.when(at) if at else "", ", ".join(tasks[:3]) or safe(why, 200)))
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"
     document = {"id": task.id, "workflow": workflow.name, "status": task.state, "steps": steps}
     return Reply(lambda: document, lambda: f"{head}\n{rows_text(rows)}")

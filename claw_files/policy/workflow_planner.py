@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from claw_files.core.keys import wide_key
+from claw_files.core.workflow import RunRecord, Step, StepState, Workflow
 from claw_files.policy.snapshot import Act, Action, Snapshot
 from claw_files.policy.workflow_plan import RunAct, RunAction, advance, next_due, wanted
 
@@ -39,3 +40,20 @@ def _told(one: RunAction) -> str:
 def workflows_due(snap: Snapshot, now: datetime) -> Iterator[datetime]:
     """When something of a run is over although no file changes."""
     yield from (at for run in snap.runs if (at := next_due(run)))
+
+
+def waits_for(workflow: Workflow, record: RunRecord, step: Step) -> str:
+    """Why a step has no task now: what it waits for, or why nobody does it any more."""
+
+    def state(name: str) -> StepState:
+        return record.steps.get(name) or StepState()
+
+    own = state(step.name)
+    left = [f"{it.step}{' = ' if it.words else ''}{'|'.join(it.words)}" for it in step.after if not state(it.step).word]
+    if own.word:
+        return f"the step ended: {own.word}{', ' if own.why else ''}{own.why}"
+    if record.stops:
+        return f"it will not begin: {record.stops}"
+    if left:
+        return f"waits for {(' or ' if step.is_any else ', ').join(left)}"
+    return f"waits for its turn: {own.done} of {own.total} done" if own.total else "begins with the next heartbeat"

@@ -16,8 +16,8 @@ MOST_NAMES_BYTES = 8 << 20  # of the table of names of one archive
 MONTH = pattern(r"[0-9]{4}-[0-9]{2}(?![0-9])")
 ARCHIVE = pattern(r"[0-9]{4}-[0-9]{2}(?:\.[0-9]{1,4})?\.zip")
 _FOLDERS = pattern(
-    r"(audit|briefs|conflicts|quarantine|runs|outbox/sent|events/done|checkpoints/old|wakes/tasks|wakes|(?:definitions|status)/archive"
-    r"|inbox/[^/]+/(?:done|bodies))/(.+)",
+    r"(audit|briefs|conflicts|quarantine|runs|outbox/sent|events/done|checkpoints/old|wakes/tasks|wakes|flows"
+    r"|(?:definitions|status)/archive|inbox/[^/]+/(?:done|bodies))/(.+)",
     re.DOTALL,
 )
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from claw_files.core.errors import CannotRead
-from claw_files.core.model import AgentId, Box, TaskId
+from claw_files.core.model import AgentId, Box, State, TaskId
 from claw_files.services.admin import month_mover
+from claw_files.services.workflows.runs import begin
 from claw_files.system.month_archive import Archive
 from claw_files.system.path_gate import PathGate
 from claw_files.testing import FakeClock
@@ -214,6 +215,40 @@ def test_runs_move_whole_and_are_still_known(tmp_path: Path, capsys: pytest.Capt
     _, out, _ = typed(office, capsys, "stats", "--since", "1000d")
     assert "exited" in out and "gone" not in out
     office.stop()
+
+
+def test_the_files_of_a_run_move_when_its_tasks_do_and_are_still_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = Office(tmp_path / "sam", clock=FakeClock(JANUARY))
+    office.write("workflows/inner.md", "## write\n- to: peter\n\nWrite\n")
+    office.write("workflows/outer.md", "## first\n- workflow: inner\n## last\n- to: peter; after: first\n\nLast\n")
+    for _ in range(2):
+        app = office.app("sam")
+        workflow = app.workflows.sound("outer")
+        begin(app.workspace, workflow, app.workflows.copies(workflow, "outer"), {}, SAM)
+        office.settle()
+        for _ in range(3):
+            office.tick()
+    office.write("flows/tc-1/deep/down/result.md", "42")
+    office.app("sam").tasks.cancel(TaskId("TC-1"), SAM, "no need")
+    for _ in range(4):
+        office.settle()
+        office.tick()
+    assert office.state("TC-1-FIRST-WRITE") is State.CANCELLED
+    for path in sorted((office.root / "flows").rglob("*")):
+        os.utime(path, (JANUARY.timestamp(), JANUARY.timestamp()))
+    before = {name: raw for name, raw in office.tree().items() if name.startswith("flows/")}
+    office.clock.set(datetime(2025, 6, 1, tzinfo=UTC))
+    tidied(office)
+
+    assert office.names("flows") == ["2025-01.zip", "tc-2", "tc-2-first"], "what is at work stays where it is"
+    moved = {f"flows/{name}" for name in archives(office)["flows/2025-01.zip"]}
+    assert moved == {name for name in before if "tc-1" in name.split("/")[1]}
+    assert {name: office.app().files.read(name).data for name in before} == before
+    status, out, _ = typed(office, capsys, "workflow", "show", "TC-1")
+    assert (status, "first" in out) == (0, True)
+    assert "outer" in typed(office, capsys, "stats", "--since", "1000d", "--by", "workflow")[1]
 
 
 _PRINTS = f"command = [{sys.executable!r}, '-S', '-c', 'print(\"at work\")']"

@@ -315,6 +315,66 @@ def test_show_says_how_far_each_step_is(office: Office) -> None:
     ]
 
 
+def test_every_door_shows_a_run_and_a_step_that_is_still_to_come(office: Office) -> None:
+    office.write("workflows/many.md", MANY)
+    run = start(office, "many", pages="a, b, c, d, e, f")
+    office.tick(SECOND)
+    office.tick(SECOND)
+    env = {**os.environ, "CLAWFILES_WORKSPACE": str(office.root)}
+
+    def call(*words: str) -> str:
+        command = [sys.executable, "-m", "claw_files", *words]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False).stdout
+
+    def why(step: str) -> str | None:
+        lines = call("explain", f"{run}-{step}").splitlines()
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith("not ready")), None)
+
+    assert call("explain", f"{run}-after-two").splitlines()[0] == "TC-1-AFTER-TWO: after-two of TC-1 [backlog]"
+    assert why("after-two") == "waits for read, verdict = yes"
+    assert why("AFTER") == "waits for read or verdict"
+    assert why("read-6") == "waits for its turn: 0 of 6 done"
+    assert call("explain", f"{run}-nothing") == ""
+    assert "(unclear)" not in call("board")
+    assert f"{run}  workflow  " in " ".join(call("board").split("\n"))
+    assert call("flow", "list").splitlines()[0].split()[:3] == [run, "workflow", "in_progress"]
+    assert "unclear" not in call("task", "show", run)
+    assert "workflow" not in call("doctor")
+    last = call("workflow", "show", run).splitlines()[-1]
+    assert " ".join(last.split()) == "after-two waits waits for read, verdict = yes"
+    office.app("sam").tasks.cancel(TaskId(run), AgentId("sam"), "no longer wanted")
+    office.settle()
+    office.runs_end()
+    carried(office, run)
+    assert why("after-two") == "TC-1 is cancelled"
+
+
+MANY = """---
+inputs: [pages]
+at once: 2
+---
+## read
+- to: worker; for each: {pages}
+
+Read {item}
+
+## verdict
+- to: dimitrios; choices: yes, no
+
+Well?
+
+## after
+- to: worker; after any: read, verdict
+
+One of them
+
+## after-two
+- to: worker; after: read, verdict = yes
+
+Both
+"""
+
+
 def test_the_commands_say_what_they_do(office: Office) -> None:
     env = {**os.environ, "CLAWFILES_WORKSPACE": str(office.root)}
 

@@ -18,7 +18,7 @@ class RunHistory:
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws, self._known = workspace, dict[TaskId, tuple[str, ...]]()
-        self._runs = frozenset(workspace.files.names("flows"))
+        self._runs = frozenset(workspace.files.all_names("flows"))
 
     def runs(self, workflow: str | None = None) -> Iterator[RunFigures]:
         """The runs of the workflow, or all. One whose record cannot be read is left out."""

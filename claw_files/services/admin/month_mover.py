@@ -25,7 +25,7 @@ DEEPEST = 8
 _DONE = ".clawfiles/tidied"
 _FOLDERS = (
     *("audit", "briefs", "conflicts", "quarantine", "runs", "outbox/sent", "events/done", "checkpoints/old"),
-    *("definitions/archive", "status/archive", "wakes", "wakes/tasks"),
+    *("definitions/archive", "status/archive", "wakes", "wakes/tasks", "flows"),
 )
 
 
@@ -101,9 +101,10 @@ class MonthMover:
             for name, content in found.items():
                 if self._files.read_live(f"{folder}/{name}", JOURNAL_BYTES).data == content.data:
                     self._files.remove(f"{folder}/{name}", None)
-            for above in {name.rpartition("/")[0] for name in found} - {""}:
+            above = {"/".join(name.split("/")[:depth]) for name in found for depth in range(1, name.count("/") + 1)}
+            for name in sorted(above, key=len, reverse=True):
                 with suppress(ClawError):  # not empty yet
-                    self._files.remove(f"{folder}/{above}", None)
+                    self._files.remove(f"{folder}/{name}", None)
 
     def _old(self, folder: str, before: str) -> Iterator[tuple[str, str]]:
         """The folder's files from before that month, with their month, by name or else by time."""

@@ -16,6 +16,7 @@ from claw_files.policy.rule_context import breaker_of, case_of
 from claw_files.policy.snapshot import Action, Predecessor, standing_of
 from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
+from claw_files.services.workflows.catalog import step_to_come
 from claw_files.storage.workspace import Workspace
 
 
@@ -63,6 +64,8 @@ class Explainer:
         except NotFound:
             if entry and (gone := self._evidence.look(entry)).gone:
                 raise InvalidFile(gone.path, "gone", "it is missing; put it back, or remove its ledger line") from None
+            if found := step_to_come(self._ws, task_id):
+                return Explanation(task=found[0], not_ready=found[1], next_rule=found[1])
             raise
         snap = replace(self._snapshots.snapshot(self._ws.entries()), outcomes=self._snapshots.outcomes())
         now = self._ws.clock.now()

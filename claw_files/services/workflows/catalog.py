@@ -14,6 +14,7 @@ from claw_files.policy import routing
 from claw_files.policy.profiles import is_work
 from claw_files.policy.workflow_checks import check
 from claw_files.policy.workflow_dry_run import DryRun, Script, dry_run, not_begun
+from claw_files.policy.workflow_planner import waits_for
 from claw_files.policy.workflow_versions import pick
 from claw_files.services.workflows.run_files import RunFiles
 from claw_files.services.workflows.versions import FOLDER, VersionStore
@@ -167,3 +168,18 @@ class WorkflowCatalog:
         agents = self._ws.settings.agents.values()
         people = frozenset(agent.name for agent in agents if agent.kind is AgentKind.HUMAN)
         return dry_run(not_begun(workflow, people, items), script, self._ws.clock.now())
+
+
+def step_to_come(ws: Workspace, id: TaskId) -> tuple[Task, str] | None:
+    """The task that a step of a run may become, by its id, and why there is none now; None for any other id."""
+    parts = id.split("-")
+    for run in (TaskId("-".join(parts[:end])) for end in range(len(parts) - 1, 0, -1)):
+        task, rest = ws.known(run), f"{id.lower()}-".removeprefix(f"{run.lower()}-")
+        if task and task.workflow:
+            files = RunFiles(ws, run)
+            workflow, record = files.workflow(task.workflow), files.record()
+            steps = sorted(workflow.steps, key=lambda it: len(it.name))
+            if step := next((it for it in reversed(steps) if rest.startswith(f"{it.name}-")), None):
+                why = f"{run} is {task.state}" if task.state.is_closed else waits_for(workflow, record, step)
+                return Task(id=id, title=f"{step.name} of {run}", flow=run), why
+    return None
