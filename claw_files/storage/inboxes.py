@@ -252,7 +252,9 @@ class Inboxes(WakeCauses):
 
     def latest_message(self, agent: AgentId, task: TaskId) -> Message | None:
         """The task message of the agent's newest attempt, in any box."""
-        ids = (id for box in Box for id in self.message_ids(agent, box) if task.lower() in id)
+        files, low = self.mailbox(agent).files, task.lower()
+        names = (name for box in Box for name in files.names(f"inbox/{agent}/{box}") if low in name)
+        ids = [name.removesuffix(".md") for name in names if name.endswith(".md")]
         attempts = {key.attempt or 0: id for id in ids if (key := attempt_in(id)) and key.name == task.lower()}
         with suppress(ClawError):
             if attempts and (found := self.find_message(agent, attempts[max(attempts)])):

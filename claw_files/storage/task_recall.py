@@ -10,7 +10,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from claw_files.core import text
-from claw_files.core.errors import Conflict, NotFound
+from claw_files.core.errors import ClawError, Conflict, NotFound
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, State, Task, TaskId
 from claw_files.formats import journal
@@ -22,6 +22,7 @@ from claw_files.system import journal_files
 from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
+LATE_BYTES = 1 << 20
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
 _ENDED = (State.DONE, State.DEAD, State.CANCELLED)
@@ -31,6 +32,9 @@ def last_recorded(files: Files, task: TaskId) -> Line | None:
     """The task's last state in the journal; None if it is unknown or too old."""
     left = MOST_BYTES
     for path in journal_files.days(files)[: -DAYS - 1 : -1]:
+        with suppress(ClawError):  # nearly always of late
+            if found := _last_in(files.tail(path, LATE_BYTES), task):
+                return found
         raw = journal_files.read(files, path)
         left -= len(raw)
         if left < 0:

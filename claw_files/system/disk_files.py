@@ -26,6 +26,7 @@ from claw_files.system.paths import HAND_BYTES, is_dropping, journal_path, split
 from claw_files.system.swap_folder import GONE, MOVED, NONE, NOTE, PART, Intent, Private, mark
 from claw_files.system.write_decision import decide
 
+_MANY, _MOMENT_NS = 500, 50_000_000
 _RETRY_SECONDS = 30.0  # for repeated concurrent edits
 
 
@@ -58,12 +59,16 @@ class DiskFiles(ArchivedFiles):
         self._private = Private(self._gate, private, durable)
         self._clock: Clock = clock or SystemClock()
         self._durable = durable
+        self._listed: dict[str, tuple[int, list[str]]] = {}  # folders with many names, as they were at that time
         self.made: deque[bytes] = deque(maxlen=20)  # the journal's lines of the writes that were made last
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         return self._gate.read(path, cap_bytes)
+
+    def tail(self, path: str, size_bytes: int) -> bytes:
+        return self._gate.tail(path, size_bytes)
 
     def archives(self, folder: str) -> list[str]:
         try:
@@ -88,7 +93,13 @@ class DiskFiles(ArchivedFiles):
     def names(self, folder: str, limit: int = 1_000_000) -> list[str]:
         try:
             with self._gate.folder(folder) as fd:
-                return sorted(name for name in os.listdir(fd) if not is_dropping(name))[:limit]
+                at = os.fstat(fd).st_ctime_ns
+                if self._listed.get(folder, (0, []))[0] != at:
+                    names = sorted(name for name in os.listdir(fd) if not is_dropping(name))
+                    # A change in the same moment would leave the same time.
+                    is_known = len(names) > _MANY and time.time_ns() - at > _MOMENT_NS
+                    self._listed[folder] = (at if is_known else 0, names)
+                return self._listed[folder][1][:limit]
         except NotFound:
             return []
 

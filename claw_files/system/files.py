@@ -67,6 +67,9 @@ class Files(Protocol):
     def read_live(self, path: str, cap_bytes: int = FILE_BYTES) -> Content:
         """As `read`, without archives."""
 
+    def tail(self, path: str, size_bytes: int) -> bytes:
+        """The last bytes of a file that only grows, at most so many. Raises NotFound, CannotRead."""
+
     def archives(self, folder: str) -> list[str]:
         """Names of the archives of months in a folder."""
 

@@ -29,6 +29,10 @@ class OverlayFiles(ArchivedFiles):
             raise NotFound("file", path)
         return self._below.read_live(path, cap_bytes)
 
+    def tail(self, path: str, size_bytes: int) -> bytes:
+        here = self._files.get(path)
+        return here.data[-size_bytes:] if here else self._below.tail(path, size_bytes)
+
     def stamp(self, path: str) -> Stamp | None:
         if content := self._files.get(path):
             return content.stamp

@@ -158,6 +158,14 @@ class PathGate:
                 return content
         raise CannotRead(path, "permission", "another process keeps replacing it")
 
+    def tail(self, path: str, size_bytes: int) -> bytes:
+        """Implements `Files.tail`."""
+        fd = self._open_in(*split(path), path)
+        try:
+            return os.pread(fd, size_bytes, max(0, os.fstat(fd).st_size - size_bytes))
+        finally:
+            os.close(fd)
+
     def _open_in(self, folder: str, name: str, path: str) -> int:
         """A descriptor of the file, by way of its folder's."""
         try:

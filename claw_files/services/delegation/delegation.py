@@ -193,7 +193,7 @@ class Delegations:
         task = ws.update(task_id, lambda t: transitions.reserve(t, agent, generation, now), audit, keep_mtime=True)
         self._retire(task, agent, audit)
         message = self._message(task, agent, by, chain or (by,), now)
-        if found := ws.find_message(agent, key):  # it gave the task back, and is given it again
+        if generation > 1 and (found := ws.find_message(agent, key)):  # it gave the task back, and is given it again
             message = replace(message, id=found[0].id, sends=found[0].sends + 1)
             return self._put_back(message, found[1], replace(audit, action=JournalEvent.RESEND, why="delegated again"))
         # Last: as soon as the message is in new/ the agent may claim, and must find its generation in the file.
@@ -214,6 +214,8 @@ class Delegations:
 
     def _retire(self, task: Task, agent: AgentId, audit: Audit) -> None:
         """Finish the message of the attempt before: were it still in new/, its agent would be woken for both."""
+        if task.attempt == 1:
+            return
         recorded_ends.put_away(self._ws, task, task.attempt - 1, audit)
         found = self._ws.find_message(agent, task_key(replace(task, attempt=task.attempt - 1)))
         if found:

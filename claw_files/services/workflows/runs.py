@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from claw_files.core import text as words
 from claw_files.core.errors import Conflict, NotFound, UsageError
 from claw_files.core.journal_events import JournalEvent
+from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, State, Task, TaskId
 from claw_files.core.workflow import BUILT_IN, RunRecord, Step, StepState, Workflow
 from claw_files.policy.flow_tree import above
@@ -135,7 +136,8 @@ class RunLoader:
         for step in workflow.steps:  # whose line or record was lost: what has ended counts
             ids += open_tasks(task.id, step, record.steps.get(step.name) or StepState())
         for id in ids:
-            known = self._ws.known(id) if id not in tasks else None
+            # Without a definition it was never made; a file that is not there is looked for in every spelling.
+            known = self._ws.known(id) if id not in tasks and self._ws.definition(id) else None
             if known and known.state.is_closed:
                 tasks[id] = self._as_step(known)
         open_steps = {name for name, state in record.steps.items() if state.total is None}
@@ -217,6 +219,10 @@ class RunCarrier:
             self._tasks().cancel(one.task, self._me, f"{run.id} needs it no more")
         elif one.act is RunAct.CLOSE and one.task:
             if entry := self._ws.entry(one.task):
+                task = self._ws.known(one.task)
+                agent = task.assignee if task else None
+                if task and agent and (found := self._ws.find_message(agent, task_key(task))):
+                    self._ws.finish(*found, self._me, "counted")  # first: without a line nobody would look again
                 self._ws.replace_entry(entry, None, replace(audit, action=JournalEvent.STEP_COUNTED))
         elif one.act in (RunAct.MOVE, RunAct.FINISH):
             self._move(run, one)
@@ -272,7 +278,7 @@ class RunCarrier:
 
     def _hand_out(self, task: Task, body: str, agent: AgentId | None, audit: Audit) -> None:
         """Make the task and delegate it; what an earlier try has made or delegated stays."""
-        if self._ws.find(task.id) is None:
+        if self._ws.definition(task.id) is None or self._ws.find(task.id) is None:
             with suppress(Conflict):
                 self._ws.create(task, audit, body)
         if self._ws.entry(task.id) is None and not self._is_over(task.id):
