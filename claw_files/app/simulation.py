@@ -57,7 +57,7 @@ class _SimulatedApp(App):
 
 
 def simulate(app: App, until: datetime, most: int = MOST_ACTIONS) -> Simulation:
-    """What the heartbeat does from now to `until`, both included, as far as `most` actions; nothing of it happens.
+    """The heartbeat's actions from now to `until`, inclusive, at most `most`; nothing is carried out.
 
     It ticks as the daemon does: when something is due, and again after each tick that did something.
     """

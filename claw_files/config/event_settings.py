@@ -8,7 +8,7 @@ from claw_files.core.model import Value
 
 
 class EventHandler(Value, frozen=True):
-    """What an event of a type starts: at most one of `spawn`, `task` and `workflow`, beside workflows that name it."""
+    """The handler of an event type: at most one of `spawn`, `task` and `workflow`, besides workflows that name it."""
 
     event: str  # the type
     spawn: tuple[str, ...] = ()
@@ -22,18 +22,18 @@ class EventHandler(Value, frozen=True):
 
 
 class EventSettings(Value, frozen=True):
-    """What events start, by their types."""
+    """The handlers of events, by their types."""
 
     keep: timedelta = timedelta(days=30)  # so long, at least, the key of one is remembered
     handlers: Mapping[str, EventHandler] = {}
 
     def of(self, type: str) -> EventHandler:
-        """What the configuration says of the type, also where that is nothing."""
+        """The configuration of the type, or an empty one."""
         return self.handlers.get(type) or EventHandler(event=type)
 
 
 class Source(Value, frozen=True):
-    """Where events are fetched from: exactly one of `command`, `sql` and `files` is set."""
+    """A source of events: exactly one of `command`, `sql` and `files` is set."""
 
     name: str
     key: tuple[str, ...]  # fields of a record that together make it count once
@@ -52,7 +52,7 @@ class Source(Value, frozen=True):
 
 
 class Webhook(Value, frozen=True):
-    """Who may send events to `POST /hooks/NAME`, and how it signs them."""
+    """The sender of events to `POST /hooks/NAME`, and how it signs them."""
 
     name: str
     scheme: str  # a name in WEBHOOK_SCHEMES

@@ -104,7 +104,7 @@ class Agent(Value, frozen=True):
 
 
 class Profile(Value, frozen=True):
-    """What agents may do, and how their runs are confined. None: it says nothing of that."""
+    """Rights and limits of agents and their runs. None: not set."""
 
     name: str
     commands: tuple[str, ...] | None = None  # all that they may use: names of commands, or how several begin
@@ -119,7 +119,7 @@ class Profile(Value, frozen=True):
 
 
 class Route(Value, frozen=True):
-    """Who does tasks of one type. `to` names agents only: "self" has become the coordinator."""
+    """The agents for tasks of one type. `to` names agents only: "self" was replaced by the coordinator."""
 
     type: str
     to: tuple[AgentId, ...] = ()
@@ -193,7 +193,7 @@ class LimitSettings(Value, frozen=True):
 
 
 class Budgets(Value, frozen=True):
-    """What may be spent in a calendar month of the workspace's zone, in `currency`; None: no limit."""
+    """The cost limits of a calendar month in the workspace's zone, in `currency`; None: no limit."""
 
     month: float | None
     currency: str
@@ -206,7 +206,7 @@ class Budgets(Value, frozen=True):
 
 
 class Price(Value, frozen=True):
-    """Of a million tokens of one model, in the currency of the budgets."""
+    """The price per million tokens of one model, in the currency of the budgets."""
 
     input: float
     output: float
@@ -242,7 +242,7 @@ class WorkflowSettings(Value, frozen=True):
 
 
 class Schedule(Value, frozen=True):
-    """What happens by the clock: exactly one of `spawn`, `event`, `task` and `workflow` is set."""
+    """Work that starts by the clock: exactly one of `spawn`, `event`, `task` and `workflow` is set."""
 
     name: str
     cron: str  # five fields; @daily and its like have been spelled out
@@ -270,7 +270,7 @@ class OpenClaw(Value, frozen=True):
 
 
 class ServeSettings(Value, frozen=True):
-    """Who may ask over HTTP."""
+    """The callers allowed over HTTP."""
 
     auth: Literal["token", "loopback"] = "token"
     hosts: tuple[str, ...] = ()  # names of this server beside those of the address it listens on, with their port

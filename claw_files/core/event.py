@@ -34,7 +34,7 @@ class Event(Value, frozen=True):
 
 
 class EventName(Value, frozen=True):
-    """What the file of an event that was accepted, or written by us, is called: `3f0c2a...e1.customer_query.json`."""
+    """The file name of an accepted event, or of one by clawfiles: `3f0c2a...e1.customer_query.json`."""
 
     mark: str
     type: str
@@ -62,7 +62,7 @@ class SourceMark(Value, frozen=True):
 
 
 class EmitReceipt(Value, frozen=True):
-    """Where an event lies; `is_known`: it was there before, and starts nothing."""
+    """The path of an event; `is_known`: it existed before, and starts nothing."""
 
     name: str
     is_known: bool = False
@@ -88,7 +88,7 @@ class EventQueue(Value, frozen=True):
     accepted: tuple[AcceptedEvent, ...] = ()
 
     def ready(self, now: datetime) -> tuple[str, ...]:
-        """What may be accepted now, in order."""
+        """The events that may be accepted now, in order."""
         return tuple(path for path, at in self.arriving.items() if at <= now)
 
 
@@ -114,7 +114,7 @@ def is_type(text: str) -> bool:
 
 
 def value_at(fields: Mapping[str, Any], path: str) -> object:
-    """What stands at a path such as "data.id"; None for nothing."""
+    """The value at a path such as "data.id"; None without one."""
     found: object = fields
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None

@@ -9,7 +9,7 @@ from typing import Self
 
 
 class JournalEvent(StrEnum):
-    """What a line of the journal tells of. The reference page has the sentence behind each."""
+    """The event of a journal line. The reference page has the sentence of each."""
 
     leads_to: str | None  # of a move, the state that it usually leads to; "" where only the line says it
 

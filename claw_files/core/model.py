@@ -23,7 +23,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class State(StrEnum):
-    """Where a task stands. The moves between them are in `claw_files.policy.transitions`."""
+    """The state of a task. The moves between states are in `claw_files.policy.transitions`."""
 
     BACKLOG = "backlog"
     IN_PROGRESS = "in_progress"
@@ -100,7 +100,7 @@ class Unclear(Value, frozen=True):
 
 
 class Need(Value, frozen=True):
-    """What a blocked task requires from another agent."""
+    """A blocked task's question to another agent."""
 
     agent: AgentId
     question: str

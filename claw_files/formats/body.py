@@ -138,7 +138,7 @@ MOST: Final = 20  # marks that are kept
 
 
 class SaidState(Value, frozen=True):
-    """What the body said at our last write: its state, in how many lines, and what was unclear in it."""
+    """The body's statements at the last write: state, number of lines, and unclear parts."""
 
     state: State | None = None
     times: int = 0  # 0 where that is not known
@@ -146,7 +146,7 @@ class SaidState(Value, frozen=True):
 
 
 def news(unclear: tuple[Unclear, ...], before: tuple[str, ...]) -> Iterator[Unclear]:
-    """What was not there at our last write; of words that stand there more often than then, the last."""
+    """The statements since the last write; for repeated ones, the last."""
     left = list(before)
     for it in unclear:
         if (mark := _mark(it)) in left:
@@ -176,7 +176,7 @@ def parse(text: str) -> SaidState | None:
 
 
 def remembered(told: BodyStatements, before: SaidState, is_overtaken: bool) -> str | None:
-    """What `said` holds from now on; unclear words are remembered once a command overtakes them."""
+    """The new content of `said`; unclear words are included once a command overtakes them."""
     now = [_mark(it) for it in told.unclear]
     marks = now if is_overtaken else [mark for mark in before.unclear if mark in now]
     parts = [told.state.value] if told.state else []

@@ -40,7 +40,7 @@ NAME_FORM: Final = 'a letter, then letters, digits and "-", at most 32, and no "
 
 
 class _Wrong(Exception):
-    """What is wrong with one value, as the end of a sentence."""
+    """The problem of one value, as the end of a sentence."""
 
 
 def name_of(text: str) -> str:
@@ -363,7 +363,7 @@ def _nearest(name: str, known: "dict[str, _Key] | tuple[str, ...]") -> str:
 
 
 def placeholders(text: str) -> Iterator[tuple[int, str, str]]:
-    """Where a placeholder begins in the text, its name, and its part: `{step.files}`. `{{` and `}}` are braces."""
+    """Each placeholder's position, name and part: `{step.files}`. `{{` and `}}` are braces."""
     for found in PLACE.finditer(text):
         if found["name"]:
             yield found.start(), name_of(found["name"]), name_of(found["part"] or "")

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def load(target: str) -> Callable[..., Any]:
-    """What "module:name" names: a module of this room, or with its room before it of another."""
+    """The object of "module:name": a module of this room, or with a room's name of another one."""
     module, _, name = target.partition(":")
     room = "claw_files" if "." in module else __package__
     found: Callable[..., Any] = getattr(import_module(f"{room}.{module}"), name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def perform(app: "App", name: str, raw: Mapping[str, object]) -> object:
-    """What the operation answers, ready for `presentation.views.to_json`; `app.actor` acts, whatever the arguments say.
+    """The operation's answer, ready for `presentation.views.to_json`; the caller is always `app.actor`.
 
     Args:
         raw: the arguments as JSON has them, unchecked; a null counts as not given.
@@ -48,7 +48,7 @@ def make(app: "App", operation: Operation, raw: Mapping[str, object]) -> object:
 
 
 def look(app: "App", operation: Operation, asked: Mapping[str, object]) -> Any:
-    """What the operation answers to arguments that were checked, whoever asks."""
+    """The operation's answer to checked arguments, for any caller."""
     taken = arguments_of(operation)
     given = {it.name: parsed(app, it, asked[it.name], it.json_name) for it in taken}
     reply: Reply = load(operation.function)(app, **given)
@@ -134,7 +134,7 @@ def _check_text(name: str, key: str, value: object) -> None:
 
 
 def _sentence(operation: Operation, problem: str) -> str:
-    """What msgspec says is wrong, as one sentence that names the argument."""
+    """msgspec's error as one sentence that names the argument."""
     name, known = operation.name, {argument.json_name: argument for argument in arguments_of(operation)}
     what, _, place = problem.partition(" - at `$")
     argument, what = place.strip(".`"), what.replace(" | null", "")

@@ -98,7 +98,7 @@ class Argument(NamedTuple):
 
     @property
     def options(self) -> list[str]:
-        """What the shell calls it: "--eta"."""
+        """The option in the shell: "--eta"."""
         return (self.shell.name or f"--{self.name.replace('_', '-')}").split(",")
 
 
@@ -115,7 +115,7 @@ def _argument(parameter: inspect.Parameter) -> Argument:
 
 
 def _notes(annotation: Any) -> list[Any]:
-    """What an annotation says; the outermost last, which counts."""
+    """The notes of an annotation; the outermost is last, and counts."""
     if notes := getattr(annotation, "__metadata__", ()):
         return [*_notes(annotation.__origin__), *notes]
     if get_origin(annotation) in (Union, UnionType):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _moved(app: "App", task: "TaskId", make_move: "Callable[[App], TaskValue]") -> Reply:
-    """What `make_move` makes of the task, given the place where it lies; raises what it raises.
+    """The task after `make_move` in its workspace; raises the same errors.
 
     From a compartment of somebody else's nothing is raised that tells of what lies there.
     """

@@ -65,7 +65,7 @@ def wait_for_run(app: "App", run: TaskId) -> None:
 
 
 def _why(app: "App", spawned: "DelegationResult") -> str:
-    """What the result still needs, in one sentence."""
+    """The reason why the result is not there yet, in one sentence."""
     from claw_files.policy.dispatch_queue import sentence
 
     if run := next((run.id for run in app.runtime.live() if _belongs(run, spawned.task)), None):
@@ -83,7 +83,7 @@ def _belongs(run: Run, task: TaskId) -> bool:
 
 
 def _result(app: "App", spawned: "DelegationResult") -> str | None:
-    """What the worker wrote, safe to show."""
+    """The worker's result, safe to show."""
     from claw_files.core.text import safe
 
     found = app.checkpoints.result(spawned.label) if spawned.label else None

@@ -23,14 +23,14 @@ TIMES = (Act.DATE, Act.EXTEND, Act.WAIT_UNTIL)
 
 
 class NextAction(Value, frozen=True):
-    """What a tick does at an instant at which it does something, if nothing changes before."""
+    """The next action of a tick, if nothing changes before."""
 
     at: datetime
     actions: tuple[Action, ...]
 
 
 class Simulation(Value, frozen=True):
-    """What is done from one instant to another."""
+    """The actions from one instant to another."""
 
     start: datetime
     until: datetime  # as far as it was followed
@@ -40,7 +40,7 @@ class Simulation(Value, frozen=True):
 
 
 def foresee(snap: Snapshot, now: datetime, only: TaskId | None = None) -> tuple[Action, ...]:
-    """What a tick does now, in its order; with `only`, as far as it concerns that task."""
+    """The actions of a tick now, in order; with `only`, those about that task."""
     done, looks, told = list[Action](), list[TaskEvidence](), NotedMarks(snap.told)
     first = set(map(id, first_lines(snap)))
     for look in snap.looks:
@@ -108,7 +108,7 @@ def _carried_out(step: Action, look: TaskEvidence, snap: Snapshot, now: datetime
 
 
 def what_next(snap: Snapshot, now: datetime, task: TaskId) -> NextAction | None:
-    """What comes next for a task for which nothing is to be done now; None: nothing by the clock alone."""
+    """The next action for a task without an action now; None: nothing by the clock alone."""
     mine = next((look for look in snap.looks if look.entry.task == task), None)
     near = tuple(look for look in snap.looks if mine and _is_near(look, mine))
     # Due times of schedules, and events, concern other tasks; there may be one each minute.

@@ -188,7 +188,7 @@ def closed(case: RuleContext) -> Decision | None:
 
 
 def _told_of_failure(case: RuleContext) -> Decision | None:
-    """Whoever spawned what failed for good hears of it, unless the dead letter's own message told it; None: not now."""
+    """Notify the spawner of a permanent failure, unless the dead letter's message did; None: not now."""
     if case.is_held_back(case.key("failed")):
         return None
     why = words.said(case.task.reason) if case.task.reason else "no reason given"

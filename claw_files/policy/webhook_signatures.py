@@ -28,7 +28,7 @@ _FIELDS = 1000  # of a form
 
 
 class SignatureClaim(NamedTuple):
-    """What the headers say of a body: it is authentic if one of the signatures is that of `prefix` and the body."""
+    """The signatures in the headers: the body is authentic if one of them signs `prefix` and the body."""
 
     signatures: Sequence[str]
     prefix: str = ""
@@ -36,7 +36,7 @@ class SignatureClaim(NamedTuple):
 
 
 class WebhookEvent(Value, frozen=True):
-    """What an authentic request says."""
+    """The content of an authentic request."""
 
     type: str
     key: str
@@ -68,7 +68,7 @@ def is_authentic(hook: Webhook, secrets: Sequence[str], headers: Mapping[str, st
 
 
 def event(hook: Webhook, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
-    """What the request says, once it is authentic. Raises UnicodeDecodeError for a body that is no text."""
+    """The event in an authentic request. Raises UnicodeDecodeError for a body that is not text."""
     text = body.decode()
     found = _fields(text, headers.get("content-type", ""))
     fields: dict[str, Any] = {} if found is None else found

@@ -195,7 +195,7 @@ class _Check:
                 yield Problem(line=line + text.count("\n", 0, at), text=wrong)
 
     def _why_not(self, step: Step, name: str, part: str, is_item: bool) -> str:
-        """What is wrong with a placeholder; "" where it can be filled in."""
+        """The problem of a placeholder; "" if it can be filled in."""
         shown = f"{{{name}.{part}}}" if part else f"{{{name}}}"
         if (name, part) in _OF_RUN or (is_item and (name, part) in _OF_ITEM) or (not part and name in self._inputs):
             return ""

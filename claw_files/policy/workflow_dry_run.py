@@ -52,7 +52,7 @@ class DryRun(Value, frozen=True):
 
 
 def dry_run(run: WorkflowRun, script: Script, now: datetime) -> DryRun:
-    """What the run would do from `now` on, with each step taking its usual time."""
+    """The actions of the run from `now` on, with each step taking its usual time."""
     return _Play(run, script, now).all()
 
 

@@ -21,7 +21,7 @@ class RunFigures(Value, frozen=True):
 
 
 class Spread(Value, frozen=True):
-    """What some figures have in common: their middle, and the quarters around it."""
+    """The median of some values, and the quartiles around it."""
 
     count: int
     median: float

@@ -13,7 +13,7 @@ from claw_files.core.workflow import Step, Workflow
 
 
 def content_hash(raw: bytes) -> str:
-    """What tells one content from another, in hexadecimal digits."""
+    """The hash of a content, in hexadecimal digits."""
     return hashlib.sha256(raw).hexdigest()
 
 
@@ -30,7 +30,7 @@ def pick(pin: WorkflowPin | None, workflow: str, key: str) -> int | None:
 
 
 def changes(old: Workflow, new: Workflow) -> Iterator[str]:
-    """What became another, in words: "+look" a step that is new, "-look" one that is gone, "~look" one that changed."""
+    """The changed steps, in words: "+look" is new, "-look" was removed, "~look" was changed."""
     before, after = ({step.name: _bare(step) for step in flow.steps} for flow in (old, new))
     if replace(old, steps=(), lines={}) != replace(new, steps=(), lines={}):
         yield "~head"

@@ -70,7 +70,7 @@ class _SimulatedClaims(Claims):
 
 
 class _MemoryCache(NoCache):
-    """What another one has kept, and what is kept since."""
+    """The content of another cache, with later writes in memory."""
 
     def __init__(self, below: NoCache) -> None:
         self._below, self._kept = below, dict[str, bytes]()

@@ -38,7 +38,7 @@ class Statistics:
         self._unread: list[str] = []
 
     def told(self, length: timedelta) -> StatisticsReport:
-        """What happened in the last `length`."""
+        """The statistics of the last `length`."""
         now = self._ws.clock.now()
         since = now - length
         self._broken, self._unread = 0, []

@@ -51,7 +51,7 @@ def begin(root: str, settings: Settings, now: datetime) -> None:
 
 
 def load(root: str) -> Rounds | None:
-    """What was kept, or None."""
+    """The stored state, or None."""
     return SharedCache(root, FOLDER).known(NAME, Rounds)
 
 

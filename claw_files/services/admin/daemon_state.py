@@ -66,7 +66,7 @@ def is_running(root: str) -> bool:
 
 
 def load(root: str) -> DaemonState | None:
-    """What the daemon that runs now says; None when none runs, or it has not said anything yet."""
+    """The state of the running daemon; None without one, or before its first state."""
     found = private(root).known(STATE, DaemonState)
     return found if found and is_running(root) else None
 
@@ -93,6 +93,6 @@ def order_stop(root: str, epoch: str, drain: timedelta) -> None:
 
 
 def stop_order(root: str, epoch: str) -> timedelta | None:
-    """What was left for the daemon of that epoch."""
+    """The stop order for the daemon of that epoch."""
     order = private(root).known(STOP, StopOrder)
     return order.drain if order and order.epoch == epoch else None

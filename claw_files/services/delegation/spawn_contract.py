@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # read when an agent is chosen
 
 
 class DelegationResult(Value, frozen=True):
-    """What `delegate` and `spawn` answer."""
+    """The result of `delegate` and `spawn`."""
 
     task: TaskId
     agent: AgentId
@@ -121,7 +121,7 @@ def own_terms(settings: Settings, task: Task) -> tuple[str, Size]:
 
 
 def worker_of(settings: Settings, order: SpawnOrder, choosing: "AgentSelection | None") -> AgentId:
-    """Who is to do it: who is named, who the route names, or the only worker there is. Raises Refused.
+    """The worker: the named one, the route's, or the only one. Raises Refused.
 
     Of a route's agents the first worker with money is meant: the others are messaged.
     """
@@ -157,7 +157,7 @@ def check_label(ws: Workspace, label: str, task: TaskId | None) -> None:
 
 
 def _of_label(ws: Workspace, label: str, entries: tuple[Entry, ...]) -> Iterator[Task]:
-    """Whoever may have the label: workers with a ledger line, and the task of the result file.
+    """The possible owners of the label: workers with a ledger line, and the task of the result file.
 
     An open session without a line has left a result. All tasks are looked at only where that does not lead to one.
     """
@@ -187,7 +187,7 @@ def _load(ws: Workspace, task: TaskId) -> Loaded | None:
 
 
 def terms_for(ws: Workspace, task: Task, agent: AgentId, spawner: AgentId) -> tuple[dict[str, Any], timedelta]:
-    """What a task lacks that the tick hands to `agent`, and when to look at it: a worker has a contract.
+    """The missing terms of a task for `agent`, and its check time: a worker has a contract.
 
     Raises Refused where its label is taken.
     """
@@ -227,7 +227,7 @@ def check_group(ws: Workspace, group: str | None, by: AgentId) -> None:
 
 
 class SpawnTerms(Value, frozen=True):
-    """What follows from an order once its worker is known."""
+    """Terms of an order that depend on its worker."""
 
     model: str | None = None  # that its run will work with
     asked: str | None = None  # the mark of its question, where the route keeps answers
@@ -261,7 +261,7 @@ class SpawnerIdentity:
         self._runs = runs
 
     def caller(self, by: AgentId, inside: TaskId | None) -> Caller:
-        """Whom `by` turns out to be.
+        """The caller with the name `by`.
 
         Args:
             inside: what the variables say. Where a run is found, that one counts instead.
@@ -301,7 +301,7 @@ class SpawnerIdentity:
         return flow_tree.depth(task, self.find)
 
     def _task_of(self, run: Run) -> Task | None:
-        """What the run works on; of one that was only told of a task, the agent's own above that."""
+        """The task of the run; for a run that was only notified of a task, the agent's own task above."""
         task = self.find(run.task) if run.task else None
         if task is None or (task.assignee == run.agent and Key.parse(run.key).is_attempt):
             return task
