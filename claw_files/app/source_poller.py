@@ -21,6 +21,7 @@ from claw_files.core.event import Event, EventsFull, SourceMark
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit
 from claw_files.core.text import safe
+from claw_files.formats import source_mark
 from claw_files.integrations.sources.source_readers import read
 from claw_files.policy.source_rules import TOPIC, SourceCursor, SourceRecord, event_of
 from claw_files.services.events import source_runs
@@ -54,7 +55,7 @@ class SourcePoller:
             told = replace(mark, problem=safe(why, 400))
         key, why = os.environ.get("CLAWFILES_RUN", ""), f"{name}: {told.problem or f'{self._new} new'}"
         note = ws.line(Audit(JournalEvent.POLL, key=key, why=why)) if self._new or told.problem else None
-        ws.files.commit(f"sources/{name}.md", lambda _: source_runs.FORM.render(told), note)
+        ws.files.commit(f"sources/{name}.md", lambda _: source_mark.render(told), note)
         for run in [it for it in ws.files.names("runs") if it.startswith(f"{TOPIC}.{name}.")][:-KEPT_RUNS]:
             shutil.rmtree(os.path.join(ws.root, "runs", run), ignore_errors=True)
         return told.problem

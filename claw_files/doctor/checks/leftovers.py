@@ -13,10 +13,10 @@ from claw_files.doctor.bounded_reader import DiskNode
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import PRIVATE, Survey, code_of
 from claw_files.formats import briefs as documents
+from claw_files.formats import source_mark
 from claw_files.formats.journal import decode
 from claw_files.formats.runs import parse
 from claw_files.processes.run_locks import RunLocks
-from claw_files.services.events.source_runs import FORM
 from claw_files.system import procfs
 
 OLD_SECONDS: Final = 600
@@ -153,7 +153,7 @@ def sources(s: Survey) -> Iterator[Finding]:
     """Sources that cannot be read, and since when; a poll counts as failed until it ends."""
     for source in s.settings.sources.values() if s.settings and not s.is_inner else ():
         try:
-            mark = FORM.parse(s.tree.read(path := f"sources/{source.name}.md"), path)
+            mark = source_mark.parse(s.tree.read(path := f"sources/{source.name}.md"), path)
         except NotFound:
             continue
         except InvalidFile as wrong:

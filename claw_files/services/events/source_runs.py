@@ -3,7 +3,6 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,13 +11,12 @@ from claw_files.core.errors import InvalidFile, NotFound
 from claw_files.core.event import SourceMark
 from claw_files.core.keys import run_id
 from claw_files.core.model import AgentId, KeyText, Run
-from claw_files.formats.record_form import Form
+from claw_files.formats import source_mark
 from claw_files.policy.snapshot import Action
 from claw_files.processes import StartOrder
 from claw_files.processes.process_runner import ProcessRunner
 from claw_files.storage.workspace import Workspace
 
-FORM: Final = Form(SourceMark, "cursor")
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(claw_files.__file__)), "app", "source_poller.py")
 _SILENT = "a poll ended without a word, by its limit, a signal or an error: its folder in runs/ has the last lines"
 
@@ -26,7 +24,7 @@ _SILENT = "a poll ended without a word, by its limit, a signal or an error: its 
 def load(ws: Workspace, source: str) -> SourceMark:
     """The mark of a source; a new one where there is none. Raises InvalidFile."""
     try:
-        return FORM.parse(ws.files.read(path := f"sources/{source}.md").data, path)
+        return source_mark.parse(ws.files.read(path := f"sources/{source}.md").data, path)
     except NotFound:
         return SourceMark()
 
@@ -48,7 +46,7 @@ def start(ws: Workspace, runtime: ProcessRunner, action: Action) -> None:
     source, now = ws.settings.sources[action.details["source"]], ws.clock.now()
     mark = load(ws, source.name)
     mark = replace(mark, polled=now, since=mark.since or now, failures=mark.failures + 1, problem=_SILENT)
-    ws.files.commit(f"sources/{source.name}.md", lambda _: FORM.render(mark), None)
+    ws.files.commit(f"sources/{source.name}.md", lambda _: source_mark.render(mark), None)
     key, agent = KeyText(action.key), AgentId(f"source-{source.name}")
     run = Run(id=run_id(key, 1), agent=agent, key=key, started=now, timeout=source.limit)
     command = (sys.executable, "-I", "-X", "utf8", PROGRAM, "{workspace}", source.name)
