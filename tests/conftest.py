@@ -38,9 +38,11 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in ("CONFIG", "STATE", "CACHE"):
     os.environ[f"XDG_{_name}_HOME"] = os.path.join(_HOME, _name.lower())
 
-# What is compiled for one worker serves the others, the next run and every program that a test starts.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# What is compiled for one worker serves the others, the next run and every program that a test starts. With `python -B`
+# nothing is kept: a file that is changed twice in a second would be taken for the one before.
+if "-B" not in sys.orig_argv:
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Collecting makes millions of objects and no garbage, and what it makes stays until the end.
 gc.set_threshold(50_000)

@@ -231,8 +231,8 @@ MUTANTS = (
     Mutant(
         "runs in compartments take their room in limits.runs",
         LANES,
-        "        live = (*snap.live, *snap.elsewhere)",
-        "        live = snap.live",
+        "        live = [run for run in (*snap.live, *snap.elsewhere) if not is_poll(run)]",
+        "        live = [run for run in snap.live if not is_poll(run)]",
         (UNIT + "test_lanes.py", STORY + "test_compartments.py"),
     ),
     Mutant(
@@ -507,15 +507,15 @@ MUTANTS = (
     Mutant(
         "a generation is taken once",
         LOCKS,
-        "                if not free or given.is_spent(generation) or given.is_taken(generation):",
-        "                if not free:",
+        "        if not is_free or self.is_spent(generation) or self.is_taken(generation):",
+        "        if not is_free:",
         (STORY + "test_generations.py", STORY + "test_exclusion.py", STORY + "test_claim_race.py"),
     ),
     Mutant(
         "a reserved generation is its agent's",
         LOCKS,
-        "                if given.reserved(generation) not in (None, agent):",
-        "                if False:",
+        "        if self.reserved(generation) not in (None, agent):",
+        "        if False:",
         (STORY + "test_generations.py",),
     ),
     Mutant(
@@ -588,7 +588,7 @@ def noticed(copy: Path, tests: Sequence[str], seconds: int = PATIENCE_SECONDS) -
     env = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     for name in [name for name in env if name.startswith(("CLAWFILES_", "PYTEST_"))]:
         del env[name]
-    words = [sys.executable, "-m", "pytest", "-x", "-n0", "-p", "no:cacheprovider", "--tb=no", *tests]
+    words = [sys.executable, "-B", "-m", "pytest", "-x", "-n0", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
         done = subprocess.run(
             words,

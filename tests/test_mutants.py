@@ -13,7 +13,7 @@ def test_a_guard_that_is_taken_out_is_missed_and_a_change_of_nothing_is_not() ->
     first = MUTANTS[0]
     nothing = Mutant(first.guard, first.file, first.line, first.line, first.tests)
 
-    noticed = [test for _, test in take([nothing, first, *MUTANTS[25:26]])]
+    noticed = [test for _, test in take([nothing, first, *MUTANTS[2:3]])]
 
     assert noticed[0] is None
     assert all(test and test.startswith("tests/") for test in noticed[1:])
