@@ -92,6 +92,7 @@ STEP = "## a\n- to: writer\n\nx\n"
     "text, line, words",
     [
         ("just text\n", 1, "there is no step"),
+        ("---\nstarts on: order, ../x\n---\n## a\n- to: writer\n\nx\n", 2, "`../x` is no type of events"),
         ("## a\n- to: writer; affter: b\n\nx\n", 2, "did you mean `after`?"),
         ("## a\nto: writer\n\nx\n", 2, "keys are a list: `- to: writer`"),
         ("## a\n- to: writer\n- to: editor\n\nx\n", 3, "`to` stands in line 2 already"),
