@@ -140,7 +140,7 @@ class Site:
     def check_use(self, command: str) -> None:
         """Raises Refused if the caller may not use the command, or not from inside this run.
 
-        Under a wrong configuration nobody is refused anything here: the doctor must work, and nothing else does.
+        With an invalid configuration nothing is refused here: the doctor must work, and all other commands fail anyway.
         """
         from claw_files.policy import profiles
 

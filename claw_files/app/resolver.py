@@ -135,7 +135,7 @@ class Resolver(Siblings[Workspace], Generic[P]):
     def to_take(self, task: TaskId, to: AgentId | None = None) -> P:
         """As `to_act`, for a caller that takes the task or assigns it, and therefore may see it.
 
-        Raises NotFound in a compartment of somebody else, unless the task is for that agent.
+        Raises NotFound in another agent's compartment, unless the task is for that agent.
         """
         place = self.to_act(task)
         if place.is_blind and to != place.home:

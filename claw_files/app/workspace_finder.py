@@ -70,8 +70,8 @@ def find_root(start: str | None, env: Mapping[str, str]) -> str:
 def counting(folder: str) -> str:
     """The folder whose configuration counts, of the folder and the workspaces around it; else the folder.
 
-    A run writes into its working folder, so what lies inside a workspace of ours is none, unless somebody trusts it.
-    A stranger's workspace around ours is passed by.
+    A run writes to its working folder, so a configuration inside the user's workspace is ignored unless it is trusted.
+    Another user's workspace around it is ignored.
     """
     above = os.path.dirname(real := os.path.realpath(folder))
     around = [above] if _is_workspace(above) else []

@@ -105,7 +105,7 @@ def shared(name: str) -> Any:
 def open_app(agent: str | None = None) -> "App":
     """The workspace of the command; `agent` is the caller, if a command has its own option for it.
 
-    Raises Refused where whoever acts may not use the command that is being called: every command comes by here.
+    Raises Refused if the caller may not use the command: every command passes through here.
     """
     from claw_files.app.wiring import open_workspace
 

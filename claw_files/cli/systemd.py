@@ -1,7 +1,7 @@
 """Installs the daemon as a systemd user unit, marked as clawfiles'; other units are never changed.
 
-The first line of a unit names its workspace and has a short name of all that follows: so a unit that somebody edited,
-or that is another workspace's, is told from ours and left alone. `man systemd.syntax` and `man systemd.service` tell
+The first line of a unit names its workspace and has a digest of the rest, so an edited unit, or another workspace's, is
+recognised and left alone. `man systemd.syntax` and `man systemd.service` tell
 what each kind of line reads as special.
 """
 
@@ -113,7 +113,7 @@ def standing(place: UnitPlace) -> str:
 def install(place: UnitPlace, text: str, now: bool) -> UnitChange:
     """Write the unit unless it is there; `now` also runs the commands that start it.
 
-    Raises Conflict where something else stands in its place, CannotWrite, NotFound without a systemctl, RunFailed.
+    Raises Conflict if another unit has the name, CannotWrite, NotFound without systemctl, RunFailed.
     """
     _check_manager(now)
     before = _ours(place)

@@ -17,7 +17,7 @@ def locate(text: str) -> dict[Path, int]:
     """Every table and key of `text` with its line, counted from 1; keys of inline tables included.
 
     Good enough to point at: text that only looks like a key, inside a string of several lines, may add a wrong path,
-    but never hides a right one that stands above it.
+    but never hides a correct one above it.
     """
     found: dict[Path, int] = {}
     table: Path = ()

@@ -1,7 +1,7 @@
 """Pings every agent regularly, and reports each silence once.
 
-What an alert is about stands in the monitor's inbox, a question in the agent's: whoever starts anew finds the open ones
-there. A question of ours is ended by its answer alone, not by the run that it started.
+Open alerts are in the monitor's inbox and open pings in the agent's, so a restarted daemon finds them there. Only the
+answer ends a ping, not the run that it started.
 """
 
 import threading

@@ -46,8 +46,8 @@ class Watcher(Protocol):
     def watch(self, folders: Iterable[str]) -> None:
         """Watch exactly these folders (absolute) from now on. Missing ones are skipped.
 
-        A folder that is new, or another one than before, is itself told as a hint: something may have come before the
-        watch. Raises OSError when the system has no watches left.
+        A new or replaced folder is itself reported as a hint, because files may have arrived before the watch.
+        Raises OSError when the system has no watches left.
         """
 
     def look(self) -> list[WatchFault]:

@@ -54,7 +54,7 @@ CHECKS: Final[tuple[Callable[[Survey], Iterator[Finding]], ...]] = (
 def examine(root: str, now: float, base: str | None = None) -> list[Finding]:
     """Everything that is wrong or odd in the workspace at `root`; nothing is changed. Empty is healthy.
 
-    Of a compartment in it is told that something is wrong there, not what.
+    For a compartment it only reports that there is a problem, without details.
 
     Args:
         now: seconds since 1970, for ages.

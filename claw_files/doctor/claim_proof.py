@@ -1,7 +1,7 @@
 """A race for tasks on the user's own disk: has each one winner there, also while lock files are deleted?
 
-It runs in a folder of its own, with the code that claims anywhere, and is counted twice: by what each process was told,
-and by what the files say afterwards.
+It runs in a separate folder with the normal code for claims, and is counted twice: by the answers to the processes, and
+by the files afterwards.
 """
 
 import multiprocessing

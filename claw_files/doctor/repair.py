@@ -1,6 +1,6 @@
 """Repairs unambiguous problems, through the services that write anyway. Repeating it changes nothing.
 
-Nothing is deleted, and nobody's file is written to: what is in the way is moved, with its reason beside it.
+Repair deletes nothing and never edits user files; conflicting files are moved, with a .reason file.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Definitions, `definitions/tc-47.md`: the keys that define a task, then the text of the request.
 
-Whoever holds a task may write over its status file; what it was asked to do comes from here (decision 0027).
+The holder may overwrite the status file; the original request is kept here (decision 0027).
 """
 
 import re

@@ -1,7 +1,7 @@
 """clawfiles' section in another program's file: inserts, updates and removes it; other bytes are kept.
 
-The section stands between two lines of its own. What was taken out again leaves the bytes that were there before, also
-where the file had no last line break, ends its lines with CRLF, or begins with a byte order mark.
+The section is between two marker lines. Removing it restores the original bytes, even if the file had no last line
+break, uses CRLF, or begins with a byte order mark.
 """
 
 import re

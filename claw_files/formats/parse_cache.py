@@ -14,7 +14,7 @@ R = TypeVar("R")
 def lately(reading: Callable[P, R]) -> Callable[P, R]:
     """The same function with a cache of its last results by its arguments; errors are not cached.
 
-    Its arguments are hashable, the first is the text, and nobody changes what it returns.
+    Its arguments must be hashable, the first is the text, and its results must not be changed.
     """
     remembered = cast("Callable[P, R]", lru_cache(KEPT)(reading))
 

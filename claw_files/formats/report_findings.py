@@ -1,6 +1,6 @@
 """Reports about a task's work: where the report begins, and its critical findings.
 
-Data of its author: cut here, quoted or in marks wherever it is told.
+It is data of its author: shortened here, and quoted or marked wherever it is shown.
 """
 
 import re

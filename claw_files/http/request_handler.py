@@ -33,7 +33,7 @@ class RequestHandler:
     def admit(self, asked: HttpRequest) -> "tuple[App, dict[str, Any]]":
         """The workspace with who asks acting, and the arguments. Raises Refusal and ClawError.
 
-        The token comes first: nobody learns anything from what is wrong with the rest.
+        The token is checked first, so that errors in the rest disclose nothing to strangers.
         """
         row, agent = asked.row, self.caller(asked)
         if row.changes and asked.query:

@@ -72,7 +72,7 @@ def sentence(trace: Trace, when: Callable[[datetime], str]) -> str:
 def is_changed(look: TaskEvidence) -> bool:
     """Whether the status file was changed by hand after the attempt's message was sent.
 
-    Every rule of ours that writes sets `updated`, and keeps the file's time or is as old as it.
+    Every rule that writes sets `updated`, and keeps the file's time or sets both to the same instant.
     """
     task, message = look.task, look.message
     if task is None or message is None or message.sent is None or look.digest is None:

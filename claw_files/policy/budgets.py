@@ -1,7 +1,7 @@
 """Budgets: an agent that has used its month's budget gets no new work; running work continues.
 
-Nothing is remembered: a raised budget or a new month lets it go on by itself. A message has a budget of runs that it
-may lead to, and who is told when they are used up is said here, too.
+Nothing is stored: after a raised budget or in a new month work continues automatically. The budget of runs per root
+message is here, too, with the notice when it is used up.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ from claw_files.policy.snapshot import Act, Action, Snapshot, ToldMarks
 def next_to_tell(settings: Settings, told: ToldMarks, key: str, start: AgentId, now: datetime) -> AgentId | None:
     """The next agent from `start` upward to notify of `key`; None while an earlier one has the notice.
 
-    One step further up only when it lies unread longer than an acknowledgement may take.
+    One step further up only if the notice is unread for longer than the acknowledgement time.
     """
     to: AgentId | None = start
     seen: set[AgentId] = set()

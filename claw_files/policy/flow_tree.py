@@ -129,7 +129,7 @@ def order(task: TaskId) -> tuple[int, str]:
 def forest(tasks: Iterable[Task]) -> tuple[Flow, ...]:
     """The trees of spawned work among these tasks, in the order of their tops.
 
-    A group that nobody's task is above is one flow. A task without spawned work is none.
+    A group without a parent task is one flow. A task without spawned work is not a flow.
     """
     known = {task.id: task for task in sorted(tasks, key=lambda it: order(it.id))}
     ups = _ups(known)
@@ -216,8 +216,8 @@ class Asker(Value, frozen=True):
 def asker(settings: Settings, task: Task, find: Find, live: Live) -> Asker | None:
     """The receiver of a task's result if a worker requested it; None for a named agent or a person.
 
-    One level up, as long as somebody is there: a run at work hears at once, one that is tried again when it is at
-    work, and where all is over it goes to whoever asked for that, up to the first that is no worker.
+    One level up, to a live requester: a running one gets the result at once, a retried one when it runs again; if it
+    has ended, its own requester gets the result, up to the first that is not a worker.
     """
     who = task.spawner or task.requested_by
     if not settings.is_worker(who):

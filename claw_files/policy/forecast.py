@@ -1,7 +1,7 @@
 """The dry run of a tick: its actions now, and the next actions by the clock alone.
 
 `foresee` follows the steps of a tick as far as their effect is plain from what was read: a date or check time in the
-ledger, a move by hand written down, a report carried over, somebody told. Behind any other step the tick reads anew.
+ledger, a recorded move by hand, a carried report, a notice. After any other step the tick reads again.
 """
 
 from datetime import datetime

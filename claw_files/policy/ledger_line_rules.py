@@ -22,8 +22,8 @@ from claw_files.policy.task_state_rules import audience
 def critical(case: RuleContext) -> Decision:
     """Report new critical findings to the coordinator, at most once in `announce_gap`.
 
-    One message for all of them, whose key has a mark for each: so each is told once, whatever the attempt. The news
-    that a task is done brings them along, where the coordinator gets that.
+    One message for all of them, whose key has a digest of each, so that each is reported once, whatever the attempt. If
+    the coordinator gets the notice that the task is done, it includes them.
     """
     to, settings = case.snap.settings.coordinator, case.snap.settings
     if not case.look.critical or case.agent == to or (case.task.state is State.DONE and to in audience(case)):
@@ -56,8 +56,8 @@ def _first_match(case: RuleContext) -> Decision:
 def timed(look: TaskEvidence, snap: Snapshot, now: datetime) -> TaskEvidence:
     """The line with its check time: the usual interval after the last that was told, where its own is not understood.
 
-    Such a line is left alone, so the memory of the last look is what the rules ask about and was told already. Before
-    the task was sent and anything was told it has no time, and is due.
+    Such a line is left alone, so the notices that were already sent determine the last check. Before the first message
+    it has no time, and is due.
     """
     if not look.entry.unread:
         return look
@@ -233,7 +233,7 @@ def carried_out(case: RuleContext) -> Decision | None:
 def unknown_agent(case: RuleContext) -> Decision | None:
     """An unknown agent in the line or the file: report it at each check until it is corrected.
 
-    The coordinator hears of it each time, and who is above it as long as the first word lies unread.
+    The coordinator is notified each time, and its manager while the first notice is unread.
     """
     known, line = case.snap.settings.agents, case.look.entry
     unknown = next((it for it in (case.task.assignee, line.agent) if it and it not in known), None)

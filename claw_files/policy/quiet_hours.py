@@ -1,6 +1,6 @@
 """Quiet hours: inside a window nothing is announced to people, even if the clocks change that night.
 
-What counts is what a person reads on the clock: an instant is quiet when its reading in the zone lies in a window.
+The local clock counts: an instant is quiet if its time in the zone is inside a window.
 So a reading that exists twice is quiet twice, and one that is skipped never was. A window whose start equals its end
 is empty.
 """

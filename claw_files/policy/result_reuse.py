@@ -18,7 +18,7 @@ def fingerprint(text: str, worker: AgentId, model: str | None, cwd: str | None, 
 def may_answer(task: Task, asked: str, route: Route, now: datetime) -> bool:
     """Whether the task was the same question, and was done by a run of its own within the route's `cache` time.
 
-    One that was dated ahead answers nobody: that costs a run, a wrong answer would cost more.
+    A result dated ahead is not reused: that costs a run, but a wrong answer would cost more.
     """
     if task.state is not State.DONE or task.asked != asked or task.cached_from or not task.completed or not route.cache:
         return False

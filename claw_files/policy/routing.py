@@ -101,7 +101,7 @@ def how(agent: Agent, route: Route | None = None) -> How:
 def may_take(settings: Settings, agent: AgentId, task_type: str | None) -> bool:
     """Whether the agent may claim an unassigned task of this type.
 
-    The coordinator may take anything; a task without a type, or of a type that nobody is named for, anyone may.
+    The coordinator may take any task; any agent may take a task without a type, or of a type without agents.
     """
     route = settings.route(task_type)
     named = {*(route.to if route else ()), *(a.name for a in settings.agents.values() if task_type in a.takes)}

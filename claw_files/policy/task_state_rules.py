@@ -64,7 +64,7 @@ def _nobodys(case: RuleContext) -> Decision:
 def _without_money(case: RuleContext) -> Decision:
     """The next agent of the route, if the assigned one has used up its budget this month.
 
-    Without a route it waits: that the coordinator should do it was nobody's wish.
+    Without a route the task waits, because nobody asked the coordinator to do it.
     """
     why = budgets.used_up(case.snap.settings, case.snap.spent, case.agent)
     if why is None or case.task.label or not case.snap.settings.route(case.task.type) or not case.waits_for_its_turn:
@@ -140,8 +140,8 @@ def _look_at(case: RuleContext) -> Decision:
 def _progress(case: RuleContext) -> Decision:
     """A new note or ETA, for the people among requester and followers, at most once in `announce_gap`.
 
-    Agents are not told: they read the status file, and a message would wake them for what needs no judgement. In
-    quiet hours nothing is kept for later, either: what is news at their end is told then.
+    Agents are not notified: they read the status file, and a message would wake them without need. In quiet hours
+    nothing is kept for later, either: the newest note is announced at their end.
     """
     note, eta = words.said(case.look.note) if case.look.note else "", case.task.eta
     news = ", ".join(filter(None, (note, f"ETA {case.when(eta)}" if eta else "")))
@@ -313,7 +313,7 @@ def inform(case: RuleContext, what: str, text: str) -> Decision:
 def audience(case: RuleContext) -> list[AgentId]:
     """Requester, spawner and followers, once each, but not the holder; the coordinator for an unknown one.
 
-    Where a worker asked for it, whoever hears of that instead; no message wakes a worker.
+    If a worker requested the task, the receiver of the worker's own result; no message wakes a worker.
     """
     settings, asker = case.snap.settings, case.look.asker
     others = (it for it in case.task.followers if it in settings.agents and not settings.is_worker(it))

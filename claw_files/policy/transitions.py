@@ -184,10 +184,10 @@ def claim(task: Task, actor: Actor, generation: int, now: datetime, lasting: tim
     """`task` in progress, held by `actor`.
 
     Args:
-        task: in backlog, delegated to `actor` or to nobody.
+        task: in backlog, delegated to `actor` or unassigned.
         generation: the reserved one, or one more than the highest ever seen; the arbiter has given it to the caller.
         now: aware, UTC. The caller reads the clock.
-        lasting: until somebody looks; longer than the silence that is normal for the work.
+        lasting: until the next check; longer than the normal silence of the work.
 
     Raises:
         AlreadyClaimed: someone holds it, lease over or not.

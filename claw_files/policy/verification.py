@@ -38,7 +38,7 @@ def checked_answer(task: Task, answer: str | None, summary: str) -> str | None:
 def verified(task: Task, settings: Settings) -> bool | None:
     """Whether a tick has verified the task, in its effective state; None if there is nothing to verify.
 
-    What stands in the file is believed only of an end that we wrote down: writing it clears what stood there before.
+    The key in the file counts only for an end that clawfiles recorded: recording the end clears an older key.
     """
     own = f"./checkpoints/subagent-{task.label}.md"  # of a worker: its result was read before the task was done
     is_promised = bool(_check_of(task, settings)) or any(file_of(it) and it != own for it in task.outputs)

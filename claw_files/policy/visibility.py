@@ -9,7 +9,7 @@ from claw_files.core.model import AgentId
 def inside(settings: Settings, home: AgentId) -> Settings:
     """The configuration inside the compartment of `home`: nothing is sent outside automatically.
 
-    Routes end with the agent and the workers; schedules, events and `auto` are for what lies outside.
+    Routes end with the agent and its workers; schedules, events and `auto` apply only outside.
     """
     routes = {
         name: replace(route, to=tuple(agent for agent in route.to if is_inside(settings, home, agent)))

@@ -1,8 +1,8 @@
 """Runs as supervised processes, described in `docs/explanation/runs.md`.
 
 `runs/RUN-ID/` decides who started a run: it is moved into its place, complete, with its supervisor already waiting and
-holding the run's lock. Whoever finds it there did not start it; whatever kills the starter leaves either no folder, so
-that the next tick starts the run, or a run under supervision.
+holding the run's lock. A starter that finds the folder has lost; a killed starter leaves either no folder, so that the
+next tick starts the run, or a supervised run.
 """
 
 import os

@@ -34,8 +34,8 @@ _TIDIER = "another process, which keeps deleting the lock file"
 class Locks:
     """Named locks of a workspace; the kernel frees them when their holder dies.
 
-    What excludes is a lock on the workspace's folder (`system.folder_locks`). `.clawfiles/locks/NAME.lock` is where
-    those who want it wait in their order, and where the holder's name stands; deleting it breaks nothing.
+    The excluding lock is on the workspace's folder (`system.folder_locks`). Waiting processes queue at
+    `.clawfiles/locks/NAME.lock`, which has the holder's name; deleting it breaks nothing.
     """
 
     def __init__(self, root: str, clock: Clock | None = None, private: str = ".clawfiles") -> None:
@@ -120,7 +120,7 @@ class Locks:
     def _enter(self, name: str, deadline: float, file: int, who: str, held: ExitStack) -> None:
         """Take the lock itself, after its file, and sign the file. Raises Busy if it is not free in time.
 
-        It is free at once, unless the file of its holder was deleted: then nobody is told when it becomes free.
+        The lock is free immediately, unless its holder's file was deleted: then no queue signals when it becomes free.
         """
         with writing(name):
             folder = held.enter_context(self._gate.folder(""))

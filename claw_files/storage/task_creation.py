@@ -73,7 +73,7 @@ class TaskCreation(DefinitionStore):
     def create(self, task: Task, audit: Audit, body: str = "", is_new: bool = False, line: Entry | None = None) -> Task:
         """Write the definition, then `line`, then the status file. Raises Conflict when the task exists.
 
-        With its line there, a tick makes the file of a task that is defined: so nobody is left untold.
+        With the line, a tick creates the file of a defined task, so that its agent is notified in any case.
 
         Args:
             is_new: False goes on where a crash came between them: what is defined already is made.

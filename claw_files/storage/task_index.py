@@ -1,7 +1,7 @@
 """An index of the task files, by stamp: the facts that `task list`, `claim --next` and `auto` need.
 
-It lies in the cache, outside of the workspace. Every use compares it with a survey of the folder and reads anew what
-changed, so that losing it, or finding nonsense in it, costs time and nothing else.
+It is in the cache, outside of the workspace. Every use compares it with a survey of the folder and reads changed files,
+so that a lost or damaged index only costs time.
 """
 
 from collections.abc import Callable, Iterable, Iterator

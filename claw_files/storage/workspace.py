@@ -1,7 +1,7 @@
 """The path of each file of a workspace, and how it is loaded and saved.
 
-Nothing here decides: a save runs a rule on whatever stands in the file at that moment (`update`), so an edit that got
-in between is either built upon or makes the rule refuse.
+Nothing here decides: a save runs a rule on the file's current content (`update`), so a concurrent edit is either built
+upon or makes the rule refuse.
 """
 
 from collections.abc import Callable, Iterator
@@ -264,7 +264,7 @@ class Workspace(TaskCreation):
     ) -> Task:
         """Run `rule` on the task in its effective state and save the result; `note` is added to the file's text.
 
-        The rule runs again when somebody else's edit got in between, and its refusal leaves theirs in place.
+        The rule runs again after a concurrent edit; if it refuses, that edit is kept.
         Returns the task as saved. Raises what the rule raises, NotFound, InvalidFile, Pending.
         """
         path, _ = self._found(task)

@@ -1,7 +1,7 @@
 """Notes of commands that create something: written before the first step, removed after the answer.
 
-A note is an empty file whose name is the digest of the call, a dot and a nonce. Its process holds a flock on it, so
-whoever types the same call again can tell one that failed from one that is at work, and goes on under its nonce.
+A note is an empty file whose name is the digest of the call, a dot and a nonce. Its process holds a flock on it, so a
+repeat of the call can distinguish a failed command from a running one, and continues with its nonce.
 """
 
 import os

@@ -41,7 +41,7 @@ def writing(path: str) -> Iterator[WriteProgress]:
 def locked(fd: int, what: str, shared: bool = False) -> Iterator[None]:
     """Hold flock on `fd`; raises Busy after LOCK_SECONDS.
 
-    The lock of a target is taken on its folder's descriptor: unlike a lock file, nobody can tidy that away. The wait is
+    The lock of a target is taken on its folder's descriptor, which cannot be deleted like a lock file. The wait is
     for another process, so it passes in real time whatever the caller's clock says.
     """
     if not lock_within(fd, LOCK_SECONDS, shared):
@@ -64,8 +64,8 @@ def try_lock(fd: int, shared: bool = False) -> bool:
 def lock_within(fd: int, seconds: float, shared: bool = False) -> bool:
     """Take flock on `fd`, waiting so long at most.
 
-    The kernel keeps those who wait in a queue. Whoever looks again and again instead finds the lock taken for as long
-    as others are luckier: with sixteen at one lock the slowest waited ten times as long.
+    The kernel queues waiting processes. A polling process would find the lock taken as long as others are luckier: with
+    sixteen processes at one lock the slowest waited ten times as long.
     """
     return try_lock(fd, shared) or (seconds > 0 and _Waiting(fd, shared).ends_within(seconds))
 
@@ -73,8 +73,8 @@ def lock_within(fd: int, seconds: float, shared: bool = False) -> bool:
 class _Waiting:
     """One wait for flock, in a thread of its own: the call cannot be given a limit, but its thread can be left behind.
 
-    It waits on a copy of the descriptor, which shares the lock. When nobody wants the lock any more by the time it
-    comes, the copy is the last one and the lock goes with it.
+    It waits on a copy of the descriptor, which shares the lock. If the waiter has given up when the lock arrives,
+    closing the copy releases it.
     """
 
     def __init__(self, fd: int, shared: bool) -> None:

@@ -1,7 +1,7 @@
 """Records usage: one line of the journal for each ended run, and for work without a run.
 
-What is still to be noted stands in `.clawfiles/uncounted/`, a name for each run, written before it starts. If that
-folder is gone, every run of this month is looked at once; the run.md of those that were noted has their `usage`.
+Runs to be recorded are listed in `.clawfiles/uncounted/`, one name per run, written before its start. Without that
+folder every run of this month is checked once; the run.md of a recorded run has its `usage`.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Tokens: each identifies one agent over HTTP or MCP.
 
-Each lies in a file of its own, `.clawfiles/tokens/NAME`, for its owner alone. Losing it means only that a new one is
-made; nothing else in the workspace depends on it.
+Each is a file, `.clawfiles/tokens/NAME`, that only its owner can read. A lost token is simply replaced; nothing else in
+the workspace depends on it.
 """
 
 import hmac
@@ -54,7 +54,8 @@ class Tokens:
     def agent_of(self, token: str) -> AgentId | None:
         """The token's agent; None for an invalid token.
 
-        Every token is compared, in constant time. One whose file others could read counts for nobody: `problems` tells.
+        Every token is compared, in constant time. A token whose file others could read is refused, and reported by
+        `problems`.
         """
         shown, found = token.encode("utf-8", "replace")[:_MOST], None
         for agent in self._agents():

@@ -1,7 +1,7 @@
 """Reads messages for their receivers: text counts as its sender's only if the journal has it.
 
-Words of agents who may not give work are marked when they are sent, in the file itself. Here is checked, each time one
-is read, that we delivered the file as it stands: anybody can write a file that says `from: sam`.
+Text of agents that may not give work is marked in the file when it is sent. This module checks at each reading that
+clawfiles delivered the file unchanged, because any process can write a file with `from: sam`.
 """
 
 from collections.abc import Callable

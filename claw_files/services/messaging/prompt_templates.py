@@ -28,7 +28,7 @@ _CLOSES = re.compile(r"^(?:> )*\[end of (?:data|task) [0-9a-z]{8,}\](?:\n|\Z)", 
 def for_person(text: str) -> str:
     """`text` without the fences for agents, because a quotation is enough for a person.
 
-    Each line of data stands behind "> ", so what looks like a fence in it stays a quotation.
+    Each line of data begins with "> ", so text that looks like a fence remains a quotation.
     """
     return _CLOSES.sub("", _OPENS.sub(r"\1From \2:", text))
 

@@ -1,7 +1,7 @@
 """Choices of people: finds ticked boxes in their files, carries them out in their name, marks them.
 
 Only files that belong to a person count: those of their `file:` channels, and their briefs of the last days. A status
-file does not, because whoever does the work writes in it.
+file does not, because the holder writes in it.
 """
 
 from collections.abc import Callable, Iterator

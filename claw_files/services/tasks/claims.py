@@ -153,7 +153,7 @@ class ClaimService:
     def claim_next(self, agent: AgentId, task_type: str | None = None) -> Lease | None:
         """The lease on the best task that is ready for the agent; None when none is.
 
-        Where somebody was faster, or somebody is just at it, the next one is tried.
+        If another agent was faster, or is claiming the task now, the next one is tried.
         """
         check_no_worker(self._ws.settings, agent, TaskId("the next one"))
         for task in self._ready(agent, task_type):

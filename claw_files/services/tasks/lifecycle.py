@@ -270,7 +270,8 @@ class TaskService:
     ) -> ArchiveResult:
         """Move tasks that have been done or cancelled for that long to status/archive/YYYY-MM/: at most so many.
 
-        Never one with a ledger line: the tick still has to tell somebody of it. Unreadable files stay where they are.
+        Never a task with a ledger line, because the tick must still notify its followers. Unreadable files are left
+        alone.
         """
         ws, moved, watched = self._ws, [], []
         before = self._now() - (ws.settings.heartbeat.archive if older_than is None else older_than)
