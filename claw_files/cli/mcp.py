@@ -5,7 +5,7 @@ import os
 import click
 
 from claw_files.cli.base import command, open_app, show
-from claw_files.core.errors import NotInstalled
+from claw_files.system.libraries import need
 
 PORT = 3002
 
@@ -29,7 +29,7 @@ def mcp(http: bool, port: int, tools: bool) -> None:
 
     app = open_app()
     app.check_settings()
-    _check_installed()
+    need("`clawfiles mcp`", "mcp")
     gc.set_threshold(700)  # the interpreter's own: what lives long must not keep what it has done with
     if http:
         from claw_files.mcp import http_transport as over_http
@@ -40,13 +40,6 @@ def mcp(http: bool, port: int, tools: bool) -> None:
     from claw_files.mcp import stdio_transport
 
     stdio_transport.serve(app.base, os.environ, actor)
-
-
-def _check_installed() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("mcp") is None:
-        raise NotInstalled("`clawfiles mcp`", "mcp")
 
 
 def _show_tools() -> None:

@@ -5,7 +5,8 @@ import os
 import click
 
 from claw_files.cli.base import command, open_app, show, warn
-from claw_files.core.errors import NotInstalled, Refused
+from claw_files.core.errors import Refused
+from claw_files.system.libraries import need
 
 
 @command("serve", example="clawfiles serve --port 3001")
@@ -19,12 +20,8 @@ def serve(port: int, host: str) -> None:
     Callers send a token, `Authorization: Bearer TOKEN`; `clawfiles token NAME` creates one. /openapi.json describes
     the API.
     """
-    try:
-        from claw_files.http import listener, server
-    except ImportError as lacking:
-        if (lacking.name or "").partition(".")[0] in ("starlette", "uvicorn", "h11"):
-            raise NotInstalled("the board over HTTP", "web") from None
-        raise
+    need("the board over HTTP", "web")
+    from claw_files.http import listener, server
     from claw_files.http.authentication import RequestAuthenticator
 
     app = open_app().outer

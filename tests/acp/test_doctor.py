@@ -88,7 +88,7 @@ def test_the_plain_doctor_starts_no_program(team: Team, capsys: pytest.CaptureFi
 
 
 def test_without_the_library_one_line_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "has_library", lambda: False)
+    monkeypatch.setitem(sys.modules, "acp", None)
 
     with pytest.raises(NotInstalled, match=re.escape(INSTALL["acp"])):
         probed(team)

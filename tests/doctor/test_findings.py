@@ -17,7 +17,6 @@ from claw_files.doctor.bounded_reader import DiskNode, DiskTree
 from claw_files.doctor.checks.tasks import circles, unclear
 from claw_files.doctor.codes import CODES
 from claw_files.doctor.survey import Survey, TaskFile
-from claw_files.integrations.acp import runtime
 from claw_files.system import inotify_info
 
 DAY = 86_400
@@ -82,7 +81,7 @@ def soul_beside_the_ledger(clinic) -> None:
 
 @case("acp-library", "clawfiles.toml")
 def no_library_for_acp(clinic) -> None:
-    clinic.patch.setattr(runtime, "has_library", lambda: False)
+    clinic.patch.setitem(sys.modules, "acp", None)
     clinic.write("clawfiles.toml", f'{SAM}[agents.peter]\nruntime = "acp"\ncommand = ["sh"]\n')
 
 
@@ -163,7 +162,7 @@ def a_gateway_that_is_not_there(clinic) -> None:
 @case("openclaw-library", "clawfiles.toml")
 def no_library(clinic) -> None:
     clinic.patch.setenv("OPENCLAW_GATEWAY_TOKEN", "x")
-    clinic.patch.setitem(sys.modules, "websockets.exceptions", None)
+    clinic.patch.setitem(sys.modules, "websockets", None)
     clinic.write("clawfiles.toml", PETER_THERE)
 
 

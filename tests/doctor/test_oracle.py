@@ -31,7 +31,7 @@ MODULES = sorted(
 OURS = re.compile(
     r"claw_files\.(?:(?:core|config|formats|policy|doctor|integrations\.notify)(?:\.|$)"
     r"|integrations(?:\.agent_runtimes(?:\.|$)|$)|processes(?:\.Surroundings)?$"
-    r"|processes\.(?:bubblewrap|run_locks)(?:\.|$)|system(?:\.procfs)?(?:\.|$)"
+    r"|processes\.(?:bubblewrap|run_locks)(?:\.|$)|system(?:\.(?:procfs|libraries))?(?:\.|$)"
     r"|services\.(?:admin|messaging)(?:\.(?:unwritable_files|message_reader)(?:\.|$)|$))"
 )
 WRITES = {

@@ -149,7 +149,7 @@ def test_ping_says_nothing_of_a_healthy_agent_and_one_sentence_of_another(team: 
 def test_without_the_library_the_sentence_says_what_to_install(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "websockets.exceptions", None)
+    monkeypatch.setitem(sys.modules, "websockets", None)
 
     assert INSTALL["openclaw"] in str(team.app.ping(PETER, timedelta(seconds=1)))
 

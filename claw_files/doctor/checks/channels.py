@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from claw_files.config import Agent
 from claw_files.config.channels import CAP_BYTES, FILE, are_local, named
-from claw_files.core.errors import NotInstalled, Refused
+from claw_files.core.errors import Refused
 from claw_files.doctor.checks.setting import line_of
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import CONFIG, Survey
 from claw_files.integrations.notify.addresses import addresses
-from claw_files.integrations.notify.sending import library, service
+from claw_files.integrations.notify.sending import service
+from claw_files.system import libraries
 
 
 def channels(s: Survey) -> Iterator[Finding]:
@@ -18,7 +19,7 @@ def channels(s: Survey) -> Iterator[Finding]:
     if s.settings is None or s.is_inner:
         return
     people = [agent for agent in s.settings.agents.values() if agent.channels]
-    is_installed = all(are_local(person.channels) for person in people) or _is_installed()
+    is_installed = all(are_local(person.channels) for person in people) or libraries.is_installed("notify")
     if not is_installed:
         yield Finding("notify-library", CONFIG)
     raw = s.tree.read(CONFIG).decode("utf-8", "replace") if people else ""
@@ -33,14 +34,6 @@ def given_up(s: Survey) -> Iterator[Finding]:
     posts = [node for node in s.folder("outbox/failed").nodes if node.kind == "file"]
     if posts:
         yield Finding("post-given-up", "outbox/failed", detail=f"{len(posts)} of them")
-
-
-def _is_installed() -> bool:
-    try:
-        library()
-    except NotInstalled:
-        return False
-    return True
 
 
 def _wrong(s: Survey, person: Agent, is_installed: bool) -> Iterator[str]:

@@ -10,8 +10,9 @@ import sys
 if __name__ == "__main__":  # -I ignores folders in which another package of this name could be planted
     sys.path.insert(0, os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
 
-from claw_files.core.errors import ClawError, NotInstalled
+from claw_files.core.errors import ClawError
 from claw_files.processes import run_client
+from claw_files.system.libraries import need
 
 
 def main(argv: list[str]) -> int:
@@ -19,12 +20,9 @@ def main(argv: list[str]) -> int:
     message = run_client.read_message()
     command = argv[argv.index("--") + 1 :] if "--" in argv else []
     try:
-        try:
-            from claw_files.integrations.acp.run import AcpRun
-        except ImportError as wrong:
-            if (wrong.name or "").partition(".")[0] not in ("acp", "pydantic"):
-                raise
-            raise NotInstalled("an ACP agent", "acp") from None
+        need("an ACP agent", "acp")
+        from claw_files.integrations.acp.run import AcpRun
+
         return AcpRun(os.environ, command, message).run()
     except (ClawError, OSError, KeyError) as wrong:
         return run_client.failed(wrong)

@@ -1,6 +1,5 @@
 """Agents that speak ACP: each run starts the client, which starts the agent's program."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +9,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from claw_files.config import Agent
-from claw_files.core.errors import NotInstalled
 from claw_files.core.model import Message, Run
 from claw_files.processes import HandshakeResult, SetupProblem, StartOrder
 from claw_files.processes.command_runtime import CommandRuntime
+from claw_files.system.libraries import is_installed, need
 
 # Behind `--` comes the agent's program, which the client starts.
 CLIENT: Final = (sys.executable, "-I", os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py"), "--")
@@ -36,8 +35,7 @@ class AcpRuntime(CommandRuntime):
     def probe(self, agent: Agent, say: Callable[[str], None], patience: timedelta = PATIENCE) -> HandshakeResult:
         if (found := super().probe(agent, say)).problem:
             return found
-        if not has_library():
-            raise NotInstalled(f"the ACP agent {agent.name}", "acp")
+        need(f"the ACP agent {agent.name}", "acp")
         import asyncio  # only for those who speak to a program
 
         from claw_files.integrations.acp.handshake import meet
@@ -45,11 +43,6 @@ class AcpRuntime(CommandRuntime):
         return asyncio.run(meet(agent, self.command(agent), self._around, say, patience))
 
     def doctor(self, agents: Sequence[Agent]) -> Iterator[SetupProblem]:
-        if not has_library():
+        if not is_installed("acp"):
             yield SetupProblem(code="acp-library")
         yield from super().doctor(agents)
-
-
-def has_library() -> bool:
-    """Whether the library that speaks ACP is installed."""
-    return importlib.util.find_spec("acp") is not None

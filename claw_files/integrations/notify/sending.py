@@ -14,8 +14,8 @@ import warnings
 from datetime import timedelta
 from typing import Any
 
-from claw_files.core.errors import NotInstalled
 from claw_files.processes.supervisor import PR_SET_PDEATHSIG, prctl
+from claw_files.system.libraries import need
 
 REASON_BYTES = 500
 _DELIVERED = b"+"
@@ -23,10 +23,8 @@ _DELIVERED = b"+"
 
 def library() -> Any:
     """apprise. Raises NotInstalled."""
-    try:
-        return importlib.import_module("apprise")
-    except ImportError:
-        raise NotInstalled("a person's channel", "notify") from None
+    need("a person's channel", "notify")
+    return importlib.import_module("apprise")
 
 
 def service(address: str) -> Any:

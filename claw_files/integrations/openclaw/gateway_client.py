@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from claw_files import __version__
 from claw_files.core import text
-from claw_files.core.errors import GatewayAway, NotInstalled
+from claw_files.core.errors import GatewayAway
 from claw_files.integrations.openclaw import protocol
+from claw_files.system.libraries import need
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -99,11 +100,10 @@ class Gateway:
 
 
 def _open(url: str, patience: timedelta, opened: ExitStack) -> "ClientConnection":
-    try:
-        from websockets.exceptions import WebSocketException
-        from websockets.sync.client import connect
-    except ImportError:
-        raise NotInstalled("OpenClaw's gateway", "openclaw") from None
+    need("OpenClaw's gateway", "openclaw")
+    from websockets.exceptions import WebSocketException
+    from websockets.sync.client import connect
+
     try:
         way = connect(
             url,

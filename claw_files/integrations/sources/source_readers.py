@@ -14,10 +14,11 @@ import msgspec
 
 from claw_files.config import Source
 from claw_files.core.digest import digest
-from claw_files.core.errors import ClawError, NotInstalled
+from claw_files.core.errors import ClawError
 from claw_files.core.event import FILE_BYTES
 from claw_files.core.text import safe
 from claw_files.policy.source_rules import SourceCursor, SourceRecord, earlier, parse_line
+from claw_files.system.libraries import need
 
 MOST_RECORDS, MOST_BYTES = 100_000, 64 << 20  # that one poll looks at
 _STABLE_SECONDS = 2.0
@@ -57,10 +58,9 @@ def _lines(file: BinaryIO) -> Records:
 
 
 def _rows(source: Source, cursor: Any, env: Mapping[str, str]) -> Records:
-    try:
-        import sqlalchemy as sa
-    except ImportError:
-        raise NotInstalled(f"source {source.name}", "sql") from None
+    need(f"source {source.name}", "sql")
+    import sqlalchemy as sa
+
     try:
         engine = sa.create_engine(env.get(source.url_env or "", ""), poolclass=sa.pool.NullPool)
         with engine.connect() as connection:
