@@ -34,20 +34,24 @@ def heartbeat(dry_run: bool, check: bool) -> int:
 
 
 @command("simulate", example="clawfiles simulate --until 18:00")
-@click.option("--until", metavar="T", default="+8h", show_default=True, help="How far: 18:00, a date, +2d.")
+@click.option("--until", metavar="T", default="8h", show_default=True, help="How far: 18:00, a date, 2d.")
 def simulate(until: str) -> None:
     """Show what the heartbeat does by itself in the coming hours if nobody acts. Writes nothing and starts nothing."""
     from claw_files.app import simulation
     from claw_files.core import instants
+    from claw_files.core import text as words
     from claw_files.core.errors import BadValue
     from claw_files.presentation import figures
 
     app = open_app()
     _ = app.agent
     now = app.clock.now()
-    end = instants.instant(until, now, app.workspace.zone, "--until")
+    try:
+        end = now + words.duration(until)
+    except BadValue:
+        end = instants.instant(until, now, app.workspace.zone, "--until")
     if end <= now:
-        raise BadValue("--until", until, "a time to come, such as 18:00 or +8h")
+        raise BadValue("--until", until, "a time to come, such as 18:00 or 8h")
     found = simulation.simulate(app, end)
     show(figures.simulation_json(found), lambda: figures.simulation_text(found, app.when))
 

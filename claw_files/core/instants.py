@@ -231,7 +231,7 @@ def _clock(token: _Token) -> time:
             raise ValueError("no such hour on a twelve-hour clock")
         hour = hour % 12 + (12 if "p" in token.text else 0)
     elif "h" in token.text and "u" not in token.text and hour <= 6:
-        raise _Ambiguous(f'a time that cannot be read as a length: "{hour}:{minute:02}" or "in {hour}h"')
+        raise _Ambiguous(f'clear: write "{hour}:{minute:02}" for a time of day, "in {hour}h" for a length')
     return time(hour, minute, second)
 
 

@@ -348,7 +348,7 @@ def versions(app: "App", name: Workflow) -> Reply:
         (
             str(it["version"]),
             app.when(it["since"]) if it["since"] else "-",
-            f"{it['runs']} runs",
+            "1 run" if it["runs"] == 1 else f"{it['runs']} runs",
             " ".join(it["changes"]),
         )
         for it in found

@@ -270,6 +270,7 @@ def test_the_command_shows_a_line_for_each_action(office: Office, capsys: pytest
     assert (status, "\x1b" in out) == (0, False)
     shown = [line.split(")")[1].split()[0] for line in out.splitlines()]
     assert shown == [it["action"] for it in found["actions"] if it["action"] != "extend"]
+    assert typed(office, capsys, "simulate", "--until", "2h")[1] == out
     for past in ("2026-03-07", "nonsense"):
         assert typed(office, capsys, "simulate", "--until", past)[0] == 2
 

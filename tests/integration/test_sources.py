@@ -185,6 +185,8 @@ def test_what_a_source_says_wrongly_is_named_and_never_believed(offices: Any, li
         assert "failures" not in mark(office)
         reasons = [it for it in office.names("events/failed") if it.endswith(".refused.reason")]
         assert reasons and all("source orders" in office.read(f"events/failed/{it}") for it in reasons)
+        listed = [it for it in office.app().events.listed("failed", 100) if it["id"].endswith(".refused")]
+        assert listed and {it["type"] for it in listed} == {""}  # a record that is none has no type
 
 
 def test_a_source_that_hangs_is_ended_at_its_limit_and_that_is_told(offices: Any) -> None:

@@ -32,13 +32,15 @@ class EventArchive(EventStore):
         return self._ws.files.survey(f"events/{box}")
 
     def _listed(self, path: str, mtime_ns: int, status: str) -> dict[str, Any]:
-        name, reason = EventName.parse(path.rpartition("/")[2]), None
+        file, reason = path.rpartition("/")[2], None
+        name = EventName.parse(file)
         event = Event(type=name.type if name else "")
-        with suppress(ClawError):
-            event = self._read(path)
+        if not file.endswith(".refused"):  # the bytes of a record, whatever they look like
+            with suppress(ClawError):
+                event = self._read(path)
         with suppress(ClawError):
             reason = self._ws.files.read(f"{path}.reason").data.decode("utf-8", "replace").strip()
-        facts = {"id": name.mark if name else path.rpartition("/")[2], "type": event.type, "key": event.key}
+        facts = {"id": name.mark if name else file, "type": event.type, "key": event.key}
         return facts | {"status": status, "at": datetime.fromtimestamp(mtime_ns / 10**9, UTC), "reason": reason}
 
     def _read(self, path: str) -> Event:
