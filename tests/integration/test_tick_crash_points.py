@@ -507,6 +507,8 @@ def check(office: Office) -> None:
     if office.exists("announcements.md"):
         items = Counter(re.findall(r"<!-- ((?!choice:|taken:).*?) -->", office.read("announcements.md")))
         assert not [item for item, count in items.items() if count > 1]
+    failed = set(office.names("events/failed"))
+    assert all(name.removesuffix(".reason") in failed for name in failed), "a reason without its event"
     watched = " ".join(office.lines)
     for name in office.names("status"):
         if name.startswith("tc-") and name != "tc-3.md":

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from claw_files.config import EventHandler
 from claw_files.core import text as words
+from claw_files.core.digest import digest
 from claw_files.core.errors import Busy, CannotWrite, ClawError, NotFound, UsageError
 from claw_files.core.event import FILE_BYTES, Event, EventName, is_type
 from claw_files.core.journal_events import JournalEvent
@@ -30,7 +31,6 @@ from claw_files.services.messaging.prompt_templates import quoted
 from claw_files.services.workflows.catalog import WorkflowCatalog
 from claw_files.services.workflows.runs import begin
 from claw_files.storage.workspace import Workspace
-from claw_files.system.randomness import token
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _SHOWN = 8_000  # letters of an event in the text of a task; all of it is in its file
@@ -63,21 +63,22 @@ class EventCarrier:
     def _accept(self, path: str, types: list[str]) -> None:
         name = path.rpartition("/")[2]
         scheduled = schedule_events.parse(name)
+        mark, ending = self._mark(path), name.rpartition(".")[2]
         try:
             event = event_file.parse(self._ws.files.read_live(path, FILE_BYTES).data, name)
         except NotFound:
             return  # somebody took it back
         except ClawError as wrong:
             if not self._is_young(path):
-                type, ending = name.partition(".")[0], name.rpartition(".")[2]
-                new = EventName(mark=token(8), type=type if is_type(type) else "unnamed", ending=ending)
+                type = name.partition(".")[0]
+                new = EventName(mark=mark, type=type if is_type(type) else "unnamed", ending=ending)
                 self._store.fail(path, str(new), str(wrong))
             return
         if scheduled:
             event = replace(event, key=name)
         own = EventName.parse(name)
-        mark = event.mark if event.key is not None else own.mark if own else token(8)
-        new = EventName(mark=mark, type=event.type, ending=name.rpartition(".")[2])
+        mark = event.mark if event.key is not None else own.mark if own else mark
+        new = EventName(mark=mark, type=event.type, ending=ending)
         audit = Audit(JournalEvent.EVENT_ACCEPT, key=str(new), actor=self._me, why=words.safe(path, 200))
         if self._store.is_taken(new) and not scheduled:
             self._store.again(path, new)
@@ -90,6 +91,12 @@ class EventCarrier:
             self._store.put_away(path, name, replace(audit, action=JournalEvent.EVENT_DONE))
         else:
             self._ws.files.move(path, f"{CUR}/{new}", self._ws.line(audit))
+
+    def _mark(self, path: str) -> str:
+        """Of a file without a key: another one for each file, and the same if accepting it is begun again."""
+        stamp = self._ws.files.stamp(path)
+        facts = f"{path} {stamp.inode} {stamp.mtime_ns}" if stamp else path
+        return digest(facts.encode("utf-8", "surrogateescape"))
 
     def _is_young(self, path: str) -> bool:
         stamp = self._ws.files.stamp(path)
