@@ -150,6 +150,7 @@ class StepState(Value, frozen=True):
     is_asked: bool = False  # it failed, and a person decides how to go on
     is_forgiven: bool = False  # it failed, and the run goes on without it
     total: int | None = None  # items of a map
+    items_of: int = 0  # the pass in which its items were written down; 0: this one
     next: int = 1  # the next item to begin
     done: int = 0
     failed: int = 0

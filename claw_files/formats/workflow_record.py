@@ -20,6 +20,7 @@ _NUMBERS: Final = {
     "hop": "hop",
     "total": "total",
     "next": "next",
+    "items": "items_of",
     "done": "done",
     "failed": "failed",
     "row": "in_a_row",

@@ -29,7 +29,8 @@ def resumed(
     for name in again:
         was, fresh = record.steps.get(name), StepState(pass_number=number)
         if was and name in failed:
-            fresh = replace(fresh, since=now, total=was.total, next=was.next, done=was.done, left=failed[name])
+            kept = {"items_of": was.items_of or was.pass_number, "total": was.total, "next": was.next, "done": was.done}
+            fresh = replace(fresh, since=now, left=failed[name], **kept)
         steps[name] = fresh
     new = RunRecord(started=record.started, version=record.version, made=record.made, grants=record.grants)
     passes = (*record.passes, Pass(number=number, step=starts[0] if starts else "-", by="-"))

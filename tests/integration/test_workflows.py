@@ -39,7 +39,8 @@ path = f"status/{mine}.md"
 text = open(path).read()
 for output in re.findall(r"\./(flows/[^\],\s\"']+)", text.split("---")[1]):
     os.makedirs(os.path.dirname(output), exist_ok=True)
-    with open(output, "w") as file: file.write("one\ntwo\nthree\n")
+    lines = json.load(open("lines.json")).get(mine) if os.path.exists("lines.json") else None
+    with open(output, "w") as file: file.write(lines or "one\ntwo\nthree\n")
 if says: text = text.replace("---\n", f"---\nanswer: {says}\n", 1)
 with open(path, "w") as file: file.write(text + "\nThree things were found by " + mine + "\n\nStatus: DONE\n")
 """
@@ -718,3 +719,15 @@ def test_a_loop_that_is_used_up_may_go_back_again_after_a_resume(office: Office)
     office.settle()
     assert carried(office, run) is State.DONE
     assert begun(office)[-1] == "send-p5"
+
+
+def test_a_loop_writes_the_items_of_its_maps_down_anew(office: Office) -> None:
+    office.write("lines.json", json.dumps({"tc-1-plan-p2": "four\nfive\n"}))
+    answers(office, look="more", look_p2="enough")
+    run = start(office, "manager-worker", goal="peace")
+    assert carried(office, run) is State.DONE
+    assert [it for it in sorted(begun(office)) if it.startswith("work")] == [
+        *("work-1", "work-1-p2", "work-2", "work-2-p2", "work-3")
+    ]
+    assert "four" in office.read("asked-tc-1-work-1-p2.txt")
+    assert office.read("flows/tc-1/work-p2.items") == "four\nfive\n"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from claw_files.core.errors import InvalidFile, NotFound
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import Audit, TaskId
-from claw_files.core.workflow import FILE_BYTES, RunRecord, Workflow
+from claw_files.core.workflow import FILE_BYTES, RunRecord, StepState, Workflow
 from claw_files.formats import frontmatter, workflow_file, workflow_record
 from claw_files.formats.frontmatter_edits import block
 from claw_files.storage.workspace import Workspace
@@ -64,16 +64,20 @@ class RunFiles:
         new = workflow_record.render(record, workflow)
         self._ws.files.commit(f"{self.folder}/record.md", lambda _: new, self._ws.line(audit))
 
-    def items(self, step: str) -> tuple[str, ...] | None:
+    def items(self, step: str, state: StepState) -> tuple[str, ...] | None:
         """The items of a map, one a line; None before they are written down."""
         try:
-            raw = self._ws.files.read(f"{self.folder}/{step}.items").data
+            raw = self._ws.files.read(self._items(step, state)).data
         except NotFound:
             return None
         return tuple(raw.decode("utf-8", "replace").splitlines())
 
-    def freeze(self, step: str, items: tuple[str, ...], audit: Audit) -> None:
+    def _items(self, step: str, state: StepState) -> str:
+        number = state.items_of or state.pass_number
+        return f"{self.folder}/{step}{f'-p{number}' if number > 1 else ''}.items"
+
+    def freeze(self, step: str, state: StepState, items: tuple[str, ...], audit: Audit) -> None:
         """Write the items down; what is written already stays."""
         lines = "".join(" ".join(item.split()) + "\n" for item in items)
-        new, path = lines.encode(), f"{self.folder}/{step}.items"
+        new, path = lines.encode(), self._items(step, state)
         self._ws.files.commit(path, lambda raw: new if raw is None else raw, self._ws.line(audit))

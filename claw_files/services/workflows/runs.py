@@ -142,7 +142,7 @@ class RunLoader:
                 tasks[id] = self._as_step(known)
         open_steps = {name for name, state in record.steps.items() if state.total is None}
         maps = [it for it in workflow.steps if it.items and it.name in open_steps]
-        found = {it.name: items for it in maps if (items := files.items(it.name)) is not None}
+        found = {it.name: items for it in maps if (items := files.items(it.name, record.steps[it.name])) is not None}
         return WorkflowRun(
             id=task.id,
             workflow=workflow,
@@ -210,7 +210,7 @@ class RunCarrier:
         audit = Audit(JournalEvent.STEP, task=one.task or run.id, actor=self._me, why=one.why or one.step)
         step = run.workflow.step(one.step)
         if one.act is RunAct.FREEZE and step:
-            files.freeze(step.name, text.items(step), audit)
+            files.freeze(step.name, record.steps[step.name], text.items(step), audit)
         elif one.act is RunAct.BEGIN and step and one.task:
             self._begin(run, step, one, text, audit)
         elif one.act is RunAct.ASK and one.task:

@@ -73,7 +73,8 @@ class StepText:
         if not number or step.to_each:
             return ""
         if step.name not in self._items:
-            self._items[step.name] = self._files.items(step.name) or ()
+            state = self._run.record.steps.get(step.name) or StepState()
+            self._items[step.name] = self._files.items(step.name, state) or ()
         items = self._items[step.name]
         return "\n".join(items[(number - 1) * step.batch : number * step.batch])
 
