@@ -622,15 +622,15 @@ def dead_run(office: Office) -> None:
 
 
 @pytest.mark.parametrize("ticks", [0, 2])
-@pytest.mark.parametrize("current", [False, True])
+@pytest.mark.parametrize("how", ["what failed", "from", "current"])
 def test_a_resume_that_dies_at_any_step_is_finished_when_it_is_typed_again(
-    tmp_path: Path, ticks: int, current: bool
+    tmp_path: Path, ticks: int, how: str
 ) -> None:
     def resumes(app: App) -> None:
         flow = app.workflows.sound("two")
-        now = (flow, app.workflows.copies(flow, "two")) if current else None
+        now = (flow, app.workflows.copies(flow, "two")) if how == "current" else None
         with suppress(Refused):  # it goes on by itself
-            resume(app.workspace, TaskId("TC-1"), AgentId("sam"), None, now)
+            resume(app.workspace, TaskId("TC-1"), AgentId("sam"), "b" if how == "from" else None, now)
 
     before = Office(tmp_path / "before" / "sam", CONFIG)
     dead_run(before)
@@ -648,7 +648,7 @@ def test_a_resume_that_dies_at_any_step_is_finished_when_it_is_typed_again(
         assert office.state("TC-1") is State.IN_PROGRESS, where
         steps = [name for name in (*office.names("status"), *office.names("dead-letter")) if name.startswith("tc-1-")]
         assert sorted(steps) == ["tc-1-a.md", "tc-1-b-p2.md", "tc-1-b.md"], where
-        assert ("z" if current else "y") in office.read("status/tc-1-b-p2.md").split("\n"), where
+        assert ("z" if how == "current" else "y") in office.read("status/tc-1-b-p2.md").split("\n"), where
         assert office.task("TC-1").attempt == 2, where
         check(office)
         if fuse.where == "":

@@ -7,11 +7,14 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from claw_files import config
 from claw_files.core.model import AgentId, State, TaskId
 from claw_files.core.workflow import RunRecord, Workflow
 from claw_files.formats import workflow_file
+from claw_files.policy.snapshot import Snapshot
 from claw_files.policy.workflow_dry_run import DryRun, Script, dry_run, not_begun
 from claw_files.policy.workflow_plan import RunAct, StepTask, WorkflowRun, advance, next_due, wanted
+from claw_files.policy.workflow_planner import plan_workflows
 from tests.each import each
 
 PATTERNS = Path(__file__).parents[3] / "docs/how-to/patterns"
@@ -280,3 +283,13 @@ def test_the_planner_says_when_a_deadline_is_over() -> None:
     flow = workflow("## a\n- to: peter; within: 1h\n\nx\n")
     run = not_begun(flow, PEOPLE, {})
     assert next_due(replace(run, record=advance(run, START))) == START + timedelta(hours=1)
+
+
+def test_a_run_that_has_ended_and_was_resumed_is_left_to_the_command_that_resumes_it() -> None:
+    settings = config.parse(b'[workspace]\ncoordinator = "sam"\n[agents.sam]\n')
+    failed = replace(not_begun(workflow(SPENDS), PEOPLE, {"read": 4}), state=State.DEAD)
+    resumed = replace(failed, record=RunRecord(started=START, is_resumed=True))
+    assert list(plan_workflows(Snapshot(settings=settings, runs=(resumed,)), START)) == []
+    cancelled = replace(failed, state=State.CANCELLED)
+    (action,) = plan_workflows(Snapshot(settings=settings, runs=(cancelled,)), START)
+    assert action.details["record"] == RunRecord(ended=START, outcome=State.CANCELLED), "nothing of it begins"
