@@ -39,7 +39,8 @@ The HTTP API of `clawfiles serve`. This page is generated from the program; `/op
 - **Limits**: {connections} connections and {streams} streams at once, {headers} headers of {header_bytes:,} bytes
   together, {url:,} bytes of path and query, {seconds:g} s for the head of a request and as long for its body.
 - `Host` must name this server, with its port (optional for 80 and 443). `Origin` and `Sec-Fetch-Site`, if sent, must
-  not name another page. There is no CORS. Only requests to `/hooks/NAME` of a [webhook](../how-to/webhooks.md) count by their signature alone.
+  not name another page. There is no CORS. Only requests to `/hooks/NAME` of a [webhook](../how-to/webhooks.md) count
+  by their signature alone.
 
 ## Moving a task
 

@@ -126,6 +126,42 @@ def test_a_poll_that_is_killed_between_events_and_cursor_is_repeated_and_each_re
     assert mark(office).endswith("---\n150\n")
 
 
+READ_AND_KILLED = """
+import json, os, signal, time
+at = int(os.environ["CLAWFILES_CURSOR"] or 0)
+for id in range(at + 1, at + 51):
+    print(json.dumps({"id": id}))
+print(json.dumps({"cursor": at + 50}), flush=True)
+if not os.path.exists("killed"):
+    asleep = 0
+    while asleep < 20:  # it has read all, and waits for more
+        state = open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        time.sleep(0.01)
+    open("killed", "w").close()
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+"""
+
+
+def test_a_poll_that_is_killed_after_it_has_read_and_before_anything_is_durable_loses_nothing(offices: Any) -> None:
+    office = offices(source(READ_AND_KILLED))
+
+    poll(office)
+    assert keys(office) == [] and mark(office).endswith("---\n")
+
+    poll(office, 2 * MINUTE)
+    assert sorted(map(int, keys(office))) == list(range(1, 51))
+
+
+def test_what_cannot_be_kept_moves_no_cursor(offices: Any) -> None:
+    office = offices(source(PRINT))
+    office.write("events/new", "in the way")
+    office.app().heartbeat.tick()
+    office.runs_end()
+    assert "failures: 1" in mark(office) and mark(office).endswith("---\n")
+
+
 def test_a_source_that_fails_is_polled_less_often_and_the_monitor_hears_of_it_once(offices: Any) -> None:
     office = offices(
         source('print(1 / 0 if not __import__("os").path.exists("good") else "{}".format(chr(123)+chr(125)))')

@@ -96,7 +96,8 @@ class SnapshotLoader:
             faults=(*self._listed(lambda: schedule_events.faults(self._ws, names, events)), *self._evidence.problems)
             if shared
             else (),
-            events_full=bool(shared and settings.sources) and EventStore(self._ws).is_full(),
+            events_full=bool(shared and settings.sources)
+            and any(self._listed(lambda: [EventStore(self._ws).is_full()])),
             sources=source_runs.marks(self._ws) if shared else {},
             runs=tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else (),
         )
