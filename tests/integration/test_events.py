@@ -101,7 +101,7 @@ def test_a_large_event_is_refused(office: Office) -> None:
 def test_what_cannot_be_an_event_is_set_aside_with_its_reason(office: Office) -> None:
     office.write("events/new/odd.json", "{")
 
-    moved = store(office).refuse("odd.json", "it is not JSON")
+    moved = store(office).fail("events/new/odd.json", "odd.json", "it is not JSON")
     record = store(office).refuse(b"\xff", "no key\n\x1b[2J", "desk")
 
     assert office.read(f"events/failed/{moved}") == "{"
@@ -113,7 +113,7 @@ def test_what_cannot_be_an_event_is_set_aside_with_its_reason(office: Office) ->
 def test_a_second_file_of_a_name_replaces_none_in_failed(office: Office) -> None:
     for number in (1, 2):
         office.write("events/new/odd.json", f"{number}")
-        store(office).refuse("odd.json", f"reason {number}")
+        store(office).fail("events/new/odd.json", "odd.json", f"reason {number}")
 
     found = {office.read(f"events/failed/{name}") for name in office.names("events/failed") if "reason" not in name}
     assert found == {"1", "2"}
@@ -306,8 +306,10 @@ def test_what_cannot_be_handled_fails_with_its_reason(name: str, tmp_path: Path)
 def test_a_link_is_no_event_and_leads_nowhere(busy: Office, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text('{"type": "bug_found"}')
     (busy.root / "events/new").mkdir(parents=True)
-    (busy.root / "events/new/x.json").symlink_to(tmp_path / "secret.json")
-    busy.tick(SECONDS)
+    for number in (2, 4):  # the second one under the same name
+        (busy.root / "events/new/x.json").symlink_to(tmp_path / "secret.json")
+        busy.tick(SECONDS)
+        assert len(busy.names("events/failed")) == number
 
     assert tasks(busy) == [] and "link" in reasons(busy)
     assert (tmp_path / "secret.json").exists()

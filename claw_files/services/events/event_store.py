@@ -84,43 +84,33 @@ class EventStore:
         """Whether so many wait that no more are taken."""
         return self.waiting() >= MOST_WAITING
 
-    def refuse(self, record: str | bytes, reason: str, source: str | None = None) -> str:
-        """Set aside what cannot be an event, with the reason beside it; the name in events/failed/.
-
-        Args:
-            record: the name of a file in events/new/, or the bytes of a record that came from `source`.
-        """
-        if isinstance(record, str):
-            return self.fail(f"{NEW}/{record}", record, reason)
-        name = f"{digest(record)}.{digest((source or '').encode())[:8]}.refused"
-        self._say_why(name, f"from {source}: {reason}" if source else reason)
+    def refuse(self, record: bytes, reason: str, source: str) -> str:
+        """Set aside a record of `source` that cannot be an event, with the reason; its name in events/failed/."""
+        name = f"{digest(record)}.{digest(source.encode())[:8]}.refused"
+        self._say_why(name, f"from {source}: {reason}")
         audit = Audit(JournalEvent.EVENT_FAILED, key=name, why=safe(reason))
         self._ws.files.commit(f"{FAILED}/{name}", lambda there: there or record[:FILE_BYTES], self._ws.line(audit))
         return name
 
     def fail(self, path: str, name: str, reason: str) -> str:
         """Move an event to events/failed/ under that name, or a free one, with the reason beside it."""
+        if self._ws.files.stamp(f"{FAILED}/{name}"):
+            name = f"{token(4)}.{name}"
         # The reason first: a crash in between leaves a reason without a file, never a file without a reason.
-        free = self._free(FAILED, name)
-        self._say_why(free, reason)
-        audit = Audit(JournalEvent.EVENT_FAILED, key=free, why=safe(reason))
+        self._say_why(name, reason)
+        audit = Audit(JournalEvent.EVENT_FAILED, key=name, why=safe(reason))
         try:
-            self._ws.files.move(path, f"{FAILED}/{free}", self._ws.line(audit))
+            self._ws.files.move(path, f"{FAILED}/{name}", self._ws.line(audit))
+        except Conflict:  # what bears the name is no file: a link that failed before
+            return self.fail(path, f"{token(4)}.{name}", reason)
         except (CannotWrite, NotFound):
-            self._ws.files.remove(f"{FAILED}/{free}.reason", None)
+            self._ws.files.remove(f"{FAILED}/{name}.reason", None)
             raise
-        return free
+        return name
 
     def _say_why(self, name: str, reason: str) -> None:
         text = f"{safe(reason)}\n".encode()
         self._ws.files.commit(f"{FAILED}/{name}.reason", lambda _: text, None)
-
-    def _free(self, box: str, name: str) -> str:
-        """The name, short enough for an ending, where it is free in the box; else one that is."""
-        raw = name.encode("utf-8", "surrogateescape")
-        if len(raw) > 200:
-            name = f"{name[:40]}-{digest(raw)}"
-        return name if name not in self._ws.files.names(box) else f"{token(4)}.{name}"
 
     def put_away(self, path: str, name: str, audit: Audit) -> None:
         """Move an event that was handled to events/done/, where its name is the memory of its key."""
