@@ -211,3 +211,9 @@ class InvalidWorkflow(InvalidFile):
 
     def __str__(self) -> str:
         return "\n".join(f"{path}, line {line}: {text}" for path, line, text in self.problems)
+
+
+def is_of_run(path: str) -> bool:
+    """Whether the path in a run's folder is that of a file that the run itself is kept in: no output may be there."""
+    low = path.lower()
+    return low in ("workflow.md", "inputs.md", "record.md") or low.startswith("uses/") or low.endswith(".items")

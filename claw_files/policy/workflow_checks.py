@@ -10,7 +10,17 @@ from typing import Final
 
 from claw_files.config.settings import Settings
 from claw_files.core.text import safe
-from claw_files.core.workflow import ENDED, FAILED, MOST_PROBLEMS, SKIPPED, Condition, Problem, Step, Workflow
+from claw_files.core.workflow import (
+    ENDED,
+    FAILED,
+    MOST_PROBLEMS,
+    SKIPPED,
+    Condition,
+    Problem,
+    Step,
+    Workflow,
+    is_of_run,
+)
 from claw_files.formats.workflow_file import placeholders
 from claw_files.policy.profiles import is_work
 
@@ -99,6 +109,8 @@ class _Check:
                 if (first := taken.setdefault(where, step)) is not step:
                     text = f"`{output.path}` is made by step `{first.name}` in line {first.line} already"
                     yield self._at(step, "makes", text)
+                if not output.is_shared and is_of_run(output.path):
+                    yield self._at(step, "makes", f"`{output.path}` is a file of the run itself: choose another name")
                 used = {name for _, name, _ in placeholders(output.path)}
                 if step.is_map and step.batch == 1 and not used & {"item", "number"}:
                     hint = "put {item.stem} or {number} into it"

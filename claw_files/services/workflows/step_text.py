@@ -8,7 +8,7 @@ from claw_files.config import Agent
 from claw_files.core.errors import ClawError
 from claw_files.core.model import AgentKind, Task, TaskId
 from claw_files.core.text import render_duration, said
-from claw_files.core.workflow import FAILED, HAND_ON, SKIPPED, Output, Step, StepState
+from claw_files.core.workflow import FAILED, HAND_ON, SKIPPED, Output, Step, StepState, is_of_run
 from claw_files.formats.workflow_text import fill, path_part, stem
 from claw_files.policy import item_batches
 from claw_files.policy.profiles import is_work
@@ -28,6 +28,7 @@ class StepText:
     def __init__(self, workspace: Workspace, run: WorkflowRun, files: RunFiles) -> None:
         self._ws, self._run, self._files = workspace, run, files
         self._items: dict[str, tuple[str, ...]] = {}
+        self._first: dict[tuple[str, str], dict[str, int]] = {}  # the first item of each path
         self._inputs = {it.name: it.default or "" for it in run.workflow.inputs} | files.inputs()
 
     def body(self, step: Step, number: int, task: TaskId, agent: Agent | None = None) -> str:
@@ -55,14 +56,27 @@ class StepText:
         return tuple(f"./{self._path(step, it, number)}" for it in step.makes)
 
     def _path(self, step: Step, output: Output, number: int) -> str:
+        """The path of an output; of items with one path, and with that of a file of the run, it has the number."""
+        path, first = self._plain_path(step, output, number), self._first.get((step.name, output.path))
+        if first is None:
+            numbers = range(1, -(-len(self._items.get(step.name, ())) // step.batch) + 1) if step.items else ()
+            paths = [(self._plain_path(step, output, it).lower(), it) for it in numbers]
+            self._first[step.name, output.path] = first = dict(reversed(paths))
+        is_taken = first.get(path.lower(), number) != number or is_of_run(path)
+        while number and is_taken:
+            head, dot, ending = path.rpartition(".")
+            path = f"{head}-{number}.{ending}" if dot else f"{path}-{number}"
+            is_taken = path.lower() in first
+        return path if output.is_shared else f"{self._files.folder}/{path}"
+
+    def _plain_path(self, step: Step, output: Output, number: int) -> str:
         item = self.item(step, number)
         values = {"": item, "name": item.rstrip("/").rsplit("/", 1)[-1], "stem": stem(item)}
 
         def value(name: str, part: str) -> str:
             return str(number) if name == "number" else path_part(values.get(part, item))
 
-        path = fill(output.path, value)
-        return path if output.is_shared else f"{self._files.folder}/{path}"
+        return fill(output.path, value)
 
     def value_of(self, step: Step, text: str) -> str:
         """A value for an input of a nested workflow: its placeholders filled in, however long they are."""
