@@ -10,6 +10,7 @@ import click
 from claw_files.cli.base import command, open_app, shared, show
 from claw_files.core.errors import Busy
 from claw_files.system import wait_notice
+from claw_files.system.clock import awaited
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -78,12 +79,10 @@ def stop(drain: str | None) -> None:
     daemon_state.order_stop(app.base, found.epoch, limit)
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
-    end = app.clock.monotonic() + (limit + daemon_state.ENDING).total_seconds()
+    seconds = (limit + daemon_state.ENDING).total_seconds()
     with wait_notice.waiting(f"for process {found.pid} to end, until {app.when(app.clock.now() + limit)} and a moment"):
-        while daemon_state.is_running(app.base):
-            if app.clock.monotonic() > end:
-                raise Busy("daemon", f"process {found.pid}, which does not exit")
-            app.clock.sleep(_POLL_SECONDS)
+        if not awaited(app.clock, lambda: not daemon_state.is_running(app.base), seconds, _POLL_SECONDS):
+            raise Busy("daemon", f"process {found.pid}, which does not exit")
     show({"running": False, "pid": found.pid, "epoch": found.epoch}, f"stopped process {found.pid}")
 
 

@@ -5,6 +5,7 @@ An answer that OpenClaw's agents know has OpenClaw's names in JSON: `sessionKey`
 
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from claw_files.core.errors import NotFound, UsageError
@@ -23,6 +24,7 @@ from claw_files.operations.fields import (
 )
 from claw_files.operations.reply import Reply
 from claw_files.system import wait_notice
+from claw_files.system.clock import awaited
 
 if TYPE_CHECKING:
     from claw_files.app.wiring import App
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from claw_files.policy.session_view import Session
     from claw_files.services.messaging.mailbox import SendResult
     from claw_files.services.sessions.steering import SteerResult
-
-_POLL_SECONDS = 0.2
 
 
 # --- sending
@@ -210,15 +210,15 @@ def _send_turn(app: "App", task: "TaskId", text: str, patience: timedelta | None
     app.afterwards(lambda: app.heartbeat.tick_task(task))
     if patience is None:
         return sent
-    end = app.clock.monotonic() + patience.total_seconds()
+
+    def answered() -> "SendResult | None":
+        if not any(run.alive and run.task == task for run in app.runtime.live()):
+            app.heartbeat.tick_task(task)
+        found = app.messages.wait_for_answer(app.actor, sent, timedelta())
+        return found if found.answer else None
+
     with wait_notice.waiting(f"for the answer to {sent.id}, {_until(app, patience)}"):
-        while app.clock.monotonic() < end:
-            if not any(run.alive and run.task == task for run in app.runtime.live()):
-                app.heartbeat.tick_task(task)
-            if (found := app.messages.wait_for_answer(app.actor, sent, timedelta())).answer:
-                return found
-            app.clock.sleep(_POLL_SECONDS)
-    return sent
+        return awaited(app.clock, answered, patience.total_seconds()) or sent
 
 
 def _session_named(app: "App", name: str) -> "Session | None":
@@ -319,16 +319,12 @@ def read_inbox(
 
 def _new_messages(app: "App", wait: bool, timeout: timedelta | None, peek: bool) -> "list[Message]":
     """The new messages of whoever acts; with `wait` once there are any, or after `timeout` (None: never)."""
-    agent, start = app.actor, app.clock.monotonic()
+    agent, seconds = app.actor, inf if timeout is None else timeout.total_seconds()
     app = app.view if peek else app
     if (found := app.messages.inbox(agent, peek)) or not wait:
         return found
     with wait_notice.waiting(f"for a message to {agent}, {_until(app, timeout)}"):
-        while not (found := app.messages.inbox(agent, peek)):
-            if timeout is not None and timedelta(seconds=app.clock.monotonic() - start) >= timeout:
-                break
-            app.clock.sleep(_POLL_SECONDS)
-    return found
+        return awaited(app.clock, lambda: app.messages.inbox(agent, peek), seconds)
 
 
 def finish_message(app: "App", id: Name) -> Reply:

@@ -1,8 +1,12 @@
 """The one place that reads the clock."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from math import inf
+from typing import Protocol, TypeVar
+
+Found = TypeVar("Found")
 
 
 class Clock(Protocol):
@@ -46,3 +50,11 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def awaited(clock: Clock, look: Callable[[], Found], seconds: float = inf, pause_seconds: float = 0.2) -> Found:
+    """The first result of `look` that counts as true; after so many seconds, whatever the last look found."""
+    end = clock.monotonic() + seconds
+    while not (found := look()) and clock.monotonic() < end:
+        clock.sleep(pause_seconds)
+    return found

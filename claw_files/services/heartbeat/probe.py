@@ -28,6 +28,7 @@ from claw_files.services.heartbeat.snapshot_loader import SnapshotLoader
 from claw_files.services.tasks.checkpoints import Checkpoints
 from claw_files.services.tasks.lifecycle import TaskService
 from claw_files.storage.workspace import Workspace
+from claw_files.system.clock import awaited
 from claw_files.system.randomness import token
 
 POLL_SECONDS = 0.2
@@ -267,9 +268,8 @@ class Prober:
 
     def _wait_for_end(self, task: TaskId, patience: timedelta) -> None:
         """Wait until all runs have ended, because they could write the status file again."""
-        until = self._ws.clock.monotonic() + patience.total_seconds()
-        while any(run.task == task for run in self._runtime.live()) and self._ws.clock.monotonic() < until:
-            self._ws.clock.sleep(POLL_SECONDS)
+        runs = self._runtime.live
+        awaited(self._ws.clock, lambda: all(run.task != task for run in runs()), patience.total_seconds())
 
     def _close_old(self, agent: Agent) -> None:
         """Close the tasks of killed probes."""

@@ -16,9 +16,8 @@ from claw_files.policy.authority import may_give_work
 from claw_files.services.messaging import prompt_templates
 from claw_files.services.messaging.message_reader import reader_of
 from claw_files.storage.workspace import Workspace
+from claw_files.system.clock import awaited
 from claw_files.system.randomness import token
-
-POLL = 0.2  # seconds between two checks while a caller waits for an answer
 
 
 class SendResult(Value, frozen=True):
@@ -214,16 +213,13 @@ class Mailbox:
 
     def wait_for_answer(self, by: AgentId, sent: SendResult, patience: timedelta) -> SendResult:
         """`sent` with the answer, if it arrives in time; the question stays accepted either way."""
-        clock = self._ws.clock
-        end = clock.monotonic() + patience.total_seconds()
-        while True:
-            for box in (Box.NEW, Box.CUR, Box.DONE):
-                for message in self._ws.messages_in(by, box):
-                    if message.in_reply_to == sent.id:
-                        return replace(sent, answer=reader_of(self._ws).as_read(message))
-            if clock.monotonic() >= end:
-                return sent
-            clock.sleep(POLL)
+
+        def answer() -> Message | None:
+            there = (message for box in (Box.NEW, Box.CUR, Box.DONE) for message in self._ws.messages_in(by, box))
+            return next((message for message in there if message.in_reply_to == sent.id), None)
+
+        found = awaited(self._ws.clock, answer, patience.total_seconds())
+        return replace(sent, answer=reader_of(self._ws).as_read(found)) if found else sent
 
     def _lookup(self, agent: AgentId, id: str) -> tuple[Message, Box]:
         wanted = words.message_id(id)

@@ -17,6 +17,7 @@ from claw_files.services.evidence.task_evidence import EvidenceReader
 from claw_files.services.tasks.session_turns import put_away
 from claw_files.storage.workspace import Workspace
 from claw_files.system import wait_notice
+from claw_files.system.clock import awaited
 
 PATIENCE = timedelta(seconds=10)
 RUN_SECONDS = 15.0  # until a run that was asked to end is killed and gone
@@ -241,13 +242,10 @@ class Flows:
             if self._runtime.stop(run.id):
                 why = "its flow ends"
                 self._ws.note(Audit(JournalEvent.KILL, task=task.id, agent=run.agent, actor=by, key=run.id, why=why))
-        end = self._ws.clock.monotonic() + RUN_SECONDS
         names = ", ".join(run.id for run in runs)
         with wait_notice.waiting(f"for {names} to end, at most {RUN_SECONDS:.0f} s"):
-            while any(self._is_alive(run) for run in runs):
-                if self._ws.clock.monotonic() >= end:
-                    raise Busy(f"{task.id} (it was asked to end; try again)", names)
-                self._ws.clock.sleep(POLL_SECONDS)
+            if not awaited(self._ws.clock, lambda: not any(map(self._is_alive, runs)), RUN_SECONDS, POLL_SECONDS):
+                raise Busy(f"{task.id} (it was asked to end; try again)", names)
         return [run.id for run in runs]
 
     def _is_alive(self, run: Run) -> bool:
