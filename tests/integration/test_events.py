@@ -504,6 +504,20 @@ def test_an_idle_workspace_lists_one_folder_more_for_events_and_reads_nothing(bu
     assert {*looked_at.values()} == {looked_at["events"]}  # once for each look at the workspace
 
 
+def test_of_many_files_that_wait_the_workflows_are_read_once_for_each_look(office: Office) -> None:
+    office.write("workflows/other.md", "## a\n- to: peter\n\nx\n")
+    for number in range(20):
+        drop(office, f"{number}.json")
+    while office.tick(SECONDS).actions:
+        pass
+    seen = list[str]()
+    office.make_files = lambda path, **more: _Noting(seen, path, clock=office.clock, **more)
+    office.app().heartbeat.tick()
+
+    looked_at = Counter(seen)
+    assert looked_at["workflows/other.md"] == looked_at["events"] > 0
+
+
 class _Noting(DiskFiles):
     """Notes what is listed and read."""
 

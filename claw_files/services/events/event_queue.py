@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 
 from claw_files.core.event import AcceptedEvent, EventName, EventQueue
 from claw_files.policy.event_planner import MOST_ACCEPTED, YOUNG
@@ -22,7 +23,7 @@ def queue(ws: Workspace, names: Names, types: Callable[[], frozenset[str]]) -> E
             programs keep there stay where they are.
     """
     arriving = dict[str, datetime]()
-    for path in _arriving(ws, names, types):
+    for path in _arriving(ws, names, cache(types)):
         arriving[path] = _readable_at(ws, path)
         if len(arriving) > MOST_ACCEPTED:
             break
