@@ -13,9 +13,9 @@ SHORT = os.environ.get("CLAWFILES_PROVE") == "short"
 Tried = tuple[str, str, int, int]  # the promise, how it was tried, tries, violations
 
 
-def is_tried(step: int) -> bool:
-    """Whether a proof that kills a program at every step does so at this one: `make test` takes two of five, spread."""
-    return "CLAWFILES_PROVE" in os.environ or step % 5 in (0, 3)
+def is_tried(step: int, of_five: int = 2) -> bool:
+    """Whether a proof that kills a program at every step does so at this one: `make test` takes some of five."""
+    return "CLAWFILES_PROVE" in os.environ or step % 5 in (0, 3, 1, 4, 2)[:of_five]
 
 
 def some(cases: Sequence[Any], count: int) -> list[Any]:
