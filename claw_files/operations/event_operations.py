@@ -2,7 +2,19 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from claw_files.operations.fields import JSON_ONLY, SHELL_ONLY, Count, File, Flag, Name, Names, Object, Shell, Text
+from claw_files.operations.fields import (
+    JSON_ONLY,
+    SHELL_ONLY,
+    UNLISTED,
+    Count,
+    File,
+    Flag,
+    Name,
+    Names,
+    Object,
+    Shell,
+    Text,
+)
 from claw_files.operations.reply import Reply
 
 if TYPE_CHECKING:
@@ -15,8 +27,8 @@ def emit(
     *,
     key: Name | None = None,
     text: Text = "",
-    data: Annotated[Object | None, JSON_ONLY] = None,
-    fields: Annotated[Names, Shell("-w,--with"), SHELL_ONLY] = (),
+    data: Annotated[Object | None, JSON_ONLY, UNLISTED] = None,  # an object of any fields, which not every model takes
+    fields: Annotated[Names, Shell("-w,--with")] = (),
     file: Annotated[File, SHELL_ONLY] = "",
 ) -> Reply:
     """Emit an event; prints its id. The heartbeat starts what handles its type.
@@ -38,7 +50,7 @@ def emit(
 
     given = [pair.partition("=") for pair in fields]
     if wrong := next((pair for pair, (_, equals, _) in zip(fields, given, strict=True) if not equals), None):
-        raise UsageError(f"`-w {wrong}` should read `-w FIELD=VALUE`")
+        raise UsageError(f"the field {wrong[:80]!r} should read FIELD=VALUE")
     if not is_type(type):
         raise UsageError(f"{type!r} is no type of events: use letters, digits, '_', '-' and '.'")
     ending = "json" if file.lstrip().startswith("{") else "md"

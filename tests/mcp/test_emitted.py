@@ -8,7 +8,7 @@ from tests.mcp.conftest import Team, called, live
 def test_a_model_emits_an_event_once(team: Team) -> None:
     async def story() -> None:
         async with team.client("sam") as sam:
-            asked = {"type": "order", "key": "7", "data": {"sum": 3}}
+            asked = {"type": "order", "key": "7", "data": {"sum": 3}, "fields": ["currency=EUR"]}
             first = await called(sam, "event_emit", **asked)
             assert await called(sam, "event_emit", **asked) == {"id": first["id"], "known": True}
             assert await refused(sam, type="no type")

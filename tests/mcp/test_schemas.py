@@ -71,7 +71,8 @@ def test_every_reader_takes_the_tool_as_it_is_listed(tool: dict[str, Any]) -> No
 def test_no_argument_has_an_enum_without_its_type_also_where_it_is_not_listed(call: Any) -> None:
     shown = schema(call)
     assert shown.pop("additionalProperties") is False
-    assert [*_of(shown, call.name)] == []
+    # An object of any fields is for HTTP: no model is told of it.
+    assert [it for it in _of(shown, call.name) if not it.endswith("an object without properties")] == []
 
 
 def test_names_are_unique_and_the_wire_has_no_word_of_the_schema_that_a_reader_does_not_know() -> None:
