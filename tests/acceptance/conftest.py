@@ -1,7 +1,9 @@
 """The workday of the example workspace, lived through once by the real command."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,8 +39,17 @@ class Workday:
 
 @pytest.fixture(scope="session")
 def workday(tmp_path_factory: pytest.TempPathFactory) -> Workday:
-    folder = tmp_path_factory.mktemp("demo") / "day"
-    command = [sys.executable, "-m", "claw_files", "demo", "--keep", str(folder)]
-    done = subprocess.run(command, env=ENV, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return Workday(folder, done.stdout)
+    """The same for all workers: whoever needs it first lives through it, and the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, printed = shared / "demo/day", shared / "demo/printed"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.parent.mkdir()
+            command = [sys.executable, "-m", "claw_files", "demo", "--keep", str(folder)]
+            done = subprocess.run(command, env=ENV, capture_output=True, text=True)
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            printed.write_text(done.stdout, encoding="utf-8")
+    return Workday(folder, printed.read_text(encoding="utf-8"))
