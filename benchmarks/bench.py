@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import compare
 import daemon
 import http_requests
+import workflows
 from msgspec.structs import replace
 from office import PETER, SAM, office
 from timing import Act, median, table, taken
@@ -352,6 +353,8 @@ def main() -> None:
     year()
     awake()
     table("requests over HTTP, one after the other", "bare", http_requests.requests(median))
+    table("workflows, one process", "first", workflows.rows())
+    table("an item of a map, CPU time of the heartbeat", "first", workflows.items())
     print()
     compare.main()
 

@@ -22,7 +22,7 @@ from claw_files.system import journal_files
 from claw_files.system.files import Files
 from claw_files.system.paths import JOURNAL_BYTES, journal_paths
 
-LATE_BYTES = 1 << 20
+LATE_BYTES = 1 << 17
 DAYS, MOST_BYTES = 400, 256 << 20  # so much of the journal is searched, the newest first
 _PATIENCE_SECONDS = 5.0  # for others who write, before what a crash left can be looked at
 _ENDED = (State.DONE, State.DEAD, State.CANCELLED)
