@@ -15,6 +15,14 @@ REAL = [sys.executable, "-m", "claw_files"]
 CONFIG = '[workspace]\ncoordinator = "sam"\n[agents.sam]\n[agents.peter]\n'
 
 
+ENDS = """
+import subprocess, sys
+from tests.support import warm
+server = subprocess.Popen([*warm.command(), *sys.argv[1:]], stdout=subprocess.PIPE, stderr=sys.stdout)
+print(server.stdout.readline().decode(), flush=True)
+"""
+
+
 @pytest.fixture
 def team(tmp_path: Path) -> Path:
     (tmp_path / "clawfiles.toml").write_text(CONFIG)
@@ -66,6 +74,12 @@ def test_it_is_killed_with_what_was_started_for_it(team: Path) -> None:
         assert server.wait() == -signal.SIGKILL
         assert server.stdout
         assert server.stdout.read() == b"", "the pipe is open no more"
+
+
+def test_it_ends_with_the_test_run(team: Path) -> None:
+    words = [sys.executable, "-c", ENDS, "-C", str(team), "serve", "--port", "0"]
+    done = subprocess.run(words, cwd=warm.ROOT, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout[:8]) == (0, b"serving "), "and its output is open no more"
 
 
 def test_it_leaves_nothing_open_of_the_others(team: Path) -> None:

@@ -30,7 +30,7 @@ def main(path: str, arguments: list[str]) -> None:
     os.closerange(0, 3)
     told = b""
     while b"\n" not in told:
-        told += door.recv(100)
+        told += door.recv(100) or b"70\n"  # the loaded process is gone
     status = int(told)
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)

@@ -58,13 +58,15 @@ class _Forked(NamedTuple):
 
 
 def _serve(door: socket.socket) -> None:
-    """Fork for everybody who knocks, until standard input is closed."""
+    """Fork for everybody who knocks, until standard input is closed; then whoever still runs is killed."""
     watched = selectors.DefaultSelector()
     watched.register(0, selectors.EVENT_READ)
     watched.register(door, selectors.EVENT_READ)
     while True:
         for key, _ in watched.select():
             if key.fd == 0:
+                for left in {it.data for it in watched.get_map().values() if it.data}:
+                    signal.pidfd_send_signal(left.watch, signal.SIGKILL)
                 return
             if key.fileobj is door:
                 caller, _ = door.accept()
