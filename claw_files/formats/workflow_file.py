@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from claw_files.core.errors import ClawError, InvalidFile
+from claw_files.core.errors import BadValue, ClawError, InvalidFile
 from claw_files.core.event import is_type
 from claw_files.core.lazy_regex import pattern
 from claw_files.core.model import AgentId, Size
@@ -93,6 +93,8 @@ class _WorkflowReader:
                 break
             if step := self._step(line.shown.rstrip(), body[line.end + 1 : end], at, defaults):
                 steps.append(step)
+        if title:
+            self._unfilled(title["title"], self._first + body.count("\n", 0, body.index(title[0])))
         if not heads:
             self._wrong(1, 'there is no step: a step is a heading such as "## research"')
         found = Workflow(name=self._name, title=title["title"].strip() if title else "", steps=tuple(steps), **head)
@@ -101,6 +103,11 @@ class _WorkflowReader:
     def _wrong(self, line: int, text: str) -> None:
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(Problem(line=line, text=text))
+
+    def _unfilled(self, title: str, line: int) -> None:
+        for _, name, part in placeholders(title):
+            shown = f"{{{name}.{part}}}" if part else f"{{{name}}}"
+            self._wrong(line, f"{shown} stands in a title, where nothing is filled in: put {shown} into the text below")
 
     def _front_matter(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The facts of the file, and the values that each step has where it says nothing."""
@@ -124,6 +131,8 @@ class _WorkflowReader:
         field, read = keys[name]
         try:
             value = read(text.strip())
+        except BadValue as wrong:
+            self._wrong(line, f"`{name}`: `{safe(wrong.text, 40)}` is not {wrong.wanted}")
         except ClawError as wrong:
             self._wrong(line, f"`{name}`: {wrong.sentence}")
         except _Wrong as wrong:
@@ -152,6 +161,7 @@ class _WorkflowReader:
         who = {"to", "type", "to_each", "workflow", "again"}
         kept = {key: value for key, value in defaults.items() if key not in who or not who & set(values)}
         title = (found["title"] or "").strip() if found else ""
+        self._unfilled(title, line)
         return Step(
             name=name,
             line=line,
@@ -175,6 +185,8 @@ class _WorkflowReader:
             self._wrong(line, f"`{name}` stands in line {lines[name]} already")
         elif not text.strip():
             self._wrong(line, f"`{name}` has no value")
+        elif second := [it for it in _split(text) if ":" in it and word_of(it.partition(":")[0]) in _KEYS]:
+            self._wrong(line, f"`{safe(second[0], 60)}` is a pair of its own: put `;` in front of it, not `,`")
         else:
             lines[name] = line
             self._take(values, _KEYS, name, text, line)

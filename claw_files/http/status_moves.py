@@ -32,6 +32,7 @@ def patch(
     note: Text | None = None,
     outputs: Texts | None = None,
     eta: Name | None = None,
+    answer: Name | None = None,
     generation: Generation = None,
     need: Annotated[Needed | None, ArgumentType(Needed)] = None,
 ) -> None:
@@ -48,7 +49,7 @@ class StatusWay(NamedTuple):
 _COMMANDS = ("claim", "progress", "done", "review", "approve", "block", "unblock", "need", "fail", "release", "reopen")
 _FIELDS = (  # a field of the patch, and what operations call it
     *(("note", name) for name in ("note", "summary", "reason", "why")),
-    *((name, name) for name in ("outputs", "eta", "generation")),
+    *((name, name) for name in ("outputs", "eta", "answer", "generation")),
 )
 
 

@@ -208,6 +208,7 @@ def _played(
     app: "App", workflow: "WorkflowFile", say: "tuple[str, ...]", fail: "tuple[str, ...]", items: "tuple[str, ...]"
 ) -> Reply:
     """A dry run with the endings that are given."""
+    from claw_files.formats.workflow_file import word_of
     from claw_files.policy.workflow_dry_run import Script, lines
     from claw_files.presentation.views import rows_text
 
@@ -225,7 +226,12 @@ def _played(
             raise BadValue("items", text, "a number of items")
         return int(text)
 
-    says = {step: tuple(word.strip() for word in words.split(",")) for step, words in split("--say", say, "=")}
+    says = {step: tuple(map(word_of, words.split(","))) for step, words in split("--say", say, "=")}
+    for step in workflow.steps:
+        for word in says.get(step.name, ()):
+            if word not in step.choices:
+                can = f"one of {', '.join(step.choices)}" if step.choices else "an answer: the step has no choices"
+                raise BadValue(f"--say {step.name}", word, can)
     fails = {
         step: frozenset(map(number, rest.split(",") if rest else ["0"])) for step, rest in split("--fail", fail, ":")
     }
@@ -261,11 +267,13 @@ def show(app: "App", run: Annotated[Task, Shell("RUN")]) -> Reply:
     rows: list[tuple[str, ...]] = []
     for step in workflow.steps:
         state = record.steps.get(step.name) or StepState()
-        tasks, at = open_tasks(run, step, state), state.since
-        why = state.why or ("" if tasks or state.word else waits_for(workflow, record, step))
+        is_cut = task.state.is_closed and not state.word  # by the end of the run
+        tasks, at = [] if is_cut else open_tasks(run, step, state), state.since
+        why = f"{run} is {task.state}" if is_cut and not record.stops else waits_for(workflow, record, step)
+        why = state.why or ("" if tasks or state.word else why)
         facts = {"word": state.word, "since": at, "why": why or None, "done": state.done, "total": state.total}
         steps.append({"step": step.name, **facts, "tasks": tasks})
-        how = state.word or ("open" if tasks else "waits")
+        how = state.word or ("open" if tasks else "not done" if is_cut else "waits")
         items = f"{state.done} of {state.total}" if state.total else ""
         rows.append((step.name, how, items, app.when(at) if at else "", ", ".join(tasks[:3]) or safe(why, 200)))
     head = f"{task.id}: {safe(task.title, 200)} [{task.state}]"

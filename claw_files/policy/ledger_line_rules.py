@@ -178,7 +178,7 @@ def closed(case: RuleContext) -> Decision | None:
     if case.is_running:
         return (case.act(Act.STOP, f"{case.task.state}, its run is still alive"),)
     if case.task.state is State.DEAD and case.look.place is FilePlace.STATUS:
-        return (case.act(Act.DEAD_LETTER, "the move to dead-letter/ was cut short"),)
+        return (case.act(Act.DEAD_LETTER, "it is dead: its file goes to dead-letter/"),)
     if case.task.group:
         return WaitReason("the report of its group closes it")
     if case.task.flow:

@@ -263,7 +263,7 @@ class _Advance:
         passes = [it.by for it in self._record.passes]
         since = max((at for at, by in enumerate(passes) if by == "-"), default=0)  # when it was resumed
         if passes[since:].count(step.name) >= again.most:
-            self._end(step, FAILED, f"it went back {again.most} times already")
+            self._end(step, FAILED, f"it went back {'once' if again.most == 1 else f'{again.most} times'} already")
         else:
             self._go_back(again.step, step.name)
 

@@ -25,7 +25,7 @@ def plan_workflows(snap: Snapshot, now: datetime) -> Iterator[Action]:
         todo = [it for it in todo if it not in begins]
         goes_on = begins or any(it.act is RunAct.FREEZE for it in todo)  # the items begin when they are written down
         at = now if goes_on else next_due(replace(run, record=record))
-        is_over = any(it.act is RunAct.FINISH for it in todo)
+        is_over = run.state.is_closed or any(it.act is RunAct.FINISH for it in todo)
         if record != run.record or todo or (at != run.look_at and not is_over):
             details = {"run": run, "record": record, "todo": tuple(todo)}
             why = "; ".join(map(_told, todo[:5])) or "it waits for its steps"

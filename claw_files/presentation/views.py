@@ -98,7 +98,7 @@ def task_text(shown: "Shown", when: When) -> str:
     """One task for a person: facts, state, text."""
     facts = msgspec.structs.asdict(shown.task)
     left_out = {*_HEAD, *(() if shown.task.session else ("turn",)), *(() if shown.verified else ("verified",))}
-    rows = [f"{key + ':':<14}{_cell(value, when)}" for key, value in facts.items() if value and key not in left_out]
+    rows = [f"{key + ': ':<14}{_cell(value, when)}" for key, value in facts.items() if value and key not in left_out]
     if shown.verified is False:
         rows.append(f"{'verified:':<14}not yet")
     rows += [f"{'review:':<14}{safe(shown.unreviewed)}"] if shown.unreviewed else []

@@ -51,3 +51,15 @@ def test_who_may_not_run_workflows_is_refused_and_arguments_are_bounded(served: 
         assert answer.status in (400, 403), inputs
     assert served("POST", "/api/workflows/mine/runs", {"text": TEXT, "key": "x"}).status == 400
     assert served("GET", "/api/workflows?text=x").status == 400
+
+
+def test_a_step_with_choices_is_answered_over_http(served: Served) -> None:
+    (served.root / "status").mkdir(exist_ok=True)
+    choice = "---\nid: TC-1\ntitle: Pay?\nstatus: backlog\nchoices: [yes, no]\n---\n# TC-1: Pay?\n"
+    (served.root / "status/tc-1.md").write_text(choice)
+    assert served("PATCH", "/api/tasks/TC-1", {"status": "in_progress"}).status == 200
+    wrong = served("PATCH", "/api/tasks/TC-1", {"status": "done", "answer": "perhaps"})
+    assert (wrong.status, "'perhaps' is not one of yes, no" in wrong.json["error"]["message"]) == (400, True)
+    done = served("PATCH", "/api/tasks/TC-1", {"status": "done", "answer": "yes"})
+    assert (done.status, done.json["status"], done.json["answer"]) == (200, "done", "yes")
+    assert served("PATCH", "/api/tasks/TC-1", {"status": "backlog", "answer": "no"}).status == 400

@@ -259,7 +259,7 @@ def test_an_item_is_one_entry_and_keeps_no_other_away_whatever_its_text_forges(o
 
     office.acts(MINUTE)
 
-    assert told(office).count("failed 1 times and is a dead letter") == 1
+    assert told(office).count("failed once and is a dead letter") == 1
 
 
 # --- schedules

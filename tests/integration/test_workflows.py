@@ -210,7 +210,26 @@ def test_the_failure_of_a_step_ends_the_run_and_is_told_once(office: Office) -> 
     assert "tc-1-edit.md" not in office.names("status")
     assert office.names("dead-letter") == ["tc-1-draft.md", "tc-1.md"]
     told = office.read("announcements.md")
-    assert told.count("is a dead letter") == 1
+    assert told.count("is a dead letter") == told.count("”) failed and is a dead letter: “draft failed") == 1, told
+
+
+def test_of_a_run_that_has_ended_no_line_says_that_it_waits_or_was_cut_short(office: Office) -> None:
+    office.write("says.json", json.dumps({"tc-1-all-last": "fail"}))
+    office.write(
+        "workflows/inner.md",
+        "## read\n- to: worker; for each: a, b\n\nGo.\n## last\n- to: writer; after: read\n\nGo.\n",
+    )
+    office.write("workflows/outer.md", "## all\n- workflow: inner\n## then\n- to: writer; after: all = failed\n\nGo.\n")
+    start(office, "outer")
+    over, later = set[str](), list[str]()
+    for _ in range(30):
+        for action in office.tick(SECOND).actions:
+            later += [f"{action.act}: {action.why}"] if action.task in over else []
+            over |= {action.task} if action.task and f"finish {action.task}" in action.why else set()
+        office.runs_end()
+    assert over == {"TC-1", "TC-1-ALL"}
+    assert "dead-letter: it is dead: its file goes to dead-letter/" in later
+    assert not [line for line in later if line.startswith("workflow")], later
 
 
 def test_a_cancelled_run_cancels_what_is_at_work(office: Office) -> None:
@@ -440,6 +459,9 @@ def test_every_door_shows_a_run_and_a_step_that_is_still_to_come(office: Office)
     office.runs_end()
     carried(office, run)
     assert why("after-two") == "TC-1 is cancelled"
+    rows = [" ".join(line.split()) for line in call("workflow", "show", run).splitlines()[1:]]
+    assert all("TC-1 is cancelled" in row and " not done " in row for row in rows), rows
+    assert all(not it["tasks"] for it in json.loads(call("workflow", "show", run, "--json"))["steps"])
 
 
 MANY = """---
@@ -541,6 +563,13 @@ def test_a_dry_run_shows_the_scripted_endings_and_makes_nothing(office: Office) 
     assert "answer-p2" in played.stdout.lower()
     assert played.stdout.endswith("review-loop ends: done\n")
     assert {path for path in office.tree() if not path.startswith(".clawfiles/")} <= set(before)
+    for said, words in (("review=rdo", "is not one of "), ("answer=redo", "is not an answer: the step has no choices")):
+        refused = cli(office, "run", "review-loop", "--dry-run", "--say", said)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
+    office.write("empty.md", "")
+    for action in ("check", "run"):
+        empty = cli(office, action, "review-loop", "--file", str(office.root / "empty.md"), "--agent", "sam")
+        assert (empty.returncode, "there is no step" in empty.stderr) == (6, True), empty.stderr
     assert cli(office, "run", "review-loop", "--say", "review=send", "--agent", "sam").returncode == 2
 
 

@@ -120,8 +120,9 @@ class Outcomes:
         if person == task.assignee and asker in self._ws.settings.agents:
             person = asker  # who gave it up knows
         why = words.said(task.reason or action.why)
+        often = {0: "", 1: " once"}.get(task.failures, f" {task.failures} times")  # a run of a workflow: not once
         text = (
-            f"{task.id} ({words.said(task.title)}) failed {task.failures} times and is a dead letter: {why}. "
+            f"{task.id} ({words.said(task.title)}) failed{often} and is a dead letter: {why}. "
             f"See dead-letter/{words.file_name(task.id)}; `clawfiles requeue {task.id}` puts it back."
         )
         key = task_key(task, "dead")
