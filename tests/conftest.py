@@ -45,6 +45,7 @@ if "-B" not in sys.orig_argv:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Collecting makes millions of objects and no garbage, and what it makes stays until the end.
+_THRESHOLDS = gc.get_threshold()
 gc.set_threshold(50_000)
 
 # A shell that starts the tests in the background ignores SIGINT, and every program that a test starts inherits that.
@@ -64,6 +65,7 @@ def pytest_collection_finish() -> None:
     """What was collected stays until the end: let no collection of garbage look through it."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)  # many a test leaves folders open that only a collection closes
 
 
 def pytest_runtest_logreport(report: Any) -> None:
