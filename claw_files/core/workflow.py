@@ -14,6 +14,7 @@ from claw_files.core.model import AgentId, Size, State, Value
 from claw_files.core.text import safe
 
 MOST_STEPS = 100
+MOST_LISTED = 50  # choices, or paths, of a step
 MOST_PROBLEMS = 100  # that are told at once
 FILE_BYTES = 1 << 20
 BUILT_IN = AgentId("workflow")  # whose task a run is: the heartbeat does its work

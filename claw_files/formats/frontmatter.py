@@ -59,13 +59,13 @@ def name_in(path: str, read: Callable[[str], T]) -> T:
 
 
 @lately
-def parse(raw: bytes, path: str) -> Document:
+def parse(raw: bytes, path: str, most: int = BLOCK_BYTES) -> Document:
     """The file's front matter and body, with BOM or CRLF; without an opening fence on line 1 everything is body.
 
     Raises InvalidFile with the problem: encoding, cr-only, unclosed, too-large, alias-forbidden, tag-forbidden,
     too-deep, too-many-nodes, duplicate-key, bad-frontmatter or yaml.
     """
-    document = split(raw, path)
+    document = split(raw, path, most)
     if document.start is None:
         return document
     # Nearly every file says `key: value` and nothing else: YAML is imported for the rest only.
@@ -82,7 +82,7 @@ def _loaded(document: Document) -> tuple[dict[str, Data], dict[str, int]]:
     return meta, handler.lines
 
 
-def split(raw: bytes, path: str) -> Document:
+def split(raw: bytes, path: str, most: int = BLOCK_BYTES) -> Document:
     """The file cut at its fences, nothing loaded: cheap, and without YAML. Raises as `parse` does."""
     text = _decoded(raw, path)
     document = Document(path=path, text=text, bom=raw.startswith(_BOM), newline=_newline(text))
@@ -94,8 +94,8 @@ def split(raw: bytes, path: str) -> Document:
     if not closing:
         raise InvalidFile(path, "unclosed", "the front matter that line 1 opens is never closed by a line '---'", 1)
     block = text[start : closing.start()]
-    if len(block) > BLOCK_BYTES or len(block.encode()) > BLOCK_BYTES:
-        raise InvalidFile(path, "too-large", f"the front matter is larger than {BLOCK_BYTES // 1024} KiB", 1)
+    if len(block) > most or len(block.encode()) > most:
+        raise InvalidFile(path, "too-large", f"the front matter is larger than {most // 1024} KiB", 1)
     _refuse_odd_breaks(block, path)
     body = min(closing.end() + 1, len(text))
     return msgspec.structs.replace(document, start=start, end=closing.start(), body_start=body)

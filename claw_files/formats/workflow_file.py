@@ -14,6 +14,7 @@ from claw_files.core.model import AgentId, Size
 from claw_files.core.text import agent_id, duration, safe
 from claw_files.core.workflow import (
     FILE_BYTES,
+    MOST_LISTED,
     MOST_PROBLEMS,
     MOST_STEPS,
     Condition,
@@ -242,8 +243,10 @@ def _one_of(kind: type[Size] | type[OnFailure], change: Callable[[str], str]) ->
 
 
 def _conditions(text: str) -> tuple[Condition, ...]:
-    found = []
-    for part in _split(text):
+    found, parts = [], _split(text)
+    if len(parts) > MOST_STEPS:
+        raise _Wrong(f"at most {MOST_STEPS} conditions")
+    for part in parts:
         step, equals, words = part.partition("=")
         if equals and not words.strip(" |"):
             raise _Wrong(f"`{safe(part, 60)}` names no word: write `{_named(step)} = done`")
@@ -281,9 +284,17 @@ def _enough(text: str) -> Enough:
     return Enough(count=_number(0, 1_000_000)(text))
 
 
+def _few(text: str) -> list[str]:
+    """The parts of a list that goes into the front matter of a task."""
+    parts = _split(text)
+    if len(parts) > MOST_LISTED or len(text.encode()) > MOST_LISTED * 80:
+        raise _Wrong(f"at most {MOST_LISTED}, and {MOST_LISTED * 80:,} bytes")
+    return parts
+
+
 def _outputs(text: str) -> tuple[Output, ...]:
     found = []
-    for part in _split(text):
+    for part in _few(text):
         name, equals, path = part.partition("=")
         path = path.strip() if equals else part
         is_shared, bare = path.startswith("./"), path.removeprefix("./")
@@ -296,7 +307,7 @@ def _outputs(text: str) -> tuple[Output, ...]:
 
 
 def _choices(text: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(map(word_of, _split(text))))
+    words = tuple(dict.fromkeys(map(word_of, _few(text))))
     if len(words) < 2:
         raise _Wrong("at least two words, with commas between")
     if taken := [word for word in words if word in ("failed", "skipped", "ended", "pass on")]:

@@ -30,6 +30,8 @@ _COUNTS: Final = ("version", "made", "grants")
 _FLAGS: Final = {"asked": "is_asked", "forgiven": "is_forgiven"}
 _FRESH: Final = {field.name: field.default for field in fields_of(StepState)}
 _STEP: Final = "step "
+_MOST: Final = 1_000_000  # items, tasks, passes
+_BYTES: Final = 1 << 18  # a hundred reasons, and twenty thousand items that are begun again
 
 
 def render(record: RunRecord, workflow: Workflow) -> bytes:
@@ -78,7 +80,7 @@ def _list(record: RunRecord, workflow: Workflow) -> list[str]:
 
 def parse(raw: bytes, path: str) -> RunRecord:
     """The record. Raises InvalidFile for one that somebody has changed into something else."""
-    meta = parse_document(raw, path).meta
+    meta = parse_document(raw, path, _BYTES).meta
     try:
         steps = {
             key.removeprefix(_STEP): _state(str(value), str(meta.get(f"why {key.removeprefix(_STEP)}", "")))
@@ -93,7 +95,7 @@ def parse(raw: bytes, path: str) -> RunRecord:
             steps=steps,
             is_out=meta.get("out") == "yes",
             is_resumed=meta.get("resumed") == "yes",
-            **{key: int(meta[key]) for key in _COUNTS if key in meta},
+            **{key: _number(meta[key]) for key in _COUNTS if key in meta},
             ended=parse_instant(meta.get("ended")),
             outcome=State(meta["outcome"]) if meta.get("outcome") else None,
             first={key.removeprefix("first "): str(it) for key, it in meta.items() if key.startswith("first ")},
@@ -104,7 +106,15 @@ def parse(raw: bytes, path: str) -> RunRecord:
 
 def _pass(text: str) -> Pass:
     number, _, step, _, by = text.split()
-    return Pass(number=int(number), step=step, by=by)
+    return Pass(number=_number(number), step=step, by=by)
+
+
+def _number(text: object) -> int:
+    """A number, of which some are counted up to."""
+    number = int(str(text))
+    if not 0 <= number <= _MOST:
+        raise ValueError(f"a number from 0 to {_MOST:,} is needed")
+    return number
 
 
 def _state(text: str, why: str) -> StepState:
@@ -116,11 +126,11 @@ def _state(text: str, why: str) -> StepState:
         if not equals:
             found[_FLAGS[key]] = True
         elif key in _LISTS:
-            found[key] = tuple(map(int, value.split(",")))
+            found[key] = tuple(map(_number, value.split(",")))
         elif key in ("at", "began"):
             found["since" if key == "at" else key] = parse_instant(value)
         elif key == "word":
             found["word"] = value.replace("_", " ")
         else:
-            found[_NUMBERS[key]] = int(value)
+            found[_NUMBERS[key]] = _number(value)
     return StepState(**found)

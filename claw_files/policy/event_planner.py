@@ -99,5 +99,7 @@ def data_of(event: Event, where: str) -> Any:
 
 def shown(value: Any, path: str) -> str:
     """A value as text; the path where it is a list, an object, or long."""
+    if isinstance(value, list | dict):
+        return path
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return path if isinstance(value, list | dict) or len(text) > IN_INPUT else text
+    return path if len(text) > IN_INPUT else text

@@ -161,7 +161,7 @@ class EventCarrier:
             data = {name: data_of(event, where) for name, where in handler.given}
             if missing := next((where for name, where in handler.given if data[name] is None), None):
                 raise UsageError(f"the event has no field `{words.safe(missing, 80)}`")
-        whole = json.dumps(data, ensure_ascii=False, indent=2)
+        whole = _beginning(data)
         more = f"\nThat is only the beginning: all of it is in `{file}`." if len(whole) > _SHOWN else ""
         lead = handler.text or f"Handle this event. It is also in `{file}`."
         return f"{lead}\n\n{quoted(whole[:_SHOWN], f'event {event.type}')}{more}"
@@ -170,3 +170,13 @@ class EventCarrier:
         """The id of what handles it: it follows from the event, so that nothing is begun twice."""
         last = f"{about.mark}-{number}" if number > 1 else about.mark
         return words.task_id(f"{self._ws.settings.workspace.prefix}-{bounded(_NO_NAME.sub('-', name), 24)}-{last}")
+
+
+def _beginning(data: object) -> str:
+    """The data as JSON; of a long one no more than is shown: indented, one event can become a hundred times longer."""
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(data):
+        text += part
+        if len(text) > _SHOWN:
+            break
+    return text

@@ -299,10 +299,10 @@ class EvidenceReader:
         return is_accepted(case_of(look, Snapshot(settings=self._ws.settings), self._ws.clock.now()))
 
     def list_or_report(self, look: Callable[[], list[Seen]]) -> list[Seen]:
-        """The result of `look`; an unreadable folder counts as empty, and is recorded in `problems`."""
+        """The result of `look`; an unreadable folder or file counts as empty, and is recorded in `problems`."""
         try:
             return look()
-        except CannotRead as wrong:
+        except InvalidFile as wrong:
             if wrong.problem == "root-changed":
                 raise
             self.problems[wrong.path] = str(wrong)

@@ -43,9 +43,9 @@ class SnapshotLoader:
         self._others = others
         self._outbox = outbox
         self._endings = Endings(workspace)
-        self._runs = RunLoader(workspace)
         self._types = WorkflowCatalog(workspace).types
         self._listed = evidence.list_or_report
+        self._runs = RunLoader(workspace, self._listed)
 
     def snapshot(self, entries: Iterable[Entry]) -> Snapshot:
         """Everything that `plan_tick` wants to know now."""
@@ -66,6 +66,7 @@ class SnapshotLoader:
         elsewhere = tuple(it for other in others for it in other.waiting()) if waiting else ()
         names = cache(self._ws.files.names)
         events = self._events(names) if shared and self._outbox else EventQueue()
+        runs = tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else ()  # before `faults`
         return Snapshot(
             settings=settings,
             looks=looks,
@@ -99,7 +100,7 @@ class SnapshotLoader:
             events_full=bool(shared and settings.sources)
             and any(self._listed(lambda: [EventStore(self._ws).is_full()])),
             sources=source_runs.marks(self._ws) if shared else {},
-            runs=tuple(self._runs.runs(looks, self._ws.clock.now())) if shared else (),
+            runs=runs,
         )
 
     def _events(self, names: Callable[[str], list[str]]) -> EventQueue:

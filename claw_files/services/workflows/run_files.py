@@ -79,5 +79,5 @@ class RunFiles:
     def freeze(self, step: str, state: StepState, items: tuple[str, ...], audit: Audit) -> None:
         """Write the items down; what is written already stays."""
         lines = "".join(" ".join(item.split()) + "\n" for item in items)
-        new, path = lines.encode(), self._items(step, state)
+        new, path = lines.encode(errors="backslashreplace"), self._items(step, state)
         self._ws.files.commit(path, lambda raw: new if raw is None else raw, self._ws.line(audit))

@@ -6,6 +6,7 @@ from claw_files.core.errors import NotFound
 from claw_files.core.model import Audit, TaskId
 from claw_files.formats import frontmatter
 from claw_files.formats.frontmatter_edits import block
+from claw_files.formats.task_fields import is_empty
 from claw_files.storage.workspace import Workspace
 
 
@@ -24,7 +25,8 @@ class RunKey:
         except (NotFound, KeyError):
             return None
         known = self._ws.load(run) if self._ws.find(run) else self._ws.definition(run)
-        is_ours = known is not None and (known.task.workflow, known.task.workflow_key) == (self._workflow, self._key)
+        kept = None if is_empty(self._key) else self._key.strip()  # as the file of a task has it
+        is_ours = known is not None and (known.task.workflow, known.task.workflow_key) == (self._workflow, kept)
         return run if is_ours else None  # else a crash came before its task, and its number is anybody's
 
     def save(self, run: TaskId, audit: Audit) -> None:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from claw_files.core import text as words
-from claw_files.core.errors import Conflict, NotFound, UsageError
+from claw_files.core.errors import Conflict, InvalidFile, NotFound, UsageError
+from claw_files.core.event import KEY_LETTERS
 from claw_files.core.journal_events import JournalEvent
 from claw_files.core.keys import task_key
 from claw_files.core.model import AgentId, AgentKind, Audit, Entry, State, Task, TaskId
@@ -60,6 +61,8 @@ def begin(
         raise UsageError(f"`{workflow.name}` has no input `{words.safe(unknown[0], 40)}`; it has {has}")
     if missing := [it.name for it in workflow.inputs if it.default is None and it.name not in given]:
         raise UsageError(f"`{workflow.name}` needs the input `{missing[0]}`: say `-w {missing[0]}=...`")
+    if key and (len(key) > KEY_LETTERS or any("\ud800" <= letter <= "\udfff" for letter in key)):
+        raise UsageError(f"the key of a run is a text of at most {KEY_LETTERS} letters")
     now = ws.clock.now()
     title = workflow.title or workflow.name
     task = Task(
@@ -85,8 +88,9 @@ def begin(
 class RunLoader:
     """What the planner of workflows looks at."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, workspace: Workspace, listed: Callable[..., list[WorkflowRun]]) -> None:
+        """`listed` answers with nothing for a run of which a file is broken, and reports that: the others go on."""
+        self._ws, self._listed = workspace, listed
 
     def runs(self, looks: Iterable[TaskEvidence], now: datetime) -> Iterator[WorkflowRun]:
         """The open runs of which something may have ended; of the others no file is read."""
@@ -112,7 +116,7 @@ class RunLoader:
             is_due = not tasks or task.state.is_closed or (at is not None and at <= now)
             if is_due or any(it.is_final for it in tasks.values()):
                 with suppress(NotFound):  # its files are gone, or a command is writing them
-                    yield self._run(task, tasks, at)
+                    yield from self._listed(lambda id=id: [self._run(*lines[id], steps.get(id, {}))])
 
     def _step(self, look: TaskEvidence) -> StepTask:
         task = look.task
@@ -125,9 +129,14 @@ class RunLoader:
         is_accepted = verified(task, self._ws.settings) is not False and (answer is not None or not task.choices)
         return StepTask(id=task.id, state=task.state, is_accepted=is_accepted, answer=answer, why=task.reason or "")
 
-    def _run(self, task: Task, tasks: Mapping[TaskId, StepTask], look_at: datetime | None) -> WorkflowRun:
+    def _run(self, task: Task, look_at: datetime | None, tasks: Mapping[TaskId, StepTask]) -> WorkflowRun:
         files, agents = RunFiles(self._ws, task.id), self._ws.settings.agents.values()
         workflow, record = files.workflow(task.workflow or ""), files.record()
+        if task.workflow_hash not in (None, content_hash(files.copy())) and not (
+            task.state.is_closed or record.is_resumed
+        ):
+            reason = "it was changed, and a run follows the workflow as it was; put it back, or cancel the run"
+            raise InvalidFile(f"{files.folder}/workflow.md", "changed", reason)
         limits, ids = self._ws.settings.workflows, [money_task(task.id, record)] * record.is_out
         workflow, tasks = replace(workflow, at_once=min(workflow.at_once, limits.at_once)), dict(tasks)
         tops = (it for it in (task, *above(task, self._ws.known)) if it.workflow and not it.flow)
@@ -229,7 +238,7 @@ class RunCarrier:
 
     def _begin(self, run: WorkflowRun, step: Step, one: RunAction, text: StepText, audit: Audit) -> None:
         assert one.task
-        agent = step.to[one.hop - 1] if step.to else step.to_each[one.number - 1] if step.to_each else None
+        agent = next(iter(step.to[one.hop - 1 : one.hop] or step.to_each[one.number - 1 : one.number]), None)
         if step.workflow:
             self._nest(run, step, one.task, text, audit)
             return

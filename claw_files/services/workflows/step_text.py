@@ -156,7 +156,7 @@ class StepText:
         return "\n".join(lines)
 
     def _name(self, step: Step, number: int) -> str:
-        return step.to_each[number - 1] if step.to_each else ", ".join(self.item(step, number).split("\n"))
+        return ", ".join(step.to_each[number - 1 : number] or self.item(step, number).split("\n"))
 
     def _why(self, id: TaskId) -> str:
         task = self.task(id)
@@ -165,7 +165,8 @@ class StepText:
     def _said(self, step: Step, state: StepState) -> str:
         if step.is_map:
             return state.why or "nothing"
-        passes = range(state.pass_number, 0, -1)  # a loop tells what was said in the pass before
+        before = (it.number for it in reversed(self._run.record.passes) if it.number < state.pass_number)
+        passes = (state.pass_number, *before, 1)  # a loop tells what was said in the pass before
         found = (self.task(task_of(self._run.id, step.name, replace(state, pass_number=number))) for number in passes)
         task = next(filter(None, found), None)
         if task is None:
