@@ -50,8 +50,8 @@ class SourcePoller:
             told = replace(told, good=ws.clock.now(), cursor=msgspec.json.encode(cursor).decode())
         except EventsFull:
             pass  # no failure: it goes on when there is room
-        except (ClawError, OSError, msgspec.DecodeError) as wrong:
-            why = f"its cursor: {wrong}" if isinstance(wrong, msgspec.DecodeError) else str(wrong)
+        except (ClawError, OSError, msgspec.DecodeError, RecursionError) as wrong:
+            why = str(wrong) if isinstance(wrong, (ClawError, OSError)) else f"its cursor: {wrong}"
             told = replace(mark, problem=safe(why, 400))
         key, why = os.environ.get("CLAWFILES_RUN", ""), f"{name}: {told.problem or f'{self._new} new'}"
         note = ws.line(Audit(JournalEvent.POLL, key=key, why=why)) if self._new or told.problem else None

@@ -421,3 +421,26 @@ def test_a_simulation_polls_nothing(offices: Any) -> None:
     before = office.tree()
     assert simulate(office.app(), office.clock.now() + timedelta(hours=1)).ticks == ()
     assert office.tree() == before
+
+
+def test_links_that_lead_in_circles_hide_no_file(offices: Any) -> None:
+    office = offices('[sources.drop]\nevery = "1m"\nlimit = "9s"\nfiles = "drop/**/*.pdf"')
+    for path in ("drop/a.pdf", "drop/in/deep/b.pdf", "drop/.hidden/c.pdf", "else/d.pdf"):
+        office.write(path, "one")
+    for link in ("x", "y"):
+        os.symlink(".", office.root / "drop/in" / link)
+    os.symlink("../else", office.root / "drop/else")
+    settle(office.root / "else/d.pdf")
+    poll(office)
+    assert sorted(it["fields"]["path"] for it in events(office)) == ["drop/a.pdf", "drop/in/deep/b.pdf"]
+    assert "failures" not in mark(office, "drop")
+
+
+@pytest.mark.parametrize("cursor", ["1", "true", "[[1]]", "[{}]", '{"a": 1}', "[" * 3000, "9" * 5000])
+def test_a_cursor_that_was_changed_is_named_or_reads_everything_again(offices: Any, cursor: str) -> None:
+    office = offices('[sources.drop]\nevery = "1m"\nfiles = "drop/*"')
+    office.write("drop/a", "one")
+    office.write("sources/drop.md", f"---\nfailures: 1\n---\n{cursor}\n")
+    settle(office.root / "drop/a")
+    poll(office)
+    assert "its cursor: " in mark(office, "drop") or len(events(office)) == 1

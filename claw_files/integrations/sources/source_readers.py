@@ -81,7 +81,7 @@ def _pages(source: Source, cursor: Any, connection: Any, statement: Any) -> Reco
     columns, wanted, seen, left = source.cursor, statement.compile().params, list[Any](), MOST_RECORDS
     if set(wanted) - {"at", *columns} or bool(columns) is not bool(wanted):
         raise ClawError("its sql has to use the columns of its cursor as :NAME, and no other names")
-    if cursor and len(cursor) != len(columns):
+    if cursor and (not isinstance(cursor, list) or len(cursor) != len(columns)):
         raise ClawError("the cursor in its file has another number of columns; delete the file to begin anew")
     asked = [earlier(cursor[0], source.overlap), *cursor[1:]] if cursor else list(source.start)
     while asked not in seen:
@@ -104,8 +104,8 @@ def _pages(source: Source, cursor: Any, connection: Any, statement: Any) -> Reco
 
 def _files(source: Source, cursor: Any, root: str) -> Records:
     """Files that have not changed for a moment. The cursor is what is there: what is gone is forgotten."""
-    before, there = frozenset(cursor or ()), list[str]()
-    for path in glob.iglob(source.files or "", root_dir=root, recursive=True):
+    before, there = frozenset(map(str, cursor)) if isinstance(cursor, list) else frozenset(), list[str]()
+    for path in _paths(source.files or "", root):
         if len(there) == MOST_RECORDS:
             raise ClawError(f"more than {MOST_RECORDS:,} files match its pattern; move away what was handled")
         full = os.path.join(root, path)
@@ -123,6 +123,21 @@ def _files(source: Source, cursor: Any, root: str) -> Records:
             fields = {"path": path, "size": found.st_size} if path.isprintable() else None
             yield SourceRecord(os.fsencode(path), fields, there[-1])
     yield SourceCursor(there)
+
+
+def _paths(pattern: str, root: str) -> Iterator[str]:
+    """The paths that match the pattern, from `root`. With `**`, links are not followed: they may lead in circles."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.iglob(pattern, root_dir=root)
+        return
+    at = parts.index("**")
+    head, tail = "/".join(parts[:at]), "/".join(parts[at + 1 :]) or "*"
+    for top in glob.iglob(head, root_dir=root) if head else ("",):
+        for folder, names, _ in os.walk(os.path.join(root, top)):
+            names[:] = [name for name in names if not name.startswith(".")]
+            inside = os.path.relpath(folder, root)
+            yield from (os.path.normpath(os.path.join(inside, path)) for path in _paths(tail, folder))
 
 
 def _content(path: str) -> str:

@@ -200,3 +200,9 @@ def test_slack_gets_its_challenge_and_nobody_else() -> None:
 def test_an_event_name_of_a_header_that_nobody_signed_is_no_path() -> None:
     for name in ("../../x", "a b", "", "x" * 80):
         assert rules.event(hook("github"), {"x-github-event": name}, b"{}").type == "desk"
+
+
+@pytest.mark.parametrize("scheme", WEBHOOK_SCHEMES)
+def test_a_secret_that_is_no_text_is_refused_in_words(scheme: str) -> None:
+    with pytest.raises(BadValue):
+        rules.is_authentic(hook(scheme), ["\udcff"], {}, b"{}")
