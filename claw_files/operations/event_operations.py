@@ -54,12 +54,14 @@ def emit(
     if not is_type(type):
         raise UsageError(f"{type!r} is no type of events: use letters, digits, '_', '-' and '.'")
     ending = "json" if file.lstrip().startswith("{") else "md"
-    event = event_file.parse(file.encode(), f"{type}.{ending}") if file else Event(type=type)
+    event = event_file.parse(file.encode(), f"{type}.{ending}") if file.strip() else Event(type=type)
     more = (data or {}) | {name: value for name, _, value in given}
     event = replace(event, type=type, key=key or event.key, text=text or event.text, fields=event.fields | more)
     receipt = app.events.emit(replace(event, source=event.source or app.actor))
     told = f"{receipt.mark}  known already: nothing starts" if receipt.is_known else receipt.mark
-    return Reply(lambda: {"id": receipt.mark, "known": receipt.is_known}, lambda: told)
+    where = "name it in [events] of clawfiles.toml, or in `starts on` of a workflow"
+    warning = None if type in app.workflows.types() else f"nothing handles events of type `{type}`: {where}"
+    return Reply(lambda: {"id": receipt.mark, "known": receipt.is_known}, lambda: told, warning)
 
 
 def list_events(app: "App", *, failed: Flag = False, done: Flag = False, limit: Count = 100) -> Reply:

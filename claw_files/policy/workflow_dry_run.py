@@ -22,7 +22,7 @@ from claw_files.policy.workflow_plan import (
     wanted,
 )
 
-USUAL: Final = timedelta(minutes=1)  # how long a step takes of which nothing is known
+USUAL: Final = timedelta(minutes=1)  # how long a step takes of which nothing is known, within its deadline
 _MOST_ROUNDS: Final = 100_000
 
 
@@ -87,7 +87,8 @@ class _Play:
         elif action.task and step:
             tasks[action.task] = StepTask(id=action.task, state=State.IN_PROGRESS)
             if step.name not in self._script.silent:
-                length = self._script.takes.get(step.name, USUAL)
+                usual = min(USUAL, step.deadline.length / 2) if step.deadline else USUAL
+                length = self._script.takes.get(step.name, usual)
                 self._ends[action.task] = (self._now + length, self._ending(action, step))
         self._run = replace(self._run, tasks=tasks)
 

@@ -399,6 +399,19 @@ def test_an_event_that_failed_is_replayed_once_its_cause_is_mended(busy: Office)
         busy.app("sam").events.replay("0" * 16)
 
 
+def test_the_type_of_an_event_that_failed_may_be_corrected_before_it_is_replayed(busy: Office) -> None:
+    drop(busy, "noize.json", '{"key": "a", "sum": 4}')
+    busy.tick(SECONDS)
+    busy.add("clawfiles.toml", '[events.noise]\ndo = { task = "Listen" }\n')
+    (failed,) = busy.app("sam").events.listed("failed", 10)
+    busy.write(f"events/failed/{failed['id']}.noize.json", '{"type": "noise", "key": "a", "sum": 4}')
+    assert [it["type"] for it in busy.app("sam").events.listed("failed", 10)] == ["noise"]
+    receipt = busy.app("sam").events.replay(failed["id"])
+    busy.tick(SECONDS)
+
+    assert tasks(busy) == [f"tc-noise-{receipt.mark}.md"]
+
+
 def test_the_inputs_of_a_workflow_are_the_fields_and_what_is_long_is_a_path(busy: Office) -> None:
     drop(busy, "order.json", json.dumps({"Sum": "x" * 1_001, "note": {"a": 1}}))
     busy.tick(SECONDS)
@@ -614,3 +627,8 @@ def test_a_command_emits_once_for_each_key_and_lists_and_replays(tmp_path: Path)
     assert type_("event", "emit", "a b", status=2)["error"]["code"] == "usage"
     assert type_("event", "emit", "x", "-w", "nothing", status=2)["error"]["code"] == "usage"
     assert type_("event", "replay", "nothing", status=3)["error"]["code"] == "not-found"
+    assert "nothing handles" not in str(again)
+    command = [sys.executable, "-m", "claw_files", "-C", str(busy.root), "event", "emit"]
+    for kind in ("alarm", "alrm"):
+        done = subprocess.run([*command, kind, "--agent", "sam"], capture_output=True, text=True, check=True)
+        assert ("nothing handles events of type `alrm`: name it in [events]" in done.stderr) is (kind == "alrm")

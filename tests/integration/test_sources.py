@@ -414,6 +414,7 @@ def test_an_address_that_is_wrong_is_not_shown(offices: Any, monkeypatch: pytest
         assert "failures: 1" in mark(office)
         told = "".join(path.read_text() for path in office.root.rglob("*") if path.is_file() and path.suffix != ".toml")
         assert "hunter2" not in told
+        assert ("SHOP is not set where the heartbeat runs" in mark(office)) is (url == "")
 
 
 def test_a_simulation_polls_nothing(offices: Any) -> None:

@@ -61,8 +61,10 @@ def _rows(source: Source, cursor: Any, env: Mapping[str, str]) -> Records:
     need(f"source {source.name}", "sql")
     import sqlalchemy as sa
 
+    if not (url := env.get(source.url_env or "")):
+        raise ClawError(f"{source.url_env} is not set where the heartbeat runs: put the address of the database there")
     try:
-        engine = sa.create_engine(env.get(source.url_env or "", ""), poolclass=sa.pool.NullPool)
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
         with engine.connect() as connection:
             kind = engine.dialect.name
             connection.exec_driver_sql("PRAGMA query_only = ON" if kind == "sqlite" else "SET TRANSACTION READ ONLY")

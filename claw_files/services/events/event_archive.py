@@ -46,7 +46,7 @@ class EventArchive(EventStore):
     def _read(self, path: str) -> Event:
         name = EventName.parse(path.rpartition("/")[2])
         event = event_file.parse(self._ws.files.read_live(path, FILE_BYTES).data, path)
-        return replace(event, type=name.type) if name else event
+        return replace(event, type=name.type) if name and event.type == name.mark else event  # it says no type itself
 
     def replay(self, id: str) -> EmitReceipt:
         """Emit the event that has been handled, or failed, once more; what had failed counts as handled then.

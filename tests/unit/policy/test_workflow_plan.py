@@ -44,6 +44,14 @@ def begun(run: DryRun) -> list[str]:
     ]
 
 
+def test_who_answers_in_a_dry_run_does_so_before_a_short_deadline() -> None:
+    flow = workflow(
+        "## a\n- to: dimitrios; choices: yes, no; within: 20s, else no\n\nx\n## b\n- to: iris; after: a = yes\n\nx\n"
+    )
+    assert begun(play(flow)) == ["a", "b"]
+    assert begun(play(flow, Script(silent=frozenset("a")))) == ["a"]
+
+
 CHAIN = """## a
 - to: peter
 - IF FAILS
