@@ -187,6 +187,11 @@ def is_empty(data: Data) -> bool:
     return not data or (isinstance(data, str) and data.strip().lower() in EMPTY)
 
 
+def is_kept(text: str) -> bool:
+    """Whether a field of a task is read again as this text."""
+    return text.isprintable() and text == text.strip() and not is_empty(text)
+
+
 def read(field: Field, data: Data, reading: TimeContext) -> Any:
     """The field's value; raises BadValue with the key's name."""
     try:

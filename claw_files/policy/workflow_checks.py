@@ -61,6 +61,7 @@ class _Check:
         self._steps = {step.name: step for step in reversed(workflow.steps)}
         self._inputs = {it.name for it in workflow.inputs}
         self._before = before(workflow)
+        self._sound: dict[str, int] = {}  # nested workflows that were looked through, and how deep they lay then
 
     def problems(self) -> Iterator[Problem]:
         for kind in (self._names, self._nesting):
@@ -98,8 +99,13 @@ class _Check:
         way = (*passed, name)
         if name == top or name in passed or len(way) >= self._settings.workflows.depth:
             return " > ".join((top, *way))
+        if self._sound.get(name, 0) >= len(way):
+            return ""
         inner = (step.workflow for step in (self._others[name].steps if name in self._others else ()) if step.workflow)
-        return next((found for it in inner if (found := self._chain(top, it, way))), "")
+        wrong = next((found for it in inner if (found := self._chain(top, it, way))), "")
+        if not wrong:
+            self._sound[name] = len(way)
+        return wrong
 
     def _paths(self) -> Iterator[Problem]:
         taken: dict[tuple[bool, str], Step] = {}

@@ -65,6 +65,11 @@ def a_workflow_that_cannot_be_read(clinic) -> None:
     clinic.write("workflows/draft.md", b"\xff## a\n")
 
 
+@case("invalid-workflow", "workflows/null.md")
+def a_workflow_whose_name_no_task_can_hold(clinic) -> None:
+    clinic.write("workflows/null.md", "## a\n- to: sam\n\nWrite\n")
+
+
 @case("invalid-workflow", "clawfiles.toml")
 def a_handler_whose_workflow_there_is_not(clinic) -> None:
     clinic.write("workflows/other.md", "## a\n- to: sam\n\nWrite\n")

@@ -206,3 +206,26 @@ def test_a_deep_event_costs_no_more_than_its_length(office: Office) -> None:
     text = "".join((office.root / "definitions" / name).read_text() for name in office.names("definitions"))
     assert "That is only the beginning" in text
     assert len(text) < 12_000
+
+
+def test_workflows_that_nest_one_another_often_are_looked_through_once(office: Office) -> None:
+    office.add("clawfiles.toml", "[workflows]\ndepth = 12\n")
+    for name, inner in zip("abcdefghij", "bcdefghijk", strict=True):
+        steps = "".join(f"## s{step}\n- workflow: {inner}\n\n" for step in "abcdefgh")
+        office.write(f"workflows/{name}.md", steps)
+    office.write("workflows/k.md", ONE)
+    assert office.app().workflows.find("a").problems == ()
+    office.write("workflows/k.md", "## s\n- workflow: c\n")
+    assert "nest in a circle" in office.app().workflows.find("a").problems[0].text
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"a\nb", b" ", b"-", b"null", b"~", b" a"])
+def test_a_file_whose_name_no_task_can_hold_is_no_workflow(office: Office, name: bytes) -> None:
+    with open(os.fsencode(office.root / "workflows") + b"/" + name + b".md", "w") as file:
+        file.write(f"---\nstarts on: order\n---\n{ONE}")
+    office.write("events/new/order.json", "{}")
+    found = [ticked(office) for _ in range(3)]
+    assert not [problem for it in found for problem in (*it.problems, *it.faults)]
+    assert office.app().workflows.names() == ["map", "one"]
+    assert [it.partition("-")[0] for it in office.names("status")] == ["tc"]
+    assert office.names("flows") == []

@@ -6,6 +6,7 @@ from claw_files.core.errors import CannotRead, InvalidFile, NotFound
 from claw_files.core.workflow import Problem, Workflow
 from claw_files.doctor.findings import Finding
 from claw_files.doctor.survey import Survey
+from claw_files.formats.task_fields import is_kept
 from claw_files.formats.workflow_file import parse
 from claw_files.policy.workflow_checks import check
 
@@ -18,6 +19,9 @@ def workflows(s: Survey) -> Iterator[Finding]:
     nodes = [it for it in s.folder("workflows").nodes if it.kind == "file" and it.name.endswith(".md")]
     for node in nodes:
         name = node.name.removesuffix(".md")
+        if not is_kept(name):
+            yield Finding("invalid-workflow", node.path, None, "no workflow may be called so: give it another name")
+            continue
         try:
             found[name] = (node.path, *parse(s.tree.read(node.path), node.path, name))
         except (CannotRead, NotFound):

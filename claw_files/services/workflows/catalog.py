@@ -10,6 +10,7 @@ from claw_files.core.journal_events import JournalEvent
 from claw_files.core.model import AgentId, AgentKind, Audit, Task, TaskId, Value
 from claw_files.core.workflow import FILE_BYTES, InvalidWorkflow, Problem, RunRecord, Workflow
 from claw_files.formats import workflow_file
+from claw_files.formats.task_fields import is_kept
 from claw_files.policy import routing
 from claw_files.policy.profiles import is_work
 from claw_files.policy.workflow_checks import check
@@ -37,8 +38,9 @@ class WorkflowCatalog:
         self._ws = workspace
 
     def names(self) -> list[str]:
-        """The workflows there are, sorted."""
-        return [name[:-3] for name in self._ws.files.names(FOLDER) if name.endswith(".md")]
+        """The workflows there are, sorted; none by a name that the task of a run could not hold."""
+        names = (name[:-3] for name in self._ws.files.names(FOLDER) if name.endswith(".md"))
+        return [name for name in names if is_kept(name)]
 
     def new(self, name: str, like: str) -> tuple[str, str]:
         """The path of a new workflow made from a template, and the settings that the workspace lacks for it.
