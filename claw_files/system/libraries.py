@@ -1,5 +1,6 @@
 """Optional libraries: whether they are installed."""
 
+from importlib import import_module
 from importlib.util import find_spec
 
 from claw_files.core.errors import NotInstalled
@@ -20,6 +21,8 @@ def is_installed(extra: str) -> bool:
 
 
 def need(what: str, extra: str) -> None:
-    """Raises NotInstalled if the library that `what` needs is missing."""
-    if not is_installed(extra):
-        raise NotInstalled(what, extra)
+    """Import the library that `what` needs. Raises NotInstalled if it, or something that it imports, is missing."""
+    try:
+        import_module(_MODULES[extra])
+    except ImportError as missing:
+        raise NotInstalled(what, extra) from missing
