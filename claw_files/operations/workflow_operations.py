@@ -177,31 +177,36 @@ def run(
 
     if key == "":
         raise UsageError("`--key` wants a key")
-    known = app.workflows.key_of_run(name, key)
-    workflow = app.workflows.sound(name, file, known, version)
-    if dry_run:
-        return _played(app, workflow, say, fail, items)
-    if say or fail or items:
+    if not dry_run and (say or fail or items):
         raise UsageError("`--say`, `--fail` and `--items` go with `--dry-run`")
-    pairs = [text.partition("=") for text in inputs]
-    if wrong := next((text for text, equals, _ in pairs if not equals), None):
-        raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
-    given = {name_of(name): value for name, _, value in pairs}
-    app.check_takes_work()
-    is_begun = bool(key and RunKey(app.workspace, workflow.name, key).run())
-    caller = app.delegations.admit(app.actor, app.inside, 0 if is_begun else 1)
-    agents = app.workflows.agents(workflow, known)
-    _check_hands(app, agents)
-    for agent in agents if wait else ():
-        check_wait(app.settings, app.actor, agent, app.lanes_held())
-    app.begin("workflow run", workflow.name, key, version, tuple(sorted(given.items())))
-    copies = app.workflows.copies(workflow, name, file, known, version)
-    made = begin(app.workspace, workflow, copies, given, app.actor, caller.within, key)
-    app.wake()
+    # A key answers whatever has become of the file and of the inputs since.
+    begun = RunKey(app.workspace, name, key).begun() if key and not (file or dry_run) else None
+    if begun:
+        _ = app.actor
+    else:
+        known = app.workflows.key_of_run(name, key)
+        workflow = app.workflows.sound(name, file, known, version)
+        if dry_run:
+            return _played(app, workflow, say, fail, items)
+        pairs = [text.partition("=") for text in inputs]
+        if wrong := next((text for text, equals, _ in pairs if not equals), None):
+            raise UsageError(f"`-w {wrong}` should read `-w INPUT=VALUE`")
+        given = {name_of(name): value for name, _, value in pairs}
+        app.check_takes_work()
+        is_begun = bool(key and RunKey(app.workspace, workflow.name, key).run())
+        caller = app.delegations.admit(app.actor, app.inside, 0 if is_begun else 1)
+        agents = app.workflows.agents(workflow, known)
+        _check_hands(app, agents)
+        for agent in agents if wait else ():
+            check_wait(app.settings, app.actor, agent, app.lanes_held())
+        app.begin("workflow run", workflow.name, key, version, tuple(sorted(given.items())))
+        copies = app.workflows.copies(workflow, name, file, known, version)
+        begun = begin(app.workspace, workflow, copies, given, app.actor, caller.within, key).id
+        app.wake()
     if wait:
-        wait_for_run(app, made.id)
-    shown = app.board.show(made.id)
-    return Reply(lambda: views.task_json(shown), lambda: made.id)
+        wait_for_run(app, begun)
+    shown = app.board.show(begun)
+    return Reply(lambda: views.task_json(shown), lambda: shown.task.id)
 
 
 def _played(

@@ -528,6 +528,11 @@ def test_a_key_begins_one_run_for_many_callers_and_for_good(office: Office) -> N
     assert cli(office, *order[:-1], "order 8").stdout == "TC-2\n"
     office.write("workflows/other.md", "## a\n- to: writer\n\nx\n")
     assert cli(office, "run", "other", "--agent", "sam", "--key", "order 7").stdout == "TC-3\n", "each has its own keys"
+    office.add("workflows/sequential.md", "\n## x\n")
+    assert cli(office, "run", "sequential", "--agent", "sam", "--key", "order 8").stdout == "TC-2\n", "unsound since"
+    (office.root / "workflows/sequential.md").unlink()
+    assert cli(office, "run", "sequential", "--agent", "sam", "--key", "order 8").stdout == "TC-2\n", "gone since"
+    assert cli(office, "run", "sequential", "--key", "order 8").returncode == 2, "who asks has to be said"
 
 
 def test_a_number_that_another_process_has_drawn_keeps_its_files(office: Office) -> None:

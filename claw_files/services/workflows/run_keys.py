@@ -29,6 +29,13 @@ class RunKey:
         is_ours = known is not None and (known.task.workflow, known.task.workflow_key) == (self._workflow, kept)
         return run if is_ours else None  # else a crash came before its task, and its number is anybody's
 
+    def begun(self) -> TaskId | None:
+        """The run that was begun with the key, if nothing of its beginning is missing."""
+        run = self.run()
+        found = self._ws.find(run) if run else None
+        is_whole = found and run and (self._ws.entry(run) or self._ws.load(run).task.state.is_closed)
+        return run if is_whole else None
+
     def save(self, run: TaskId, audit: Audit) -> None:
         new = block({"run": run.lower(), "workflow": self._workflow, "workflow_key": self._key}).encode()
         self._ws.files.commit(self._path, lambda _: new, self._ws.line(audit))
