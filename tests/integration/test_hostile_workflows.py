@@ -86,6 +86,7 @@ def link(path: Path) -> None:
         lambda path: path.write_text(""),
         fifo,
         link,
+        Path.unlink,
     ],
 )
 def test_the_copy_of_one_run_is_broken_or_changed_and_the_other_runs_go_on(
@@ -98,11 +99,36 @@ def test_the_copy_of_one_run_is_broken_or_changed_and_the_other_runs_go_on(
     assert [it for it in found.faults if "flows/tc-1/workflow.md" in it], found
     assert office.state("TC-1") is State.IN_PROGRESS
     assert "tc-2-only.md" in office.names("status")
-    copy.unlink()
+    copy.unlink(missing_ok=True)
     copy.write_bytes(before)
     assert not ticked(office).faults
     ticked(office)
     assert "tc-1-tell-2.md" in office.names("status")
+
+
+@pytest.mark.parametrize("breaks", [lambda path: path.write_bytes(b"\xff\0"), Path.unlink, fifo])
+def test_a_cancelled_run_whose_copy_is_broken_has_its_steps_cancelled(
+    office: Office, breaks: Callable[[Path], object]
+) -> None:
+    start(office, "map", things="a, b")
+    ticked(office), ticked(office)
+    breaks(office.root / "flows/tc-1/workflow.md")
+    office.app("sam").tasks.cancel(TaskId("TC-1"), AgentId("sam"), "not needed")
+    ticked(office), ticked(office)
+    assert {office.state(f"TC-1-LOOK-{number}") for number in (1, 2)} == {State.CANCELLED}
+    assert not [it for it in ticked(office).faults if "tc-1" in it]
+    assert not [it for it in office.lines if "TC-1" in it]
+
+
+def test_a_version_is_never_written_over(office: Office) -> None:
+    start(office, "one")
+    office.write("workflows/versions/one/999999.md", "## x\n- to: sam\n\nx\n")
+    found = []
+    for text in ("first", "second"):
+        office.write("workflows/one.md", f"{ONE}\n{text}\n")
+        found.append(office.task(start(office, "one")).workflow_version)
+    assert found == [1_000_000, 1_000_001]
+    assert office.read("workflows/versions/one/1000000.md").endswith("first\n")
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,24 @@ class RunLoader:
             # Without any line of its steps it would wait for ever: somebody has taken them out.
             is_due = not tasks or task.state.is_closed or (at is not None and at <= now)
             if is_due or any(it.is_final for it in tasks.values()):
-                with suppress(NotFound):  # its files are gone, or a command is writing them
-                    yield from self._listed(lambda id=id: [self._run(*lines[id], steps.get(id, {}))])
+                yield from self._listed(lambda id=id: list(self._readable(*lines[id], steps.get(id, {}))))
+
+    def _readable(
+        self, task: Task, look_at: datetime | None, tasks: Mapping[TaskId, StepTask]
+    ) -> Iterator[WorkflowRun]:
+        """The run; of one that has ended only its tasks, where its files are broken or gone: they are not needed."""
+        try:
+            yield self._run(task, look_at, tasks)
+        except (InvalidFile, NotFound) as wrong:
+            if task.state.is_closed:
+                empty = Workflow(name=task.workflow or "")
+                record = RunRecord(ended=task.updated, outcome=task.state)
+                yield WorkflowRun(id=task.id, workflow=empty, record=record, tasks=tasks, state=task.state)
+            elif isinstance(wrong, NotFound):  # its files were written before its task
+                reason = "it is gone, and the run cannot go on; put it back, or cancel the run"
+                raise InvalidFile(f"{RunFiles(self._ws, task.id).folder}/workflow.md", "missing", reason) from wrong
+            else:
+                raise
 
     def _step(self, look: TaskEvidence) -> StepTask:
         task = look.task

@@ -1,5 +1,7 @@
 """The versions of a workflow, `workflows/versions/NAME/N.md`: byte copies, each made by its first run."""
 
+from itertools import count
+
 from claw_files.core.errors import NotFound
 from claw_files.core.model import Audit
 from claw_files.core.workflow import FILE_BYTES
@@ -18,7 +20,7 @@ class VersionStore:
     def numbers(self) -> list[int]:
         """The existing versions, in order."""
         stems = (name.removesuffix(".md") for name in self._ws.files.names(self._folder) if name.endswith(".md"))
-        return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 7)
+        return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 10)
 
     def read(self, number: int) -> bytes:
         """The bytes of a version. Raises NotFound with the existing versions."""
@@ -47,6 +49,6 @@ class VersionStore:
                 return None
         except NotFound:
             return None
-        number = max(self.numbers(), default=0) + 1
+        number = next(it for it in count(max(self.numbers(), default=0) + 1) if not self._ws.files.stamp(self.path(it)))
         self._ws.files.commit(self.path(number), lambda _: raw, self._ws.line(audit))
         return number
