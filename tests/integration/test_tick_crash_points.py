@@ -340,9 +340,9 @@ Sum up. {read.failed}
 """
 
 
-def workflow(office: Office) -> None:
+def workflow(office: Office, text: str = FLOW) -> None:
     """A run that was begun by a command, and nothing else."""
-    office.write("workflows/outer.md", FLOW)
+    office.write("workflows/outer.md", text)
     office.write("workflows/inner.md", "## only\n- to: dimitrios\n\nIs it so?\n")
     app = office.app("sam")
     flow = app.workflows.sound("outer")
@@ -429,9 +429,7 @@ def schedule_emits(office: Office) -> None:
 
 def workflow_out_of_money(office: Office) -> None:
     """Money is used up while items are left."""
-    workflow(office)
-    for name in ("workflows/outer.md", "flows/tc-1/workflow.md"):
-        office.write(name, FLOW.replace("---\n", "---\nspend: 1\n", 1))
+    workflow(office, FLOW.replace("---\n", "---\nspend: 1\n", 1))
     for _ in range(3):
         office.tick()
     used = Usage(input=1, output=1, cost=2.0)
