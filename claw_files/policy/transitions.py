@@ -17,6 +17,9 @@ from claw_files.core.model import AgentId, AgentKind, Need, State, Stay, Task, V
 
 def right_command(task: Task) -> str:
     """The command that is right for the task's state."""
+    if task.flow and task.step and task.state.is_closed:
+        again = f"`clawfiles workflow resume {task.flow} --from {task.step}`"
+        return f"its run went on; when the run has ended, {again} begins the step again"
     return {
         State.BACKLOG: f"claim it first: `clawfiles claim {task.id}`",
         State.IN_PROGRESS: f"{task.assignee} holds it: `clawfiles done {task.id}`, or `clawfiles release {task.id}`",

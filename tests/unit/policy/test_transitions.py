@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from claw_files.core.errors import AlreadyClaimed, MoveRefused, NotYours, StaleGeneration
-from claw_files.core.model import AgentId, AgentKind, Need, State, Task
+from claw_files.core.model import AgentId, AgentKind, Need, State, Task, TaskId
 from claw_files.policy import manual_edits
 from claw_files.policy import transitions as t
 from tests.support import builders as a
@@ -255,6 +255,13 @@ def test_a_refusal_names_the_rule_the_owner_and_the_right_command() -> None:
     assert refused.value.rule == "transitions"
     assert {"`clawfiles done TC-47`", "`clawfiles release TC-47`"} <= set(re.findall("`.*?`", str(refused.value)))
     assert theirs.value.owner == PETER
+
+
+def test_a_late_answer_to_a_step_is_told_how_the_step_begins_again() -> None:
+    step = replace(task(State.CANCELLED), flow=TaskId("TC-9"), step="approve")
+    with pytest.raises(MoveRefused) as refused:
+        t.finish(step, peter, LATER, reviewed=False)
+    assert "`clawfiles workflow resume TC-9 --from approve`" in str(refused.value)
 
 
 def test_the_holder_owns_the_file_only_while_it_is_in_progress() -> None:
