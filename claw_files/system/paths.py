@@ -35,9 +35,7 @@ def split(path: str) -> tuple[str, str]:
 
 def is_dropping(name: str) -> bool:
     """Whether an editor left this name behind: "x.md~", ".x.md.swp", "#x.md#", ".#x.md", "4913", ".x.tmp"."""
-    if name.endswith(".md") and name[0].isalnum():  # nearly every name
-        return False
-    return _DROPPING.search(name) is not None
+    return not (name.endswith(".md") and name[0].isalnum()) and _DROPPING.search(name) is not None
 
 
 def journal_path(day: date) -> str:
