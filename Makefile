@@ -6,7 +6,7 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check pages bench prove mutants graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw clean
+.PHONY: demo test check pages bench prove mutants graveyard storm soak test-agents test-openclaw bench-openclaw demo-openclaw lock clean
 MINUTES ?= 10
 
 demo: $(RUNS)  ## the workday of the example workspace, with real agent processes
@@ -53,18 +53,22 @@ bench-openclaw: $(STAMP)  ## a day's looking, OpenClaw's heartbeat beside ours, 
 demo-openclaw: $(STAMP)  ## the workday again, with sam and peter living in a real OpenClaw gateway
 	@tests/openclaw/install.sh $(BIN)/python tests/openclaw/day.py
 
-$(RUNS): pyproject.toml uv.lock
+$(RUNS): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making a Python environment in $(VENV)/"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python tests/locked.py >$(VENV)/constraints.txt
 	@echo "installing clawfiles and the libraries that it needs to run"
-	@$(PIP) --constraint $(VENV)/constraints.txt --editable .
+	@$(PIP) --constraint constraints.txt --editable .
 	@touch $(RUNS)
 
 $(STAMP): $(RUNS)
 	@echo "installing what the tests and the checkers need; this takes a minute"
 	@$(PIP) --upgrade "pip>=25.1"
-	@$(PIP) --constraint $(VENV)/constraints.txt --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
+	@$(PIP) --constraint constraints.txt --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
 	@touch $(STAMP)
+
+lock:  ## write constraints.txt: the newest versions that pyproject.toml lets, as pip finds them
+	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(VENV)/lock/bin/python -m pip install --quiet --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
+	@$(VENV)/lock/bin/python -m pip freeze --exclude-editable | tr A-Z_ a-z- >constraints.txt && rm -rf $(VENV)/lock
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
