@@ -18,7 +18,8 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-COPIED = "claw_files tests templates workspace-example docs pyproject.toml constraints.txt README.md".split()
+COPIED = ("claw_files", "tests", "templates", "workspace-example", "docs")
+COPIED += ("pyproject.toml", "constraints.txt", "README.md")
 AT_ONCE = 2
 FEW = 8  # one of so many in the short form
 PATIENCE_SECONDS = 180
