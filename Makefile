@@ -65,7 +65,7 @@ $(STAMP): $(RUNS)
 	@$(PIP) --constraint constraints.txt --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
 	@touch $(STAMP)
 
-lock:  ## write constraints.txt: the newest versions that pyproject.toml lets, as pip finds them
+lock:  ## write constraints.txt: the newest versions that pyproject.toml allows
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(VENV)/lock/bin/python -m pip install --quiet --editable '.[acp,mcp,notify,openclaw,sql,web]' --group dev
 	@$(VENV)/lock/bin/python -m pip freeze --exclude-editable | tr A-Z_ a-z- >constraints.txt && rm -rf $(VENV)/lock
